@@ -1,0 +1,66 @@
+"""Every error a user can meet, each one line that says what to do.
+
+RedError
+├── InputError       a file or a row in it cannot be used
+├── SettingsError    a setting is unknown or out of its range
+├── ProjectError     no such project, or a name that is taken or not allowed
+├── StateError       refused for now: a job runs, a round waits, nothing is there yet
+├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
+├── EmbeddingError   the embedding model is missing or is not the one expected
+└── JudgeError       the judge cannot be used
+"""
+
+
+class RedError(Exception):
+    """The root: its text is one line, for people, and says what to do."""
+
+
+class InputError(RedError):
+    """A file, or a row in it, cannot be used.
+
+    Parameters
+    ----------
+    file : str
+        The file as the user named it.
+    rule : str
+        The rule that was broken, with the value found.
+    remedy : str
+        What to do about it.
+    row : int or None
+        The row as a person counts it in that file (a CSV's header is row 1).
+    """
+
+    def __init__(self, file: str, rule: str, remedy: str, row: int | None = None) -> None:
+        self.file, self.rule, self.remedy, self.row = file, rule, remedy, row
+        place = file if row is None else f"{file}, row {row}"
+        super().__init__(one_line(f"{place}: {rule}. {remedy}"))
+
+
+class SettingsError(RedError):
+    """A setting is unknown or out of its range."""
+
+
+class ProjectError(RedError):
+    """There is no such project, or its name is taken or not allowed."""
+
+
+class StateError(RedError):
+    """What was asked is refused for now; the text says what has to come first."""
+
+
+class StoreError(RedError):
+    """The project's database or folder cannot be read or written."""
+
+
+class EmbeddingError(RedError):
+    """The embedding model is missing or is not the one expected."""
+
+
+class JudgeError(RedError):
+    """The judge cannot be used."""
+
+
+def one_line(text: str, longest: int = 400) -> str:
+    """Return ``text`` on one printable line, cut at ``longest`` characters with an ellipsis."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
