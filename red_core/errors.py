@@ -7,7 +7,8 @@ RedError
 ├── StateError       refused for now: a job runs, a round waits, nothing is there yet
 ├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
 ├── EmbeddingError   the embedding model is missing or is not the one expected
-└── JudgeError       the judge cannot be used
+├── JudgeError       the judge cannot be used
+└── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
 
 
@@ -58,6 +59,10 @@ class EmbeddingError(RedError):
 
 class JudgeError(RedError):
     """The judge cannot be used."""
+
+
+class Cancelled(RedError):
+    """A person stopped the job; what was stored stays, and it can be resumed."""
 
 
 def one_line(text: str, longest: int = 400) -> str:

@@ -1,0 +1,176 @@
+"""The analyst's acts: decide, undo, and feed back what is valid. A decision beats a verdict."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+from red_core.errors import StateError
+from red_core.judges.evidence_check import NAME as EVIDENCE_CHECK
+from red_core.records import NONE_OF_THESE, DecisionKind, FeedBackItem, Project, Round
+from red_core.settings import Settings
+from red_core.store import decisions as stored
+from red_core.store.rounds import best_beliefs, current_training_rows, rounds
+from red_core.store.texts import has_text, seeds
+from red_core.store.verdicts import verdicts
+
+NEEDS_LABEL = ("accept", "relabel", "reject")
+
+
+@dataclass(frozen=True)
+class FeedBackPlan:
+    """What would be fed back now, and what is withheld.
+
+    Attributes
+    ----------
+    round_id : int
+    items : tuple of FeedBackItem
+        In the order of the texts.
+    withheld : dict of reason to int
+        Valid verdicts that are not fed back, by reason.
+    accept_evidence_check : bool
+    made_on : int
+        The newest decision when the plan was made.
+    """
+
+    round_id: int
+    items: tuple[FeedBackItem, ...]
+    withheld: dict[str, int]
+    accept_evidence_check: bool
+    made_on: int
+
+
+def decide(
+    project: Project,
+    text: int,
+    kind: DecisionKind,
+    *,
+    label: int | None = None,
+    proposal: int | None = None,
+    who: str = "analyst",
+    reason: str = "",
+) -> int:
+    """Record a decision about a text and return its id.
+
+    Parameters
+    ----------
+    text : int
+        Row id of the text.
+    kind : {"accept", "relabel", "none", "reject", "skip"}
+        Accept and relabel fix the label; none says it belongs to no label; reject rules out the pair; skip
+        changes nothing.
+    label : int, optional
+        The label's id; needed to accept, relabel and reject.
+    proposal : int, optional
+        The proposal the person was looking at.
+
+    Raises
+    ------
+    StateError
+        If there is no such text, or the label is missing.
+    """
+    if (label is None) == (kind in NEEDS_LABEL):
+        raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
+    if not has_text(project, text):
+        raise StateError(f"there is no text {text} in project {project.name}.")
+    return stored.add_decision(project, text, kind, label=label, proposal=proposal, who=who, reason=reason)
+
+
+def undo(project: Project, *, decision: int | None = None, who: str = "analyst") -> int:
+    """Undo a decision, by default this person's newest that stands; return the text it was about.
+
+    Raises
+    ------
+    StateError
+        If there is nothing to undo.
+    """
+    found = stored.find_decision(project, decision, who)
+    if found is None:
+        raise StateError("there is no decision to undo.")
+    stored.add_decision(project, found[1], "undo", label=None, proposal=None, who=who, undoes=found[0])
+    return found[1]
+
+
+def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> FeedBackPlan:
+    """Return what would be fed back now.
+
+    Eligible is a label that a decision fixed, and a judge's *valid* on exactly this text and label whose belief
+    reaches the setting; a verdict of the evidence check only where ``accept_evidence_check`` says so.
+
+    Raises
+    ------
+    StateError
+        If no round is to review.
+    """
+    made_on = stored.last_decision(project)
+    current = _round_to_review(project)
+    fixed = stored.decided(project)
+    trained = {(text, label) for text, label, _ in current_training_rows(project)}
+    seed_texts = set(seeds(project)[0].tolist())
+    items = {
+        text: FeedBackItem(text, label, 1.0, "decision")
+        for text, label in fixed.items()
+        if label != NONE_OF_THESE and text not in seed_texts and (text, label) not in trained
+    }
+    withheld: Counter[str] = Counter()
+    for item, reason in _judged_valid(project, current, fixed, accept_evidence_check=accept_evidence_check):
+        if reason or (item.text, item.label) in trained:
+            withheld[reason or "already fed back"] += 1
+        elif item.text in items and items[item.text].weight >= item.weight:
+            withheld["judged valid under a likelier label too"] += 1
+        else:
+            items[item.text] = item
+    ordered = tuple(items[text] for text in sorted(items))
+    return FeedBackPlan(current.id, ordered, dict(withheld), accept_evidence_check, made_on)
+
+
+def feed_back(project: Project, plan: FeedBackPlan, *, who: str = "analyst") -> None:
+    """Feed back exactly what the plan shows; the round is then *fed back*.
+
+    Raises
+    ------
+    StateError
+        If the round is not to review any more, a job is running, or a decision was made since the plan.
+    """
+    stored.add_feed_back(
+        project, plan.round_id, plan.items,
+        made_on=plan.made_on, accept_evidence_check=plan.accept_evidence_check, who=who,
+    )  # fmt: skip
+
+
+def _round_to_review(project: Project) -> Round:
+    last = rounds(project)
+    if not last or last[-1].state != "to review":
+        raise StateError(f"no round is to review. Run one: `red round {project.name}`.")
+    return last[-1]
+
+
+def _judged_valid(
+    project: Project, current: Round, fixed: dict[int, int], *, accept_evidence_check: bool
+) -> list[tuple[FeedBackItem, str]]:
+    """Return every valid verdict as an item, with the reason to withhold it ('' if none)."""
+    least = Settings.model_validate_json(current.settings).feed_back_belief
+    belief = {
+        (text, int(label)): float(share)
+        for text, top in best_beliefs(project, current.id)
+        for label, share in json.loads(top)
+    }
+    ruled_out = stored.rejected(project)
+    found = []
+    for verdict in verdicts(project):
+        if verdict.outcome != "valid":
+            continue
+        share = belief.get((verdict.text, verdict.label), 0.0)
+        item = FeedBackItem(verdict.text, verdict.label, max(share, 1e-3), "verdict")
+        reason = ""
+        if verdict.text in fixed:
+            reason = "a decision fixed the label"
+        elif (verdict.text, verdict.label) in ruled_out:
+            reason = "rejected by an analyst"
+        elif verdict.judge == EVIDENCE_CHECK and not accept_evidence_check:
+            reason = "the evidence check needs a decision"
+        elif share < least:
+            reason = f"belief under {least:g}"
+        found.append((item, reason))
+    return found

@@ -1,0 +1,32 @@
+"""The demo project: messages to the support desk of a shop for outdoor gear, written by hand for this repository."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+from pathlib import Path
+
+from red_core.importing import Report, import_files
+from red_core.records import Project
+from red_core.store.database import open_project
+from red_core.store.labels import labels, set_meanings
+
+NAME = "demo"
+
+
+def make_demo(workspace: str | Path, name: str = NAME, report: Report = lambda _stage, _done, _total: None) -> Project:
+    """Make the demo project, or return the one that is there; its pool's true labels are kept for scoring only."""
+    folder = Path(str(files("red_core.demo")))
+    truth = {row["text"]: row["label"] for row in _rows(folder / "pool_truth.csv")}
+    import_files(workspace, name, folder / "seeds.csv", folder / "pool.csv", truth=truth, who="demo", report=report)
+    project = open_project(Path(workspace), name)
+    meaning = {row["label"]: row["meaning"] for row in _rows(folder / "labels.csv")}
+    unwritten = {label.id: meaning[label.name] for label in labels(project) if not label.meaning}
+    if unwritten:
+        set_meanings(project, unwritten, "demo")
+    return project
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

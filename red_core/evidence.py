@@ -1,0 +1,68 @@
+"""The guaranteed-valid samples (article step 3): seeds and analyst decisions. Texts only a judge accepted stay out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from red_core.records import NONE_OF_THESE, Example, Floats, Ints, Project
+from red_core.steps.neighbours import nearest_examples
+from red_core.store.decisions import decided
+from red_core.store.texts import contents, seeds
+from red_core.store.vectors import load_vectors
+
+
+@dataclass(frozen=True)
+class ValidSamples:
+    """Samples to compare with.
+
+    Attributes
+    ----------
+    texts : ndarray of shape (n,), int64
+        Row ids.
+    labels : ndarray of shape (n,), int64
+        Places in ``label_ids``.
+    vectors : ndarray of shape (n, d), float32
+        Unit vectors of the embedding.
+    contents : tuple of n str
+    is_seed : ndarray of shape (n,), bool
+    label_ids : ndarray of shape (L,), int64
+    """
+
+    texts: Ints
+    labels: Ints
+    vectors: Floats
+    contents: tuple[str, ...]
+    is_seed: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    label_ids: Ints
+
+    def nearest(self, text: int, vector: Floats, place: int, count: int) -> tuple[Example, ...]:
+        """Return the ``count`` samples of one label nearest to a text, itself left out, nearest first."""
+        own = np.flatnonzero((self.labels == place) & (self.texts != text))
+        rows, similarities = nearest_examples(vector[None, :], self.vectors[own], count)
+        return tuple(
+            Example(
+                int(self.texts[own[row]]),
+                self.contents[own[row]],
+                float(similarity),
+                "seed" if self.is_seed[own[row]] else "analyst",
+            )
+            for row, similarity in zip(rows[0], similarities[0], strict=True)
+        )
+
+
+def valid_samples(project: Project, embedding: str, label_ids: Ints) -> ValidSamples:
+    """Collect seeds and texts whose label an analyst fixed."""
+    seed_texts, seed_labels = seeds(project)
+    fixed = [(text, label) for text, label in sorted(decided(project).items()) if label != NONE_OF_THESE]
+    texts = np.append(seed_texts, np.array([text for text, _ in fixed], dtype=np.int64))
+    label_of = np.append(seed_labels, np.array([label for _, label in fixed], dtype=np.int64))
+    return ValidSamples(
+        texts,
+        np.asarray(np.searchsorted(label_ids, label_of), dtype=np.int64),
+        load_vectors(project, embedding, texts),
+        tuple(contents(project, texts)),
+        np.arange(len(texts)) < len(seed_texts),
+        label_ids,
+    )

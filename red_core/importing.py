@@ -1,0 +1,263 @@
+"""Bring files into a project: seeds, pool, and, in a trial project, the truth that only scoring reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from red_core.embeddings import DEFAULT_MODEL
+from red_core.errors import InputError, SettingsError, StateError
+from red_core.records import ImportSummary, Project, Role
+from red_core.store.database import create_project
+from red_core.store.jobs import newest_job
+from red_core.store.texts import (
+    SourceFile,
+    SourceRow,
+    add_sources,
+    facts,
+    find_source,
+    left_out_rows,
+    name_key,
+    remember,
+    remembered,
+    seed_keys,
+)
+from red_core.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, text_id, usable_rows, write_table
+
+FEWEST_SEEDS = 2
+"""One seed is its own only neighbour: nothing could be learned or checked from it."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file read and sorted, not stored yet: what a person sees before an import."""
+
+    table: Table
+    columns: Columns
+    rows: tuple[Row, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_source(
+    path: str | Path,
+    *,
+    role: Role,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    name: str | None = None,
+    report: Report = lambda _stage, _done, _total: None,
+) -> Prepared:
+    """Read a file, guess or check its columns, and sort its rows into usable and left out.
+
+    Raises
+    ------
+    InputError
+        If the file, or the columns asked for, cannot be used.
+    """
+    table = read_table(path, name=name, progress=lambda done, total: report("read", done, total))
+    columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
+    rows, left_out = usable_rows(table, columns)
+    return Prepared(table, columns, tuple(rows), tuple(left_out))
+
+
+def import_files(
+    workspace: str | Path,
+    name: str,
+    labelled: str | Path | None = None,
+    pool: str | Path | None = None,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    seeds_per_label: int | None = None,
+    truth: Mapping[str, str] | None = None,
+    embedding: str = DEFAULT_MODEL,
+    who: str = "analyst",
+    report: Report = lambda _stage, _done, _total: None,
+) -> list[ImportSummary]:
+    """Import files into a project, made now if it is not there; all of them, or nothing.
+
+    Parameters
+    ----------
+    workspace : path
+    name : str
+    labelled : path, optional
+        Rows with a label are seeds; rows without one are pool.
+    pool : path, optional
+        Every row is pool, whatever its columns.
+    text_column, label_column : str, optional
+        Guessed where they are not given.
+    seeds_per_label : int, optional
+        At least 2. Makes a *trial project*: that many seeds a label, drawn at random with a fixed seed; all other
+        rows become pool, and their labels are kept aside as truth.
+    truth : mapping of text to label name, optional
+        The truth of pool texts, for a trial project whose pool comes in a file of its own.
+    embedding : str
+        The embedding model; fixed by the first import of a project.
+    who : str
+    report : callable(stage, done, total), optional
+
+    Returns
+    -------
+    list of ImportSummary
+        One per file. A file that was imported before is not imported again.
+
+    Raises
+    ------
+    InputError, SettingsError, ProjectError, StateError, StoreError
+    """
+    if labelled is None and pool is None:
+        raise SettingsError("nothing to import. Give a file with --labelled or --pool.")
+    if seeds_per_label is not None and seeds_per_label < FEWEST_SEEDS:
+        raise SettingsError(f"seeds per label must be at least {FEWEST_SEEDS}; got {seeds_per_label}.")
+    wanted: list[tuple[Role, str | Path]] = []
+    wanted += [("labelled", labelled)] if labelled is not None else []
+    wanted += [("pool", pool)] if pool is not None else []
+    prepared = [
+        (role, read_source(path, role=role, text_column=text_column,
+                           label_column=label_column if role == "labelled" else None, report=report))
+        for role, path in wanted
+    ]  # fmt: skip
+    return store_prepared(
+        Path(workspace), name, prepared,
+        seeds_per_label=seeds_per_label, truth=truth or {}, embedding=embedding, who=who, report=report,
+    )  # fmt: skip
+
+
+def store_prepared(
+    workspace: Path,
+    name: str,
+    prepared: Sequence[tuple[Role, Prepared]],
+    *,
+    seeds_per_label: int | None = None,
+    truth: Mapping[str, str] | None = None,
+    embedding: str = DEFAULT_MODEL,
+    who: str = "analyst",
+    report: Report = lambda _stage, _done, _total: None,
+) -> list[ImportSummary]:
+    """Store files read by :func:`read_source`; see :func:`import_files`."""
+    checked = [(role, file, _roles_of_rows(role, file, seeds_per_label, truth or {})) for role, file in prepared]
+    there = workspace / name / "project.db"
+    known = Project(workspace, name) if there.is_file() else None
+    fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
+    _check_labels(known, [(file, rows) for _, file, rows in fresh])
+    project = create_project(workspace, name)
+    job = newest_job(project)
+    if fresh and job is not None and job.state in {"waiting", "running"}:
+        raise StateError(f"a job is running in project {name}. Wait for it, or cancel it, before importing.")
+    remember(project, "embedding", embedding)
+    if remembered(project, "embedding") != embedding:
+        raise StateError(
+            f"project {name} was begun with the embedding {remembered(project, 'embedding')!r}; it keeps it."
+        )
+    report("store", 0, len(fresh))
+    ids = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
+    report("store", len(fresh), len(fresh))
+    new = {id(file): next(ids) for _, file, _ in fresh}
+    return [_summary(project, role, file, new.get(id(file))) for role, file in prepared]
+
+
+def _roles_of_rows(
+    role: Role, file: Prepared, seeds_per_label: int | None, truth: Mapping[str, str]
+) -> list[SourceRow]:
+    """Decide for each row whether it is a seed, pool, or left out."""
+    kept = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
+    by_id = {text_id(text): label for text, label in truth.items()} if role == "pool" else {}
+    rows = []
+    for row in file.rows:
+        identity = text_id(row.text)
+        is_seed = role == "labelled" and row.label is not None and (kept is None or (identity, row.label) in kept)
+        hidden = row.label if role == "labelled" and not is_seed else by_id.get(identity)
+        rows.append(SourceRow(row.row, identity, row.text, row.label if is_seed else None, hidden, extra=row.extra))
+    rows += [SourceRow(r.row, None, "", left_out=r.reason, extra=r.extra) for r in file.left_out]
+    return sorted(rows, key=lambda r: r.row)
+
+
+def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, str]]:
+    """Draw the seeds of a trial project: distinct texts under one label only, the same at every call."""
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.label is not None:
+            labels_of[text_id(row.text)].add(row.label)
+    of_label: dict[str, list[str]] = defaultdict(list)
+    for identity, names in labels_of.items():
+        if len(names) == 1:
+            of_label[min(names)].append(identity)
+    rng = np.random.default_rng(0)
+    return {
+        (str(identity), label)
+        for label, identities in sorted(of_label.items())
+        for identity in rng.permutation(sorted(identities))[:seeds_per_label]
+    }
+
+
+def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequence[SourceRow]]]) -> None:
+    """Refuse label sets nothing can be learned from, before anything is stored."""
+    labelled = [(file, rows) for file, rows in files if file.columns.label is not None]
+    if not labelled and known is None and files:
+        raise InputError(
+            files[0][0].table.name, "no labelled texts in a new project", "Import seeds too: --labelled FILE"
+        )
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    spelled: dict[str, str] = {}
+    if known is not None:
+        for identity, key in seed_keys(known):
+            labels_of[identity].add(key)
+    for _, rows in labelled:
+        for row in rows:
+            if row.label is not None and row.text_id is not None:
+                labels_of[row.text_id].add(name_key(row.label))
+                spelled.setdefault(name_key(row.label), row.label)
+    counts: dict[str, int] = defaultdict(int)
+    for keys in labels_of.values():
+        for key in keys:
+            counts[key] += len(keys) == 1  # a text under two labels is no seed
+    for file, _ in labelled:
+        if len(counts) < 2:
+            raise InputError(
+                file.table.name, f"{len(counts)} label in column {file.columns.label!r}, at least 2 are needed",
+                "Check the label column",
+            )  # fmt: skip
+        poor = sorted(spelled[key] for key, count in counts.items() if count < FEWEST_SEEDS and key in spelled)
+        if poor:
+            more = f" and {len(poor) - 1} more" if len(poor) > 1 else ""
+            raise InputError(
+                file.table.name,
+                f"label {poor[0]!r}{more} has fewer than {FEWEST_SEEDS} different texts of its own",
+                "Add texts for it, or take its rows out",
+            )
+
+
+def _source_file(role: Role, file: Prepared) -> SourceFile:
+    return SourceFile(
+        file.table.name, file.table.sha256, role, file.columns.text, file.columns.label,
+        (*file.table.notes, *file.columns.notes),
+    )  # fmt: skip
+
+
+def _summary(project: Project, role: Role, file: Prepared, new_id: int | None) -> ImportSummary:
+    counts = facts(project)
+    source_id = new_id if new_id is not None else find_source(project, file.table.sha256, role)
+    distinct = len({text_id(row.text) for row in file.rows})
+    return ImportSummary(
+        source_id=source_id or 0,
+        file=file.table.name,
+        rows=len(file.table.rows),
+        seeds=counts["seeds"],
+        pool=counts["pool"],
+        labels=counts["labels"],
+        folded=len(file.rows) - distinct,
+        left_out=sum(r["file"] == file.table.name for r in left_out_rows(project)),
+        already_imported=new_id is None,
+        notes=(*file.table.notes, *file.columns.notes),
+    )
+
+
+def write_left_out(project: Project, path: str | Path) -> int:
+    """Write every row that is not used, with its file, row and reason, to a table; return how many."""
+    return write_table(path, left_out_rows(project), ["file", "row", "reason", "content"])

@@ -1,0 +1,1 @@
+"""Who answers *valid* or *invalid*: one protocol, and those who follow it."""

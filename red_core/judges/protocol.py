@@ -1,0 +1,37 @@
+"""What every judge is to the rest of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from red_core.records import Answer, JudgeRates, Question
+
+
+class Judge(Protocol):
+    """Validates proposals; never classifies.
+
+    Attributes
+    ----------
+    name : str
+        The wire, stored with every verdict; ``evidence`` is the evidence check.
+    rates : JudgeRates
+        Measured before the judge is trusted; they decide which questions are worth asking.
+    """
+
+    @property
+    def name(self) -> str:
+        """The wire."""
+        ...
+
+    @property
+    def rates(self) -> JudgeRates:
+        """The measured rates."""
+        ...
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
+        """Yield answers in groups as they come, each with its question's place in ``questions``.
+
+        Each group is stored before the next is asked for, so that a crash loses nothing that was yielded.
+        """
+        ...

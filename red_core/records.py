@@ -1,0 +1,227 @@
+"""The words of the product as frozen records. ``docs/glossary.md`` defines each word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+Role = Literal["labelled", "pool"]
+RoundState = Literal["open", "to review", "fed back", "closed"]
+JobState = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
+Outcome = Literal["valid", "invalid", "unsure", "refused", "unparseable", "failed"]
+DecisionKind = Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+
+NONE_OF_THESE = -1
+"""Stands where a label id would: the text belongs to no label."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project is a folder in a workspace; every function of the core takes it first."""
+
+    workspace: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this project is kept."""
+        return self.workspace / self.name
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / "project.db"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label: a stable id, its unique name, its meaning ('' where none is written)."""
+
+    id: int
+    name: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What one import did.
+
+    Attributes
+    ----------
+    source_id : int
+    file : str
+    rows : int
+        Rows in the file.
+    seeds, pool : int
+        Texts of the project after the import.
+    labels : int
+        Labels of the project after the import.
+    folded : int
+        Rows whose text the project already had; they keep their identity.
+    left_out : int
+        Rows that cannot be used; see ``left_out_rows``.
+    already_imported : bool
+        The same file was imported before: nothing was changed.
+    notes : tuple of str
+        What was guessed.
+    """
+
+    source_id: int
+    file: str
+    rows: int
+    seeds: int
+    pool: int
+    labels: int
+    folded: int
+    left_out: int
+    already_imported: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A guaranteed-valid sample shown as evidence: its origin is ``seed`` or ``analyst``."""
+
+    text: int
+    content: str
+    similarity: float
+    origin: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One binary question to the judge, whether a label fits a text.
+
+    Attributes
+    ----------
+    text : int
+        Row id of the text in the store.
+    content : str
+    label, runner_up : Label
+        The proposed label and its strongest rival.
+    examples, rival_examples : tuple of Example
+        The c nearest guaranteed-valid samples of each.
+    belief : float
+        Belief in the proposed label when the question was selected, in [0, 1].
+    runner_up_belief : float
+    reason : str
+        What selected it: ``entropy`` or ``value``.
+    gain : float
+        The number that selected it.
+    """
+
+    text: int
+    content: str
+    label: Label
+    runner_up: Label
+    examples: tuple[Example, ...]
+    rival_examples: tuple[Example, ...]
+    belief: float
+    runner_up_belief: float
+    reason: str
+    gain: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The judge's answer to one question.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        ``failed`` is no verdict: the question is asked again next time.
+    p_valid : float or None
+        Where the judge gives a probability.
+    log_likelihood_ratio : float
+        What the answer adds to the label's exponent in the belief.
+    raw : str
+        The reply as received.
+    model, prompt_version : str
+    """
+
+    outcome: Outcome
+    p_valid: float | None
+    log_likelihood_ratio: float
+    raw: str
+    model: str
+    prompt_version: str
+
+
+@dataclass(frozen=True)
+class JudgeRates:
+    """How often a judge gave each answer to ``pairs`` pairs known to be right, and known to be wrong.
+
+    Attributes
+    ----------
+    right, wrong : dict of outcome to share
+        Shares in [0, 1], each summing to 1.
+    pairs : int
+    """
+
+    right: dict[str, float]
+    wrong: dict[str, float]
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A stored answer about a (text, label) pair."""
+
+    id: int
+    round_id: int
+    text: int
+    label: int
+    judge: str
+    outcome: Outcome
+    p_valid: float | None
+    log_likelihood_ratio: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work outside the browser; see ``red_core.worker``."""
+
+    id: int
+    kind: str
+    state: JobState
+    stage: str
+    done: int
+    total: int
+    error: str
+    cancel_asked: bool
+    pid: int | None
+    process_started: float | None
+    heartbeat: float
+    settings: str
+    who: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """One turn of fit, score, select, ask; ``metrics`` is empty until it is to review."""
+
+    id: int
+    state: RoundState
+    label_set_version: int
+    settings: str
+    judge: str
+    started_at: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FeedBackItem:
+    """One text that joins the training set: its label, its weight in (0, 1], and what made it eligible."""
+
+    text: int
+    label: int
+    weight: float
+    source: Literal["decision", "verdict"]

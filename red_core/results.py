@@ -1,0 +1,157 @@
+"""What came out: the state of a project, every row with its label and where it comes from, labels for new texts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from red_core.errors import StateError
+from red_core.features import new_features
+from red_core.importing import Report, read_source
+from red_core.metrics import agreement, true_labels
+from red_core.records import NONE_OF_THESE, Ints, Project, Round
+from red_core.scoring import CANDIDATES_KEPT, ranked
+from red_core.settings import Settings
+from red_core.steps.belief import candidates
+from red_core.steps.pool_scoring import blocks, label_odds
+from red_core.steps.stopping import RoundSignals, recommend
+from red_core.store.decisions import decided
+from red_core.store.exports import PROVENANCE, export_rows
+from red_core.store.labels import label_set_version, labels
+from red_core.store.rounds import current_training_rows, predicted_labels, rounds
+from red_core.store.texts import facts, remembered
+from red_core.tables import write_table
+from red_core.training import load_model, model_file
+from red_core.worker import mark_interrupted
+
+
+def status(project: Project) -> dict[str, Any]:
+    """Return the facts of a project: counts, the last round, what it says about stopping, how sure and how right.
+
+    ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
+    share of the pool whose label, decisions included, is the true one. Both are None before the first round.
+    """
+    done = [r for r in rounds(project) if r.metrics]
+    job = mark_interrupted(project)
+    counts = facts(project)
+    trained = len(current_training_rows(project))
+    return {
+        "project": project.name,
+        "trial": counts.pop("truths") > 0,
+        "embedding": remembered(project, "embedding"),
+        "label_set_version": label_set_version(project),
+        **counts,
+        "fed_back": trained - counts["seeds"],
+        "decided": len(decided(project)),
+        "round": _round_facts(rounds(project)[-1]) if rounds(project) else None,
+        "expected_agreement": done[-1].metrics["expected_agreement"] if done else None,
+        "true_agreement": _true_agreement(project, done[-1].id) if done else None,
+        "stopping": asdict(recommend(_signals(done), least_information=_settings(done[-1]).least_information))
+        if done
+        else None,
+        "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
+        if job
+        else None,
+    }
+
+
+def _round_facts(last: Round) -> dict[str, Any]:
+    return {
+        "number": last.id,
+        "state": last.state,
+        "preset": _settings(last).preset,
+        "judge": last.judge,
+        "started_at": last.started_at,
+        **last.metrics,
+    }
+
+
+def _settings(one: Round) -> Settings:
+    return Settings.model_validate_json(one.settings)
+
+
+def _signals(done: list[Round]) -> list[RoundSignals]:
+    wanted = ("uncertain", "information_gain", "worth_asking", "failed", "complete")
+    return [RoundSignals(asked=r.metrics["questions"], **{name: r.metrics[name] for name in wanted}) for r in done]
+
+
+def _true_agreement(project: Project, round_id: int) -> float | None:
+    texts, machine = predicted_labels(project, round_id)
+    fixed = decided(project)
+    final = np.array([fixed.get(text, label) for text, label in zip(texts.tolist(), machine.tolist(), strict=True)])
+    return agreement(texts, final, true_labels(project, labels(project)))
+
+
+def export(project: Project, path: str | Path) -> int:
+    """Write every source row with its label and its provenance; return how many rows were written.
+
+    Parameters
+    ----------
+    path : path
+        .csv, .tsv, .jsonl, each also with .gz, or .parquet.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    last = [r for r in rounds(project) if r.metrics]
+    rows = list(export_rows(project, last[-1].id if last else 0))
+    extra = dict.fromkeys(name for row in rows for name in row if name not in PROVENANCE)
+    return write_table(path, rows, [*PROVENANCE, *extra])
+
+
+def predict(
+    project: Project,
+    source: str | Path,
+    target: str | Path,
+    *,
+    text_column: str | None = None,
+    report: Report = lambda _stage, _done, _total: None,
+) -> int:
+    """Label the texts of a file with the last round's classifiers, without storing them; return how many.
+
+    Every row of ``source`` is written, those that cannot be used with the reason in ``left_out``.
+
+    Raises
+    ------
+    StateError
+        Before the first round.
+    InputError
+        If a file cannot be read or written.
+    """
+    done = [r for r in rounds(project) if r.metrics]
+    if not done:
+        raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
+    model = load_model(model_file(project, done[-1].id))
+    names = {label.id: label.name for label in labels(project)} | {NONE_OF_THESE: ""}
+    prepared = read_source(source, role="pool", text_column=text_column, report=report)
+    written: dict[int, dict[str, object]] = {
+        r.row: {"row": r.row, "text": r.text, "left_out": r.reason, **r.extra} for r in prepared.left_out
+    }
+    report("predict", 0, len(prepared.rows))
+    for block in blocks(len(prepared.rows)):
+        part = prepared.rows[block]
+        features = new_features(project, model.embedding, model.lexical, model.lexical_weight, [r.text for r in part])
+        kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
+        best, belief = ranked(model.label_ids, kept)
+        for row, ids, shares in zip(part, best, belief, strict=True):
+            written[row.row] = _predicted(row.row, row.text, ids, shares, names) | dict(row.extra)
+        report("predict", block.stop, len(prepared.rows))
+    columns = list(dict.fromkeys(name for row in written.values() for name in row))
+    return write_table(target, [written[number] for number in sorted(written)], columns)
+
+
+def _predicted(number: int, text: str, ids: Ints, shares: Any, names: dict[int, str]) -> dict[str, object]:  # noqa: ANN401
+    return {
+        "row": number,
+        "text": text,
+        "label": names[int(ids[0])],
+        "belief": round(float(shares[0]), 5),
+        "runner_up": names[int(ids[1])],
+        "runner_up_belief": round(float(shares[1]), 5),
+        "left_out": "",
+    }

@@ -1,0 +1,124 @@
+"""One round, from top to bottom as the article tells it: fit, score, select, ask, believe.
+
+It runs in the worker. After each stage and each group of replies everything is stored, so a round that was
+cancelled or killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from red_core.asking import Asking, ask_all
+from red_core.embeddings import embed_missing
+from red_core.errors import StateError
+from red_core.evidence import ValidSamples, valid_samples
+from red_core.features import prepare_lexical
+from red_core.judges.evidence_check import fit_evidence_check
+from red_core.judges.protocol import Judge
+from red_core.label_set import form_subsets
+from red_core.metrics import round_metrics
+from red_core.records import Ints, Project, Round
+from red_core.scoring import predictions_of, score_pool
+from red_core.settings import RECOMMENDED, Settings
+from red_core.store.labels import labels
+from red_core.store.rounds import finish_round, open_round, rounds, training_rows
+from red_core.store.texts import pool, remembered
+from red_core.store.vectors import load_vectors
+from red_core.training import Model, load_model, model_file, save_model, train
+
+Progress = Callable[[str, int, int], None]
+"""progress(stage, done, total); raises Cancelled when a person asked to stop."""
+JudgeMaker = Callable[[Project, Model, ValidSamples], Judge]
+
+
+def prepare(project: Project, settings: Settings, progress: Progress, who: str) -> Ints:
+    """Embed all texts, form the subsets and place the labels on the map (article step 1); return subset numbers."""
+    embedding = remembered(project, "embedding")
+    embed_missing(project, embedding, _stage(progress, "embed"))
+    progress("form subsets", 0, 1)
+    subset_of = form_subsets(project, settings, embedding, who)
+    progress("form subsets", 1, 1)
+    return subset_of
+
+
+def run_round(
+    project: Project,
+    settings: Settings = RECOMMENDED,
+    progress: Progress = lambda _stage, _done, _total: None,
+    who: str = "analyst",
+    make_judge: JudgeMaker | None = None,
+) -> Round:
+    """Run one round, or go on with the one left open; it ends *to review*.
+
+    Parameters
+    ----------
+    project : Project
+    settings : Settings
+        A round that was left open goes on with the settings it began with.
+    progress : callable(stage, done, total)
+    who : str
+    make_judge : callable, optional
+        Makes the judge from the fitted model; by default the one named in the settings.
+
+    Raises
+    ------
+    StateError
+        If the last round is still to review, or there is nothing to label.
+    Cancelled
+        If ``progress`` raised it; what was stored stays.
+    """
+    texts = pool(project)
+    if not len(texts):
+        raise StateError(f"project {project.name} has no pool. `red import {project.name} --pool FILE` adds one.")
+    subset_of = prepare(project, settings, progress, who)
+    current = open_round(project, settings.model_dump_json(), settings.judge, who)
+    settings = Settings.model_validate_json(current.settings)
+
+    model = _fit(project, current, settings, subset_of, progress)
+    scored = score_pool(
+        project, model, texts, with_entropy=settings.selection == "entropy", report=_stage(progress, "score")
+    )
+    samples = valid_samples(project, model.embedding, model.label_ids)
+    judge = (make_judge or evidence_check)(project, model, samples)
+    known = labels(project)
+    asking = Asking(project, current, settings, model.embedding, known, scored, samples, judge)
+    asked = ask_all(asking, _stage(progress, "ask"))
+
+    progress("believe", 0, 1)
+    metrics = round_metrics(project, current, settings, known, scored, asked)
+    finish_round(project, current.id, predictions_of(scored), metrics)
+    progress("believe", 1, 1)
+    return rounds(project)[-1]
+
+
+def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Judge:
+    """Return the embedded default judge, fitted on the seeds."""
+    known = model.known
+    return fit_evidence_check(
+        samples,
+        lambda texts: load_vectors(project, model.embedding, texts),
+        texts=known.texts,
+        places=known.labels,
+        right=known.right,
+        prior_logit=known.prior_logit,
+    )
+
+
+def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Progress) -> Model:
+    path = model_file(project, current.id)
+    if path.is_file():  # the round was interrupted after this stage
+        return load_model(path)
+    everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
+    lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))
+    embedding = remembered(project, "embedding")
+    model = train(
+        project, current.id, labels(project), settings, embedding, lexical, subset_of, _stage(progress, "fit")
+    )
+    save_model(path, model)
+    return model
+
+
+def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)

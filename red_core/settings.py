@@ -1,0 +1,100 @@
+"""Every default once, with its range. A preset is a Settings object; a round stores the one it ran with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from red_core.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """What a round does. Frozen; the defaults are the preset *recommended*."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Annotated[str, Field(description="The preset these settings began with")] = "recommended"
+    random_state: Annotated[int, Field(ge=0, description="The same state and data give the same result")] = 0
+
+    subset_size: Annotated[int, Field(ge=2, le=100, description="Labels per subset, the article's n")] = 10
+    subset_dimensions: Annotated[int, Field(ge=2, le=64, description="UMAP dimensions in which subsets form")] = 16
+    alike_partitions: Annotated[
+        int, Field(ge=0, le=8, description="Hidden partitions that group labels that look alike, averaged in")
+    ] = 2
+
+    lexical_dimensions: Annotated[
+        int, Field(ge=0, le=1024, description="SVD dimensions of words and characters beside the embedding; 0 = none")
+    ] = 256
+    lexical_weight: Annotated[float, Field(ge=0, le=4, description="Their length beside the embedding's 1")] = 0.5
+    label_names_as_seeds: Annotated[bool, Field(description="A label's own name counts as one more seed")] = True
+
+    noise_factor: Annotated[
+        float, Field(gt=0, le=20, description="The weight of the noise class in average classes; the article's 2")
+    ] = 2.0
+    noise_rows: Annotated[
+        int | None,
+        Field(ge=1, description="Rows that carry the noise weight; none = the article's way, as many as they weigh"),
+    ] = 1000
+    regularisation: Annotated[float, Field(gt=0, description="Inverse L2 strength, scikit-learn's C")] = 30.0
+    calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5
+    none_share: Annotated[float, Field(gt=0, lt=1, description="Share of the pool expected to belong to no label")] = (
+        0.05
+    )
+
+    selection: Annotated[
+        Literal["value", "entropy"], Field(description="What to judge: value of a question, or the article's entropy")
+    ] = "value"
+    questions_per_subset: Annotated[int, Field(ge=1, description="With entropy: the k of each classifier")] = 20
+    least_gain: Annotated[
+        float, Field(ge=0, le=0.5, description="With value: the gain in P(right) under which a question is not asked")
+    ] = 0.005
+    most_questions: Annotated[int, Field(ge=0, description="Questions in one round at most")] = 5000
+    questions_at_once: Annotated[int, Field(ge=1, description="Questions selected before beliefs are renewed")] = 500
+
+    examples_shown: Annotated[
+        int, Field(ge=1, le=20, description="Nearest valid samples shown to judge and analyst, the article's c")
+    ] = 3
+    feed_back_belief: Annotated[
+        float, Field(ge=0, le=1, description="Belief from which a judge's valid may feed back")
+    ] = 0.95
+    least_information: Annotated[float, Field(ge=0, description="Nats per text under which a round taught nothing")] = (
+        0.01
+    )
+    judge: Annotated[Literal["evidence"], Field(description="Who answers valid or invalid")] = "evidence"
+
+
+RECOMMENDED = Settings()
+ARTICLE = Settings(
+    preset="article",
+    alike_partitions=0,
+    lexical_dimensions=0,
+    label_names_as_seeds=False,
+    noise_rows=None,
+    regularisation=10.0,
+    selection="entropy",
+    feed_back_belief=0.0,
+)
+PRESETS: Mapping[str, Settings] = {"recommended": RECOMMENDED, "article": ARTICLE}
+
+
+def make_settings(preset: str = "recommended", changes: Mapping[str, object] | None = None) -> Settings:
+    """Return a preset with some settings changed.
+
+    Raises
+    ------
+    SettingsError
+        If the preset or a setting is unknown, or a value is out of its range.
+    """
+    if preset not in PRESETS:
+        raise SettingsError(f"there is no preset {preset!r}. Choose one of: {', '.join(PRESETS)}.")
+    values = PRESETS[preset].model_dump() | dict(changes or {})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"there is no setting {name!r}. `red settings` lists them.") from error
+        raise SettingsError(f"setting {name}: {first['msg']}; got {first['input']!r}.") from error

@@ -1,0 +1,147 @@
+"""Belief: P(label | all we know), over the labels and *none of these*.
+
+A text's belief is a softmax of beta * s over the labels (s: the odds of the subset classifiers) beside a
+fixed score for *none of these*; a verdict adds its log likelihood ratio to the label it was about. Only the
+best few labels of a text are kept apart; the others stand together as one exact remainder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from red_core.records import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature ``beta`` (> 0) and the score of *none of these*, ``none_score``, on the scale of s."""
+
+    beta: float
+    none_score: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The exponents of the belief of n texts, best M labels each.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n, M), int64
+        Ordered from the best; ties by label number.
+    exponents : ndarray of shape (n, M), float32
+        beta * s, and the log likelihood ratios of verdicts where there are any.
+    remainder : ndarray of shape (n,), float32
+        log of the sum of exp(beta * s) over all other labels; -inf where there are none.
+    none : float
+        The exponent of *none of these*.
+    """
+
+    labels: Ints
+    exponents: Floats
+    remainder: Floats
+    none: float
+
+    def only(self, rows: Ints) -> Candidates:
+        """Return these rows."""
+        return Candidates(self.labels[rows], self.exponents[rows], self.remainder[rows], self.none)
+
+
+def candidates(odds: Floats, calibration: Calibration, keep: int) -> Candidates:
+    """Keep the ``keep`` best labels of each text apart.
+
+    Parameters
+    ----------
+    odds : ndarray of shape (n, L), float32
+        See :func:`red_core.steps.pool_scoring.label_odds`.
+    """
+    keep = min(keep, odds.shape[1])
+    exponents = np.float32(calibration.beta) * odds
+    best = np.argpartition(-exponents, keep - 1, axis=1)[:, :keep]
+    values = np.take_along_axis(exponents, best, axis=1)
+    order = np.lexsort((best, -values), axis=1)
+    labels, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
+    np.put_along_axis(exponents, best, -np.inf, axis=1)
+    peak = values[:, :1]  # no other label is higher
+    with np.errstate(divide="ignore"):
+        remainder = np.log(np.exp(exponents - peak).sum(axis=1)) + peak[:, 0]
+    return Candidates(
+        labels.astype(np.int64), values, remainder.astype(np.float32), calibration.beta * calibration.none_score
+    )
+
+
+def beliefs(kept: Candidates) -> Floats:
+    """Return the belief of each candidate, of *none of these* and of the remainder, summing to 1 in each row.
+
+    Returns
+    -------
+    ndarray of shape (n, M + 2), float64
+        Columns: the M candidates in their order, *none of these*, the remainder.
+    """
+    none = np.full(len(kept.labels), kept.none)
+    exponents = np.c_[kept.exponents, none, kept.remainder].astype(np.float64)
+    return np.asarray(np.exp(exponents - logsumexp(exponents, axis=1, keepdims=True)))
+
+
+def add_evidence(kept: Candidates, row: int, label: int, log_likelihood_ratio: float) -> bool:
+    """Add a verdict's evidence to one text's belief, in place; False if the label is not among its candidates."""
+    place = np.flatnonzero(kept.labels[row] == label)
+    if not len(place):
+        return False
+    kept.exponents[row, place[0]] += log_likelihood_ratio
+    return True
+
+
+def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats, *, none_share: float) -> Calibration:
+    """Fit temperature and none-score by maximum likelihood on texts the classifiers were not trained on.
+
+    Parameters
+    ----------
+    known_odds : ndarray of shape (n, L), float32
+        Out-of-fold odds of seeds.
+    known_labels : ndarray of shape (n,), int64
+    foreign_odds : ndarray of shape (m, L), float32
+        Odds of seeds whose label was left out of the classifiers (-inf in the columns of labels left out): they
+        are none of these.
+    none_share : float
+        The share of pool texts expected to belong to no label, in (0, 1): how much the foreign rows weigh.
+    """
+    known = np.asarray(known_odds, dtype=np.float64)
+    foreign = np.asarray(foreign_odds, dtype=np.float64)
+    own = known[np.arange(len(known)), known_labels]
+
+    def loss(parameters: Floats) -> float:
+        beta, none = np.exp(parameters[0]), parameters[1]
+        scale_known = np.logaddexp(logsumexp(beta * known, axis=1), beta * none)
+        scale_foreign = np.logaddexp(logsumexp(beta * foreign, axis=1), beta * none)
+        inside = (1 - none_share) * np.mean(scale_known - beta * own)
+        outside = none_share * np.mean(scale_foreign - beta * none) if len(foreign) else 0.0
+        return float(inside + outside + 1e-4 * none**2)  # the last term keeps an undetermined score finite
+
+    start = np.array([0.0, float(np.quantile(own, 0.05))])
+    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6, "maxiter": 400})
+    return Calibration(beta=float(np.exp(best.x[0])), none_score=float(best.x[1]))
+
+
+def verdict_evidence(
+    correct_counts: dict[str, int], wrong_counts: dict[str, int], outcomes: tuple[str, ...]
+) -> dict[str, float]:
+    """Return each verdict's log likelihood ratio from a judge's record, with add-one smoothing.
+
+    llr(o) = ln((n[o, correct] + 1) / (n[correct] + K)) - ln((n[o, wrong] + 1) / (n[wrong] + K))
+
+    Parameters
+    ----------
+    correct_counts, wrong_counts : dict of str to int
+        How often each outcome was given to pairs known to be right, and known to be wrong.
+    outcomes : tuple of K str
+    """
+    k = len(outcomes)
+    right, wrong = sum(correct_counts.values()) + k, sum(wrong_counts.values()) + k
+    return {
+        o: float(np.log((correct_counts.get(o, 0) + 1) / right) - np.log((wrong_counts.get(o, 0) + 1) / wrong))
+        for o in outcomes
+    }

@@ -1,0 +1,124 @@
+"""Article step 3: which predictions to put before the judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from red_core.records import Floats, Ints
+from red_core.steps.belief import Candidates, beliefs
+
+if TYPE_CHECKING:
+    from red_core.steps.pool_scoring import SubsetPredictions
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Pairs to ask about, the most informative first.
+
+    Attributes
+    ----------
+    rows, labels : ndarray of shape (q,), int64
+    gains : ndarray of shape (q,), float32
+        What selected the pair: normalised entropy, or expected gain in P(right), both in [0, 1].
+    """
+
+    rows: Ints
+    labels: Ints
+    gains: Floats
+
+
+def most_uncertain(predictions: SubsetPredictions, per_subset: int, asked: set[tuple[int, int]]) -> Questions:
+    """Take from each classifier its ``per_subset`` texts of highest entropy (the article's rule).
+
+    A text whose most probable class is noise is no proposal. A pair in ``asked`` is not asked again.
+    """
+    rows: list[int] = []
+    labels: list[int] = []
+    gains: list[float] = []
+    for number in range(predictions.label.shape[1]):
+        order = np.argsort(-predictions.entropy[:, number], kind="stable")
+        order = order[predictions.label[order, number] >= 0]
+        fresh = (int(r) for r in order if (int(r), int(predictions.label[r, number])) not in asked)
+        for row, _ in zip(fresh, range(per_subset), strict=False):
+            rows.append(row)
+            labels.append(int(predictions.label[row, number]))
+            gains.append(float(predictions.entropy[row, number]))
+    order = np.argsort(-np.asarray(gains), kind="stable")
+    return Questions(
+        np.asarray(rows, dtype=np.int64)[order],
+        np.asarray(labels, dtype=np.int64)[order],
+        np.asarray(gains, dtype=np.float32)[order],
+    )
+
+
+def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats) -> Floats:
+    """Return the expected gain in P(right) of one verdict.
+
+    sum over outcomes o of max(p P(o | right), a P(o | wrong)) - max(p, a): after each verdict one answers with the
+    likelier of the two. With the outcomes *valid* and *invalid* alone this is
+    max(p tpr, a (1-tnr)) + max(p (1-tpr), a tnr) - max(p, a).
+
+    Parameters
+    ----------
+    proposed, best_other : ndarray of shape (n,)
+        Belief in the proposed label, and in the best other outcome.
+    right, wrong : ndarray of shape (K,)
+        How often the judge gives each outcome to right and to wrong pairs; each sums to 1.
+
+    Returns
+    -------
+    ndarray of shape (n,), in [0, 0.5]
+    """
+    after = np.maximum(np.outer(proposed, right), np.outer(best_other, wrong)).sum(axis=1)
+    return np.asarray(np.maximum(after - np.maximum(proposed, best_other), 0.0))
+
+
+def most_valuable(
+    kept: Candidates,
+    askable: Ints,
+    right: Floats,
+    wrong: Floats,
+    *,
+    least_gain: float,
+    most: int,
+    asked: set[tuple[int, int]],
+) -> Questions:
+    """Take the questions whose verdict is worth most, at most one per text, while each gains ``least_gain``.
+
+    For each text the question is about its best label that was not yet asked about, so that a text whose first
+    proposal was rejected is asked about its next.
+
+    Parameters
+    ----------
+    kept : Candidates
+    askable : ndarray of int64
+        The rows that may be asked about.
+    right, wrong : ndarray of shape (K,)
+        See :func:`value_of_question`.
+    """
+    place = _first_not_asked(kept.labels, asked)
+    rows = askable[place[askable] >= 0]
+    place = place[rows]
+    belief = beliefs(kept)[rows]
+    proposed = belief[np.arange(len(rows)), place]
+    others = belief[:, :-1].copy()  # the remainder is many labels: it is never one answer
+    others[np.arange(len(rows)), place] = 0.0
+    gains = value_of_question(proposed, others.max(axis=1, initial=0.0), right, wrong)
+    order = np.argsort(-gains, kind="stable")[:most]
+    order = order[gains[order] >= least_gain]
+    return Questions(rows[order], kept.labels[rows[order], place[order]], gains[order].astype(np.float32))
+
+
+def _first_not_asked(labels: Ints, asked: set[tuple[int, int]]) -> Ints:
+    """Return, per text, the place of its best candidate not yet asked about; -1 if all were."""
+    place = np.zeros(len(labels), dtype=np.int64)
+    of_row: dict[int, set[int]] = {}
+    for row, label in asked:
+        of_row.setdefault(row, set()).add(label)
+    for row, gone in of_row.items():
+        left = [i for i, label in enumerate(labels[row].tolist()) if label not in gone]
+        place[row] = left[0] if left else -1
+    return place

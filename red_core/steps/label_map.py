@@ -1,0 +1,91 @@
+"""Article step 1, first half: embed the labels and reduce them with UMAP."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from red_core.records import Floats, Ints
+
+FEWEST_FOR_UMAP = 5
+"""With fewer labels UMAP has no neighbourhood to preserve; principal components are used instead."""
+
+
+def label_vectors(vectors: Floats, labels: Ints, label_count: int) -> Floats:
+    """Return each label's vector: the mean of its seed vectors, of length 1.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_seeds, d), float32
+        Unit vectors of the seeds.
+    labels : ndarray of shape (n_seeds,), int64, in [0, label_count)
+    label_count : int
+        Every label must have at least one seed.
+
+    Returns
+    -------
+    ndarray of shape (label_count, d), float32
+
+    Raises
+    ------
+    ValueError
+        If a label has no seed.
+    """
+    seeds_of = np.bincount(labels, minlength=label_count)
+    if (seeds_of == 0).any():
+        raise ValueError(f"every label needs a seed; label {int(np.argmin(seeds_of))} has none")
+    sums = np.zeros((label_count, vectors.shape[1]), dtype=np.float64)
+    np.add.at(sums, labels, vectors)
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Floats:
+    """Reduce label vectors with UMAP and centre them, since UMAP's origin is arbitrary.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (L, d), float32
+        Label vectors.
+    dimensions : int
+        Wanted dimensions; at most L - 2 are used.
+    random_state : int
+        The same state gives the same picture.
+
+    Returns
+    -------
+    ndarray of shape (L, min(dimensions, L - 2)), float32, column means 0
+        With fewer than 5 labels the principal components, at most ``dimensions`` of them.
+    """
+    count = len(vectors)
+    if count < FEWEST_FOR_UMAP:
+        return _principal_components(vectors, dimensions)
+    from umap import UMAP  # noqa: PLC0415  imports and compiles for seconds, and only this step needs it
+
+    reducer = UMAP(
+        n_components=min(dimensions, count - 2),
+        n_neighbors=min(15, count - 1),
+        metric="cosine",
+        random_state=random_state,
+        n_jobs=1,  # a fixed random_state allows one thread only
+        # The spectral start needs clearly fewer dimensions than labels.
+        init="spectral" if count > 2 * dimensions + 2 else "random",
+    )
+    reduced = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
+    return np.asarray(reduced - reduced.mean(axis=0))
+
+
+def _principal_components(vectors: Floats, dimensions: int) -> Floats:
+    """Return the principal components, padded with zeros to ``dimensions`` columns."""
+    centred = vectors - vectors.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    kept = (left * singular)[:, :dimensions]
+    padded = np.zeros((len(vectors), dimensions), dtype=np.float32)
+    padded[:, : kept.shape[1]] = kept
+    return padded
+
+
+def cosine_similarities(vectors: Floats) -> Floats:
+    """Return the cosine similarity of every pair of rows, shape (L, L), in [-1, 1]."""
+    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit = vectors / norms
+    return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))

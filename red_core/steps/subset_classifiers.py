@@ -1,0 +1,181 @@
+"""Article step 2: one cheap classifier per subset with n+1 classes, the last one noise.
+
+Each is a multinomial logistic regression. Only the difference between a label's logit and its noise
+logit ever matters, so a whole partition of L labels is kept as one (L, d) matrix, whatever the subsets.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from red_core.records import Booleans, Floats, Ints
+from red_core.steps.noise_oversampling import draw_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One split of all labels into subsets, with its fitted classifiers.
+
+    Attributes
+    ----------
+    subset_of : ndarray of shape (L,), int64
+        The subset number of each label; -1 for a label left out.
+    weights : ndarray of shape (L, d), float32
+        Coefficients of log p(label | x) - log p(noise | x) within the label's subset.
+    bias : ndarray of shape (L,), float32
+    correction : ndarray of shape (L,), float32
+        log(training weight of the label / training weight of its noise): what the odds owe to class sizes.
+    """
+
+    subset_of: Ints
+    weights: Floats
+    bias: Floats
+    correction: Floats
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Training rows: features (n, d) float32, labels (n,) int64, weights (n,) float32 in (0, 1]."""
+
+    features: Floats
+    labels: Ints
+    weights: Floats
+
+    def only(self, rows: Booleans) -> TrainingSet:
+        """Return the rows where ``rows``, shape (n,), is True."""
+        return TrainingSet(self.features[rows], self.labels[rows], self.weights[rows])
+
+
+@dataclass(frozen=True)
+class NoiseRule:
+    """How noise is drawn: see :func:`red_core.steps.noise_oversampling.draw_noise`."""
+
+    factor: float
+    rows: int | None
+
+
+def fit_subset(
+    training: TrainingSet,
+    inside: Ints,
+    noise: NoiseRule,
+    *,
+    regularisation: float,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, Floats]:
+    """Fit the n+1 class classifier of one subset.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    inside : ndarray of shape (n,), int64
+        The labels of the subset; each needs at least one training row.
+    noise : NoiseRule
+    regularisation : float
+        Inverse strength of the L2 penalty, scikit-learn's C.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    weights (n, d), bias (n,), correction (n,) : float32
+        Rows in the order of ``inside``, all relative to the noise class.
+    """
+    noise_rows, noise_weights = draw_noise(
+        training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng
+    )
+    own_rows = np.flatnonzero(np.isin(training.labels, inside))
+    place = np.full(int(training.labels.max()) + 1, -1, dtype=np.int64)
+    place[inside] = np.arange(len(inside))
+    rows = np.r_[own_rows, noise_rows]
+    classes = np.r_[place[training.labels[own_rows]], np.full(len(noise_rows), len(inside))]
+    weights = np.r_[training.weights[own_rows], noise_weights].astype(np.float32)
+    if not len(noise_rows):
+        return _fit_without_noise(training.features[rows], classes, weights, regularisation)
+    coefficients, bias = _fit(training.features[rows], classes, weights, regularisation)
+    class_weights = np.bincount(classes, weights=weights, minlength=len(inside) + 1)
+    correction = np.log(class_weights[:-1] / class_weights[-1])
+    return _relative(coefficients, bias, correction)
+
+
+def _fit(features: Floats, classes: Ints, weights: Floats, regularisation: float) -> tuple[Floats, Floats]:
+    model = LogisticRegression(C=regularisation, max_iter=300, tol=1e-3)
+    model.fit(features, classes, sample_weight=weights)
+    if len(model.classes_) == 2:
+        return np.vstack([np.zeros_like(model.coef_), model.coef_]), np.r_[0.0, model.intercept_]
+    return model.coef_, model.intercept_
+
+
+def _relative(coefficients: Floats, bias: Floats, correction: Floats) -> tuple[Floats, Floats, Floats]:
+    """Subtract the noise class, the last row, from every label's row."""
+    relative = coefficients[:-1] - coefficients[-1]
+    return relative.astype(np.float32), (bias[:-1] - bias[-1]).astype(np.float32), correction.astype(np.float32)
+
+
+def _fit_without_noise(
+    features: Floats, classes: Ints, weights: Floats, regularisation: float
+) -> tuple[Floats, Floats, Floats]:
+    """Fit a subset that holds every label: there is nothing foreign, so odds are taken against the mean logit."""
+    coefficients, bias = _fit(features, classes, weights, regularisation)
+    class_weights = np.bincount(classes, weights=weights)
+    correction = np.log(class_weights / class_weights.mean())
+    centred, level = coefficients - coefficients.mean(axis=0), bias - bias.mean()
+    return centred.astype(np.float32), level.astype(np.float32), correction.astype(np.float32)
+
+
+def fit_partition(
+    training: TrainingSet,
+    subset_of: Ints,
+    noise: NoiseRule,
+    *,
+    regularisation: float,
+    random_state: int,
+    previous: Partition | None = None,
+    touched: Collection[int] | None = None,
+    workers: int = 2,
+    fitted: Callable[[int, int], None] | None = None,
+) -> Partition:
+    """Fit the classifiers of a partition, all of them or only the touched ones.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    subset_of : ndarray of shape (L,), int64
+        -1 leaves a label out; it must have no training rows.
+    noise : NoiseRule
+    regularisation : float
+    random_state : int
+        Each subset draws from its own stream, so refitting one gives what a full fit would give.
+    previous, touched : Partition, collection of int
+        Keep the classifiers of ``previous`` for every subset number not in ``touched``.
+    workers : int
+        Subsets fitted at once, each on one core.
+    fitted : callable(done, total), optional
+        Called after each subset.
+    """
+    labels, dimensions = len(subset_of), training.features.shape[1]
+    weights = np.zeros((labels, dimensions), dtype=np.float32)
+    bias, correction = np.zeros(labels, dtype=np.float32), np.zeros(labels, dtype=np.float32)
+    if previous is not None:
+        weights, bias, correction = previous.weights.copy(), previous.bias.copy(), previous.correction.copy()
+    present = set(np.unique(subset_of[subset_of >= 0]).tolist())
+    numbers = sorted(present if touched is None or previous is None else present & set(touched))
+
+    def fit(number: int) -> tuple[Ints, tuple[Floats, Floats, Floats]]:
+        inside = np.flatnonzero(subset_of == number)
+        rng = np.random.default_rng([random_state, number])
+        return inside, fit_subset(training, inside, noise, regularisation=regularisation, rng=rng)
+
+    with threadpool_limits(1), ThreadPoolExecutor(max_workers=workers) as pool:
+        for done, (inside, (w, b, c)) in enumerate(pool.map(fit, numbers), start=1):
+            weights[inside], bias[inside], correction[inside] = w, b, c
+            if fitted is not None:
+                fitted(done, len(numbers))
+    return Partition(subset_of, weights, bias, correction)

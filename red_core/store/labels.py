@@ -1,0 +1,69 @@
+"""Labels, their meanings, and where each stands: its subset and its place on the map."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from red_core.records import Floats, Ints, Label, Project
+from red_core.store.database import connection, now, transaction
+
+
+def labels(project: Project) -> list[Label]:
+    """Return all labels with their newest meaning, ordered by id."""
+    query = """
+        SELECT label.id, name, coalesce((SELECT meaning FROM label_meaning m WHERE m.label = label.id
+        ORDER BY m.id DESC LIMIT 1), '') AS meaning FROM label ORDER BY label.id"""
+    with connection(project) as db:
+        return [Label(int(r["id"]), str(r["name"]), str(r["meaning"])) for r in db.query(query)]
+
+
+def label_set_version(project: Project) -> int:
+    """Return the number of the newest edit of the label set; 0 before the first."""
+    with connection(project) as db:
+        return int(db.execute("SELECT coalesce(max(version), 0) FROM label_edit").fetchone()[0])
+
+
+def set_meanings(project: Project, meanings: dict[int, str], who: str) -> None:
+    """Add a new meaning for each of these label ids; the earlier ones stay as history."""
+    with transaction(project) as db:
+        db.conn.executemany(
+            "INSERT INTO label_meaning (label, meaning, who, at) VALUES (?, ?, ?, ?)",
+            ((label, meaning, who, now()) for label, meaning in meanings.items()),
+        )
+
+
+def save_places(project: Project, label_ids: Ints, subset_of: Ints, places: Floats, who: str) -> int:
+    """Record newly formed subsets as one edit of the label set; return its version.
+
+    Parameters
+    ----------
+    label_ids, subset_of : ndarray of shape (L,), int64
+    places : ndarray of shape (L, 2)
+        Coordinates on the map.
+    """
+    with transaction(project) as db:
+        detail = json.dumps({"subsets": int(subset_of.max()) + 1})
+        edit = db.execute(
+            "INSERT INTO label_edit (kind, detail, who, at) VALUES ('subsets formed', ?, ?, ?)", [detail, who, now()]
+        )
+        version = int(edit.lastrowid or 0)
+        db.conn.executemany(
+            "INSERT INTO label_place (version, label, subset, x, y) VALUES (?, ?, ?, ?, ?)",
+            (
+                (version, int(label), int(subset), float(x), float(y))
+                for label, subset, (x, y) in zip(label_ids, subset_of, places, strict=True)
+            ),
+        )
+    return version
+
+
+def current_places(project: Project) -> tuple[Ints, Ints, Floats]:
+    """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest formation; empty before."""
+    with connection(project) as db:
+        found = db.execute(
+            "SELECT label, subset, x, y FROM label_place WHERE version = (SELECT max(version) FROM label_place) ORDER BY label"
+        ).fetchall()
+    table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
+    return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]

@@ -1,0 +1,133 @@
+"""Append-only migrations: a landed one is never edited; a change is a new function at the end."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("red_core")
+
+
+@migrations()
+def m001_create_tables(db: Database) -> None:
+    """Facts are rows and only ever added; ``job`` and ``round.state`` are the two things that move."""
+    for statement in _FIRST_TABLES.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_FIRST_TABLES = """
+CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('labelled', 'pool')),
+    text_column TEXT NOT NULL, label_column TEXT, notes TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    UNIQUE (sha256, role)
+) STRICT;
+
+CREATE TABLE text (id INTEGER PRIMARY KEY, text_id TEXT NOT NULL UNIQUE, content TEXT NOT NULL) STRICT;
+
+CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE) STRICT;
+
+CREATE TABLE label_edit (
+    version INTEGER PRIMARY KEY, kind TEXT NOT NULL, detail TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE label_meaning (
+    id INTEGER PRIMARY KEY, label INTEGER NOT NULL REFERENCES label, meaning TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE label_place (
+    version INTEGER NOT NULL REFERENCES label_edit, label INTEGER NOT NULL REFERENCES label,
+    subset INTEGER NOT NULL, x REAL NOT NULL, y REAL NOT NULL, PRIMARY KEY (version, label)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE source_row (
+    source INTEGER NOT NULL REFERENCES source, row INTEGER NOT NULL, text INTEGER REFERENCES text,
+    label INTEGER REFERENCES label, truth TEXT, left_out TEXT, extra TEXT,
+    PRIMARY KEY (source, row)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX source_row_text ON source_row (text);
+CREATE INDEX source_row_seed ON source_row (text, label) WHERE label IS NOT NULL;
+
+CREATE VIEW seed AS
+    SELECT text, min(label) AS label FROM source_row WHERE label IS NOT NULL
+    GROUP BY text HAVING count(DISTINCT label) = 1;
+CREATE VIEW contradiction AS  -- one text under two labels: left out until a decision settles it
+    SELECT text FROM source_row WHERE label IS NOT NULL
+    GROUP BY text HAVING count(DISTINCT label) > 1;
+
+CREATE TABLE vector_model (model TEXT PRIMARY KEY, dimensions INTEGER NOT NULL) STRICT;
+CREATE TABLE vector (
+    model TEXT NOT NULL, text INTEGER NOT NULL REFERENCES text, row INTEGER NOT NULL, PRIMARY KEY (model, text)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('prepare', 'round')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'cancelled', 'failed', 'interrupted')),
+    settings TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '', cancel_asked INTEGER NOT NULL DEFAULT 0, pid INTEGER, process_started REAL,
+    heartbeat REAL NOT NULL DEFAULT 0, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX one_active_job ON job ((1)) WHERE state IN ('waiting', 'running');
+
+CREATE TABLE round (
+    id INTEGER PRIMARY KEY, state TEXT NOT NULL CHECK (state IN ('open', 'to review', 'fed back', 'closed')),
+    label_set_version INTEGER NOT NULL REFERENCES label_edit, settings TEXT NOT NULL, judge TEXT NOT NULL,
+    last_decision INTEGER NOT NULL, metrics TEXT NOT NULL DEFAULT '{}', who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX one_open_round ON round ((1)) WHERE state IN ('open', 'to review');
+
+CREATE TABLE training_row (
+    round INTEGER NOT NULL REFERENCES round, text INTEGER NOT NULL REFERENCES text,
+    label INTEGER NOT NULL REFERENCES label, weight REAL NOT NULL, PRIMARY KEY (round, text)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE proposal (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, text INTEGER NOT NULL REFERENCES text,
+    label INTEGER NOT NULL REFERENCES label, runner_up INTEGER NOT NULL REFERENCES label, belief REAL NOT NULL,
+    runner_up_belief REAL NOT NULL, reason TEXT NOT NULL, gain REAL NOT NULL, evidence TEXT NOT NULL,
+    UNIQUE (round, text, label)
+) STRICT;
+CREATE INDEX proposal_pair ON proposal (text, label);
+
+CREATE TABLE verdict (
+    id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL UNIQUE REFERENCES proposal, judge TEXT NOT NULL, model TEXT NOT NULL,
+    prompt_version TEXT NOT NULL, outcome TEXT NOT NULL CHECK (outcome IN ('valid', 'invalid', 'unsure', 'refused', 'unparseable')),
+    p_valid REAL, log_likelihood_ratio REAL NOT NULL, raw TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE decision (
+    id INTEGER PRIMARY KEY, text INTEGER NOT NULL REFERENCES text,
+    kind TEXT NOT NULL CHECK (kind IN ('accept', 'relabel', 'none', 'reject', 'skip', 'undo')),
+    label INTEGER REFERENCES label, proposal INTEGER REFERENCES proposal, undoes INTEGER UNIQUE REFERENCES decision,
+    reason TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE INDEX decision_text ON decision (text);
+
+CREATE VIEW standing_decision AS
+    SELECT * FROM decision WHERE kind <> 'undo' AND kind <> 'skip'
+    AND id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL);
+CREATE VIEW decided AS
+    SELECT text, id, kind, CASE kind WHEN 'none' THEN -1 ELSE label END AS label, proposal, reason, who, at
+    FROM standing_decision WHERE kind <> 'reject'
+    AND id IN (SELECT max(id) FROM standing_decision WHERE kind <> 'reject' GROUP BY text);
+
+CREATE TABLE feed_back (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, accept_evidence_check INTEGER NOT NULL,
+    who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE TABLE feed_back_item (
+    feed_back INTEGER NOT NULL REFERENCES feed_back, text INTEGER NOT NULL REFERENCES text,
+    label INTEGER NOT NULL REFERENCES label, weight REAL NOT NULL, source TEXT NOT NULL CHECK (source IN ('decision', 'verdict')),
+    PRIMARY KEY (feed_back, text)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rollback (
+    feed_back INTEGER PRIMARY KEY REFERENCES feed_back, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE prediction (
+    round INTEGER NOT NULL REFERENCES round, text INTEGER NOT NULL REFERENCES text, label INTEGER NOT NULL,
+    belief REAL NOT NULL, runner_up INTEGER NOT NULL, runner_up_belief REAL NOT NULL, none_belief REAL NOT NULL,
+    prior REAL NOT NULL, top TEXT NOT NULL, PRIMARY KEY (round, text)
+) STRICT, WITHOUT ROWID
+"""

@@ -1,0 +1,171 @@
+"""Rounds, what each was trained on, and the beliefs it left."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sqlite_utils import Database
+
+from red_core.errors import StateError
+from red_core.records import Ints, Project, Round, RoundState
+from red_core.store.database import connection, now, transaction
+
+Prediction = tuple[int, int, float, int, float, float, float, str]
+"""text, label (-1 none of these), belief, runner-up, its belief, belief in none of these, belief before any verdict,
+the best five as JSON [[label, belief], ...]."""
+
+
+def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
+    """Open a round on the label set, training set and decisions as they are now, or return the one left open.
+
+    Raises
+    ------
+    StateError
+        If the last round is still to review.
+    """
+    with transaction(project) as db:
+        last = _rounds(db, "WHERE state IN ('open', 'to review')")
+        if last and last[-1].state == "open":
+            return last[-1]
+        if last:
+            raise StateError(
+                f"round {last[-1].id} is to review. Feed it back (`red feed-back {project.name}`) or close it "
+                f"(`red close {project.name}`) first."
+            )
+        cursor = db.execute(
+            "INSERT INTO round (state, label_set_version, settings, judge, last_decision, who, at) VALUES "
+            "('open', (SELECT max(version) FROM label_edit), ?, ?, (SELECT coalesce(max(id), 0) FROM decision), ?, ?)",
+            [settings, judge, who, now()],
+        )
+        number = int(cursor.lastrowid or 0)
+        db.execute(
+            "INSERT INTO training_row (round, text, label, weight) SELECT ?, text, label, weight FROM "
+            f"({_TRAINING_SET})",
+            [number],
+        )
+        return _rounds(db, "WHERE id = ?", [number])[0]
+
+
+# Seeds, and the newest fed-back label of each other text that no rollback took out and no decision contradicts.
+_TRAINING_SET = """
+    SELECT text, label, 1.0 AS weight FROM seed
+    UNION ALL
+    SELECT item.text, item.label, item.weight FROM feed_back_item item
+    WHERE item.feed_back = (SELECT max(feed_back) FROM feed_back_item newer WHERE newer.text = item.text
+        AND newer.feed_back NOT IN (SELECT feed_back FROM rollback))
+    AND item.text NOT IN (SELECT text FROM seed)
+    AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> item.label)
+    AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = item.text AND s.kind = 'reject' AND s.label = item.label)"""
+
+
+def current_training_rows(project: Project) -> list[tuple[int, int, float]]:
+    """Return what a round opened now would train on: text, label, weight."""
+    with connection(project) as db:
+        found = db.execute(f"SELECT text, label, weight FROM ({_TRAINING_SET}) ORDER BY text").fetchall()
+    return [(int(t), int(label), float(w)) for t, label, w in found]
+
+
+def training_rows(project: Project, round_id: int) -> list[tuple[int, int, float]]:
+    """Return the frozen training set of a round: text, label, weight, ordered by text."""
+    with connection(project) as db:
+        found = db.execute(
+            "SELECT text, label, weight FROM training_row WHERE round = ? ORDER BY text", [round_id]
+        ).fetchall()
+    return [(int(t), int(label), float(w)) for t, label, w in found]
+
+
+def rounds(project: Project) -> list[Round]:
+    """Return all rounds, oldest first."""
+    with connection(project) as db:
+        return _rounds(db)
+
+
+def finish_round(
+    project: Project, round_id: int, predictions: Iterable[Prediction], metrics: Mapping[str, Any]
+) -> None:
+    """Store the beliefs of a round and put it to review, in one transaction."""
+    with transaction(project) as db:
+        db.execute("DELETE FROM prediction WHERE round = ?", [round_id])
+        db.conn.executemany(
+            "INSERT INTO prediction (round, text, label, belief, runner_up, runner_up_belief, none_belief, prior, top) "
+            f"VALUES ({int(round_id)}, ?, ?, ?, ?, ?, ?, ?, ?)",
+            predictions,
+        )
+        _move(db, round_id, "open", "to review")
+        db.execute("UPDATE round SET metrics = ? WHERE id = ?", [json.dumps(metrics), round_id])
+
+
+def close_round(project: Project) -> int:
+    """Close the round that is to review or was left open, without feeding anything back; return its number.
+
+    Raises
+    ------
+    StateError
+        If there is none, or a job is running.
+    """
+    with transaction(project) as db:
+        refuse_while_job_runs(db, project)
+        last = _rounds(db, "WHERE state IN ('open', 'to review')")
+        if not last:
+            raise StateError("no round is open. Start one with `red round`.")
+        _move(db, last[-1].id, last[-1].state, "closed")
+        return last[-1].id
+
+
+def refuse_while_job_runs(db: Database, project: Project) -> None:
+    """Raise StateError if a job is waiting or running."""
+    if db.execute("SELECT 1 FROM job WHERE state IN ('waiting', 'running')").fetchone():
+        raise StateError(f"a job is running in project {project.name}. Wait for it, or cancel it first.")
+
+
+def round_to_review(db: Database) -> Round:
+    """Return the round to review.
+
+    Raises
+    ------
+    StateError
+        If there is none.
+    """
+    last = _rounds(db, "WHERE state = 'to review'")
+    if not last:
+        raise StateError("no round is to review. Run one with `red round`.")
+    return last[-1]
+
+
+def move_to_fed_back(db: Database, round_id: int) -> None:
+    """Mark a round as fed back."""
+    _move(db, round_id, "to review", "fed back")
+
+
+def best_beliefs(project: Project, round_id: int) -> list[tuple[int, str]]:
+    """Return text and its best five beliefs as JSON [[label, belief], ...] of one round, ordered by text."""
+    with connection(project) as db:
+        return list(db.execute("SELECT text, top FROM prediction WHERE round = ? ORDER BY text", [round_id]))
+
+
+def _rounds(db: Database, where: str = "", values: list[Any] | None = None) -> list[Round]:
+    return [
+        Round(
+            id=r["id"], state=r["state"], label_set_version=r["label_set_version"], settings=r["settings"],
+            judge=r["judge"], started_at=r["at"], metrics=json.loads(r["metrics"]),
+        )
+        for r in db.query(f"SELECT * FROM round {where} ORDER BY id", values or [])
+    ]  # fmt: skip
+
+
+def _move(db: Database, round_id: int, before: RoundState, after: RoundState) -> None:
+    moved = db.execute("UPDATE round SET state = ? WHERE id = ? AND state = ? RETURNING id", [after, round_id, before])
+    if moved.fetchone() is None:
+        raise sqlite3.IntegrityError(f"round {round_id} is not {before}")
+
+
+def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
+    """Return texts and their machine labels (-1 none of these) of one round, both of shape (n,)."""
+    with connection(project) as db:
+        found = db.execute("SELECT text, label FROM prediction WHERE round = ? ORDER BY text", [round_id]).fetchall()
+    pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]

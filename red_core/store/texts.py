@@ -1,0 +1,207 @@
+"""Sources, their rows, and the texts they fold into. A source row is never dropped."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlite_utils import Database
+
+from red_core.records import Ints, Project, Role
+from red_core.store.database import connection, now, transaction
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """Where rows come from: the file as named, the SHA-256 of its bytes, and which columns were used."""
+
+    file: str
+    sha256: str
+    role: Role
+    text_column: str
+    label_column: str | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One row to store.
+
+    A row that cannot be used has ``left_out``, the reason; a seed has ``label``; ``truth`` is the label that
+    only scoring reads.
+    """
+
+    row: int
+    text_id: str | None
+    content: str
+    label: str | None = None
+    truth: str | None = None
+    left_out: str | None = None
+    extra: Mapping[str, str] | None = None
+
+
+def name_key(name: str) -> str:
+    """Return what must be unique of a label's name: NFC, whitespace collapsed, case folded."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
+def find_source(project: Project, sha256: str, role: Role) -> int | None:
+    """Return the id of the source with these bytes in this role, None if it was never imported."""
+    with connection(project) as db:
+        found = db.execute("SELECT id FROM source WHERE sha256 = ? AND role = ?", [sha256, role]).fetchone()
+    return None if found is None else int(found[0])
+
+
+def add_sources(project: Project, files: Sequence[tuple[SourceFile, Sequence[SourceRow]]], who: str) -> list[int]:
+    """Store files with all their rows in one transaction: all of it, or nothing.
+
+    Returns
+    -------
+    list of int
+        The source ids.
+    """
+    with transaction(project) as db:
+        return [_add_source(db, source, rows, who) for source, rows in files]
+
+
+def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str) -> int:
+    cursor = db.execute(
+        "INSERT INTO source (file, sha256, role, text_column, label_column, notes, who, at) VALUES (?,?,?,?,?,?,?,?)",
+        [source.file, source.sha256, source.role, source.text_column, source.label_column,
+         json.dumps(source.notes), who, now()],
+    )  # fmt: skip
+    source_id = int(cursor.lastrowid or 0)
+    labels = _label_ids(db, (r.label for r in rows if r.label is not None), who)
+    db.conn.executemany(
+        "INSERT OR IGNORE INTO text (text_id, content) VALUES (?, ?)",
+        ((r.text_id, r.content) for r in rows if r.text_id is not None),
+    )
+    db.conn.executemany(
+        "INSERT INTO source_row (source, row, text, label, truth, left_out, extra) "
+        "VALUES (?, ?, (SELECT id FROM text WHERE text_id = ?), ?, ?, ?, ?)",
+        (
+            (source_id, r.row, r.text_id, labels[name_key(r.label)] if r.label is not None else None, r.truth,
+             r.left_out, json.dumps(r.extra, ensure_ascii=False) if r.extra else None)
+            for r in rows
+        ),
+    )  # fmt: skip
+    return source_id
+
+
+def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
+    """Return name_key -> label id, adding the labels that are new as one edit of the label set."""
+    known = {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+    fresh: dict[str, str] = {}
+    for name in names:
+        if name_key(name) not in known:
+            fresh.setdefault(name_key(name), name)
+    if fresh:
+        db.conn.executemany("INSERT INTO label (name, name_key) VALUES (?, ?)", ((n, k) for k, n in fresh.items()))
+        db.execute(
+            "INSERT INTO label_edit (kind, detail, who, at) VALUES ('labels added', ?, ?, ?)",
+            [json.dumps(list(fresh.values()), ensure_ascii=False), who, now()],
+        )
+    return {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+
+
+def seeds(project: Project) -> tuple[Ints, Ints]:
+    """Return the seeds: text row ids and label ids, both of shape (n,), ordered by text."""
+    with connection(project) as db:
+        found = db.execute("SELECT text, label FROM seed ORDER BY text").fetchall()
+    pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def seed_keys(project: Project) -> list[tuple[str, str]]:
+    """Return text_id and name_key of the label of every seed."""
+    query = "SELECT text_id, name_key FROM seed JOIN text ON text.id = text JOIN label ON label.id = label"
+    with connection(project) as db:
+        return [(str(identity), str(key)) for identity, key in db.execute(query)]
+
+
+def pool(project: Project) -> Ints:
+    """Return the row ids of all texts without a label of their own, shape (n,), ascending.
+
+    A text under two labels is neither seed nor pool.
+    """
+    with connection(project) as db:
+        found = db.execute(
+            "SELECT id FROM text WHERE id NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL) ORDER BY id"
+        ).fetchall()
+    return np.asarray(found, dtype=np.int64).reshape(-1)
+
+
+def contents(project: Project, ids: Ints) -> list[str]:
+    """Return the texts of these row ids, in their order."""
+    with connection(project) as db:
+        found: dict[int, str] = {}
+        for start in range(0, len(ids), 500):
+            part = [int(i) for i in ids[start : start + 500]]
+            marks = ",".join("?" * len(part))
+            found |= dict(db.execute(f"SELECT id, content FROM text WHERE id IN ({marks})", part).fetchall())
+    return [found[int(i)] for i in ids]
+
+
+def truths(project: Project) -> dict[int, str]:
+    """Return text row id -> true label name, of pool texts whose truth is known and single. Only scoring reads it."""
+    with connection(project) as db:
+        return dict(
+            db.execute(
+                "SELECT text, min(truth) FROM source_row WHERE truth IS NOT NULL AND text IS NOT NULL "
+                "GROUP BY text HAVING count(DISTINCT truth) = 1"
+            ).fetchall()
+        )
+
+
+def left_out_rows(project: Project) -> list[dict[str, object]]:
+    """Return every row that is not used, with its file, row and reason, contradictory seeds among them."""
+    query = """
+        SELECT file, row, left_out AS reason, '' AS content FROM source_row JOIN source ON source.id = source
+        WHERE left_out IS NOT NULL
+        UNION ALL
+        SELECT file, row, 'under two labels: ' || (
+            SELECT group_concat(name, ', ') FROM (SELECT DISTINCT label.name FROM source_row other
+            JOIN label ON label.id = other.label WHERE other.text = source_row.text ORDER BY label.name)), content
+        FROM source_row JOIN source ON source.id = source JOIN text ON text.id = source_row.text
+        WHERE source_row.label IS NOT NULL AND source_row.text IN (SELECT text FROM contradiction)
+        ORDER BY file, row"""
+    with connection(project) as db:
+        return list(db.query(query))
+
+
+def facts(project: Project) -> dict[str, int]:
+    """Return the counts a person wants to see first: rows, texts, seeds, pool, labels, folded, left out."""
+    query = """
+        SELECT (SELECT count(*) FROM source_row) AS rows, (SELECT count(*) FROM text) AS texts,
+        (SELECT count(*) FROM seed) AS seeds,
+        (SELECT count(*) FROM text WHERE id NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL)) AS pool,
+        (SELECT count(*) FROM label) AS labels,
+        (SELECT count(text) - count(DISTINCT text) FROM source_row) AS folded,
+        (SELECT count(*) FROM source_row WHERE left_out IS NOT NULL)
+            + (SELECT count(*) FROM source_row WHERE label IS NOT NULL AND text IN (SELECT text FROM contradiction))
+            AS left_out,
+        (SELECT count(DISTINCT text) FROM source_row WHERE truth IS NOT NULL) AS truths"""
+    with connection(project) as db:
+        return {key: int(value) for key, value in next(iter(db.query(query))).items()}
+
+
+def remember(project: Project, key: str, value: str) -> None:
+    """Store one fact of the project that is set once, such as that it is a trial; an earlier value stays."""
+    with transaction(project) as db:
+        db.execute("INSERT OR IGNORE INTO project (key, value) VALUES (?, ?)", [key, value])
+
+
+def remembered(project: Project, key: str, default: str = "") -> str:
+    """Return a fact stored by :func:`remember`."""
+    with connection(project) as db:
+        found = db.execute("SELECT value FROM project WHERE key = ?", [key]).fetchone()
+    return default if found is None else str(found[0])
+
+
+def has_text(project: Project, text: int) -> bool:
+    """Tell whether there is a text with this row id."""
+    with connection(project) as db:
+        return db.execute("SELECT 1 FROM text WHERE id = ?", [text]).fetchone() is not None

@@ -1,0 +1,69 @@
+"""Vectors by (model, text): an append-only float32 file beside an index. Bytes first, then the index row."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from red_core.records import Floats, Ints, Project
+from red_core.store.database import connection, transaction
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+def vector_file(project: Project, model: str) -> Path:
+    """Return the file that holds the vectors of a model."""
+    return project.folder / f"vectors-{_UNSAFE.sub('_', model)}.f32"
+
+
+def without_vector(project: Project, model: str) -> Ints:
+    """Return the row ids of texts that have no vector of this model yet, ascending."""
+    with connection(project) as db:
+        found = db.execute(
+            "SELECT id FROM text WHERE id NOT IN (SELECT text FROM vector WHERE model = ?) ORDER BY id", [model]
+        ).fetchall()
+    return np.asarray(found, dtype=np.int64).reshape(-1)
+
+
+def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> None:
+    """Store vectors of shape (n, d) for these texts; after a crash in between, the bytes are written over."""
+    with transaction(project) as db:
+        db.execute("INSERT OR IGNORE INTO vector_model (model, dimensions) VALUES (?, ?)", [model, vectors.shape[1]])
+        first = int(db.execute("SELECT coalesce(max(row) + 1, 0) FROM vector WHERE model = ?", [model]).fetchone()[0])
+        path = vector_file(project, model)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            file.seek(first * vectors.shape[1] * 4)
+            file.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        db.conn.executemany(
+            "INSERT INTO vector (model, text, row) VALUES (?, ?, ?)",
+            ((model, int(text), first + place) for place, text in enumerate(ids)),
+        )
+
+
+def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
+    """Return the vectors of these texts, shape (n, d), float32, in their order.
+
+    Raises
+    ------
+    KeyError
+        If a text has no vector of this model.
+    """
+    with connection(project) as db:
+        found = db.execute("SELECT text, row FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
+        known = db.execute("SELECT dimensions FROM vector_model WHERE model = ?", [model]).fetchone()
+    dimensions = int(known[0]) if known else 0
+    if not len(ids):
+        return np.zeros((0, dimensions), dtype=np.float32)
+    index = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    place = np.searchsorted(index[:, 0], ids)
+    if not len(index) or (index[np.minimum(place, len(index) - 1), 0] != ids).any():
+        raise KeyError(f"texts without a vector of {model}")
+    stored = int(index[:, 1].max()) + 1  # bytes past these were written by a process that died before its commit
+    whole = np.memmap(vector_file(project, model), dtype="<f4", mode="r", shape=(stored, dimensions))
+    return np.asarray(whole[index[place, 1]], dtype=np.float32)

@@ -1,0 +1,113 @@
+"""Proposals and the judge's verdicts about them, each beside the evidence the judge had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from red_core.records import Answer, Project, Question, Verdict
+from red_core.store.database import connection, now, transaction
+
+
+def add_proposals(project: Project, round_id: int, questions: Sequence[Question]) -> list[int]:
+    """Store selected pairs with their evidence before the judge is asked; return their ids."""
+    with transaction(project) as db:
+        db.conn.executemany(
+            "INSERT OR IGNORE INTO proposal (round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    round_id,
+                    q.text,
+                    q.label.id,
+                    q.runner_up.id,
+                    q.belief,
+                    q.runner_up_belief,
+                    q.reason,
+                    q.gain,
+                    _evidence(q),
+                )
+                for q in questions
+            ),
+        )
+        found = db.execute("SELECT id, text, label FROM proposal WHERE round = ?", [round_id])
+        ids = {(int(text), int(label)): int(id_) for id_, text, label in found}
+    return [ids[q.text, q.label.id] for q in questions]
+
+
+def _evidence(question: Question) -> str:
+    """Return what the judge is shown beside the texts: [[text, similarity, origin], ...] of both labels."""
+    shown = {
+        "label": [[e.text, round(e.similarity, 4), e.origin] for e in question.examples],
+        "runner_up": [[e.text, round(e.similarity, 4), e.origin] for e in question.rival_examples],
+    }
+    return json.dumps(shown)
+
+
+def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answer]]) -> None:
+    """Store answers to proposals; an answer that failed is no verdict and is not stored."""
+    with transaction(project) as db:
+        db.conn.executemany(
+            "INSERT INTO verdict (proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (proposal, judge, a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.raw, now())
+                for proposal, a in answers
+                if a.outcome != "failed"
+            ),
+        )
+
+
+def verdicts(project: Project) -> list[Verdict]:
+    """Return the newest verdict of every (text, label) pair, oldest first."""
+    with connection(project) as db:
+        return newest_verdicts(db)
+
+
+def newest_verdicts(db: Database) -> list[Verdict]:
+    """Return what :func:`verdicts` returns, on an open connection."""
+    query = """
+        SELECT max(verdict.id) AS id, round, text, label, judge, outcome, p_valid, log_likelihood_ratio
+        FROM verdict JOIN proposal ON proposal.id = proposal GROUP BY text, label ORDER BY verdict.id"""
+    return [
+        Verdict(
+            r["id"],
+            r["round"],
+            r["text"],
+            r["label"],
+            r["judge"],
+            r["outcome"],
+            r["p_valid"],
+            r["log_likelihood_ratio"],
+        )
+        for r in db.query(query)
+    ]
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A stored proposal: its pair, what selected it, and whether it has a verdict."""
+
+    text: int
+    label: int
+    gain: float
+    answered: bool
+
+
+def proposals_of(project: Project, round_id: int) -> list[Proposed]:
+    """Return the proposals of a round, in the order they were made."""
+    query = """
+        SELECT text, label, gain, id IN (SELECT proposal FROM verdict) FROM proposal WHERE round = ? ORDER BY id"""
+    with connection(project) as db:
+        return [Proposed(t, label, gain, bool(done)) for t, label, gain, done in db.execute(query, [round_id])]
+
+
+def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
+    """Return how many verdicts of each outcome a round has."""
+    query = """
+        SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = proposal WHERE round = ? GROUP BY outcome"""
+    with connection(project) as db:
+        return dict(db.execute(query, [round_id]).fetchall())
