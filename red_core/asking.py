@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from red_core.evidence import ValidSamples
 from red_core.judges.protocol import Judge
-from red_core.records import Label, Project, Question, Round
+from red_core.records import JudgeRates, Label, Outcome, Project, Question, Round
 from red_core.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
@@ -17,7 +18,7 @@ from red_core.steps.informative import Questions, most_uncertain, most_valuable
 from red_core.store.decisions import decided, rejected
 from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
-from red_core.store.verdicts import add_proposals, add_verdicts, proposals_of, verdicts
+from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
 
 Report = Callable[[int, int], None]
 
@@ -46,28 +47,45 @@ class Asked:
 
 
 def ask_all(asking: Asking, report: Report) -> Asked:
-    """Ask until no question is worth it or the cap is reached; the beliefs in ``asking.scored`` grow as replies come."""
-    scored, settings = asking.scored, asking.settings
+    """Ask until no question is worth it or a cap is reached; the beliefs in ``asking.scored`` grow as replies come."""
     asked = _add_what_is_known(asking)
     before = proposals_of(asking.project, asking.current.id)
-    done, failed = len(before), 0
-    left_over = [p for p in before if not p.answered]  # a crash or a failed call came between
-    batch = _as_questions(scored, [(p.text, p.label, p.gain) for p in left_over])
-    report(done - len(left_over), settings.most_questions)
+    done = Counter(p.reason for p in before)
+    batch = _as_questions(asking.scored, [p for p in before if not p.answered])  # a crash or a failed call came between
+    failed = 0
     while True:
+        failed += _ask(asking, batch, asked, done.total() - len(batch.rows), report)
+        batch = _next(asking, asked, done)
         if not len(batch.rows):
-            room = min(settings.questions_at_once, settings.most_questions - done)
-            if room <= 0 or (settings.selection == "entropy" and done):
-                break
-            batch = select(asking, asked, room)
-            if not len(batch.rows):
-                break
-            done += len(batch.rows)
-        earlier = done - len(batch.rows)
-        failed += _ask(asking, batch, earlier, report)
-        asked |= set(zip(batch.rows.tolist(), batch.labels.tolist(), strict=True))
-        batch = Questions(batch.rows[:0], batch.labels[:0], batch.gains[:0])
-    return Asked(done, failed, len(select(asking, asked, len(scored.texts)).rows))
+            break
+        done.update(batch.reasons)
+    # What the evidence check answered is still worth an analyst's answer.
+    answered = _pairs(asking.scored, rejected(asking.project)) if asking.judge.free else asked
+    return Asked(done.total(), failed, len(select(asking, answered, len(asking.scored.texts)).rows))
+
+
+def _next(asking: Asking, asked: set[tuple[int, int]], done: Counter[str]) -> Questions:
+    """Return the next batch: what is worth asking, then what a judge that costs nothing may confirm; empty at the end."""
+    settings = asking.settings
+    room = settings.most_questions - done[settings.selection]
+    once = settings.selection == "entropy" and done["entropy"] > 0  # the article takes each classifier's k once a round
+    chosen = select(asking, asked, 0 if once else max(0, min(settings.questions_at_once, room)))
+    if len(chosen.rows) or not asking.judge.free:
+        return chosen
+    return _confident(asking, asked, max(0, settings.most_confirmations - done["confirm"]))
+
+
+def _confident(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
+    """Return the best labels of texts sure enough to feed back, the least sure first; never a pair in ``asked``."""
+    scored = asking.scored
+    belief = beliefs(scored.kept)
+    place = scored.kept.labels[:, 0]
+    sure = belief[:, 0] >= asking.settings.feed_back_belief
+    sure &= ~np.isin(scored.texts, list(decided(asking.project)))
+    order = np.argsort(belief[:, 0], kind="stable")
+    rows = [row for row in order[sure[order]].tolist() if (row, int(place[row])) not in asked][:most]
+    chosen = np.array(rows, dtype=np.int64)
+    return Questions(chosen, place[chosen], np.zeros(len(chosen), dtype=np.float32), ("confirm",) * len(chosen))
 
 
 def select(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
@@ -79,8 +97,8 @@ def select(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
             raise ValueError("selection by entropy needs the pool scored with entropy")
         chosen = most_uncertain(scored.predictions, settings.questions_per_subset, asked)
         open_ = ~fixed[chosen.rows]
-        return Questions(chosen.rows[open_][:most], chosen.labels[open_][:most], chosen.gains[open_][:most])
-    rates = asking.judge.rates
+        return chosen.only(np.flatnonzero(open_)[:most])
+    rates = _analyst_rates(settings.analyst_right) if asking.judge.free else asking.judge.rates
     kinds = sorted(set(rates.right) | set(rates.wrong))
     return most_valuable(
         scored.kept,
@@ -95,40 +113,65 @@ def select(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
 
 def _add_what_is_known(asking: Asking) -> set[tuple[int, int]]:
     """Add stored verdicts and rejections to the beliefs; return their (row, label place) pairs."""
-    scored = asking.scored
-    pairs = [(v.text, v.label) for v in verdicts(asking.project)]
-    for verdict in verdicts(asking.project):
-        scored.add(verdict.text, verdict.label, verdict.log_likelihood_ratio)
-    for text, label in rejected(asking.project):
-        scored.add(text, label, -np.inf)
-        pairs.append((text, label))
+    known, ruled_out = verdicts(asking.project), rejected(asking.project)
+    for verdict in known:
+        asking.scored.add(verdict.text, verdict.label, verdict.log_likelihood_ratio)
+    for text, label in ruled_out:
+        asking.scored.add(text, label, -np.inf)
+    asked = _pairs(asking.scored, ruled_out)
+    for verdict in known:
+        if verdict.judge == asking.judge.name:  # another judge's answer does not keep this one from being asked
+            asked |= _closed(asking.scored, verdict.text, verdict.label, verdict.outcome)
+    return asked
+
+
+def _closed(scored: ScoredPool, text: int, label: int, outcome: Outcome) -> set[tuple[int, int]]:
+    """Return the pairs an answer closes: after *invalid* the text may be asked about its next label, else not."""
+    row = scored.row_of(text)
+    if row is None:
+        return set()
+    if outcome == "invalid":
+        return {(row, scored.place_of(label))}
+    return {(row, place) for place in scored.kept.labels[row].tolist()} | {(row, scored.place_of(label))}
+
+
+def _pairs(scored: ScoredPool, pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return (row, label place) of the (text, label id) pairs that are in the pool."""
     rows = ((scored.row_of(text), scored.place_of(label)) for text, label in pairs)
     return {(row, place) for row, place in rows if row is not None}
 
 
-def _as_questions(scored: ScoredPool, pairs: Sequence[tuple[int, int, float]]) -> Questions:
-    known = [(scored.row_of(text), scored.place_of(label), gain) for text, label, gain in pairs]
-    there = [(row, place, gain) for row, place, gain in known if row is not None]
+def _analyst_rates(right: float) -> JudgeRates:
+    """Return the rates by which questions are chosen where the judge costs nothing: they are the analyst's to answer."""
+    return JudgeRates({"valid": right, "invalid": 1 - right}, {"valid": 1 - right, "invalid": right}, 0)
+
+
+def _as_questions(scored: ScoredPool, proposals: Sequence[Proposed]) -> Questions:
+    there = [p for p in proposals if scored.row_of(p.text) is not None]
     return Questions(
-        np.array([row for row, _, _ in there], dtype=np.int64),
-        np.array([place for _, place, _ in there], dtype=np.int64),
-        np.array([gain for _, _, gain in there], dtype=np.float32),
+        np.array([scored.row_of(p.text) for p in there], dtype=np.int64),
+        np.array([scored.place_of(p.label) for p in there], dtype=np.int64),
+        np.array([p.gain for p in there], dtype=np.float32),
+        tuple(p.reason for p in there),
     )
 
 
-def _ask(asking: Asking, batch: Questions, earlier: int, report: Report) -> int:
-    """Ask one batch, storing every group of replies before the next; return how many failed."""
+def _ask(asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier: int, report: Report) -> int:
+    """Ask one batch, storing every group of replies before the next; add to ``asked``; return how many failed."""
+    report(earlier, asking.settings.most_questions)
     questions = _with_evidence(asking, batch)
     ids = add_proposals(asking.project, asking.current.id, questions)
     done = failed = 0
     for group in asking.judge.answers(questions):
         add_verdicts(asking.project, asking.judge.name, [(ids[place], answer) for place, answer in group])
         for place, answer in group:
+            question = questions[place]
+            asked.add((int(batch.rows[place]), int(batch.labels[place])))
             if answer.outcome == "failed":
                 failed += 1
             else:
-                question = questions[place]
                 asking.scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
+                asked |= _closed(asking.scored, question.text, question.label.id, answer.outcome)
         done += len(group)
         report(earlier + done, asking.settings.most_questions)
     return failed
@@ -153,7 +196,7 @@ def _with_evidence(asking: Asking, batch: Questions) -> list[Question]:
                 asking.samples.nearest(text, vectors[number], label, shown),
                 asking.samples.nearest(text, vectors[number], int(own[rival]), shown),
                 float(belief[number, place]) if place >= 0 else 0.0,
-                float(rivals[rival]), asking.settings.selection, float(batch.gains[number]),
+                float(rivals[rival]), batch.reasons[number], float(batch.gains[number]),
             )
         )  # fmt: skip
     return questions

@@ -31,7 +31,9 @@ def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: C
     if not name:
         name = f"lexical-{settings.lexical_dimensions}-{settings.random_state}-{len(texts)}"
         model = fit_lexical(contents(project, texts), settings.lexical_dimensions, random_state=settings.random_state)
-        save_arrays(_file(project, name), idf=model.idf, components=model.components)
+        save_arrays(
+            _file(project, name), seen=model.seen, idf=model.idf, components=model.components.astype(np.float16)
+        )
     missing = without_vector(project, name)
     report(0, len(missing))
     if len(missing):
@@ -53,7 +55,7 @@ def _fitted_name(project: Project, settings: Settings, texts: int) -> str:
 def load_lexical(project: Project, name: str) -> LexicalModel:
     """Load a lexical model by its name."""
     kept = load_arrays(_file(project, name))
-    return LexicalModel(kept["idf"], kept["components"])
+    return LexicalModel(kept["seen"], kept["idf"], kept["components"].astype(np.float32))
 
 
 def stored_features(project: Project, model: str, lexical: str, weight: float, ids: Ints) -> Floats:

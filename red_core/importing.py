@@ -51,6 +51,7 @@ def read_source(
     text_column: str | None = None,
     label_column: str | None = None,
     name: str | None = None,
+    sheet: str | None = None,
     report: Report = lambda _stage, _done, _total: None,
 ) -> Prepared:
     """Read a file, guess or check its columns, and sort its rows into usable and left out.
@@ -60,7 +61,7 @@ def read_source(
     InputError
         If the file, or the columns asked for, cannot be used.
     """
-    table = read_table(path, name=name, progress=lambda done, total: report("read", done, total))
+    table = read_table(path, name=name, sheet=sheet, progress=lambda done, total: report("read", done, total))
     columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
     rows, left_out = usable_rows(table, columns)
     return Prepared(table, columns, tuple(rows), tuple(left_out))

@@ -50,7 +50,16 @@ class Settings(BaseModel):
     least_gain: Annotated[
         float, Field(ge=0, le=0.5, description="With value: the gain in P(right) under which a question is not asked")
     ] = 0.005
+    analyst_right: Annotated[
+        float,
+        Field(
+            gt=0.5, lt=1, description="How often an analyst's answer is taken to be right, where the judge is no LLM"
+        ),
+    ] = 0.95
     most_questions: Annotated[int, Field(ge=0, description="Questions in one round at most")] = 5000
+    most_confirmations: Annotated[
+        int, Field(ge=0, description="Confident texts a judge that costs nothing is asked to confirm in one round")
+    ] = 2000
     questions_at_once: Annotated[int, Field(ge=1, description="Questions selected before beliefs are renewed")] = 500
 
     examples_shown: Annotated[
@@ -74,6 +83,7 @@ ARTICLE = Settings(
     noise_rows=None,
     regularisation=10.0,
     selection="entropy",
+    most_confirmations=0,
     feed_back_belief=0.0,
 )
 PRESETS: Mapping[str, Settings] = {"recommended": RECOMMENDED, "article": ARTICLE}

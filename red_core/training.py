@@ -11,9 +11,9 @@ import numpy as np
 
 from red_core.features import name_features, recipe, says_something, stored_features
 from red_core.label_set import hidden_partitions
-from red_core.records import Floats, Ints, Label, Project
+from red_core.records import Booleans, Floats, Ints, Label, Project
 from red_core.settings import Settings
-from red_core.steps.belief import Calibration, fit_calibration
+from red_core.steps.belief import Calibration, beliefs, candidates, fit_calibration
 from red_core.steps.out_of_fold import HeldOut, held_out_odds
 from red_core.steps.pool_scoring import label_odds
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
@@ -25,15 +25,15 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class KnownPairs:
-    """Pairs of a seed with its own label and with its strongest rival, scored out of fold.
+class KnownProposals:
+    """What would have been proposed for each seed by classifiers that never saw it, and whether it is right.
 
     Attributes
     ----------
     texts : ndarray of shape (n,), int64
         Row ids of seeds.
     labels : ndarray of shape (n,), int64
-        Places in ``Model.label_ids``.
+        The best label of each, as a place in ``Model.label_ids``.
     right : ndarray of shape (n,), bool
     prior_logit : ndarray of shape (n,), float32
         The logit of the belief before any verdict.
@@ -41,7 +41,7 @@ class KnownPairs:
 
     texts: Ints
     labels: Ints
-    right: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    right: Booleans
     prior_logit: Floats
 
 
@@ -60,7 +60,7 @@ class Model:
     fed_back : ndarray of int64
         Row ids of the texts in the training set that are not seeds, ascending.
     calibration : Calibration
-    known : KnownPairs
+    known : KnownProposals
     embedding, lexical : str
     lexical_weight : float
     recipe : str
@@ -72,7 +72,7 @@ class Model:
     halves: tuple[tuple[Partition, ...], ...]
     fed_back: Ints
     calibration: Calibration
-    known: KnownPairs
+    known: KnownProposals
     embedding: str
     lexical: str
     lexical_weight: float
@@ -148,7 +148,7 @@ def train(
     calibration = fit_calibration(
         held.odds, training.labels[held.rows], held.foreign_odds, none_share=settings.none_share
     )
-    known = _known_pairs(held, training.labels[held.rows], texts[held.rows], calibration)
+    known = _known_proposals(held, training.labels[held.rows], texts[held.rows], calibration)
     ids = np.array([label.id for label in labels], dtype=np.int64)
     return Model(
         ids, fitted, halves, fed_back, calibration, known, embedding, lexical, settings.lexical_weight, made_by
@@ -234,23 +234,12 @@ def _refit_touched(
     )  # fmt: skip
 
 
-def _known_pairs(held: HeldOut, labels: Ints, texts: Ints, calibration: Calibration) -> KnownPairs:
-    exponents = np.c_[calibration.beta * held.odds, np.full(len(labels), calibration.beta * calibration.none_score)]
-    top = exponents.max(axis=1, keepdims=True)
-    belief = np.exp(exponents - top)
-    belief /= belief.sum(axis=1, keepdims=True)
-    everyone = np.arange(len(labels))
-    rival_belief = belief[:, :-1].copy()
-    rival_belief[everyone, labels] = -1.0
-    rivals = rival_belief.argmax(axis=1)
-    of_pair = np.r_[belief[everyone, labels], belief[everyone, rivals]]
-    clipped = np.clip(of_pair, 1e-4, 1 - 1e-4)
-    return KnownPairs(
-        np.r_[texts, texts],
-        np.r_[labels, rivals].astype(np.int64),
-        np.r_[np.ones(len(labels), dtype=bool), np.zeros(len(labels), dtype=bool)],
-        np.log(clipped / (1 - clipped)).astype(np.float32),
-    )
+def _known_proposals(held: HeldOut, labels: Ints, texts: Ints, calibration: Calibration) -> KnownProposals:
+    best = beliefs(candidates(held.odds, calibration, 1))[:, 0]
+    proposed = held.odds.argmax(axis=1)
+    clipped = np.clip(best, 1e-4, 1 - 1e-4)
+    prior_logit = np.log(clipped / (1 - clipped)).astype(np.float32)
+    return KnownProposals(texts, proposed.astype(np.int64), proposed == labels, prior_logit)
 
 
 def _cores() -> int:
@@ -301,7 +290,7 @@ def load_model(path: Path) -> Model:
         halves=(stack("half0"), stack("half1")) if "half0_weights" in kept else (),
         fed_back=kept["fed_back"],
         calibration=Calibration(*(float(value) for value in kept["calibration"])),
-        known=KnownPairs(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
+        known=KnownProposals(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
         embedding=embedding,
         lexical=lexical,
         lexical_weight=float(kept["lexical_weight"]),

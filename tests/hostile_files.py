@@ -1,7 +1,7 @@
 """Files that must be refused, each with what the refusal has to say.
 
-The table is documentation: a case's name says what is wrong with the file. ``limits`` lowers a limit
-of the module for that case, so that no test needs a gigabyte.
+The table is documentation: a case's name says what is wrong with the file. ``limits`` lowers one of
+the limits of red_core.tables for that case, so that no test needs a gigabyte.
 """
 
 from __future__ import annotations

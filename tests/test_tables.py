@@ -13,6 +13,7 @@ import tempfile
 import time
 import tracemalloc
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import huggingface_hub
@@ -24,18 +25,20 @@ from hostile_files import GOOD, HOSTILE, LINE, excel, parquet
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from red_core import tables
 from red_core.errors import InputError
 from red_core.tables import (
     Columns,
+    LeftOut,
     Table,
     choose_columns,
+    limits,
     normalise_text,
     read_table,
     text_id,
     usable_rows,
     write_table,
 )
+from red_core.tables.source import REMEDIES
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -61,7 +64,7 @@ def cells(read: Table) -> list[list[str | None]]:
 @pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_file_is_refused_in_one_line(case, tmp_path, monkeypatch):
     for limit, value in case.limits.items():
-        monkeypatch.setattr(tables, limit, value)
+        monkeypatch.setattr(limits, limit, value)
     path = put(tmp_path, case.file, case.bytes())
     with pytest.raises(InputError) as caught:
         read_table(path, name=f"my {case.file}")
@@ -136,7 +139,7 @@ def test_hub_path_is_read_like_a_file(monkeypatch):
 
 def test_gzip_bomb_is_stopped_while_it_unpacks(tmp_path, monkeypatch):
     path = put(tmp_path, "bomb.csv.gz", gzip.compress(bytes(300_000_000), 1))
-    monkeypatch.setattr(tables, "MAX_BYTES", 20_000_000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 20_000_000)
     tracemalloc.start()
     start = time.perf_counter()
     with pytest.raises(InputError, match="holds more than 20,000,000 bytes, unpacked"):
@@ -280,6 +283,14 @@ def test_excel_skips_empty_rows_and_counts_them(tmp_path):
     read = read_table(put(tmp_path, "a.xlsx", content))
     assert read.rows.tolist() == [3, 5, 6]
     assert cells(read) == [["a", "b"], [None, "c"], ["d", None]]
+
+
+def test_excel_size_declared_wrongly_loses_nothing(tmp_path):
+    sound = zipfile.ZipFile(io.BytesIO(excel(("text", "label"), ("a", "b"), ("c", "d"))))
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        for name in sound.namelist():
+            archive.writestr(name, sound.read(name).replace(b'ref="A1:B3"', b'ref="A1:A2"'))
+    assert cells(read_table(tmp_path / "a.xlsx")) == [["a", "b"], ["c", "d"]]
 
 
 def test_excel_sheet_is_the_first_or_the_one_named(tmp_path):
@@ -483,7 +494,8 @@ def by_content(**more: list[str]) -> Table:
 
 
 def test_columns_are_guessed_from_their_content():
-    assert choose_columns(by_content(), need_label=True) == Columns(
+    notice = ["this long notice is in every row and is no text to label"] * 30
+    assert choose_columns(by_content(notice=notice), need_label=True) == Columns(
         "spoken",
         "meant",
         ("text column: 'spoken' (guessed from its content)", "label column: 'meant' (guessed from its content)"),
@@ -527,6 +539,7 @@ def test_named_columns_are_taken_whatever_their_case():
 def test_an_exact_name_wins_over_another_case():
     read = table(Text=["a"], text=["b"])
     assert choose_columns(read, "text", need_label=False).text == "text"
+    assert choose_columns(read, "TEXT", need_label=False).text == "Text"  # the first of those that fit
 
 
 def test_an_unknown_column_lists_those_there_are_and_the_closest():
@@ -596,6 +609,23 @@ def test_rows_that_cannot_be_used_are_left_out_with_a_reason():
         (5, "too long: 1,000,000 characters, at most 20,000", 200),
         (6, "label too long: 201 characters, at most 200", 2),
     ]
+
+
+def test_a_row_left_out_keeps_its_other_columns():
+    read = table(
+        text=[None, "x" * 6, "ok"],
+        label=["l", "l", "y" * 201],
+        more=["1", None, ""],
+        other=["a", "b", "c"],
+    )
+    assert usable_rows(read, Columns("text", "label", ()), longest=5) == (
+        [],
+        [
+            LeftOut(2, "empty text", "", {"more": "1", "other": "a"}),
+            LeftOut(3, "too long: 6 characters, at most 5", "xxxxxx", {"other": "b"}),
+            LeftOut(4, "label too long: 201 characters, at most 200", "ok", {"other": "c"}),
+        ],
+    )
 
 
 def test_the_longest_text_is_counted_after_normalising():
@@ -693,8 +723,9 @@ def test_no_rows_can_be_written(name, tmp_path):
     assert (tmp_path / name).exists()
 
 
-def test_writing_twice_gives_the_same_bytes(tmp_path):
-    for name in ("a.csv.gz", "b.csv.gz"):
+def test_writing_twice_gives_the_same_bytes(tmp_path, monkeypatch):
+    for name, now in (("a.csv.gz", 1e9), ("b.csv.gz", 2e9)):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
         write_table(tmp_path / name, [{"text": "x"}], ["text"])
     assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
 
@@ -728,7 +759,7 @@ def test_a_failing_disk_leaves_nothing_behind(code, tmp_path, monkeypatch):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", fail)
-    remedy = tables.REMEDIES.get(code, "Check the path and the disk")
+    remedy = REMEDIES.get(code, "Check the path and the disk")
     with pytest.raises(InputError, match=rf"cannot be written: {os.strerror(code)}\. {remedy}"):
         write_table(tmp_path / "a.jsonl", [{"text": "x"}], ["text"])
     assert list(tmp_path.iterdir()) == []

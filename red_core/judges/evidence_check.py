@@ -1,4 +1,6 @@
-"""The evidence check: no LLM, no key, no network. A text must lie closer to the label's valid samples than to any rival's.
+"""The evidence check: no LLM, no key, no network.
+
+A text must lie closer to the label's valid samples than to any rival's.
 
 It looks at the same vectors as the classifiers, so its errors go with theirs: its weight in the belief is
 what it adds beyond the classifiers' own score, fitted on the seeds, each left out of its own evidence.
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit
 from sklearn.linear_model import LogisticRegression
 
@@ -24,8 +26,10 @@ VectorsOf = Callable[[Ints], Floats]
 NAME = "evidence"
 MODEL = "margin of the mean of the 3 nearest"
 VERSION = "1"
-VALID_FROM, INVALID_TO = 0.9, 0.1
-"""Probability of being right from which it says valid, and up to which it says invalid; in between it is unsure."""
+VALID_FROM = 0.7
+"""It says valid where the margin alone, beyond the base rate, favours the label by this share or more."""
+INVALID_UNDER = 0.5
+"""It says invalid where the proposal is, all in all, more likely wrong than right; in between it is unsure."""
 QUESTIONS_PER_GROUP = 256
 
 
@@ -39,9 +43,11 @@ class EvidenceCheck:
     queries : callable
         Text row ids to unit vectors.
     slope, intercept : float
-        Logit of being right as a function of the margin.
-    weight, offset : float
-        log likelihood ratio = offset + weight x that logit, the logit cut at 6.
+        Log likelihood ratio of being right as a function of the margin.
+    base : float
+        Logit of the share of proposals that are right.
+    weight : float
+        What the log likelihood ratio, cut at 6, counts in the belief, beyond the classifiers' own score; in [0, 1].
     rates : JudgeRates
     """
 
@@ -49,14 +55,19 @@ class EvidenceCheck:
     queries: VectorsOf
     slope: float
     intercept: float
+    base: float
     weight: float
-    offset: float
     rates: JudgeRates
 
     @property
     def name(self) -> str:
         """The wire."""
         return NAME
+
+    @property
+    def free(self) -> bool:
+        """It costs nothing to ask."""
+        return True
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Yield answers in groups; see :class:`red_core.judges.protocol.Judge`."""
@@ -65,29 +76,28 @@ class EvidenceCheck:
             texts = np.array([q.text for q in group], dtype=np.int64)
             places = np.searchsorted(self.samples.label_ids, [q.label.id for q in group])
             found = margins(self.samples, self.queries(texts), texts, places)
-            logits = self.intercept + self.slope * found
+            ratios = self.intercept + self.slope * found
             yield [
-                (start + place, self._answer(float(logit), float(margin)))
-                for place, (logit, margin) in enumerate(zip(logits, found, strict=True))
+                (start + place, self._answer(float(ratio), float(margin)))
+                for place, (ratio, margin) in enumerate(zip(ratios, found, strict=True))
             ]
 
-    def _answer(self, logit: float, margin: float) -> Answer:
-        p_valid = float(expit(logit))
+    def _answer(self, ratio: float, margin: float) -> Answer:
         return Answer(
-            outcome=outcome_of(p_valid),
-            p_valid=p_valid,
-            log_likelihood_ratio=self.offset + self.weight * float(np.clip(logit, -6.0, 6.0)),
+            outcome=outcome_of(ratio, self.base),
+            p_valid=float(expit(self.base + ratio)),
+            log_likelihood_ratio=self.weight * float(np.clip(ratio, -6.0, 6.0)),
             raw=f"margin {margin:.4f}",
             model=MODEL,
             prompt_version=VERSION,
         )
 
 
-def outcome_of(p_valid: float) -> Outcome:
-    """Return valid, invalid or, in between, unsure."""
-    if p_valid >= VALID_FROM:
-        return "valid"
-    return "invalid" if p_valid <= INVALID_TO else "unsure"
+def outcome_of(log_likelihood_ratio: float, base: float) -> Outcome:
+    """Return what the check says of a proposal; see VALID_FROM and INVALID_UNDER."""
+    if expit(base + log_likelihood_ratio) < INVALID_UNDER:
+        return "invalid"
+    return "valid" if expit(log_likelihood_ratio) >= VALID_FROM else "unsure"
 
 
 def margins(samples: ValidSamples, vectors: Floats, texts: Ints, places: Ints) -> Floats:
@@ -113,7 +123,7 @@ def fit_evidence_check(
     right: Booleans,
     prior_logit: Floats,
 ) -> EvidenceCheck:
-    """Fit the check on known pairs: seeds with their own label and with their strongest rival.
+    """Fit the check on known proposals: the best label of each seed from classifiers that never saw it.
 
     Parameters
     ----------
@@ -121,38 +131,45 @@ def fit_evidence_check(
     queries : callable
         Text row ids to unit vectors.
     texts, places : ndarray of shape (n,), int64
-        The pairs.
+        The proposals.
     right : ndarray of shape (n,), bool
     prior_logit : ndarray of shape (n,)
-        Logit of the classifiers' out-of-fold belief in the pair.
+        Logit of the classifiers' out-of-fold belief in the proposal.
     """
     found = np.concatenate(
         [
             margins(samples, queries(texts[part]), texts[part], places[part])
-            for part in np.array_split(np.arange(len(texts)), max(1, len(texts) // QUESTIONS_PER_GROUP))
+            for part in np.array_split(np.arange(len(texts)), 1 + len(texts) // QUESTIONS_PER_GROUP)
         ]
     )
-    model = LogisticRegression(C=1e3).fit(found[:, None], right)
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    logits = intercept + slope * found
-    weight, offset = _beyond_the_classifiers(logits, prior_logit, right)
-    outcomes = np.array([outcome_of(p) for p in expit(logits)])
+    slope, intercept, base = _likelihood_ratio(found, right)
+    ratios = intercept + slope * found
+    outcomes = np.array([outcome_of(ratio, base) for ratio in ratios])
     return EvidenceCheck(
-        samples, queries, slope, intercept, weight, offset,
+        samples, queries, slope, intercept, base, _beyond_the_classifiers(ratios, prior_logit, right),
         JudgeRates(_shares(outcomes[right]), _shares(outcomes[~right]), len(right)),
     )  # fmt: skip
 
 
-def _beyond_the_classifiers(logits: Floats, prior_logit: Floats, right: Booleans) -> tuple[float, float]:
-    """Return weight (at least 0) and offset in: logit P(right) = prior logit + offset + weight x check's logit."""
-    clipped = np.clip(logits, -6.0, 6.0)
+def _likelihood_ratio(found: Floats, right: Booleans) -> tuple[float, float, float]:
+    """Return slope and intercept of the log likelihood ratio over the margin, and the logit of the base rate."""
+    share = (right.sum() + 1.0) / (len(right) + 2.0)
+    base = float(np.log(share / (1.0 - share)))
+    if right.all() or not right.any():  # nothing to tell apart: the margin says nothing
+        return 0.0, 0.0, base
+    model = LogisticRegression(C=1e3).fit(found[:, None], right)
+    return float(model.coef_[0, 0]), float(model.intercept_[0]) - base, base
 
-    def loss(parameters: Floats) -> float:
-        z = prior_logit + parameters[1] + parameters[0] * clipped
-        return float(-log_expit(np.where(right, z, -z)).mean() + 1e-3 * (parameters**2).sum())
 
-    best = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(0.0, 1.0), (-3.0, 3.0)])
-    return float(best.x[0]), float(best.x[1]) if best.x[0] > 0 else 0.0
+def _beyond_the_classifiers(ratios: Floats, prior_logit: Floats, right: Booleans) -> float:
+    """Return the weight in [0, 1] in: logit P(right) = prior logit + weight x log likelihood ratio."""
+    clipped = np.clip(ratios, -6.0, 6.0)
+
+    def loss(weight: float) -> float:
+        z = prior_logit + weight * clipped
+        return float(-log_expit(np.where(right, z, -z)).mean())
+
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
 def _shares(outcomes: np.ndarray[tuple[int], np.dtype[np.str_]]) -> dict[str, float]:

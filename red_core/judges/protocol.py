@@ -15,6 +15,8 @@ class Judge(Protocol):
     ----------
     name : str
         The wire, stored with every verdict; ``evidence`` is the evidence check.
+    free : bool
+        It costs nothing to ask, so it is also asked to confirm what the classifiers are sure of.
     rates : JudgeRates
         Measured before the judge is trusted; they decide which questions are worth asking.
     """
@@ -22,6 +24,11 @@ class Judge(Protocol):
     @property
     def name(self) -> str:
         """The wire."""
+        ...
+
+    @property
+    def free(self) -> bool:
+        """Whether asking costs nothing."""
         ...
 
     @property

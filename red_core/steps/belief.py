@@ -122,7 +122,7 @@ def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats
         return float(inside + outside + 1e-4 * none**2)  # the last term keeps an undetermined score finite
 
     start = np.array([0.0, float(np.quantile(own, 0.05))])
-    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6, "maxiter": 400})
+    best = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (None, None)])
     return Calibration(beta=float(np.exp(best.x[0])), none_score=float(best.x[1]))
 
 

@@ -23,11 +23,19 @@ class Questions:
     rows, labels : ndarray of shape (q,), int64
     gains : ndarray of shape (q,), float32
         What selected the pair: normalised entropy, or expected gain in P(right), both in [0, 1].
+    reasons : tuple of q str
+        Which rule selected it.
     """
 
     rows: Ints
     labels: Ints
     gains: Floats
+    reasons: tuple[str, ...]
+
+    def only(self, places: Ints) -> Questions:
+        """Return the questions at these places, in that order."""
+        reasons = tuple(self.reasons[place] for place in places.tolist())
+        return Questions(self.rows[places], self.labels[places], self.gains[places], reasons)
 
 
 def most_uncertain(predictions: SubsetPredictions, per_subset: int, asked: set[tuple[int, int]]) -> Questions:
@@ -46,12 +54,13 @@ def most_uncertain(predictions: SubsetPredictions, per_subset: int, asked: set[t
             rows.append(row)
             labels.append(int(predictions.label[row, number]))
             gains.append(float(predictions.entropy[row, number]))
-    order = np.argsort(-np.asarray(gains), kind="stable")
-    return Questions(
-        np.asarray(rows, dtype=np.int64)[order],
-        np.asarray(labels, dtype=np.int64)[order],
-        np.asarray(gains, dtype=np.float32)[order],
+    found = Questions(
+        np.asarray(rows, dtype=np.int64),
+        np.asarray(labels, dtype=np.int64),
+        np.asarray(gains, dtype=np.float32),
+        ("entropy",) * len(rows),
     )
+    return found.only(np.argsort(-found.gains, kind="stable"))
 
 
 def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats) -> Floats:
@@ -109,7 +118,9 @@ def most_valuable(
     gains = value_of_question(proposed, others.max(axis=1, initial=0.0), right, wrong)
     order = np.argsort(-gains, kind="stable")[:most]
     order = order[gains[order] >= least_gain]
-    return Questions(rows[order], kept.labels[rows[order], place[order]], gains[order].astype(np.float32))
+    return Questions(
+        rows[order], kept.labels[rows[order], place[order]], gains[order].astype(np.float32), ("value",) * len(order)
+    )
 
 
 def _first_not_asked(labels: Ints, asked: set[tuple[int, int]]) -> Ints:

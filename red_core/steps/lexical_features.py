@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
-from red_core.records import Floats
+from red_core.records import Floats, Ints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,19 @@ LONGEST_TEXT = 2_000
 
 @dataclass(frozen=True)
 class LexicalModel:
-    """Inverse document frequencies (2 * COLUMNS,) and SVD components (k, 2 * COLUMNS), float32."""
+    """What was learned from the texts.
 
+    Attributes
+    ----------
+    seen : ndarray of shape (m,), int64
+        The hash buckets that occurred, out of 2 * COLUMNS.
+    idf : ndarray of shape (m,), float32
+        Their inverse document frequencies.
+    components : ndarray of shape (k, m), float32
+        SVD components.
+    """
+
+    seen: Ints
     idf: Floats
     components: Floats
 
@@ -47,17 +58,19 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
         texts = [texts[i] for i in np.sort(rng.choice(len(texts), MOST_TEXTS_TO_FIT, replace=False))]
     counts = _hashed_counts(texts)
     document_frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.log((1 + len(texts)) / (1 + document_frequency)) + 1.0
-    idf[document_frequency == 0] = 0.0
-    weighted = _weighted(counts, idf)
+    seen = np.flatnonzero(document_frequency)
+    idf = (np.log((1 + len(texts)) / (1 + document_frequency[seen])) + 1.0).astype(np.float32)
+    weighted = _weighted(counts, seen, idf)
     kept = max(1, min(dimensions, len(texts) - 1))
     _, _, components = randomized_svd(weighted, kept, n_iter=4, random_state=random_state)
-    return LexicalModel(idf.astype(np.float32), components.astype(np.float32))
+    return LexicalModel(seen, idf, components.astype(np.float32))
 
 
 def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
     """Return unit vectors of shape (n, k), float32; a text without known words or characters is the zero vector."""
-    projected = np.asarray(_weighted(_hashed_counts(texts), model.idf) @ model.components.T, dtype=np.float32)
+    projected = np.asarray(
+        _weighted(_hashed_counts(texts), model.seen, model.idf) @ model.components.T, dtype=np.float32
+    )
     return np.asarray(normalize(projected), dtype=np.float32)
 
 
@@ -69,8 +82,9 @@ def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no
     return sparse.hstack([words.transform(cut), characters.transform(cut)], format="csr")
 
 
-def _weighted(counts: Any, idf: Floats) -> Any:  # noqa: ANN401
+def _weighted(counts: Any, seen: Ints, idf: Floats) -> Any:  # noqa: ANN401
     """Sublinear counts times idf, words and characters each of length 1, so that neither drowns the other."""
-    damped = counts.copy()
+    damped = counts[:, seen]
     damped.data = (1.0 + np.log(damped.data)) * idf[damped.indices]
-    return sparse.hstack([normalize(damped[:, :COLUMNS]), normalize(damped[:, COLUMNS:])], format="csr")
+    words = int(np.searchsorted(seen, COLUMNS))
+    return sparse.hstack([normalize(damped[:, :words]), normalize(damped[:, words:])], format="csr")

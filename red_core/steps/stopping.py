@@ -97,4 +97,5 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         return Recommendation(
             True, "The count of uncertain texts falls more slowly each round: it is past its inflection."
         )
-    return Recommendation(False, f"{last.worth_asking} questions are still worth asking: run another round.")
+    worth = f"{last.worth_asking} predictions are still worth an answer"
+    return Recommendation(False, f"{worth}: review them, feed back, and run another round.")

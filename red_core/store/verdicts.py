@@ -94,15 +94,17 @@ class Proposed:
     text: int
     label: int
     gain: float
+    reason: str
     answered: bool
 
 
 def proposals_of(project: Project, round_id: int) -> list[Proposed]:
     """Return the proposals of a round, in the order they were made."""
     query = """
-        SELECT text, label, gain, id IN (SELECT proposal FROM verdict) FROM proposal WHERE round = ? ORDER BY id"""
+        SELECT text, label, gain, reason, id IN (SELECT proposal FROM verdict) FROM proposal WHERE round = ? ORDER BY id"""
     with connection(project) as db:
-        return [Proposed(t, label, gain, bool(done)) for t, label, gain, done in db.execute(query, [round_id])]
+        found = db.execute(query, [round_id]).fetchall()
+    return [Proposed(text, label, gain, reason, bool(done)) for text, label, gain, reason, done in found]
 
 
 def outcome_counts(project: Project, round_id: int) -> dict[str, int]:

@@ -1,0 +1,7 @@
+"""How large a table may be. Looked up in this module when needed, so that a test can lower them."""
+
+MAX_BYTES = 1 << 30  # unpacked; a table is held in memory, and a small archive can unpack to terabytes
+MAX_FIELD = 10_000_000  # characters; an unclosed quote swallows the rest of a file into one field
+MAX_ROWS = 5_000_000  # about what 16 GB of memory holds as Python strings
+MAX_COLUMNS = 200  # more is a matrix, not texts with labels
+EVERY = 10_000  # rows between two reports of progress
