@@ -1,0 +1,71 @@
+"""R.E.D. (Recursive Expert Delegation): label text with hundreds of labels and a handful of examples each.
+
+The verbs of the command line as functions; docs/api.md shows them at work.
+"""
+
+from red_core.decisions import FeedBackPlan, decide, feed_back, plan_feed_back, undo
+from red_core.demo import make_demo
+from red_core.errors import (
+    Cancelled,
+    EmbeddingError,
+    InputError,
+    JudgeError,
+    ProjectError,
+    RedError,
+    SettingsError,
+    StateError,
+    StoreError,
+)
+from red_core.importing import import_files
+from red_core.judges.protocol import Judge
+from red_core.records import NONE_OF_THESE, Answer, JudgeRates, Label, Project, Question, Round
+from red_core.results import export, predict, status
+from red_core.rounds import prepare, run_round
+from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
+from red_core.store.database import open_project, project_names
+from red_core.store.decisions import roll_back
+from red_core.store.labels import labels
+from red_core.store.rounds import close_round, rounds
+
+__all__ = [
+    "ARTICLE",
+    "NONE_OF_THESE",
+    "PRESETS",
+    "RECOMMENDED",
+    "Answer",
+    "Cancelled",
+    "EmbeddingError",
+    "FeedBackPlan",
+    "InputError",
+    "Judge",
+    "JudgeError",
+    "JudgeRates",
+    "Label",
+    "Project",
+    "ProjectError",
+    "Question",
+    "RedError",
+    "Round",
+    "Settings",
+    "SettingsError",
+    "StateError",
+    "StoreError",
+    "close_round",
+    "decide",
+    "export",
+    "feed_back",
+    "import_files",
+    "labels",
+    "make_demo",
+    "make_settings",
+    "open_project",
+    "plan_feed_back",
+    "predict",
+    "prepare",
+    "project_names",
+    "roll_back",
+    "rounds",
+    "run_round",
+    "status",
+    "undo",
+]

@@ -65,7 +65,7 @@ def ask_all(asking: Asking, report: Report) -> Asked:
 
 
 def _next(asking: Asking, asked: set[tuple[int, int]], done: Counter[str]) -> Questions:
-    """Return the next batch: what is worth asking, then what a judge that costs nothing may confirm; empty at the end."""
+    """Return what is worth asking next, then what a judge that costs nothing may confirm; empty at the end."""
     settings = asking.settings
     room = settings.most_questions - done[settings.selection]
     once = settings.selection == "entropy" and done["entropy"] > 0  # the article takes each classifier's k once a round
@@ -142,7 +142,7 @@ def _pairs(scored: ScoredPool, pairs: set[tuple[int, int]]) -> set[tuple[int, in
 
 
 def _analyst_rates(right: float) -> JudgeRates:
-    """Return the rates by which questions are chosen where the judge costs nothing: they are the analyst's to answer."""
+    """Return the rates that choose questions where the judge costs nothing: the analyst will answer them."""
     return JudgeRates({"valid": right, "invalid": 1 - right}, {"valid": 1 - right, "invalid": right}, 0)
 
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 from tqdm import tqdm
@@ -190,7 +190,8 @@ def feed_back_(
         return
     verb = "would feed back" if dry_run else "fed back"
     click.echo(
-        f"round {plan.round_id}: {verb} {len(sources):,} texts ({facts['decisions']:,} by decision, {facts['verdicts']:,} by verdict)."
+        f"round {plan.round_id}: {verb} {len(sources):,} texts "
+        f"({facts['decisions']:,} by decision, {facts['verdicts']:,} by verdict)."
     )
     for reason, count in sorted(plan.withheld.items()):
         click.echo(f"  withheld {count:,}: {reason}")
@@ -330,7 +331,7 @@ class _Bars:
     def __init__(self) -> None:
         self._stage, self._bar = "", None
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -60,7 +60,7 @@ def embed_missing(project: Project, model: str, report: Report) -> None:
 
 
 def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
-    """Return unit vectors of these label names, shape (n, d), kept in a file so that a later round need not load the model."""
+    """Return unit vectors of these label names, shape (n, d), from a file where an earlier round made them."""
     path = project.folder / "label-names.npz"
     kept = load_arrays(path) if path.is_file() else {}
     known: dict[str, Floats] = {}

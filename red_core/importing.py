@@ -199,39 +199,38 @@ def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, st
 
 def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequence[SourceRow]]]) -> None:
     """Refuse label sets nothing can be learned from, before anything is stored."""
-    labelled = [(file, rows) for file, rows in files if file.columns.label is not None]
+    labelled = [(file, rows) for file, rows in files if any(row.label is not None for row in rows)]
     if not labelled and known is None and files:
-        raise InputError(
-            files[0][0].table.name, "no labelled texts in a new project", "Import seeds too: --labelled FILE"
-        )
+        rule, remedy = "no labelled texts in a new project", "Import seeds too: --labelled FILE"
+        raise InputError(files[0][0].table.name, rule, remedy)
+    seeds_of, spelled = _seeds_by_label(known, [row for _, rows in labelled for row in rows])
+    for file, _ in labelled:
+        name = file.table.name
+        if len(seeds_of) < 2:
+            rule = f"{len(seeds_of)} label in column {file.columns.label!r}, at least 2 are needed"
+            raise InputError(name, rule, "Check the label column")
+        poor = sorted(spelled[key] for key, count in seeds_of.items() if count < FEWEST_SEEDS and key in spelled)
+        if poor:
+            more = f" and {len(poor) - 1} more" if len(poor) > 1 else ""
+            rule = f"label {poor[0]!r}{more} has fewer than {FEWEST_SEEDS} different texts of its own"
+            raise InputError(name, rule, "Add texts for it, or take its rows out")
+
+
+def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[dict[str, int], dict[str, str]]:
+    """Return how many seeds each label would have, and how the new rows spell it; a text under two labels is no seed."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     spelled: dict[str, str] = {}
-    if known is not None:
-        for identity, key in seed_keys(known):
-            labels_of[identity].add(key)
-    for _, rows in labelled:
-        for row in rows:
-            if row.label is not None and row.text_id is not None:
-                labels_of[row.text_id].add(name_key(row.label))
-                spelled.setdefault(name_key(row.label), row.label)
+    for identity, key in seed_keys(known) if known is not None else []:
+        labels_of[identity].add(key)
+    for row in rows:
+        if row.label is not None and row.text_id is not None:
+            labels_of[row.text_id].add(name_key(row.label))
+            spelled.setdefault(name_key(row.label), row.label)
     counts: dict[str, int] = defaultdict(int)
     for keys in labels_of.values():
         for key in keys:
-            counts[key] += len(keys) == 1  # a text under two labels is no seed
-    for file, _ in labelled:
-        if len(counts) < 2:
-            raise InputError(
-                file.table.name, f"{len(counts)} label in column {file.columns.label!r}, at least 2 are needed",
-                "Check the label column",
-            )  # fmt: skip
-        poor = sorted(spelled[key] for key, count in counts.items() if count < FEWEST_SEEDS and key in spelled)
-        if poor:
-            more = f" and {len(poor) - 1} more" if len(poor) > 1 else ""
-            raise InputError(
-                file.table.name,
-                f"label {poor[0]!r}{more} has fewer than {FEWEST_SEEDS} different texts of its own",
-                "Add texts for it, or take its rows out",
-            )
+            counts[key] += len(keys) == 1
+    return counts, spelled
 
 
 def _source_file(role: Role, file: Prepared) -> SourceFile:

@@ -44,7 +44,7 @@ def held_out_odds(
     rng: np.random.Generator,
     done: Callable[[int], None] | None = None,
 ) -> HeldOut:
-    """Score seeds out of fold; each fold also leaves a share of the *labels* out, to learn what none of these looks like.
+    """Score seeds out of fold; each fold also leaves some *labels* out, to learn what none of these looks like.
 
     Parameters
     ----------

@@ -26,7 +26,8 @@ def add_decision(
     """Store a decision and return its id."""
     with transaction(project) as db:
         cursor = db.execute(
-            "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [text, kind, label, proposal, undoes, reason, who, now()],
         )
         return int(cursor.lastrowid or 0)

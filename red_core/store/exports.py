@@ -19,12 +19,13 @@ PROVENANCE = (
 _QUERY = """
     WITH newest AS (
         SELECT proposal.text, proposal.label, verdict.* FROM verdict JOIN proposal ON proposal.id = verdict.proposal
-        WHERE verdict.id IN (SELECT max(v.id) FROM verdict v JOIN proposal p ON p.id = v.proposal GROUP BY p.text, p.label)
+        WHERE verdict.id IN
+            (SELECT max(v.id) FROM verdict v JOIN proposal p ON p.id = v.proposal GROUP BY p.text, p.label)
     ),
     best_judged AS (  -- of a text judged under several labels: the verdict on its exported label, else the last one
         SELECT newest.*, row_number() OVER (PARTITION BY newest.text ORDER BY
-            newest.label = coalesce((SELECT label FROM decided WHERE decided.text = newest.text), p.label) DESC, newest.id DESC
-        ) AS place FROM newest LEFT JOIN prediction p ON p.text = newest.text AND p.round = :round
+            newest.label = coalesce((SELECT label FROM decided WHERE decided.text = newest.text), p.label) DESC,
+            newest.id DESC) AS place FROM newest LEFT JOIN prediction p ON p.text = newest.text AND p.round = :round
     ),
     fed AS (
         SELECT item.text, max(feed_back.round) AS round FROM feed_back_item item

@@ -63,7 +63,8 @@ def current_places(project: Project) -> tuple[Ints, Ints, Floats]:
     """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest formation; empty before."""
     with connection(project) as db:
         found = db.execute(
-            "SELECT label, subset, x, y FROM label_place WHERE version = (SELECT max(version) FROM label_place) ORDER BY label"
+            "SELECT label, subset, x, y FROM label_place "
+            "WHERE version = (SELECT max(version) FROM label_place) ORDER BY label"
         ).fetchall()
     table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]

@@ -19,8 +19,8 @@ _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
 CREATE TABLE source (
-    id INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('labelled', 'pool')),
-    text_column TEXT NOT NULL, label_column TEXT, notes TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('labelled', 'pool')), text_column TEXT NOT NULL, label_column TEXT, notes TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
     UNIQUE (sha256, role)
 ) STRICT;
 
@@ -33,7 +33,8 @@ CREATE TABLE label_edit (
 ) STRICT;
 
 CREATE TABLE label_meaning (
-    id INTEGER PRIMARY KEY, label INTEGER NOT NULL REFERENCES label, meaning TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+    id INTEGER PRIMARY KEY, label INTEGER NOT NULL REFERENCES label, meaning TEXT NOT NULL,
+    who TEXT NOT NULL, at TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE label_place (
@@ -62,9 +63,10 @@ CREATE TABLE vector (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE job (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('prepare', 'round')),
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'cancelled', 'failed', 'interrupted')),
-    settings TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    settings TEXT NOT NULL, stage TEXT NOT NULL DEFAULT '',
+    done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '', cancel_asked INTEGER NOT NULL DEFAULT 0, pid INTEGER, process_started REAL,
     heartbeat REAL NOT NULL DEFAULT 0, who TEXT NOT NULL, at TEXT NOT NULL
 ) STRICT;
@@ -91,8 +93,9 @@ CREATE TABLE proposal (
 CREATE INDEX proposal_pair ON proposal (text, label);
 
 CREATE TABLE verdict (
-    id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL UNIQUE REFERENCES proposal, judge TEXT NOT NULL, model TEXT NOT NULL,
-    prompt_version TEXT NOT NULL, outcome TEXT NOT NULL CHECK (outcome IN ('valid', 'invalid', 'unsure', 'refused', 'unparseable')),
+    id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL UNIQUE REFERENCES proposal,
+    judge TEXT NOT NULL, model TEXT NOT NULL, prompt_version TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('valid', 'invalid', 'unsure', 'refused', 'unparseable')),
     p_valid REAL, log_likelihood_ratio REAL NOT NULL, raw TEXT NOT NULL, at TEXT NOT NULL
 ) STRICT;
 
@@ -118,7 +121,8 @@ CREATE TABLE feed_back (
 ) STRICT;
 CREATE TABLE feed_back_item (
     feed_back INTEGER NOT NULL REFERENCES feed_back, text INTEGER NOT NULL REFERENCES text,
-    label INTEGER NOT NULL REFERENCES label, weight REAL NOT NULL, source TEXT NOT NULL CHECK (source IN ('decision', 'verdict')),
+    label INTEGER NOT NULL REFERENCES label, weight REAL NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('decision', 'verdict')),
     PRIMARY KEY (feed_back, text)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rollback (

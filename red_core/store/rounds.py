@@ -59,7 +59,8 @@ _TRAINING_SET = """
         AND newer.feed_back NOT IN (SELECT feed_back FROM rollback))
     AND item.text NOT IN (SELECT text FROM seed)
     AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> item.label)
-    AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = item.text AND s.kind = 'reject' AND s.label = item.label)"""
+    AND NOT EXISTS (SELECT 1 FROM standing_decision s
+        WHERE s.text = item.text AND s.kind = 'reject' AND s.label = item.label)"""
 
 
 def current_training_rows(project: Project) -> list[tuple[int, int, float]]:

@@ -16,8 +16,8 @@ def add_proposals(project: Project, round_id: int, questions: Sequence[Question]
     """Store selected pairs with their evidence before the judge is asked; return their ids."""
     with transaction(project) as db:
         db.conn.executemany(
-            "INSERT OR IGNORE INTO proposal (round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO proposal "
+            "(round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     round_id,
@@ -51,8 +51,8 @@ def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answ
     """Store answers to proposals; an answer that failed is no verdict and is not stored."""
     with transaction(project) as db:
         db.conn.executemany(
-            "INSERT INTO verdict (proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO verdict "
+            "(proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (proposal, judge, a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.raw, now())
                 for proposal, a in answers
@@ -101,7 +101,8 @@ class Proposed:
 def proposals_of(project: Project, round_id: int) -> list[Proposed]:
     """Return the proposals of a round, in the order they were made."""
     query = """
-        SELECT text, label, gain, reason, id IN (SELECT proposal FROM verdict) FROM proposal WHERE round = ? ORDER BY id"""
+        SELECT text, label, gain, reason, id IN (SELECT proposal FROM verdict) FROM proposal
+        WHERE round = ? ORDER BY id"""
     with connection(project) as db:
         found = db.execute(query, [round_id]).fetchall()
     return [Proposed(text, label, gain, reason, bool(done)) for text, label, gain, reason, done in found]
@@ -110,6 +111,7 @@ def proposals_of(project: Project, round_id: int) -> list[Proposed]:
 def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
     """Return how many verdicts of each outcome a round has."""
     query = """
-        SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = proposal WHERE round = ? GROUP BY outcome"""
+        SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = proposal
+        WHERE round = ? GROUP BY outcome"""
     with connection(project) as db:
         return dict(db.execute(query, [round_id]).fetchall())
