@@ -217,7 +217,7 @@ def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequenc
 
 
 def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[dict[str, int], dict[str, str]]:
-    """Return how many seeds each label would have, and how the new rows spell it; a text under two labels is no seed."""
+    """Return how many seeds each label would have, and how the new rows spell it; two labels make no seed."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     spelled: dict[str, str] = {}
     for identity, key in seed_keys(known) if known is not None else []:

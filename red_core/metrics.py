@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from red_core.asking import Asked
-from red_core.records import NONE_OF_THESE, Floats, Ints, Label, Project, Round
+from red_core.records import NONE_OF_THESE, Floats, Ints, JudgeRates, Label, Project, Round
 from red_core.scoring import BEST_STORED, ScoredPool, ranked
 from red_core.settings import Settings
 from red_core.steps.stopping import information_gain
@@ -20,7 +21,13 @@ from red_core.store.verdicts import outcome_counts
 
 
 def round_metrics(
-    project: Project, current: Round, settings: Settings, labels: list[Label], scored: ScoredPool, asked: Asked
+    project: Project,
+    current: Round,
+    settings: Settings,
+    labels: list[Label],
+    scored: ScoredPool,
+    asked: Asked,
+    rates: JudgeRates,
 ) -> dict[str, Any]:
     """Return the figures of a round, as stored with it and printed.
 
@@ -36,6 +43,10 @@ def round_metrics(
         Mean best belief, with verdicts and of the classifiers alone.
     true_agreement, true_alone : float in [0, 1] or None
         Agreement with the truth of a trial project, machine labels only; None where there is no truth.
+    judge_rates : dict
+        See :class:`red_core.records.JudgeRates`.
+    decided : int
+        Texts a decision had fixed when the round ended.
     """
     final, belief = ranked(scored.label_ids, scored.kept)
     alone, alone_belief = ranked(scored.label_ids, scored.alone)
@@ -54,6 +65,7 @@ def round_metrics(
         "expected_alone": float(alone_belief[:, 0].mean()),
         "true_agreement": agreement(scored.texts, final[:, 0], truth),
         "true_alone": agreement(scored.texts, alone[:, 0], truth),
+        "judge_rates": asdict(rates),
         "decided": len(decided(project)),
     }
 

@@ -87,7 +87,7 @@ def run_round(
     asked = ask_all(asking, _stage(progress, "ask"))
 
     progress("believe", 0, 1)
-    metrics = round_metrics(project, current, settings, known, scored, asked)
+    metrics = round_metrics(project, current, settings, known, scored, asked, judge.rates)
     finish_round(project, current.id, predictions_of(scored), metrics)
     progress("believe", 1, 1)
     return rounds(project)[-1]

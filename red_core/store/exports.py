@@ -1,4 +1,4 @@
-"""Every source row beside its label and where that label comes from."""
+"""Every source row beside its label and where that label comes from: the one definition of a final label."""
 
 from __future__ import annotations
 
@@ -16,48 +16,59 @@ PROVENANCE = (
 )  # fmt: skip
 """The columns of an export, before those the source files brought along."""
 
-_QUERY = """
-    WITH newest AS (
-        SELECT proposal.text, proposal.label, verdict.* FROM verdict JOIN proposal ON proposal.id = verdict.proposal
-        WHERE verdict.id IN
-            (SELECT max(v.id) FROM verdict v JOIN proposal p ON p.id = v.proposal GROUP BY p.text, p.label)
-    ),
-    best_judged AS (  -- of a text judged under several labels: the verdict on its exported label, else the last one
-        SELECT newest.*, row_number() OVER (PARTITION BY newest.text ORDER BY
-            newest.label = coalesce((SELECT label FROM decided WHERE decided.text = newest.text), p.label) DESC,
-            newest.id DESC) AS place FROM newest LEFT JOIN prediction p ON p.text = newest.text AND p.round = :round
-    ),
-    fed AS (
-        SELECT item.text, max(feed_back.round) AS round FROM feed_back_item item
-        JOIN feed_back ON feed_back.id = item.feed_back
-        WHERE feed_back.id NOT IN (SELECT feed_back FROM rollback) GROUP BY item.text
-    )
-    SELECT source.file, source_row.row, text.text_id, text.content AS text,
-        CASE WHEN decided.kind = 'none' THEN NULL WHEN decided.text IS NOT NULL THEN fixed.name
-             WHEN seed.text IS NOT NULL THEN own.name ELSE machine.name END AS label,
-        CASE WHEN decided.text IS NULL AND seed.text IS NULL THEN round(p.belief, 5) END AS belief,
-        CASE WHEN source_row.left_out IS NOT NULL THEN 'left out: ' || source_row.left_out
-             WHEN decided.kind = 'none' THEN 'decision: none of these' WHEN decided.text IS NOT NULL THEN 'decision'
-             WHEN seed.text IS NOT NULL THEN 'seed'
-             WHEN source_row.text IN (SELECT text FROM contradiction) THEN 'left out: under two labels'
-             WHEN p.label = -1 THEN 'none of these'
-             WHEN b.outcome = 'valid' AND b.label = p.label THEN 'verdict'
-             WHEN p.label IS NOT NULL THEN 'classifiers' ELSE 'no round yet' END AS source,
-        rival.name AS runner_up, round(p.runner_up_belief, 5) AS runner_up_belief,
-        CASE WHEN b.outcome IS NOT NULL THEN b.outcome || ' for ' || judged.name END AS verdict,
-        b.judge, b.model AS judge_model, b.prompt_version, round(b.p_valid, 5) AS p_valid,
-        decided.kind AS decision, decided.who, decided.at AS decided_at, decided.reason,
-        fed.round AS fed_back_in_round, p.round, r.label_set_version, source_row.truth, source_row.extra
-    FROM source_row JOIN source ON source.id = source_row.source
-    LEFT JOIN text ON text.id = source_row.text
-    LEFT JOIN seed ON seed.text = source_row.text LEFT JOIN label own ON own.id = seed.label
-    LEFT JOIN decided ON decided.text = source_row.text LEFT JOIN label fixed ON fixed.id = decided.label
-    LEFT JOIN prediction p ON p.text = source_row.text AND p.round = :round
-    LEFT JOIN label machine ON machine.id = p.label LEFT JOIN label rival ON rival.id = p.runner_up
-    LEFT JOIN best_judged b ON b.text = source_row.text AND b.place = 1
-    LEFT JOIN label judged ON judged.id = b.label
-    LEFT JOIN fed ON fed.text = source_row.text LEFT JOIN round r ON r.id = p.round
-    ORDER BY source.id, source_row.row"""
+ROWS_PER_PAGE = 50
+
+# A decision beats a seed, a seed beats the classifiers. Scalar subqueries, because each is one index lookup.
+_FINAL = """
+    SELECT facts.*, decision.kind AS decision_kind, p.round, p.runner_up, p.runner_up_belief,
+        CASE WHEN decision.id IS NOT NULL THEN decision.label
+             WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
+             WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
+        CASE WHEN decision.id IS NULL AND facts.first_seed IS NULL THEN p.belief END AS belief,
+        CASE WHEN facts.left_out IS NOT NULL THEN 'left out: ' || facts.left_out
+             WHEN decision.kind = 'none' THEN 'decision: none of these' WHEN decision.id IS NOT NULL THEN 'decision'
+             WHEN facts.first_seed = facts.last_seed THEN 'seed'
+             WHEN facts.first_seed IS NOT NULL THEN 'left out: under two labels'
+             WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
+             WHEN 'valid' = (SELECT v.outcome FROM proposal q JOIN verdict v ON v.proposal = q.id
+                WHERE q.text = facts.text AND q.label = p.label ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
+             ELSE 'classifiers' END AS kind
+    FROM (
+        SELECT source, row, text, left_out, truth, extra,
+            (SELECT max(s.id) FROM standing_decision s
+                WHERE s.text = source_row.text AND s.kind <> 'reject') AS decision,
+            (SELECT min(o.label) FROM source_row o
+                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS first_seed,
+            (SELECT max(o.label) FROM source_row o
+                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS last_seed
+        FROM source_row
+    ) facts
+    LEFT JOIN decision ON decision.id = facts.decision
+    LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
+
+# Of a text judged under several labels: the verdict on its final label, else the last one.
+_EXPORT = f"""
+    SELECT source.file, final.row, text.text_id, text.content AS text, label.name AS label,
+        round(final.belief, 5) AS belief, final.kind AS source,
+        rival.name AS runner_up, round(final.runner_up_belief, 5) AS runner_up_belief,
+        v.outcome || ' for ' || judged.name AS verdict, v.judge, v.model AS judge_model, v.prompt_version,
+        round(v.p_valid, 5) AS p_valid, decision.kind AS decision, decision.who, decision.at AS decided_at,
+        decision.reason, final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra
+    FROM (
+        SELECT f.*,
+            coalesce(
+                (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id
+                    WHERE q.text = f.text AND q.label = f.label),
+                (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id WHERE q.text = f.text)) AS verdict,
+            (SELECT max(feed_back.round) FROM feed_back_item item JOIN feed_back ON feed_back.id = item.feed_back
+                WHERE item.text = f.text AND feed_back.id NOT IN (SELECT feed_back FROM rollback)) AS fed
+        FROM ({_FINAL}) f
+    ) final
+    JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
+    LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
+    LEFT JOIN verdict v ON v.id = final.verdict LEFT JOIN proposal ON proposal.id = v.proposal
+    LEFT JOIN label judged ON judged.id = proposal.label LEFT JOIN decision ON decision.id = final.decision
+    LEFT JOIN round ON round.id = final.round"""
 
 
 def export_rows(project: Project, round_id: int) -> Iterator[dict[str, Any]]:
@@ -69,6 +80,52 @@ def export_rows(project: Project, round_id: int) -> Iterator[dict[str, Any]]:
         The round whose beliefs count; 0 before the first.
     """
     with connection(project) as db:
-        for row in db.query(_QUERY, {"round": round_id}):
+        for row in db.query(f"{_EXPORT} ORDER BY final.source, final.row", {"round": round_id}):
             extra = json.loads(row.pop("extra") or "{}")
             yield row | {(f"source.{name}" if name in PROVENANCE else name): value for name, value in extra.items()}
+
+
+def results_page(
+    project: Project,
+    round_id: int,
+    *,
+    page: int = 0,
+    search: str = "",
+    label: int | None = None,
+    source: str = "",
+    lowest_first: bool = False,
+) -> tuple[list[dict[str, Any]], int]:
+    """Return one page of rows with their final labels, and how many rows match in all.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    page : int
+        From 0, ROWS_PER_PAGE rows each.
+    search : str
+        Only texts that contain it, whatever the case of ASCII letters.
+    label : int, optional
+        Only this label; -1 is none of these.
+    source : str
+        Only this source, such as ``seed`` or ``classifiers``; '' for all.
+    lowest_first : bool
+        By belief, the least certain first; else in the order of the files.
+    """
+    matching = f"""
+        SELECT final.* FROM ({_FINAL}) final LEFT JOIN text ON text.id = final.text
+        WHERE (:search = '' OR instr(lower(text.content), lower(:search)) > 0)
+        AND (:label IS NULL OR final.label = :label OR (:label = -1 AND final.kind LIKE '%none of these'))
+        AND (:source = '' OR final.kind = :source OR (:source = 'left out' AND final.kind LIKE 'left out%'))"""
+    order = "belief IS NULL, belief, source, row" if lowest_first else "source, row"
+    values = {"round": round_id, "search": search.strip(), "label": label, "source": source}
+    shown = f"""
+        SELECT text.content AS text, label.name AS label, page.belief, page.kind AS source, rival.name AS runner_up,
+            page.runner_up_belief, source.file, page.row, page.truth
+        FROM (SELECT * FROM ({matching}) ORDER BY {order} LIMIT :limit OFFSET :offset) page
+        JOIN source ON source.id = page.source LEFT JOIN text ON text.id = page.text
+        LEFT JOIN label ON label.id = page.label LEFT JOIN label rival ON rival.id = page.runner_up"""
+    with connection(project) as db:
+        total = int(db.execute(f"SELECT count(*) FROM ({matching})", values).fetchone()[0])
+        page_values = values | {"limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE}
+        return list(db.query(shown, page_values)), total

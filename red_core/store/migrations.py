@@ -20,8 +20,8 @@ CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
 CREATE TABLE source (
     id INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL,
-    role TEXT NOT NULL CHECK (role IN ('labelled', 'pool')), text_column TEXT NOT NULL, label_column TEXT, notes TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
-    UNIQUE (sha256, role)
+    role TEXT NOT NULL CHECK (role IN ('labelled', 'pool')), text_column TEXT NOT NULL, label_column TEXT,
+    notes TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL, UNIQUE (sha256, role)
 ) STRICT;
 
 CREATE TABLE text (id INTEGER PRIMARY KEY, text_id TEXT NOT NULL UNIQUE, content TEXT NOT NULL) STRICT;

@@ -17,7 +17,8 @@ def add_proposals(project: Project, round_id: int, questions: Sequence[Question]
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT OR IGNORE INTO proposal "
-            "(round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "(round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     round_id,
@@ -52,7 +53,8 @@ def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answ
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT INTO verdict "
-            "(proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "(proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (proposal, judge, a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.raw, now())
                 for proposal, a in answers

@@ -1,0 +1,207 @@
+"""What the screens show: small, paged reads. Nothing here writes, and nothing reads a whole corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from red_core.records import Example, Label, Outcome, Project
+from red_core.store.database import connection
+
+QUEUES = {
+    "to decide": "reason <> 'confirm' AND NOT decided",
+    "judge against classifiers": "outcome = 'invalid' AND NOT decided",
+    "judge unsure": "outcome IN ('unsure', 'refused', 'unparseable') AND NOT decided",
+    "judged valid": "outcome = 'valid' AND NOT decided",
+    "low belief": "belief < 0.5 AND NOT decided",
+    "decided": "decided",
+}
+"""The queues of the review desk: a name and the condition a proposal meets."""
+
+_PROPOSALS = """
+    SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.belief, proposal.reason,
+        coalesce(verdict.outcome, '') AS outcome,
+        EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
+            AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
+    FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id WHERE proposal.round = :round"""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One proposal as the analyst sees it, with the evidence the judge had.
+
+    Attributes
+    ----------
+    proposal, text : int
+    content : str
+    label, runner_up : Label
+    belief, runner_up_belief : float
+        When the question was selected.
+    reason : str
+    gain : float
+    examples, rival_examples : tuple of Example
+    outcome : Outcome or ''
+        '' where the judge has not answered.
+    p_valid : float or None
+    judge, raw : str
+    best : tuple of (label id, belief)
+        The best five outcomes after the round; -1 is none of these.
+    prior : float or None
+        Belief in the best of them before any verdict.
+    """
+
+    proposal: int
+    text: int
+    content: str
+    label: Label
+    runner_up: Label
+    belief: float
+    runner_up_belief: float
+    reason: str
+    gain: float
+    examples: tuple[Example, ...]
+    rival_examples: tuple[Example, ...]
+    outcome: Outcome | str
+    p_valid: float | None
+    judge: str
+    raw: str
+    best: tuple[tuple[int, float], ...]
+    prior: float | None
+
+
+def queue_counts(project: Project, round_id: int) -> dict[str, int]:
+    """Return how many proposals of a round are in each queue."""
+    counts = ", ".join(f"coalesce(sum({where}), 0) AS q{n}" for n, where in enumerate(QUEUES.values()))
+    with connection(project) as db:
+        found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
+    return dict(zip(QUEUES, (int(n) for n in found), strict=True))
+
+
+def queue(project: Project, round_id: int, name: str, *, label: int | None = None, search: str = "") -> list[int]:
+    """Return the proposals of a queue, the most informative first.
+
+    Parameters
+    ----------
+    name : str
+        One of QUEUES.
+    label : int, optional
+        Only proposals of this label.
+    search : str
+        Only texts that contain it, whatever the case of ASCII letters.
+    """
+    query = f"""
+        SELECT p.id FROM ({_PROPOSALS}) p JOIN text ON text.id = p.text
+        WHERE ({QUEUES[name]}) AND (:label IS NULL OR p.label = :label)
+        AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0) ORDER BY p.gain DESC, p.id"""
+    with connection(project) as db:
+        values = {"round": round_id, "label": label, "search": search.strip()}
+        return [int(id_) for (id_,) in db.execute(query, values)]
+
+
+def card(project: Project, proposal: int) -> Card:
+    """Return one proposal with everything shown beside it."""
+    query = """
+        SELECT proposal.*, text.content, verdict.outcome, verdict.p_valid, verdict.judge, verdict.raw,
+            prediction.top, prediction.prior
+        FROM proposal JOIN text ON text.id = proposal.text LEFT JOIN verdict ON verdict.proposal = proposal.id
+        LEFT JOIN prediction ON prediction.round = proposal.round AND prediction.text = proposal.text
+        WHERE proposal.id = ?"""
+    with connection(project) as db:
+        row = next(iter(db.query(query, [proposal])))
+        evidence = json.loads(row["evidence"])
+        shown = [int(text) for side in evidence.values() for text, _, _ in side]
+        marks = ",".join("?" * len(shown))
+        contents = dict(db.execute(f"SELECT id, content FROM text WHERE id IN ({marks})", shown).fetchall())
+        named = {label.id: label for label in _labels(db.query(_LABELS))}
+    sides = {
+        side: tuple(Example(int(t), contents[int(t)], float(s), str(origin)) for t, s, origin in examples)
+        for side, examples in evidence.items()
+    }
+    return Card(
+        proposal=proposal,
+        text=row["text"],
+        content=row["content"],
+        label=named[row["label"]],
+        runner_up=named[row["runner_up"]],
+        belief=row["belief"],
+        runner_up_belief=row["runner_up_belief"],
+        reason=row["reason"],
+        gain=row["gain"],
+        examples=sides["label"],
+        rival_examples=sides["runner_up"],
+        outcome=row["outcome"] or "",
+        p_valid=row["p_valid"],
+        judge=row["judge"] or "",
+        raw=row["raw"] or "",
+        best=tuple((int(label), float(b)) for label, b in json.loads(row["top"] or "[]")),
+        prior=row["prior"],
+    )
+
+
+_LABELS = """
+    SELECT label.id, name, coalesce((SELECT meaning FROM label_meaning m WHERE m.label = label.id
+    ORDER BY m.id DESC LIMIT 1), '') AS meaning FROM label"""
+
+
+def _labels(rows: Any) -> list[Label]:  # noqa: ANN401  a generator of sqlite-utils
+    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"])) for r in rows]
+
+
+def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
+    """Return a row per label: name, meaning, subset, seeds, fed back, texts labelled, mean belief, decided.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    """
+    query = f"""
+        SELECT l.id, l.name, l.meaning, place.subset, place.x, place.y,
+            coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
+            coalesce(d.n, 0) AS decided
+        FROM ({_LABELS}) l
+        LEFT JOIN label_place place ON place.label = l.id
+            AND place.version = (SELECT max(version) FROM label_place)
+        LEFT JOIN (SELECT label, count(*) AS n FROM seed GROUP BY label) s ON s.label = l.id
+        LEFT JOIN (SELECT label, count(DISTINCT text) AS n FROM feed_back_item
+            WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label) f ON f.label = l.id
+        LEFT JOIN (SELECT label, count(*) AS n, avg(belief) AS belief FROM prediction
+            WHERE round = ? GROUP BY label) p ON p.label = l.id
+        LEFT JOIN (SELECT label, count(*) AS n FROM decided GROUP BY label) d ON d.label = l.id
+        ORDER BY l.id"""
+    with connection(project) as db:
+        return list(db.query(query, [round_id]))
+
+
+def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:
+    """Return the seeds of a label, and the pool texts of highest belief in it."""
+    seeds = "SELECT content FROM seed JOIN text ON text.id = text WHERE label = ? ORDER BY text LIMIT ?"
+    found = """
+        SELECT content FROM prediction JOIN text ON text.id = text WHERE round = ? AND label = ?
+        ORDER BY belief DESC LIMIT ?"""
+    with connection(project) as db:
+        return {
+            "seeds": [str(c) for (c,) in db.execute(seeds, [label, limit])],
+            "pool": [str(c) for (c,) in db.execute(found, [round_id, label, limit])],
+        }
+
+
+def sources(project: Project) -> list[dict[str, Any]]:
+    """Return a row per imported file: name, role, rows, columns used, notes, who, when."""
+    query = """
+        SELECT source.id, file, role, (SELECT count(*) FROM source_row WHERE source = source.id) AS rows,
+        text_column, label_column, notes, who, at FROM source ORDER BY id"""
+    with connection(project) as db:
+        return [row | {"notes": "; ".join(json.loads(str(row["notes"])))} for row in db.query(query)]
+
+
+def version(project: Project) -> tuple[int, ...]:
+    """Return numbers that change whenever anything a screen shows does: the key of its caches."""
+    tables: Sequence[str] = ("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback")
+    keys = {"label_edit": "version", "rollback": "feed_back"}
+    parts = ", ".join(f"(SELECT coalesce(max({keys.get(t, 'id')}), 0) FROM {t})" for t in tables)
+    finished = "(SELECT count(*) FROM round WHERE state <> 'open'), (SELECT count(*) FROM round)"
+    with connection(project) as db:
+        return tuple(int(n) for n in db.execute(f"SELECT {parts}, {finished}").fetchone())
