@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from getpass import getuser
@@ -23,6 +24,7 @@ from red_core.settings import PRESETS, RECOMMENDED, Settings, make_settings
 from red_core.store.database import open_project
 from red_core.store.decisions import roll_back
 from red_core.store.jobs import ask_to_cancel
+from red_core.store.labels import current_places
 from red_core.store.rounds import close_round
 from red_core.worker import follow_job, start_job
 
@@ -257,15 +259,41 @@ def predict_(workspace: Path, name: str, source: str, out: Path, text_column: st
 
 @main.command("demo")
 @click.option("--no-serve", is_flag=True, help="Only make the project; do not start the app.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 @_as_json
 @click.pass_obj
-def demo(workspace: Path, *, no_serve: bool, as_json: bool) -> None:
+def demo(workspace: Path, port: int, *, no_serve: bool, as_json: bool) -> None:
     """Make the project *demo*, a support desk with 54 labels, and start the app on it."""
     with _Bars() as bars:
         project = demo_project.make_demo(workspace, report=bars.show)
-    _work(project, "prepare", RECOMMENDED, _login())
-    if as_json or no_serve:
+    if not current_places(project)[0].size:
+        _work(project, "prepare", RECOMMENDED, _login())
+    if no_serve or as_json:
         _tell(status(project), as_json=as_json)
+    if not no_serve:
+        _serve(workspace, port)
+
+
+@main.command("serve")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.pass_obj
+def serve(workspace: Path, port: int) -> None:
+    """Start the app on 127.0.0.1 and open it in the browser where there is one."""
+    _serve(workspace, port)
+
+
+def _serve(workspace: Path, port: int) -> None:
+    """Become the Streamlit server; it opens a browser unless there is no display."""
+    app = Path(__file__).resolve().parent.parent / "app.py"
+    if not app.is_file():
+        raise StateError(f"{app} is missing. Run `red serve` from an editable install of the repository.")
+    os.environ["RED_WORKSPACE"] = str(workspace.resolve())
+    os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml from here
+    headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    click.echo(f"R.E.D. Workbench: http://127.0.0.1:{port}  (Ctrl-C ends it)", err=True)
+    sys.stderr.flush()
+    command = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
+    os.execv(sys.executable, [*command, f"--server.headless={str(headless).lower()}"])
 
 
 @main.command("settings")

@@ -13,7 +13,7 @@ from red_core.embeddings import DEFAULT_MODEL
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import ImportSummary, Project, Role
 from red_core.store.database import create_project
-from red_core.store.jobs import newest_job
+from red_core.store.jobs import refuse_while_working
 from red_core.store.texts import (
     SourceFile,
     SourceRow,
@@ -148,9 +148,8 @@ def store_prepared(
     fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
     project = create_project(workspace, name)
-    job = newest_job(project)
-    if fresh and job is not None and job.state in {"waiting", "running"}:
-        raise StateError(f"a job is running in project {name}. Wait for it, or cancel it, before importing.")
+    if fresh:
+        refuse_while_working(project)
     remember(project, "embedding", embedding)
     if remembered(project, "embedding") != embedding:
         raise StateError(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
 from red_core.settings import Settings
-from red_core.steps.greedy_subsets import greedy_subsets
+from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
 from red_core.steps.label_map import label_vectors, reduce_labels
-from red_core.steps.subset_classifiers import TrainingSet
-from red_core.store.labels import current_places, labels, save_places
-from red_core.store.texts import seeds
+from red_core.steps.out_of_fold import held_out_odds
+from red_core.steps.pool_scoring import blocks, softmax
+from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
+from red_core.store.arrays import save_arrays
+from red_core.store.jobs import refuse_while_working
+from red_core.store.labels import current_places, earlier_places, labels, newest_formation, save_places
+from red_core.store.texts import pool, remembered, seeds
 from red_core.store.vectors import load_vectors
 
 
@@ -41,11 +49,132 @@ def form_subsets(project: Project, settings: Settings, embedding: str, who: str)
     if placed.tolist() == ids.tolist():
         return subset_of
     vectors = seed_label_vectors(project, embedding)
-    reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
-    subset_of = greedy_subsets(reduced, settings.subset_size)
+    subset_of = _greedy(vectors, settings.subset_size, settings)
     places = reduce_labels(vectors, 2, random_state=settings.random_state)
     save_places(project, ids, subset_of, places, who)
     return subset_of
+
+
+def _greedy(vectors: Floats, size: int, settings: Settings) -> Ints:
+    reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
+    return greedy_subsets(reduced, size)
+
+
+@dataclass(frozen=True)
+class Formation:
+    """One way to split the labels into subsets, with what tells whether it is a good one.
+
+    Attributes
+    ----------
+    subset_of : ndarray of shape (L,), int64
+        In the order of the label ids.
+    similarity, highest : ndarray of shape (S,), float32
+        Mean and highest cosine similarity between two labels of a subset, in the embedding.
+    accuracy : float
+        Share of seeds whose label the subset classifiers find, cross-validated, in [0, 1].
+    """
+
+    subset_of: Ints
+    similarity: Floats
+    highest: Floats
+    accuracy: float
+
+
+def examine_subsets(
+    project: Project, settings: Settings, size: int | None, report: Callable[[int, int], None]
+) -> Formation:
+    """Measure the current subsets, or what the article's greedy way would make of them; nothing is stored.
+
+    Parameters
+    ----------
+    size : int or None
+        The article's n of the new subsets; None measures the current ones.
+    report : callable(done, total)
+        Called after each fold.
+    """
+    embedding = remembered(project, "embedding")
+    vectors = seed_label_vectors(project, embedding)
+    subset_of = current_places(project)[1] if size is None else _greedy(vectors, size, settings)
+    texts, seed_labels = seeds(project)
+    ids = np.array([label.id for label in labels(project)], dtype=np.int64)
+    training = TrainingSet(
+        load_vectors(project, embedding, texts),
+        np.asarray(np.searchsorted(ids, seed_labels), dtype=np.int64),
+        np.ones(len(texts), dtype=np.float32),
+    )
+    noise = NoiseRule(settings.noise_factor, settings.noise_rows)
+
+    def fit(rows: TrainingSet, subsets: Sequence[Ints]) -> tuple[Partition, ...]:
+        return tuple(
+            fit_partition(rows, s, noise, regularisation=settings.regularisation, random_state=settings.random_state)
+            for s in subsets
+        )
+
+    folds = settings.calibration_folds
+    held = held_out_odds(
+        training, np.arange(len(texts)), [subset_of], fit,
+        folds=folds, rng=np.random.default_rng(settings.random_state), done=lambda n: report(n, folds),
+    )  # fmt: skip
+    right = held.odds.argmax(axis=1) == training.labels[held.rows]
+    return Formation(subset_of, *similarity_within(vectors, subset_of), float(right.mean()))
+
+
+def adopt_subsets(project: Project, subset_of: Ints, who: str) -> None:
+    """Make these the subsets of the current labels; the map stays where it is.
+
+    Raises
+    ------
+    StateError
+        If a job is running.
+    """
+    refuse_while_working(project)
+    ids, _, places = current_places(project)
+    save_places(project, ids, subset_of, places, who)
+
+
+def undo_subsets(project: Project, who: str) -> None:
+    """Go back to the subsets before the newest; the undo is itself an edit that can be undone.
+
+    Raises
+    ------
+    StateError
+        If there are no earlier subsets of the same labels, or a job is running.
+    """
+    ids, subset_of, _ = earlier_places(project)
+    if ids.tolist() != current_places(project)[0].tolist():
+        raise StateError("there are no earlier subsets of these labels to go back to.")
+    adopt_subsets(project, subset_of, who)
+
+
+DENSITY_CELLS = 160
+"""The pool's picture behind the map is this many cells wide and high."""
+
+
+def pool_density(project: Project, embedding: str) -> Path:
+    """Count the pool's texts per cell of the map, once per formation and pool; return the file with the counts.
+
+    Each text is drawn between its three nearest labels, by similarity, since UMAP placed labels only.
+    """
+    ids, _, places = current_places(project)
+    texts = pool(project)
+    path = project.folder / "map" / f"{newest_formation(project)}-{len(texts)}.npz"
+    if path.is_file():
+        return path
+    vectors = seed_label_vectors(project, embedding)
+    margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
+    low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
+    counts = np.zeros((DENSITY_CELLS, DENSITY_CELLS))
+    kept = min(3, len(ids))
+    for block in blocks(len(texts)):
+        similarity = load_vectors(project, embedding, texts[block]) @ vectors.T
+        near = np.argpartition(-similarity, kept - 1, axis=1)[:, :kept]
+        pull = softmax(20.0 * np.take_along_axis(similarity, near, axis=1))
+        spots = (pull[:, :, None] * places[near]).sum(axis=1)
+        counts += np.histogram2d(
+            spots[:, 0], spots[:, 1], bins=DENSITY_CELLS, range=[[low[0], high[0]], [low[1], high[1]]]
+        )[0]
+    save_arrays(path, counts=counts.astype(np.int32), low=low, high=high)
+    return path
 
 
 def hidden_partitions(training: TrainingSet, label_count: int, settings: Settings) -> list[Ints]:

@@ -17,7 +17,7 @@ from red_core.evidence import ValidSamples, valid_samples
 from red_core.features import prepare_lexical
 from red_core.judges.evidence_check import fit_evidence_check
 from red_core.judges.protocol import Judge
-from red_core.label_set import form_subsets
+from red_core.label_set import form_subsets, pool_density
 from red_core.metrics import round_metrics
 from red_core.records import Ints, Project, Round
 from red_core.scoring import predictions_of, score_pool
@@ -39,6 +39,7 @@ def prepare(project: Project, settings: Settings, progress: Progress, who: str) 
     embed_missing(project, embedding, _stage(progress, "embed"))
     progress("form subsets", 0, 1)
     subset_of = form_subsets(project, settings, embedding, who)
+    pool_density(project, embedding)
     progress("form subsets", 1, 1)
     return subset_of
 

@@ -59,7 +59,8 @@ _EXPORT = f"""
             coalesce(
                 (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id
                     WHERE q.text = f.text AND q.label = f.label),
-                (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id WHERE q.text = f.text)) AS verdict,
+                (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id WHERE q.text = f.text)
+            ) AS verdict,
             (SELECT max(feed_back.round) FROM feed_back_item item JOIN feed_back ON feed_back.id = item.feed_back
                 WHERE item.text = f.text AND feed_back.id NOT IN (SELECT feed_back FROM rollback)) AS fed
         FROM ({_FINAL}) f

@@ -61,10 +61,27 @@ def save_places(project: Project, label_ids: Ints, subset_of: Ints, places: Floa
 
 def current_places(project: Project) -> tuple[Ints, Ints, Floats]:
     """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest formation; empty before."""
+    return _places(project, newest_formation(project))
+
+
+def earlier_places(project: Project) -> tuple[Ints, Ints, Floats]:
+    """Return what :func:`current_places` returned before the newest formation."""
+    newest = newest_formation(project)
+    with connection(project) as db:
+        found = db.execute("SELECT coalesce(max(version), 0) FROM label_place WHERE version < ?", [newest]).fetchone()
+    return _places(project, int(found[0]))
+
+
+def newest_formation(project: Project) -> int:
+    """Return the label set version in which the subsets were last formed; 0 before the first time."""
+    with connection(project) as db:
+        return int(db.execute("SELECT coalesce(max(version), 0) FROM label_place").fetchone()[0])
+
+
+def _places(project: Project, version: int) -> tuple[Ints, Ints, Floats]:
     with connection(project) as db:
         found = db.execute(
-            "SELECT label, subset, x, y FROM label_place "
-            "WHERE version = (SELECT max(version) FROM label_place) ORDER BY label"
+            "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
         ).fetchall()
     table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]
