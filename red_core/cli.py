@@ -293,7 +293,7 @@ def _serve(workspace: Path, port: int) -> None:
     click.echo(f"R.E.D. Workbench: http://127.0.0.1:{port}  (Ctrl-C ends it)", err=True)
     sys.stderr.flush()
     command = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
-    os.execv(sys.executable, [*command, f"--server.headless={str(headless).lower()}"])
+    os.execv(sys.executable, [*command, f"--server.headless={str(headless).lower()}"])  # noqa: S606  our interpreter
 
 
 @main.command("settings")

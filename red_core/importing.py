@@ -62,6 +62,17 @@ def read_source(
         If the file, or the columns asked for, cannot be used.
     """
     table = read_table(path, name=name, sheet=sheet, progress=lambda done, total: report("read", done, total))
+    return sort_rows(table, role=role, text_column=text_column, label_column=label_column)
+
+
+def sort_rows(table: Table, *, role: Role, text_column: str | None = None, label_column: str | None = None) -> Prepared:
+    """Guess or check the columns of a table that was read, and sort its rows into usable and left out.
+
+    Raises
+    ------
+    InputError
+        If the columns asked for are not there, or none can be guessed.
+    """
     columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
     rows, left_out = usable_rows(table, columns)
     return Prepared(table, columns, tuple(rows), tuple(left_out))

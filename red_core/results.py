@@ -17,7 +17,7 @@ from red_core.scoring import CANDIDATES_KEPT, ranked
 from red_core.settings import Settings
 from red_core.steps.belief import candidates
 from red_core.steps.pool_scoring import blocks, label_odds
-from red_core.steps.stopping import RoundSignals, recommend
+from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
 from red_core.store.exports import PROVENANCE, export_rows
 from red_core.store.labels import label_set_version, labels
@@ -49,13 +49,19 @@ def status(project: Project) -> dict[str, Any]:
         "round": _round_facts(rounds(project)[-1]) if rounds(project) else None,
         "expected_agreement": done[-1].metrics["expected_agreement"] if done else None,
         "true_agreement": _true_agreement(project, done[-1].id) if done else None,
-        "stopping": asdict(recommend(_signals(done), least_information=_settings(done[-1]).least_information))
-        if done
-        else None,
+        "stopping": asdict(recommendation(project)) if done else None,
         "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
         if job
         else None,
     }
+
+
+def recommendation(project: Project) -> Recommendation:
+    """Return whether to run another round, from the signals of all finished rounds (article step 4)."""
+    done = [r for r in rounds(project) if r.metrics]
+    if not done:
+        return Recommendation(False, "No round is finished yet: run one.")
+    return recommend(_signals(done), least_information=_settings(done[-1]).least_information)
 
 
 def _round_facts(last: Round) -> dict[str, Any]:

@@ -114,19 +114,41 @@ def results_page(
         By belief, the least certain first; else in the order of the files.
     """
     matching = f"""
-        SELECT final.* FROM ({_FINAL}) final LEFT JOIN text ON text.id = final.text
+        FROM ({_FINAL}) final LEFT JOIN text ON text.id = final.text
         WHERE (:search = '' OR instr(lower(text.content), lower(:search)) > 0)
-        AND (:label IS NULL OR final.label = :label OR (:label = -1 AND final.kind LIKE '%none of these'))
-        AND (:source = '' OR final.kind = :source OR (:source = 'left out' AND final.kind LIKE 'left out%'))"""
+        AND CASE WHEN :label IS NULL THEN 1 WHEN :label = -1 THEN final.kind LIKE '%none of these'
+            ELSE final.label = :label END
+        AND (:source = '' OR final.kind LIKE :source)"""
     order = "belief IS NULL, belief, source, row" if lowest_first else "source, row"
-    values = {"round": round_id, "search": search.strip(), "label": label, "source": source}
+    kind = "left out%" if source == "left out" else source
+    values = {"round": round_id, "search": search.strip(), "label": label, "source": kind}
+    # Sort keys alone, then look up what a page shows: sorting whole rows would judge all of them for 50.
     shown = f"""
-        SELECT text.content AS text, label.name AS label, page.belief, page.kind AS source, rival.name AS runner_up,
-            page.runner_up_belief, source.file, page.row, page.truth
-        FROM (SELECT * FROM ({matching}) ORDER BY {order} LIMIT :limit OFFSET :offset) page
-        JOIN source ON source.id = page.source LEFT JOIN text ON text.id = page.text
-        LEFT JOIN label ON label.id = page.label LEFT JOIN label rival ON rival.id = page.runner_up"""
+        SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
+            final.runner_up_belief, source.file, final.row, final.truth
+        FROM (SELECT final.source, final.row, final.belief {matching} ORDER BY {order} LIMIT :limit OFFSET :offset) page
+        CROSS JOIN ({_FINAL}) final ON final.source = page.source AND final.row = page.row
+        JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
+        LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
+        ORDER BY {", ".join(f"page.{key}" for key in order.split(", "))}"""
     with connection(project) as db:
-        total = int(db.execute(f"SELECT count(*) FROM ({matching})", values).fetchone()[0])
+        total = int(db.execute(f"SELECT count(*) {matching}", values).fetchone()[0])
         page_values = values | {"limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE}
         return list(db.query(shown, page_values)), total
+
+
+def source_counts(project: Project, round_id: int) -> dict[str, int]:
+    """Return how many rows each source gives their final label, all reasons to be left out as one: ``left out``.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    """
+    counts: dict[str, int] = {}
+    with connection(project) as db:
+        found = db.execute(f"SELECT kind, count(*) FROM ({_FINAL}) GROUP BY kind", {"round": round_id})
+        for kind, count in found:
+            source = "left out" if kind.startswith("left out") else str(kind)
+            counts[source] = counts.get(source, 0) + int(count)
+    return counts

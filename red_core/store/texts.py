@@ -45,7 +45,8 @@ class SourceRow:
 
 def name_key(name: str) -> str:
     """Return what must be unique of a label's name: NFC, whitespace collapsed, case folded."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    folded = " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
 
 
 def find_source(project: Project, sha256: str, role: Role) -> int | None:

@@ -72,15 +72,15 @@ class Card:
 
 
 def queue_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many proposals of a round are in each queue."""
-    counts = ", ".join(f"coalesce(sum({where}), 0) AS q{n}" for n, where in enumerate(QUEUES.values()))
+    """Return how many texts of a round are in each queue."""
+    counts = ", ".join(f"count(DISTINCT CASE WHEN {where} THEN text END)" for where in QUEUES.values())
     with connection(project) as db:
         found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
     return dict(zip(QUEUES, (int(n) for n in found), strict=True))
 
 
 def queue(project: Project, round_id: int, name: str, *, label: int | None = None, search: str = "") -> list[int]:
-    """Return the proposals of a queue, the most informative first.
+    """Return the proposals of a queue, the most informative first, one per text: the newest.
 
     Parameters
     ----------
@@ -92,9 +92,10 @@ def queue(project: Project, round_id: int, name: str, *, label: int | None = Non
         Only texts that contain it, whatever the case of ASCII letters.
     """
     query = f"""
-        SELECT p.id FROM ({_PROPOSALS}) p JOIN text ON text.id = p.text
+        SELECT max(p.id) FROM ({_PROPOSALS}) p JOIN text ON text.id = p.text
         WHERE ({QUEUES[name]}) AND (:label IS NULL OR p.label = :label)
-        AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0) ORDER BY p.gain DESC, p.id"""
+        AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0)
+        GROUP BY p.text ORDER BY max(p.gain) DESC, p.text"""
     with connection(project) as db:
         values = {"round": round_id, "label": label, "search": search.strip()}
         return [int(id_) for (id_,) in db.execute(query, values)]

@@ -159,9 +159,7 @@ def test_valuable_questions_say_what_selected_them():
 
 
 def test_without_askable_texts_there_are_no_questions():
-    found = most_valuable(
-        two_rivals(), np.zeros(0, dtype=np.int64), RIGHT, WRONG, least_gain=0.0, most=10, asked=set()
-    )
+    found = most_valuable(two_rivals(), np.zeros(0, dtype=np.int64), RIGHT, WRONG, least_gain=0.0, most=10, asked=set())
 
     assert pairs(found) == []
 

@@ -106,6 +106,7 @@ def test_few_labels_can_be_split_into_subsets_from_their_places(label_count):
 
 # UMAP compiles for about ten seconds once per process: the cases share one test, and it is the only one.
 @pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
 def test_umap_places_labels_centred_and_the_same_each_time_however_few():
     twins = np.repeat(units(5, 6, 12), 2, axis=0)
     for vectors, dimensions in [(units(5, 5, 12), 2), (units(5, 5, 12), 16), (units(7, 7, 12), 2), (twins, 4)]:

@@ -25,7 +25,7 @@ def test_the_nearest_examples_are_those_of_a_full_sort(seed, query_count, exampl
     rows, similarities = nearest_examples(queries, examples, wanted)
 
     for query, found, at in zip(queries, rows.tolist(), similarities.tolist(), strict=True):
-        by_hand = sorted((-sum(float(q) * float(e) for q, e in zip(query, x, strict=True)) for x in examples))[:wanted]
+        by_hand = sorted(-sum(float(q) * float(e) for q, e in zip(query, x, strict=True)) for x in examples)[:wanted]
         assert at == pytest.approx([-s for s in by_hand], abs=1e-5)
         assert [float(query.astype(float) @ examples[row].astype(float)) for row in found] == pytest.approx(
             at, abs=1e-5

@@ -28,8 +28,12 @@ class Case:
         return [row for row, label in enumerate(self.labels.tolist()) if label not in set(self.inside.tolist())]
 
 
+SOME = st.integers(1, 60)
+NONE_OR_SOME = st.none() | SOME
+
+
 @st.composite
-def cases(draw, rows=st.none() | st.integers(1, 60)):
+def cases(draw, rows=NONE_OR_SOME):
     sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=9))
     inside_count = draw(st.integers(1, len(sizes) - 1))
     seed = draw(st.integers(0, 2**32))
@@ -87,7 +91,7 @@ def test_the_same_seed_draws_the_same_noise(case):
     assert noise_weights.tolist() == weights_again.tolist()
 
 
-@given(cases(rows=st.integers(1, 60)))
+@given(cases(rows=SOME))
 @settings(deadline=None)
 def test_the_wanted_rows_are_drawn_while_they_suffice(case):
     rows, _ = case.draw()
@@ -95,7 +99,7 @@ def test_the_wanted_rows_are_drawn_while_they_suffice(case):
     assert len(rows) == min(case.rows, len(case.foreign()))
 
 
-@given(cases(rows=st.integers(1, 60)))
+@given(cases(rows=SOME))
 @settings(deadline=None)
 def test_a_wanted_number_of_rows_holds_no_row_twice(case):
     rows, _ = case.draw()
@@ -103,7 +107,7 @@ def test_a_wanted_number_of_rows_holds_no_row_twice(case):
     assert len(set(rows.tolist())) == len(rows)
 
 
-@given(cases(rows=st.integers(1, 60)))
+@given(cases(rows=SOME))
 @settings(deadline=None)
 def test_noise_is_spread_evenly_over_the_foreign_labels_while_their_rows_suffice(case):
     rows, _ = case.draw()

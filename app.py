@@ -1,0 +1,34 @@
+"""The shell: which project, the five tasks in the order of the work, and one line of facts above each."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from widgets.facts_line import show_facts_line, show_job
+from widgets.shell import PAGES, choose_project, errors_in_one_line
+
+st.set_page_config(page_title="R.E.D. Workbench", page_icon=":material/target:", layout="wide")
+
+TASKS = {
+    "data": ("Data", ":material/database:", "What is in, what was left out and why. Import files."),
+    "label_map": ("Label map", ":material/bubble_chart:", "The labels as points, coloured by subset."),
+    "rounds": ("Rounds", ":material/autorenew:", "Run a round, watch it, see whether another is worth it."),
+    "review": ("Review", ":material/rule:", "Read each verdict beside its evidence, and overrule it."),
+    "results": ("Results", ":material/download:", "Final labels with where they come from, and the export."),
+}
+
+page = st.navigation(
+    [
+        st.Page(PAGES[key], title=title, icon=icon, url_path=key, default=key == "data", help=told)
+        for key, (title, icon, told) in TASKS.items()
+    ]
+)
+with errors_in_one_line():
+    project = choose_project()
+    st.session_state["current_project"] = project
+    st.title(page.title)
+    if project is not None:
+        show_facts_line(project)
+        show_job(project)
+with errors_in_one_line():
+    page.run()

@@ -1,0 +1,213 @@
+"""Data: what is in, what was left out and why; import files; make a trial or the demo project."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from red_core.demo import make_demo
+from red_core.errors import InputError
+from red_core.importing import Prepared, sort_rows, store_prepared, write_left_out
+from red_core.records import Project, Role
+from red_core.settings import RECOMMENDED
+from red_core.store.texts import left_out_rows
+from red_core.store.views import sources
+from red_core.tables import Table, read_table
+from red_core.worker import mark_interrupted, start_job
+from widgets.next_step import show_next_step
+from widgets.reads import facts
+from widgets.shell import errors_in_one_line, inside_the_shell, who, workspace
+from widgets.untrusted import plain
+
+inside_the_shell()
+
+ROLES: dict[Role, str] = {"labelled": "Texts with labels", "pool": "Texts without labels (pool)"}
+LEFT_OUT_SHOWN = 200
+
+
+def show_what_is_in(project: Project) -> None:
+    counts = facts(project)
+    for column, (name, told) in zip(
+        st.columns(5),
+        {
+            "labels": "labels",
+            "seeds": "seeds, labelled texts",
+            "pool": "texts in the pool",
+            "folded": "duplicate rows, folded",
+            "left_out": "rows left out",
+        }.items(),
+        strict=True,
+    ):
+        column.metric(told, f"{counts[name]:,}")
+    with st.expander("Files", expanded=False):
+        st.dataframe(pd.DataFrame(sources(project)).drop(columns="id"), hide_index=True)
+    if counts["left_out"]:
+        show_left_out(project, counts["left_out"])
+
+
+def show_left_out(project: Project, count: int) -> None:
+    with st.expander(f"{count:,} rows are left out", expanded=False):
+        st.caption("Their files keep them. A text under two labels comes back when a decision settles it.")
+        rows = left_out_rows(project)
+        st.dataframe(pd.DataFrame(rows[:LEFT_OUT_SHOWN]), hide_index=True)
+        if count > LEFT_OUT_SHOWN:
+            st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,}; the file holds all.")
+        st.download_button(
+            "Download all as CSV",
+            data=lambda: left_out_file(project),
+            file_name=f"{project.name}-left-out.csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def left_out_file(project: Project) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "left-out.csv"
+        write_left_out(project, path)
+        return path.read_bytes()
+
+
+def show_unprepared(project: Project) -> None:
+    """Offer to go on where turning texts into vectors did not end well."""
+    job = mark_interrupted(project)
+    if job is not None and job.kind == "prepare" and job.state in {"cancelled", "failed", "interrupted"}:
+        st.warning(plain(f"Preparing the texts was {job.state}. {job.error}"), icon=":material/pause_circle:")
+        if st.button("Go on", type="primary", key="resume_prepare"):
+            start_job(project, "prepare", RECOMMENDED, who())
+            st.rerun()
+
+
+def import_form(project: Project | None) -> None:
+    role = st.radio("What is in the file?", list(ROLES), format_func=ROLES.get, horizontal=True, key="import_role")
+    upload, path = st.tabs(["Upload a file", "A path on this machine"])
+    with upload:
+        sent = st.file_uploader(
+            "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key="import_upload", label_visibility="collapsed"
+        )
+    with path:
+        typed = st.text_input("Path or hf:// address", key="import_path", placeholder="data/messages.csv.gz")
+    table = None
+    with errors_in_one_line():
+        table = read_upload(sent.getvalue(), sent.name) if sent else read_path(typed.strip()) if typed.strip() else None
+    if table is None:
+        st.caption("Rows without a label are pool. A preview comes before anything is stored.")
+        return
+    prepared = preview(table, role)
+    if prepared is not None:
+        finish_form(project, role, prepared)
+
+
+@st.cache_data(max_entries=3, show_spinner="Reading the file")
+def read_upload(content: bytes, name: str) -> Table:
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "upload"
+        kept.write_bytes(content)
+        return read_table(kept, name=name)
+
+
+@st.cache_data(max_entries=3, show_spinner="Reading the file", ttl=60)
+def read_path(path: str) -> Table:
+    return read_table(path)
+
+
+def preview(table: Table, role: Role) -> Prepared | None:
+    """Show columns, guessed and correctable, and the first rows; return the sorted rows once the columns are clear."""
+    names = list(table.frame.columns)
+    for note in table.notes:
+        st.caption(plain(note))
+    try:
+        guessed = sort_rows(table, role=role).columns
+        text_guess, label_guess = guessed.text, guessed.label
+    except InputError as error:
+        st.warning(plain(f"{error.rule}. Choose the columns below."), icon=":material/help:")
+        text_guess, label_guess = names[0], None
+    left, right = st.columns(2)
+    key = table.sha256[:8]
+    text = left.selectbox("Column with the text", names, index=names.index(text_guess), key=f"text_{key}_{role}")
+    label = None
+    if role == "labelled":
+        choices = [name for name in names if name != text]
+        at = choices.index(label_guess) if label_guess in choices else None
+        label = right.selectbox("Column with the label", choices, index=at, key=f"label_{key}", placeholder="Choose")
+        if label is None:
+            return None
+    with errors_in_one_line():
+        prepared = sort_rows(table, role=role, text_column=text, label_column=label)
+        st.dataframe(table.frame.head(5), hide_index=True)
+        labels = {row.label for row in prepared.rows if row.label}
+        counted = f", {len(labels):,} labels" if role == "labelled" else ""
+        st.text(f"{len(prepared.rows):,} usable rows{counted}, {len(prepared.left_out):,} left out")
+        if prepared.left_out:
+            with st.expander("What would be left out, and why"):
+                st.dataframe(
+                    pd.DataFrame([{"row": r.row, "reason": r.reason, "text": r.text} for r in prepared.left_out[:50]]),
+                    hide_index=True,
+                )
+        return prepared
+    return None
+
+
+def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None:
+    new = "a new project"
+    choices = [project.name, new] if project is not None else [new]
+    into = st.radio("Import into", choices, horizontal=True, key="import_into") if len(choices) > 1 else new
+    name = into
+    if into == new:
+        stem = prepared.table.name.rsplit("/", 1)[-1].split(".", 1)[0]
+        name = st.text_input("Name of the new project", value=stem, key=f"name_{prepared.table.sha256[:8]}")
+    per_label = None
+    if (
+        role == "labelled"
+        and into == new
+        and st.checkbox(
+            "Trial: I know these labels. Keep a few seeds a label; hide the others as truth that only scoring reads",
+            key="import_trial",
+        )
+    ):
+        per_label = st.number_input("Seeds per label", min_value=2, max_value=1000, value=10, key="import_per_label")
+    if st.button("Import", type="primary", key="import_now", icon=":material/upload:"):
+        with errors_in_one_line(), st.spinner("Storing the rows"):
+            store_prepared(
+                workspace(), name.strip(), [(role, prepared)],
+                seeds_per_label=int(per_label) if per_label else None, who=who(),
+            )  # fmt: skip
+            begin_work(Project(workspace(), name.strip()))
+
+
+def begin_work(project: Project) -> None:
+    start_job(project, "prepare", RECOMMENDED, who())
+    st.session_state["open_project"] = project.name
+    st.rerun()
+
+
+def demo_button(*, primary: bool) -> None:
+    if st.button(
+        "Make the demo project", key="make_demo", type="primary" if primary else "secondary", icon=":material/science:"
+    ):
+        with errors_in_one_line(), st.spinner("Making the demo project"):
+            begin_work(make_demo(workspace()))
+
+
+project = st.session_state.get("current_project")
+if project is None:
+    st.markdown(
+        "Here you bring in what you have: a few **seeds** for each label, and the **pool** of texts to label. "
+        "Import a file, or begin with the demo: 54 labels of a support desk."
+    )
+    demo_button(primary=True)
+    st.subheader("Import")
+    import_form(None)
+else:
+    show_unprepared(project)
+    show_next_step(project, "data")
+    show_what_is_in(project)
+    with st.expander(
+        "Import more, or begin another project", expanded=not facts(project)["pool"], icon=":material/add:"
+    ):
+        import_form(project)
+        if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:
+            demo_button(primary=False)

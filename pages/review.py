@@ -1,0 +1,192 @@
+"""Review: one card at a time, evidence first, one key per decision; then feed back."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.decisions import decide, undo
+from red_core.errors import RedError
+from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project, Round
+from red_core.store import views
+from red_core.store.rounds import rounds
+from widgets.feed_back_panel import show_feed_back
+from widgets.next_step import show_next_step
+from widgets.reads import labels as all_labels
+from widgets.shell import current_project, inside_the_shell, who
+from widgets.untrusted import plain
+from widgets.verdict_card import show_card
+
+inside_the_shell()
+
+SUGGESTIONS = 4
+"""Labels beside the proposed one that a number key chooses."""
+
+
+class Queue:
+    """The texts of one queue in their order, kept while she works so that nothing moves under her."""
+
+    def __init__(self, project: Project, current: Round, name: str, label: int | None, search: str) -> None:
+        self.key = (project.folder.as_posix(), current.id, name, label, search)
+        self.proposals = views.queue(project, current.id, name, label=label, search=search)
+        self.place = 0
+        self.decided = 0
+
+    @property
+    def card(self) -> int | None:
+        """The proposal on the desk, None at the end."""
+        return self.proposals[self.place] if self.place < len(self.proposals) else None
+
+
+def kept_queue(project: Project, current: Round, name: str, label: int | None, search: str) -> Queue:
+    """Return the queue of this session, made anew when what it is about has changed."""
+    kept = st.session_state.get("queue")
+    if kept is None or kept.key != (project.folder.as_posix(), current.id, name, label, search):
+        kept = st.session_state["queue"] = Queue(project, current, name, label, search)
+    return kept
+
+
+def choose_queue(project: Project, current: Round, labels: dict[int, Label]) -> Queue:
+    """Show the queues with their counts, and the filters folded away."""
+    counts = views.queue_counts(project, current.id)
+    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
+    name = left.selectbox(
+        "Queue",
+        list(views.QUEUES),
+        format_func=lambda q: f"{q} ({counts[q]:,})",
+        key="review_queue",
+        bind="query-params",
+    )
+    label = middle.selectbox(
+        "Label",
+        list(labels),
+        format_func=lambda n: labels[n].name,
+        index=None,
+        key="review_label",
+        placeholder="All labels",
+    )
+    search = right.text_input("Search in the texts", key="review_search", placeholder="All texts")
+    return kept_queue(project, current, name, label, search)
+
+
+def decide_card(project: Project, queue: Queue, card: views.Card, kind: DecisionKind, label: int | None) -> None:
+    """Store a decision about the card that was on the screen and go to the next."""
+    try:
+        decide(project, card.text, kind, label=label, proposal=card.proposal, who=who())
+    except RedError as error:
+        st.session_state["review_error"] = str(error)
+        return
+    st.session_state["queue_counts_changed"] = True
+    if queue.card == card.proposal:
+        queue.place += 1
+        queue.decided += kind != "skip"
+
+
+def relabel_card(project: Project, queue: Queue, card: views.Card, key: str) -> None:
+    """Store the label chosen in the picker."""
+    chosen = st.session_state.get(key)
+    if chosen is not None:
+        decide_card(project, queue, card, "relabel", chosen)
+
+
+def undo_last(project: Project, queue: Queue) -> None:
+    """Undo this person's newest decision and bring its card back to the desk."""
+    try:
+        text = undo(project, who=who())
+    except RedError as error:
+        st.session_state["review_error"] = str(error)
+        return
+    about = {views.card(project, p).text: place for place, p in enumerate(queue.proposals[: queue.place])}
+    if text in about:
+        queue.place = about[text]
+        queue.decided = max(0, queue.decided - 1)
+
+
+def show_buttons(project: Project, queue: Queue, card: views.Card, labels: dict[int, Label]) -> None:
+    """Show one button per decision, each with its key; what it does to the verdict stands on it."""
+    mine, n = card.label, card.proposal
+    overturns = {"valid": ("", " (overturns the judge)"), "invalid": (" (overturns the judge)", "")}
+    yes, no = overturns.get(card.outcome, ("", ""))
+
+    def button(text: str, key: str, kind: DecisionKind, label: int | None, shortcut: str, **more: str) -> None:
+        st.button(
+            text,
+            key=f"{key}_{n}",
+            on_click=decide_card,
+            args=(project, queue, card, kind, label),
+            shortcut=shortcut,
+            **more,
+        )
+
+    with st.container(horizontal=True, key="card_buttons"):
+        button(
+            f"Accept: {plain(mine.name)}{yes}",
+            "accept",
+            "accept",
+            mine.id,
+            "A",
+            type="primary",
+            icon=":material/check:",
+        )
+        button(f"Not this label{no}", "reject", "reject", mine.id, "X", icon=":material/close:")
+        button("None of these", "none", "none", None, "N", icon=":material/block:")
+        button("Skip", "skip", "skip", None, "S", icon=":material/skip_next:")
+        st.button(
+            "Undo", key=f"undo_{n}", on_click=undo_last, args=(project, queue), shortcut="U", icon=":material/undo:"
+        )
+    others = [
+        card.runner_up.id,
+        *(label for label, _ in card.best if label not in {mine.id, card.runner_up.id, NONE_OF_THESE}),
+    ]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="card_relabel"):
+        for number, label in enumerate(others[:SUGGESTIONS], start=1):
+            button(plain(labels[label].name), f"relabel{number}", "relabel", label, str(number))
+        key = f"picker_{n}"
+        st.selectbox(
+            "Another label",
+            [label for label in labels if label != mine.id],
+            format_func=lambda label: labels[label].name,
+            index=None,
+            key=key,
+            placeholder="Find another label",
+            label_visibility="collapsed",
+            on_change=relabel_card,
+            args=(project, queue, card, key),
+        )
+
+
+@st.fragment
+def desk(project: Project, current: Round, labels: dict[int, Label]) -> None:
+    """Show the queue and the card; a decision runs only this again."""
+    queue = choose_queue(project, current, labels)
+    if error := st.session_state.pop("review_error", None):
+        st.error(plain(error))
+    if queue.card is None:
+        with st.container(border=True):
+            st.text(
+                "This queue is empty. Choose another, or feed back below." if not queue.decided else "All done here."
+            )
+            if queue.decided:
+                st.button("Undo", key="undo_end", on_click=undo_last, args=(project, queue), shortcut="U")
+                if st.button("Show what would be fed back", key="to_feed_back", type="primary"):
+                    st.rerun()
+        return
+    left = len(queue.proposals) - queue.place
+    st.caption(f"{queue.decided:,} decided here · {left:,} left in this queue")
+    card = views.card(project, queue.card)
+    show_card(card, labels)
+    show_buttons(project, queue, card, labels)
+
+
+project = current_project()
+every = rounds(project)
+if not every or every[-1].state != "to review":
+    show_next_step(project, "review")
+    st.caption(
+        "Here you read each verdict beside the evidence the judge had, and overrule it, before anything is fed back. "
+        "A round that waits for review fills this page."
+    )
+else:
+    labels = all_labels(project)
+    desk(project, every[-1], labels)
+    with st.expander("Feed back", icon=":material/published_with_changes:", expanded=False):
+        show_feed_back(project, every[-1].judge, labels)

@@ -1,0 +1,158 @@
+"""Rounds: say what a round does and costs, run it, watch it, and see whether another is worth it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.records import Job, Project, Round
+from red_core.results import recommendation
+from red_core.settings import PRESETS, Settings, make_settings
+from red_core.store.labels import current_places
+from red_core.store.rounds import close_round, rounds
+from red_core.worker import mark_interrupted, start_job
+from widgets.curves import show_curves
+from widgets.facts_line import JUDGES
+from widgets.next_step import show_next_step
+from widgets.reads import facts, finished_round
+from widgets.shell import current_project, errors_in_one_line, inside_the_shell, who
+from widgets.untrusted import plain
+
+inside_the_shell()
+
+IN_WORDS = {
+    "recommended": (
+        "Recommended",
+        "Many noise rows that together weigh twice an average class, words beside the embedding, hidden subsets of "  # noqa: ISC004
+        "look-alike labels. A question is asked where its answer is worth most; a verdict is evidence.",
+    ),
+    "article": (
+        "Article",
+        "As published: as many noise rows as twice an average class, each classifier's most uncertain texts are "  # noqa: ISC004
+        "judged, and what is judged valid is taken as true.",
+    ),
+}
+TUNABLE = (
+    "examples_shown",
+    "most_questions",
+    "questions_per_subset",
+    "least_gain",
+    "feed_back_belief",
+    "noise_factor",
+    "least_information",
+)
+
+
+def show_interrupted(project: Project, job: Job) -> bool:
+    """Offer to go on with a round that did not end well; return whether there is one."""
+    left_open = any(r.state == "open" for r in rounds(project))
+    if job.kind != "round" or job.state not in {"cancelled", "failed", "interrupted"}:
+        return False
+    if not left_open and job.state == "cancelled":
+        return False
+    told = f"The round was {job.state} at {job.stage or 'its start'}. {job.error} Nothing stored was lost."
+    st.warning(plain(told), icon=":material/pause_circle:")
+    with st.container(horizontal=True):
+        if st.button("Go on with it", type="primary", key="resume_round", icon=":material/play_arrow:"):
+            with errors_in_one_line():
+                start_job(project, "round", Settings.model_validate_json(job.settings), who())
+                st.rerun()
+        if left_open and st.button("Close it without feeding back", key="close_open"):
+            close_round(project)
+            st.rerun()
+    return True
+
+
+def show_close(project: Project, last: Round) -> None:
+    """Offer to close a round that is to review."""
+    with st.popover("Close without feeding back"):
+        st.text("Verdicts and decisions stay; nothing joins the training set.")
+        if st.button(f"Close round {last.id}", key="close_round"):
+            with errors_in_one_line():
+                close_round(project)
+                st.rerun()
+
+
+def show_form(project: Project, number: int) -> None:
+    st.subheader(f"Round {number}")
+    preset = st.radio(
+        "How",
+        list(IN_WORDS),
+        format_func=lambda name: IN_WORDS[name][0],
+        captions=[told for _, told in IN_WORDS.values()],
+        key="preset",
+        label_visibility="collapsed",
+    )
+    settings = tuned(preset)
+    st.text(estimate(project, settings))
+    if st.button(f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:"):
+        with errors_in_one_line():
+            start_job(project, "round", settings, who())
+            st.rerun()
+
+
+def tuned(preset: str) -> Settings:
+    """Show the settings in words, folded away; return the preset with what was changed."""
+    changes: dict[str, object] = {}
+    with st.expander("Settings", icon=":material/tune:"):
+        columns = st.columns(2)
+        for place, name in enumerate(TUNABLE):
+            field, value = Settings.model_fields[name], getattr(PRESETS[preset], name)
+            changed = columns[place % 2].number_input(
+                str(field.description),
+                value=value,
+                step=1 if isinstance(value, int) else None,
+                format="%d" if isinstance(value, int) else "%.4g",
+                key=f"set_{preset}_{name}",
+            )
+            if changed != value:
+                changes[name] = changed
+        st.caption("`red settings` lists them all; `red round NAME --set NAME=VALUE` changes any.")
+    return make_settings(preset, changes)
+
+
+def estimate(project: Project, settings: Settings) -> str:
+    """Say how many questions the round will ask at most, and what they cost."""
+    pool, last = facts(project)["pool"], finished_round(project)
+    subsets = int(current_places(project)[1].max(initial=-1)) + 1 or -(
+        -facts(project)["labels"] // settings.subset_size
+    )
+    if settings.selection == "entropy":
+        asked = min(subsets * settings.questions_per_subset, settings.most_questions)
+        told = f"About {asked:,} questions: {settings.questions_per_subset} for each of {subsets} classifiers."
+    elif last is None:
+        most = min(settings.most_questions, pool) + min(settings.most_confirmations, pool)
+        told = f"At most {most:,} questions: it stops where an answer is worth less than {settings.least_gain:g}."
+    else:
+        worth = min(settings.most_questions, last.metrics["worth_asking"])
+        told = f"About {worth:,} questions are worth asking, and up to {settings.most_confirmations:,} confirmations."
+    return f"{told} Judge: {JUDGES[settings.judge]}; it costs nothing."
+
+
+def show_past(project: Project, done: list[Round]) -> None:
+    st.subheader("So far")
+    told = recommendation(project)
+    icon = ":material/flag:" if told.stop else ":material/autorenew:"
+    st.info(plain(("Stop: " if told.stop else "Go on: ") + told.reason), icon=icon)
+    show_curves(done)
+
+
+project = current_project()
+job = mark_interrupted(project)
+every = rounds(project)
+finished = [r for r in every if r.metrics]
+working = job is not None and job.state in {"waiting", "running"}
+if working:
+    st.text("It goes on when you close the browser; come back whenever you like.")
+elif not (job is not None and show_interrupted(project, job)):
+    show_next_step(project, "rounds")
+    if every and every[-1].state == "to review":
+        show_close(project, every[-1])
+    else:
+        show_form(project, len(every) + 1)
+if finished:
+    show_past(project, finished)
+elif not working:
+    st.caption(
+        "A round fits the subset classifiers, scores the pool, asks the judge about what is uncertain, and then waits "
+        "for you. Its curves will be here."
+    )

@@ -1,0 +1,76 @@
+"""The one quiet line of facts on top of every page, and what a running job is doing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.records import Job, Project, Round
+from red_core.store import views
+from red_core.store.jobs import ask_to_cancel
+from red_core.worker import mark_interrupted
+from widgets.reads import facts, finished_round
+from widgets.untrusted import plain
+
+STAGES = {
+    "": "Starting",
+    "embed": "Turning texts into vectors",
+    "form subsets": "Forming subsets and the map",
+    "words and characters": "Reading words and characters",
+    "fit": "Fitting the subset classifiers",
+    "score": "Scoring the pool",
+    "ask": "Asking the judge",
+    "believe": "Adding up beliefs",
+}
+JUDGES = {"evidence": "Evidence check (no LLM)"}
+
+
+def show_facts_line(project: Project) -> None:
+    """Show where the project stands, in one line."""
+    counts, last = facts(project), finished_round(project)
+    parts = [f"{counts['labels']:,} labels", f"{counts['seeds']:,} seeds", f"{counts['pool']:,} texts in the pool"]
+    if last is not None:
+        parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_sure_and_right(last)]
+    if counts["truths"]:
+        parts.append("trial project: its truth is known, and only scoring reads it")
+    st.caption(plain("  ·  ".join(parts)))
+
+
+def _review_facts(project: Project, last: Round) -> list[str]:
+    waiting = views.queue_counts(project, last.id)["to decide"] if last.state == "to review" else 0
+    judge = JUDGES.get(last.judge, last.judge)
+    rates = last.metrics["judge_rates"]
+    told = f"valid for {rates['right'].get('valid', 0):.0%} of right, {rates['wrong'].get('valid', 0):.0%} of wrong"
+    return [f"{waiting:,} to decide", f"judge: {judge}, {told} ({rates['pairs']:,} seeds)"]
+
+
+def _sure_and_right(last: Round) -> list[str]:
+    known = [f"expected agreement {last.metrics['expected_agreement']:.1%}"]
+    if last.metrics["true_agreement"] is not None:
+        known.append(f"true agreement {last.metrics['true_agreement']:.1%}")
+    return known
+
+
+def show_job(project: Project) -> Job | None:
+    """Show the job that runs now, refreshed every second, with Cancel; return the newest job.
+
+    A job that was cancelled, failed or was interrupted is said once more where it can be resumed.
+    """
+    job = mark_interrupted(project)
+    if job is not None and job.state in {"waiting", "running"}:
+        _running(project, job.id)
+    return job
+
+
+@st.fragment(run_every=1.0)
+def _running(project: Project, job_id: int) -> None:
+    job = mark_interrupted(project)
+    if job is None or job.id != job_id or job.state not in {"waiting", "running"}:
+        st.rerun()
+    stage = STAGES.get(job.stage, job.stage)
+    share = min(job.done / job.total, 1.0) if job.total else 0.0
+    count = f" · {job.done:,} of {job.total:,}" if job.total else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(share, text=plain(f"{stage}{count}"))
+        if st.button("Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."):
+            ask_to_cancel(project, job.id)
+            st.rerun(scope="fragment")

@@ -1,0 +1,65 @@
+"""What would be fed back, per label and per source, and what is withheld and why; then the button."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+import streamlit as st
+
+from red_core.decisions import FeedBackPlan, feed_back, plan_feed_back
+from red_core.records import Label, Project
+from red_core.store import views
+from widgets.shell import errors_in_one_line, who
+from widgets.untrusted import plain
+
+
+def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
+    """Show the plan; nothing is fed back until its button is pressed."""
+    accept = False
+    if judge == "evidence":
+        accept = st.checkbox(
+            "Also feed back what only the evidence check (no LLM) found valid and the classifiers believe",
+            key="accept_evidence_check",
+            help="It looks at the same vectors as the classifiers, so its errors go with theirs. It is recorded.",
+        )
+    plan = _plan(project.folder.as_posix(), views.version(project), project, accept=accept)
+    by_source = Counter(item.source for item in plan.items)
+    st.text(
+        f"{len(plan.items):,} texts would join the training set: {by_source['decision']:,} by your decisions, "
+        f"{by_source['verdict']:,} by the judge's verdicts."
+    )
+    for reason, count in sorted(plan.withheld.items()):
+        st.caption(plain(f"Withheld, {count:,}: {reason}"))
+    if plan.items:
+        _show_per_label(plan, labels)
+    with st.container(horizontal=True):
+        if st.button(
+            f"Feed back {len(plan.items):,} texts",
+            type="primary",
+            key="feed_back",
+            icon=":material/published_with_changes:",
+        ):
+            with errors_in_one_line():
+                feed_back(project, plan, who=who())
+                st.toast(f"{len(plan.items):,} texts were fed back.", icon=":material/check:")
+                st.rerun()
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _plan(folder: str, version: tuple[int, ...], _project: Project, *, accept: bool) -> FeedBackPlan:  # noqa: ARG001
+    return plan_feed_back(_project, accept_evidence_check=accept)
+
+
+def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:
+    counts = Counter((item.label, item.source) for item in plan.items)
+    rows = [
+        {
+            "label": labels[label].name,
+            "by decision": counts[label, "decision"],
+            "by verdict": counts[label, "verdict"],
+        }
+        for label in sorted({label for label, _ in counts}, key=lambda n: labels[n].name)
+    ]
+    with st.expander(f"Per label ({len(rows):,})"):
+        st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -1,0 +1,57 @@
+"""The one obvious next action, with the sentence that says why it is next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from red_core.decisions import plan_feed_back
+from red_core.records import Project
+from red_core.results import recommendation
+from red_core.store import views
+from red_core.store.rounds import rounds
+from red_core.worker import mark_interrupted
+from widgets.shell import PAGES
+
+
+@dataclass(frozen=True)
+class Step:
+    """A sentence and the page where it is done."""
+
+    sentence: str
+    page: str
+    link: str
+
+
+def next_step(project: Project) -> Step:
+    """Return what to do next in this project."""
+    job = mark_interrupted(project)
+    if job is not None and job.state in {"waiting", "running"}:
+        return Step("Work goes on in the background; you may close the browser meanwhile.", "label_map", "Label map")
+    done = rounds(project)
+    if not done:
+        return Step("Everything is in. Look at the labels on the map, or run the first round.", "rounds", "Rounds")
+    last = done[-1]
+    if last.state == "open":
+        return Step(f"Round {last.id} was not finished. Go on with it.", "rounds", "Rounds")
+    if last.state == "to review":
+        waiting = views.queue_counts(project, last.id)["to decide"]
+        ready = len(plan_feed_back(project).items)
+        if waiting:
+            more = f", or feed back the {ready:,} that are ready" if ready else ""
+            return Step(f"{waiting:,} texts are worth your decision. Review them{more}.", "review", "Review")
+        return Step(f"Everything is decided. Feed back the {ready:,} texts that are ready.", "review", "Review")
+    told = recommendation(project)
+    if told.stop:
+        return Step(f"{told.reason} You could stop here and download the labels.", "results", "Results")
+    return Step(f"Round {last.id} is {last.state}. {told.reason}", "rounds", "Rounds")
+
+
+def show_next_step(project: Project, here: str) -> None:
+    """Show the next action, with a link where it is done on another page."""
+    step = next_step(project)
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
+        st.text(step.sentence)
+        if step.page != here:
+            st.page_link(PAGES[step.page], label=step.link, icon=":material/arrow_forward:")

@@ -1,0 +1,59 @@
+"""Reads of the store, kept until something they show has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from red_core.records import Label, Project, Round
+from red_core.store import views
+from red_core.store.labels import labels as stored_labels
+from red_core.store.rounds import rounds as stored_rounds
+from red_core.store.texts import facts as stored_facts
+
+Version = tuple[int, ...]
+
+
+def finished_round(project: Project) -> Round | None:
+    """Return the newest round that has beliefs, None before the first."""
+    done = [r for r in stored_rounds(project) if r.metrics]
+    return done[-1] if done else None
+
+
+def round_number(project: Project) -> int:
+    """Return the newest round that has beliefs, 0 before the first: what views take."""
+    last = finished_round(project)
+    return last.id if last else 0
+
+
+def facts(project: Project) -> dict[str, int]:
+    """Return the counts of the project's texts."""
+    version = views.version(project)
+    return _facts(project.folder.as_posix(), version[:2], project)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _facts(folder: str, version: Version, _project: Project) -> dict[str, int]:  # noqa: ARG001  they are the key
+    return stored_facts(_project)
+
+
+def label_table(project: Project) -> list[dict[str, Any]]:
+    """Return a row per label; see :func:`red_core.store.views.label_table`."""
+    return _label_table(project.folder.as_posix(), views.version(project), project, round_number(project))
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _label_table(folder: str, version: Version, _project: Project, round_id: int) -> list[dict[str, Any]]:  # noqa: ARG001
+    return views.label_table(_project, round_id)
+
+
+def labels(project: Project) -> dict[int, Label]:
+    """Return all labels by id."""
+    version = views.version(project)
+    return _labels(project.folder.as_posix(), (version[1], version[2]), project)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _labels(folder: str, version: Version, _project: Project) -> dict[int, Label]:  # noqa: ARG001
+    return {label.id: label for label in stored_labels(_project)}

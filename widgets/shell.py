@@ -1,0 +1,82 @@
+"""What every page stands on: the guard of a cold deep link, the project, the person, errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from getpass import getuser
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from red_core.errors import RedError
+from red_core.records import Project
+from red_core.store.database import open_project, project_names
+from widgets.untrusted import plain
+
+PAGES = {
+    "data": "pages/data.py",
+    "label_map": "pages/label_map.py",
+    "rounds": "pages/rounds.py",
+    "review": "pages/review.py",
+    "results": "pages/results.py",
+}
+
+
+def inside_the_shell() -> None:
+    """Make sure app.py runs around this page.
+
+    Until a session has run app.py, Streamlit would run a file in pages/ alone, without the shell: a folder of that
+    name is its old way of making pages. Turning that way off and running again starts at app.py.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
+def workspace() -> Path:
+    """Return the folder that holds the projects."""
+    return Path(os.environ.get("RED_WORKSPACE", "workspace"))
+
+
+def who() -> str:
+    """Return whose name stands beside what is done here: the login of whoever started the app."""
+    try:
+        return getuser()
+    except (OSError, KeyError):
+        return "analyst"
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Show an error of ours as one line instead of a traceback."""
+    try:
+        yield
+    except RedError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def choose_project() -> Project | None:
+    """Show the chooser in the sidebar and return the project; None where there is none yet."""
+    names = project_names(workspace())
+    if not names:
+        return None
+    wanted = st.session_state.pop("open_project", None)  # set by a page that made a project
+    if wanted in names:
+        st.session_state["project"] = wanted
+    name = st.sidebar.selectbox(
+        "Project", names, key="project", bind="query-params", help="A folder in the workspace. Make a new one on Data."
+    )
+    return open_project(workspace(), name)
+
+
+def current_project() -> Project:
+    """Return the project this page is about; where there is none, say how to make one and end the page."""
+    project = st.session_state.get("current_project")
+    if not isinstance(project, Project):
+        st.info("There is no project yet. Make one on the page *Data*.", icon=":material/info:")
+        st.page_link(PAGES["data"], label="Go to Data", icon=":material/arrow_forward:")
+        st.stop()
+    return project

@@ -1,0 +1,38 @@
+"""Texts, labels and replies from outside: shown, never rendered."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import streamlit as st
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_INVISIBLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+FOLDED_AT = 1_200
+"""Characters of a text shown at once; the rest folds."""
+
+
+def plain(text: str) -> str:
+    """Return ``text`` so that Streamlit's Markdown shows every character as itself, on one line."""
+    return _PUNCTUATION.sub(r"\\\1", " ".join(visible(text).split()))
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with control, zero-width and direction-changing characters shown as a box."""
+    return _INVISIBLE.sub("\u25a1", text)
+
+
+def for_hover(text: str, longest: int = 90) -> str:
+    """Return ``text`` for a Plotly hover, which reads pseudo-HTML."""
+    shown = visible(" ".join(text.split()))
+    return html.escape(shown if len(shown) <= longest else shown[: longest - 1] + "…")
+
+
+def show_text(text: str) -> None:
+    """Show a text in full, wrapped, in the words' own script; a long one folds."""
+    shown = visible(text)
+    st.text(shown[:FOLDED_AT] + ("…" if len(shown) > FOLDED_AT else ""))
+    if len(shown) > FOLDED_AT:
+        with st.expander(f"The whole text, {len(shown):,} characters"):
+            st.text(shown)

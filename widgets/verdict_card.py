@@ -1,0 +1,75 @@
+"""One proposal beside its evidence: what the judge said, and what the judge was shown."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.records import NONE_OF_THESE, Example, Label
+from red_core.store.views import Card
+from widgets.facts_line import JUDGES
+from widgets.untrusted import plain, show_text, visible
+
+BADGES = {
+    "valid": (":material/check:", "green"),
+    "invalid": (":material/close:", "red"),
+    "unsure": (":material/help:", "orange"),
+    "refused": (":material/block:", "orange"),
+    "unparseable": (":material/broken_image:", "orange"),
+    "": (":material/hourglass:", "gray"),
+}
+REASONS = {
+    "value": "an answer is worth {gain:.2f} in the chance of being right",
+    "entropy": "its classifier is uncertain, normalised entropy {gain:.2f}",
+    "confirm": "the classifiers are sure of it, and the judge was asked to confirm",
+}
+TEXT_HEIGHT, SIDE_HEIGHT = 130, 330
+"""Pixels. Fixed, so that nothing moves when the card changes."""
+
+
+def show_card(card: Card, labels: dict[int, Label]) -> None:
+    """Show the text, then the proposed label and the runner-up, each with its nearest valid samples."""
+    with st.container(border=True, height=TEXT_HEIGHT, key="card_text"):
+        show_text(card.content)
+    left, right = st.columns(2)
+    with left, st.container(border=True, height=SIDE_HEIGHT, key="card_proposed"):
+        _show_side("Proposed", card.label, card.belief)
+        _show_verdict(card)
+        _show_examples(card.examples)
+    with right, st.container(border=True, height=SIDE_HEIGHT, key="card_runner_up"):
+        _show_side("Runner-up", card.runner_up, card.runner_up_belief)
+        st.caption(_why(card, labels))
+        _show_examples(card.rival_examples)
+
+
+def _show_side(role: str, label: Label, belief: float) -> None:
+    st.markdown(f"{role}: **{plain(label.name)}**  ·  belief {belief:.2f}")
+    if label.meaning:
+        st.caption(plain(label.meaning))
+
+
+def _show_verdict(card: Card) -> None:
+    icon, color = BADGES[card.outcome]
+    sure = "" if card.p_valid is None else f" {card.p_valid:.2f}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(f"{(card.outcome or 'not asked yet').upper()}{sure}", icon=icon, color=color)
+        st.caption(plain(f"judge: {JUDGES.get(card.judge, card.judge) or '-'}"))
+
+
+def _why(card: Card, labels: dict[int, Label]) -> str:
+    """Say why this was asked and what the belief is made of."""
+    asked = "Asked because " + REASONS.get(card.reason, card.reason).format(gain=card.gain) + "."
+    if not card.best:
+        return plain(asked)
+    label, belief = card.best[0]
+    name = "none of these" if label == NONE_OF_THESE else labels[label].name
+    made = f" Classifiers {card.prior:.2f}, with verdicts {belief:.2f} for {name}." if card.prior is not None else ""
+    return plain(asked + made)
+
+
+def _show_examples(examples: tuple[Example, ...]) -> None:
+    for example in examples:
+        similarity, content = st.columns([1, 5], vertical_alignment="top")
+        similarity.caption(f"{example.similarity:.2f} {example.origin}")
+        content.text(visible(example.content))
+    if not examples:
+        st.caption("No valid sample of this label but the text itself.")
