@@ -18,8 +18,7 @@ from widgets.verdict_card import show_card
 
 inside_the_shell()
 
-SUGGESTIONS = 4
-"""Labels beside the proposed one that a number key chooses."""
+SUGGESTIONS = 4  # labels beside the proposed one that a number key chooses
 
 
 class Queue:
@@ -34,7 +33,7 @@ class Queue:
     @property
     def card(self) -> int | None:
         """The proposal on the desk, None at the end."""
-        return self.proposals[self.place] if self.place < len(self.proposals) else None
+        return self.proposals[self.place][0] if self.place < len(self.proposals) else None
 
 
 def kept_queue(project: Project, current: Round, name: str, label: int | None, search: str) -> Queue:
@@ -75,7 +74,6 @@ def decide_card(project: Project, queue: Queue, card: views.Card, kind: Decision
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return
-    st.session_state["queue_counts_changed"] = True
     if queue.card == card.proposal:
         queue.place += 1
         queue.decided += kind != "skip"
@@ -95,10 +93,15 @@ def undo_last(project: Project, queue: Queue) -> None:
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return
-    about = {views.card(project, p).text: place for place, p in enumerate(queue.proposals[: queue.place])}
-    if text in about:
-        queue.place = about[text]
+    before = [about for _, about in queue.proposals[: queue.place]]
+    if text in before:
+        queue.place = before.index(text)
         queue.decided = max(0, queue.decided - 1)
+
+
+def show_undo(project: Project, queue: Queue, n: int) -> None:
+    """Show the button that undoes the last decision, however many cards ago."""
+    st.button("Undo", key=f"undo_{n}", on_click=undo_last, args=(project, queue), shortcut="U", icon=":material/undo:")
 
 
 def show_buttons(project: Project, queue: Queue, card: views.Card, labels: dict[int, Label]) -> None:
@@ -110,7 +113,7 @@ def show_buttons(project: Project, queue: Queue, card: views.Card, labels: dict[
     def button(text: str, key: str, kind: DecisionKind, label: int | None, shortcut: str, **more: str) -> None:
         st.button(
             text,
-            key=f"{key}_{n}",
+            key=f"{key}_{n}",  # of this card alone, so that a late click can never land on another
             on_click=decide_card,
             args=(project, queue, card, kind, label),
             shortcut=shortcut,
@@ -118,21 +121,12 @@ def show_buttons(project: Project, queue: Queue, card: views.Card, labels: dict[
         )
 
     with st.container(horizontal=True, key="card_buttons"):
-        button(
-            f"Accept: {plain(mine.name)}{yes}",
-            "accept",
-            "accept",
-            mine.id,
-            "A",
-            type="primary",
-            icon=":material/check:",
-        )
+        accept = f"Accept: {plain(mine.name)}{yes}"
+        button(accept, "accept", "accept", mine.id, "A", type="primary", icon=":material/check:")
         button(f"Not this label{no}", "reject", "reject", mine.id, "X", icon=":material/close:")
         button("None of these", "none", "none", None, "N", icon=":material/block:")
         button("Skip", "skip", "skip", None, "S", icon=":material/skip_next:")
-        st.button(
-            "Undo", key=f"undo_{n}", on_click=undo_last, args=(project, queue), shortcut="U", icon=":material/undo:"
-        )
+        show_undo(project, queue, n)
     others = [
         card.runner_up.id,
         *(label for label, _ in card.best if label not in {mine.id, card.runner_up.id, NONE_OF_THESE}),
@@ -166,7 +160,7 @@ def desk(project: Project, current: Round, labels: dict[int, Label]) -> None:
                 "This queue is empty. Choose another, or feed back below." if not queue.decided else "All done here."
             )
             if queue.decided:
-                st.button("Undo", key="undo_end", on_click=undo_last, args=(project, queue), shortcut="U")
+                show_undo(project, queue, 0)
                 if st.button("Show what would be fed back", key="to_feed_back", type="primary"):
                     st.rerun()
         return

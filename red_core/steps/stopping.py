@@ -28,7 +28,7 @@ class RoundSignals:
     asked, failed : int
         Questions put to the judge in the round, and those without an answer.
     complete : bool
-        False if the round was cancelled or hit a cap: it is never converged.
+        False if the round hit its cap of questions: it is never converged. (A cancelled round stays open.)
     """
 
     uncertain: int
@@ -83,7 +83,9 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     if last.failed and last.failed == last.asked:
         return Recommendation(False, f"All {last.failed} questions failed: mend the judge, then run the round again.")
     if not last.complete:
-        return Recommendation(False, "The last round ended early, so it says nothing about stopping: run another.")
+        return Recommendation(
+            False, "The last round stopped at its cap of questions, so it says nothing about stopping."
+        )
     if last.failed:
         return Recommendation(False, f"{last.failed} of {last.asked} questions failed: run another round to ask them.")
     if not last.worth_asking:

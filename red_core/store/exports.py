@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from red_core.records import Project
+from red_core.records import NONE_OF_THESE, Project
 from red_core.store.database import connection
 
 PROVENANCE = (
@@ -113,12 +113,15 @@ def results_page(
     lowest_first : bool
         By belief, the least certain first; else in the order of the files.
     """
+    conditions = {  # only those asked for: SQLite then leaves out the joins that nothing reads
+        "instr(lower(text.content), lower(:search)) > 0": search.strip(),
+        "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
+        "final.label = :label": label not in {None, NONE_OF_THESE},
+        "final.kind LIKE :source": source,
+    }
     matching = f"""
         FROM ({_FINAL}) final LEFT JOIN text ON text.id = final.text
-        WHERE (:search = '' OR instr(lower(text.content), lower(:search)) > 0)
-        AND CASE WHEN :label IS NULL THEN 1 WHEN :label = -1 THEN final.kind LIKE '%none of these'
-            ELSE final.label = :label END
-        AND (:source = '' OR final.kind LIKE :source)"""
+        WHERE {" AND ".join(condition for condition, asked in conditions.items() if asked) or "1"}"""
     order = "belief IS NULL, belief, source, row" if lowest_first else "source, row"
     kind = "left out%" if source == "left out" else source
     values = {"round": round_id, "search": search.strip(), "label": label, "source": kind}

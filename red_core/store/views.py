@@ -79,8 +79,10 @@ def queue_counts(project: Project, round_id: int) -> dict[str, int]:
     return dict(zip(QUEUES, (int(n) for n in found), strict=True))
 
 
-def queue(project: Project, round_id: int, name: str, *, label: int | None = None, search: str = "") -> list[int]:
-    """Return the proposals of a queue, the most informative first, one per text: the newest.
+def queue(
+    project: Project, round_id: int, name: str, *, label: int | None = None, search: str = ""
+) -> list[tuple[int, int]]:
+    """Return (proposal, text) of a queue, the most informative first, one per text: the newest.
 
     Parameters
     ----------
@@ -92,13 +94,13 @@ def queue(project: Project, round_id: int, name: str, *, label: int | None = Non
         Only texts that contain it, whatever the case of ASCII letters.
     """
     query = f"""
-        SELECT max(p.id) FROM ({_PROPOSALS}) p JOIN text ON text.id = p.text
+        SELECT max(p.id), p.text FROM ({_PROPOSALS}) p JOIN text ON text.id = p.text
         WHERE ({QUEUES[name]}) AND (:label IS NULL OR p.label = :label)
         AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0)
         GROUP BY p.text ORDER BY max(p.gain) DESC, p.text"""
     with connection(project) as db:
         values = {"round": round_id, "label": label, "search": search.strip()}
-        return [int(id_) for (id_,) in db.execute(query, values)]
+        return [(int(id_), int(text)) for id_, text in db.execute(query, values)]
 
 
 def card(project: Project, proposal: int) -> Card:
