@@ -1,6 +1,198 @@
-"""label_map."""
+"""Label map: the labels as points coloured by subset, one label or subset in detail, and new subsets."""
 
-from widgets.shell import current_project, inside_the_shell
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from red_core.label_set import Formation, adopt_subsets, examine_subsets, undo_subsets
+from red_core.records import Floats, Project
+from red_core.settings import RECOMMENDED, make_settings
+from red_core.store import views
+from red_core.store.labels import current_places, earlier_places
+from red_core.worker import mark_interrupted, start_job
+from widgets.label_panel import NEAREST, Row, choose, nearest, show_group, show_label, show_labels, show_overview
+from widgets.map_figure import ALT, CONFIG, Focus, label_map_figure, mark, pool_picture
+from widgets.reads import facts, label_table, pool_counts, similarities
+from widgets.shell import current_project, errors_in_one_line, inside_the_shell, who
 
 inside_the_shell()
-project = current_project()
+
+
+def teach_the_empty_map(project: Project) -> None:
+    job = mark_interrupted(project)
+    st.markdown(
+        "Here every **label** becomes a point: near labels read alike, colours and signs tell the **subsets**, "
+        "and the pool lies behind as a grey cloud. Its texts must be turned into vectors first."
+    )
+    if job is not None and job.state in {"waiting", "running"}:
+        st.info("The texts are being prepared; the map comes when that is done.", icon=":material/hourglass:")
+    elif st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
+        with errors_in_one_line():
+            start_job(project, "prepare", RECOMMENDED, who())
+            st.rerun()
+
+
+def show_controls(rows: Sequence[Row]) -> str:
+    """Show what finds a label or a subset; return whether the map or the table is wanted."""
+    names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
+    if st.session_state.get("label") not in {None, *names} or st.session_state.get("subset") not in {None, *subsets}:
+        choose()  # the chosen one belongs to another project, or is gone
+    left, middle, right = st.columns([5, 3, 2], vertical_alignment="bottom")
+    left.selectbox(
+        "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
+        on_change=lambda: choose(label=st.session_state["label"]),
+    )  # fmt: skip
+    middle.selectbox(
+        "Subset", subsets, index=None, key="subset", placeholder="All", format_func=lambda n: f"{mark(n)[2]} {n + 1}",
+        on_change=lambda: choose(subset=st.session_state["subset"]),
+    )  # fmt: skip
+    shown = right.segmented_control(
+        "Shown as", ["Map", "Table"], default="Map", key="map_shown", required=True, label_visibility="collapsed"
+    )
+    return str(shown)
+
+
+def focus_of(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> Focus:
+    chosen = next((row for row in rows if row["name"] == st.session_state["label"]), None)
+    inside = tuple(st.session_state.get("inside") or ())
+    if chosen is None:
+        return Focus(subset=st.session_state["subset"], inside=inside)
+    near = () if alike is None else tuple(ids[at] for at, _ in nearest(ids.index(chosen["id"]), alike)[:NEAREST])
+    return Focus(chosen["id"], chosen["subset"], inside, near)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def figure(folder: str, version: tuple[int, ...], focus: Focus, _project: Project, _rows: Sequence[Row]) -> go.Figure:  # noqa: ARG001
+    density = pool_counts(_project)
+    if density is not None:
+        edges, picture = np.stack([density["low"], density["high"]]), pool_picture(density["counts"])
+    else:
+        places, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
+        margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
+        edges = np.stack([places.min(axis=0) - margin, places.max(axis=0) + margin])
+    return label_map_figure(_rows, picture, edges, focus)
+
+
+def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
+    drawn = figure(project.folder.as_posix(), views.version(project), focus, project, rows)
+    st.plotly_chart(drawn, key="map", config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
+    st.caption(
+        "Near labels read alike; directions and far distances mean nothing, so there are no axes. Colour and sign: "
+        "subset. Size: seeds. Grey: the pool, darker where more texts lie. Click a label, or take several with the "
+        "lasso on the right."
+    )
+
+
+def take_from_map(rows: Sequence[Row]) -> None:
+    taken = [rows[at] for at in st.session_state["map"].selection.point_indices if at < len(rows)]
+    if len(taken) == 1:
+        choose(label=taken[0]["name"])
+    elif taken:
+        choose(inside=tuple(row["id"] for row in taken))
+
+
+def show_reforming(project: Project) -> None:
+    with st.expander("Re-form the subsets", icon=":material/shuffle:"):
+        st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
+        ids, now, _ = current_places(project)
+        left, middle, right = st.columns(3, vertical_alignment="bottom")
+        size = left.number_input("Labels per subset (n)", 2, max(2, min(100, len(now))), int(np.bincount(now).max()))
+        if middle.button("Try it", key="try_subsets", icon=":material/play_arrow:"):
+            with errors_in_one_line():
+                try_subsets(project, int(size))
+        undoable = earlier_places(project)[0].tolist() == ids.tolist()
+        if right.button("Undo the last change of subsets", key="undo_subsets", disabled=not undoable):
+            with errors_in_one_line():
+                undo_subsets(project, who())
+                st.rerun()
+        tried = st.session_state.get("tried_subsets")
+        if tried is not None and tried[0] == tried_for(project):
+            show_before_and_after(project, *tried[1:])
+
+
+def tried_for(project: Project) -> tuple[str, tuple[int, ...]]:
+    """Return what a trial belongs to: after another import or change of subsets it is out of date."""
+    return project.folder.as_posix(), views.version(project)[:2]
+
+
+def try_subsets(project: Project, size: int) -> None:
+    settings = make_settings(changes={"subset_size": size})
+    with st.spinner("Measuring"):
+        bar = st.progress(0.0, "The current subsets")
+        before = examine_subsets(
+            project, settings, None, lambda done, of: bar.progress(done / of / 2, "The current subsets")
+        )
+        after = examine_subsets(
+            project, settings, settings.subset_size,
+            lambda done, of: bar.progress(0.5 + done / of / 2, "The new subsets"),
+        )  # fmt: skip
+        bar.empty()
+    st.session_state["tried_subsets"] = (tried_for(project), size, before, after)
+
+
+def show_before_and_after(project: Project, size: int, before: Formation, after: Formation) -> None:
+    seeds = facts(project)["seeds"]
+    st.dataframe(pd.DataFrame({"now": told(before, seeds), f"with n = {size}": told(after, seeds)}))
+    st.caption(
+        "Accuracy: classifiers fitted without a fifth of the seeds label that fifth; the share they get right, with "
+        "the 95% margin of so few seeds. A difference within the margin is none. Similarity: lower is easier."
+    )
+    with st.container(horizontal=True):
+        if st.button("Adopt", type="primary", key="adopt_subsets", help="The next round trains on them."):
+            with errors_in_one_line():
+                adopt_subsets(project, after.subset_of, who())
+                st.rerun()
+        if st.button("Keep the current ones", key="keep_subsets"):
+            del st.session_state["tried_subsets"]
+            st.rerun()
+
+
+def told(formation: Formation, seeds: int) -> dict[str, str]:
+    sizes = np.bincount(formation.subset_of)
+    share, margin = formation.accuracy, 1.96 * sqrt(formation.accuracy * (1 - formation.accuracy) / seeds)
+    return {
+        "subsets": f"{len(sizes):,}, of {sizes.min()} to {sizes.max()} labels",
+        "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
+        "highest similarity in a subset": f"{formation.highest.max():.3f}",
+        "cross-validated accuracy": f"{share:.1%} ± {margin:.1%} of {seeds:,} seeds",
+    }
+
+
+def show_page(project: Project) -> None:
+    every = label_table(project)
+    rows, ids = [row for row in every if row["subset"] is not None], [row["id"] for row in every]
+    if not rows:
+        teach_the_empty_map(project)
+        return
+    if len(rows) < len(every):
+        st.caption(f"{len(every) - len(rows):,} new labels get their place and subset with the next round.")
+    shown, alike = show_controls(rows), similarities(project)
+    focus = focus_of(rows, ids, alike)
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        if shown == "Map":
+            show_map(project, rows, focus)
+        else:
+            show_labels(rows, "labels_table", tall=True)
+        show_reforming(project)
+    with right:
+        members = [row for row in rows if row["id"] in focus.inside]
+        if focus.label is not None:
+            show_label(project, next(row for row in rows if row["id"] == focus.label), rows, ids, alike)
+        elif focus.subset is not None:
+            own = [row for row in rows if row["subset"] == focus.subset]
+            show_group(own, f"{mark(focus.subset)[2]} Subset {focus.subset + 1}, {len(own)} labels", ids, alike)
+        elif members:
+            show_group(members, f"{len(members)} labels in the lasso", ids, alike)
+        else:
+            show_overview(rows, ids, alike)
+
+
+show_page(current_project())

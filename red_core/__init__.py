@@ -26,6 +26,7 @@ from red_core.store.database import open_project, project_names
 from red_core.store.decisions import roll_back
 from red_core.store.labels import labels
 from red_core.store.rounds import close_round, rounds
+from red_core.store.texts import pool
 
 __all__ = [
     "ARTICLE",
@@ -60,6 +61,7 @@ __all__ = [
     "make_settings",
     "open_project",
     "plan_feed_back",
+    "pool",
     "predict",
     "prepare",
     "project_names",

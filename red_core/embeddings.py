@@ -83,7 +83,11 @@ def _encoder(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no
 
 
 def _load(model: str, *, local_files_only: bool) -> Any:  # noqa: ANN401
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  imports torch: seconds, only when needed
+    # Imported here: torch takes seconds, and only this needs it.
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a moment, and we show our own progress
 
     try:
         return SentenceTransformer(model, local_files_only=local_files_only)

@@ -32,8 +32,8 @@ SYMBOLS = {
 }
 """Plotly's name of a mark, and a sign that looks like it. With 10 colours, 110 subsets look different."""
 SPARE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
-HEIGHT = 640
-WIDTH = 860
+HEIGHT = 620
+WIDTH = 640
 """About as wide as the map is on a laptop; only the choice of the names that fit depends on it."""
 FADED = 0.18
 CONFIG = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
@@ -68,16 +68,16 @@ def mark(subset: int) -> tuple[str, str, str]:
 
 def pool_picture(counts: Ints) -> str:
     """Return counts of texts, shape (x, y), as a PNG in a data address: clear where none, greyer where more."""
-    smooth = np.log1p(gaussian_filter(counts.T[::-1].astype(np.float64), 1.2))
-    strength = smooth / max(float(smooth.max()), 1e-9)
-    steps = np.round(24 * np.clip(strength, 0, 1)) / 24  # few shades: a small file
-    alpha = np.asarray(150 * steps, dtype=np.uint8)
+    blur = float(np.clip(90 / np.sqrt(max(counts.sum(), 1)), 1.2, 3.0))  # few texts: a cloud, not speckles
+    smooth = gaussian_filter(counts.T[::-1].astype(np.float64), blur)
+    strength = np.log1p(20 * smooth / max(float(smooth.max()), 1e-9)) / np.log1p(20)
+    alpha = np.asarray(170 * np.round(24 * strength) / 24, dtype=np.uint8)  # few shades: a small file
     file = io.BytesIO()
     Image.fromarray(np.stack([np.full_like(alpha, 128), alpha], axis=-1), "LA").save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats, focus: Focus) -> go.Figure:
+def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats, focus: Focus, ink: str) -> go.Figure:
     """Return the map.
 
     Parameters
@@ -89,6 +89,8 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
     edges : ndarray of shape (2, 2)
         Lower left and upper right corner of the picture and of the map.
     focus : Focus
+    ink : str
+        Colour of the names.
     """
     places = np.array([(row["x"], row["y"]) for row in rows], dtype=np.float32)
     marks = [mark(row["subset"]) for row in rows]
@@ -102,7 +104,7 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
         mode="markers+text",
         text=texts,
         textposition=sides,
-        textfont={"size": 11},
+        textfont={"size": 11, "color": ink},
         customdata=[_told(row) for row in rows],
         hovertemplate=_HOVER,
         marker={
@@ -119,12 +121,11 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
     figure = go.Figure(points)
     figure.update_layout(
         height=HEIGHT,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        margin={"l": 0, "r": 0, "t": 28, "b": 0},
         showlegend=False,
         dragmode="pan",
         hoverlabel={"align": "left"},
         uirevision="map",
-        modebar={"orientation": "v"},
         xaxis={"visible": False, "range": edges[:, 0].tolist()},
         yaxis={"visible": False, "range": edges[:, 1].tolist()},
         images=[_behind(picture, edges)] if picture else [],
@@ -173,17 +174,16 @@ def _names_that_fit(
     texts, sides = [""] * len(rows), ["middle right"] * len(rows)
     for at in order:
         name = for_hover(rows[at]["name"], 32)
-        wide, (x, y), away = 6.2 * len(name) + 4, centres[at], radius[at] + 2
+        wide, (x, y), away = 5.7 * len(name) + 4, centres[at], radius[at] + 2
         for side, box in {
             "middle right": (x + away, x + away + wide, y - 7, y + 7),
             "middle left": (x - away - wide, x - away, y - 7, y + 7),
             "top center": (x - wide / 2, x + wide / 2, y + away, y + away + 14),
             "bottom center": (x - wide / 2, x + wide / 2, y - away - 14, y - away),
         }.items():
-            free = not (
-                (taken[:, 0] < box[1]) & (taken[:, 1] > box[0]) & (taken[:, 2] < box[3]) & (taken[:, 3] > box[2])
-            )
-            if free.all() and box[0] > 0 and box[1] < WIDTH:
+            left, right, low, high = box
+            covered = (taken[:, 0] < right) & (taken[:, 1] > left) & (taken[:, 2] < high) & (taken[:, 3] > low)
+            if not covered.any() and left > 0 and right < WIDTH:
                 texts[at], sides[at] = name, side
                 taken = np.vstack([taken, box])
                 break

@@ -6,11 +6,16 @@ from typing import Any
 
 import streamlit as st
 
-from red_core.records import Label, Project, Round
-from red_core.store import views
+from red_core.errors import StateError
+from red_core.label_set import pool_density, seed_label_vectors
+from red_core.records import Floats, Label, Project, Round
+from red_core.steps.label_map import cosine_similarities
+from red_core.store import exports, views
+from red_core.store.arrays import load_arrays
 from red_core.store.labels import labels as stored_labels
 from red_core.store.rounds import rounds as stored_rounds
 from red_core.store.texts import facts as stored_facts
+from red_core.store.texts import remembered
 
 Version = tuple[int, ...]
 
@@ -57,3 +62,44 @@ def labels(project: Project) -> dict[int, Label]:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _labels(folder: str, version: Version, _project: Project) -> dict[int, Label]:  # noqa: ARG001
     return {label.id: label for label in stored_labels(_project)}
+
+
+def similarities(project: Project) -> Floats | None:
+    """Return the cosine similarity of every two labels, shape (L, L), in the order of the label ids.
+
+    None where a label has no seed, or a seed no vector yet: the texts are still to be prepared.
+    """
+    try:
+        return _similarities(project.folder.as_posix(), views.version(project)[:2], project)
+    except (StateError, KeyError):  # what a cached function raises is not kept
+        return None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the labels")
+def _similarities(folder: str, version: Version, _project: Project) -> Floats:  # noqa: ARG001
+    found = cosine_similarities(seed_label_vectors(_project, remembered(_project, "embedding")))
+    found.flags.writeable = False  # every session reads the same array
+    return found
+
+
+def pool_counts(project: Project) -> dict[str, Any] | None:
+    """Return ``counts``, ``low`` and ``high`` of the pool's picture behind the map; None before it can be made."""
+    try:
+        return _pool_counts(project.folder.as_posix(), views.version(project)[:2], project)
+    except (StateError, KeyError):
+        return None
+
+
+@st.cache_data(max_entries=8, show_spinner="Drawing the pool")
+def _pool_counts(folder: str, version: Version, _project: Project) -> dict[str, Any]:  # noqa: ARG001
+    return load_arrays(pool_density(_project, remembered(_project, "embedding")))
+
+
+def source_counts(project: Project) -> dict[str, int]:
+    """Return how many rows each source labels; see :func:`red_core.store.exports.source_counts`."""
+    return _source_counts(project.folder.as_posix(), views.version(project), project, round_number(project))
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _source_counts(folder: str, version: Version, _project: Project, round_id: int) -> dict[str, int]:  # noqa: ARG001
+    return exports.source_counts(_project, round_id)

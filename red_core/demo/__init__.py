@@ -12,15 +12,17 @@ from red_core.store.database import open_project
 from red_core.store.labels import labels, set_meanings
 
 NAME = "demo"
+_FOLDER = Path(str(files("red_core.demo")))
+SEEDS, POOL = _FOLDER / "seeds.csv", _FOLDER / "pool.csv"
+"""The demo's files: columns text and label; and text alone."""
 
 
 def make_demo(workspace: str | Path, name: str = NAME, report: Report = lambda _stage, _done, _total: None) -> Project:
     """Make the demo project, or return the one that is there; its pool's true labels are kept for scoring only."""
-    folder = Path(str(files("red_core.demo")))
-    truth = {row["text"]: row["label"] for row in _rows(folder / "pool_truth.csv")}
-    import_files(workspace, name, folder / "seeds.csv", folder / "pool.csv", truth=truth, who="demo", report=report)
+    truth = {row["text"]: row["label"] for row in _rows(_FOLDER / "pool_truth.csv")}
+    import_files(workspace, name, SEEDS, POOL, truth=truth, who="demo", report=report)
     project = open_project(Path(workspace), name)
-    meaning = {row["label"]: row["meaning"] for row in _rows(folder / "labels.csv")}
+    meaning = {row["label"]: row["meaning"] for row in _rows(_FOLDER / "labels.csv")}
     unwritten = {label.id: meaning[label.name] for label in labels(project) if not label.meaning}
     if unwritten:
         set_meanings(project, unwritten, "demo")

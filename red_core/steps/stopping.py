@@ -84,7 +84,7 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         return Recommendation(False, f"All {last.failed} questions failed: mend the judge, then run the round again.")
     if not last.complete:
         return Recommendation(
-            False, "The last round stopped at its cap of questions, so it says nothing about stopping."
+            False, "The last round stopped at its cap of questions: it says nothing about stopping."
         )
     if last.failed:
         return Recommendation(False, f"{last.failed} of {last.asked} questions failed: run another round to ask them.")

@@ -113,31 +113,32 @@ def results_page(
     lowest_first : bool
         By belief, the least certain first; else in the order of the files.
     """
-    conditions = {  # only those asked for: SQLite then leaves out the joins that nothing reads
+    conditions = {
         "instr(lower(text.content), lower(:search)) > 0": search.strip(),
         "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
         "final.label = :label": label not in {None, NONE_OF_THESE},
         "final.kind LIKE :source": source,
     }
-    matching = f"""
-        FROM ({_FINAL}) final LEFT JOIN text ON text.id = final.text
-        WHERE {" AND ".join(condition for condition, asked in conditions.items() if asked) or "1"}"""
-    order = "belief IS NULL, belief, source, row" if lowest_first else "source, row"
-    kind = "left out%" if source == "left out" else source
-    values = {"round": round_id, "search": search.strip(), "label": label, "source": kind}
-    # Sort keys alone, then look up what a page shows: sorting whole rows would judge all of them for 50.
+    where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
+    # Every source row has one final label, which is looked up only where it matters: to count and to sort, often not.
+    counted = "source_row" if label is None and not source else f"({_FINAL})"
+    sorted_ = f"({_FINAL})" if lowest_first else counted
+    order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
     shown = f"""
         SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
             final.runner_up_belief, source.file, final.row, final.truth
-        FROM (SELECT final.source, final.row, final.belief {matching} ORDER BY {order} LIMIT :limit OFFSET :offset) page
+        FROM (SELECT final.source, final.row FROM {sorted_} final LEFT JOIN text ON text.id = final.text
+            WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset) page
         CROSS JOIN ({_FINAL}) final ON final.source = page.source AND final.row = page.row
         JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
         LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
-        ORDER BY {", ".join(f"page.{key}" for key in order.split(", "))}"""
+        ORDER BY {order}"""
+    count = f"SELECT count(*) FROM {counted} final LEFT JOIN text ON text.id = final.text WHERE {where}"
+    kind = "left out%" if source == "left out" else source
+    values = {"round": round_id, "search": search.strip(), "label": label, "source": kind}
+    page_values = values | {"limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE}
     with connection(project) as db:
-        total = int(db.execute(f"SELECT count(*) {matching}", values).fetchone()[0])
-        page_values = values | {"limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE}
-        return list(db.query(shown, page_values)), total
+        return list(db.query(shown, page_values)), int(db.execute(count, values).fetchone()[0])
 
 
 def source_counts(project: Project, round_id: int) -> dict[str, int]:

@@ -1,0 +1,237 @@
+"""Projects in every state a page can meet, made without an embedding model and without a worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from small_projects import (
+    EMBEDDING,
+    FAST,
+    METRICS,
+    embed,
+    label_ids,
+    pool_rows,
+    seed_rows,
+    small_project,
+    text_ids,
+    write_csv,
+)
+
+from red_core.decisions import decide, feed_back, plan_feed_back
+from red_core.importing import import_files
+from red_core.label_set import form_subsets, pool_density
+from red_core.records import Answer, Example, JobState, Label, Outcome, Project, Question
+from red_core.rounds import run_round
+from red_core.store import views
+from red_core.store.database import connection, open_project
+from red_core.store.jobs import add_job, ask_to_cancel, claim_job, end_job, report_progress
+from red_core.store.labels import labels, save_places, set_meanings
+from red_core.store.rounds import close_round, finish_round, open_round
+from red_core.store.texts import contents, pool, seeds
+from red_core.store.verdicts import add_proposals, add_verdicts
+
+PAGES = ("data", "label_map", "rounds", "review", "results")
+WHO = "tester"
+NAME = "small"
+
+STATES = (
+    "waiting",
+    "preparing",
+    "preparing failed",
+    "preparing cancelled",
+    "prepared",
+    "round running",
+    "round failed",
+    "round cancelled",
+    "round cancelled at once",
+    "round interrupted",
+    "to review",
+    "to review, working",
+    "decided",
+    "fed back",
+    "closed",
+    "second round",
+)
+
+
+def make_state(workspace: Path, state: str, *, trial: bool) -> Project:
+    """Make a project of 4 labels, 16 seeds and 40 pool texts in one of STATES."""
+    project = small_project(workspace) if trial else _without_truth(workspace)
+    if state in {"waiting", "preparing", "preparing failed", "preparing cancelled"}:
+        _job(project, "prepare", state)
+        return project
+    form_subsets(project, FAST, EMBEDDING, WHO)
+    pool_density(project, EMBEDDING)
+    if state == "prepared":
+        return project
+    if state.startswith("round"):
+        if state != "round cancelled at once":
+            open_round(project, FAST.model_dump_json(), "evidence", WHO)
+        _job(project, "round", state)
+        return project
+    run_round(project, FAST, who=WHO)
+    if state == "to review, working":
+        _job(project, "prepare", state)
+    if state in {"decided", "fed back", "second round"}:
+        decide_all(project)
+    if state in {"fed back", "second round"}:
+        feed_back(project, plan_feed_back(project, accept_evidence_check=True), who=WHO)
+    if state == "second round":
+        run_round(project, FAST, who=WHO)
+    if state == "closed":
+        close_round(project)
+    return project
+
+
+def _without_truth(workspace: Path) -> Project:
+    files = workspace.parent / "files"
+    seed_file = write_csv(files / "seeds.csv", ["text", "label"], seed_rows())
+    pool_file = write_csv(files / "pool.csv", ["text"], [[text] for text, _ in pool_rows()])
+    import_files(workspace, NAME, seed_file, pool_file, embedding=EMBEDDING, who=WHO)
+    return embed(open_project(workspace, NAME))
+
+
+def _job(project: Project, kind: str, state: str) -> None:
+    """Leave a job as the state's last words say; a running one belongs to this process, which lives."""
+    job = add_job(project, kind, FAST.model_dump_json(), WHO)
+    if state == "waiting":
+        return
+    if state.endswith("at once"):
+        ask_to_cancel(project, job)
+        return
+    claim_job(project, job, os.getpid(), psutil.Process().create_time())
+    report_progress(project, job, "embed" if kind == "prepare" else "ask", 3, 10)
+    ends: dict[str, JobState] = {"failed": "failed", "cancelled": "cancelled", "interrupted": "interrupted"}
+    end = ends.get(state.rsplit(" ", 1)[-1])
+    if end is not None:
+        end_job(project, job, end, "" if end == "cancelled" else "the disk is full. Free some space, then try again.")
+
+
+def decide_all(project: Project) -> None:
+    """Accept one, reject one, say none of these of one and relabel one; accept all others that wait."""
+    ids = sorted(label_ids(project).values())
+    kinds = ["reject", "none", "relabel", "skip"]
+    for place, (proposal, text) in enumerate(views.queue(project, 1, "to decide")):
+        mine = views.card(project, proposal).label.id
+        kind = kinds[place] if place < len(kinds) else "accept"
+        other = next(label for label in ids if label != mine)
+        label = {"none": None, "skip": None, "relabel": other}.get(kind, mine)
+        decide(project, text, kind, label=label, proposal=proposal, who=WHO)  # type: ignore[arg-type]
+    for proposal, text in views.queue(project, 1, "to decide"):
+        decide(project, text, "accept", label=views.card(project, proposal).label.id, proposal=proposal, who=WHO)
+
+
+def decision_rows(project: Project) -> list[tuple[str, int, int | None, int | None, int | None, str]]:
+    """Return kind, text, label, proposal, undone decision and person of every decision, oldest first."""
+    with connection(project) as db:
+        return list(db.execute("SELECT kind, text, label, proposal, undoes, who FROM decision ORDER BY id").fetchall())
+
+
+def fed_back_rows(project: Project) -> list[tuple[int, int, float, str]]:
+    """Return text, label, weight and source of everything that was ever fed back."""
+    with connection(project) as db:
+        return list(
+            db.execute("SELECT text, label, weight, source FROM feed_back_item ORDER BY feed_back, text").fetchall()
+        )
+
+
+HOSTILE = (
+    '<script>fetch("http://beacon.invalid/a")</script>',
+    '<img src="http://beacon.invalid/b.png" onerror="alert(1)">',
+    "![x](http://beacon.invalid/c.png)",
+    "[press me](javascript:alert(1)) and [ref]: http://beacon.invalid",
+    r"$\frac{1}{0}$ and $$\text{block}$$",
+    "\u202egnp.exe is read from the right",
+    "zero\u200bwidth\u2060joined\ufeff letters",
+    "long " * 30 + "W" * 40,
+    "=1+1",
+    '=HYPERLINK("http://beacon.invalid";"press")',
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "# heading or number one",
+    "1. one of a list",
+    "> quoted - or a list - item",
+    ":red[colour] :material/check: :smile: :streamlit:",
+    "```python\nprint(1)\n```",
+    "| a | b |\n|---|---|\n| c | d |",
+    "**bold** _slanted_ ~~gone~~ `code`",
+    "<b>bold</b><br>&amp; &lt;i&gt;",
+    "{{ 7*7 }} ${7*7} %s {0} {card}",
+    "'; DROP TABLE text; --",
+    "日本語 العربية ünïcödé \U0001f469\u200d\U0001f467",
+    "bell \x07 and escape \x1b[31m red",
+    "__init__ \\ backslash \\",
+)
+"""Names no label should have and texts nobody should write; every one may come in a file."""
+
+LONG_TEXT = "A very long text. " + "word " * 3_000 + "W" * 900
+
+
+def hostile_project(workspace: Path) -> Project:
+    """A project whose labels, meanings, texts and file name are all hostile, with a card for each in its round."""
+    seeds_ = [(f"{name} seed {n}", name) for name in HOSTILE for n in range(2)]
+    texts = [*(f"{text} in the pool" for text in HOSTILE), LONG_TEXT]
+    files = workspace.parent / "files"
+    import_files(
+        workspace,
+        "hostile",
+        write_csv(files / "![x](beacon) <b>$x$.csv", ["text", "label"], seeds_),
+        write_csv(files / "pool.csv", ["text", "**col** <i>"], [[text, "=1+1"] for text in texts]),
+        embedding=EMBEDDING,
+        who=WHO,
+    )
+    project = embed(open_project(workspace, "hostile"))
+    known = labels(project)
+    set_meanings(project, {label.id: f"means {label.name}" for label in known}, WHO)
+    ids = np.array([label.id for label in known], dtype=np.int64)
+    angle = np.linspace(0.0, 2 * np.pi, len(ids), endpoint=False)
+    save_places(project, ids, np.arange(len(ids)) % 5, np.stack([np.cos(angle), np.sin(angle)], axis=1), WHO)
+    pool_density(project, EMBEDDING)
+    _hostile_round(project, labels(project))
+    return project
+
+
+def _hostile_round(project: Project, known: Sequence[Label]) -> None:
+    one = open_round(project, FAST.model_dump_json(), "evidence", WHO)
+    texts, pool_texts, seed_texts = pool(project), contents(project, pool(project)), seeds(project)[0]
+    examples = tuple(
+        Example(int(text), content, 0.5, "seed")
+        for text, content in zip(seed_texts, contents(project, seed_texts), strict=True)
+    )
+    questions, predictions = [], []
+    for place, text in enumerate(texts.tolist()):
+        mine, rival = known[place % len(known)], known[(place + 1) % len(known)]
+        shown = (examples[place % len(examples)], examples[(place + 1) % len(examples)])
+        questions.append(
+            Question(text, pool_texts[place], mine, rival, shown, shown[::-1], 0.6, 0.3, "value", 0.2 - place / 1000)
+        )
+        top = [[mine.id, 0.6], [rival.id, 0.3], *([known[(place + n) % len(known)].id, 0.01] for n in (2, 3)), [-1, 0]]
+        predictions.append((text, mine.id, 0.6, rival.id, 0.3, 0.0, 0.6, str(top)))
+    ids = add_proposals(project, one.id, questions)
+    outcomes: tuple[Outcome, ...] = ("valid", "invalid", "unsure", "refused", "unparseable")
+    add_verdicts(
+        project,
+        "evidence",
+        [
+            (proposal, Answer(outcomes[place % 5], 0.5, 0.1, "<b>raw</b> ![x](http://beacon.invalid)", "m", "v"))
+            for place, proposal in enumerate(ids)
+        ],
+    )
+    finish_round(project, one.id, predictions, ROUND_METRICS | {"pool": len(texts)})
+
+
+ROUND_METRICS: dict[str, Any] = METRICS | {
+    "outcomes": {"valid": 5, "invalid": 5, "unsure": 5},
+    "judge_rates": {"right": {"valid": 0.9, "invalid": 0.1}, "wrong": {"valid": 0.2, "invalid": 0.8}, "pairs": 16},
+    "questions": 25,
+}
+"""What a round leaves beside its beliefs, with what the facts line shows."""
+
+
+def text_of(project: Project, content: str) -> int:
+    """Return the row id of a text."""
+    return text_ids(project)[content]

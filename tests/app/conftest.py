@@ -1,0 +1,86 @@
+"""What the app's tests begin with: a copy of a project in some state, and the app open on one of its pages."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from app_projects import NAME, WHO, hostile_project, make_state
+from streamlit.testing.v1 import AppTest
+
+from red_core.records import Project
+
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # widgets and pages stand beside app.py, not in a package
+
+SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Path]:
+    """A function that returns a workspace in some state, made once; tests take a copy."""
+    folder = tmp_path_factory.mktemp("templates")
+
+    def template(state: str, trial: bool) -> Path:
+        workspace = folder / f"{state}, trial {trial}" / "workspace"
+        if not workspace.is_dir():
+            if state == "hostile":
+                hostile_project(workspace)
+            else:
+                make_state(workspace, state, trial=trial)
+        return workspace
+
+    return template
+
+
+@pytest.fixture
+def in_state(
+    templates: Callable[[str, bool], Path], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Project]:
+    """A function that puts a project in some state into this test's workspace, which the app then opens."""
+    monkeypatch.setenv("RED_WORKSPACE", str(workspace))
+    monkeypatch.setenv("LOGNAME", WHO)
+
+    def put(state: str, *, trial: bool = True) -> Project:
+        shutil.copytree(templates(state, trial), workspace, dirs_exist_ok=True)
+        return Project(workspace, "hostile" if state == "hostile" else NAME)
+
+    return put
+
+
+@pytest.fixture
+def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """A function that opens the app on a page, with these query parameters, and fails on an exception."""
+    monkeypatch.setenv("RED_WORKSPACE", str(workspace))
+    monkeypatch.setenv("LOGNAME", WHO)
+
+    def open_(page: str = "data", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "data":
+            app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, f"{page}: {app.exception}"
+        return app
+
+    return open_
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the workers that would have been started; none is."""
+    started: list[list[str]] = []
+
+    def popen(command: list[str], **_how: Any) -> SimpleNamespace:
+        started.append(command)
+        return SimpleNamespace(poll=lambda: None)
+
+    monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
+    return started
