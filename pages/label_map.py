@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,24 +70,31 @@ def focus_of(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> F
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
-def figure(folder: str, version: tuple[int, ...], focus: Focus, _project: Project, _rows: Sequence[Row]) -> go.Figure:  # noqa: ARG001
-    density = pool_counts(_project)
-    if density is not None:
-        edges, picture = np.stack([density["low"], density["high"]]), pool_picture(density["counts"])
+def figure(
+    key: tuple[str, tuple[int, ...], bool],  # noqa: ARG001  what the rows and the pool depend on
+    focus: Focus,
+    ink: str,
+    _rows: Sequence[Row],
+    _density: dict[str, Any] | None,
+) -> go.Figure:
+    if _density is not None:
+        edges, picture = np.stack([_density["low"], _density["high"]]), pool_picture(_density["counts"])
     else:
         places, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
         margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
         edges = np.stack([places.min(axis=0) - margin, places.max(axis=0) + margin])
-    return label_map_figure(_rows, picture, edges, focus)
+    return label_map_figure(_rows, picture, edges, focus, ink)
 
 
 def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
-    drawn = figure(project.folder.as_posix(), views.version(project), focus, project, rows)
+    density = pool_counts(project)
+    key = (project.folder.as_posix(), views.version(project), density is not None)
+    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080"
+    drawn = figure(key, focus, ink, rows, density)
     st.plotly_chart(drawn, key="map", config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
         "Near labels read alike; directions and far distances mean nothing, so there are no axes. Colour and sign: "
-        "subset. Size: seeds. Grey: the pool, darker where more texts lie. Click a label, or take several with the "
-        "lasso on the right."
+        "subset. Size: seeds. Grey: the pool, darker where more texts lie. Click a label, or draw a lasso around several."
     )
 
 

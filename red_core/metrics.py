@@ -34,7 +34,7 @@ def round_metrics(
     Keys
     ----
     pool, uncertain, none_of_these : int
-        Texts; those whose best belief is under the feed-back belief; those that belong to no label.
+        Texts; those whose best belief is under ``certain_belief``; those that belong to no label.
     questions, failed, worth_asking : int
     outcomes : dict of outcome to int
     information_gain : float or None
@@ -53,7 +53,7 @@ def round_metrics(
     truth = true_labels(project, labels)
     return {
         "pool": len(scored.texts),
-        "uncertain": int((belief[:, 0] < settings.feed_back_belief).sum()),
+        "uncertain": int((belief[:, 0] < settings.certain_belief).sum()),
         "none_of_these": int((final[:, 0] == NONE_OF_THESE).sum()),
         "questions": asked.questions,
         "failed": asked.failed,

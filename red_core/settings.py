@@ -68,6 +68,7 @@ class Settings(BaseModel):
     feed_back_belief: Annotated[
         float, Field(ge=0, le=1, description="Belief from which a judge's valid may feed back")
     ] = 0.95
+    certain_belief: Annotated[float, Field(gt=0, le=1, description="Belief from which a text counts as certain")] = 0.95
     least_information: Annotated[float, Field(ge=0, description="Nats per text under which a round taught nothing")] = (
         0.01
     )

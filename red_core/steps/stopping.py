@@ -20,7 +20,7 @@ class RoundSignals:
     Attributes
     ----------
     uncertain : int
-        Texts whose best belief is under the feed-back belief.
+        Texts whose best belief is too low to be certain.
     information_gain : float or None
         Mean KL divergence, in nats per text, between this round's beliefs and the last one's; None in round 1.
     worth_asking : int
@@ -83,9 +83,7 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     if last.failed and last.failed == last.asked:
         return Recommendation(False, f"All {last.failed} questions failed: mend the judge, then run the round again.")
     if not last.complete:
-        return Recommendation(
-            False, "The last round stopped at its cap of questions: it says nothing about stopping."
-        )
+        return Recommendation(False, "The last round stopped at its cap of questions: it says nothing about stopping.")
     if last.failed:
         return Recommendation(False, f"{last.failed} of {last.asked} questions failed: run another round to ask them.")
     if not last.worth_asking:
