@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from red_core.judges.evidence_check import NAME as EVIDENCE_CHECK
 from red_core.records import NONE_OF_THESE, DecisionKind, FeedBackItem, Project, Round
 from red_core.settings import Settings
 from red_core.store import decisions as stored
-from red_core.store.rounds import best_beliefs, current_training_rows, rounds
+from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows, rounds
 from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
@@ -151,11 +150,7 @@ def _judged_valid(
 ) -> list[tuple[FeedBackItem, str]]:
     """Return every valid verdict as an item, with the reason to withhold it ('' if none)."""
     least = Settings.model_validate_json(current.settings).feed_back_belief
-    belief = {
-        (text, int(label)): float(share)
-        for text, top in best_beliefs(project, current.id)
-        for label, share in json.loads(top)
-    }
+    belief = beliefs_of_judged_valid(project, current.id)
     ruled_out = stored.rejected(project)
     found = []
     for verdict in verdicts(project):

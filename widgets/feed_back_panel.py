@@ -7,9 +7,9 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
-from red_core.decisions import FeedBackPlan, feed_back, plan_feed_back
+from red_core.decisions import FeedBackPlan, feed_back
 from red_core.records import Label, Project
-from red_core.store import views
+from widgets.reads import feed_back_plan
 from widgets.shell import errors_in_one_line, who
 from widgets.untrusted import plain
 
@@ -23,7 +23,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
             key="accept_evidence_check",
             help="It looks at the same vectors as the classifiers, so its errors go with theirs. It is recorded.",
         )
-    plan = _plan(project.folder.as_posix(), views.version(project), project, accept=accept)
+    plan = feed_back_plan(project, accept=accept)
     by_source = Counter(item.source for item in plan.items)
     st.text(
         f"{len(plan.items):,} texts would join the training set: {by_source['decision']:,} by your decisions, "
@@ -44,11 +44,6 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
                 feed_back(project, plan, who=who())
                 st.toast(f"{len(plan.items):,} texts were fed back.", icon=":material/check:")
                 st.rerun()
-
-
-@st.cache_data(max_entries=20, show_spinner=False)
-def _plan(folder: str, version: tuple[int, ...], _project: Project, *, accept: bool) -> FeedBackPlan:  # noqa: ARG001
-    return plan_feed_back(_project, accept_evidence_check=accept)
 
 
 def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:

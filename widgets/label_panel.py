@@ -13,7 +13,7 @@ import streamlit as st
 from red_core.records import Floats, Project
 from red_core.store import views
 from red_core.store.labels import set_meanings
-from widgets.map_figure import mark, similarity_figure
+from widgets.map_figure import HEIGHT, mark, similarity_figure
 from widgets.reads import round_number
 from widgets.shell import errors_in_one_line, who
 from widgets.untrusted import plain, show_text
@@ -21,6 +21,8 @@ from widgets.untrusted import plain, show_text
 NEAREST = 5
 MATRIX_UP_TO = 15
 LONGEST_MEANING = 1_000
+MOST_COLOURED = 300
+"""Rows of a table up to which the signs have their colours; beyond, the colours would double what is sent."""
 TWO_DIGITS = ("mean belief", "similarity", "mean", "highest")
 Row = dict[str, Any]
 
@@ -37,18 +39,15 @@ def nearest(place: int, alike: Floats) -> list[tuple[int, float]]:
 
 
 def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False, tall: bool = False) -> None:
-    """Show labels as a table in which a row can be chosen."""
-    frame = pd.DataFrame(
-        [
-            {"": mark(r["subset"])[2], "label": r["name"], "subset": r["subset"] + 1, "seeds": r["seeds"]}
-            | {"fed back": r["fed_back"], "labelled": r["labelled"], "mean belief": r["belief"]}
-            | ({"meaning": r["meaning"]} if tall else {})
-            for r in rows
-        ]
-    )
-    if not any(r["labelled"] for r in rows):
-        frame = frame.drop(columns=["fed back", "labelled", "mean belief"])
-    show_pickable(frame, [row["subset"] for row in rows], key, partial(take_row, rows, key, keep_inside), tall=tall)
+    """Show labels as a table in which a row can be chosen; ``tall`` is all there is to know, over the whole map."""
+    wanted = ["name", "subset", "seeds", *(["fed_back"] if tall else []), "labelled", "belief", "meaning"]
+    if not any(row["labelled"] for row in rows):
+        wanted = ["name", "subset", "seeds", "meaning"]
+    if len({row["subset"] for row in rows}) == 1:
+        wanted.remove("subset")
+    frame = pd.DataFrame(list(rows))[wanted]
+    names = {"name": "label", "fed_back": "fed back", "belief": "mean belief"}
+    show_pickable(frame.rename(columns=names), key, partial(take_row, rows, key, keep_inside), tall=tall)
 
 
 def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
@@ -58,18 +57,25 @@ def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
     choose(label=rows[chosen[0]]["name"] if chosen else None, inside=kept)
 
 
-def show_pickable(
-    frame: pd.DataFrame, subsets: Sequence[int], key: str, taken: Callable[[], None], *, tall: bool = False
-) -> None:
-    """Show a table whose first column is a sign in the colour of its subset; choosing a row calls ``taken``."""
-    colours = [f"color: {mark(subset)[0]}" for subset in subsets]
-    numbers = {name: st.column_config.NumberColumn(format="%.2f") for name in TWO_DIGITS}
+def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, tall: bool = False) -> None:
+    """Show a table with a column of subset numbers, with the signs of the map; choosing a row calls ``taken``."""
+    shown, colours = frame, [""] * len(frame)
+    if "subset" in frame:
+        marks = [mark(int(subset)) for subset in frame["subset"]]
+        colours = [f"color: {colour}" for colour, _, _ in marks]
+        shown = frame.assign(subset=frame["subset"] + 1)
+        shown.insert(list(frame).index("subset"), "", [sign for _, _, sign in marks])
     st.dataframe(
-        frame.style.apply(lambda _: colours, subset=[""]) if len(frame) <= 1000 else frame,
-        hide_index=True, key=key, on_select=taken, selection_mode="single-row", height=640 if tall else "auto",
-        column_config={"": st.column_config.TextColumn(width=30), "label": st.column_config.TextColumn(width="medium")}
-        | numbers,
-    )  # fmt: skip
+        shown.style.apply(lambda _: colours, subset=[""]) if "" in shown and len(shown) <= MOST_COLOURED else shown,
+        hide_index=True,
+        key=key,
+        on_select=taken,
+        selection_mode="single-row",
+        height=HEIGHT if tall else "auto",
+        column_config={"": st.column_config.TextColumn(width=30)}
+        | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
+        | {name: st.column_config.NumberColumn(format="%.2f") for name in TWO_DIGITS},
+    )
 
 
 def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
@@ -77,12 +83,11 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None)
     subsets = sorted({row["subset"] for row in rows})
     st.subheader(f"{len(rows):,} labels in {len(subsets):,} subsets")
     st.caption("One small classifier learns each subset; its labels are as unlike as possible, so it errs less.")
-    frame = pd.DataFrame({"": [mark(n)[2] for n in subsets], "subset": [n + 1 for n in subsets]})
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
-    frame["labels"] = [len(own) for own in members]
+    frame = pd.DataFrame({"subset": subsets, "labels": [len(own) for own in members]})
     if alike is not None:
         frame[["mean", "highest"]] = [pair[:2] for pair in (within(own, ids, alike) for own in members)]
-    show_pickable(frame, subsets, "subsets_table", partial(take_subset, subsets))
+    show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
         st.caption("Mean and highest cosine similarity between two labels of the subset; 1 is the same.")
 
@@ -125,17 +130,19 @@ def show_label(project: Project, row: Row, rows: Sequence[Row], ids: Sequence[in
             st.button(f"The lasso's {len(inside)}", on_click=choose, args=(None, None, inside), type="tertiary")
     st.subheader(plain(row["name"]))
     show_meaning(project, row)
-    found = f"{row['labelled']:,} labelled in round {round_number(project)}"
+    last = round_number(project)
+    found = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""
     belief = f", mean belief {row['belief']:.2f}" if row["labelled"] else ""
-    st.text(f"{row['seeds']:,} seeds · {row['fed_back']:,} fed back · {found}{belief}")
-    texts = views.label_texts(project, row["id"], round_number(project))
+    st.text(f"{row['seeds']:,} seeds{found}{belief}")
+    texts = views.label_texts(project, row["id"], last)
     tabs = st.tabs(["Most alike", f"Seeds ({row['seeds']:,})", "From the pool"])
     with tabs[0]:
         show_alike(row, rows, ids, alike)
     for tab, kind, nothing in zip(tabs[1:], ("seeds", "pool"), ("No seed.", "None before a round."), strict=True):
         with tab.container(height=320, border=False):
             for text in texts[kind]:
-                show_text(text)
+                with st.container(border=True):
+                    show_text(text)
             if not texts[kind]:
                 st.caption(nothing)
 
@@ -165,12 +172,7 @@ def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats 
     own = [(other, value) for other, value in order if other["subset"] == row["subset"]]
     for heading, found, kind in (("Of all labels", order, "all"), ("In its own subset", own, "own")):
         st.caption(f"{heading}, by cosine similarity")
-        shown = [other for other, _ in found[:NEAREST]]
-        frame = pd.DataFrame(
-            [
-                {"": mark(o["subset"])[2], "label": o["name"], "similarity": v, "subset": o["subset"] + 1}
-                for o, v in found[:NEAREST]
-            ]
-        )
+        table = [{"label": o["name"], "similarity": value, "subset": o["subset"]} for o, value in found[:NEAREST]]
+        frame = pd.DataFrame(table, columns=["label", "similarity", *(["subset"] if kind == "all" else [])])
         key = f"alike_{kind}_{row['id']}"
-        show_pickable(frame, [o["subset"] for o in shown], key, partial(take_row, shown, key, True))
+        show_pickable(frame, key, partial(take_row, [o for o, _ in found[:NEAREST]], key, True))

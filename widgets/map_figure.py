@@ -17,25 +17,16 @@ from scipy.ndimage import gaussian_filter
 from red_core.records import Floats, Ints
 from widgets.untrusted import for_hover
 
-SYMBOLS = {
-    "circle": "●",
-    "square": "■",
-    "diamond": "◆",
-    "triangle-up": "▲",
-    "star": "★",
-    "triangle-down": "▼",
-    "cross": "✚",
-    "x": "✖",
-    "pentagon": "⬟",
-    "triangle-left": "◀",
-    "triangle-right": "▶",
-}
-"""Plotly's name of a mark, and a sign that looks like it. With 10 colours, 110 subsets look different."""
+SIGNS = {0: "●", 1: "■", 2: "◆", 5: "▲", 17: "★", 6: "▼", 3: "✚", 4: "✖", 13: "⬟", 7: "◀", 8: "▶"}
+"""Plotly's number of a symbol, and a sign that looks like it. With 10 colours, 110 subsets look different."""
 SPARE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
 HEIGHT = 620
 WIDTH = 640
 """About as wide as the map is on a laptop; only the choice of the names that fit depends on it."""
 FADED = 0.18
+RING = 13
+GAP = "\u00a0\u00a0\u00a0"
+"""Keeps the chosen label's name out of its ring."""
 CONFIG = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
 ALT = "Map of the labels, coloured by subset, before the density of the pool. The table holds the same labels."
 
@@ -59,19 +50,19 @@ class Focus:
     nearest: tuple[int, ...] = ()
 
 
-def mark(subset: int) -> tuple[str, str, str]:
-    """Return the colour, the symbol and the sign of a subset."""
+def mark(subset: int) -> tuple[str, int, str]:
+    """Return the colour, Plotly's symbol and the sign of a subset."""
     colours = st.get_option("theme.chartCategoricalColors") or SPARE_COLOURS
-    symbol = list(SYMBOLS)[subset % len(SYMBOLS)]
-    return str(colours[subset % len(colours)]), symbol, SYMBOLS[symbol]
+    symbol = list(SIGNS)[subset % len(SIGNS)]
+    return str(colours[subset % len(colours)]), symbol, SIGNS[symbol]
 
 
 def pool_picture(counts: Ints) -> str:
     """Return counts of texts, shape (x, y), as a PNG in a data address: clear where none, greyer where more."""
-    blur = float(np.clip(90 / np.sqrt(max(counts.sum(), 1)), 1.2, 3.0))  # few texts: a cloud, not speckles
+    blur = float(np.clip(90 / np.sqrt(max(counts.sum(), 1)), 1.3, 2.6))  # few texts: a cloud, not speckles
     smooth = gaussian_filter(counts.T[::-1].astype(np.float64), blur)
-    strength = np.log1p(20 * smooth / max(float(smooth.max()), 1e-9)) / np.log1p(20)
-    alpha = np.asarray(170 * np.round(24 * strength) / 24, dtype=np.uint8)  # few shades: a small file
+    strength = np.log1p(10 * smooth / max(float(smooth.max()), 1e-9)) / np.log1p(10)
+    alpha = np.asarray(115 * np.round(24 * strength) / 24, dtype=np.uint8)  # few shades: a small file
     file = io.BytesIO()
     Image.fromarray(np.stack([np.full_like(alpha, 128), alpha], axis=-1), "LA").save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
@@ -97,7 +88,9 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
     clear = np.array([_in_focus(row, focus) for row in rows])
     sizes = _sizes(rows)
     order = sorted(range(len(rows)), key=lambda at: (rows[at]["id"] != focus.label, -rows[at]["seeds"]))
-    texts, sides = _names_that_fit(rows, places, edges, sizes, [at for at in order if clear[at]])
+    room = np.where([row["id"] == focus.label for row in rows], 2 * RING, sizes)
+    texts, sides = _names_that_fit(rows, places, edges, room, [at for at in order if clear[at]])
+    texts = [f"{GAP}{text}{GAP}" if row["id"] == focus.label else text for row, text in zip(rows, texts, strict=True)]
     points = go.Scatter(
         x=places[:, 0],
         y=places[:, 1],
@@ -124,7 +117,7 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
         margin={"l": 0, "r": 0, "t": 28, "b": 0},
         showlegend=False,
         dragmode="pan",
-        hoverlabel={"align": "left"},
+        hoverlabel={"align": "left", "font": {"color": ink}},
         uirevision="map",
         xaxis={"visible": False, "range": edges[:, 0].tolist()},
         yaxis={"visible": False, "range": edges[:, 1].tolist()},
@@ -143,7 +136,7 @@ _HOVER = (
 def _told(row: dict[str, Any]) -> list[Any]:
     """Return what the hover says of a label: everything from outside is escaped."""
     labelled = f"<br>{row['labelled']:,} labelled, mean belief {row['belief']:.2f}" if row["labelled"] else ""
-    meaning = f"{for_hover(row['meaning'], 70)}<br>" if row["meaning"] else ""
+    meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
     return [for_hover(row["name"], 60), meaning, row["subset"] + 1, row["seeds"], row["fed_back"], labelled]
 
 
@@ -165,13 +158,12 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> Floats:
 def _names_that_fit(
     rows: Sequence[dict[str, Any]], places: Floats, edges: Floats, sizes: Floats, order: Sequence[int]
 ) -> tuple[list[str], list[str]]:
-    """Return the name beside each point, '' where it would cover another, and on which side it stands."""
+    """Return the name beside each point of ``order``, '' where it would cover one of them, and its side."""
     centres = (places - edges[0]) / (edges[1] - edges[0]) * (WIDTH, HEIGHT)
     radius = sizes / 2
-    taken = np.stack(
-        [centres[:, 0] - radius, centres[:, 0] + radius, centres[:, 1] - radius, centres[:, 1] + radius], axis=1
-    )
-    texts, sides = [""] * len(rows), ["middle right"] * len(rows)
+    around = radius[:, None] * (-1, 1)
+    taken = np.hstack([centres[:, :1] + around, centres[:, 1:] + around])[order]
+    texts, sides = [""] * len(rows), ["top left"] * len(rows)
     for at in order:
         name = for_hover(rows[at]["name"], 32)
         wide, (x, y), away = 5.7 * len(name) + 4, centres[at], radius[at] + 2
@@ -231,10 +223,10 @@ def _lines_and_ring(rows: Sequence[dict[str, Any]], places: Floats, focus: Focus
         "ysizemode": "pixel",
         "xanchor": x,
         "yanchor": y,
-        "x0": -14,
-        "x1": 14,
-        "y0": -14,
-        "y1": 14,
+        "x0": -RING,
+        "x1": RING,
+        "y0": -RING,
+        "y1": RING,
         "line": {"color": colour, "width": 2.5},
     }
     return [*lines, ring]

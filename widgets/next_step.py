@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from red_core.decisions import plan_feed_back
 from red_core.records import Project
 from red_core.results import recommendation
 from red_core.store import views
 from red_core.store.rounds import rounds
 from red_core.worker import mark_interrupted
+from widgets.reads import feed_back_plan
 from widgets.shell import PAGES
 
 
@@ -37,7 +37,7 @@ def next_step(project: Project) -> Step:
         return Step(f"Round {last.id} was not finished. Go on with it.", "rounds", "Rounds")
     if last.state == "to review":
         waiting = views.queue_counts(project, last.id)["to decide"]
-        ready = len(plan_feed_back(project).items)
+        ready = len(feed_back_plan(project).items)
         if waiting:
             more = f", or feed back the {ready:,} that are ready" if ready else ""
             return Step(f"{waiting:,} texts are worth your decision. Review them{more}.", "review", "Review")

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from red_core.decisions import FeedBackPlan, plan_feed_back
 from red_core.errors import StateError
 from red_core.label_set import pool_density, seed_label_vectors
 from red_core.records import Floats, Label, Project, Round
@@ -103,3 +104,13 @@ def source_counts(project: Project) -> dict[str, int]:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _source_counts(folder: str, version: Version, _project: Project, round_id: int) -> dict[str, int]:  # noqa: ARG001
     return exports.source_counts(_project, round_id)
+
+
+def feed_back_plan(project: Project, *, accept: bool = False) -> FeedBackPlan:
+    """Return what would be fed back now; see :func:`red_core.decisions.plan_feed_back`."""
+    return _feed_back_plan(project.folder.as_posix(), views.version(project), project, accept=accept)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _feed_back_plan(folder: str, version: Version, _project: Project, *, accept: bool) -> FeedBackPlan:  # noqa: ARG001
+    return plan_feed_back(_project, accept_evidence_check=accept)

@@ -49,10 +49,11 @@ def _show_side(role: str, label: Label, belief: float) -> None:
 
 def _show_verdict(card: Card) -> None:
     icon, color = BADGES[card.outcome]
-    sure = "" if card.p_valid is None else f" {card.p_valid:.2f}"
+    judge = JUDGES.get(card.judge, card.judge) or "-"
+    sure = "" if card.p_valid is None else f", chance of being right {card.p_valid:.2f}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(f"{(card.outcome or 'not asked yet').upper()}{sure}", icon=icon, color=color)
-        st.caption(plain(f"judge: {JUDGES.get(card.judge, card.judge) or '-'}"))
+        st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
+        st.caption(plain(f"judge: {judge}{sure}"))
 
 
 def _why(card: Card, labels: dict[int, Label]) -> str:

@@ -20,6 +20,8 @@ COLUMNS = 2**15
 """Hash buckets for words and for characters each."""
 MOST_TEXTS_TO_FIT = 20_000
 """The SVD settles long before this many texts; a random sample keeps a round's start short."""
+LEAST_LENGTH = 1e-3
+"""A shorter projection is rounding noise: the text shares nothing with what the dimensions hold."""
 LONGEST_TEXT = 2_000
 """Characters counted per text: as much as the embedding model reads, and then some."""
 
@@ -68,10 +70,11 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
 
 def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
     """Return unit vectors of shape (n, k), float32; a text without known words or characters is the zero vector."""
-    projected = np.asarray(
-        _weighted(_hashed_counts(texts), model.seen, model.idf) @ model.components.T, dtype=np.float32
-    )
-    return np.asarray(normalize(projected), dtype=np.float32)
+    weighted = _weighted(_hashed_counts(texts), model.seen, model.idf)
+    projected = np.asarray(weighted @ model.components.T, dtype=np.float32)
+    lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+    known = lengths > LEAST_LENGTH
+    return np.where(known, projected / np.where(known, lengths, 1.0), 0.0).astype(np.float32)
 
 
 def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no types

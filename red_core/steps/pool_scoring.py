@@ -67,7 +67,9 @@ def subset_predictions(features: Floats, partition: Partition) -> SubsetPredicti
     label = np.empty((len(features), subsets), dtype=np.int64)
     for number in range(subsets):
         inside = np.flatnonzero(partition.subset_of == number)
-        own = np.c_[logits[:, inside], np.zeros(len(features), dtype=np.float32)]  # noise is the reference: logit 0
+        own = logits[:, inside]
+        if subsets > 1:  # a subset of all labels has no noise; else noise is the reference, logit 0
+            own = np.c_[own, np.zeros(len(features), dtype=np.float32)]
         best = own.argmax(axis=1)
         label[:, number] = np.where(best < len(inside), inside[np.minimum(best, len(inside) - 1)], -1)
         entropy[:, number] = normalised_entropy(softmax(own))

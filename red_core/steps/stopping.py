@@ -60,14 +60,16 @@ def information_gain(before: Floats, after: Floats) -> Floats:
 
 
 def past_inflection(uncertain: Sequence[int]) -> bool:
-    """Tell whether the curve of uncertain texts has passed its inflection: it still falls, but less than before.
+    """Tell whether the curve of uncertain texts has passed its inflection: twice in a row it fell less than before.
 
-    At least four rounds are needed to see a bend twice in a row; a rise is no inflection.
+    At least four rounds are needed to see that; a later fall that is steeper again, or a rise, takes it back.
     """
-    if len(uncertain) < 4:
-        return False
     falls = -np.diff(np.asarray(uncertain, dtype=np.float64))
-    return bool(falls[-1] >= 0 and falls[-1] < falls[-2] < falls[-3])
+    for last in range(2, len(falls)):
+        bent = falls[last - 2] > falls[last - 1] > falls[last] >= 0
+        if bent and (falls[last:] >= 0).all() and (falls[last:] <= falls[last]).all():
+            return True
+    return False
 
 
 def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Recommendation:

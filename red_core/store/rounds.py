@@ -164,6 +164,16 @@ def _move(db: Database, round_id: int, before: RoundState, after: RoundState) ->
         raise sqlite3.IntegrityError(f"round {round_id} is not {before}")
 
 
+def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, int], float]:
+    """Return the belief in each of the best five labels of the texts that some judge found valid, in one round."""
+    query = """
+        SELECT text, top FROM prediction WHERE round = ? AND text IN (SELECT proposal.text FROM proposal
+        JOIN verdict ON verdict.proposal = proposal.id WHERE verdict.outcome = 'valid')"""
+    with connection(project) as db:
+        found = db.execute(query, [round_id]).fetchall()
+    return {(int(text), int(label)): float(share) for text, top in found for label, share in json.loads(top)}
+
+
 def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
     """Return texts and their machine labels (-1 none of these) of one round, both of shape (n,)."""
     with connection(project) as db:

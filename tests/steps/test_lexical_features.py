@@ -92,7 +92,6 @@ def test_a_text_of_nothing_known_is_the_zero_vector():
     assert not lexical_vectors(model, ["", "qqqqqqq zzzzzz"]).any()
 
 
-@pytest.mark.xfail(strict=True, reason="What rounding leaves of an unrelated text is stretched to length 1")
 def test_a_text_unlike_all_that_the_dimensions_hold_is_the_zero_vector():
     # It shares no word and no n-gram with any other text, and four dimensions have no room for it.
     model = fit_lexical([*CARDS, "zzzz"], 4, random_state=0)

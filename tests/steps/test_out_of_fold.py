@@ -165,6 +165,15 @@ def test_where_labels_are_many_each_is_left_out_of_one_fold(case):
 
 @given(cases())
 @settings(deadline=None)
+def test_every_fold_leaves_out_about_as_many_labels(case):
+    case.run()
+
+    left_out = [int((subset_of == -1).sum()) for subset_of in case.subsets_fitted]
+    assert max(left_out) - min(left_out) <= 1
+
+
+@given(cases())
+@settings(deadline=None)
 def test_where_labels_are_many_every_eligible_row_is_foreign_once(case):
     held = case.run()
 

@@ -233,8 +233,9 @@ def test_a_subset_of_all_labels_has_the_log_ratios_of_scikit_learn_between_its_l
     assert found - found[:, :1] == pytest.approx(logs - logs[:, :1], abs=5e-3)
 
 
-def test_in_a_subset_of_all_labels_the_reference_is_the_mean_logit():
-    partition = fitted(training_set(), np.zeros(9, dtype=np.int64))
+@pytest.mark.parametrize("label_count", [2, 3, 9])
+def test_in_a_subset_of_all_labels_the_reference_is_the_mean_logit(label_count):
+    partition = fitted(training_set(label_count), np.zeros(label_count, dtype=np.int64))
 
     assert partition.weights.sum(axis=0) == pytest.approx(0.0, abs=1e-4)
     assert partition.bias.sum() == pytest.approx(0.0, abs=1e-4)
