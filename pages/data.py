@@ -52,7 +52,7 @@ def show_left_out(project: Project, count: int) -> None:
     with st.expander(f"{count:,} rows are left out", expanded=False):
         st.caption("Their files keep them. A text under two labels comes back when a decision settles it.")
         rows = left_out_rows(project)
-        st.dataframe(pd.DataFrame(rows[:LEFT_OUT_SHOWN]), hide_index=True)
+        st.dataframe(pd.DataFrame(rows[:LEFT_OUT_SHOWN]).drop(columns="source"), hide_index=True)
         if count > LEFT_OUT_SHOWN:
             st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,}; the file holds all.")
         st.download_button(

@@ -40,11 +40,14 @@ def teach_the_empty_map(project: Project) -> None:
             st.rerun()
 
 
-def show_controls(rows: Sequence[Row]) -> str:
+def show_controls(project: Project, rows: Sequence[Row]) -> str:
     """Show what finds a label or a subset; return whether the map or the table is wanted."""
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
-    if st.session_state.get("label") not in {None, *names} or st.session_state.get("subset") not in {None, *subsets}:
-        choose()  # the chosen one belongs to another project, or is gone
+    before = st.session_state.get("map_of", project.name)
+    st.session_state["map_of"] = project.name
+    chosen = st.session_state.get("label"), st.session_state.get("subset")
+    if before != project.name or chosen[0] not in {None, *names} or chosen[1] not in {None, *subsets}:
+        choose()  # what is chosen belongs to another project, or is gone
     left, middle, right = st.columns([5, 3, 2], vertical_alignment="bottom")
     left.selectbox(
         "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
@@ -94,7 +97,7 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     st.plotly_chart(drawn, key="map", config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
         "Near labels read alike; directions and far distances mean nothing, so there are no axes. Colour and sign: "
-        "subset. Size: seeds. Grey: the pool, darker where more texts lie. Click a label, or draw a lasso around several."
+        "subset. Size: seeds. Grey: the pool, more texts where it is denser. Click a label, or lasso several."
     )
 
 
@@ -110,14 +113,16 @@ def show_reforming(project: Project) -> None:
     with st.expander("Re-form the subsets", icon=":material/shuffle:"):
         st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
         ids, now, _ = current_places(project)
-        left, middle, right = st.columns(3, vertical_alignment="bottom")
-        size = left.number_input("Labels per subset (n)", 2, max(2, min(100, len(now))), int(np.bincount(now).max()))
-        if middle.button("Try it", key="try_subsets", icon=":material/play_arrow:"):
-            with errors_in_one_line():
+        most, largest = max(2, min(100, len(now))), int(np.bincount(now).max())
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            size = st.number_input("Labels per subset (n)", 2, most, min(largest, most), width=170)
+            wanted = st.button("Try it", key="try_subsets", icon=":material/play_arrow:")
+            undoable = earlier_places(project)[0].tolist() == ids.tolist()
+            undo = st.button("Undo the last change of subsets", key="undo_subsets", disabled=not undoable)
+        with errors_in_one_line():
+            if wanted:
                 try_subsets(project, int(size))
-        undoable = earlier_places(project)[0].tolist() == ids.tolist()
-        if right.button("Undo the last change of subsets", key="undo_subsets", disabled=not undoable):
-            with errors_in_one_line():
+            elif undo:
                 undo_subsets(project, who())
                 st.rerun()
         tried = st.session_state.get("tried_subsets")
@@ -132,25 +137,27 @@ def tried_for(project: Project) -> tuple[str, tuple[int, ...]]:
 
 def try_subsets(project: Project, size: int) -> None:
     settings = make_settings(changes={"subset_size": size})
-    with st.spinner("Measuring"):
-        bar = st.progress(0.0, "The current subsets")
-        before = examine_subsets(
-            project, settings, None, lambda done, of: bar.progress(done / of / 2, "The current subsets")
-        )
-        after = examine_subsets(
-            project, settings, settings.subset_size,
-            lambda done, of: bar.progress(0.5 + done / of / 2, "The new subsets"),
-        )  # fmt: skip
+    measured = []
+    with st.spinner("Fitting the classifiers of both"):
+        bar = st.progress(0.0)
+        for part, (name, wanted) in enumerate({"The current subsets": None, "The new ones": size}.items()):
+
+            def report(done: int, of: int, part: int = part, name: str = name) -> None:
+                bar.progress((part + done / of) / 2, f"{name}, {done} of {of} folds")
+
+            bar.progress(part / 2, name)
+            measured.append(examine_subsets(project, settings, wanted, report))
         bar.empty()
-    st.session_state["tried_subsets"] = (tried_for(project), size, before, after)
+    st.session_state["tried_subsets"] = (tried_for(project), size, *measured)
 
 
 def show_before_and_after(project: Project, size: int, before: Formation, after: Formation) -> None:
     seeds = facts(project)["seeds"]
     st.dataframe(pd.DataFrame({"now": told(before, seeds), f"with n = {size}": told(after, seeds)}))
     st.caption(
-        "Accuracy: classifiers fitted without a fifth of the seeds label that fifth; the share they get right, with "
-        "the 95% margin of so few seeds. A difference within the margin is none. Similarity: lower is easier."
+        f"Accuracy: classifiers fitted without a fifth of the {seeds:,} seeds label that fifth; the share they get "
+        "right, with its 95% interval. Where the intervals overlap, the difference may be chance. Similarity: lower "
+        "is easier."
     )
     with st.container(horizontal=True):
         if st.button("Adopt", type="primary", key="adopt_subsets", help="The next round trains on them."):
@@ -164,13 +171,20 @@ def show_before_and_after(project: Project, size: int, before: Formation, after:
 
 def told(formation: Formation, seeds: int) -> dict[str, str]:
     sizes = np.bincount(formation.subset_of)
-    share, margin = formation.accuracy, 1.96 * sqrt(formation.accuracy * (1 - formation.accuracy) / seeds)
+    low, high = wilson(formation.accuracy, seeds)
     return {
-        "subsets": f"{len(sizes):,}, of {sizes.min()} to {sizes.max()} labels",
+        "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
         "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
         "highest similarity in a subset": f"{formation.highest.max():.3f}",
-        "cross-validated accuracy": f"{share:.1%} ± {margin:.1%} of {seeds:,} seeds",
+        "cross-validated accuracy": f"{formation.accuracy:.1%} [{low:.1%} to {high:.1%}]",
     }
+
+
+def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the 95% interval of a share of ``count``, also near 0 and 1."""
+    centre = share + z * z / (2 * count)
+    half = z * sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return (centre - half) / (1 + z * z / count), (centre + half) / (1 + z * z / count)
 
 
 def show_page(project: Project) -> None:
@@ -181,9 +195,9 @@ def show_page(project: Project) -> None:
         return
     if len(rows) < len(every):
         st.caption(f"{len(every) - len(rows):,} new labels get their place and subset with the next round.")
-    shown, alike = show_controls(rows), similarities(project)
+    shown, alike = show_controls(project, rows), similarities(project)
     focus = focus_of(rows, ids, alike)
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = st.columns([9, 5], gap="medium")
     with left:
         if shown == "Map":
             show_map(project, rows, focus)

@@ -35,31 +35,32 @@ SOURCES = {
     "left out": "not used; see Data",
 }
 FORMATS = {"CSV": "text/csv", "JSONL": "application/jsonl", "Parquet": "application/vnd.apache.parquet"}
-SHARE = {"format": "%.2f", "min_value": 0, "max_value": 1}
 column = st.column_config
 
 
 def show_next(project: Project, last: Round | None, counts: dict[str, int]) -> None:
     """Say what there is, and link to the one thing to do next."""
     sentence, page, link = what_is_next(project, last, counts)
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="results_next"):
-        st.text(sentence, width="stretch")
-        if page:
-            st.page_link(PAGES[page], label=link, icon=":material/arrow_forward:")
-        to_file = {"results_tab": "Download"}
-        st.button("Download", on_click=st.session_state.update, kwargs=to_file, icon=":material/download:")
+    with st.container(border=True, key="results_next"):
+        left, right = st.columns([7, 2], vertical_alignment="center")
+        left.text(sentence)
+        with right.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+            if page:
+                st.page_link(PAGES[page], label=link, icon=":material/arrow_forward:")
+            turn = {"on_click": st.session_state.update, "kwargs": {"results_tab": "Download"}}
+            st.button("Download", type="tertiary", icon=":material/download:", **turn)
 
 
 def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -> tuple[str, str, str]:
     """Return a sentence, and the page and words of its link."""
     if last is None:
-        waiting, seeds = counts.get("no round yet", 0), counts.get("seed", 0)
-        told = f"{seeds:,} rows have the label of their file, {waiting:,} wait. A round gives them a label, with its belief."
-        return told, "rounds", "Rounds"
+        seeds, waiting = counts.get("seed", 0), counts.get("no round yet", 0)
+        told = f"{seeds:,} rows have the label of their file. {waiting:,} wait for the first round, which shows here "
+        return f"{told}what label each gets, how certain it is, and where it comes from.", "rounds", "Rounds"
     pool, uncertain = last.metrics["pool"], last.metrics["uncertain"]
     if not uncertain:
         return f"Round {last.id} left none of {pool:,} texts uncertain: download the labels.", "", ""
-    certain = Settings.model_validate_json(last.settings).feed_back_belief
+    certain = Settings.model_validate_json(last.settings).certain_belief
     told = f"Round {last.id} left {uncertain:,} of {pool:,} texts uncertain (belief under {certain:.2f}): "
     if last.state == "to review" and queue_counts(project, last.id)["to decide"]:
         return f"{told}review them, or download what there is.", "review", "Review"
@@ -91,28 +92,26 @@ def show_agreement(project: Project, last: Round) -> None:
         return
     right.metric("True agreement", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)
     gap = 100 * (true - expected)
-    verdict = "about right" if abs(gap) < 1 else f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}"
+    verdict = f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}" if abs(gap) >= 1 else "about right"
     st.caption(f"{told}True is the share that equals the truth, {TRUTH}. Here the forecast is {verdict}.")
 
 
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
     """Show one page of rows, searched, filtered and sorted by the database."""
-    filters, wanted = choose_rows(project, last, counts), st.session_state.get("results_page", 1)
-    round_id = last.id if last else 0
+    filters, round_id = choose_rows(project, last, counts), last.id if last else 0
+    key = f"results_page_{hash((project.name, *filters.values()))}"  # other filters begin at their first page
+    wanted = st.session_state.get(key, 1)
     rows, total = results_page(project, round_id, page=wanted - 1, **filters)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         place = st.empty()
-        page = st.pagination(max(1, ceil(total / ROWS_PER_PAGE)), key="results_page", bind="query-params")
-    if page != wanted:  # a deep link, or fewer pages than before
+        page = st.pagination(max(1, ceil(total / ROWS_PER_PAGE)), key=key)
+    if page != wanted:  # there are fewer pages than before
         rows, total = results_page(project, round_id, page=page - 1, **filters)
-    if not rows:
-        place.caption("No row matches. Search for another part of a text, or clear a filter.")
-        return
     first = (page - 1) * ROWS_PER_PAGE
-    place.caption(f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}")
-    known = {name_key(label.name) for label in labels(project).values()}
-    trial = bool(facts(project)["truths"]) and last is not None
-    show_rows([shown_row(row, known) for row in rows], trial=trial, round_yet=last is not None)
+    told = f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}"
+    place.caption(told if rows else "No row matches. Search for another part of a text, or clear a filter.")
+    if rows:
+        show_rows(project, rows, round_yet=last is not None)
 
 
 def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) -> dict[str, Any]:
@@ -121,33 +120,28 @@ def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) ->
     names = {NONE_OF_THESE: NONE} | {label.id: label.name for label in labels(project).values()}
     given = [name for name in SOURCES if counts.get(name)]
     begin = given.index("seed") if last is None and "seed" in given else None
-    first_page = {"on_change": st.session_state.update, "kwargs": {"results_page": 1}}
-    kept: dict[str, Any] = {"bind": "query-params", **first_page}
+    kept: dict[str, Any] = {"bind": "query-params"}
+    of_label = kept | {"placeholder": "All labels", "format_func": names.get, "key": "results_label"}
+    of_source = kept | {"placeholder": "All sources", "key": "results_source"}
     return {
         "search": search.text_input("Search", key="results_search", placeholder="A part of the text", **kept),
-        "label": label.selectbox(
-            "Label", list(names), None, names.__getitem__, key="results_label", placeholder="All labels", **kept
-        ),
-        "source": source.selectbox("Source", given, begin, key="results_source", placeholder="All sources", **kept)
-        or "",
-        "lowest_first": sort.toggle("Least certain first", last is not None, key="results_least_certain", **kept),
+        "label": label.selectbox("Label", list(names), index=None, **of_label),
+        "source": source.selectbox("Source", given, index=begin, **of_source) or "",
+        "lowest_first": last is not None and sort.toggle("Least certain first", True, key="results_least", **kept),
     }
 
 
 def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
     """Return a row of the store as it is shown; ``known`` are the keys of the project's labels."""
-    none, truth = row["source"].endswith("none of these"), row["truth"]
-    agrees = ""
-    if truth is not None and (none or row["label"]):
-        right = name_key(truth) not in known if none else name_key(truth) == name_key(row["label"])
-        agrees = "✓ yes" if right else "✗ no"
-    rival = row["runner_up_belief"]
+    none, truth, rival = row["source"].endswith("none of these"), visible(row["truth"] or ""), row["runner_up_belief"]
+    if truth and (none or row["label"]):
+        key = name_key(row["truth"])
+        truth = f"✓ {truth}" if (key not in known if none else key == name_key(row["label"])) else f"✗ {truth}"
     return {
         "Text": visible(row["text"] or ""),
         "Label": visible(NONE if none else row["label"] or ""),
         "Belief": row["belief"],
-        "Truth": visible(truth or ""),
-        "Agrees": agrees,
+        "Truth": truth,
         "Source": row["source"],
         "Runner-up": "" if rival is None else f"{rival:.2f} {visible(row['runner_up'] or NONE)}",
         "File": visible(row["file"]),
@@ -155,34 +149,33 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
     }
 
 
-def show_rows(rows: list[dict[str, Any]], *, trial: bool, round_yet: bool) -> None:
-    """Show the rows of a page."""
+def show_rows(project: Project, rows: list[dict[str, Any]], *, round_yet: bool) -> None:
+    """Show the rows of a page; in a trial, beside their truth."""
+    trial = ["Truth"] if facts(project)["truths"] else []
     columns = {
-        "Text": column.TextColumn(width=265 if trial else 390),
-        "Label": column.TextColumn(width=150),
-        "Belief": column.ProgressColumn(**SHARE, width=100, help="Empty where a file or a person gave the label"),
-        "Truth": column.TextColumn(width=150, help=TRUTH.capitalize()),
-        "Agrees": column.TextColumn(width=65),
-        "Source": column.TextColumn(width=90),
-        "Runner-up": column.TextColumn(width=150, help="The belief in the next label, and its name"),
-        "File": column.TextColumn(width=200),
+        "Text": column.TextColumn(width=285 if trial and round_yet else 400),
+        "Label": column.TextColumn(width=160),
+        "Belief": column.ProgressColumn(
+            format="%.2f", max_value=1.0, width=100, help="Empty where a file or a person gave the label"
+        ),
+        "Truth": column.TextColumn(width=165, help=f"✓ equals the label, ✗ does not; {TRUTH}"),
+        "Runner-up": column.TextColumn(width=140, help="The belief in the next label, and its name"),
     }
-    hidden = {"Belief", "Runner-up"} if not round_yet else {"File", "Row"}
-    hidden |= set() if trial else {"Truth", "Agrees"}
-    shown = [name for name in rows[0] if name not in hidden]
-    table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, height=580, row_height=54, column_order=shown, column_config=columns)
+    known = {name_key(label.name) for label in labels(project).values()}
+    table = pd.DataFrame([shown_row(row, known) for row in rows])
+    seen = ["Belief", *trial, "Source", "Runner-up"] if round_yet else ["Source", "File", "Row"]
+    st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *seen], column_config=columns)
 
 
-def show_labels(project: Project, last: Round | None) -> None:
+def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -> None:
     """Show a row per label."""
     columns = {
         "name": column.TextColumn("Label", width=240),
-        "subset": column.NumberColumn("Subset"),
-        "seeds": column.NumberColumn("Seeds"),
+        "subset": "Subset",
+        "seeds": "Seeds",
         "fed_back": column.NumberColumn("Fed back", help="Pool texts that train this label"),
         "labelled": column.NumberColumn("Labelled", help="Pool texts whose best label this is, before decisions"),
-        "belief": column.ProgressColumn("Mean belief", **SHARE, help="Over the texts labelled"),
+        "belief": column.ProgressColumn("Mean belief", format="%.2f", max_value=1.0, help="Over the texts labelled"),
         "decided": column.NumberColumn("Decided", help="Texts a person gave this label"),
     }
     table = pd.DataFrame(label_table(project))
@@ -192,32 +185,21 @@ def show_labels(project: Project, last: Round | None) -> None:
     st.dataframe(table, hide_index=True, height=620, column_order=order, column_config=columns)
 
 
-def show_download(project: Project, counts: dict[str, int]) -> None:
+def show_download(project: Project, _last: Round | None, counts: dict[str, int]) -> None:
     """Offer every row as a file, which is written when it is asked for."""
     chosen = st.radio("Format", list(FORMATS), horizontal=True, key="results_format", bind="query-params")
-    ending = chosen.lower()
-    st.text(
-        f"All {sum(counts.values()):,} rows of your files, each with its file and row, its other columns, its label, "
-        "belief and source, the verdict and its judge, the decision and who made it, and the round."
-    )
-    if facts(project)["truths"]:
-        st.caption(f"The column truth holds the truth, {TRUTH}.")
-    if chosen == "CSV":
-        st.caption(
-            "A cell that a spreadsheet would run as a formula gets an apostrophe; JSONL and Parquet add nothing."
-        )
-    st.download_button(
-        f"Download {chosen}", lambda: labels_file(project, ending), f"{project.name}-labels.{ending}", FORMATS[chosen],
-        on_click="ignore", type="primary", icon=":material/download:", key="results_download",
-    )  # fmt: skip
+    name = f"{project.name}-labels.{chosen.lower()}"
 
+    def written() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            export(project, path := Path(folder) / name)
+            return path.read_bytes()
 
-def labels_file(project: Project, ending: str) -> bytes:
-    """Return the export of a project as the content of a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"labels.{ending}"
-        export(project, path)
-        return path.read_bytes()
+    told = "each with its file, row and other columns, its label, belief and source, the verdict and its judge, "
+    st.text(f"All {sum(counts.values()):,} rows of your files, {told}the decision and who made it, and the round.")
+    truth = f"The column truth is {TRUTH}. " if facts(project)["truths"] else ""
+    st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula gets an apostrophe before it.")
+    st.download_button(f"Download {chosen}", written, name, FORMATS[chosen], on_click="ignore", type="primary")
 
 
 project = current_project()
@@ -227,14 +209,11 @@ with errors_in_one_line():
     left, right = st.columns([5, 3], gap="large")
     with left:
         show_sources(counts)
-    with right:
-        if last is not None:
+    if last is not None:
+        with right:
             show_agreement(project, last)
-    texts, by_label, download = st.tabs(["Texts", "Labels", "Download"], key="results_tab", bind="query-params")
-    with texts if texts.open else by_label if by_label.open else download:  # the others are not computed
-        if texts.open:
-            show_texts(project, last, counts)
-        elif by_label.open:
-            show_labels(project, last)
-        else:
-            show_download(project, counts)
+    tabs = st.tabs(["Texts", "Labels", "Download"], key="results_tab", bind="query-params")
+    for tab, show in zip(tabs, (show_texts, show_labels, show_download), strict=True):
+        if tab.open:  # the others are not computed
+            with tab:
+                show(project, last, counts)

@@ -141,9 +141,7 @@ def round_(
     Ctrl-C cancels it; what was stored stays, and the next call goes on.
     """
     project = open_project(workspace, name)
-    job = _work(project, "round", make_settings(preset, _parse_changes(changes)), who or _login())
-    if job.state == "cancelled":
-        raise StateError(f"the round was cancelled at {job.stage}; nothing was lost. `red round {name}` goes on.")
+    _work(project, "round", make_settings(preset, _parse_changes(changes)), who or _login())
     _tell(status(project), as_json=as_json)
 
 
@@ -336,8 +334,14 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"  {facts['stopping']['reason']}")
 
 
-def _work(project: Project, kind: str, settings: Settings, who: str) -> Job:
-    """Start a job in the background and follow it; Ctrl-C asks it to stop."""
+def _work(project: Project, kind: str, settings: Settings, who: str) -> None:
+    """Start a job in the background and follow it; Ctrl-C asks it to stop.
+
+    Raises
+    ------
+    StateError
+        If it failed, was interrupted or was cancelled.
+    """
     job_id = start_job(project, kind, settings, who)
     with _Bars() as bars:
 
@@ -346,11 +350,13 @@ def _work(project: Project, kind: str, settings: Settings, who: str) -> Job:
                 bars.show(job.stage, job.done, job.total)
 
         try:
-            return follow_job(project, job_id, show)
+            job = follow_job(project, job_id, show)
         except KeyboardInterrupt:
             click.echo("cancelling; what is stored stays", err=True)
             ask_to_cancel(project, job_id)
-            return follow_job(project, job_id, show)
+            job = follow_job(project, job_id, show)
+    if job.state == "cancelled":
+        raise StateError(f"cancelled at {job.stage or 'the start'}; nothing stored was lost. The same command goes on.")
 
 
 class _Bars:

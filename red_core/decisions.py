@@ -15,6 +15,7 @@ from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
 NEEDS_LABEL = ("accept", "relabel", "reject")
+WITHOUT_LABEL = ("none", "skip")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ def decide(
     Raises
     ------
     StateError
-        If there is no such text, or the label is missing.
+        If there is no such text, label, proposal or kind, or the label is missing.
     """
+    if kind not in NEEDS_LABEL + WITHOUT_LABEL:
+        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(NEEDS_LABEL + WITHOUT_LABEL)}.")
     if (label is None) == (kind in NEEDS_LABEL):
         raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
     if not has_text(project, text):

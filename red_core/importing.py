@@ -13,18 +13,18 @@ from red_core.embeddings import DEFAULT_MODEL
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import ImportSummary, Project, Role
 from red_core.store.database import create_project
-from red_core.store.jobs import refuse_while_working
+from red_core.store.rounds import refuse_in_mid_round
 from red_core.store.texts import (
     SourceFile,
     SourceRow,
     add_sources,
     facts,
     find_source,
+    labelled_texts,
     left_out_rows,
     name_key,
     remember,
     remembered,
-    seed_keys,
 )
 from red_core.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, text_id, usable_rows, write_table
 
@@ -74,6 +74,8 @@ def sort_rows(table: Table, *, role: Role, text_column: str | None = None, label
         If the columns asked for are not there, or none can be guessed.
     """
     columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
+    if role == "pool":  # whatever its columns are called, none of them is a label
+        columns = Columns(columns.text, None, tuple(n for n in columns.notes if not n.startswith("label column")))
     rows, left_out = usable_rows(table, columns)
     return Prepared(table, columns, tuple(rows), tuple(left_out))
 
@@ -160,16 +162,16 @@ def store_prepared(
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
     project = create_project(workspace, name)
     if fresh:
-        refuse_while_working(project)
+        refuse_in_mid_round(project)
     remember(project, "embedding", embedding)
     if remembered(project, "embedding") != embedding:
         raise StateError(
             f"project {name} was begun with the embedding {remembered(project, 'embedding')!r}; it keeps it."
         )
     report("store", 0, len(fresh))
-    ids = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
+    added = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
     report("store", len(fresh), len(fresh))
-    new = {id(file): next(ids) for _, file, _ in fresh}
+    new = {id(file): next(added) for _, file, _ in fresh}
     return [_summary(project, role, file, new.get(id(file))) for role, file in prepared]
 
 
@@ -182,10 +184,14 @@ def _roles_of_rows(
     rows = []
     for row in file.rows:
         identity = text_id(row.text)
-        is_seed = role == "labelled" and row.label is not None and (kept is None or (identity, row.label) in kept)
+        is_seed = role == "labelled" and row.label is not None
+        if is_seed and kept is not None:
+            is_seed = (identity, name_key(row.label or "")) in kept
         hidden = row.label if role == "labelled" and not is_seed else by_id.get(identity)
         rows.append(SourceRow(row.row, identity, row.text, row.label if is_seed else None, hidden, extra=row.extra))
-    rows += [SourceRow(r.row, None, "", left_out=r.reason, extra=r.extra) for r in file.left_out]
+    for left in file.left_out:
+        begins = {file.columns.text: left.text} if left.text else {}
+        rows.append(SourceRow(left.row, None, "", left_out=left.reason, extra=begins | left.extra))
     return sorted(rows, key=lambda r: r.row)
 
 
@@ -194,7 +200,7 @@ def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, st
     labels_of: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.label is not None:
-            labels_of[text_id(row.text)].add(row.label)
+            labels_of[text_id(row.text)].add(name_key(row.label))
     of_label: dict[str, list[str]] = defaultdict(list)
     for identity, names in labels_of.items():
         if len(names) == 1:
@@ -230,8 +236,9 @@ def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[d
     """Return how many seeds each label would have, and how the new rows spell it; two labels make no seed."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     spelled: dict[str, str] = {}
-    for identity, key in seed_keys(known) if known is not None else []:
+    for identity, key, name in labelled_texts(known) if known is not None else []:
         labels_of[identity].add(key)
+        spelled[key] = name
     for row in rows:
         if row.label is not None and row.text_id is not None:
             labels_of[row.text_id].add(name_key(row.label))
@@ -250,20 +257,20 @@ def _source_file(role: Role, file: Prepared) -> SourceFile:
     )  # fmt: skip
 
 
-def _summary(project: Project, role: Role, file: Prepared, new_id: int | None) -> ImportSummary:
+def _summary(project: Project, role: Role, file: Prepared, added: tuple[int, int] | None) -> ImportSummary:
     counts = facts(project)
-    source_id = new_id if new_id is not None else find_source(project, file.table.sha256, role)
-    distinct = len({text_id(row.text) for row in file.rows})
+    source_id, new_texts = added or (find_source(project, file.table.sha256, role) or 0, 0)
+    reasons = [r for r in left_out_rows(project) if r["source"] == source_id]
     return ImportSummary(
-        source_id=source_id or 0,
+        source_id=source_id,
         file=file.table.name,
         rows=len(file.table.rows),
         seeds=counts["seeds"],
         pool=counts["pool"],
         labels=counts["labels"],
-        folded=len(file.rows) - distinct,
-        left_out=sum(r["file"] == file.table.name for r in left_out_rows(project)),
-        already_imported=new_id is None,
+        folded=len(file.rows) - new_texts,
+        left_out=len(reasons),
+        already_imported=added is None,
         notes=(*file.table.notes, *file.columns.notes),
     )
 

@@ -17,8 +17,8 @@ from red_core.steps.out_of_fold import held_out_odds
 from red_core.steps.pool_scoring import blocks, softmax
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
 from red_core.store.arrays import save_arrays
-from red_core.store.jobs import refuse_while_working
 from red_core.store.labels import current_places, earlier_places, labels, newest_formation, save_places
+from red_core.store.rounds import refuse_in_mid_round
 from red_core.store.texts import pool, remembered, seeds
 from red_core.store.vectors import load_vectors
 
@@ -33,10 +33,10 @@ def seed_label_vectors(project: Project, embedding: str) -> Floats:
     """
     texts, seed_labels = seeds(project)
     ids = np.array([label.id for label in labels(project)], dtype=np.int64)
-    try:
-        return label_vectors(load_vectors(project, embedding, texts), np.searchsorted(ids, seed_labels), len(ids))
-    except ValueError as error:
-        raise StateError(f"project {project.name}: {error}. Import seeds for it.") from error
+    bare = [label.name for label in labels(project) if label.id not in set(seed_labels.tolist())]
+    if bare:
+        raise StateError(f"label {bare[0]!r} of project {project.name} has no seed left. Import seeds for it.")
+    return label_vectors(load_vectors(project, embedding, texts), np.searchsorted(ids, seed_labels), len(ids))
 
 
 def form_subsets(project: Project, settings: Settings, embedding: str, who: str) -> Ints:
@@ -125,9 +125,9 @@ def adopt_subsets(project: Project, subset_of: Ints, who: str) -> None:
     Raises
     ------
     StateError
-        If a job is running.
+        If a job is running, or a round was left open.
     """
-    refuse_while_working(project)
+    refuse_in_mid_round(project)
     ids, _, places = current_places(project)
     save_places(project, ids, subset_of, places, who)
 

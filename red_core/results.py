@@ -19,13 +19,18 @@ from red_core.steps.belief import candidates
 from red_core.steps.pool_scoring import blocks, label_odds
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
-from red_core.store.exports import PROVENANCE, export_rows
+from red_core.store.exports import PROVENANCE, beside, export_rows
 from red_core.store.labels import label_set_version, labels
 from red_core.store.rounds import current_training_rows, predicted_labels, rounds
 from red_core.store.texts import facts, remembered
 from red_core.tables import write_table
 from red_core.training import load_model, model_file
 from red_core.worker import mark_interrupted
+
+PREDICTED: dict[str, object] = dict.fromkeys(
+    ("row", "text", "label", "belief", "runner_up", "runner_up_belief", "left_out")
+)
+"""The columns of a prediction, before those of the file."""
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -136,7 +141,8 @@ def predict(
     names = {label.id: label.name for label in labels(project)} | {NONE_OF_THESE: ""}
     prepared = read_source(source, role="pool", text_column=text_column, report=report)
     written: dict[int, dict[str, object]] = {
-        r.row: {"row": r.row, "text": r.text, "left_out": r.reason, **r.extra} for r in prepared.left_out
+        r.row: beside(PREDICTED | {"row": r.row, "text": r.text, "left_out": r.reason}, r.extra)
+        for r in prepared.left_out
     }
     report("predict", 0, len(prepared.rows))
     for block in blocks(len(prepared.rows)):
@@ -145,7 +151,7 @@ def predict(
         kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
         best, belief = ranked(model.label_ids, kept)
         for row, ids, shares in zip(part, best, belief, strict=True):
-            written[row.row] = _predicted(row.row, row.text, ids, shares, names) | dict(row.extra)
+            written[row.row] = beside(PREDICTED | _predicted(row.row, row.text, ids, shares, names), row.extra)
         report("predict", block.stop, len(prepared.rows))
     columns = list(dict.fromkeys(name for row in written.values() for name in row))
     return write_table(target, [written[number] for number in sorted(written)], columns)
@@ -159,5 +165,4 @@ def _predicted(number: int, text: str, ids: Ints, shares: Any, names: dict[int, 
         "belief": round(float(shares[0]), 5),
         "runner_up": names[int(ids[1])],
         "runner_up_belief": round(float(shares[1]), 5),
-        "left_out": "",
     }

@@ -33,7 +33,7 @@ BEAT_SECONDS = 0.5
 """How often a working job writes its progress and asks whether to stop."""
 
 
-_started: dict[int, subprocess.Popen[bytes]] = {}
+_started: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
 """Workers that are children of this process."""
 
 
@@ -55,7 +55,7 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "red_core.worker", str(project.workspace.resolve()), project.name, str(job_id)]
     with log.open("wb") as sink:
-        _started[job_id] = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
+        _started[project.folder, job_id] = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
         )
     return job_id
@@ -64,7 +64,7 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
 def mark_interrupted(project: Project) -> Job | None:
     """Return the newest job; one whose process is gone or silent is marked *interrupted* first."""
     job = newest_job(project)
-    if job is None or job.state not in {"waiting", "running"} or _lives(job):
+    if job is None or job.state not in {"waiting", "running"} or _lives(project, job):
         return job
     end_job(project, job.id, "interrupted", _last_words(log_file(project, job.id)))
     return find_job(project, job.id)
@@ -83,11 +83,11 @@ def _last_words(log: Path) -> str:
     return "its process was stopped from outside"
 
 
-def _lives(job: Job) -> bool:
+def _lives(project: Project, job: Job) -> bool:
     if job.pid is None:  # not claimed yet: a worker needs a few seconds to start
         return time.time() - job.heartbeat < SILENT_SECONDS
-    if job.id in _started:
-        _started[job.id].poll()  # a child of this process that has ended is a zombie until it is asked
+    if (project.folder, job.id) in _started:
+        _started[project.folder, job.id].poll()  # a child of this process that has ended is a zombie until it is asked
     try:
         return bool(abs(psutil.Process(job.pid).create_time() - (job.process_started or 0.0)) < 1.0)
     except psutil.NoSuchProcess:

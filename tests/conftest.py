@@ -14,7 +14,7 @@ from red_core.records import Project
 ROOT = Path(__file__).parents[1]
 
 # A database file per example: its speed is the disk's, which says nothing about the code.
-settings.register_profile("disk", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("disk", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("disk")
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from red_core.store.labels import labels
 from red_core.store.rounds import Prediction, finish_round, open_round
 from red_core.store.texts import contents
 from red_core.store.vectors import append_vectors, without_vector
-from red_core.store.verdicts import add_proposals
 
 EMBEDDING = "fake"
 DIMENSIONS = 24

@@ -25,7 +25,12 @@ from red_core.store.labels import labels
 from red_core.store.texts import contents, facts, left_out_rows, name_key, pool, seeds, truths
 from red_core.tables import normalise_text, read_table
 
-GOOD = [("pay me back", "refund"), ("where is my money", "refund"), ("is it on its way", "delivery"), ("when", "delivery")]
+GOOD = [
+    ("pay me back", "refund"),
+    ("where is my money", "refund"),
+    ("is it on its way", "delivery"),
+    ("when", "delivery"),
+]
 
 
 def dump(project: Project) -> list[str]:
@@ -99,13 +104,11 @@ def test_columns_can_be_named(workspace, tmp_path):
     assert seeds_of(Project(workspace, "p")) == dict(GOOD)
 
 
-@pytest.mark.xfail(strict=True, reason="the column of a pool file that is guessed to be its label is dropped")
 def test_a_column_of_the_pool_that_is_named_like_a_label_is_kept(workspace, tmp_path):
     bring(workspace, table(tmp_path, GOOD), table(tmp_path, [("new", "web")], "pool.csv", "text,topic"))
     assert list(export_rows(Project(workspace, "p"), 0))[-1].get("topic") == "web"
 
 
-@pytest.mark.xfail(strict=True, reason="ImportSummary.folded counts only duplicates within the file")
 def test_rows_whose_text_the_project_already_had_are_counted_as_folded(workspace, tmp_path):
     bring(workspace, table(tmp_path, GOOD))
     (summary,) = import_files(
@@ -123,7 +126,7 @@ def test_any_text_label_and_other_column_survive_file_import_and_export(rows, on
     known = {text for text, _ in rows}
     more = [text for text in ("a", "b", "c", "d", "e", "f", "g", "h", "i") if text not in known][:4]
     lines = [{"text": text, "label": one, "more": extra} for text, extra in rows]
-    lines += [{"text": t, "label": l} for t, l in zip(more, (one, one, other, other), strict=True)]
+    lines += [{"text": text, "label": name} for text, name in zip(more, (one, one, other, other), strict=True)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "seeds.jsonl"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
@@ -140,7 +143,7 @@ def test_any_text_label_and_other_column_survive_file_import_and_export(rows, on
 # Again
 
 
-def test_importing_the_same_files_again_changes_nothing(small, tmp_path):
+def test_importing_the_same_files_again_changes_nothing(small):
     before = dump(small)
     small_project(small.workspace, name="p")
     assert dump(small) == before
@@ -209,7 +212,6 @@ def test_two_spellings_of_one_label_are_no_contradiction(workspace, tmp_path):
     assert left_out_rows(Project(workspace, "p")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="only labels that the new file names are checked for having seeds left")
 def test_an_import_that_takes_all_seeds_from_a_label_is_refused(small, tmp_path):
     before = dump(small)
     taken = [(text, LABELS[1]) for text, label in seed_rows() if label == LABELS[0]]
@@ -218,7 +220,6 @@ def test_an_import_that_takes_all_seeds_from_a_label_is_refused(small, tmp_path)
     assert dump(small) == before
 
 
-@pytest.mark.xfail(strict=True, reason="a text the project already holds under two labels is counted as a seed")
 def test_a_text_under_two_labels_already_is_no_seed_of_a_new_label(small, tmp_path):
     torn = seed_rows()[0][0]
     bring(small.workspace, table(tmp_path, [(torn, LABELS[1])], "more.csv"))
@@ -287,7 +288,6 @@ def test_a_text_under_two_labels_is_never_a_seed_of_a_trial_project(workspace, t
     assert left_out_rows(project) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a trial draws its seeds by the spelling of a label, not by its key")
 def test_two_spellings_of_one_label_share_the_seeds_of_a_trial_project(workspace, tmp_path):
     rows = [(text, label.upper() if number % 2 else label) for number, (text, label) in enumerate(many())]
     bring(workspace, table(tmp_path, rows), seeds_per_label=2)
@@ -417,7 +417,7 @@ def test_another_embedding_than_the_projects_is_refused(small, tmp_path):
 def test_nothing_is_imported_while_a_job_runs(small, tmp_path):
     job = add_job(small, "round", "{}", "tester")
     before = dump(small)
-    with pytest.raises(StateError, match="a job is running in project p. Wait for it, or cancel it") as caught:
+    with pytest.raises(StateError, match=r"a job is running in project p\. Wait for it, or cancel it") as caught:
         bring(small.workspace, table(tmp_path, GOOD))
     one_line(caught)
     assert dump(small) == before

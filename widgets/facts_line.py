@@ -73,4 +73,4 @@ def _running(project: Project, job_id: int) -> None:
         st.progress(share, text=plain(f"{stage}{count}"))
         if st.button("Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."):
             ask_to_cancel(project, job.id)
-            st.rerun(scope="fragment")
+            st.rerun()

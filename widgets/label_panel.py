@@ -43,7 +43,7 @@ def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False, tal
     wanted = ["name", "subset", "seeds", *(["fed_back"] if tall else []), "labelled", "belief", "meaning"]
     if not any(row["labelled"] for row in rows):
         wanted = ["name", "subset", "seeds", "meaning"]
-    if len({row["subset"] for row in rows}) == 1:
+    if not tall and len({row["subset"] for row in rows}) == 1:
         wanted.remove("subset")
     frame = pd.DataFrame(list(rows))[wanted]
     names = {"name": "label", "fed_back": "fed back", "belief": "mean belief"}
@@ -81,7 +81,7 @@ def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, t
 def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
     """Show all subsets: the legend of the map."""
     subsets = sorted({row["subset"] for row in rows})
-    st.subheader(f"{len(rows):,} labels in {len(subsets):,} subsets")
+    st.subheader(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
     st.caption("One small classifier learns each subset; its labels are as unlike as possible, so it errs less.")
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
     frame = pd.DataFrame({"subset": subsets, "labels": [len(own) for own in members]})

@@ -61,7 +61,9 @@ def pool_picture(counts: Ints) -> str:
     """Return counts of texts, shape (x, y), as a PNG in a data address: clear where none, greyer where more."""
     blur = float(np.clip(90 / np.sqrt(max(counts.sum(), 1)), 1.3, 2.6))  # few texts: a cloud, not speckles
     smooth = gaussian_filter(counts.T[::-1].astype(np.float64), blur)
-    strength = np.log1p(10 * smooth / max(float(smooth.max()), 1e-9)) / np.log1p(10)
+    peak = max(float(smooth.max()), 1e-9)
+    lift = float(np.clip(20 * peak, 10, 150))  # thin places beside high peaks still show
+    strength = np.log1p(lift * smooth / peak) / np.log1p(lift)
     alpha = np.asarray(115 * np.round(24 * strength) / 24, dtype=np.uint8)  # few shades: a small file
     file = io.BytesIO()
     Image.fromarray(np.stack([np.full_like(alpha, 128), alpha], axis=-1), "LA").save(file, "PNG", optimize=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from sqlite_utils import Database
@@ -23,14 +24,24 @@ def add_decision(
     reason: str = "",
     undoes: int | None = None,
 ) -> int:
-    """Store a decision and return its id."""
-    with transaction(project) as db:
-        cursor = db.execute(
-            "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [text, kind, label, proposal, undoes, reason, who, now()],
-        )
-        return int(cursor.lastrowid or 0)
+    """Store a decision and return its id.
+
+    Raises
+    ------
+    StateError
+        If the text, the label or the proposal is not there, or the decision was undone already.
+    """
+    try:
+        with transaction(project) as db:
+            cursor = db.execute(
+                "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [text, kind, label, proposal, undoes, reason, who, now()],
+            )
+            return int(cursor.lastrowid or 0)
+    except sqlite3.IntegrityError as error:
+        told = f"cannot {kind}: there is no such text, label or proposal in project {project.name}, or it is undone."
+        raise StateError(told) from error
 
 
 def decided(project: Project) -> dict[int, int]:
@@ -42,7 +53,7 @@ def decided(project: Project) -> dict[int, int]:
 def rejected(project: Project) -> set[tuple[int, int]]:
     """Return the (text, label) pairs that standing decisions mask."""
     with connection(project) as db:
-        found = db.execute("SELECT text, label FROM standing_decision WHERE kind = 'reject'").fetchall()
+        found = db.execute("SELECT text, label FROM ruled_out").fetchall()
     return {(int(text), int(label)) for text, label in found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from red_core.records import NONE_OF_THESE, Project
@@ -35,8 +35,7 @@ _FINAL = """
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,
-            (SELECT max(s.id) FROM standing_decision s
-                WHERE s.text = source_row.text AND s.kind <> 'reject') AS decision,
+            (SELECT decided.id FROM decided WHERE decided.text = source_row.text) AS decision,
             (SELECT min(o.label) FROM source_row o
                 WHERE o.text = source_row.text AND o.label IS NOT NULL) AS first_seed,
             (SELECT max(o.label) FROM source_row o
@@ -83,7 +82,20 @@ def export_rows(project: Project, round_id: int) -> Iterator[dict[str, Any]]:
     with connection(project) as db:
         for row in db.query(f"{_EXPORT} ORDER BY final.source, final.row", {"round": round_id}):
             extra = json.loads(row.pop("extra") or "{}")
-            yield row | {(f"source.{name}" if name in PROVENANCE else name): value for name, value in extra.items()}
+            yield beside(row, extra)
+
+
+def beside(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return our columns and then a file's own, which never overwrite ours: those of the same name get a prefix."""
+    taken = set(ours)
+    both = dict(ours)
+    for name, value in theirs.items():
+        free = name
+        while free in taken or (free != name and free in theirs):
+            free = f"source.{free}"
+        taken.add(free)
+        both[free] = value
+    return both
 
 
 def results_page(
@@ -120,25 +132,32 @@ def results_page(
         "final.kind LIKE :source": source,
     }
     where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
-    # Every source row has one final label, which is looked up only where it matters: to count and to sort, often not.
-    counted = "source_row" if label is None and not source else f"({_FINAL})"
-    sorted_ = f"({_FINAL})" if lowest_first else counted
+    # One reading of all final labels sorts and counts; where neither label nor source matter, rows are counted without.
+    plain = label is None and not source
+    texts = f"LEFT JOIN text ON text.id = final.text WHERE {where}"
+    total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
+    rows = "source_row" if plain and not lowest_first else f"({_FINAL})"
     order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
     shown = f"""
         SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
-            final.runner_up_belief, source.file, final.row, final.truth
-        FROM (SELECT final.source, final.row FROM {sorted_} final LEFT JOIN text ON text.id = final.text
-            WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset) page
+            final.runner_up_belief, source.file, final.row, final.truth, page.total
+        FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
+            ORDER BY {order} LIMIT :limit OFFSET :offset) page
         CROSS JOIN ({_FINAL}) final ON final.source = page.source AND final.row = page.row
         JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
         LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
         ORDER BY {order}"""
-    count = f"SELECT count(*) FROM {counted} final LEFT JOIN text ON text.id = final.text WHERE {where}"
-    kind = "left out%" if source == "left out" else source
-    values = {"round": round_id, "search": search.strip(), "label": label, "source": kind}
-    page_values = values | {"limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE}
+    values = {
+        "round": round_id, "search": search.strip(), "label": label,
+        "source": "left out%" if source == "left out" else source,
+        "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
+    }  # fmt: skip
     with connection(project) as db:
-        return list(db.query(shown, page_values)), int(db.execute(count, values).fetchone()[0])
+        found = list(db.query(shown, values))
+    if not found and page:  # past the last page
+        return [], results_page(project, round_id, search=search, label=label, source=source)[1]
+    totals = [int(row.pop("total")) for row in found]
+    return found, totals[0] if totals else 0
 
 
 def source_counts(project: Project, round_id: int) -> dict[str, int]:

@@ -87,13 +87,6 @@ def find_job(project: Project, job_id: int) -> Job:
         return _job(db, job_id)
 
 
-def refuse_while_working(project: Project) -> None:
-    """Raise StateError while a job is waiting or running."""
-    job = newest_job(project)
-    if job is not None and job.state in {"waiting", "running"}:
-        raise StateError(f"a job is running in project {project.name}. Wait for it, or cancel it first.")
-
-
 def _job(db: Database, job_id: int) -> Job:
     row = next(iter(db.query("SELECT * FROM job WHERE id = ?", [job_id])))
     wanted = {name: row[name] for name in Job.__dataclass_fields__}

@@ -50,13 +50,6 @@ CREATE TABLE source_row (
 CREATE INDEX source_row_text ON source_row (text);
 CREATE INDEX source_row_seed ON source_row (text, label) WHERE label IS NOT NULL;
 
-CREATE VIEW seed AS
-    SELECT text, min(label) AS label FROM source_row WHERE label IS NOT NULL
-    GROUP BY text HAVING count(DISTINCT label) = 1;
-CREATE VIEW contradiction AS  -- one text under two labels: left out until a decision settles it
-    SELECT text FROM source_row WHERE label IS NOT NULL
-    GROUP BY text HAVING count(DISTINCT label) > 1;
-
 CREATE TABLE vector_model (model TEXT PRIMARY KEY, dimensions INTEGER NOT NULL) STRICT;
 CREATE TABLE vector (
     model TEXT NOT NULL, text INTEGER NOT NULL REFERENCES text, row INTEGER NOT NULL, PRIMARY KEY (model, text)
@@ -110,10 +103,26 @@ CREATE INDEX decision_text ON decision (text);
 CREATE VIEW standing_decision AS
     SELECT * FROM decision WHERE kind <> 'undo' AND kind <> 'skip'
     AND id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL);
-CREATE VIEW decided AS
+CREATE VIEW decided AS  -- the newest decision that fixes a label, unless that very label was rejected after it
     SELECT text, id, kind, CASE kind WHEN 'none' THEN -1 ELSE label END AS label, proposal, reason, who, at
-    FROM standing_decision WHERE kind <> 'reject'
-    AND id IN (SELECT max(id) FROM standing_decision WHERE kind <> 'reject' GROUP BY text);
+    FROM standing_decision d WHERE kind <> 'reject'
+    AND id = (SELECT max(n.id) FROM standing_decision n WHERE n.text = d.text AND n.kind <> 'reject')
+    AND NOT EXISTS (SELECT 1 FROM standing_decision r
+        WHERE r.text = d.text AND r.kind = 'reject' AND r.label = d.label AND r.id > d.id);
+CREATE VIEW ruled_out AS  -- rejections, unless that very label was accepted after it
+    SELECT text, label FROM standing_decision r WHERE kind = 'reject'
+    AND NOT EXISTS (SELECT 1 FROM standing_decision a
+        WHERE a.text = r.text AND a.kind IN ('accept', 'relabel') AND a.label = r.label AND a.id > r.id);
+
+CREATE VIEW seed AS  -- a decision beats a seed's own label as well
+    SELECT text, label FROM
+        (SELECT text, min(label) AS label FROM source_row WHERE label IS NOT NULL
+        GROUP BY text HAVING count(DISTINCT label) = 1) own
+    WHERE NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = own.text AND decided.label <> own.label)
+    AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = own.text AND ruled_out.label = own.label);
+CREATE VIEW contradiction AS  -- one text under two labels: left out until a decision settles it
+    SELECT text FROM source_row WHERE label IS NOT NULL
+    GROUP BY text HAVING count(DISTINCT label) > 1;
 
 CREATE TABLE feed_back (
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, accept_evidence_check INTEGER NOT NULL,

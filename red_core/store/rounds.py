@@ -59,8 +59,7 @@ _TRAINING_SET = """
         AND newer.feed_back NOT IN (SELECT feed_back FROM rollback))
     AND item.text NOT IN (SELECT text FROM seed)
     AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> item.label)
-    AND NOT EXISTS (SELECT 1 FROM standing_decision s
-        WHERE s.text = item.text AND s.kind = 'reject' AND s.label = item.label)"""
+    AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = item.text AND ruled_out.label = item.label)"""
 
 
 def current_training_rows(project: Project) -> list[tuple[int, int, float]]:
@@ -115,6 +114,18 @@ def close_round(project: Project) -> int:
             raise StateError("no round is open. Start one with `red round`.")
         _move(db, last[-1].id, last[-1].state, "closed")
         return last[-1].id
+
+
+def refuse_in_mid_round(project: Project) -> None:
+    """Raise StateError while a job runs, or a round was left open that its label set and pool belong to."""
+    with connection(project) as db:
+        refuse_while_job_runs(db, project)
+        left = _rounds(db, "WHERE state = 'open'")
+    if left:
+        raise StateError(
+            f"round {left[-1].id} of project {project.name} is not finished. "
+            f"Go on with it (`red round {project.name}`) or close it (`red close {project.name}`) first."
+        )
 
 
 def refuse_while_job_runs(db: Database, project: Project) -> None:

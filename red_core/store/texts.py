@@ -56,19 +56,20 @@ def find_source(project: Project, sha256: str, role: Role) -> int | None:
     return None if found is None else int(found[0])
 
 
-def add_sources(project: Project, files: Sequence[tuple[SourceFile, Sequence[SourceRow]]], who: str) -> list[int]:
+def add_sources(
+    project: Project, files: Sequence[tuple[SourceFile, Sequence[SourceRow]]], who: str
+) -> list[tuple[int, int]]:
     """Store files with all their rows in one transaction: all of it, or nothing.
 
     Returns
     -------
-    list of int
-        The source ids.
+    list of (source id, texts the project did not have)
     """
     with transaction(project) as db:
         return [_add_source(db, source, rows, who) for source, rows in files]
 
 
-def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str) -> int:
+def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str) -> tuple[int, int]:
     cursor = db.execute(
         "INSERT INTO source (file, sha256, role, text_column, label_column, notes, who, at) VALUES (?,?,?,?,?,?,?,?)",
         [source.file, source.sha256, source.role, source.text_column, source.label_column,
@@ -76,10 +77,10 @@ def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who
     )  # fmt: skip
     source_id = int(cursor.lastrowid or 0)
     labels = _label_ids(db, (r.label for r in rows if r.label is not None), who)
-    db.conn.executemany(
+    new_texts = db.conn.executemany(
         "INSERT OR IGNORE INTO text (text_id, content) VALUES (?, ?)",
         ((r.text_id, r.content) for r in rows if r.text_id is not None),
-    )
+    ).rowcount
     db.conn.executemany(
         "INSERT INTO source_row (source, row, text, label, truth, left_out, extra) "
         "VALUES (?, ?, (SELECT id FROM text WHERE text_id = ?), ?, ?, ?, ?)",
@@ -89,7 +90,7 @@ def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who
             for r in rows
         ),
     )  # fmt: skip
-    return source_id
+    return source_id, max(new_texts, 0)
 
 
 def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
@@ -116,11 +117,13 @@ def seeds(project: Project) -> tuple[Ints, Ints]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def seed_keys(project: Project) -> list[tuple[str, str]]:
-    """Return text_id and name_key of the label of every seed."""
-    query = "SELECT text_id, name_key FROM seed JOIN text ON text.id = text JOIN label ON label.id = label"
+def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
+    """Return text_id, and key and name of the label, of every labelled text; one under two labels comes twice."""
+    query = """
+        SELECT DISTINCT text_id, name_key, name FROM source_row
+        JOIN text ON text.id = source_row.text JOIN label ON label.id = source_row.label"""
     with connection(project) as db:
-        return [(str(identity), str(key)) for identity, key in db.execute(query)]
+        return [(str(identity), str(key), str(name)) for identity, key, name in db.execute(query)]
 
 
 def pool(project: Project) -> Ints:
@@ -160,10 +163,10 @@ def truths(project: Project) -> dict[int, str]:
 def left_out_rows(project: Project) -> list[dict[str, object]]:
     """Return every row that is not used, with its file, row and reason, contradictory seeds among them."""
     query = """
-        SELECT file, row, left_out AS reason, '' AS content FROM source_row JOIN source ON source.id = source
-        WHERE left_out IS NOT NULL
+        SELECT source.id AS source, file, row, left_out AS reason, '' AS content
+        FROM source_row JOIN source ON source.id = source WHERE left_out IS NOT NULL
         UNION ALL
-        SELECT file, row, 'under two labels: ' || (
+        SELECT source.id, file, row, 'under two labels: ' || (
             SELECT group_concat(name, ', ') FROM (SELECT DISTINCT label.name FROM source_row other
             JOIN label ON label.id = other.label WHERE other.text = source_row.text ORDER BY label.name)), content
         FROM source_row JOIN source ON source.id = source JOIN text ON text.id = source_row.text

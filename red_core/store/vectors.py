@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
 
 import numpy as np
 
+from red_core.errors import StoreError
 from red_core.records import Floats, Ints, Project
 from red_core.store.database import connection, transaction
 
@@ -15,8 +17,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def vector_file(project: Project, model: str) -> Path:
-    """Return the file that holds the vectors of a model."""
-    return project.folder / f"vectors-{_UNSAFE.sub('_', model)}.f32"
+    """Return the file that holds the vectors of a model; a name that is no file name gets its hash behind it."""
+    safe = _UNSAFE.sub("_", model)
+    if safe != model:
+        safe += "-" + hashlib.sha256(model.encode()).hexdigest()[:8]
+    return project.folder / f"vectors-{safe}.f32"
 
 
 def without_vector(project: Project, model: str) -> Ints:
@@ -53,6 +58,8 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
     ------
     KeyError
         If a text has no vector of this model.
+    StoreError
+        If the file is missing or too short.
     """
     with connection(project) as db:
         found = db.execute("SELECT text, row FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
@@ -65,5 +72,8 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
     if not len(index) or (index[np.minimum(place, len(index) - 1), 0] != ids).any():
         raise KeyError(f"texts without a vector of {model}")
     stored = int(index[:, 1].max()) + 1  # bytes past these were written by a process that died before its commit
-    whole = np.memmap(vector_file(project, model), dtype="<f4", mode="r", shape=(stored, dimensions))
+    path = vector_file(project, model)
+    if not path.is_file() or path.stat().st_size < stored * dimensions * 4:
+        raise StoreError(f"{path} is missing or too short. Restore it from a backup.")
+    whole = np.memmap(path, dtype="<f4", mode="r", shape=(stored, dimensions))
     return np.asarray(whole[index[place, 1]], dtype=np.float32)

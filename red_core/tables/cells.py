@@ -41,8 +41,13 @@ def as_text(value: object) -> Cell:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def as_json(value: object) -> str:
     """Return any value as compact JSON, storable as UTF-8; what is no number is null."""
+    if type(value) is str:  # nearly every cell of an export; a JsonNumber is no plain str
+        return _encode(storable(value))
     if isinstance(value, dict):
         return "{" + ",".join(f"{as_json(str(key))}:{as_json(cell)}" for key, cell in value.items()) + "}"
     if isinstance(value, list | tuple):

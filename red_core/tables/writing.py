@@ -78,7 +78,14 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
 
 def _harmless(value: object) -> object:
     """Return a cell for a spreadsheet: numbers as they are, and no text that begins a formula."""
-    if isinstance(value, numbers.Number) and not isinstance(value, bool) and as_text(value) is not None:
+    if value is None:  # the common cells first: asking what is a number is slow
+        return ""
+    if (
+        not isinstance(value, str)
+        and isinstance(value, numbers.Number)
+        and not isinstance(value, bool)
+        and as_text(value) is not None
+    ):
         return value
     text = (as_text(value) or "").replace("\0", "\ufffd")
     return f"'{text}" if FORMULA.match(text) else text

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from app_projects import NAME, WHO, hostile_project, make_state
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
@@ -55,18 +56,35 @@ def in_state(
 
 
 @pytest.fixture
-def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def warm_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every run be like all but the first of a server.
+
+    AppTest begins each run as a server's first, where the guard of a page starts the shell in a second run, and the
+    press of a button would be gone.
+    """
+    cold = PagesManager.__init__
+
+    def warm(self: PagesManager, *values: Any, **named: Any) -> None:
+        cold(self, *values, **named)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", warm)
+
+
+@pytest.fixture
+def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch, warm_server: None) -> Callable[..., AppTest]:  # noqa: ARG001
     """A function that opens the app on a page, with these query parameters, and fails on an exception."""
     monkeypatch.setenv("RED_WORKSPACE", str(workspace))
     monkeypatch.setenv("LOGNAME", WHO)
 
     def open_(page: str = "data", **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
+        if page != "data":
+            app.run()
+            app.switch_page(f"pages/{page}.py")
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
-        if page != "data":
-            app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, f"{page}: {app.exception}"
         return app
 

@@ -50,8 +50,8 @@ def test_a_project_may_be_named_with_letters_digits_dots_dashes_and_underscores(
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", "a\\b", "-a", ".hidden", "a b", "é", "x" * 65, "a\n"])
-def test_another_name_is_refused_before_anything_is_made(name, workspace):
-    with pytest.raises(ProjectError, match="is not allowed. Use 1 to 64 letters") as caught:
+def test_any_other_name_is_refused_before_anything_is_made(name, workspace):
+    with pytest.raises(ProjectError, match="is not allowed") as caught:
         create_project(workspace, name)
     refusal(caught)
     assert not workspace.exists()
@@ -75,8 +75,8 @@ def test_in_an_empty_workspace_there_are_none_yet(workspace):
         open_project(workspace, "p")
 
 
-def test_making_a_project_twice_keeps_what_is_in_it(project, workspace):
-    assert remembered(create_project(workspace, "p"), "greeting") == "hello"
+def test_making_a_project_twice_keeps_what_is_in_it(project):
+    assert remembered(create_project(project.workspace, "p"), "greeting") == "hello"
 
 
 # Transactions
@@ -143,7 +143,7 @@ def test_a_read_only_database_is_refused_in_one_line(project, monkeypatch):
     before, connect = files_of(project), sqlite3.connect
     # A superuser may write everywhere, so permissions cannot be set: SQLite itself opens it to read only.
     monkeypatch.setattr(sqlite3, "connect", lambda path, **more: connect(f"file:{path}?mode=ro", uri=True, **more))
-    with pytest.raises(StoreError, match="cannot be written .*Check the folder and its permissions") as caught:
+    with pytest.raises(StoreError, match=r"cannot be written .*Check the folder and its permissions") as caught:
         begin_to_write(project)
     refusal(caught)
     assert files_of(project)["project.db"] == before["project.db"]
@@ -177,13 +177,13 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(project, workspace
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999_later', 'now')"
         )
     before = files_of(project)
-    with pytest.raises(StoreError, match="newer version of this program .m999_later.*Update the program") as caught:
+    with pytest.raises(StoreError, match=r"newer version of this program .m999_later.*Update the program") as caught:
         open_project(workspace, "p")
     refusal(caught)
     assert files_of(project) == before
 
 
-def test_a_newer_database_is_refused_by_an_import_into_it_too(project, workspace):
+def test_a_newer_database_is_refused_where_a_project_would_be_made_too(project, workspace):
     with closing(sqlite3.connect(project.database)) as db, db:
         db.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999_later', 'now')"
@@ -207,10 +207,15 @@ def test_a_folder_where_the_database_should_be_is_refused_in_one_line(workspace)
     refusal(caught)
 
 
-def test_a_full_disk_is_refused_in_one_line(project):
-    with pytest.raises(StoreError, match="the disk is full") as caught, transaction(project) as db:
+def fill_the_disk(project: Project) -> None:
+    with transaction(project) as db:
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         db.execute("INSERT INTO project (key, value) VALUES ('long', ?)", ["x" * 1_000_000])
+
+
+def test_a_full_disk_is_refused_in_one_line(project):
+    with pytest.raises(StoreError, match="the disk is full") as caught:
+        fill_the_disk(project)
     refusal(caught)
     assert remembered(project, "long", "absent") == "absent"
 
@@ -259,20 +264,20 @@ def test_an_older_database_is_brought_up_to_date_with_what_is_in_it(project, wor
     assert remembered(project, "greeting") == "hello"
 
 
-def test_an_older_database_is_copied_before_it_is_changed(project, workspace, monkeypatch):
+def test_an_older_database_is_copied_before_it_is_changed(project, monkeypatch):
     monkeypatch.setattr(database, "migrations", with_one_more())
-    open_project(workspace, "p")
+    open_project(project.workspace, "p")
     with closing(sqlite3.connect(project.folder / "project-before-m999_add_mood.db")) as copy:
         assert copy.execute("SELECT value FROM project").fetchall() == [("hello",)]
         assert copy.execute("SELECT count(*) FROM sqlite_master WHERE name = 'mood'").fetchone() == (0,)
 
 
-def test_a_migration_that_fails_leaves_the_database_as_it_was(project, workspace, monkeypatch):
+def test_a_migration_that_fails_leaves_the_database_as_it_was(project, monkeypatch):
     monkeypatch.setattr(database, "migrations", with_one_more(fail=True))
     with pytest.raises(StoreError):
-        open_project(workspace, "p")
+        open_project(project.workspace, "p")
     monkeypatch.undo()
-    assert remembered(open_project(workspace, "p"), "greeting") == "hello"
+    assert remembered(open_project(project.workspace, "p"), "greeting") == "hello"
 
 
 def test_a_new_project_has_no_job_and_takes_one(project):

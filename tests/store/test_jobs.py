@@ -37,7 +37,7 @@ def test_a_new_job_waits_with_its_settings_and_who_started_it(project):
 @pytest.mark.parametrize("claimed", [False, True])
 def test_a_second_job_is_refused_while_one_waits_or_runs(claimed, project):
     job = running_job(project) if claimed else add_job(project, "round", "{}", "tester")
-    with pytest.raises(StateError, match="a job is already running in project p. Wait for it, or cancel it"):
+    with pytest.raises(StateError, match=r"a job is already running in project p\. Wait for it, or cancel it"):
         add_job(project, "prepare", "{}", "tester")
     assert newest_job(project) == find_job(project, job)
 

@@ -96,7 +96,7 @@ def test_without_an_open_round_there_is_nothing_to_close(project):
 def test_a_round_is_not_closed_while_a_job_runs(project):
     begin(project)
     add_job(project, "round", "{}", "tester")
-    with pytest.raises(StateError, match="a job is running in project small. Wait for it, or cancel it first"):
+    with pytest.raises(StateError, match=r"a job is running in project small\. Wait for it, or cancel it first"):
         close_round(project)
     assert rounds(project)[-1].state == "open"
 

@@ -24,21 +24,32 @@ from red_core.store.texts import (
     facts,
     find_source,
     has_text,
+    labelled_texts,
     left_out_rows,
     name_key,
     pool,
     remember,
     remembered,
-    seed_keys,
     seeds,
     truths,
 )
 from red_core.tables import normalise_text, text_id
 
 AWKWARD = [
-    "café", "cafe\u0301", "Å\u0301", "\u212b", "ﬁne", "👩🏽‍🚀 lost her 🧳", "שלום, where is my order?", "\u202eabc\u202c",
-    "مرحبا", "İstanbul", "straße", "STRASSE", "𝕬𝖇𝖈", "a\x00b", "‎", "한글", "\u1112\u1161\u11ab", "= 1 + 1", "'; DROP TABLE text;--",
-]  # fmt: skip
+    *(
+        "café",
+        "cafe\u0301",
+        "Å\u0301",
+        "\u212b",
+        "ﬁne",
+        "👩🏽‍🚀 lost her 🧳",
+        "שלום, where is my order?",
+        "مرحبا",
+        "İstanbul",
+    ),
+    *("straße", "STRASSE", "𝕬𝖇𝖈", "a\x00b", "\u202eabc\u202c", "\u200e", "한글", "\u1112\u1161\u11ab", "= 1 + 1"),
+    "'; DROP TABLE text;--",
+]
 ANY = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 TEXT = ANY.map(normalise_text).filter(bool)
 NAME = ANY.map(normalise_text).filter(bool)
@@ -54,7 +65,7 @@ def fresh() -> Iterator[Project]:
 
 def add(project: Project, rows: Sequence[SourceRow], sha256: str = "0" * 64, role: str = "labelled") -> int:
     source = SourceFile(f"{sha256[:3]}.csv", sha256, role, "text", "label", ())
-    return add_sources(project, [(source, rows)], "tester")[0]
+    return add_sources(project, [(source, rows)], "tester")[0][0]
 
 
 def row(number: int, text: str, label: str | None = None, **more: object) -> SourceRow:
@@ -159,9 +170,20 @@ def keys_of(rows: Sequence[tuple[str, str | None]]) -> dict[str, set[str]]:
 def test_a_seed_is_a_text_under_exactly_one_label(rows):
     with fresh() as project:
         add(project, [row(number, *each) for number, each in enumerate(rows)])
-        assert sorted(seed_keys(project)) == sorted(
-            (text_id(text), next(iter(keys))) for text, keys in keys_of(rows).items() if len(keys) == 1
+        texts, labels_of = seeds(project)
+        keys = {label.id: name_key(label.name) for label in labels(project)}
+        found = zip(contents(project, texts), (keys[label] for label in labels_of.tolist()), strict=True)
+        assert sorted(found) == sorted(
+            (text, next(iter(keys))) for text, keys in keys_of(rows).items() if len(keys) == 1
         )
+
+
+@given(LABELLED)
+def test_every_label_of_a_text_is_told(rows):
+    with fresh() as project:
+        add(project, [row(number, *each) for number, each in enumerate(rows)])
+        found = {(identity, key) for identity, key, _ in labelled_texts(project)}
+        assert found == {(text_id(text), key) for text, keys in keys_of(rows).items() for key in keys}
 
 
 @given(LABELLED)
@@ -202,7 +224,9 @@ def test_a_contradiction_between_two_files_lists_the_rows_of_both():
 def test_a_row_left_out_is_listed_with_its_reason_and_keeps_its_columns():
     with fresh() as project:
         add(project, [SourceRow(5, None, "", left_out="empty text", extra={"more": "kept"})])
-        assert left_out_rows(project) == [{"file": "000.csv", "row": 5, "reason": "empty text", "content": ""}]
+        assert left_out_rows(project) == [
+            {"source": 1, "file": "000.csv", "row": 5, "reason": "empty text", "content": ""}
+        ]
         assert next(iter(export_rows(project, 0)))["more"] == "kept"
 
 

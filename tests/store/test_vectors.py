@@ -165,7 +165,6 @@ def cut(file: Path) -> None:
     os.truncate(file, 5)
 
 
-@pytest.mark.xfail(strict=True, reason="load_vectors lets FileNotFoundError and mmap's ValueError through")
 @pytest.mark.parametrize("damage", [lose, cut])
 def test_a_missing_or_short_vector_file_is_refused_in_one_line(damage, project):
     append(project, [1, 2])

@@ -1,0 +1,75 @@
+"""What the app would render as Markdown: every string of every element, but those that Streamlit shows as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.message import Message
+from streamlit.testing.v1 import AppTest
+
+SHOWN_AS_IT_IS = {
+    "Text": {"body"},
+    "Code": {"code_text"},
+    "Json": {"body"},
+    "Selectbox": {"options", "raw_value", "set_value", "default"},
+    "MultiSelect": {"options", "raw_values"},
+    "TextInput": {"default", "value", "set_value", "placeholder"},
+    "TextArea": {"default", "value", "set_value", "placeholder"},
+    "Arrow": {"columns"},
+    "PlotlyChart": {"spec", "config"},
+    "Exception": {"message", "stack_trace", "type"},
+}
+"""Fields that are no Markdown, by message; the note on Streamlit lists which these are."""
+NEVER_SHOWN = {"id", "form_id", "url", "key", "element_id", "page_script_hash", "query_param_key", "user_key", "page"}
+
+
+def strings_of(message: Message) -> Iterator[tuple[str, str]]:
+    """Yield where and what of every string in a message that may be rendered."""
+    name = message.DESCRIPTOR.name
+    for field, value in message.ListFields():
+        if field.name in NEVER_SHOWN or field.name in SHOWN_AS_IT_IS.get(name, set()):
+            continue
+        for one in value if isinstance(value, list) or hasattr(value, "append") else [value]:
+            if isinstance(one, str):
+                yield f"{name}.{field.name}", one
+            elif isinstance(one, Message):
+                yield from strings_of(one)
+
+
+def markdown_of(app: AppTest) -> list[tuple[str, str]]:
+    """Return every string on the page that is rendered as Markdown, with where it stands."""
+    found: list[tuple[str, str]] = []
+    for root in (app.main, app.sidebar, *[app._tree[n] for n in app._tree.children if n > 1]):
+        for node in root:
+            proto = getattr(node, "proto", None)
+            if isinstance(proto, Message):
+                found += strings_of(proto)
+    return found
+
+
+def words_on(app: AppTest) -> str:
+    """Return all that stands on the page, escapes taken away, to look for a sentence."""
+    parts = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text) for _, text in markdown_of(app)]
+    parts += [str(text.value) for text in app.text]
+    return "\n".join(parts)
+
+
+def plotly_strings(app: AppTest) -> list[str]:
+    """Return every string in the figures of a page."""
+    found: list[str] = []
+    for node in app.main:
+        proto = getattr(node, "proto", None)
+        if isinstance(proto, Message) and proto.DESCRIPTOR.name == "PlotlyChart":
+            found += _leaves(json.loads(proto.spec))
+    return found
+
+
+def _leaves(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in _leaves(one)]
+    return [leaf for one in value for leaf in _leaves(one)] if isinstance(value, list) else []

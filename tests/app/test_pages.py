@@ -1,0 +1,896 @@
+"""Every page in every state: no exception, and what matters is on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app_projects import HOSTILE, NAME, PAGES, STATES, WHO, decision_rows, fed_back_rows, label_ids
+from rendered import markdown_of, plotly_strings, words_on
+from small_projects import seed_rows, write_csv
+from streamlit.testing.v1 import AppTest
+
+from red_core.decisions import decide, plan_feed_back
+from red_core.records import Project
+from red_core.settings import ARTICLE, RECOMMENDED, Settings
+from red_core.store import views
+from red_core.store.database import connection, open_project
+from red_core.store.jobs import end_job, newest_job
+from red_core.store.rounds import rounds
+from red_core.store.texts import facts
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+
+NEXT = {
+    "waiting": "Work goes on in the background",
+    "preparing": "Work goes on in the background",
+    "preparing failed": "",
+    "preparing cancelled": "",
+    "prepared": "run the first round",
+    "round running": "Work goes on in the background",
+    "round failed": "Round 1 was not finished. Go on with it.",
+    "round cancelled": "Round 1 was not finished. Go on with it.",
+    "round cancelled at once": "run the first round",
+    "round interrupted": "Round 1 was not finished. Go on with it.",
+    "to review": "texts are worth your decision",
+    "to review, working": "Work goes on in the background",
+    "decided": "Everything is decided. Feed back the",
+    "fed back": "",
+    "closed": "Round 1 is closed",
+    "second round": "Everything is decided",
+}
+"""What the one next action says in each state, '' where it depends on figures."""
+WORKING = {"waiting", "preparing", "round running", "to review, working"}
+
+
+def keys_of(app: AppTest) -> set[str]:
+    return {str(button.key) for button in app.button}
+
+
+# --- every page in every state
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_workspace_teaches_and_offers_the_way_in(open_app: OpenApp, page: str) -> None:
+    app = open_app(page)
+    assert len(app.title) == 1
+    if page == "data":
+        assert "make_demo" in keys_of(app)
+        assert app.file_uploader(key="import_upload")
+    else:
+        assert "There is no project yet" in words_on(app)
+        assert [link.value for link in app.page_link] == ["Go to Data"]
+
+
+@pytest.mark.parametrize(
+    ("state", "trial"),
+    [*((state, True) for state in STATES), *((state, False) for state in ("prepared", "to review", "second round"))],
+)
+def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp, state: str, trial: bool) -> None:
+    project = in_state(state, trial=trial)
+    app = open_app("data")
+    for page in PAGES:
+        if page != "data":
+            app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, (page, app.exception)
+        assert not app.error, (page, [error.value for error in app.error])
+        assert [title.value for title in app.title] == [page.replace("_", " ").capitalize()]
+        words = words_on(app)
+        assert ("4 labels · 16 seeds · 40 texts in the pool" in words) == (not finished(project)), page
+        assert ("expected agreement" in words) == finished(project), page
+        assert ("trial project: its truth is known" in words) == trial, page
+        assert ("true agreement" in words) == (trial and finished(project)), page
+        assert ("cancel_job" in keys_of(app)) == (state in WORKING), page
+
+
+def finished(project: Project) -> bool:
+    return any(r.metrics for r in rounds(project))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_next_action_is_said_where_the_work_begins(in_state: InState, open_app: OpenApp, state: str) -> None:
+    in_state(state)
+    assert NEXT[state] in words_on(open_app("data"))
+
+
+def test_the_chooser_opens_the_project_of_the_address(in_state: InState, open_app: OpenApp, workspace: Path) -> None:
+    in_state("prepared")
+    shutil.copytree(workspace / NAME, workspace / "zebra")
+    assert open_app("data").sidebar.selectbox(key="project").value == NAME
+    app = open_app("data", project="zebra")
+    assert app.sidebar.selectbox(key="project").value == "zebra"
+    app.switch_page("pages/rounds.py").run()
+    assert app.sidebar.selectbox(key="project").value == "zebra"
+
+
+def test_an_address_of_a_project_that_is_gone_opens_another(in_state: InState, open_app: OpenApp) -> None:
+    in_state("prepared")
+    assert open_app("data", project="gone").sidebar.selectbox(key="project").value == NAME
+
+
+def test_a_database_of_a_newer_version_is_one_line(in_state: InState) -> None:
+    project = in_state("prepared")
+    with connection(project) as db:
+        db.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999', 'now')"
+        )
+        db.conn.commit()
+    app = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=30).run()
+    assert not app.exception
+    assert "written by a newer version" in app.error[0].value.replace("\\", "")
+
+
+# --- Data
+
+
+def test_the_demo_is_one_press(open_app: OpenApp, workspace: Path, no_worker: list[list[str]]) -> None:
+    app = open_app("data")
+    app.button(key="make_demo").click().run()
+    assert not app.exception
+    project = open_project(workspace, "demo")
+    assert facts(project)["labels"] > 50
+    assert [command[2:] for command in no_worker] == [["red_core.worker", str(workspace.resolve()), "demo", "1"]]
+    assert app.sidebar.selectbox(key="project").value == "demo"
+    assert "Work goes on in the background" in words_on(app)
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader(key="import_upload").upload(name, content)
+    app.run()
+    assert not app.exception
+    return app
+
+
+SEED_CSV = ("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in seed_rows(each=5))).encode()
+
+
+def test_a_file_is_previewed_before_anything_is_stored(open_app: OpenApp, workspace: Path) -> None:
+    app = upload(open_app("data"), "mail.csv", SEED_CSV + b'"",refund\n')
+    assert "20 usable rows, 4 labels, 1 left out" in words_on(app)
+    assert not workspace.exists()
+    assert app.button(key="import_now")
+
+
+def test_an_import_makes_a_project_and_begins_the_work(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    app = upload(open_app("data"), "mail.csv", SEED_CSV)
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    assert not app.error
+    project = open_project(workspace, "mail")
+    assert (facts(project)["seeds"], facts(project)["labels"], facts(project)["pool"]) == (20, 4, 0)
+    job = newest_job(project)
+    assert job is not None
+    assert (job.kind, job.state, job.who) == ("prepare", "waiting", WHO)
+    assert len(no_worker) == 1
+    assert app.sidebar.selectbox(key="project").value == "mail"
+
+
+def test_a_trial_keeps_a_few_seeds_and_hides_the_rest(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    app = upload(open_app("data"), "mail.csv", SEED_CSV)
+    app.checkbox(key="import_trial").check().run()
+    app.number_input(key="import_per_label").set_value(3).run()
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    counts = facts(open_project(workspace, "mail"))
+    assert (counts["seeds"], counts["pool"], counts["truths"]) == (12, 8, 8)
+    assert no_worker
+
+
+def test_more_texts_go_into_the_project_that_is_open(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    app = upload(open_app("data"), "mail.csv", SEED_CSV)
+    app.button(key="import_now").click().run()
+    project = open_project(workspace, "mail")
+    end_job(project, 1, "done")
+    app = open_app("data")
+    app.radio(key="import_role").set_value("pool").run()
+    upload(app, "more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
+    assert app.radio(key="import_into").value == "mail"
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    assert facts(project)["pool"] == 2
+    assert len(no_worker) == 2
+
+
+@pytest.mark.xfail(strict=True, reason="the page always asks for the default embedding model")
+def test_more_texts_go_into_a_project_of_another_embedding_model(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = open_app("data")
+    app.radio(key="import_role").set_value("pool").run()
+    upload(app, "more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
+    assert app.radio(key="import_into").value == NAME
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    assert facts(project)["pool"] == 42
+    assert no_worker
+
+
+@pytest.mark.xfail(strict=True, reason="a name that is taken goes into that project without a word")
+def test_a_new_project_never_takes_the_name_of_another(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    in_state("prepared")
+    app = upload(open_app("data"), "small.csv", SEED_CSV.replace(b"case", b"matter"))
+    app.radio(key="import_into").set_value("a new project").run()
+    app.button(key="import_now").click().run()
+    assert "taken" in words_on(app)
+    assert not no_worker
+
+
+def test_an_import_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("preparing")
+    app = upload(open_app("data"), "more.csv", SEED_CSV.replace(b"case", b"matter"))
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    assert "a job is running" in words_on(app)
+    assert facts(project)["seeds"] == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("header.csv", b"text,label\n"),
+        ("broken.xlsx", b"PK\x03\x04nonsense"),
+        ("broken.parquet", b"PAR1nonsense"),
+        ("noise.csv", bytes(range(256)) * 20),
+        ("![x](http://beacon.invalid/c.png).csv", b""),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(open_app: OpenApp, name: str, content: bytes) -> None:
+    app = upload(open_app("data"), name, content)
+    assert app.error or app.warning or "0 usable rows" in words_on(app)
+    for where, text in markdown_of(app):
+        assert_harmless(where, text)
+
+
+def test_a_path_that_is_not_there_is_one_line(open_app: OpenApp) -> None:
+    app = open_app("data")
+    app.text_input(key="import_path").set_value("/nowhere/![x](http://beacon.invalid)<b>.csv").run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert_harmless("error", app.error[0].value)
+
+
+def test_a_file_on_this_machine_is_read_by_its_path(open_app: OpenApp, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "seeds.csv", ["text", "label"], seed_rows())
+    app = open_app("data")
+    app.text_input(key="import_path").set_value(str(path)).run()
+    assert "16 usable rows, 4 labels, 0 left out" in words_on(app)
+
+
+def test_columns_that_cannot_be_guessed_can_be_chosen(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    rows = "".join(f"{text};{label}\n" for text, label in seed_rows())
+    app = upload(open_app("data"), "odd.csv", f"alpha;beta\n{rows}".encode())
+    (label_box,) = [box for box in app.selectbox if box.label == "Column with the label"]
+    label_box.set_value("beta").run()
+    (text_box,) = [box for box in app.selectbox if box.label == "Column with the text"]
+    assert text_box.value == "alpha"
+    app.button(key="import_now").click().run()
+    assert facts(open_project(workspace, "odd"))["labels"] == 4
+    assert no_worker
+
+
+@pytest.mark.parametrize("name", ["", "../outside", "my project", "<b>", "a" * 65])
+def test_a_name_that_is_not_allowed_is_one_line_and_makes_nothing(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]], name: str
+) -> None:
+    app = upload(open_app("data"), "mail.csv", SEED_CSV)
+    (box,) = [box for box in app.text_input if box.label == "Name of the new project"]
+    box.set_value(name).run()
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    assert "is not allowed" in words_on(app)
+    assert not workspace.exists() or not list(workspace.iterdir())
+    assert not no_worker
+
+
+def test_rows_that_are_left_out_are_listed_with_the_reason(open_app: OpenApp, no_worker: list[list[str]]) -> None:
+    twice = b'"refund please, case number 0",repair\n'
+    app = upload(open_app("data"), "mail.csv", b"text,label\n" + twice + SEED_CSV.split(b"\n", 1)[1] + b'"",refund\n')
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    tables = [frame.value for frame in app.dataframe if "reason" in frame.value]
+    assert any("under two labels" in str(table["reason"].tolist()) for table in tables), words_on(app)
+    assert no_worker
+
+
+@pytest.mark.parametrize("state", ["preparing failed", "preparing cancelled"])
+def test_preparing_that_did_not_end_well_can_go_on(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]], state: str
+) -> None:
+    project = in_state(state)
+    app = open_app("data")
+    assert f"Preparing the texts was {state.rsplit(' ', 1)[1]}" in words_on(app)
+    app.button(key="resume_prepare").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert (job.kind, job.state) == ("prepare", "waiting")
+    assert len(no_worker) == 1
+
+
+# --- Rounds
+
+
+def test_a_round_is_run_with_the_settings_shown(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = open_app("rounds")
+    assert "questions" in words_on(app)  # the cost stands before the button
+    assert "it costs nothing" in words_on(app)
+    app.button(key="run_round").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert (job.kind, job.state, job.who) == ("round", "waiting", WHO)
+    assert Settings.model_validate_json(job.settings) == RECOMMENDED
+    assert len(no_worker) == 1
+    assert not app.exception
+    assert "run_round" not in keys_of(app)
+    assert "cancel_job" in keys_of(app)
+
+
+def test_the_article_preset_and_a_changed_setting_reach_the_job(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = open_app("rounds")
+    app.radio(key="preset").set_value("article").run()
+    app.number_input(key="set_article_examples_shown").set_value(5).run()
+    app.button(key="run_round").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert Settings.model_validate_json(job.settings) == ARTICLE.model_copy(update={"examples_shown": 5})
+    assert no_worker
+
+
+def test_a_setting_out_of_its_range_is_one_line(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    in_state("prepared")
+    app = open_app("rounds")
+    app.number_input(key="set_recommended_examples_shown").set_value(0).run()
+    assert not app.exception
+    assert "examples_shown" in words_on(app)
+    assert "run_round" not in keys_of(app)
+    assert not no_worker
+
+
+@pytest.mark.parametrize("state", ["round failed", "round cancelled", "round interrupted"])
+def test_a_round_that_did_not_end_well_can_go_on_or_be_closed(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]], state: str
+) -> None:
+    project = in_state(state)
+    app = open_app("rounds")
+    words = words_on(app)
+    assert f"The round was {state.split()[1]} at ask" in words
+    assert ("the disk is full" in words) == (state != "round cancelled")
+    assert {"resume_round", "close_open"} <= keys_of(app)
+    assert "run_round" not in keys_of(app)
+    app.button(key="resume_round").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert (job.id, job.kind, job.state) == (2, "round", "waiting")
+    with connection(project) as db:
+        first, second = (row[0] for row in db.execute("SELECT settings FROM job ORDER BY id"))
+    assert first == second
+    assert len(no_worker) == 1
+
+
+def test_a_round_left_open_can_be_closed(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("round failed")
+    app = open_app("rounds")
+    app.button(key="close_open").click().run()
+    assert not app.exception
+    assert [r.state for r in rounds(project)] == ["closed"]
+
+
+@pytest.mark.xfail(strict=True, reason="the failed job still stands where the form should be")
+def test_a_round_that_was_closed_leads_to_the_form_of_the_next(in_state: InState, open_app: OpenApp) -> None:
+    in_state("round failed")
+    app = open_app("rounds")
+    app.button(key="close_open").click().run()
+    assert app.button(key="run_round").label == "Run round 2"
+
+
+def test_a_job_that_never_began_leads_back_to_the_form(in_state: InState, open_app: OpenApp) -> None:
+    in_state("round cancelled at once")
+    assert open_app("rounds").button(key="run_round").label == "Run round 1"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_running_job_can_be_cancelled_from_every_page(in_state: InState, open_app: OpenApp, page: str) -> None:
+    project = in_state("round running")
+    app = open_app(page)
+    assert "Asking the judge · 3 of 10" in words_on(app)
+    app.button(key="cancel_job").click().run()
+    assert not app.exception
+    job = newest_job(project)
+    assert job is not None
+    assert (job.state, job.cancel_asked) == ("running", True)
+
+
+def test_a_round_to_review_can_be_closed(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("rounds")
+    app.button(key="close_round").click().run()
+    assert not app.exception
+    assert [r.state for r in rounds(project)] == ["closed"]
+    assert app.button(key="run_round").label == "Run round 2"
+
+
+def test_one_round_shows_its_numbers_and_two_their_curves(in_state: InState, open_app: OpenApp) -> None:
+    in_state("fed back")
+    one = open_app("rounds")
+    assert not plotly_strings(one)
+    assert one.metric
+    assert "Go on: " in words_on(one) or "Stop: " in words_on(one)
+
+
+def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
+    in_state("second round")
+    assert plotly_strings(open_app("rounds"))
+
+
+# --- Review: what it promises
+
+
+def desk(project: Project, queue: str = "to decide") -> list[tuple[views.Card, int]]:
+    """Return cards of a queue with their proposals, in the order in which they come."""
+    return [(views.card(project, proposal), proposal) for proposal, _ in views.queue(project, 1, queue)]
+
+
+def on_desk(app: AppTest) -> int:
+    """Return the proposal whose buttons are on the screen; 0 at the end."""
+    found = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
+    assert len(found) <= 1
+    return found[0] if found else 0
+
+
+def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("review")
+    card, proposal = desk(project)[0]
+    assert on_desk(app) == proposal
+    words = words_on(app)
+    assert card.content in [text.value for text in app.text]
+    for said in (
+        f"Proposed: **{card.label.name}**",
+        f"Runner-up: **{card.runner_up.name}**",
+        f"belief {card.belief:.2f}",
+        card.outcome.upper() or "NOT ASKED YET",
+        "Evidence check (no LLM)",
+        "Asked because",
+        *(example.content for example in (*card.examples, *card.rival_examples)),
+    ):
+        assert said in words, said
+
+
+@pytest.mark.parametrize(("button", "kind"), [("accept", "accept"), ("reject", "reject"), ("none", "none"), ("skip", "skip")])  # fmt: skip  # noqa: E501
+def test_a_button_writes_exactly_its_decision(in_state: InState, open_app: OpenApp, button: str, kind: str) -> None:
+    project = in_state("to review")
+    (card, proposal), (_, second) = desk(project)[:2]
+    app = open_app("review")
+    app.button(key=f"{button}_{proposal}").click().run()
+    assert not app.exception
+    label = card.label.id if kind in {"accept", "reject"} else None
+    assert decision_rows(project) == [(kind, card.text, label, proposal, None, WHO)]
+    assert on_desk(app) == second
+    assert fed_back_rows(project) == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_number_relabels(in_state: InState, open_app: OpenApp, number: int) -> None:
+    project = in_state("to review")
+    card, proposal = desk(project)[0]
+    app = open_app("review")
+    button = app.button(key=f"relabel{number}_{proposal}")
+    name = button.label
+    button.click().run()
+    assert decision_rows(project) == [("relabel", card.text, label_ids(project)[name], proposal, None, WHO)]
+    assert name != card.label.name
+    assert (number == 1) == (name == card.runner_up.name)
+
+
+def test_the_picker_relabels(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    (card, proposal), (_, second) = desk(project)[:2]
+    app = open_app("review")
+    picker = app.selectbox(key=f"picker_{proposal}")
+    assert card.label.name not in picker.options
+    picker.set_value(label_ids(project)[picker.options[-1]]).run()
+    assert not app.exception
+    chosen = label_ids(project)[picker.options[-1]]
+    assert decision_rows(project) == [("relabel", card.text, chosen, proposal, None, WHO)]
+    assert on_desk(app) == second
+
+
+@pytest.mark.parametrize("button", ["accept", "reject", "none", "skip", "relabel1"])
+def test_undo_takes_back_the_last_decision_and_brings_its_card_back(
+    in_state: InState, open_app: OpenApp, button: str
+) -> None:
+    project = in_state("to review")
+    (card, first), (_, second) = desk(project)[:2]
+    app = open_app("review")
+    app.button(key=f"{button}_{first}").click().run()
+    app.button(key=f"undo_{second}").click().run()
+    assert not app.exception
+    rows = decision_rows(project)
+    assert rows[1:] == [("undo", card.text, None, None, 1, WHO)]
+    assert on_desk(app) == first
+    assert {row[0] for row in rows} == {button.rstrip("1"), "undo"}
+
+
+def test_undo_goes_back_card_by_card(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    proposals = [proposal for _, proposal in desk(project)]
+    app = open_app("review")
+    for proposal in proposals[:3]:
+        app.button(key=f"accept_{proposal}").click().run()
+    for place in (3, 2, 1):
+        app.button(key=f"undo_{proposals[place]}").click().run()
+        assert on_desk(app) == proposals[place - 1]
+    app.button(key=f"undo_{proposals[0]}").click().run()
+    assert "there is no decision to undo" in words_on(app)
+    assert len(decision_rows(project)) == 6
+
+
+def test_undo_leaves_the_decision_of_another_person(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    (card, proposal), _ = desk(project)[:2]
+    decide(project, card.text, "accept", label=card.label.id, proposal=proposal, who="somebody else")
+    app = open_app("review")
+    app.button(key=f"undo_{on_desk(app)}").click().run()
+    assert "there is no decision to undo" in words_on(app)
+    assert len(decision_rows(project)) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="the queue of the new session never held the card")
+def test_undo_after_a_reload_brings_the_card_back(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    (_, first), (_, second) = desk(project)[:2]
+    open_app("review").button(key=f"accept_{first}").click().run()
+    app = open_app("review")
+    app.button(key=f"undo_{second}").click().run()
+    assert [row[0] for row in decision_rows(project)] == ["accept", "undo"]
+    assert on_desk(app) == first
+
+
+def test_at_the_end_of_a_queue_undo_is_still_there(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("review")
+    app.selectbox(key="review_queue").set_value("judged valid").run()
+    valid = desk(project, "judged valid")
+    assert valid
+    for _, proposal in valid:
+        app.button(key=f"none_{proposal}").click().run()
+    assert on_desk(app) == 0
+    assert "All done here." in words_on(app)
+    app.button(key="undo_0").click().run()
+    assert on_desk(app) == valid[-1][1]
+
+
+def test_a_decision_by_somebody_else_meanwhile_beats_nothing(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    (card, proposal), _ = desk(project)[:2]
+    app = open_app("review")
+    decide(project, card.text, "none", who="somebody else")
+    app.button(key=f"accept_{proposal}").click().run()
+    assert not app.exception
+    assert [row[0] for row in decision_rows(project)] == ["none", "accept"]
+
+
+@pytest.mark.parametrize("queue", list(views.QUEUES))
+def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: OpenApp, queue: str) -> None:
+    project = in_state("to review")
+    app = open_app("review")
+    app.selectbox(key="review_queue").set_value(queue).run()
+    shown = app.selectbox(key="review_queue")
+    assert shown.value == queue
+    waiting = [proposal for proposal, _ in views.queue(project, 1, queue)]
+    assert f"{queue} ({len(waiting):,})" in shown.options
+    assert on_desk(app) == (waiting[0] if waiting else 0)
+
+
+@pytest.mark.xfail(strict=True, reason="the address holds the count beside the name, and counts change")
+def test_a_queue_of_the_address_is_open_whatever_its_count(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("review", review_queue="judge unsure (999)")
+    named = open_app("review", review_queue="judge unsure")
+    assert "judge unsure" in {app.selectbox(key="review_queue").value, named.selectbox(key="review_queue").value}
+
+
+def test_the_filters_narrow_the_queue(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("review")
+    card, _ = desk(project)[-1]
+    app.text_input(key="review_search").set_value(card.content.upper()).run()
+    assert on_desk(app) == card.proposal
+    app.text_input(key="review_search").set_value("nobody wrote this").run()
+    assert "This queue is empty" in words_on(app)
+    app.text_input(key="review_search").set_value("").run()
+    app.selectbox(key="review_label").set_value(card.label.id).run()
+    assert views.card(project, on_desk(app)).label == card.label
+
+
+@pytest.mark.parametrize("search", ["%", "_", "'", '"', "*", "(", "\\", "\u202e", "' OR 1=1 --"])
+def test_a_search_is_only_ever_a_search(in_state: InState, open_app: OpenApp, search: str) -> None:
+    in_state("to review")
+    app = open_app("review")
+    app.text_input(key="review_search").set_value(search).run()
+    assert not app.exception
+    assert on_desk(app) == 0
+
+
+# --- Feed back
+
+
+@pytest.mark.parametrize("accept", [False, True], ids=["decisions only", "evidence check too"])
+def test_exactly_the_plan_is_fed_back_and_not_before_the_button(
+    in_state: InState, open_app: OpenApp, accept: bool
+) -> None:
+    project = in_state("decided")
+    plan = plan_feed_back(project, accept_evidence_check=accept)
+    assert plan.items
+    app = open_app("review")
+    if accept:
+        app.checkbox(key="accept_evidence_check").check().run()
+    assert fed_back_rows(project) == []
+    assert app.button(key="feed_back").label == f"Feed back {len(plan.items):,} texts"
+    assert f"{len(plan.items):,} texts would join the training set" in words_on(app)
+    for reason, count in plan.withheld.items():
+        assert f"Withheld, {count:,}: {reason}" in words_on(app)
+    app.button(key="feed_back").click().run()
+    assert not app.exception
+    assert fed_back_rows(project) == [(i.text, i.label, i.weight, i.source) for i in plan.items]
+    assert [r.state for r in rounds(project)] == ["fed back"]
+    with connection(project) as db:
+        assert [tuple(row) for row in db.execute("SELECT round, accept_evidence_check, who FROM feed_back")] == [
+            (1, int(accept), WHO)
+        ]
+
+
+def test_the_evidence_check_alone_feeds_nothing_back_unless_asked(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("review")
+    assert app.checkbox(key="accept_evidence_check").value is False
+    assert app.button(key="feed_back").label == "Feed back 0 texts"
+
+
+def test_feeding_back_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review, working")
+    app = open_app("review")
+    app.button(key="feed_back").click().run()
+    assert not app.exception
+    assert "a job is running" in words_on(app)
+    assert [r.state for r in rounds(project)] == ["to review"]
+
+
+def test_what_was_decided_on_the_desk_is_in_the_plan_that_is_shown(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("review")
+    app.button(key=f"accept_{desk(project)[0][1]}").click().run()
+    app.run()
+    assert app.button(key="feed_back").label == "Feed back 1 texts"
+
+
+@pytest.mark.xfail(strict=True, reason="the press makes a plan of its own, which was never shown")
+def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("decided")
+    app = open_app("review")
+    shown = app.button(key="feed_back").label
+    seen = len(plan_feed_back(project).items)
+    other, _ = next((c, p) for c, p in desk(project, "judge unsure"))
+    decide(project, other.text, "accept", label=other.label.id, who="somebody else")
+    app.button(key="feed_back").click().run()
+    assert shown == f"Feed back {seen} texts"
+    assert len(fed_back_rows(project)) in {0, seen}
+
+
+# --- Label map
+
+
+def test_the_map_waits_for_vectors_and_says_so(in_state: InState, open_app: OpenApp) -> None:
+    in_state("preparing")
+    assert "the map comes when that is done" in words_on(open_app("label_map"))
+
+
+def test_the_map_can_be_prepared_from_its_own_page(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("preparing failed")
+    app = open_app("label_map")
+    app.button(key="prepare_map").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert (job.kind, job.state) == ("prepare", "waiting")
+    assert len(no_worker) == 1
+
+
+@pytest.mark.parametrize("state", ["prepared", "second round"])
+def test_the_map_shows_every_label(in_state: InState, open_app: OpenApp, state: str) -> None:
+    project = in_state(state)
+    strings = plotly_strings(open_app("label_map"))
+    assert set(label_ids(project)) <= set(strings)
+
+
+def test_the_table_holds_the_same_labels(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("prepared")
+    app = open_app("label_map")
+    app.button_group(key="map_shown").set_value("Table").run()
+    assert not app.exception
+    assert any(set(label_ids(project)) <= set(map(str, frame.value.to_numpy().ravel())) for frame in app.dataframe)
+
+
+def test_a_label_of_the_address_is_open(in_state: InState, open_app: OpenApp) -> None:
+    in_state("prepared")
+    app = open_app("label_map", label="refund")
+    assert app.selectbox(key="label").value == "refund"
+    assert "refund please, case number 0" in words_on(app)
+
+
+def test_a_subset_is_open(in_state: InState, open_app: OpenApp) -> None:
+    in_state("prepared")
+    app = open_app("label_map")
+    app.selectbox(key="subset").set_value(0).run()
+    assert not app.exception
+
+
+# --- Results
+
+
+def test_results_show_every_row_with_where_its_label_comes_from(in_state: InState, open_app: OpenApp) -> None:
+    in_state("decided")
+    app = open_app("results")
+    (sources,) = [frame.value for frame in app.dataframe if "Source" in frame.value and "Rows" in frame.value]
+    counts = dict(zip(sources["Source"], sources["Rows"], strict=True))
+    assert sum(counts.values()) == 56
+    assert counts["seed"] == 16
+    assert counts["decision"] > 1
+    assert counts["decision: none of these"] == 1
+
+
+def test_results_before_a_round_say_what_comes(in_state: InState, open_app: OpenApp) -> None:
+    in_state("prepared")
+    assert re.search(r"16 rows .* 40 wait", words_on(open_app("results")))
+
+
+@pytest.mark.parametrize("tab", ["Texts", "Labels", "Download"])
+@pytest.mark.parametrize("state", ["prepared", "second round"])
+def test_every_tab_of_results_opens(in_state: InState, open_app: OpenApp, state: str, tab: str) -> None:
+    in_state(state)
+    app = open_app("results", results_tab=tab)
+    assert not app.error
+    if tab == "Download":
+        assert len(app.get("download_button")) == 1
+
+
+@pytest.mark.parametrize("search", ["refund", "%", "'", "' OR 1=1 --", "nobody wrote this"])
+def test_the_texts_of_results_are_searched(in_state: InState, open_app: OpenApp, search: str) -> None:
+    in_state("fed back")
+    app = open_app("results")
+    app.text_input(key="results_search").set_value(search).run()
+    assert not app.exception
+    shown = [frame.value for frame in app.dataframe if "Text" in frame.value]
+    assert bool(shown) == (search == "refund")
+    assert all("refund" in text for table in shown for text in table["Text"])
+
+
+# --- Nothing from outside is rendered
+
+_UNESCAPED = re.compile(r"(?<!\\)(!\[|\]\(|<[a-z/!]|\$|:red\[|~~|\{\{|\|)", re.IGNORECASE)
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x07\x1b]")
+
+
+def assert_harmless(where: str, text: str) -> None:
+    """Fail where a string that is rendered as Markdown holds something from outside that is not escaped."""
+    from widgets.untrusted import plain, visible  # noqa: PLC0415  beside app.py, found once conftest has said where
+
+    assert not _UNESCAPED.search(text), (where, text)
+    assert not _INVISIBLE.search(text), (where, text)
+    for hostile in HOSTILE:
+        shown = " ".join(visible(hostile).split())
+        assert shown not in text or plain(hostile) in text, (where, text)
+
+
+def everything_harmless(app: AppTest) -> list[str]:
+    """Check every string of a page that is rendered, and every one in a figure; return the rendered ones."""
+    assert not app.exception
+    rendered = markdown_of(app)
+    for where, text in rendered:
+        assert_harmless(where, text)
+    for text in plotly_strings(app):
+        assert not re.search(r"<(script|img|b>bold|a )", text), text
+        assert not _INVISIBLE.search(text), text
+    return [text for _, text in rendered]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_hostile_names_and_texts_are_never_rendered(in_state: InState, open_app: OpenApp, page: str) -> None:
+    in_state("hostile", trial=False)
+    everything_harmless(open_app(page))
+
+
+def test_every_hostile_card_is_harmless(in_state: InState, open_app: OpenApp) -> None:
+    from widgets.untrusted import plain  # noqa: PLC0415
+
+    project = in_state("hostile", trial=False)
+    app, seen = open_app("review"), []
+    while proposal := on_desk(app):
+        seen += everything_harmless(app)
+        app.button(key=f"skip_{proposal}").click().run()
+    assert len(decision_rows(project)) == len(HOSTILE) + 1
+    for hostile in HOSTILE:
+        assert any(f"**{plain(hostile)}**" in text for text in seen), hostile  # on a card
+        assert any(
+            text == f"Accept: {plain(hostile)}" or text.startswith(f"Accept: {plain(hostile)} ") for text in seen
+        )
+
+
+def test_every_hostile_label_opens_on_the_map(in_state: InState, open_app: OpenApp) -> None:
+    in_state("hostile", trial=False)
+    app = open_app("label_map")
+    names = app.selectbox(key="label").options
+    assert len(names) == len(HOSTILE)
+    for name in names:
+        app.selectbox(key="label").set_value(name).run()
+        everything_harmless(app)
+
+
+def test_every_tab_of_hostile_results_is_harmless(in_state: InState, open_app: OpenApp) -> None:
+    in_state("hostile", trial=False)
+    for tab in ("Texts", "Labels", "Download"):
+        everything_harmless(open_app("results", results_tab=tab))
+
+
+def test_hostile_feed_back_is_harmless(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("hostile", trial=False)
+    for card, proposal in desk(project):
+        decide(project, card.text, "accept", label=card.label.id, proposal=proposal, who=WHO)
+    app = open_app("review")
+    everything_harmless(app)
+    app.button(key="feed_back").click().run()
+    everything_harmless(app)
+    assert len(fed_back_rows(project)) == len(HOSTILE) + 1
+
+
+def test_a_hostile_file_is_previewed_harmlessly(open_app: OpenApp, workspace: Path, no_worker: list[list[str]]) -> None:
+    rows = [
+        {"![x](http://beacon.invalid)": text, "<b>label</b>": name} for name in HOSTILE for text in (name, name + "2")
+    ]
+    content = "\n".join(json.dumps(row) for row in rows).encode()
+    app = upload(open_app("data"), "![x](http://beacon.invalid) <b>.jsonl", content)
+    everything_harmless(app)
+    for box in app.selectbox:
+        if box.label.startswith("Column") and box.value is None:
+            box.set_value(box.options[0]).run()
+    everything_harmless(app)
+    (name,) = [box for box in app.text_input if box.label == "Name of the new project"]
+    name.set_value("ok").run()
+    app.button(key="import_now").click().run()
+    everything_harmless(app)
+    assert facts(open_project(workspace, "ok"))["labels"] == len(HOSTILE)
+    assert no_worker
+
+
+def test_a_hostile_error_of_a_job_is_harmless(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("round failed")
+    with connection(project) as db:
+        db.execute("UPDATE job SET error = ?", [" ".join(HOSTILE)])
+        db.conn.commit()
+    for page in PAGES:
+        everything_harmless(open_app(page))
