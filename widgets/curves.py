@@ -98,6 +98,16 @@ def _figure(numbers: list[int], curve: Curve) -> go.Figure:
         showlegend=len(curve.lines) > 1,
         legend={"orientation": "h", "y": 1.12},
         xaxis={"title": "round", "dtick": max(1, len(numbers) // 10), "range": [numbers[0] - 0.2, numbers[-1] + 0.2]},
-        yaxis={"tickformat": curve.number, "rangemode": "tozero" if curve.number == ",d" else "normal"},
+        yaxis={"tickformat": curve.number, "range": _room(curve)},
     )
     return figure
+
+
+def _room(curve: Curve) -> list[float]:
+    """Return the range of the values with room above them: shares near their values, all else from 0."""
+    known = [value for values in curve.lines.values() for value in values if value is not None]
+    if not known:
+        return [0.0, 1.0]
+    if curve.number.endswith("%"):
+        return [min(known) - 0.03, max(known) + 0.03]
+    return [0.0, 1.15 * max(*known, 1e-6)] if len(known) > 1 else [0.0, 2.0 * max(known[0], 1e-6)]

@@ -41,7 +41,11 @@ def next_step(project: Project) -> Step:
         if waiting:
             more = f", or feed back the {ready:,} that are ready" if ready else ""
             return Step(f"{waiting:,} texts are worth your decision. Review them{more}.", "review", "Review")
-        return Step(f"Everything is decided. Feed back the {ready:,} texts that are ready.", "review", "Review")
+        if ready:
+            return Step(f"Nothing waits for you. Feed back the {ready:,} texts that are ready.", "review", "Review")
+        return Step(
+            "Nothing waits for you and nothing is ready: look at the verdicts, or close the round.", "review", "Review"
+        )
     told = recommendation(project)
     if told.stop:
         return Step(f"{told.reason} You could stop here and download the labels.", "results", "Results")

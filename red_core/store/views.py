@@ -11,7 +11,7 @@ from red_core.records import Example, Label, Outcome, Project
 from red_core.store.database import connection
 
 QUEUES = {
-    "to decide": "reason <> 'confirm' AND NOT decided",
+    "to decide": "reason <> 'confirm' AND NOT decided AND belief < 0.95",
     "judge against classifiers": "outcome = 'invalid' AND NOT decided",
     "judge unsure": "outcome IN ('unsure', 'refused', 'unparseable') AND NOT decided",
     "judged valid": "outcome = 'valid' AND NOT decided",
@@ -20,12 +20,15 @@ QUEUES = {
 }
 """The queues of the review desk: a name and the condition a proposal meets."""
 
+# Of all rounds so far: what was not decided in one round still waits in the next, with its belief of now.
 _PROPOSALS = """
-    SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.belief, proposal.reason,
-        coalesce(verdict.outcome, '') AS outcome,
+    SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
+        coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
         EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
             AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
-    FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id WHERE proposal.round = :round"""
+    FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
+    LEFT JOIN prediction p ON p.text = proposal.text AND p.round = :round
+    WHERE proposal.round <= :round"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Card:
     content : str
     label, runner_up : Label
     belief, runner_up_belief : float
-        When the question was selected.
+        Now, where they are among the best five; else when the question was selected.
     reason : str
     gain : float
     examples, rival_examples : tuple of Example
@@ -72,7 +75,7 @@ class Card:
 
 
 def queue_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many texts of a round are in each queue."""
+    """Return how many texts are in each queue after a round."""
     counts = ", ".join(f"count(DISTINCT CASE WHEN {where} THEN text END)" for where in QUEUES.values())
     with connection(project) as db:
         found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
@@ -104,12 +107,13 @@ def queue(
 
 
 def card(project: Project, proposal: int) -> Card:
-    """Return one proposal with everything shown beside it."""
+    """Return one proposal with everything shown beside it; beliefs are those after the newest round."""
     query = """
         SELECT proposal.*, text.content, verdict.outcome, verdict.p_valid, verdict.judge, verdict.raw,
             prediction.top, prediction.prior
         FROM proposal JOIN text ON text.id = proposal.text LEFT JOIN verdict ON verdict.proposal = proposal.id
-        LEFT JOIN prediction ON prediction.round = proposal.round AND prediction.text = proposal.text
+        LEFT JOIN prediction ON prediction.text = proposal.text
+            AND prediction.round = (SELECT max(round) FROM prediction)
         WHERE proposal.id = ?"""
     with connection(project) as db:
         row = next(iter(db.query(query, [proposal])))
@@ -122,14 +126,15 @@ def card(project: Project, proposal: int) -> Card:
         side: tuple(Example(int(t), contents[int(t)], float(s), str(origin)) for t, s, origin in examples)
         for side, examples in evidence.items()
     }
+    best = {int(label): float(b) for label, b in json.loads(row["top"] or "[]")}
     return Card(
         proposal=proposal,
         text=row["text"],
         content=row["content"],
         label=named[row["label"]],
         runner_up=named[row["runner_up"]],
-        belief=row["belief"],
-        runner_up_belief=row["runner_up_belief"],
+        belief=best.get(row["label"], row["belief"]),
+        runner_up_belief=best.get(row["runner_up"], row["runner_up_belief"]),
         reason=row["reason"],
         gain=row["gain"],
         examples=sides["label"],
@@ -138,7 +143,7 @@ def card(project: Project, proposal: int) -> Card:
         p_valid=row["p_valid"],
         judge=row["judge"] or "",
         raw=row["raw"] or "",
-        best=tuple((int(label), float(b)) for label, b in json.loads(row["top"] or "[]")),
+        best=tuple(best.items()),
         prior=row["prior"],
     )
 

@@ -391,6 +391,17 @@ def test_a_round_that_did_not_end_well_can_go_on_or_be_closed(
     assert len(no_worker) == 1
 
 
+def test_a_round_whose_process_is_gone_is_found_out(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("round running")
+    with connection(project) as db:
+        db.execute("UPDATE job SET process_started = 0")  # another process had this number
+        db.conn.commit()
+    app = open_app("rounds")
+    assert "The round was interrupted at ask. its process was stopped from outside" in words_on(app)
+    assert "resume_round" in keys_of(app)
+    assert "cancel_job" not in keys_of(app)
+
+
 def test_a_round_left_open_can_be_closed(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("round failed")
     app = open_app("rounds")
