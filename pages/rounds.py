@@ -132,7 +132,7 @@ def show_past(project: Project, done: list[Round]) -> None:
     st.subheader("So far")
     told = recommendation(project)
     icon = ":material/flag:" if told.stop else ":material/autorenew:"
-    st.info(plain(("Stop: " if told.stop else "Go on: ") + told.reason), icon=icon)
+    st.info(plain(told.reason), icon=icon)
     show_curves(done)
 
 

@@ -48,7 +48,7 @@ def next_step(project: Project) -> Step:
         )
     told = recommendation(project)
     if told.stop:
-        return Step(f"{told.reason} You could stop here and download the labels.", "results", "Results")
+        return Step(f"{told.reason} You can stop here and download the labels.", "results", "Results")
     return Step(f"Round {last.id} is {last.state}. {told.reason}", "rounds", "Rounds")
 
 

@@ -91,10 +91,10 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     if not last.worth_asking:
         return Recommendation(True, "No question is worth its cost any more.")
     if last.information_gain is not None and last.information_gain < least_information:
-        gain = f"{last.information_gain:.4f} nats per text"
-        return Recommendation(
-            True, f"The last round changed the beliefs by {gain}, under the floor of {least_information}."
-        )
+        told = f"The last round changed the beliefs by {last.information_gain:.4f} nats per text, "
+        told += f"under the floor of {least_information}: another by itself teaches nothing."
+        more = f" {last.worth_asking} predictions are still worth an answer." if last.worth_asking else ""
+        return Recommendation(True, told + more)
     if past_inflection([r.uncertain for r in rounds]):
         return Recommendation(
             True, "The count of uncertain texts falls more slowly each round: it is past its inflection."
