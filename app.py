@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from widgets.facts_line import show_facts_line, show_job
 from widgets.shell import PAGES, choose_project, errors_in_one_line
 
-st.set_page_config(page_title="R.E.D. Workbench", page_icon=":material/target:", layout="wide")
+st.set_page_config(
+    page_title="R.E.D. Workbench", page_icon=str(Path(__file__).parent / "widgets" / "icon.png"), layout="wide"
+)
 
 TASKS = {
     "data": ("Data", ":material/database:", "What is in, what was left out and why. Import files."),
@@ -19,8 +23,12 @@ TASKS = {
 
 page = st.navigation(
     [
-        st.Page(PAGES[key], title=title, icon=icon, url_path=key, default=key == "data", help=told)
-        for key, (title, icon, told) in TASKS.items()
+        # The default page has no address but /, and every task should have one: Data stands at both.
+        st.Page(PAGES["data"], title="Data", url_path="start", default=True, visibility="hidden"),
+        *(
+            st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=told)
+            for key, (title, icon, told) in TASKS.items()
+        ),
     ]
 )
 with errors_in_one_line():

@@ -13,6 +13,7 @@ from red_core.errors import InputError
 from red_core.importing import Prepared, sort_rows, store_prepared, write_left_out
 from red_core.records import Project, Role
 from red_core.settings import RECOMMENDED
+from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
 from red_core.tables import Table, read_table
@@ -169,6 +170,9 @@ def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None
         )
     ):
         per_label = st.number_input("Seeds per label", min_value=2, max_value=1000, value=10, key="import_per_label")
+    if into == new and name.strip() in project_names(workspace()):
+        st.warning(plain(f"There is a project {name.strip()} already. Choose another name."), icon=":material/error:")
+        return
     if st.button("Import", type="primary", key="import_now", icon=":material/upload:"):
         with errors_in_one_line(), st.spinner("Storing the rows"):
             store_prepared(

@@ -30,6 +30,20 @@ class Queue:
         self.place = 0
         self.decided = 0
 
+    def bring_back(self, project: Project, text: int) -> None:
+        """Put the card of a text whose decision was undone on the desk again, also one this session never held."""
+        before = [about for _, about in self.proposals[: self.place]]
+        if text in before:
+            self.place = before.index(text)
+            self.decided = max(0, self.decided - 1)
+            return
+        _, round_id, name, label, search = self.key
+        back = [pair for pair in views.queue(project, round_id, name, label=label, search=search) if pair[1] == text]
+        if back:
+            self.proposals[self.place : self.place] = back
+        else:
+            st.session_state["review_error"] = "Undone. Its card is in another queue."
+
     @property
     def card(self) -> int | None:
         """The proposal on the desk, None at the end."""
@@ -51,7 +65,7 @@ def choose_queue(project: Project, current: Round, labels: dict[int, Label]) -> 
     name = left.selectbox(
         "Queue",
         list(views.QUEUES),
-        format_func=lambda q: f"{q} ({counts[q]:,})",
+        help="  ·  ".join(f"{queue} {count:,}" for queue, count in counts.items()),
         key="review_queue",
         bind="query-params",
     )
@@ -93,10 +107,7 @@ def undo_last(project: Project, queue: Queue) -> None:
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return
-    before = [about for _, about in queue.proposals[: queue.place]]
-    if text in before:
-        queue.place = before.index(text)
-        queue.decided = max(0, queue.decided - 1)
+    queue.bring_back(project, text)
 
 
 def show_undo(project: Project, queue: Queue, n: int) -> None:
@@ -165,7 +176,7 @@ def desk(project: Project, current: Round, labels: dict[int, Label]) -> None:
                     st.rerun()
         return
     left = len(queue.proposals) - queue.place
-    st.caption(f"{queue.decided:,} decided here · {left:,} left in this queue")
+    st.caption(f"{queue.decided:,} decided here  ·  {left:,} left in this queue")
     card = views.card(project, queue.card)
     show_card(card, labels)
     show_buttons(project, queue, card, labels)

@@ -47,7 +47,9 @@ def show_interrupted(project: Project, job: Job) -> bool:
     left_open = any(r.state == "open" for r in rounds(project))
     if job.kind != "round" or job.state not in {"cancelled", "failed", "interrupted"}:
         return False
-    if not left_open and job.state == "cancelled":
+    if not left_open:
+        if job.state == "failed" and not rounds(project):
+            st.warning(plain(f"The round failed. {job.error}"), icon=":material/error:")
         return False
     told = f"The round was {job.state} at {job.stage or 'its start'}. {job.error} Nothing stored was lost."
     st.warning(plain(told), icon=":material/pause_circle:")

@@ -72,7 +72,7 @@ _file = click.Path(path_type=Path)
     metavar="K",
     help="Make a trial project: K seeds a label, the rest is pool, its labels are truth that only scoring reads.",
 )
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The embedding model, a name or a folder.")
+@click.option("--model", help=f"The embedding model, a name or a folder.  [default: {DEFAULT_MODEL}]")
 @click.option("--left-out", type=_file, metavar="FILE", help="Write the rows that cannot be used, and why, to FILE.")
 @_who
 @_as_json
@@ -85,7 +85,7 @@ def import_(
     text_column: str | None,
     label_column: str | None,
     seeds_per_label: int | None,
-    model: str,
+    model: str | None,
     left_out: Path | None,
     who: str | None,
     *,

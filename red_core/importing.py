@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from red_core.embeddings import DEFAULT_MODEL
+from red_core.embeddings import DEFAULT_MODEL, encode
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import ImportSummary, Project, Role
 from red_core.store.database import create_project
@@ -90,7 +90,7 @@ def import_files(
     label_column: str | None = None,
     seeds_per_label: int | None = None,
     truth: Mapping[str, str] | None = None,
-    embedding: str = DEFAULT_MODEL,
+    embedding: str | None = None,
     who: str = "analyst",
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[ImportSummary]:
@@ -111,8 +111,8 @@ def import_files(
         rows become pool, and their labels are kept aside as truth.
     truth : mapping of text to label name, optional
         The truth of pool texts, for a trial project whose pool comes in a file of its own.
-    embedding : str
-        The embedding model; fixed by the first import of a project.
+    embedding : str, optional
+        The embedding model; fixed by the first import of a project, ``all-MiniLM-L6-v2`` unless given.
     who : str
     report : callable(stage, done, total), optional
 
@@ -150,7 +150,7 @@ def store_prepared(
     *,
     seeds_per_label: int | None = None,
     truth: Mapping[str, str] | None = None,
-    embedding: str = DEFAULT_MODEL,
+    embedding: str | None = None,
     who: str = "analyst",
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[ImportSummary]:
@@ -160,14 +160,15 @@ def store_prepared(
     known = Project(workspace, name) if there.is_file() else None
     fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
+    if known is None and embedding not in (None, DEFAULT_MODEL):
+        encode(str(embedding), ["a model that cannot be loaded would be kept for good"])
     project = create_project(workspace, name)
     if fresh:
         refuse_in_mid_round(project)
-    remember(project, "embedding", embedding)
-    if remembered(project, "embedding") != embedding:
-        raise StateError(
-            f"project {name} was begun with the embedding {remembered(project, 'embedding')!r}; it keeps it."
-        )
+    remember(project, "embedding", embedding or DEFAULT_MODEL)
+    kept = remembered(project, "embedding")
+    if embedding not in (None, kept):
+        raise StateError(f"project {name} was begun with the embedding {kept!r}; it keeps it.")
     report("store", 0, len(fresh))
     added = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
     report("store", len(fresh), len(fresh))

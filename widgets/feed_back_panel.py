@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from red_core.decisions import FeedBackPlan, feed_back
+from red_core.errors import RedError
 from red_core.records import Label, Project
 from widgets.reads import feed_back_plan
-from widgets.shell import errors_in_one_line, who
+from widgets.shell import who
 from widgets.untrusted import plain
 
 
@@ -33,17 +34,25 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
         st.caption(plain(f"Withheld, {count:,}: {reason}"))
     if plan.items:
         _show_per_label(plan, labels)
-    with st.container(horizontal=True):
-        if st.button(
-            f"Feed back {len(plan.items):,} texts",
-            type="primary",
-            key="feed_back",
-            icon=":material/published_with_changes:",
-        ):
-            with errors_in_one_line():
-                feed_back(project, plan, who=who())
-                st.toast(f"{len(plan.items):,} texts were fed back.", icon=":material/check:")
-                st.rerun()
+    st.button(
+        f"Feed back {len(plan.items):,} texts",
+        type="primary",
+        key="feed_back",
+        icon=":material/published_with_changes:",
+        on_click=_feed_back,
+        args=(project, plan),  # the plan on the screen, not one made after the press
+    )
+    if error := st.session_state.pop("feed_back_error", None):
+        st.error(plain(error))
+
+
+def _feed_back(project: Project, plan: FeedBackPlan) -> None:
+    try:
+        feed_back(project, plan, who=who())
+    except RedError as error:
+        st.session_state["feed_back_error"] = str(error)
+    else:
+        st.toast(f"{len(plan.items):,} texts were fed back.", icon=":material/check:")
 
 
 def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:

@@ -13,9 +13,17 @@ FOLDED_AT = 1_200
 """Characters of a text shown at once; the rest folds."""
 
 
+JOINER = "\u2060"
+"""Shows nothing and joins: it keeps Streamlit from making links, arrows and emoji of signs that stand together."""
+
+
 def plain(text: str) -> str:
-    """Return ``text`` so that Streamlit's Markdown shows every character as itself, on one line."""
-    return _PUNCTUATION.sub(r"\\\1", " ".join(visible(text).split()))
+    """Return ``text`` so that Streamlit's Markdown shows every character as itself, on one line.
+
+    Every sign is escaped for Markdown; a joiner on both sides hides it from what Streamlit makes of plain words
+    after that: addresses become links, ``->`` an arrow, ``:smile:`` a face.
+    """
+    return _PUNCTUATION.sub(rf"{JOINER}\\\1{JOINER}", " ".join(visible(text).split()))
 
 
 def visible(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from app_projects import NAME, WHO, hostile_project, make_state
+from small_projects import fake_encode
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
@@ -31,10 +32,12 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool],
     def template(state: str, trial: bool) -> Path:
         workspace = folder / f"{state}, trial {trial}" / "workspace"
         if not workspace.is_dir():
-            if state == "hostile":
-                hostile_project(workspace)
-            else:
-                make_state(workspace, state, trial=trial)
+            with pytest.MonkeyPatch.context() as patch:  # a new project tries its embedding model before it keeps it
+                patch.setattr("red_core.importing.encode", fake_encode, raising=False)
+                if state == "hostile":
+                    hostile_project(workspace)
+                else:
+                    make_state(workspace, state, trial=trial)
         return workspace
 
     return template

@@ -25,6 +25,14 @@ SHOWN_AS_IT_IS = {
 """Fields that are no Markdown, by message; the note on Streamlit lists which these are."""
 NEVER_SHOWN = {"id", "form_id", "url", "key", "element_id", "page_script_hash", "query_param_key", "user_key", "page"}
 
+JOINER = "\u2060"
+"""Shows nothing; stands on both sides of an escaped sign, so that Streamlit makes no link or arrow of it."""
+
+
+def without_joiners(text: str) -> str:
+    """Take away the joiners that belong to an escaped sign, and no other."""
+    return re.sub(rf"{JOINER}(\\[!-/:-@\[-`{{-~]){JOINER}", r"\1", text)
+
 
 def strings_of(message: Message) -> Iterator[tuple[str, str]]:
     """Yield where and what of every string in a message that may be rendered."""
@@ -52,7 +60,7 @@ def markdown_of(app: AppTest) -> list[tuple[str, str]]:
 
 def words_on(app: AppTest) -> str:
     """Return all that stands on the page, escapes taken away, to look for a sentence."""
-    parts = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text) for _, text in markdown_of(app)]
+    parts = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", without_joiners(text)) for _, text in markdown_of(app)]
     parts += [str(text.value) for text in app.text]
     return "\n".join(parts)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from app_projects import HOSTILE, NAME, PAGES, STATES, WHO, decision_rows, fed_back_rows, label_ids
-from rendered import markdown_of, plotly_strings, words_on
+from rendered import markdown_of, plotly_strings, without_joiners, words_on
 from small_projects import seed_rows, write_csv
 from streamlit.testing.v1 import AppTest
 
 from red_core.decisions import decide, plan_feed_back
 from red_core.records import Project
+from red_core.results import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store import views
 from red_core.store.database import connection, open_project
@@ -39,10 +40,10 @@ NEXT = {
     "round interrupted": "Round 1 was not finished. Go on with it.",
     "to review": "texts are worth your decision",
     "to review, working": "Work goes on in the background",
-    "decided": "Everything is decided. Feed back the",
+    "decided": "Nothing waits for you. Feed back the",
     "fed back": "",
     "closed": "Round 1 is closed",
-    "second round": "Everything is decided",
+    "second round": "Nothing waits for you and nothing is ready",
 }
 """What the one next action says in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
@@ -202,7 +203,6 @@ def test_more_texts_go_into_the_project_that_is_open(
     assert len(no_worker) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the page always asks for the default embedding model")
 def test_more_texts_go_into_a_project_of_another_embedding_model(
     in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
 ) -> None:
@@ -217,16 +217,16 @@ def test_more_texts_go_into_a_project_of_another_embedding_model(
     assert no_worker
 
 
-@pytest.mark.xfail(strict=True, reason="a name that is taken goes into that project without a word")
 def test_a_new_project_never_takes_the_name_of_another(
     in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
 ) -> None:
     in_state("prepared")
     app = upload(open_app("data"), "small.csv", SEED_CSV.replace(b"case", b"matter"))
     app.radio(key="import_into").set_value("a new project").run()
-    app.button(key="import_now").click().run()
-    assert "taken" in words_on(app)
-    assert not no_worker
+    assert "There is a project" in app.warning[-1].value
+    assert "import_now" not in {button.key for button in app.button}
+    app.text_input[-1].set_value("another").run()
+    assert "import_now" in {button.key for button in app.button}
 
 
 def test_an_import_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
@@ -410,7 +410,6 @@ def test_a_round_left_open_can_be_closed(in_state: InState, open_app: OpenApp) -
     assert [r.state for r in rounds(project)] == ["closed"]
 
 
-@pytest.mark.xfail(strict=True, reason="the failed job still stands where the form should be")
 def test_a_round_that_was_closed_leads_to_the_form_of_the_next(in_state: InState, open_app: OpenApp) -> None:
     in_state("round failed")
     app = open_app("rounds")
@@ -444,12 +443,12 @@ def test_a_round_to_review_can_be_closed(in_state: InState, open_app: OpenApp) -
     assert app.button(key="run_round").label == "Run round 2"
 
 
-def test_one_round_shows_its_numbers_and_two_their_curves(in_state: InState, open_app: OpenApp) -> None:
-    in_state("fed back")
+def test_one_round_shows_its_numbers_and_what_is_recommended(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("fed back")
     one = open_app("rounds")
     assert not plotly_strings(one)
     assert one.metric
-    assert "Go on: " in words_on(one) or "Stop: " in words_on(one)
+    assert recommendation(project).reason in words_on(one)
 
 
 def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
@@ -570,7 +569,6 @@ def test_undo_leaves_the_decision_of_another_person(in_state: InState, open_app:
     assert len(decision_rows(project)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the queue of the new session never held the card")
 def test_undo_after_a_reload_brings_the_card_back(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     (_, first), (_, second) = desk(project)[:2]
@@ -613,11 +611,10 @@ def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: Op
     shown = app.selectbox(key="review_queue")
     assert shown.value == queue
     waiting = [proposal for proposal, _ in views.queue(project, 1, queue)]
-    assert f"{queue} ({len(waiting):,})" in shown.options
+    assert f"{queue} {len(waiting):,}" in words_on(app)
     assert on_desk(app) == (waiting[0] if waiting else 0)
 
 
-@pytest.mark.xfail(strict=True, reason="the address holds the count beside the name, and counts change")
 def test_a_queue_of_the_address_is_open_whatever_its_count(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
     app = open_app("review", review_queue="judge unsure (999)")
@@ -699,7 +696,6 @@ def test_what_was_decided_on_the_desk_is_in_the_plan_that_is_shown(in_state: InS
     assert app.button(key="feed_back").label == "Feed back 1 texts"
 
 
-@pytest.mark.xfail(strict=True, reason="the press makes a plan of its own, which was never shown")
 def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("decided")
     app = open_app("review")
@@ -812,7 +808,7 @@ def assert_harmless(where: str, text: str) -> None:
     from widgets.untrusted import plain, visible  # noqa: PLC0415  beside app.py, found once conftest has said where
 
     assert not _UNESCAPED.search(text), (where, text)
-    assert not _INVISIBLE.search(text), (where, text)
+    assert not _INVISIBLE.search(without_joiners(text)), (where, text)
     for hostile in HOSTILE:
         shown = " ".join(visible(hostile).split())
         assert shown not in text or plain(hostile) in text, (where, text)
