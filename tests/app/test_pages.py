@@ -227,6 +227,7 @@ def test_a_new_project_never_takes_the_name_of_another(
     assert "import_now" not in {button.key for button in app.button}
     app.text_input[-1].set_value("another").run()
     assert "import_now" in {button.key for button in app.button}
+    assert not no_worker
 
 
 def test_an_import_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
