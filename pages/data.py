@@ -17,10 +17,11 @@ from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
 from red_core.tables import Table, read_table
+from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.next_step import show_next_step
 from widgets.reads import facts
-from widgets.shell import errors_in_one_line, inside_the_shell, who, workspace
+from widgets.shell import errors_in_one_line, inside_the_shell, workspace
 from widgets.untrusted import plain
 
 inside_the_shell()
@@ -78,7 +79,7 @@ def show_unprepared(project: Project) -> None:
     if job is not None and job.kind == "prepare" and job.state in {"cancelled", "failed", "interrupted"}:
         st.warning(plain(f"Preparing the texts was {job.state}. {job.error}"), icon=":material/pause_circle:")
         if st.button("Go on", type="primary", key="resume_prepare"):
-            start_job(project, "prepare", RECOMMENDED, who())
+            start_job(project, "prepare", RECOMMENDED, login())
             st.rerun()
 
 
@@ -177,13 +178,13 @@ def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None
         with errors_in_one_line(), st.spinner("Storing the rows"):
             store_prepared(
                 workspace(), name.strip(), [(role, prepared)],
-                seeds_per_label=int(per_label) if per_label else None, who=who(),
+                seeds_per_label=int(per_label) if per_label else None, who=login(),
             )  # fmt: skip
             begin_work(Project(workspace(), name.strip()))
 
 
 def begin_work(project: Project) -> None:
-    start_job(project, "prepare", RECOMMENDED, who())
+    start_job(project, "prepare", RECOMMENDED, login())
     st.session_state["open_project"] = project.name
     st.rerun()
 

@@ -17,11 +17,12 @@ from red_core.records import Floats, Project
 from red_core.settings import RECOMMENDED, make_settings
 from red_core.store import views
 from red_core.store.labels import current_places, earlier_places
+from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.label_panel import NEAREST, Row, choose, nearest, show_group, show_label, show_labels, show_overview
 from widgets.map_figure import ALT, CONFIG, Focus, label_map_figure, mark, pool_picture
 from widgets.reads import facts, label_table, pool_counts, similarities
-from widgets.shell import current_project, errors_in_one_line, inside_the_shell, who
+from widgets.shell import current_project, errors_in_one_line, inside_the_shell
 
 inside_the_shell()
 
@@ -36,7 +37,7 @@ def teach_the_empty_map(project: Project) -> None:
         st.info("The texts are being prepared; the map comes when that is done.", icon=":material/hourglass:")
     elif st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
         with errors_in_one_line():
-            start_job(project, "prepare", RECOMMENDED, who())
+            start_job(project, "prepare", RECOMMENDED, login())
             st.rerun()
 
 
@@ -123,7 +124,7 @@ def show_reforming(project: Project) -> None:
             if wanted:
                 try_subsets(project, int(size))
             elif undo:
-                undo_subsets(project, who())
+                undo_subsets(project, login())
                 st.rerun()
         tried = st.session_state.get("tried_subsets")
         if tried is not None and tried[0] == tried_for(project):
@@ -162,7 +163,7 @@ def show_before_and_after(project: Project, size: int, before: Formation, after:
     with st.container(horizontal=True):
         if st.button("Adopt", type="primary", key="adopt_subsets", help="The next round trains on them."):
             with errors_in_one_line():
-                adopt_subsets(project, after.subset_of, who())
+                adopt_subsets(project, after.subset_of, login())
                 st.rerun()
         if st.button("Keep the current ones", key="keep_subsets"):
             del st.session_state["tried_subsets"]

@@ -9,10 +9,11 @@ from red_core.errors import RedError
 from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project, Round
 from red_core.store import views
 from red_core.store.rounds import rounds
+from red_core.terminal import login
 from widgets.feed_back_panel import show_feed_back
 from widgets.next_step import show_next_step
 from widgets.reads import labels as all_labels
-from widgets.shell import current_project, inside_the_shell, who
+from widgets.shell import current_project, inside_the_shell
 from widgets.untrusted import plain
 from widgets.verdict_card import show_card
 
@@ -84,7 +85,7 @@ def choose_queue(project: Project, current: Round, labels: dict[int, Label]) -> 
 def decide_card(project: Project, queue: Queue, card: views.Card, kind: DecisionKind, label: int | None) -> None:
     """Store a decision about the card that was on the screen and go to the next."""
     try:
-        decide(project, card.text, kind, label=label, proposal=card.proposal, who=who())
+        decide(project, card.text, kind, label=label, proposal=card.proposal, who=login())
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return
@@ -103,7 +104,7 @@ def relabel_card(project: Project, queue: Queue, card: views.Card, key: str) -> 
 def undo_last(project: Project, queue: Queue) -> None:
     """Undo this person's newest decision and bring its card back to the desk."""
     try:
-        text = undo(project, who=who())
+        text = undo(project, who=login())
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return

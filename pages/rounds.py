@@ -9,12 +9,13 @@ from red_core.results import recommendation
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.labels import current_places
 from red_core.store.rounds import close_round, rounds
+from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.curves import show_curves
 from widgets.facts_line import JUDGES
 from widgets.next_step import show_next_step
 from widgets.reads import facts, finished_round
-from widgets.shell import current_project, errors_in_one_line, inside_the_shell, who
+from widgets.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import plain
 
 inside_the_shell()
@@ -56,7 +57,7 @@ def show_interrupted(project: Project, job: Job) -> bool:
     with st.container(horizontal=True):
         if st.button("Go on with it", type="primary", key="resume_round", icon=":material/play_arrow:"):
             with errors_in_one_line():
-                start_job(project, "round", Settings.model_validate_json(job.settings), who())
+                start_job(project, "round", Settings.model_validate_json(job.settings), login())
                 st.rerun()
         if left_open and st.button("Close it without feeding back", key="close_open"):
             close_round(project)
@@ -88,7 +89,7 @@ def show_form(project: Project, number: int) -> None:
     st.text(estimate(project, settings))
     if st.button(f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:"):
         with errors_in_one_line():
-            start_job(project, "round", settings, who())
+            start_job(project, "round", settings, login())
             st.rerun()
 
 

@@ -6,27 +6,23 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
-from tqdm import tqdm
 
 from red_core import demo as demo_project
 from red_core.decisions import feed_back, plan_feed_back
-from red_core.embeddings import DEFAULT_MODEL
+from red_core.embeddings import DEFAULT_MODEL, encode
 from red_core.errors import RedError, StateError
 from red_core.importing import import_files, write_left_out
-from red_core.records import ImportSummary, Job, Project
 from red_core.results import export, predict, status
 from red_core.settings import PRESETS, RECOMMENDED, Settings, make_settings
-from red_core.store.database import open_project
+from red_core.store.database import open_project, project_names
 from red_core.store.decisions import roll_back
-from red_core.store.jobs import ask_to_cancel
 from red_core.store.labels import current_places
 from red_core.store.rounds import close_round
-from red_core.worker import follow_job, start_job
+from red_core.terminal import Bars, login, say_import, tell, work
 
 
 class _OneLineErrors(click.Group):
@@ -95,8 +91,10 @@ def import_(
 
     A file is CSV, TSV, JSONL, Parquet or Excel, also gzipped; a path or hf://...
     """
-    person = who or _login()
-    with _Bars() as bars:
+    person = who or login()
+    if model is not None and name not in project_names(workspace):
+        encode(model, ["a model that cannot be loaded would be kept for good"])
+    with Bars() as bars:
         done = import_files(
             workspace, name, labelled, pool,
             text_column=text_column, label_column=label_column, seeds_per_label=seeds_per_label,
@@ -105,23 +103,12 @@ def import_(
     project = open_project(workspace, name)
     if not as_json:
         for summary in done:
-            _say_import(summary)
+            say_import(summary)
     if left_out is not None:
         click.echo(f"{write_left_out(project, left_out)} rows that are not used: {left_out}", err=as_json)
-    _work(project, "prepare", RECOMMENDED, person)
+    work(project, "prepare", RECOMMENDED, person)
     if as_json:
         click.echo(json.dumps({"project": name, "imports": [asdict(summary) for summary in done]}))
-
-
-def _say_import(summary: ImportSummary) -> None:
-    for note in summary.notes:
-        click.echo(f"{summary.file}: {note}")
-    if summary.already_imported:
-        click.echo(f"{summary.file}: imported before, nothing changed")
-    click.echo(
-        f"{summary.file}: {summary.rows:,} rows, {summary.folded:,} folded, {summary.left_out:,} left out. "
-        f"The project now has {summary.labels:,} labels, {summary.seeds:,} seeds, {summary.pool:,} texts in the pool."
-    )
 
 
 @main.command("round")
@@ -141,8 +128,8 @@ def round_(
     Ctrl-C cancels it; what was stored stays, and the next call goes on.
     """
     project = open_project(workspace, name)
-    _work(project, "round", make_settings(preset, _parse_changes(changes)), who or _login())
-    _tell(status(project), as_json=as_json)
+    work(project, "round", make_settings(preset, _parse_changes(changes)), who or login())
+    tell(status(project), as_json=as_json)
 
 
 def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
@@ -174,7 +161,7 @@ def feed_back_(
     project = open_project(workspace, name)
     plan = plan_feed_back(project, accept_evidence_check=accept_evidence_check)
     if not dry_run:
-        feed_back(project, plan, who=who or _login())
+        feed_back(project, plan, who=who or login())
     sources = [item.source for item in plan.items]
     facts: dict[str, Any] = {
         "project": name,
@@ -212,7 +199,7 @@ def close(workspace: Path, name: str) -> None:
 @click.pass_obj
 def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None:
     """Take what round NUMBER of project NAME fed back out of the training set again."""
-    count = roll_back(open_project(workspace, name), number, who or _login())
+    count = roll_back(open_project(workspace, name), number, who or login())
     click.echo(f"round {number}: {count:,} texts are out of the training set; verdicts and decisions stay.")
 
 
@@ -222,7 +209,7 @@ def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None
 @click.pass_obj
 def status_(workspace: Path, name: str, *, as_json: bool) -> None:
     """Show what project NAME holds and where it stands."""
-    _tell(status(open_project(workspace, name)), as_json=as_json)
+    tell(status(open_project(workspace, name)), as_json=as_json)
 
 
 @main.command("export")
@@ -248,7 +235,7 @@ def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
 def predict_(workspace: Path, name: str, source: str, out: Path, text_column: str | None, *, as_json: bool) -> None:
     """Label the texts of the file IN with project NAME's classifiers; write them to OUT."""
     project = open_project(workspace, name)
-    with _Bars() as bars:
+    with Bars() as bars:
         written = predict(project, source, out, text_column=text_column, report=bars.show)
     click.echo(
         json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
@@ -262,12 +249,12 @@ def predict_(workspace: Path, name: str, source: str, out: Path, text_column: st
 @click.pass_obj
 def demo(workspace: Path, port: int, *, no_serve: bool, as_json: bool) -> None:
     """Make the project *demo*, a support desk with 54 labels, and start the app on it."""
-    with _Bars() as bars:
+    with Bars() as bars:
         project = demo_project.make_demo(workspace, report=bars.show)
     if not current_places(project)[0].size:
-        _work(project, "prepare", RECOMMENDED, _login())
+        work(project, "prepare", RECOMMENDED, login())
     if no_serve or as_json:
-        _tell(status(project), as_json=as_json)
+        tell(status(project), as_json=as_json)
     if not no_serve:
         _serve(workspace, port)
 
@@ -300,94 +287,3 @@ def settings_() -> None:
     for name, field in Settings.model_fields.items():
         values = ", ".join(f"{preset}: {getattr(chosen, name)}" for preset, chosen in PRESETS.items())
         click.echo(f"{name}\n    {field.description}\n    {values}")
-
-
-def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    kind = "trial project (its truth is known, and only scoring reads it)" if facts["trial"] else "project"
-    click.echo(f"{facts['project']}: {kind}")
-    click.echo(
-        f"  {facts['labels']:,} labels, {facts['seeds']:,} seeds, {facts['fed_back']:,} fed back, "
-        f"{facts['pool']:,} texts in the pool, {facts['decided']:,} decided, {facts['left_out']:,} rows left out"
-    )
-    last = facts["round"]
-    if last is None:
-        click.echo(f"  no round yet. Run one: red round {facts['project']}")
-        return
-    click.echo(f"  round {last['number']} ({last['preset']}, judge: {last['judge']}) is {last['state']}")
-    if "pool" not in last:
-        return
-    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(last["outcomes"].items())) or "no verdict"
-    click.echo(f"  asked {last['questions']:,}: {told}; {last['failed']:,} failed")
-    click.echo(f"  uncertain {last['uncertain']:,}, none of these {last['none_of_these']:,}")
-    gain = last["information_gain"]
-    click.echo(f"  information gain {'-' if gain is None else f'{gain:.4f} nats per text'}")
-    click.echo(
-        f"  expected agreement {last['expected_agreement']:.4f} (classifiers alone {last['expected_alone']:.4f})"
-    )
-    if last["true_agreement"] is not None:
-        click.echo(
-            f"  agreement with the truth {facts['true_agreement']:.4f} (classifiers alone {last['true_alone']:.4f})"
-        )
-    click.echo(f"  {facts['stopping']['reason']}")
-
-
-def _work(project: Project, kind: str, settings: Settings, who: str) -> None:
-    """Start a job in the background and follow it; Ctrl-C asks it to stop.
-
-    Raises
-    ------
-    StateError
-        If it failed, was interrupted or was cancelled.
-    """
-    job_id = start_job(project, kind, settings, who)
-    with _Bars() as bars:
-
-        def show(job: Job) -> None:
-            if job.stage:
-                bars.show(job.stage, job.done, job.total)
-
-        try:
-            job = follow_job(project, job_id, show)
-        except KeyboardInterrupt:
-            click.echo("cancelling; what is stored stays", err=True)
-            ask_to_cancel(project, job_id)
-            job = follow_job(project, job_id, show)
-    if job.state == "cancelled":
-        raise StateError(f"cancelled at {job.stage or 'the start'}; nothing stored was lost. The same command goes on.")
-
-
-class _Bars:
-    """One progress bar per stage, on standard error, where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._stage, self._bar = "", None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._finish()
-
-    def show(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage:
-            self._finish()
-            self._stage = stage
-            self._bar = tqdm(total=total or None, desc=stage, disable=None, file=sys.stderr, leave=True)
-        if self._bar is not None:
-            self._bar.total = total or None
-            self._bar.update(done - self._bar.n)
-
-    def _finish(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar, self._stage = None, ""
-
-
-def _login() -> str:
-    try:
-        return getuser()
-    except (OSError, KeyError):  # no login name: a bare container
-        return "analyst"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from red_core.embeddings import DEFAULT_MODEL, encode
+from red_core.embeddings import DEFAULT_MODEL
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import ImportSummary, Project, Role
 from red_core.store.database import create_project
@@ -160,8 +160,6 @@ def store_prepared(
     known = Project(workspace, name) if there.is_file() else None
     fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
-    if known is None and embedding not in (None, DEFAULT_MODEL):
-        encode(str(embedding), ["a model that cannot be loaded would be kept for good"])
     project = create_project(workspace, name)
     if fresh:
         refuse_in_mid_round(project)

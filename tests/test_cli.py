@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from small_projects import FAST, question, reviewed_round, seed_rows, write_csv
 
-from red_core import cli
+from red_core import cli, terminal
 from red_core.decisions import decide
 from red_core.embeddings import DEFAULT_MODEL
 from red_core.records import Answer, Project
@@ -216,7 +216,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         end_job(project, job, "done")
         return job
 
-    monkeypatch.setattr(cli, "start_job", end_at_once)
+    monkeypatch.setattr(terminal, "start_job", end_at_once)
 
 
 @pytest.mark.usefixtures("no_work")
@@ -270,7 +270,7 @@ def cancelled_work(monkeypatch: pytest.MonkeyPatch) -> None:
         ask_to_cancel(project, job)
         return job
 
-    monkeypatch.setattr(cli, "start_job", cancel_at_once)
+    monkeypatch.setattr(terminal, "start_job", cancel_at_once)
 
 
 @pytest.mark.usefixtures("cancelled_work", "project")
@@ -285,7 +285,7 @@ def test_a_cancelled_import_is_no_success(run, seeds_file):
 
 @pytest.mark.usefixtures("project")
 def test_ctrl_c_cancels_the_job_and_is_no_success(run, monkeypatch):
-    follow, interrupted = cli.follow_job, []
+    follow, interrupted = terminal.follow_job, []
 
     def press_once(*arguments: Any) -> Any:
         if not interrupted:
@@ -293,8 +293,8 @@ def test_ctrl_c_cancels_the_job_and_is_no_success(run, monkeypatch):
             raise KeyboardInterrupt
         return follow(*arguments)
 
-    monkeypatch.setattr(cli, "start_job", lambda project, kind, *_: add_job(project, kind, "{}", "tester"))
-    monkeypatch.setattr(cli, "follow_job", press_once)
+    monkeypatch.setattr(terminal, "start_job", lambda project, kind, *_: add_job(project, kind, "{}", "tester"))
+    monkeypatch.setattr(terminal, "follow_job", press_once)
     result = run("round", "small")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: cancelled at")

@@ -10,8 +10,8 @@ import streamlit as st
 from red_core.decisions import FeedBackPlan, feed_back
 from red_core.errors import RedError
 from red_core.records import Label, Project
+from red_core.terminal import login
 from widgets.reads import feed_back_plan
-from widgets.shell import who
 from widgets.untrusted import plain
 
 
@@ -48,7 +48,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
 
 def _feed_back(project: Project, plan: FeedBackPlan) -> None:
     try:
-        feed_back(project, plan, who=who())
+        feed_back(project, plan, who=login())
     except RedError as error:
         st.session_state["feed_back_error"] = str(error)
     else:

@@ -13,9 +13,10 @@ import streamlit as st
 from red_core.records import Floats, Project
 from red_core.store import views
 from red_core.store.labels import set_meanings
+from red_core.terminal import login
 from widgets.map_figure import HEIGHT, mark, similarity_figure
 from widgets.reads import round_number
-from widgets.shell import errors_in_one_line, who
+from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain, show_text
 
 NEAREST = 5
@@ -158,7 +159,7 @@ def show_meaning(project: Project, row: Row) -> None:
         typed = st.text_area("Meaning", row["meaning"], max_chars=LONGEST_MEANING, key=key)
         if st.button("Save", type="primary", key="save_meaning", disabled=typed.strip() == row["meaning"]):
             with errors_in_one_line():
-                set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, who())
+                set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, login())
                 st.rerun()
 
 

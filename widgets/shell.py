@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from getpass import getuser
 from pathlib import Path
 
 import streamlit as st
@@ -39,14 +38,6 @@ def inside_the_shell() -> None:
 def workspace() -> Path:
     """Return the folder that holds the projects."""
     return Path(os.environ.get("RED_WORKSPACE", "workspace"))
-
-
-def who() -> str:
-    """Return whose name stands beside what is done here: the login of whoever started the app."""
-    try:
-        return getuser()
-    except (OSError, KeyError):
-        return "analyst"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,23 +101,18 @@ def transaction(project: Project) -> Iterator[Database]:
     """Open a connection and hold the write lock: all of the block is stored, or nothing of it."""
     with connection(project) as db:
         db.execute("BEGIN IMMEDIATE")
-        try:
+        with db.conn:  # commits, or rolls back on any exception
             yield db
-        except BaseException:
-            db.rollback()
-            raise
-        db.commit()
 
 
 def _open(project: Project) -> Database:
-    raw = sqlite3.connect(project.database, timeout=BUSY_SECONDS)
-    try:
+    with ExitStack() as on_error:
+        raw = sqlite3.connect(project.database, timeout=BUSY_SECONDS)
+        on_error.callback(raw.close)
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
         raw.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        raw.close()
-        raise
+        on_error.pop_all()
     return Database(raw, execute_plugins=False)
 
 

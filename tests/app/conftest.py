@@ -104,4 +104,5 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return SimpleNamespace(poll=lambda: None)
 
     monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
+    monkeypatch.setattr("red_core.worker._started", {})  # what was never started is not waited for
     return started
