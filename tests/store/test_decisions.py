@@ -53,11 +53,24 @@ class Model:
         return max((id_ for id_, each in self.standing.items() if each[0] == who), default=None)
 
     def decided(self) -> dict[int, int]:
-        fixing = sorted((id_, each) for id_, each in self.standing.items() if each[1] in ("accept", "relabel", "none"))
-        return {text: -1 if label is None else label for _, (_, _, text, label) in fixing}
+        """The newest label fixed for each text, unless that very label was rejected after it."""
+        found: dict[int, int] = {}
+        for _, (_, kind, text, label) in sorted(self.standing.items()):
+            if kind in ("accept", "relabel", "none"):
+                found[text] = -1 if label is None else label
+            elif kind == "reject" and found.get(text) == label:
+                del found[text]
+        return found
 
     def rejected(self) -> set[tuple[int, int]]:
-        return {(text, label) for _, kind, text, label in self.standing.values() if kind == "reject" and label}
+        """The pairs rejected, unless that very label was accepted after it."""
+        found: set[tuple[int, int]] = set()
+        for _, (_, kind, text, label) in sorted(self.standing.items()):
+            if label is not None and kind == "reject":
+                found.add((text, label))
+            elif label is not None and kind in ("accept", "relabel"):
+                found.discard((text, label))
+        return found
 
 
 def act(project: Project, model: Model, who: str, kind: str, place: int | None, label: int | None) -> None:
