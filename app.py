@@ -38,5 +38,6 @@ with errors_in_one_line():
     if project is not None:
         show_facts_line(project)
         show_job(project)
+st.session_state["inside_the_shell"] = True
 with errors_in_one_line():
     page.run()

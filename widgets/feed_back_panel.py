@@ -39,6 +39,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
         type="primary",
         key="feed_back",
         icon=":material/published_with_changes:",
+        disabled=not plan.items,  # a round with nothing to feed back is closed on Rounds
         on_click=_feed_back,
         args=(project, plan),  # the plan on the screen, not one made after the press
     )

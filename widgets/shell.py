@@ -30,7 +30,9 @@ def inside_the_shell() -> None:
     Until a session has run app.py, Streamlit would run a file in pages/ alone, without the shell: a folder of that
     name is its old way of making pages. Turning that way off and running again starts at app.py.
     """
-    if PagesManager.uses_pages_directory:
+    # app.py leaves a mark in each run. Streamlit's own flag would not do: another session may have turned it off
+    # between the moment this one was sent here and now.
+    if not st.session_state.pop("inside_the_shell", False):
         PagesManager.uses_pages_directory = False
         st.rerun()
 

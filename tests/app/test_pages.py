@@ -683,10 +683,17 @@ def test_the_evidence_check_alone_feeds_nothing_back_unless_asked(in_state: InSt
 def test_feeding_back_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review, working")
     app = open_app("review")
+    app.button(key=f"accept_{desk(project)[0][1]}").click().run()
+    app.run()
     app.button(key="feed_back").click().run()
     assert not app.exception
     assert "a job is running" in words_on(app)
     assert [r.state for r in rounds(project)] == ["to review"]
+
+
+def test_nothing_cannot_be_fed_back(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    assert open_app("review").button(key="feed_back").disabled
 
 
 def test_what_was_decided_on_the_desk_is_in_the_plan_that_is_shown(in_state: InState, open_app: OpenApp) -> None:
