@@ -124,24 +124,3 @@ def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats
     start = np.array([0.0, float(np.quantile(own, 0.05))])
     best = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (None, None)])
     return Calibration(beta=float(np.exp(best.x[0])), none_score=float(best.x[1]))
-
-
-def verdict_evidence(
-    correct_counts: dict[str, int], wrong_counts: dict[str, int], outcomes: tuple[str, ...]
-) -> dict[str, float]:
-    """Return each verdict's log likelihood ratio from a judge's record, with add-one smoothing.
-
-    llr(o) = ln((n[o, correct] + 1) / (n[correct] + K)) - ln((n[o, wrong] + 1) / (n[wrong] + K))
-
-    Parameters
-    ----------
-    correct_counts, wrong_counts : dict of str to int
-        How often each outcome was given to pairs known to be right, and known to be wrong.
-    outcomes : tuple of K str
-    """
-    k = len(outcomes)
-    right, wrong = sum(correct_counts.values()) + k, sum(wrong_counts.values()) + k
-    return {
-        o: float(np.log((correct_counts.get(o, 0) + 1) / right) - np.log((wrong_counts.get(o, 0) + 1) / wrong))
-        for o in outcomes
-    }

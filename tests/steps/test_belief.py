@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import exp, log
+from math import exp
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from red_core.steps.belief import (
     beliefs,
     candidates,
     fit_calibration,
-    verdict_evidence,
 )
 
 calibrations = st.builds(Calibration, beta=st.floats(0.05, 5), none_score=st.floats(-10, 10))
@@ -248,35 +247,3 @@ def test_calibration_is_the_same_each_time():
     assert fit_calibration(known, labels, foreign, none_share=0.1) == fit_calibration(
         known, labels, foreign, none_share=0.1
     )
-
-
-OUTCOMES = ("valid", "invalid", "unsure")
-counts = st.fixed_dictionaries(dict.fromkeys(OUTCOMES, st.integers(0, 500)))
-
-
-@given(counts, counts)
-def test_a_verdicts_evidence_is_the_ratio_of_smoothed_shares(correct, wrong):
-    found = verdict_evidence(correct, wrong, OUTCOMES)
-
-    for outcome in OUTCOMES:
-        given_right = (correct[outcome] + 1) / (sum(correct.values()) + 3)
-        given_wrong = (wrong[outcome] + 1) / (sum(wrong.values()) + 3)
-        assert found[outcome] == pytest.approx(log(given_right / given_wrong))
-
-
-@given(counts, counts)
-def test_evidence_is_expected_to_change_nothing_about_a_wrong_pair(correct, wrong):
-    found = verdict_evidence(correct, wrong, OUTCOMES)
-
-    shares = {o: (wrong[o] + 1) / (sum(wrong.values()) + 3) for o in OUTCOMES}
-    assert sum(shares[o] * exp(found[o]) for o in OUTCOMES) == pytest.approx(1.0)
-
-
-def test_a_judge_without_a_record_says_nothing():
-    assert verdict_evidence({}, {}, OUTCOMES) == pytest.approx(dict.fromkeys(OUTCOMES, 0.0))
-
-
-def test_a_judge_that_answers_at_random_says_nothing():
-    record = {"valid": 40, "invalid": 30, "unsure": 5}
-
-    assert verdict_evidence(record, record, OUTCOMES) == pytest.approx(dict.fromkeys(OUTCOMES, 0.0))
