@@ -72,7 +72,7 @@ def measure(page: Page, base: str, name: str, times: int) -> list[dict[str, obje
             start = time.perf_counter()
             page.keyboard.press("r")  # Streamlit's own key for a rerun
             page.wait_for_timeout(15)
-            rest(page)
+            page.wait_for_function("rest => document.querySelector(rest) !== null", arg=RESTING, polling="raf")
             seconds.append(time.perf_counter() - start)
         rows.append(
             {

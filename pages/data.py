@@ -23,6 +23,7 @@ from widgets.next_step import show_next_step
 from widgets.reads import facts
 from widgets.shell import errors_in_one_line, inside_the_shell, workspace
 from widgets.untrusted import plain
+from widgets.words import ENDED
 
 inside_the_shell()
 
@@ -77,7 +78,8 @@ def show_unprepared(project: Project) -> None:
     """Offer to go on where turning texts into vectors did not end well."""
     job = mark_interrupted(project)
     if job is not None and job.kind == "prepare" and job.state in {"cancelled", "failed", "interrupted"}:
-        st.warning(plain(f"Preparing the texts was {job.state}. {job.error}"), icon=":material/pause_circle:")
+        why = f": {job.error.rstrip('.')}" if job.error else ""
+        st.warning(plain(f"Preparing the texts {ENDED[job.state]}{why}."), icon=":material/pause_circle:")
         if st.button("Go on", type="primary", key="resume_prepare"):
             start_job(project, "prepare", RECOMMENDED, login())
             st.rerun()
@@ -86,12 +88,13 @@ def show_unprepared(project: Project) -> None:
 def import_form(project: Project | None) -> None:
     role = st.radio("What is in the file?", list(ROLES), format_func=ROLES.get, horizontal=True, key="import_role")
     upload, path = st.tabs(["Upload a file", "A path on this machine"])
+    turn = st.session_state.setdefault("imports", 0)  # a new key empties a field: the last file is not offered again
     with upload:
         sent = st.file_uploader(
-            "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key="import_upload", label_visibility="collapsed"
+            "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key=f"import_upload_{turn}", label_visibility="collapsed"
         )
     with path:
-        typed = st.text_input("Path or hf:// address", key="import_path", placeholder="data/messages.csv.gz")
+        typed = st.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
     table = None
     with errors_in_one_line():
         table = read_upload(sent.getvalue(), sent.name) if sent else read_path(typed.strip()) if typed.strip() else None
@@ -185,6 +188,7 @@ def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None
 
 def begin_work(project: Project) -> None:
     start_job(project, "prepare", RECOMMENDED, login())
+    st.session_state["imports"] = st.session_state.get("imports", 0) + 1
     st.session_state["open_project"] = project.name
     st.rerun()
 

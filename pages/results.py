@@ -15,10 +15,10 @@ from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.exports import ROWS_PER_PAGE, results_page
 from red_core.store.texts import name_key
-from red_core.store.views import queue_counts
-from widgets.reads import facts, finished_round, label_table, labels, source_counts
+from widgets.reads import facts, finished_round, label_table, labels, queue_counts, source_counts
 from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import visible
+from widgets.words import counted
 
 inside_the_shell()
 
@@ -61,10 +61,12 @@ def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -
     if not uncertain:
         return f"Round {last.id} left none of {pool:,} texts uncertain: download the labels.", "", ""
     certain = Settings.model_validate_json(last.settings).certain_belief
-    told = f"Round {last.id} left {uncertain:,} of {pool:,} texts uncertain (belief under {certain:.2f}): "
-    if last.state == "to review" and queue_counts(project, last.id)["to decide"]:
-        return f"{told}review them, or download what there is.", "review", "Review"
-    return f"{told}see if another round is worth it, or download what there is.", "rounds", "Rounds"
+    told = f"Round {last.id} left {uncertain:,} of {pool:,} texts uncertain (belief under {certain:.2f})"
+    worth = queue_counts(project)["to decide"] if last.state == "to review" else 0
+    if worth:
+        told += f"; {counted(worth, 'of them is', 'of them are')} worth your decision: review, "
+        return f"{told}or download what there is.", "review", "Review"
+    return f"{told}: see if another round is worth it, or download what there is.", "rounds", "Rounds"
 
 
 def show_sources(counts: dict[str, int]) -> None:

@@ -13,6 +13,7 @@ from red_core.terminal import login
 from widgets.feed_back_panel import show_feed_back
 from widgets.next_step import show_next_step
 from widgets.reads import labels as all_labels
+from widgets.reads import queue_counts
 from widgets.shell import current_project, inside_the_shell
 from widgets.untrusted import plain
 from widgets.verdict_card import show_card
@@ -61,7 +62,7 @@ def kept_queue(project: Project, current: Round, name: str, label: int | None, s
 
 def choose_queue(project: Project, current: Round, labels: dict[int, Label]) -> Queue:
     """Show the queues with their counts, and the filters folded away."""
-    counts = views.queue_counts(project, current.id)
+    counts = queue_counts(project)
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     name = left.selectbox(
         "Queue",

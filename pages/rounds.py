@@ -12,11 +12,11 @@ from red_core.store.rounds import close_round, rounds
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.curves import show_curves
-from widgets.facts_line import JUDGES
 from widgets.next_step import show_next_step
 from widgets.reads import facts, finished_round
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import plain
+from widgets.words import ENDED, STAGES, counted, judge_name
 
 inside_the_shell()
 
@@ -52,7 +52,9 @@ def show_interrupted(project: Project, job: Job) -> bool:
         if job.state == "failed" and not rounds(project):
             st.warning(plain(f"The round failed. {job.error}"), icon=":material/error:")
         return False
-    told = f"The round was {job.state} at {job.stage or 'its start'}. {job.error} Nothing stored was lost."
+    stage = STAGES.get(job.stage, job.stage).lower()
+    why = f": {job.error.rstrip('.')}" if job.error else ""
+    told = f"The round {ENDED[job.state]} while {stage}{why}. Nothing stored was lost."
     st.warning(plain(told), icon=":material/pause_circle:")
     with st.container(horizontal=True):
         if st.button("Go on with it", type="primary", key="resume_round", icon=":material/play_arrow:"):
@@ -121,14 +123,18 @@ def estimate(project: Project, settings: Settings) -> str:
     )
     if settings.selection == "entropy":
         asked = min(subsets * settings.questions_per_subset, settings.most_questions)
-        told = f"About {asked:,} questions: {settings.questions_per_subset} for each of {subsets} classifiers."
+        told = f"About {counted(asked, 'question')}: {settings.questions_per_subset} for each of {subsets} classifiers."
     elif last is None:
         most = min(settings.most_questions, pool) + min(settings.most_confirmations, pool)
-        told = f"At most {most:,} questions: it stops where an answer is worth less than {settings.least_gain:g}."
+        told = (
+            f"At most {counted(most, 'question')}: it stops where an answer is worth less than {settings.least_gain:g}."
+        )
     else:
         worth = min(settings.most_questions, last.metrics["worth_asking"])
-        told = f"About {worth:,} questions are worth asking, and up to {settings.most_confirmations:,} confirmations."
-    return f"{told} Judge: {JUDGES[settings.judge]}; it costs nothing."
+        are = "is" if worth == 1 else "are"
+        told = f"About {counted(worth, 'question')} {are} worth asking, and up to "
+        told += f"{counted(settings.most_confirmations, 'confirmation')}."
+    return f"{told} Judge: {judge_name(settings.judge)}; it costs nothing."
 
 
 def show_past(project: Project, done: list[Round]) -> None:

@@ -227,6 +227,15 @@ def test_an_undone_decision_leaves_the_text_to_the_verdict_again(project):
     assert chosen(plan_feed_back(project)) == [(text(project), 1, SURE, "verdict")]
 
 
+def test_what_a_decision_fed_back_leaves_the_training_set_when_it_is_undone(project):
+    judged(project)
+    decide(project, text(project), "accept", label=1)
+    feed_back(project, plan_feed_back(project))
+    assert trained(project) == {text(project): 1}
+    undo(project)
+    assert trained(project) == {}
+
+
 def test_a_relabelled_text_that_was_fed_back_is_fed_back_under_its_new_label(project):
     judged(project, (0, 1, "valid"))
     feed_back(project, plan_feed_back(project))

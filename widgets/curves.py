@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from red_core.records import Round
+from widgets.words import counted
 
 HEIGHT = 230
 DASHES = ("solid", "dot", "dash")
@@ -44,7 +45,7 @@ def curves_of(done: list[Round]) -> list[Curve]:
             "Verdicts",
             {name: [o.get(name, 0) for o in outcomes] for name in ("valid", "invalid", "unsure")},
             ",d",
-            f"In the last round the judge was asked {last['questions']:,} times; {last['failed']:,} failed.",
+            f"The last round asked the judge {counted(last['questions'], 'question')}; {last['failed']:,} failed.",
         ),
         Curve(
             "Information gain",

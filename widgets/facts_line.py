@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import streamlit as st
 
-from red_core.records import Job, Project, Round
-from red_core.store import views
+from red_core.records import Job, JudgeRates, Project, Round
 from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
-from widgets.reads import facts, finished_round
+from widgets.reads import facts, finished_round, queue_counts
 from widgets.untrusted import plain
-
-STAGES = {
-    "": "Starting",
-    "embed": "Turning texts into vectors",
-    "form subsets": "Forming subsets and the map",
-    "words and characters": "Reading words and characters",
-    "fit": "Fitting the subset classifiers",
-    "score": "Scoring the pool",
-    "ask": "Asking the judge",
-    "believe": "Adding up beliefs",
-}
-JUDGES = {"evidence": "Evidence check (no LLM)"}
+from widgets.words import STAGES, counted, judge_name, passes
 
 
 def show_facts_line(project: Project) -> None:
     """Show where the project stands, in one line."""
     counts, last = facts(project), finished_round(project)
-    parts = [f"{counts['labels']:,} labels", f"{counts['seeds']:,} seeds", f"{counts['pool']:,} texts in the pool"]
+    parts = [counted(counts["labels"], "label"), counted(counts["seeds"], "seed")]
+    parts += [f"{counted(counts['pool'], 'text')} in the pool"]
     if last is not None:
         parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_sure_and_right(last)]
-    if counts["truths"]:
+    elif counts["truths"]:
         parts.append("trial project: its truth is known, and only scoring reads it")
     st.caption(plain("  ·  ".join(parts)))
 
 
 def _review_facts(project: Project, last: Round) -> list[str]:
-    waiting = views.queue_counts(project, last.id)["to decide"] if last.state == "to review" else 0
-    judge = JUDGES.get(last.judge, last.judge)
-    rates = last.metrics["judge_rates"]
-    told = f"valid for {rates['right'].get('valid', 0):.0%} of right, {rates['wrong'].get('valid', 0):.0%} of wrong"
-    return [f"{waiting:,} to decide", f"judge: {judge}, {told} ({rates['pairs']:,} seeds)"]
+    waiting = queue_counts(project)["to decide"] if last.state == "to review" else 0
+    rates = JudgeRates(**last.metrics["judge_rates"])
+    return [f"{waiting:,} to decide", f"{judge_name(last.judge)} {passes(rates)}"]
 
 
 def _sure_and_right(last: Round) -> list[str]:
     known = [f"expected agreement {last.metrics['expected_agreement']:.1%}"]
     if last.metrics["true_agreement"] is not None:
-        known.append(f"true agreement {last.metrics['true_agreement']:.1%}")
+        known.append(f"true {last.metrics['true_agreement']:.1%} (trial)")
     return known
 
 

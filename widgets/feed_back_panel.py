@@ -13,6 +13,7 @@ from red_core.records import Label, Project
 from red_core.terminal import login
 from widgets.reads import feed_back_plan
 from widgets.untrusted import plain
+from widgets.words import counted
 
 
 def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
@@ -27,7 +28,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
     plan = feed_back_plan(project, accept=accept)
     by_source = Counter(item.source for item in plan.items)
     st.text(
-        f"{len(plan.items):,} texts would join the training set: {by_source['decision']:,} by your decisions, "
+        f"{counted(len(plan.items), 'text')} would join the training set: {by_source['decision']:,} by your decisions, "
         f"{by_source['verdict']:,} by the judge's verdicts."
     )
     for reason, count in sorted(plan.withheld.items()):
@@ -35,7 +36,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
     if plan.items:
         _show_per_label(plan, labels)
     st.button(
-        f"Feed back {len(plan.items):,} texts",
+        f"Feed back {counted(len(plan.items), 'text')}",
         type="primary",
         key="feed_back",
         icon=":material/published_with_changes:",
@@ -53,7 +54,7 @@ def _feed_back(project: Project, plan: FeedBackPlan) -> None:
     except RedError as error:
         st.session_state["feed_back_error"] = str(error)
     else:
-        st.toast(f"{len(plan.items):,} texts were fed back.", icon=":material/check:")
+        st.toast(f"{counted(len(plan.items), 'text was', 'texts were')} fed back.", icon=":material/check:")
 
 
 def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:

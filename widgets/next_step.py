@@ -8,11 +8,11 @@ import streamlit as st
 
 from red_core.records import Project
 from red_core.results import recommendation
-from red_core.store import views
 from red_core.store.rounds import rounds
 from red_core.worker import mark_interrupted
-from widgets.reads import feed_back_plan
+from widgets.reads import feed_back_plan, queue_counts
 from widgets.shell import PAGES
+from widgets.words import counted
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ def next_step(project: Project) -> Step:
     if last.state == "open":
         return Step(f"Round {last.id} was not finished. Go on with it.", "rounds", "Rounds")
     if last.state == "to review":
-        waiting = views.queue_counts(project, last.id)["to decide"]
+        waiting = queue_counts(project)["to decide"]
         ready = len(feed_back_plan(project).items)
         if waiting:
             more = f", or feed back the {ready:,} that are ready" if ready else ""
-            return Step(f"{waiting:,} texts are worth your decision. Review them{more}.", "review", "Review")
+            told = f"{counted(waiting, 'text is', 'texts are')} worth your decision. Review them{more}."
+            return Step(told, "review", "Review")
         if ready:
-            return Step(f"Nothing waits for you. Feed back the {ready:,} texts that are ready.", "review", "Review")
+            told = f"Nothing waits for you. {counted(ready, 'text is', 'texts are')} ready to be fed back."
+            return Step(told, "review", "Review")
         return Step(
             "Nothing waits for you and nothing is ready: look at the verdicts, or close the round.", "review", "Review"
         )

@@ -106,6 +106,16 @@ def _source_counts(folder: str, version: Version, _project: Project, round_id: i
     return exports.source_counts(_project, round_id)
 
 
+def queue_counts(project: Project) -> dict[str, int]:
+    """Return how many texts are in each queue of the review desk; see :func:`red_core.store.views.queue_counts`."""
+    return _queue_counts(project.folder.as_posix(), views.version(project), project, round_number(project))
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _queue_counts(folder: str, version: Version, _project: Project, round_id: int) -> dict[str, int]:  # noqa: ARG001
+    return views.queue_counts(_project, round_id)
+
+
 def feed_back_plan(project: Project, *, accept: bool = False) -> FeedBackPlan:
     """Return what would be fed back now; see :func:`red_core.decisions.plan_feed_back`."""
     return _feed_back_plan(project.folder.as_posix(), views.version(project), project, accept=accept)

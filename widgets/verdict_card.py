@@ -6,8 +6,8 @@ import streamlit as st
 
 from red_core.records import NONE_OF_THESE, Example, Label
 from red_core.store.views import Card
-from widgets.facts_line import JUDGES
-from widgets.untrusted import plain, show_text, visible
+from widgets.untrusted import FOLDED_AT, plain, show_text, visible
+from widgets.words import judge_name
 
 BADGES = {
     "valid": (":material/check:", "green"),
@@ -24,6 +24,8 @@ REASONS = {
 }
 TEXT_HEIGHT, SIDE_HEIGHT = 130, 330
 """Pixels. Fixed, so that nothing moves when the card changes."""
+EXAMPLE_LENGTH = 150
+"""Characters of an example shown; the others come on hovering."""
 
 
 def show_card(card: Card, labels: dict[int, Label]) -> None:
@@ -49,7 +51,7 @@ def _show_side(role: str, label: Label, belief: float) -> None:
 
 def _show_verdict(card: Card) -> None:
     icon, color = BADGES[card.outcome]
-    judge = JUDGES.get(card.judge, card.judge) or "-"
+    judge = judge_name(card.judge) or "-"
     sure = "" if card.p_valid is None else f", chance of being right {card.p_valid:.2f}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
@@ -71,6 +73,10 @@ def _show_examples(examples: tuple[Example, ...]) -> None:
     for example in examples:
         similarity, content = st.columns([1, 5], vertical_alignment="top")
         similarity.caption(f"{example.similarity:.2f} {example.origin}")
-        content.text(visible(example.content))
+        whole = visible(example.content)
+        if len(whole) <= EXAMPLE_LENGTH:
+            content.text(whole)
+        else:  # three stand in a side without scrolling
+            content.text(whole[:EXAMPLE_LENGTH].rstrip() + "…", help=plain(whole[:FOLDED_AT]))
     if not examples:
         st.caption("No valid sample of this label but the text itself.")

@@ -40,7 +40,7 @@ NEXT = {
     "round interrupted": "Round 1 was not finished. Go on with it.",
     "to review": "texts are worth your decision",
     "to review, working": "Work goes on in the background",
-    "decided": "Nothing waits for you. Feed back the",
+    "decided": "ready to be fed back",
     "fed back": "",
     "closed": "Round 1 is closed",
     "second round": "Nothing waits for you and nothing is ready",
@@ -62,7 +62,7 @@ def test_an_empty_workspace_teaches_and_offers_the_way_in(open_app: OpenApp, pag
     assert len(app.title) == 1
     if page == "data":
         assert "make_demo" in keys_of(app)
-        assert app.file_uploader(key="import_upload")
+        assert app.file_uploader(key="import_upload_0")
     else:
         assert "There is no project yet" in words_on(app)
         assert [link.value for link in app.page_link] == ["Go to Data"]
@@ -84,8 +84,8 @@ def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp
         words = words_on(app)
         assert ("4 labels · 16 seeds · 40 texts in the pool" in words) == (not finished(project)), page
         assert ("expected agreement" in words) == finished(project), page
-        assert ("trial project: its truth is known" in words) == trial, page
-        assert ("true agreement" in words) == (trial and finished(project)), page
+        assert ("trial project: its truth is known" in words) == (trial and not finished(project)), page
+        assert ("(trial)" in words) == (trial and finished(project)), page
         assert ("cancel_job" in keys_of(app)) == (state in WORKING), page
 
 
@@ -141,7 +141,7 @@ def test_the_demo_is_one_press(open_app: OpenApp, workspace: Path, no_worker: li
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    app.file_uploader(key="import_upload").upload(name, content)
+    app.file_uploader(key="import_upload_0").upload(name, content)
     app.run()
     assert not app.exception
     return app
@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_read_is_one_line(open_app: OpenApp, name: str, co
 
 def test_a_path_that_is_not_there_is_one_line(open_app: OpenApp) -> None:
     app = open_app("data")
-    app.text_input(key="import_path").set_value("/nowhere/![x](http://beacon.invalid)<b>.csv").run()
+    app.text_input(key="import_path_0").set_value("/nowhere/![x](http://beacon.invalid)<b>.csv").run()
     assert not app.exception
     assert len(app.error) == 1
     assert_harmless("error", app.error[0].value)
@@ -268,7 +268,7 @@ def test_a_path_that_is_not_there_is_one_line(open_app: OpenApp) -> None:
 def test_a_file_on_this_machine_is_read_by_its_path(open_app: OpenApp, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "seeds.csv", ["text", "label"], seed_rows())
     app = open_app("data")
-    app.text_input(key="import_path").set_value(str(path)).run()
+    app.text_input(key="import_path_0").set_value(str(path)).run()
     assert "16 usable rows, 4 labels, 0 left out" in words_on(app)
 
 
@@ -316,7 +316,7 @@ def test_preparing_that_did_not_end_well_can_go_on(
 ) -> None:
     project = in_state(state)
     app = open_app("data")
-    assert f"Preparing the texts was {state.rsplit(' ', 1)[1]}" in words_on(app)
+    assert f"Preparing the texts {ENDED[state.rsplit(' ', 1)[1]]}" in words_on(app)
     app.button(key="resume_prepare").click().run()
     job = newest_job(project)
     assert job is not None
@@ -378,7 +378,7 @@ def test_a_round_that_did_not_end_well_can_go_on_or_be_closed(
     project = in_state(state)
     app = open_app("rounds")
     words = words_on(app)
-    assert f"The round was {state.split()[1]} at ask" in words
+    assert f"The round {ENDED[state.split()[1]]} while asking the judge" in words
     assert ("the disk is full" in words) == (state != "round cancelled")
     assert {"resume_round", "close_open"} <= keys_of(app)
     assert "run_round" not in keys_of(app)
@@ -398,7 +398,7 @@ def test_a_round_whose_process_is_gone_is_found_out(in_state: InState, open_app:
         db.execute("UPDATE job SET process_started = 0")  # another process had this number
         db.conn.commit()
     app = open_app("rounds")
-    assert "The round was interrupted at ask. its process was stopped from outside" in words_on(app)
+    assert "The round was interrupted while asking the judge: its process was stopped from outside." in words_on(app)
     assert "resume_round" in keys_of(app)
     assert "cancel_job" not in keys_of(app)
 
@@ -701,7 +701,7 @@ def test_what_was_decided_on_the_desk_is_in_the_plan_that_is_shown(in_state: InS
     app = open_app("review")
     app.button(key=f"accept_{desk(project)[0][1]}").click().run()
     app.run()
-    assert app.button(key="feed_back").label == "Feed back 1 texts"
+    assert app.button(key="feed_back").label == "Feed back 1 text"
 
 
 def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_state: InState, open_app: OpenApp) -> None:
@@ -712,7 +712,7 @@ def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_stat
     other, _ = next((c, p) for c, p in desk(project, "judge unsure"))
     decide(project, other.text, "accept", label=other.label.id, who="somebody else")
     app.button(key="feed_back").click().run()
-    assert shown == f"Feed back {seen} texts"
+    assert shown == f"Feed back {seen} text{'s' * (seen != 1)}"
     assert len(fed_back_rows(project)) in {0, seen}
 
 
@@ -808,7 +808,8 @@ def test_the_texts_of_results_are_searched(in_state: InState, open_app: OpenApp,
 # --- Nothing from outside is rendered
 
 _UNESCAPED = re.compile(r"(?<!\\)(!\[|\]\(|<[a-z/!]|\$|:red\[|~~|\{\{|\|)", re.IGNORECASE)
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x07\x1b]")
+ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\x07\x1b]")
 
 
 def assert_harmless(where: str, text: str) -> None:

@@ -59,11 +59,21 @@ def test_plain_of_everything_hostile(text: str) -> None:
 def test_plain_is_one_line_without_control_or_direction(text: str) -> None:
     shown = plain(text).replace(JOINER, "")
     assert "\n" not in shown
-    assert not re.search("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", shown)
+    assert not re.search("[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]", shown)
 
 
 def test_visible_marks_what_cannot_be_seen_and_keeps_lines() -> None:
     assert visible("a\u202eb\u200bc\x07\nd\te") == "a□b□c□\nd\te"
+
+
+@pytest.mark.parametrize("spelled", ["می\u200cخواهم", "क्\u200dष", "👩\u200d🚀"])
+def test_visible_keeps_the_joiners_that_spell_words_and_emoji(spelled: str) -> None:
+    assert visible(spelled) == spelled
+
+
+@pytest.mark.parametrize("hiding", ["pass\u200dword", "\u200cx", "x\u200d", "é\u200d", "\u200dé"])
+def test_visible_marks_joiners_that_join_nothing(hiding: str) -> None:
+    assert "□" in visible(hiding)
 
 
 @given(st.one_of(st.text(), MARKUP), st.integers(2, 200))

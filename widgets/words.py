@@ -1,0 +1,33 @@
+"""The words that several pages share: counts, stages of a job, names of judges."""
+
+from __future__ import annotations
+
+from red_core.records import JudgeRates
+
+STAGES = {
+    "": "Starting",
+    "embed": "Turning texts into vectors",
+    "form subsets": "Forming subsets and the map",
+    "words and characters": "Reading words and characters",
+    "fit": "Fitting the subset classifiers",
+    "score": "Scoring the pool",
+    "ask": "Asking the judge",
+    "believe": "Adding up beliefs",
+}
+ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
+JUDGES = {"evidence": "Evidence check (no LLM)"}
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return ``1 text``, ``2,000 texts``; ``many`` where an s will not do."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def judge_name(judge: str) -> str:
+    """Return what people call a judge; the evidence check is never taken for an LLM."""
+    return JUDGES.get(judge, judge)
+
+
+def passes(rates: JudgeRates) -> str:
+    """Return what a judge lets through, of right and of wrong proposals; short, since every page shows it."""
+    return f"passes {rates.right.get('valid', 0):.0%} of right, {rates.wrong.get('valid', 0):.0%} of wrong"
