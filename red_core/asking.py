@@ -39,11 +39,15 @@ class Asking:
 
 @dataclass(frozen=True)
 class Asked:
-    """How the asking went: questions put in the round, those that failed, and those still worth asking."""
+    """How the asking went: questions put in the round, those that failed, those still worth asking.
+
+    ``stopped`` says that the judge's budget ended it.
+    """
 
     questions: int
     failed: int
     worth_asking: int
+    stopped: bool
 
 
 def ask_all(asking: Asking, report: Report) -> Asked:
@@ -53,15 +57,19 @@ def ask_all(asking: Asking, report: Report) -> Asked:
     done = Counter(p.reason for p in before)
     batch = _as_questions(asking.scored, [p for p in before if not p.answered])  # a crash or a failed call came between
     failed = 0
-    while True:
-        failed += _ask(asking, batch, asked, done.total() - len(batch.rows), report)
+    stopped = False
+    while not stopped:
+        dealt_with, lost = _ask(asking, batch, asked, done.total() - len(batch.rows), report)
+        failed += lost
+        stopped = dealt_with < len(batch.rows)
         batch = _next(asking, asked, done)
-        if not len(batch.rows):
+        if stopped or not len(batch.rows):
             break
         done.update(batch.reasons)
     # What the evidence check answered is still worth an analyst's answer.
     answered = _pairs(asking.scored, rejected(asking.project)) if asking.judge.free else asked
-    return Asked(done.total(), failed, len(select(asking, answered, len(asking.scored.texts)).rows))
+    worth = len(select(asking, answered, len(asking.scored.texts)).rows)
+    return Asked(done.total(), failed, worth, stopped)
 
 
 def _next(asking: Asking, asked: set[tuple[int, int]], done: Counter[str]) -> Questions:
@@ -113,7 +121,7 @@ def select(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
 
 def _add_what_is_known(asking: Asking) -> set[tuple[int, int]]:
     """Add stored verdicts and rejections to the beliefs; return their (row, label place) pairs."""
-    known, ruled_out = verdicts(asking.project), rejected(asking.project)
+    known, ruled_out = [v for v in verdicts(asking.project) if not v.stale], rejected(asking.project)
     for verdict in known:
         asking.scored.add(verdict.text, verdict.label, verdict.log_likelihood_ratio)
     for text, label in ruled_out:
@@ -156,8 +164,13 @@ def _as_questions(scored: ScoredPool, proposals: Sequence[Proposed]) -> Question
     )
 
 
-def _ask(asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier: int, report: Report) -> int:
-    """Ask one batch, storing every group of replies before the next; add to ``asked``; return how many failed."""
+def _ask(
+    asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier: int, report: Report
+) -> tuple[int, int]:
+    """Ask one batch, storing every group of replies before the next; add to ``asked``.
+
+    Return how many questions were dealt with, and how many of them failed.
+    """
     report(earlier, asking.settings.most_questions)
     questions = _with_evidence(asking, batch)
     ids = add_proposals(asking.project, asking.current.id, questions)
@@ -174,7 +187,7 @@ def _ask(asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier:
                 asked |= _closed(asking.scored, question.text, question.label.id, answer.outcome)
         done += len(group)
         report(earlier + done, asking.settings.most_questions)
-    return failed
+    return done, failed
 
 
 def _with_evidence(asking: Asking, batch: Questions) -> list[Question]:

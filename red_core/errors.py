@@ -8,6 +8,7 @@ RedError
 ├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
 ├── EmbeddingError   the embedding model is missing or is not the one expected
 ├── JudgeError       the judge cannot be used
+├── BudgetSpent      a question would pass a cap of tokens or money
 └── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
 
@@ -59,6 +60,10 @@ class EmbeddingError(RedError):
 
 class JudgeError(RedError):
     """The judge cannot be used."""
+
+
+class BudgetSpent(RedError):
+    """A question would pass a cap of tokens; what was stored stays."""
 
 
 class Cancelled(RedError):

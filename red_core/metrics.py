@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from red_core.asking import Asked
-from red_core.records import NONE_OF_THESE, Floats, Ints, JudgeRates, Label, Project, Round
+from red_core.judges.protocol import Judge
+from red_core.records import NONE_OF_THESE, Floats, Ints, Label, Project, Round
 from red_core.scoring import BEST_STORED, ScoredPool, ranked
 from red_core.settings import Settings
 from red_core.steps.stopping import information_gain
+from red_core.store.attempts import spent
 from red_core.store.decisions import decided
 from red_core.store.rounds import best_beliefs, rounds
 from red_core.store.texts import name_key, truths
@@ -27,7 +29,7 @@ def round_metrics(
     labels: list[Label],
     scored: ScoredPool,
     asked: Asked,
-    rates: JudgeRates,
+    judge: Judge,
 ) -> dict[str, Any]:
     """Return the figures of a round, as stored with it and printed.
 
@@ -43,14 +45,19 @@ def round_metrics(
         Mean best belief, with verdicts and of the classifiers alone.
     true_agreement, true_alone : float in [0, 1] or None
         Agreement with the truth of a trial project, machine labels only; None where there is no truth.
+    judge : str
+        Its name.
     judge_rates : dict
         See :class:`red_core.records.JudgeRates`.
+    tokens, money : int, float or None
+        What this round's questions cost; money is None where a price is not known.
     decided : int
         Texts a decision had fixed when the round ended.
     """
     final, belief = ranked(scored.label_ids, scored.kept)
     alone, alone_belief = ranked(scored.label_ids, scored.alone)
     truth = true_labels(project, labels)
+    cost = spent(project, round_id=current.id)
     return {
         "pool": len(scored.texts),
         "uncertain": int((belief[:, 0] < settings.certain_belief).sum()),
@@ -58,14 +65,17 @@ def round_metrics(
         "questions": asked.questions,
         "failed": asked.failed,
         "worth_asking": asked.worth_asking,
-        "complete": asked.questions < settings.most_questions or not asked.worth_asking,
+        "complete": not asked.stopped and (asked.questions < settings.most_questions or not asked.worth_asking),
         "outcomes": outcome_counts(project, current.id),
         "information_gain": _gain_since_last(project, current, scored, final, belief),
         "expected_agreement": float(belief[:, 0].mean()),
         "expected_alone": float(alone_belief[:, 0].mean()),
         "true_agreement": agreement(scored.texts, final[:, 0], truth),
         "true_alone": agreement(scored.texts, alone[:, 0], truth),
-        "judge_rates": asdict(rates),
+        "judge": judge.name,
+        "judge_rates": asdict(judge.rates),
+        "tokens": cost.tokens,
+        "money": cost.money,
         "decided": len(decided(project)),
     }
 

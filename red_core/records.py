@@ -43,11 +43,12 @@ class Project:
 
 @dataclass(frozen=True)
 class Label:
-    """A label: a stable id, its unique name, its meaning ('' where none is written)."""
+    """A label: a stable id, its unique name, its meaning ('' where none is written) and that meaning's id (or 0)."""
 
     id: int
     name: str
     meaning: str = ""
+    meaning_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One time a request was sent; what the server counted, None where it did not say: then the reserve is spent."""
+
+    id: int
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """The judge's answer to one question.
 
@@ -143,8 +153,16 @@ class Answer:
     log_likelihood_ratio : float
         What the answer adds to the label's exponent in the belief.
     raw : str
-        The reply as received.
+        The reply as received; of one that failed, why.
     model, prompt_version : str
+    question_key : str
+        What identifies the question to this judge; '' where it cannot differ from the pair.
+    cut : bool
+        The judge was shown only the beginning of the text.
+    meaning_id : int or None
+        The label's meaning the judge was shown, 0 for none; None where the judge does not read meanings.
+    attempts : tuple of Attempt
+        Each time a request was sent.
     """
 
     outcome: Outcome
@@ -153,6 +171,10 @@ class Answer:
     raw: str
     model: str
     prompt_version: str
+    question_key: str = ""
+    cut: bool = False
+    meaning_id: int | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,8 @@ class Verdict:
     outcome: Outcome
     p_valid: float | None
     log_likelihood_ratio: float
+    stale: bool = False
+    """The label's meaning was edited since."""
 
 
 @dataclass(frozen=True)

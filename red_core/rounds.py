@@ -15,8 +15,8 @@ from red_core.embeddings import embed_missing
 from red_core.errors import StateError
 from red_core.evidence import ValidSamples, valid_samples
 from red_core.features import prepare_lexical
-from red_core.judges.evidence_check import fit_evidence_check
 from red_core.judges.protocol import Judge
+from red_core.judging import evidence_check, llm_judge
 from red_core.label_set import form_subsets, pool_density
 from red_core.metrics import round_metrics
 from red_core.records import Ints, Project, Round
@@ -25,7 +25,6 @@ from red_core.settings import RECOMMENDED, Settings
 from red_core.store.labels import labels
 from red_core.store.rounds import finish_round, open_round, rounds, training_rows
 from red_core.store.texts import pool, remembered
-from red_core.store.vectors import load_vectors
 from red_core.training import Model, load_model, model_file, save_model, train
 
 Progress = Callable[[str, int, int], None]
@@ -82,29 +81,19 @@ def run_round(
         project, model, texts, with_entropy=settings.selection == "entropy", report=_stage(progress, "score")
     )
     samples = valid_samples(project, model.embedding, model.label_ids)
-    judge = (make_judge or evidence_check)(project, model, samples)
+    if make_judge is None and settings.judge == "llm":
+        judge: Judge = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+    else:
+        judge = (make_judge or evidence_check)(project, model, samples)
     known = labels(project)
     asking = Asking(project, current, settings, model.embedding, known, scored, samples, judge)
     asked = ask_all(asking, _stage(progress, "ask"))
 
     progress("believe", 0, 1)
-    metrics = round_metrics(project, current, settings, known, scored, asked, judge.rates)
+    metrics = round_metrics(project, current, settings, known, scored, asked, judge)
     finish_round(project, current.id, predictions_of(scored), metrics)
     progress("believe", 1, 1)
     return rounds(project)[-1]
-
-
-def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Judge:
-    """Return the embedded default judge, fitted on the seeds."""
-    known = model.known
-    return fit_evidence_check(
-        samples,
-        lambda texts: load_vectors(project, model.embedding, texts),
-        texts=known.texts,
-        places=known.labels,
-        right=known.right,
-        prior_logit=known.prior_logit,
-    )
 
 
 def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Progress) -> Model:

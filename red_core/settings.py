@@ -72,7 +72,24 @@ class Settings(BaseModel):
     least_information: Annotated[float, Field(ge=0, description="Nats per text under which a round taught nothing")] = (
         0.01
     )
-    judge: Annotated[Literal["evidence"], Field(description="Who answers valid or invalid")] = "evidence"
+    judge: Annotated[
+        Literal["evidence", "llm"], Field(description="Who answers valid or invalid: the evidence check, or an LLM")
+    ] = "evidence"
+    self_test_seeds: Annotated[
+        int,
+        Field(ge=10, le=500, description="Seeds an LLM judge is tested with, right and wrong, before it judges"),
+    ] = 60
+    canaries: Annotated[
+        int, Field(ge=0, le=50, description="Wrong texts of the self-test that carry an injected instruction")
+    ] = 6
+    most_tokens: Annotated[int | None, Field(ge=0, description="Tokens one round may take; none = no cap")] = None
+    most_tokens_project: Annotated[
+        int | None, Field(ge=0, description="Tokens the project may take in all; none = no cap")
+    ] = None
+    corrections: Annotated[
+        int,
+        Field(ge=0, le=20, description="After invalid: labels an LLM judge may choose the next from; 0 = off"),
+    ] = 0
 
 
 RECOMMENDED = Settings()

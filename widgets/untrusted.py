@@ -7,12 +7,9 @@ import re
 
 import streamlit as st
 
+from red_core.unseen import UNSEEN
+
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_INVISIBLE = re.compile(
-    # Joiners between signs outside ASCII spell words and emoji in many scripts; anywhere else they only hide.
-    "(?<![^\u0000-\u007f])[\u200c\u200d]|[\u200c\u200d](?![^\u0000-\u007f])"
-    "|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
 FOLDED_AT = 1_200
 """Characters of a text shown at once; the rest folds."""
 
@@ -32,7 +29,7 @@ def plain(text: str) -> str:
 
 def visible(text: str) -> str:
     """Return ``text`` with control, zero-width and direction-changing characters shown as a box."""
-    return _INVISIBLE.sub("\u25a1", text)
+    return UNSEEN.sub("\u25a1", text)
 
 
 def for_hover(text: str, longest: int = 90) -> str:

@@ -11,6 +11,7 @@ STAGES = {
     "words and characters": "Reading words and characters",
     "fit": "Fitting the subset classifiers",
     "score": "Scoring the pool",
+    "test the judge": "Testing the judge on known pairs",
     "ask": "Asking the judge",
     "believe": "Adding up beliefs",
 }

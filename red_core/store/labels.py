@@ -13,10 +13,11 @@ from red_core.store.database import connection, now, transaction
 def labels(project: Project) -> list[Label]:
     """Return all labels with their newest meaning, ordered by id."""
     query = """
-        SELECT label.id, name, coalesce((SELECT meaning FROM label_meaning m WHERE m.label = label.id
-        ORDER BY m.id DESC LIMIT 1), '') AS meaning FROM label ORDER BY label.id"""
+        SELECT label.id, name, coalesce(meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id FROM label
+        LEFT JOIN label_meaning m ON m.id = (SELECT max(id) FROM label_meaning WHERE label = label.id)
+        ORDER BY label.id"""
     with connection(project) as db:
-        return [Label(int(r["id"]), str(r["name"]), str(r["meaning"])) for r in db.query(query)]
+        return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in db.query(query)]
 
 
 def label_set_version(project: Project) -> int:

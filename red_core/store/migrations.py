@@ -15,6 +15,14 @@ def m001_create_tables(db: Database) -> None:
             db.execute(statement)
 
 
+@migrations()
+def m002_llm_judge(db: Database) -> None:
+    """Room for what a judge over a wire costs, what it was shown, and how it does on pairs whose truth is known."""
+    for statement in _JUDGE_TABLES.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
 _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -143,4 +151,36 @@ CREATE TABLE prediction (
     belief REAL NOT NULL, runner_up INTEGER NOT NULL, runner_up_belief REAL NOT NULL, none_belief REAL NOT NULL,
     prior REAL NOT NULL, top TEXT NOT NULL, PRIMARY KEY (round, text)
 ) STRICT, WITHOUT ROWID
+"""
+
+_JUDGE_TABLES = """
+ALTER TABLE verdict ADD COLUMN question_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE verdict ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE verdict ADD COLUMN meaning INTEGER;
+
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY, round INTEGER REFERENCES round,
+    purpose TEXT NOT NULL CHECK (purpose IN ('judge', 'self-test', 'connect', 'meaning', 'correction', 'explain')),
+    judge TEXT NOT NULL, reserved INTEGER NOT NULL, tokens_in INTEGER, tokens_out INTEGER,
+    price_in REAL, price_out REAL, verdict INTEGER REFERENCES verdict, at TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempt_verdict ON attempt (verdict);
+
+CREATE TABLE self_test (
+    id INTEGER PRIMARY KEY, judge TEXT NOT NULL, prompt_version TEXT NOT NULL, text INTEGER NOT NULL REFERENCES text,
+    label INTEGER NOT NULL REFERENCES label, kind TEXT NOT NULL CHECK (kind IN ('right', 'wrong', 'canary')),
+    outcome TEXT NOT NULL, p_valid REAL, model TEXT NOT NULL, raw TEXT NOT NULL, question_key TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+CREATE INDEX self_test_judge ON self_test (judge, prompt_version);
+
+CREATE TABLE explanation (
+    id INTEGER PRIMARY KEY, verdict INTEGER NOT NULL REFERENCES verdict, words TEXT NOT NULL, model TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+
+CREATE VIEW stale_verdict AS  -- of a judge that reads meanings: the label's meaning was edited since
+    SELECT verdict.id FROM verdict JOIN proposal ON proposal.id = verdict.proposal
+    WHERE verdict.meaning IS NOT NULL
+    AND verdict.meaning < (SELECT coalesce(max(m.id), 0) FROM label_meaning m WHERE m.label = proposal.label)
 """

@@ -192,10 +192,10 @@ def facts(project: Project) -> dict[str, int]:
         return {key: int(value) for key, value in next(iter(db.query(query))).items()}
 
 
-def remember(project: Project, key: str, value: str) -> None:
-    """Store one fact of the project that is set once, such as that it is a trial; an earlier value stays."""
+def remember(project: Project, key: str, value: str, *, anew: bool = False) -> None:
+    """Store one fact of the project, such as that it is a trial; an earlier value stays, but for ``anew``."""
     with transaction(project) as db:
-        db.execute("INSERT OR IGNORE INTO project (key, value) VALUES (?, ?)", [key, value])
+        db.execute(f"INSERT OR {'REPLACE' if anew else 'IGNORE'} INTO project (key, value) VALUES (?, ?)", [key, value])
 
 
 def remembered(project: Project, key: str, default: str = "") -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from red_core.records import Answer, Project, Question, Verdict
+from red_core.store.attempts import settle
 from red_core.store.database import connection, now, transaction
 
 
@@ -49,18 +50,23 @@ def _evidence(question: Question) -> str:
 
 
 def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answer]]) -> None:
-    """Store answers to proposals; an answer that failed is no verdict and is not stored."""
+    """Store answers to proposals and settle what they cost; one that failed is no verdict, but its cost stays."""
     with transaction(project) as db:
-        db.conn.executemany(
-            "INSERT INTO verdict "
-            "(proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (proposal, judge, a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.raw, now())
-                for proposal, a in answers
-                if a.outcome != "failed"
-            ),
-        )
+        for proposal, a in answers:
+            verdict = None
+            if a.outcome != "failed":
+                values = (
+                    proposal, judge, a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.raw,
+                    a.question_key, int(a.cut), a.meaning_id, now(),
+                )  # fmt: skip
+                verdict = db.conn.execute(_INSERT, values).lastrowid
+            settle(db, a.attempts, verdict)
+
+
+_INSERT = """
+    INSERT INTO verdict (proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw,
+        question_key, cut, meaning, at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def verdicts(project: Project) -> list[Verdict]:
@@ -72,7 +78,8 @@ def verdicts(project: Project) -> list[Verdict]:
 def newest_verdicts(db: Database) -> list[Verdict]:
     """Return what :func:`verdicts` returns, on an open connection."""
     query = """
-        SELECT max(verdict.id) AS id, round, text, label, judge, outcome, p_valid, log_likelihood_ratio
+        SELECT max(verdict.id) AS id, round, text, label, judge, outcome, p_valid, log_likelihood_ratio,
+            verdict.id IN (SELECT id FROM stale_verdict) AS stale
         FROM verdict JOIN proposal ON proposal.id = proposal GROUP BY text, label ORDER BY verdict.id"""
     return [
         Verdict(
@@ -84,6 +91,7 @@ def newest_verdicts(db: Database) -> list[Verdict]:
             r["outcome"],
             r["p_valid"],
             r["log_likelihood_ratio"],
+            bool(r["stale"]),
         )
         for r in db.query(query)
     ]

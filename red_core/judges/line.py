@@ -1,0 +1,205 @@
+"""The line to the judge's server: many requests at once, one shared cool-down, our own retries, hopeless errors told.
+
+The openai package carries the requests, without its retries: they are invisible in the count of tokens, and it would
+retry an empty account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx2
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+
+from red_core.errors import BudgetSpent, JudgeError, one_line
+from red_core.judges.server import JudgeServer
+from red_core.records import Attempt
+
+Reserve = Callable[[int], int]
+"""Tokens to the id of an attempt, stored before anything is sent; raises BudgetSpent where a cap would be passed."""
+
+TRIES = 5
+"""Times one request is sent before it counts as failed."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds before a request is sent again, doubled each time, where the server names none."""
+LONGEST_RETRY_AFTER = 120.0
+"""A server that wants a longer pause is not waited for."""
+FAILURES_IN_A_ROW = 8
+"""Requests that failed for good, one after another, before the line is given up."""
+REFUSALS_IN_A_ROW = 3
+"""The same refusal of a request, one after another, before it is taken for the answer to all of them."""
+ANSWER_TOKENS = 64
+HOPELESS = {
+    401: "refused the key. Check OPENAI_API_KEY",
+    402: "wants payment first. Top up the account",
+    403: "does not allow this key to use the model. Check OPENAI_API_KEY and RED_JUDGE_MODEL",
+    404: "knows no such model or address. Check RED_JUDGE_MODEL, the wire, and that OPENAI_BASE_URL ends in /v1",
+}
+TRY_AGAIN = {408, 409, 429, *range(500, 600)}
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of a request: the body received, or why there is none; and each time it was sent."""
+
+    body: str | None
+    failure: str
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass
+class Line:
+    """An open connection to the server; ``resume_at`` is when the next request may be sent, for all of them."""
+
+    server: JudgeServer
+    reserve: Reserve
+    client: AsyncOpenAI
+    resume_at: float = 0.0
+    failed_in_a_row: int = 0
+    refused_in_a_row: dict[str, int] = field(default_factory=dict)
+
+    async def send(self, path: str, body: dict[str, Any]) -> Sent:
+        """Send a request until a body is received or it failed for good.
+
+        Raises
+        ------
+        JudgeError
+            If no request can succeed: the text says what to do.
+        BudgetSpent
+            If this request would pass a cap.
+        """
+        attempts: list[Attempt] = []
+        failure = ""
+        for turn in range(TRIES):
+            await asyncio.sleep(max(0.0, self.resume_at - time.monotonic()))
+            attempts.append(Attempt(self.reserve(most_tokens(body))))
+            try:
+                received = await self.client.post(path, cast_to=httpx2.Response, body=body)
+            except APIStatusError as error:
+                attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)  # refused before any work was done
+                failure = self._refused(error, turn)
+                if error.status_code not in TRY_AGAIN:
+                    break
+            except APITimeoutError:
+                failure = f"no reply within {self.server.timeout:g} s"
+                await asyncio.sleep(pause(turn))
+            except APIConnectionError as error:
+                failure = one_line(f"the connection broke: {self.server.scrubbed(str(error.__cause__ or error))}", 200)
+                await asyncio.sleep(pause(turn))
+            else:
+                self.failed_in_a_row = 0
+                self.refused_in_a_row.clear()
+                return Sent(received.text, "", tuple(attempts))
+        self._failed(failure)
+        return Sent(None, failure, tuple(attempts))
+
+    def _refused(self, error: APIStatusError, turn: int) -> str:
+        """Return why a request was refused, after setting the pause all wait for; raise where no other can succeed."""
+        status, told = error.status_code, self.server.scrubbed(str(error.message))
+        if {error.code, error.type} & {"insufficient_quota", "billing_hard_limit_reached"}:
+            raise JudgeError(f"the judge at {self.server.host}: the quota is used up. Top up the account, then go on.")
+        if status in HOPELESS:
+            raise JudgeError(f"the judge at {self.server.host} {HOPELESS[status]} ({status}).")
+        failure = one_line(f"status {status}: {told}", 200)
+        if status in TRY_AGAIN:
+            wait = retry_after(error.response.headers)
+            if wait is not None and wait > LONGEST_RETRY_AFTER:
+                raise JudgeError(f"the judge at {self.server.host} asks to wait {wait:,.0f} s. Go on after that.")
+            self.resume_at = max(self.resume_at, time.monotonic() + (pause(turn) if wait is None else wait))
+            return failure
+        self.refused_in_a_row[failure] = self.refused_in_a_row.get(failure, 0) + 1
+        if self.refused_in_a_row[failure] >= REFUSALS_IN_A_ROW:
+            raise JudgeError(f"the judge at {self.server.host} refuses every question, {failure}")
+        return failure
+
+    def _failed(self, failure: str) -> None:
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= FAILURES_IN_A_ROW:
+            raise JudgeError(
+                f"{FAILURES_IN_A_ROW} questions in a row failed at {self.server.host}, the last with: {failure}. "
+                "Check the server, then go on."
+            )
+
+
+def all_of(
+    server: JudgeServer, reserve: Reserve, items: Sequence[Item], ask: Callable[[Line, Item], Awaitable[Result]]
+) -> Iterator[list[tuple[int, Result]]]:
+    """Ask about every item, ``server.at_once`` at a time; yield groups of (place, result) as they come.
+
+    What was yielded can be stored while the others are in flight. Ends early where a budget is spent.
+
+    Raises
+    ------
+    JudgeError
+        After what had come was yielded, where no further question can succeed.
+    """
+    waiting = deque(enumerate(items))
+    running: dict[asyncio.Task[Result], int] = {}
+
+    async def some(line: Line) -> tuple[list[tuple[int, Result]], Exception | None]:
+        while waiting and len(running) < server.at_once:
+            place, item = waiting.popleft()
+            running[asyncio.ensure_future(ask(line, item))] = place
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        came: list[tuple[int, Result]] = []
+        stopped: Exception | None = None
+        for task in done:
+            place = running.pop(task)
+            if (error := task.exception()) is None:
+                came.append((place, task.result()))
+            elif isinstance(error, JudgeError | BudgetSpent):
+                stopped = error
+            else:
+                raise error
+        return came, stopped
+
+    with asyncio.Runner() as runner:  # closing it cancels what is in flight; its reserve stays spent
+        line = runner.run(_opened(server, reserve))
+        while waiting or running:
+            came, stopped = runner.run(some(line))
+            if came:
+                yield came
+            if isinstance(stopped, JudgeError):
+                raise stopped
+            if stopped is not None:
+                waiting.clear()
+        runner.run(line.client.close())
+
+
+async def _opened(server: JudgeServer, reserve: Reserve) -> Line:
+    key = server.api_key.get_secret_value() or "none"  # the package insists on one
+    client = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
+    return Line(server, reserve, client)
+
+
+def most_tokens(body: dict[str, Any]) -> int:
+    """Return more tokens than a request will take: nobody's tokens are shorter than a byte, few than two."""
+    return len(str(body).encode()) // 2 + ANSWER_TOKENS
+
+
+def pause(turn: int) -> float:
+    """Return the seconds before turn ``turn + 1``, with a spread so that not all come back at once."""
+    return float(min(FIRST_PAUSE * 2.0**turn, LONGEST_PAUSE) * random.uniform(0.75, 1.25))  # noqa: S311  no secret
+
+
+def retry_after(headers: httpx2.Headers) -> float | None:
+    """Return the pause a server asks for, in seconds, at least 0; None where it names none that can be read."""
+    told = headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(told))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except ValueError:
+        return None

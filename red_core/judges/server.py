@@ -1,0 +1,139 @@
+"""Where the LLM judge is and how it is asked: from the environment, or from .streamlit/secrets.toml beside the app.
+
+The key is read where it is needed and kept nowhere else: not in the database, not in a log, not in an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import tomlkit
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from red_core.errors import JudgeError
+
+Wire = Literal["chat", "systemone", "decisions"]
+Format = Literal["auto", "json_schema", "json_object", "plain"]
+
+
+def secrets_file() -> Path:
+    """Return the file that holds the judge's settings where the environment does not."""
+    beside_app = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"
+    return Path(os.environ.get("RED_SECRETS", beside_app))
+
+
+class JudgeServer(BaseSettings):
+    """Every setting of the judge's server; the name in capitals is that of its variable."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    base_url: Annotated[
+        str,
+        Field(alias="OPENAI_BASE_URL", description="The server's address, up to and with /v1"),
+    ] = "https://api.openai.com/v1"
+    api_key: Annotated[
+        SecretStr, Field(alias="OPENAI_API_KEY", description="Its key; a server of your own may need none")
+    ] = SecretStr("")
+    model: Annotated[str, Field(alias="RED_JUDGE_MODEL", description="The model that judges")] = ""
+    wire: Annotated[Wire, Field(alias="RED_JUDGE_WIRE", description="What the server speaks")] = "chat"
+    response_format: Annotated[
+        Format,
+        Field(alias="RED_JUDGE_FORMAT", description="With chat: how the reply is held to JSON; auto = tried out"),
+    ] = "auto"
+    extra: Annotated[
+        dict[str, Any],
+        Field(alias="RED_JUDGE_EXTRA", description="More parameters of each request, as JSON, such as temperature"),
+    ] = {}
+    at_once: Annotated[int, Field(alias="RED_JUDGE_AT_ONCE", ge=1, le=256, description="Questions in flight")] = 8
+    timeout: Annotated[float, Field(alias="RED_JUDGE_TIMEOUT", gt=0, le=600, description="Seconds for a reply")] = 30.0
+    price_in: Annotated[
+        float | None,
+        Field(alias="RED_JUDGE_PRICE_IN", ge=0, description="Price of a million tokens read; none = unknown"),
+    ] = None
+    price_out: Annotated[
+        float | None, Field(alias="RED_JUDGE_PRICE_OUT", ge=0, description="Price of a million tokens written")
+    ] = None
+
+    @property
+    def name(self) -> str:
+        """What people call this judge, stored with its verdicts: the wire and the model asked for."""
+        return f"{self.wire}/{self.model}"
+
+    @property
+    def host(self) -> str:
+        """The server without anything that could be secret in its address."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.hostname or self.base_url}{f':{parts.port}' if parts.port else ''}"
+
+    def scrubbed(self, text: str) -> str:
+        """Return ``text`` without the key, or what looks like one."""
+        key = self.api_key.get_secret_value()
+        without = text.replace(key, "***") if key else text
+        address = urlsplit(self.base_url)
+        for secret in (address.password, address.username, address.query):
+            without = without.replace(secret, "***") if secret else without
+        return re.sub(r"\b(sk|key|tok)-[\w*.-]{6,}", "***", without)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is the library's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the strongest first."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, secrets_file())
+
+
+def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of a form, checked here
+    """Return the server's settings.
+
+    Raises
+    ------
+    JudgeError
+        If no model is named, or a value is out of its range.
+    """
+    try:
+        server = JudgeServer(**changes)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]  # an input may be a key
+        raise JudgeError(f"judge setting {first['loc'][0]}: {first['msg']}. {WHERE}") from None
+    except (tomlkit.exceptions.TOMLKitError, ValueError, OSError) as error:
+        raise JudgeError(f"{secrets_file()} cannot be read: {type(error).__name__}. {WHERE}") from None
+    if not server.model:
+        raise JudgeError(f"no judge model is named. {WHERE}")
+    if urlsplit(server.base_url).scheme not in {"http", "https"}:
+        raise JudgeError(f"judge setting OPENAI_BASE_URL: it must begin with http:// or https://. {WHERE}")
+    return server
+
+
+WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL."
+
+
+def keep(server: JudgeServer) -> Path:
+    """Write what differs from the defaults to the secrets file, readable by its owner alone; return the file.
+
+    What else the file holds stays as it is.
+    """
+    path = secrets_file()
+    held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
+    for field, about in JudgeServer.model_fields.items():
+        value = getattr(server, field)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        name = str(about.alias)
+        if value == about.get_default():
+            held.pop(name, None)
+        else:
+            held[name] = plain
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(tomlkit.dumps(held))
+    path.chmod(0o600)
+    return path

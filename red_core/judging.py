@@ -1,0 +1,187 @@
+"""The judge of a project: made from the settings, tried, and measured before it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from red_core.errors import JudgeError, StateError
+from red_core.evidence import ValidSamples, valid_samples
+from red_core.judges.connect import Connection, connect
+from red_core.judges.evidence_check import fit_evidence_check
+from red_core.judges.line import Reserve
+from red_core.judges.llm import LlmJudge
+from red_core.judges.prompt import VERSION
+from red_core.judges.protocol import Judge
+from red_core.judges.replies import Band
+from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
+from red_core.judges.server import Format, JudgeServer, judge_server
+from red_core.records import Label, Project, Question
+from red_core.settings import Settings
+from red_core.steps.judge_reliability import judge_rates
+from red_core.store.attempts import Purpose, add_attempt, settle_attempts
+from red_core.store.labels import labels
+from red_core.store.self_tests import Kind, add_tested, tested
+from red_core.store.texts import remember, remembered
+from red_core.store.vectors import load_vectors
+from red_core.training import Model
+
+Report = Callable[[int, int], None]
+LEAST_PAIRS = 20
+"""Fewer answers say nothing about a judge."""
+Pairs = Sequence[tuple[Kind, Question]]
+
+
+def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Judge:
+    """Return the embedded default judge, fitted on the seeds."""
+    known = model.known
+    return fit_evidence_check(
+        samples,
+        lambda texts: load_vectors(project, model.embedding, texts),
+        texts=known.texts,
+        places=known.labels,
+        right=known.right,
+        prior_logit=known.prior_logit,
+    )
+
+
+def llm_judge(project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Report) -> LlmJudge:
+    """Return the LLM judge of the settings, tested as far as it was not yet.
+
+    Raises
+    ------
+    JudgeError
+        If it cannot be reached, or does not answer as asked.
+    """
+    server = judge_server()
+    pairs = _known_pairs(project, settings, samples)
+    form = _form(project, server, pairs)
+    found = _measured(project, settings, server, form, pairs, report, round_id)
+    reserve = reserve_for(project, server, "judge", settings, round_id)
+    return LlmJudge(server, form, Band(), reserve, found.rates, found.scale)
+
+
+def try_connection(project: Project, server: JudgeServer) -> Connection:
+    """Try a server on two pairs of this project; what works is remembered.
+
+    Raises
+    ------
+    JudgeError
+        If no request can succeed.
+    StateError
+        If the project has no seeds with vectors yet.
+    """
+    return _connected(project, server, _known_pairs(project, Settings(), _samples(project)))
+
+
+def judge_check(project: Project, settings: Settings, report: Report = lambda _done, _total: None) -> SelfTest:
+    """Test the judge anew on seeds of this project, and return how it did."""
+    server = judge_server()
+    pairs = _known_pairs(project, settings, _samples(project))
+    return _measured(project, settings, server, _form(project, server, pairs), pairs, report, None, anew=True)
+
+
+def stored_self_test(project: Project, judge: str) -> SelfTest | None:
+    """Return how a judge did in its self-tests under the present prompt; None before the first."""
+    answers = tested(project, judge, VERSION)
+    return summed_up(answers) if any(a.kind != "canary" for a in answers) else None
+
+
+def reserve_for(
+    project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
+) -> Reserve:
+    """Return what stores an attempt before it is sent, and refuses it where it would pass a cap."""
+    return partial(
+        _reserve, project, purpose, server.name, round_id, (server.price_in, server.price_out),
+        (settings.most_tokens, settings.most_tokens_project),
+    )  # fmt: skip
+
+
+def _reserve(
+    project: Project,
+    purpose: Purpose,
+    judge: str,
+    round_id: int | None,
+    prices: tuple[float | None, float | None],
+    caps: tuple[int | None, int | None],
+    tokens: int,
+) -> int:
+    return add_attempt(project, purpose, judge, tokens, round_id=round_id, prices=prices, caps=caps)
+
+
+def _samples(project: Project) -> ValidSamples:
+    ids = np.array([label.id for label in labels(project)], dtype=np.int64)
+    try:
+        return valid_samples(project, remembered(project, "embedding"), ids)
+    except KeyError as error:
+        raise StateError(f"the texts of project {project.name} are not prepared yet. Run a round first.") from error
+
+
+def _known_pairs(project: Project, settings: Settings, samples: ValidSamples) -> Pairs:
+    rng = np.random.default_rng(settings.random_state)
+    known: list[Label] = labels(project)
+    pairs = self_test_pairs(samples, known, settings.self_test_seeds, settings.canaries, settings.examples_shown, rng)
+    if not pairs:
+        raise JudgeError("the judge cannot be tested: no label has two seeds. Import more seeds.")
+    return pairs
+
+
+def _form(project: Project, server: JudgeServer, pairs: Pairs) -> Format:
+    """Return the form that was obeyed when the server was tried; try it now if it was not yet."""
+    if server.response_format != "auto" or server.wire != "chat":
+        return server.response_format
+    known = remembered(project, _where(server), "")
+    if known in {"json_schema", "json_object", "plain"}:
+        return known  # type: ignore[return-value]  # one of the three
+    found = _connected(project, server, pairs)
+    if found.form is None:
+        raise JudgeError(f"the judge {server.name} at {server.host} cannot be used. {' '.join(found.sentences)}")
+    return found.form
+
+
+def _connected(project: Project, server: JudgeServer, pairs: Pairs) -> Connection:
+    first = {kind: question for kind, question in reversed(pairs) if kind != "canary"}
+    reserve = reserve_for(project, server, "connect", Settings())
+    found = connect(server, reserve, first["right"], first["wrong"])
+    settle_attempts(project, found.attempts)
+    if found.form is not None:
+        remember(project, _where(server), found.form, anew=True)
+    return found
+
+
+def _where(server: JudgeServer) -> str:
+    return f"judge form: {server.name} at {server.host}"
+
+
+def _measured(
+    project: Project,
+    settings: Settings,
+    server: JudgeServer,
+    form: Format,
+    pairs: Pairs,
+    report: Report,
+    round_id: int | None,
+    *,
+    anew: bool = False,
+) -> SelfTest:
+    """Return how the judge does on the pairs, asking those not asked before, or all of them anew."""
+    before = {(t.text, t.label, t.kind) for t in tested(project, server.name, VERSION)}
+    left = [(kind, q) for kind, q in pairs if anew or (q.text, q.label.id, kind) not in before]
+    reserve = reserve_for(project, server, "self-test", settings, round_id)
+    judge = LlmJudge(server, form, Band(), reserve, judge_rates({}, {}))
+    done = len(pairs) - len(left)
+    report(done, len(pairs))
+    for group in judge.answers([question for _, question in left]):
+        rows = [(left[place][1].text, left[place][1].label.id, left[place][0], answer) for place, answer in group]
+        add_tested(project, server.name, rows)
+        done += len(group)
+        report(done, len(pairs))
+    found = summed_up(tested(project, server.name, VERSION))
+    if found.pairs < min(LEAST_PAIRS, sum(kind != "canary" for kind, _ in pairs)):
+        raise JudgeError(
+            f"the judge {server.name} answered only {found.pairs} of the self-test's pairs: too few to trust it. "
+            "Raise the cap of tokens, or mend the server, then go on."
+        )
+    return found

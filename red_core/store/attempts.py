@@ -1,0 +1,114 @@
+"""What was asked of a judge's server and what it cost. A row is there before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlite_utils import Database
+
+from red_core.errors import BudgetSpent
+from red_core.records import Attempt, Project
+from red_core.store.database import connection, now, transaction
+
+Purpose = Literal["judge", "self-test", "connect", "meaning", "correction", "explain"]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a judge has cost.
+
+    Attributes
+    ----------
+    attempts : int
+        Requests sent.
+    tokens : int
+        Read and written, as the server counted; where it did not, the pessimistic reserve.
+    money : float or None
+        At the prices of the time; None where a price was unknown.
+    """
+
+    attempts: int
+    tokens: int
+    money: float | None
+
+
+def add_attempt(
+    project: Project,
+    purpose: Purpose,
+    judge: str,
+    reserved: int,
+    *,
+    round_id: int | None = None,
+    prices: tuple[float | None, float | None] = (None, None),
+    caps: tuple[int | None, int | None] = (None, None),
+) -> int:
+    """Store that a request is about to be sent, with the tokens reserved for it; return its id.
+
+    Parameters
+    ----------
+    prices : (float or None, float or None)
+        Of a million tokens read, and written.
+    caps : (int or None, int or None)
+        Tokens the round, and the project, may take in all.
+
+    Raises
+    ------
+    BudgetSpent
+        If this request would pass a cap; nothing is stored.
+    """
+    with transaction(project) as db:
+        for cap, of_round in zip(caps, (round_id, None), strict=True):
+            if cap is not None and _tokens(db, of_round) + reserved > cap:
+                raise BudgetSpent(f"the cap of {cap:,} tokens is reached; what was stored stays.")
+        cursor = db.execute(
+            "INSERT INTO attempt (round, purpose, judge, reserved, price_in, price_out, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [round_id, purpose, judge, reserved, *prices, now()],
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def _tokens(db: Database, round_id: int | None) -> int:
+    query = """
+        SELECT coalesce(sum(coalesce(tokens_in + tokens_out, reserved)), 0) FROM attempt
+        WHERE :round IS NULL OR round = :round"""
+    return int(db.execute(query, {"round": round_id}).fetchone()[0])
+
+
+def settle(db: Database, attempts: Sequence[Attempt], verdict: int | None = None) -> None:
+    """Write what the server counted, on an open transaction; where it did not, the reserve stays spent."""
+    db.conn.executemany(
+        "UPDATE attempt SET tokens_in = ?, tokens_out = ?, verdict = ? WHERE id = ?",
+        ((a.tokens_in, a.tokens_out, verdict, a.id) for a in attempts),
+    )
+
+
+def settle_attempts(project: Project, attempts: Sequence[Attempt]) -> None:
+    """Write what the server counted of requests that end in no verdict."""
+    with transaction(project) as db:
+        settle(db, attempts)
+
+
+def spent(project: Project, *, round_id: int | None = None) -> Spent:
+    """Return what was spent, in one round or in the whole project."""
+    query = """
+        SELECT count(*), coalesce(sum(coalesce(tokens_in + tokens_out, reserved)), 0),
+            sum(CASE WHEN tokens_in IS NULL THEN reserved * max(price_in, price_out)
+                ELSE tokens_in * price_in + tokens_out * price_out END) / 1e6,
+            sum(price_in IS NULL OR price_out IS NULL)
+        FROM attempt WHERE :round IS NULL OR round = :round"""
+    with connection(project) as db:
+        count, tokens, money, unpriced = db.execute(query, {"round": round_id}).fetchone()
+    return Spent(int(count), int(tokens), None if unpriced else float(money or 0.0))
+
+
+def tokens_per_question(project: Project, judge: str) -> float | None:
+    """Return the mean tokens of this judge's questions so far, self-test included; None before the first."""
+    query = """
+        SELECT avg(tokens_in + tokens_out) FROM attempt
+        WHERE judge = ? AND purpose IN ('judge', 'self-test') AND tokens_in + tokens_out > 0"""
+    with connection(project) as db:
+        found = db.execute(query, [judge]).fetchone()[0]
+    return None if found is None else float(found)

@@ -1,0 +1,48 @@
+"""A judge's answers to pairs whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from red_core.records import Answer, Outcome, Project
+from red_core.store.attempts import settle
+from red_core.store.database import connection, now, transaction
+
+Kind = Literal["right", "wrong", "canary"]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One answer: a right pair, a wrong one, or a canary (wrong, with an injected instruction)."""
+
+    text: int
+    label: int
+    kind: Kind
+    outcome: Outcome
+    p_valid: float | None
+    question_key: str
+
+
+def add_tested(project: Project, judge: str, answers: Sequence[tuple[int, int, Kind, Answer]]) -> None:
+    """Store (text, label, kind, answer) and settle what they cost; one that failed is only settled."""
+    with transaction(project) as db:
+        for text, label, kind, a in answers:
+            settle(db, a.attempts)
+            if a.outcome != "failed":
+                db.execute(
+                    "INSERT INTO self_test (judge, prompt_version, text, label, kind, outcome, p_valid, model, raw, "
+                    "question_key, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [judge, a.prompt_version, text, label, kind, a.outcome, a.p_valid, a.model, a.raw,
+                     a.question_key, now()],
+                )  # fmt: skip
+
+
+def tested(project: Project, judge: str, prompt_version: str) -> list[Tested]:
+    """Return the answers of one judge under one prompt, the newest of each pair and kind, oldest first."""
+    query = """
+        SELECT text, label, kind, outcome, p_valid, question_key, max(id) FROM self_test
+        WHERE judge = ? AND prompt_version = ? GROUP BY text, label, kind ORDER BY max(id)"""
+    with connection(project) as db:
+        return [Tested(*row[:6]) for row in db.execute(query, [judge, prompt_version])]
