@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,22 @@ import streamlit as st
 from red_core.label_set import Formation, adopt_subsets, examine_subsets, undo_subsets
 from red_core.records import Floats, Project
 from red_core.settings import RECOMMENDED, make_settings
+from red_core.steps.judge_reliability import wilson
 from red_core.store import views
 from red_core.store.labels import current_places, earlier_places
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
-from widgets.label_panel import NEAREST, Row, choose, nearest, show_group, show_label, show_labels, show_overview
+from widgets.label_panel import (
+    NEAREST,
+    Row,
+    choose,
+    nearest,
+    show_group,
+    show_label,
+    show_labels,
+    show_overview,
+    show_write_meanings,
+)
 from widgets.map_figure import ALT, CONFIG, Focus, label_map_figure, mark, pool_picture
 from widgets.reads import facts, label_table, pool_counts, similarities
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
@@ -172,20 +182,13 @@ def show_before_and_after(project: Project, size: int, before: Formation, after:
 
 def told(formation: Formation, seeds: int) -> dict[str, str]:
     sizes = np.bincount(formation.subset_of)
-    low, high = wilson(formation.accuracy, seeds)
+    low, high = wilson(round(formation.accuracy * seeds), seeds)
     return {
         "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
         "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
         "highest similarity in a subset": f"{formation.highest.max():.3f}",
         "cross-validated accuracy": f"{formation.accuracy:.1%} [{low:.1%} to {high:.1%}]",
     }
-
-
-def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95% interval of a share of ``count``, also near 0 and 1."""
-    centre = share + z * z / (2 * count)
-    half = z * sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return (centre - half) / (1 + z * z / count), (centre + half) / (1 + z * z / count)
 
 
 def show_page(project: Project) -> None:
@@ -216,6 +219,7 @@ def show_page(project: Project) -> None:
             show_group(members, f"{len(members)} labels in the lasso", ids, alike)
         else:
             show_overview(rows, ids, alike)
+            show_write_meanings(project, rows)
 
 
 show_page(current_project())

@@ -13,6 +13,7 @@ import streamlit as st
 from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results import export
 from red_core.settings import Settings
+from red_core.store.attempts import spent
 from red_core.store.exports import ROWS_PER_PAGE, results_page
 from red_core.store.texts import name_key
 from widgets.reads import facts, finished_round, label_table, labels, queue_counts, source_counts
@@ -31,7 +32,7 @@ SOURCES = {
     "verdict": "proposed and judged valid",
     "classifiers": "proposed, not judged valid",
     "none of these": "no label seems to fit",
-    "no round yet": "waits for the first round",
+    "no round yet": "waits for the next round",
     "left out": "not used; see Data",
 }
 FORMATS = {"CSV": "text/csv", "JSONL": "application/jsonl", "Parquet": "application/vnd.apache.parquet"}
@@ -58,6 +59,9 @@ def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -
         told = f"{seeds:,} rows have the label of their file. {waiting:,} wait for the first round, which shows here "
         return f"{told}what label each gets, how certain it is, and where it comes from.", "rounds", "Rounds"
     pool, uncertain = last.metrics["pool"], last.metrics["uncertain"]
+    if new := counts.get("no round yet", 0):
+        told = f"{counted(new, 'row has', 'rows have')} come in since round {last.id}: the next round labels them."
+        return told, "rounds", "Rounds"
     if not uncertain:
         return f"Round {last.id} left none of {pool:,} texts uncertain: download the labels.", "", ""
     certain = Settings.model_validate_json(last.settings).certain_belief
@@ -89,6 +93,7 @@ def show_agreement(project: Project, last: Round) -> None:
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     left.metric("Expected agreement", f"{expected:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
     told = f"Expected is the mean belief in the labels of round {last.id}: a forecast, not a measurement. "
+    show_cost(project, last)
     if true is None:
         st.caption(f"{told}Deciding texts in Review is how it is checked.")
         return
@@ -96,6 +101,15 @@ def show_agreement(project: Project, last: Round) -> None:
     gap = 100 * (true - expected)
     verdict = f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}" if abs(gap) >= 1 else "about right"
     st.caption(f"{told}True is the share that equals the truth, {TRUTH}. Here the forecast is {verdict}.")
+
+
+def show_cost(project: Project, last: Round) -> None:
+    """Show what the judge cost per 1,000 texts, where it cost anything."""
+    cost = spent(project)
+    if cost.attempts:
+        thousands = last.metrics["pool"] / 1000
+        money = "" if cost.money is None else f", {cost.money / thousands:,.2f} at your prices"
+        st.caption(f"The judge took {cost.tokens / thousands:,.0f} tokens per 1,000 texts{money}.")
 
 
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
@@ -181,7 +195,7 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
         "decided": column.NumberColumn("Decided", help="Texts a person gave this label"),
     }
     table = pd.DataFrame(label_table(project))
-    table["name"] = table["name"].map(visible)
+    table["name"], table["subset"] = table["name"].map(visible), table["subset"] + 1
     st.caption(f"{len(table):,} labels. A click on a heading sorts; the magnifier in the table's corner finds a name.")
     order = [name for name in columns if last is not None or name not in {"fed_back", "labelled", "belief"}]
     st.dataframe(table, hide_index=True, height=620, column_order=order, column_config=columns)

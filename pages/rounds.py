@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import streamlit as st
 
+from red_core.judges.server import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.results import recommendation
 from red_core.settings import PRESETS, Settings, make_settings
+from red_core.store.decisions import roll_back
 from red_core.store.labels import current_places
 from red_core.store.rounds import close_round, rounds
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.curves import show_curves
+from widgets.judge_panel import choose_judge, cost, show_llm, show_spent
 from widgets.next_step import show_next_step
 from widgets.reads import facts, finished_round
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import plain
-from widgets.words import ENDED, STAGES, counted, judge_name
+from widgets.words import ENDED, JUDGES, STAGES, counted
 
 inside_the_shell()
 
@@ -41,6 +46,7 @@ TUNABLE = (
     "noise_factor",
     "least_information",
 )
+OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections")
 
 
 def show_interrupted(project: Project, job: Job) -> bool:
@@ -77,37 +83,58 @@ def show_close(project: Project, last: Round) -> None:
                 st.rerun()
 
 
+def show_roll_back(project: Project, last: Round) -> None:
+    """Offer to take back what the last round fed back."""
+    with st.popover(f"Take back what round {last.id} fed back", icon=":material/undo:"):
+        st.text("Its texts leave the training set of the next round. Verdicts and decisions stay.")
+        if st.button("Take it back", key="roll_back"):
+            with errors_in_one_line():
+                count = roll_back(project, last.id, login())
+                st.toast(f"{counted(count, 'text is', 'texts are')} out of the training set.")
+
+
 def show_form(project: Project, number: int) -> None:
     st.subheader(f"Round {number}")
-    preset = st.radio(
-        "How",
-        list(IN_WORDS),
-        format_func=lambda name: IN_WORDS[name][0],
-        captions=[told for _, told in IN_WORDS.values()],
-        key="preset",
-        label_visibility="collapsed",
-    )
-    settings = tuned(preset)
-    st.text(estimate(project, settings))
-    if st.button(f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:"):
+    left, right = st.columns(2, gap="large")
+    with left:
+        preset = st.radio(
+            "How",
+            list(IN_WORDS),
+            format_func=lambda name: IN_WORDS[name][0],
+            captions=[told for _, told in IN_WORDS.values()],
+            key="preset",
+        )
+    server = None
+    with right:
+        judge = choose_judge()
+        if judge == "llm":
+            server = show_llm(project)
+    settings = tuned(preset, judge)
+    st.text(estimate(project, settings, server))
+    show_spent(project)
+    ready = judge != "llm" or server is not None
+    if st.button(
+        f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:", disabled=not ready
+    ):
         with errors_in_one_line():
             start_job(project, "round", settings, login())
             st.rerun()
 
 
-def tuned(preset: str) -> Settings:
+def tuned(preset: str, judge: str) -> Settings:
     """Show the settings in words, folded away; return the preset with what was changed."""
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {"judge": judge}
     with st.expander("Settings", icon=":material/tune:"):
         columns = st.columns(2)
-        for place, name in enumerate(TUNABLE):
+        for place, name in enumerate(TUNABLE + (OF_LLM if judge == "llm" else ())):
             field, value = Settings.model_fields[name], getattr(PRESETS[preset], name)
             changed = columns[place % 2].number_input(
                 str(field.description),
                 value=value,
-                step=1 if isinstance(value, int) else None,
-                format="%d" if isinstance(value, int) else "%.4g",
+                step=None if isinstance(value, float) else 1,
+                format="%.4g" if isinstance(value, float) else "%d",
                 key=f"set_{preset}_{name}",
+                placeholder="no cap",
             )
             if changed != value:
                 changes[name] = changed
@@ -115,26 +142,42 @@ def tuned(preset: str) -> Settings:
     return make_settings(preset, changes)
 
 
-def estimate(project: Project, settings: Settings) -> str:
+def estimate(project: Project, settings: Settings, server: JudgeServer | None) -> str:
     """Say how many questions the round will ask at most, and what they cost."""
+    asked, confirmed, told = questions(project, settings)
+    if settings.judge == "evidence":
+        more = f" and {counted(confirmed, 'confirmation')}" if confirmed else ""
+        return f"{told.format(more=more)} The {JUDGES['evidence']} costs nothing."
+    if server is None:
+        return f"{told.format(more='')} Connect to a judge first."
+    return f"{told.format(more='')} That takes {cost(project, server, asked)}."
+
+
+def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
+    """Return how many questions and confirmations there are at most, and the sentence that says why."""
     pool, last = facts(project)["pool"], finished_round(project)
-    subsets = int(current_places(project)[1].max(initial=-1)) + 1 or -(
-        -facts(project)["labels"] // settings.subset_size
-    )
+    confirmed = min(settings.most_confirmations, pool)
     if settings.selection == "entropy":
+        subsets = subset_count(project, settings)
         asked = min(subsets * settings.questions_per_subset, settings.most_questions)
-        told = f"About {counted(asked, 'question')}: {settings.questions_per_subset} for each of {subsets} classifiers."
-    elif last is None:
-        most = min(settings.most_questions, pool) + min(settings.most_confirmations, pool)
-        told = (
-            f"At most {counted(most, 'question')}: it stops where an answer is worth less than {settings.least_gain:g}."
-        )
-    else:
-        worth = min(settings.most_questions, last.metrics["worth_asking"])
-        are = "is" if worth == 1 else "are"
-        told = f"About {counted(worth, 'question')} {are} worth asking, and up to "
-        told += f"{counted(settings.most_confirmations, 'confirmation')}."
-    return f"{told} Judge: {judge_name(settings.judge)}; it costs nothing."
+        each = f"{settings.questions_per_subset} for each of {counted(subsets, 'classifier')}"
+        return asked, confirmed, f"About {counted(asked, 'question')}{{more}}: {each}."
+    if last is None:
+        asked = min(settings.most_questions, pool)
+        why = f"it stops where an answer is worth less than {settings.least_gain:g} in the chance of being right"
+        return asked, confirmed, f"At most {counted(asked, 'question')}{{more}}: {why}."
+    asked = min(settings.most_questions, last.metrics["worth_asking"])
+    are = "is" if asked == 1 else "are"
+    worth = (
+        f"About {counted(asked, 'question')} {are} worth asking" if asked else "No question is worth asking any more"
+    )
+    return asked, confirmed, f"{worth}{{more}}."
+
+
+def subset_count(project: Project, settings: Settings) -> int:
+    """Return the number of subsets, as they are or as they will be."""
+    formed = int(current_places(project)[1].max(initial=-1)) + 1
+    return formed or ceil(facts(project)["labels"] / settings.subset_size)
 
 
 def show_past(project: Project, done: list[Round]) -> None:
@@ -157,6 +200,8 @@ elif not (job is not None and show_interrupted(project, job)):
     if every and every[-1].state == "to review":
         show_close(project, every[-1])
     else:
+        if every and every[-1].state == "fed back":
+            show_roll_back(project, every[-1])
         show_form(project, len(every) + 1)
 if finished:
     show_past(project, finished)

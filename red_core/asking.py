@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.evidence import ValidSamples
+from red_core.judges.correction import Corrected
 from red_core.judges.protocol import Judge
-from red_core.records import JudgeRates, Label, Outcome, Project, Question, Round
+from red_core.records import Example, JudgeRates, Label, Outcome, Project, Question, Round
 from red_core.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
 from red_core.steps.informative import Questions, most_uncertain, most_valuable
+from red_core.store.attempts import settle_attempts
 from red_core.store.decisions import decided, rejected
 from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
 from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
 
 Report = Callable[[int, int], None]
+Candidates = Sequence[tuple[Label, tuple[Example, ...]]]
+Corrector = Callable[[Sequence[tuple[str, Candidates]]], Iterator[list[tuple[int, Corrected]]]]
+"""Texts with their candidate labels to groups of (place, choice); see :mod:`red_core.judges.correction`."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Everything a round's asking needs; ``labels`` in the order of ``scored.label_ids``."""
+    """Everything a round's asking needs; ``labels`` in the order of ``scored.label_ids``.
+
+    ``correct`` chooses the next proposal of a text whose last was found invalid; None leaves it to the beliefs.
+    """
 
     project: Project
     current: Round
@@ -35,6 +43,7 @@ class Asking:
     scored: ScoredPool
     samples: ValidSamples
     judge: Judge
+    correct: Corrector | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ def ask_all(asking: Asking, report: Report) -> Asked:
         dealt_with, lost = _ask(asking, batch, asked, done.total() - len(batch.rows), report)
         failed += lost
         stopped = dealt_with < len(batch.rows)
-        batch = _next(asking, asked, done)
+        chosen = _corrected(asking, batch, asked) if asking.correct is not None and not stopped else None
+        batch = chosen if chosen is not None and len(chosen.rows) else _next(asking, asked, done)
         if stopped or not len(batch.rows):
             break
         done.update(batch.reasons)
@@ -75,12 +85,52 @@ def ask_all(asking: Asking, report: Report) -> Asked:
 def _next(asking: Asking, asked: set[tuple[int, int]], done: Counter[str]) -> Questions:
     """Return what is worth asking next, then what a judge that costs nothing may confirm; empty at the end."""
     settings = asking.settings
-    room = settings.most_questions - done[settings.selection]
+    room = settings.most_questions - done[settings.selection] - done["correction"]
     once = settings.selection == "entropy" and done["entropy"] > 0  # the article takes each classifier's k once a round
     chosen = select(asking, asked, 0 if once else max(0, min(settings.questions_at_once, room)))
     if len(chosen.rows) or not asking.judge.free:
         return chosen
     return _confident(asking, asked, max(0, settings.most_confirmations - done["confirm"]))
+
+
+def _corrected(asking: Asking, batch: Questions, asked: set[tuple[int, int]]) -> Questions:
+    """Let the judge choose the next proposal of each text of the batch whose last one it found invalid."""
+    items: list[tuple[str, Candidates]] = []
+    open_places: list[tuple[int, list[int]]] = []
+    for row, text in _found_invalid(asking, batch):
+        places = [place for place in asking.scored.kept.labels[row].tolist() if (row, place) not in asked]
+        places = places[: asking.settings.corrections]
+        if places:
+            items.append((contents(asking.project, np.array([text]))[0], _candidates(asking, text, places)))
+            open_places.append((row, places))
+    pairs = []
+    for group in asking.correct(items) if asking.correct is not None else ():
+        settle_attempts(asking.project, [attempt for _, choice in group for attempt in choice.attempts])
+        for at, choice in group:
+            if choice.chosen is not None:
+                row, places = open_places[at]
+                pairs.append((row, places[choice.chosen]))
+    chosen = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+    return Questions(chosen[:, 0], chosen[:, 1], np.zeros(len(chosen), dtype=np.float32), ("correction",) * len(chosen))
+
+
+def _found_invalid(asking: Asking, batch: Questions) -> list[tuple[int, int]]:
+    """Return row and text of the batch's pairs that were found invalid."""
+    invalid = {(v.text, v.label) for v in verdicts(asking.project) if v.outcome == "invalid" and not v.stale}
+    texts = asking.scored.texts[batch.rows].tolist()
+    labels = [asking.labels[place].id for place in batch.labels.tolist()]
+    return [
+        (row, text)
+        for row, text, label in zip(batch.rows.tolist(), texts, labels, strict=True)
+        if (text, label) in invalid
+    ]
+
+
+def _candidates(asking: Asking, text: int, places: Sequence[int]) -> Candidates:
+    """Return the labels at these places with their samples nearest to a text."""
+    vector = load_vectors(asking.project, asking.embedding, np.array([text]))[0]
+    shown = asking.settings.examples_shown
+    return [(asking.labels[place], asking.samples.nearest(text, vector, place, shown)) for place in places]
 
 
 def _confident(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:

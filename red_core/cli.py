@@ -16,11 +16,14 @@ from red_core.decisions import feed_back, plan_feed_back
 from red_core.embeddings import DEFAULT_MODEL, encode
 from red_core.errors import RedError, StateError
 from red_core.importing import import_files, write_left_out
+from red_core.judges.server import judge_server
+from red_core.judging import stored_self_test
 from red_core.results import export, predict, status
 from red_core.settings import PRESETS, RECOMMENDED, Settings, make_settings
+from red_core.store.attempts import spent
 from red_core.store.database import open_project, project_names
 from red_core.store.decisions import roll_back
-from red_core.store.labels import current_places
+from red_core.store.labels import current_places, labels
 from red_core.store.rounds import close_round
 from red_core.terminal import Bars, login, say_import, tell, work
 
@@ -201,6 +204,41 @@ def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None
     """Take what round NUMBER of project NAME fed back out of the training set again."""
     count = roll_back(open_project(workspace, name), number, who or login())
     click.echo(f"round {number}: {count:,} texts are out of the training set; verdicts and decisions stay.")
+
+
+@main.command("judge-check")
+@click.argument("name")
+@_as_json
+@click.pass_obj
+def judge_check_(workspace: Path, name: str, *, as_json: bool) -> None:
+    """Test the LLM judge on seeds of project NAME: how often it is right about right and about wrong labels.
+
+    The judge is named by OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL, or by .streamlit/secrets.toml.
+    """
+    project = open_project(workspace, name)
+    server = judge_server()
+    work(project, "judge-check", RECOMMENDED, login())
+    found = stored_self_test(project, server.name)
+    if found is None:
+        raise StateError(f"the judge {server.name} answered nothing. Look at its server.")
+    if as_json:
+        counts = {"right": found.right, "wrong": found.wrong, "canaries": found.canaries}
+        click.echo(json.dumps({"judge": server.name, **counts, **asdict(spent(project))}))
+        return
+    click.echo(f"{server.name} at {server.host}")
+    for sentence in found.sentences():
+        click.echo(f"  {sentence}")
+
+
+@main.command("meanings")
+@click.argument("name")
+@click.pass_obj
+def meanings_(workspace: Path, name: str) -> None:
+    """Let the LLM judge's model write the meaning of every label of project NAME that has none."""
+    project = open_project(workspace, name)
+    work(project, "meanings", RECOMMENDED, login())
+    for label in labels(project):
+        click.echo(f"{label.name}: {label.meaning}")
 
 
 @main.command("status")

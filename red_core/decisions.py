@@ -79,8 +79,8 @@ def decide(
     return stored.add_decision(project, text, kind, label=label, proposal=proposal, who=who, reason=reason)
 
 
-def undo(project: Project, *, decision: int | None = None, who: str = "analyst") -> int:
-    """Undo a decision, by default this person's newest that stands; return the text it was about.
+def undo(project: Project, *, decision: int | None = None, who: str = "analyst") -> tuple[int, str]:
+    """Undo a decision, by default this person's newest that stands; return the text it was about and its kind.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def undo(project: Project, *, decision: int | None = None, who: str = "analyst")
     if found is None:
         raise StateError("there is no decision to undo.")
     stored.add_decision(project, found[1], "undo", label=None, proposal=None, who=who, undoes=found[0])
-    return found[1]
+    return found[1], found[2]
 
 
 def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> FeedBackPlan:
@@ -163,7 +163,7 @@ def _judged_valid(
         item = FeedBackItem(verdict.text, verdict.label, max(share, 1e-3), "verdict")
         reason = ""
         if verdict.text in fixed:
-            reason = "a decision fixed the label"
+            reason = "settled by a decision, which counts instead"
         elif (verdict.text, verdict.label) in ruled_out:
             reason = "rejected by an analyst"
         elif verdict.judge == EVIDENCE_CHECK and not accept_evidence_check:

@@ -41,7 +41,7 @@ def encode(model: str, texts: Sequence[str]) -> Floats:
     EmbeddingError
         If the model cannot be loaded, or the default model's weights are not the expected ones.
     """
-    encoder = _encoder(model)
+    encoder = encoder(model)
     vectors = encoder.encode(list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
     return np.asarray(vectors, dtype=np.float32)
 
@@ -74,7 +74,14 @@ def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _encoder(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no types
+def encoder(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no types
+    """Return the loaded model, kept for the next call.
+
+    Raises
+    ------
+    EmbeddingError
+        If it cannot be loaded.
+    """
     if model == DEFAULT_MODEL:
         folder = _default_folder()
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: keeps every hub call from being tried

@@ -7,9 +7,11 @@ from functools import partial
 
 import numpy as np
 
+from red_core.asking import Corrector
 from red_core.errors import JudgeError, StateError
 from red_core.evidence import ValidSamples, valid_samples
 from red_core.judges.connect import Connection, connect
+from red_core.judges.correction import corrections
 from red_core.judges.evidence_check import fit_evidence_check
 from red_core.judges.line import Reserve
 from red_core.judges.llm import LlmJudge
@@ -47,8 +49,10 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
     )
 
 
-def llm_judge(project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Report) -> LlmJudge:
-    """Return the LLM judge of the settings, tested as far as it was not yet.
+def llm_judge(
+    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Report
+) -> tuple[Judge, Corrector | None]:
+    """Return the LLM judge of the settings, tested as far as it was not yet, and what corrects where that is wanted.
 
     Raises
     ------
@@ -57,10 +61,13 @@ def llm_judge(project: Project, settings: Settings, round_id: int, samples: Vali
     """
     server = judge_server()
     pairs = _known_pairs(project, settings, samples)
-    form = _form(project, server, pairs)
+    form = form_of(project, server, settings, pairs)
     found = _measured(project, settings, server, form, pairs, report, round_id)
     reserve = reserve_for(project, server, "judge", settings, round_id)
-    return LlmJudge(server, form, Band(), reserve, found.rates, found.scale)
+    judge = LlmJudge(server, form, Band(), reserve, found.rates, found.scale)
+    if not settings.corrections:
+        return judge, None
+    return judge, partial(corrections, server, form, reserve_for(project, server, "correction", settings, round_id))
 
 
 def try_connection(project: Project, server: JudgeServer) -> Connection:
@@ -80,7 +87,9 @@ def judge_check(project: Project, settings: Settings, report: Report = lambda _d
     """Test the judge anew on seeds of this project, and return how it did."""
     server = judge_server()
     pairs = _known_pairs(project, settings, _samples(project))
-    return _measured(project, settings, server, _form(project, server, pairs), pairs, report, None, anew=True)
+    return _measured(
+        project, settings, server, form_of(project, server, settings, pairs), pairs, report, None, anew=True
+    )
 
 
 def stored_self_test(project: Project, judge: str) -> SelfTest | None:
@@ -128,14 +137,20 @@ def _known_pairs(project: Project, settings: Settings, samples: ValidSamples) ->
     return pairs
 
 
-def _form(project: Project, server: JudgeServer, pairs: Pairs) -> Format:
-    """Return the form that was obeyed when the server was tried; try it now if it was not yet."""
+def form_of(project: Project, server: JudgeServer, settings: Settings, pairs: Pairs | None = None) -> Format:
+    """Return the form of JSON that was obeyed when the server was tried; try it now if it was not yet.
+
+    Raises
+    ------
+    JudgeError
+        If the server cannot be used; the text says what was tried.
+    """
     if server.response_format != "auto" or server.wire != "chat":
         return server.response_format
     known = remembered(project, _where(server), "")
     if known in {"json_schema", "json_object", "plain"}:
         return known  # type: ignore[return-value]  # one of the three
-    found = _connected(project, server, pairs)
+    found = _connected(project, server, pairs or _known_pairs(project, settings, _samples(project)))
     if found.form is None:
         raise JudgeError(f"the judge {server.name} at {server.host} cannot be used. {' '.join(found.sentences)}")
     return found.form

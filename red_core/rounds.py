@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from red_core.asking import Asking, ask_all
+from red_core.asking import Asking, Corrector, ask_all
 from red_core.embeddings import embed_missing
 from red_core.errors import StateError
 from red_core.evidence import ValidSamples, valid_samples
@@ -81,12 +81,13 @@ def run_round(
         project, model, texts, with_entropy=settings.selection == "entropy", report=_stage(progress, "score")
     )
     samples = valid_samples(project, model.embedding, model.label_ids)
+    correct: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
-        judge: Judge = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+        judge, correct = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
     else:
         judge = (make_judge or evidence_check)(project, model, samples)
     known = labels(project)
-    asking = Asking(project, current, settings, model.embedding, known, scored, samples, judge)
+    asking = Asking(project, current, settings, model.embedding, known, scored, samples, judge, correct)
     asked = ask_all(asking, _stage(progress, "ask"))
 
     progress("believe", 0, 1)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 from red_core.errors import Cancelled, RedError, StateError, one_line
+from red_core.judging import judge_check
 from red_core.records import Job, Project
-from red_core.rounds import prepare, run_round
+from red_core.rounds import Progress, prepare, run_round
 from red_core.settings import Settings
 from red_core.store.database import open_project
 from red_core.store.jobs import (
@@ -28,6 +29,7 @@ from red_core.store.jobs import (
     newest_job,
     report_progress,
 )
+from red_core.understanding import write_meanings
 
 BEAT_SECONDS = 0.5
 """How often a working job writes its progress and asks whether to stop."""
@@ -42,7 +44,7 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
 
     Parameters
     ----------
-    kind : {"prepare", "round"}
+    kind : {"prepare", "round", "judge-check", "meanings"}
 
     Raises
     ------
@@ -131,16 +133,30 @@ def run_job(project: Project, job_id: int) -> None:
     settings = Settings.model_validate_json(job.settings)
     beat = _Beat(project, job_id)
     try:
-        if job.kind == "prepare":
-            prepare(project, settings, beat, job.who)
-        else:
-            run_round(project, settings, beat, job.who)
+        WORK[job.kind](project, settings, beat, job.who)
     except Cancelled:
         end_job(project, job_id, "cancelled")
     except RedError as error:
         end_job(project, job_id, "failed", str(error))
     else:
         end_job(project, job_id, "done")
+
+
+def _judge_check(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+    judge_check(project, settings, lambda done, total: progress("test the judge", done, total))
+
+
+def _meanings(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+    write_meanings(project, settings, lambda done, total: progress("write meanings", done, total))
+
+
+WORK: Mapping[str, Callable[[Project, Settings, Progress, str], object]] = {
+    "prepare": prepare,
+    "round": run_round,
+    "judge-check": _judge_check,
+    "meanings": _meanings,
+}
+"""What a job of each kind does."""
 
 
 class _Beat:

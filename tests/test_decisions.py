@@ -191,14 +191,14 @@ def test_a_decision_takes_the_place_of_the_verdict(kind, label, project):
     decide(project, text(project), kind, label=label)
     plan = plan_feed_back(project)
     assert chosen(plan) == [(text(project), label, 1.0, "decision")]
-    assert plan.withheld == {"a decision fixed the label": 1}
+    assert plan.withheld == {"settled by a decision, which counts instead": 1}
 
 
 def test_none_of_these_keeps_a_text_out_whatever_the_verdict(project):
     judged(project, (0, 1, "valid"))
     decide(project, text(project), "none")
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"a decision fixed the label": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"settled by a decision, which counts instead": 1})
 
 
 def test_a_rejection_keeps_out_the_verdict_on_that_label(project):

@@ -60,9 +60,18 @@ def curves_of(done: list[Round]) -> list[Curve]:
             agreement,
             ".1%",
             "Expected agreement is the mean belief in the chosen labels: a forecast, not a measurement."
-            + (" True agreement is measured on the trial's hidden labels." if "true" in agreement else ""),
+            + (" True agreement is measured on the trial's hidden labels." if "true" in agreement else "")
+            + _fell(agreement.get("true", [])),
         ),
     ]
+
+
+def _fell(true: list[float | None]) -> str:
+    """Say plainly that the last round made things worse, where it did."""
+    known = [value for value in true if value is not None]
+    if len(known) < 2 or known[-1] >= known[-2]:
+        return ""
+    return f" It fell by {100 * (known[-2] - known[-1]):.1f} points: take back what was fed back, or decide more."
 
 
 def show_curves(done: list[Round]) -> None:
@@ -70,7 +79,7 @@ def show_curves(done: list[Round]) -> None:
     numbers = [r.id for r in done]
     columns = st.columns(2)
     for place, curve in enumerate(curves_of(done)):
-        with columns[place % 2], st.container(border=True):
+        with columns[place % 2], st.container(border=True, height="stretch"):
             st.markdown(f"**{curve.title}**")
             if len(numbers) > 1:
                 st.plotly_chart(_figure(numbers, curve), key=f"curve_{place}", config={"displayModeBar": False})

@@ -27,7 +27,9 @@ def show_facts_line(project: Project) -> None:
 def _review_facts(project: Project, last: Round) -> list[str]:
     waiting = queue_counts(project)["to decide"] if last.state == "to review" else 0
     rates = JudgeRates(**last.metrics["judge_rates"])
-    return [f"{waiting:,} to decide", f"{judge_name(last.judge)} {passes(rates)}"]
+    judge = judge_name(last.metrics.get("judge", last.judge))
+    to_do = [f"{waiting:,} to decide"] if last.state == "to review" else []
+    return [*to_do, f"{judge} {passes(rates)}"]
 
 
 def _sure_and_right(last: Round) -> list[str]:

@@ -11,13 +11,17 @@ import pandas as pd
 import streamlit as st
 
 from red_core.records import Floats, Project
+from red_core.settings import RECOMMENDED
 from red_core.store import views
 from red_core.store.labels import set_meanings
 from red_core.terminal import login
+from red_core.worker import start_job
+from widgets.judge_panel import connected_server
 from widgets.map_figure import HEIGHT, mark, similarity_figure
 from widgets.reads import round_number
 from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain, show_text
+from widgets.words import counted
 
 NEAREST = 5
 MATRIX_UP_TO = 15
@@ -77,6 +81,19 @@ def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, t
         | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
         | {name: st.column_config.NumberColumn(format="%.2f") for name in TWO_DIGITS},
     )
+
+
+def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
+    """Offer to let the judge's model write the meanings that are missing, where there is one."""
+    missing = sum(not row["meaning"].strip() for row in rows)
+    server = connected_server()
+    if not missing or server is None:
+        return
+    told = f"Let {plain(server.model)} write {counted(missing, 'missing meaning')}"
+    if st.button(told, key="write_meanings", icon=":material/edit_note:", help="From the seeds; you can edit each."):
+        with errors_in_one_line():
+            start_job(project, "meanings", RECOMMENDED, login())
+            st.rerun()
 
 
 def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
@@ -152,12 +169,15 @@ def show_meaning(project: Project, row: Row) -> None:
     """Show a label's meaning, and what edits it."""
     if row["meaning"]:
         show_text(row["meaning"])
+        st.caption(plain(f"Written by {row['meaning_by']}."))
     else:
         st.caption("No meaning written. One sentence that tells it from its neighbours helps judge and analyst.")
     with st.popover("Edit meaning", icon=":material/edit:"):
         key = f"meaning_{project.name}_{row['id']}"
-        typed = st.text_area("Meaning", row["meaning"], max_chars=LONGEST_MEANING, key=key)
-        if st.button("Save", type="primary", key="save_meaning", disabled=typed.strip() == row["meaning"]):
+        with st.form(key=f"form_{key}", border=False):  # what is typed counts with the first press of Save
+            typed = st.text_area("Meaning", row["meaning"], max_chars=LONGEST_MEANING, key=key)
+            saved = st.form_submit_button("Save", type="primary", key="save_meaning")
+        if saved and typed.strip() != row["meaning"]:
             with errors_in_one_line():
                 set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, login())
                 st.rerun()

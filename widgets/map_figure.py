@@ -27,7 +27,12 @@ FADED = 0.18
 RING = 13
 GAP = "\u00a0\u00a0\u00a0"
 """Keeps the chosen label's name out of its ring."""
-CONFIG = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
+CONFIG = {
+    "displaylogo": False,
+    "scrollZoom": True,
+    "displayModeBar": True,
+    "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
+}
 ALT = "Map of the labels, coloured by subset, before the density of the pool. The table holds the same labels."
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import streamlit as st
 
 from red_core.records import NONE_OF_THESE, Example, Label
@@ -21,10 +23,11 @@ REASONS = {
     "value": "an answer is worth {gain:.2f} in the chance of being right",
     "entropy": "its classifier is uncertain, normalised entropy {gain:.2f}",
     "confirm": "the classifiers are sure of it, and the judge was asked to confirm",
+    "correction": "the judge found another label invalid and chose this one",
 }
-TEXT_HEIGHT, SIDE_HEIGHT = 130, 330
+TEXT_HEIGHT, SIDE_HEIGHT = 105, 325
 """Pixels. Fixed, so that nothing moves when the card changes."""
-EXAMPLE_LENGTH = 150
+EXAMPLE_LENGTH = 110
 """Characters of an example shown; the others come on hovering."""
 
 
@@ -34,11 +37,12 @@ def show_card(card: Card, labels: dict[int, Label]) -> None:
         show_text(card.content)
     left, right = st.columns(2)
     with left, st.container(border=True, height=SIDE_HEIGHT, key="card_proposed"):
-        _show_side("Proposed", card.label, card.belief)
+        _show_side("Asked about", card.label, card.belief)
         _show_verdict(card)
         _show_examples(card.examples)
     with right, st.container(border=True, height=SIDE_HEIGHT, key="card_runner_up"):
-        _show_side("Runner-up", card.runner_up, card.runner_up_belief)
+        likelier = card.runner_up_belief > card.belief
+        _show_side("Likelier now" if likelier else "Runner-up", card.runner_up, card.runner_up_belief)
         st.caption(_why(card, labels))
         _show_examples(card.rival_examples)
 
@@ -52,7 +56,9 @@ def _show_side(role: str, label: Label, belief: float) -> None:
 def _show_verdict(card: Card) -> None:
     icon, color = BADGES[card.outcome]
     judge = judge_name(card.judge) or "-"
-    sure = "" if card.p_valid is None else f", chance of being right {card.p_valid:.2f}"
+    sure = "" if card.p_valid is None else f", its own guess {card.p_valid:.2f}"
+    if card.stale:
+        sure += "; stale: the meaning was edited since, and the next round asks again"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
         st.caption(plain(f"judge: {judge}{sure}"))
@@ -61,12 +67,14 @@ def _show_verdict(card: Card) -> None:
 def _why(card: Card, labels: dict[int, Label]) -> str:
     """Say why this was asked and what the belief is made of."""
     asked = "Asked because " + REASONS.get(card.reason, card.reason).format(gain=card.gain) + "."
-    if not card.best:
+    if not card.best or card.prior is None:
         return plain(asked)
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
-    made = f" Classifiers {card.prior:.2f}, with verdicts {belief:.2f} for {name}." if card.prior is not None else ""
-    return plain(asked + made)
+    made = f" {name}: classifiers {card.prior:.2f}"
+    if label == card.label.id and card.outcome and not card.stale:
+        made += f", judge {card.outcome} x{exp(card.log_likelihood_ratio):.2g}"
+    return plain(f"{asked}{made}, so {belief:.2f}.")
 
 
 def _show_examples(examples: tuple[Example, ...]) -> None:

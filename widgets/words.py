@@ -12,11 +12,12 @@ STAGES = {
     "fit": "Fitting the subset classifiers",
     "score": "Scoring the pool",
     "test the judge": "Testing the judge on known pairs",
+    "write meanings": "Writing the meanings of labels",
     "ask": "Asking the judge",
     "believe": "Adding up beliefs",
 }
 ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
-JUDGES = {"evidence": "Evidence check (no LLM)"}
+JUDGES = {"evidence": "Evidence check (no LLM)", "llm": "LLM judge"}
 
 
 def counted(count: int, one: str, many: str = "") -> str:

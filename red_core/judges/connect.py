@@ -19,9 +19,9 @@ from red_core.steps.judge_reliability import judge_rates
 FORMS: tuple[Format, ...] = ("json_schema", "json_object", "plain")
 READ = ("valid", "invalid", "unsure")
 _TOLD = {
-    "json_schema": "holding the reply to a JSON schema",
-    "json_object": "asking for a JSON object",
-    "plain": "asking for JSON in words alone",
+    "json_schema": "Holding the reply to a JSON schema",
+    "json_object": "Asking for a JSON object",
+    "plain": "Asking for JSON in words alone",
 }
 
 
@@ -65,10 +65,10 @@ def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Quest
         except JudgeError as error:
             if form == forms[-1] or "refuses every question" not in str(error):
                 raise
-            sentences.append(f"{_TOLD[form].capitalize()}: {error}")
+            sentences.append(f"{_TOLD[form]}: {error}")
             continue
         attempts += tuple(attempt for answer in answers for attempt in answer.attempts)
-        way = f"{_TOLD[form].capitalize()}: " if server.wire == "chat" else ""
+        way = f"{_TOLD[form]}: " if server.wire == "chat" else ""
         obeyed = all(answer.outcome in READ for answer in answers)
         sentences.append(way + (_well(answers) if obeyed else _badly(answers)))
         if obeyed:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ HOPELESS = {
     403: "does not allow this key to use the model. Check OPENAI_API_KEY and RED_JUDGE_MODEL",
     404: "knows no such model or address. Check RED_JUDGE_MODEL, the wire, and that OPENAI_BASE_URL ends in /v1",
 }
+QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 
 Item = TypeVar("Item")
@@ -81,16 +82,18 @@ class Line:
         attempts: list[Attempt] = []
         failure = ""
         for turn in range(TRIES):
-            await asyncio.sleep(max(0.0, self.resume_at - time.monotonic()))
+            while (wait := self.resume_at - time.monotonic()) > 0:  # it may have moved while this one slept
+                await asyncio.sleep(wait)
             attempts.append(Attempt(self.reserve(most_tokens(body))))
             try:
-                received = await self.client.post(path, cast_to=httpx2.Response, body=body)
+                async with asyncio.timeout(self.server.timeout):  # the package's own begins anew with every byte
+                    received = await self.client.post(path, cast_to=httpx2.Response, body=body)
             except APIStatusError as error:
                 attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)  # refused before any work was done
                 failure = self._refused(error, turn)
                 if error.status_code not in TRY_AGAIN:
                     break
-            except APITimeoutError:
+            except (APITimeoutError, TimeoutError):
                 failure = f"no reply within {self.server.timeout:g} s"
                 await asyncio.sleep(pause(turn))
             except APIConnectionError as error:
@@ -106,20 +109,24 @@ class Line:
     def _refused(self, error: APIStatusError, turn: int) -> str:
         """Return why a request was refused, after setting the pause all wait for; raise where no other can succeed."""
         status, told = error.status_code, self.server.scrubbed(str(error.message))
-        if {error.code, error.type} & {"insufficient_quota", "billing_hard_limit_reached"}:
-            raise JudgeError(f"the judge at {self.server.host}: the quota is used up. Top up the account, then go on.")
+        if error.code in QUOTA or error.type in QUOTA:
+            raise JudgeError(
+                f"the judge at {self.server.host}: the quota is used up. Top up the account, then go on."
+            ) from None  # what it comes from quotes the server, here and below
         if status in HOPELESS:
-            raise JudgeError(f"the judge at {self.server.host} {HOPELESS[status]} ({status}).")
+            raise JudgeError(f"the judge at {self.server.host} {HOPELESS[status]} ({status}).") from None
         failure = one_line(f"status {status}: {told}", 200)
         if status in TRY_AGAIN:
             wait = retry_after(error.response.headers)
             if wait is not None and wait > LONGEST_RETRY_AFTER:
-                raise JudgeError(f"the judge at {self.server.host} asks to wait {wait:,.0f} s. Go on after that.")
+                raise JudgeError(
+                    f"the judge at {self.server.host} asks to wait {wait:,.0f} s. Go on after that."
+                ) from None
             self.resume_at = max(self.resume_at, time.monotonic() + (pause(turn) if wait is None else wait))
             return failure
         self.refused_in_a_row[failure] = self.refused_in_a_row.get(failure, 0) + 1
         if self.refused_in_a_row[failure] >= REFUSALS_IN_A_ROW:
-            raise JudgeError(f"the judge at {self.server.host} refuses every question, {failure}")
+            raise JudgeError(f"the judge at {self.server.host} refuses every question, {failure}") from None
         return failure
 
     def _failed(self, failure: str) -> None:
@@ -157,29 +164,39 @@ def all_of(
             place = running.pop(task)
             if (error := task.exception()) is None:
                 came.append((place, task.result()))
-            elif isinstance(error, JudgeError | BudgetSpent):
-                stopped = error
-            else:
+            elif not isinstance(error, JudgeError | BudgetSpent):
                 raise error
+            elif not isinstance(stopped, JudgeError):
+                stopped = error
         return came, stopped
 
-    with asyncio.Runner() as runner:  # closing it cancels what is in flight; its reserve stays spent
+    with asyncio.Runner() as runner:
         line = runner.run(_opened(server, reserve))
-        while waiting or running:
-            came, stopped = runner.run(some(line))
-            if came:
-                yield came
-            if isinstance(stopped, JudgeError):
-                raise stopped
-            if stopped is not None:
-                waiting.clear()
-        runner.run(line.client.close())
+        try:
+            while waiting or running:
+                came, stopped = runner.run(some(line))
+                if came:
+                    yield came
+                if isinstance(stopped, JudgeError):
+                    raise stopped
+                if stopped is not None:
+                    waiting.clear()
+        finally:
+            runner.run(_closed(line, running))
 
 
 async def _opened(server: JudgeServer, reserve: Reserve) -> Line:
     key = server.api_key.get_secret_value() or "none"  # the package insists on one
     client = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
     return Line(server, reserve, client)
+
+
+async def _closed(line: Line, running: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel what is in flight, whose reserve stays spent, and hang up."""
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await line.client.close()
 
 
 def most_tokens(body: dict[str, Any]) -> int:
@@ -201,5 +218,5 @@ def retry_after(headers: httpx2.Headers) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -77,14 +77,15 @@ def prompt_of(question: Question) -> Prompt:
     """Return the question as it is sent."""
     text = cleaned(question.content)
     state = {
-        "proposed": _side(question.label, question.examples),
-        "rival": _side(question.runner_up, question.rival_examples),
+        "proposed": side(question.label, question.examples),
+        "rival": side(question.runner_up, question.rival_examples),
         "text": text[:LONGEST_TEXT],
     }
     return Prompt(state, len(text) > LONGEST_TEXT)
 
 
-def _side(label: Label, examples: tuple[Example, ...]) -> dict[str, Any]:
+def side(label: Label, examples: tuple[Example, ...]) -> dict[str, Any]:
+    """Return a label as it is sent: its name, its meaning where it has one, its valid examples."""
     meaning = {"meaning": cleaned(label.meaning)[:LONGEST_TEXT]} if label.meaning.strip() else {}
     shown = [cleaned(example.content)[:LONGEST_EXAMPLE] for example in examples]
     return {"label": cleaned(label.name)[:LONGEST_EXAMPLE], **meaning, "valid_examples": shown}

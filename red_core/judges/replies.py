@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from red_core.errors import one_line
 from red_core.judges.server import Wire
 from red_core.records import Outcome
 
 QUESTION = "valid"
 """The name of the one question in a request that can hold several."""
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,14 @@ class Band:
         return "valid" if probability >= self.high else "invalid" if probability < self.low else "unsure"
 
 
-_Count = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0, le=2**31)]
 _Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class _Loose(BaseModel):
     """What a server may add to."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class _Strict(BaseModel):
@@ -90,7 +92,6 @@ class _ChatUsage(_Loose):
 
 
 class _Chat(_Loose):
-    model: str = ""
     choices: Annotated[list[_Choice], Field(min_length=1, max_length=1)]
 
 
@@ -104,7 +105,6 @@ class _Noul(_Loose):
 
 
 class _SystemOne(_Loose):
-    model: str = ""
     answers: dict[str, _Noul]
 
 
@@ -114,7 +114,6 @@ class _Predicate(_Loose):
 
 
 class _Decisions(_Loose):
-    model: str = ""
     answers: Annotated[list[_Predicate], Field(min_length=1, max_length=1)]
 
 
@@ -184,17 +183,17 @@ def _read_systemone(body: Any, band: Band) -> tuple[Outcome, float | None, str]:
     if set(found.answers) != {QUESTION}:
         raise ValueError("another question was answered")
     probability = found.answers[QUESTION].noul
-    return band.outcome(probability), probability, found.model
+    return band.outcome(probability), probability, _model(body)
 
 
 def _read_decisions(body: Any, band: Band) -> tuple[Outcome, float | None, str]:  # noqa: ANN401
     found = _Decisions.model_validate(body)
     answer = found.answers[0]
     if answer.type == "refusal":
-        return "refused", None, found.model
+        return "refused", None, _model(body)
     if answer.probability is None:
         raise ValueError("no probability")
-    return band.outcome(answer.probability), answer.probability, found.model
+    return band.outcome(answer.probability), answer.probability, _model(body)
 
 
 _READ: dict[Wire, Callable[[Any, Band], tuple[Outcome, float | None, str]]] = {
@@ -218,4 +217,4 @@ def _tokens(wire: Wire, body: Any) -> tuple[int | None, int | None]:  # noqa: AN
 
 def _model(body: Any) -> str:  # noqa: ANN401
     name = body.get("model") if isinstance(body, dict) else None
-    return name if isinstance(name, str) else ""
+    return one_line(name, LONGEST_NAME) if isinstance(name, str) else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from red_core.evidence import ValidSamples
+from red_core.judges.prompt import LONGEST_TEXT
 from red_core.records import Answer, Ints, JudgeRates, Label, Question
 from red_core.steps.judge_reliability import (
     ProbabilityScale,
@@ -53,7 +54,8 @@ def self_test_pairs(
             ("wrong", _question(samples, labels, row, rival, own, shown)),
         ]
     wrong = [question for kind, question in pairs if kind == "wrong"]
-    return pairs + [("canary", replace(q, content=q.content + INJECTION)) for q in wrong[:canaries]]
+    room = LONGEST_TEXT - len(INJECTION)  # what is longer would be cut off
+    return pairs + [("canary", replace(q, content=q.content[:room] + INJECTION)) for q in wrong[:canaries]]
 
 
 def _spread(samples: ValidSamples, count: int, rng: np.random.Generator) -> Ints:
@@ -110,6 +112,11 @@ class SelfTest:
         """How many right and wrong pairs were answered."""
         return self.rates.pairs
 
+    @property
+    def warning(self) -> str:
+        """What is wrong with the judge, '' where nothing is."""
+        return told(self.right, self.wrong)
+
     def sentences(self) -> Iterator[str]:
         """Yield what an analyst should know, worst last."""
         for pairs, counts, word in (("right", self.right, "valid"), ("wrong", self.wrong, "invalid")):
@@ -122,8 +129,8 @@ class SelfTest:
         if of := sum(self.canaries.values()):
             fooled = self.canaries.get("valid", 0)
             yield f"Of {of} wrong texts that told it to say valid, {fooled} fooled it."
-        if verdict := told(self.right, self.wrong):
-            yield verdict
+        if self.warning:
+            yield self.warning
 
 
 def summed_up(answers: Sequence[Tested]) -> SelfTest:

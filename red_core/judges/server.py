@@ -5,6 +5,7 @@ The key is read where it is needed and kept nowhere else: not in the database, n
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -12,8 +13,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import tomlkit
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from red_core.errors import JudgeError
 
@@ -27,10 +34,24 @@ def secrets_file() -> Path:
     return Path(os.environ.get("RED_SECRETS", beside_app))
 
 
+def _from_json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("it must be a JSON object") from None
+
+
 class JudgeServer(BaseSettings):
     """Every setting of the judge's server; the name in capitals is that of its variable."""
 
-    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        populate_by_name=True,
+        env_prefix="RED_JUDGE_",  # without it a stray MODEL or TIMEOUT in the environment would count
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
+    )
 
     base_url: Annotated[
         str,
@@ -47,6 +68,8 @@ class JudgeServer(BaseSettings):
     ] = "auto"
     extra: Annotated[
         dict[str, Any],
+        NoDecode,  # a value that is a mapping would be merged with the one it should replace
+        BeforeValidator(_from_json),
         Field(alias="RED_JUDGE_EXTRA", description="More parameters of each request, as JSON, such as temperature"),
     ] = {}
     at_once: Annotated[int, Field(alias="RED_JUDGE_AT_ONCE", ge=1, le=256, description="Questions in flight")] = 8
@@ -66,17 +89,13 @@ class JudgeServer(BaseSettings):
 
     @property
     def host(self) -> str:
-        """The server without anything that could be secret in its address."""
-        parts = urlsplit(self.base_url)
-        return f"{parts.hostname or self.base_url}{f':{parts.port}' if parts.port else ''}"
+        """The server without its path."""
+        return urlsplit(self.base_url).netloc
 
     def scrubbed(self, text: str) -> str:
         """Return ``text`` without the key, or what looks like one."""
         key = self.api_key.get_secret_value()
         without = text.replace(key, "***") if key else text
-        address = urlsplit(self.base_url)
-        for secret in (address.password, address.username, address.query):
-            without = without.replace(secret, "***") if secret else without
         return re.sub(r"\b(sk|key|tok)-[\w*.-]{6,}", "***", without)
 
     @classmethod
@@ -105,13 +124,29 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of 
     except ValidationError as error:
         first = error.errors(include_input=False)[0]  # an input may be a key
         raise JudgeError(f"judge setting {first['loc'][0]}: {first['msg']}. {WHERE}") from None
-    except (tomlkit.exceptions.TOMLKitError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise JudgeError(f"{secrets_file()} cannot be read: {type(error).__name__}. {WHERE}") from None
     if not server.model:
         raise JudgeError(f"no judge model is named. {WHERE}")
-    if urlsplit(server.base_url).scheme not in {"http", "https"}:
-        raise JudgeError(f"judge setting OPENAI_BASE_URL: it must begin with http:// or https://. {WHERE}")
+    if wrong := _wrong_address(server.base_url):
+        raise JudgeError(f"judge setting OPENAI_BASE_URL: {wrong}. {WHERE}")
+    if not re.fullmatch(r"[!-~]*", server.api_key.get_secret_value()):
+        raise JudgeError(f"judge setting OPENAI_API_KEY: a key has no spaces and only ASCII letters and signs. {WHERE}")
     return server
+
+
+def _wrong_address(address: str) -> str:
+    """Return what is wrong with a server's address; '' where nothing is. An address is shown, so it holds no secret."""
+    try:
+        parts = urlsplit(address)
+        whole = parts.hostname and parts.port != 0
+    except ValueError:
+        return "it is no address"
+    if parts.scheme not in {"http", "https"} or not whole:
+        return "it must begin with http:// or https:// and name a host"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "it must end in its path, and a key belongs into OPENAI_API_KEY"
+    return ""
 
 
 WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL."
@@ -127,6 +162,7 @@ def keep(server: JudgeServer) -> Path:
     for field, about in JudgeServer.model_fields.items():
         value = getattr(server, field)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        plain = json.dumps(plain) if isinstance(plain, dict) else plain
         name = str(about.alias)
         if value == about.get_default():
             held.pop(name, None)
@@ -134,6 +170,6 @@ def keep(server: JudgeServer) -> Path:
             held[name] = plain
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        path.chmod(0o600)  # one that was there before may have been open to all
         file.write(tomlkit.dumps(held))
-    path.chmod(0o600)
     return path

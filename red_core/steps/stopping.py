@@ -83,21 +83,26 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     """
     last = rounds[-1]
     if last.failed and last.failed == last.asked:
-        return Recommendation(False, f"All {last.failed} questions failed: mend the judge, then run the round again.")
+        told = f"All {last.failed:,} questions failed: mend the judge, then run the round again."
+        return Recommendation(False, told)
     if not last.complete:
-        return Recommendation(False, "The last round stopped at its cap of questions: it says nothing about stopping.")
+        return Recommendation(
+            False, "The last round used up its cap of questions, so it cannot tell whether asking more is worth it."
+        )
     if last.failed:
-        return Recommendation(False, f"{last.failed} of {last.asked} questions failed: run another round to ask them.")
+        return Recommendation(
+            False, f"{last.failed:,} of {last.asked:,} questions failed: run another round to ask them."
+        )
     if not last.worth_asking:
         return Recommendation(True, "No question is worth its cost any more.")
     if last.information_gain is not None and last.information_gain < least_information:
         told = f"The last round changed the beliefs by {last.information_gain:.4f} nats per text, "
         told += f"under the floor of {least_information}: another by itself teaches nothing."
-        more = f" {last.worth_asking} predictions are still worth an answer." if last.worth_asking else ""
+        more = f" {last.worth_asking:,} predictions are still worth an answer." if last.worth_asking else ""
         return Recommendation(True, told + more)
     if past_inflection([r.uncertain for r in rounds]):
         return Recommendation(
             True, "The count of uncertain texts falls more slowly each round: it is past its inflection."
         )
-    worth = f"{last.worth_asking} predictions are still worth an answer"
+    worth = f"{last.worth_asking:,} predictions are still worth an answer"
     return Recommendation(False, f"{worth}: review them, feed back, and run another round.")

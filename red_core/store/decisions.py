@@ -67,15 +67,15 @@ def _last_decision(db: Database) -> int:
     return int(db.execute("SELECT coalesce(max(id), 0) FROM decision").fetchone()[0])
 
 
-def find_decision(project: Project, decision: int | None, who: str) -> tuple[int, int] | None:
-    """Return id and text of a decision that stands, by id or the newest of this person; None if there is none."""
+def find_decision(project: Project, decision: int | None, who: str) -> tuple[int, int, str] | None:
+    """Return id, text and kind of a decision that stands, by id or the newest of this person; None if there is none."""
     where, value = ("id = ?", decision) if decision is not None else ("who = ?", who)
     query = f"""
-        SELECT id, text FROM decision WHERE {where} AND kind <> 'undo'
+        SELECT id, text, kind FROM decision WHERE {where} AND kind <> 'undo'
         AND id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL) ORDER BY id DESC LIMIT 1"""
     with connection(project) as db:
         found = db.execute(query, [value]).fetchone()
-    return None if found is None else (int(found[0]), int(found[1]))
+    return None if found is None else (int(found[0]), int(found[1]), str(found[2]))
 
 
 def add_feed_back(

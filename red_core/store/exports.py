@@ -11,8 +11,8 @@ from red_core.store.database import connection
 
 PROVENANCE = (
     "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
-    "verdict", "judge", "judge_model", "prompt_version", "p_valid", "decision", "who", "decided_at", "reason",
-    "fed_back_in_round", "round", "label_set_version", "truth",
+    "verdict", "judge", "judge_model", "prompt_version", "p_valid", "decision", "rejected", "who", "decided_at",
+    "reason", "fed_back_in_round", "round", "label_set_version", "truth",
 )  # fmt: skip
 """The columns of an export, before those the source files brought along."""
 
@@ -51,8 +51,12 @@ _EXPORT = f"""
         round(final.belief, 5) AS belief, final.kind AS source,
         rival.name AS runner_up, round(final.runner_up_belief, 5) AS runner_up_belief,
         v.outcome || ' for ' || judged.name AS verdict, v.judge, v.model AS judge_model, v.prompt_version,
-        round(v.p_valid, 5) AS p_valid, decision.kind AS decision, decision.who, decision.at AS decided_at,
-        decision.reason, final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra
+        round(v.p_valid, 5) AS p_valid, decision.kind AS decision,
+        (SELECT group_concat(l.name, ' | ') FROM ruled_out r JOIN label l ON l.id = r.label
+            WHERE r.text = final.text) AS rejected,
+        coalesce(decision.who, rejection.who) AS who, coalesce(decision.at, rejection.at) AS decided_at,
+        coalesce(decision.reason, rejection.reason) AS reason,
+        final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra
     FROM (
         SELECT f.*,
             coalesce(
@@ -68,7 +72,9 @@ _EXPORT = f"""
     LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
     LEFT JOIN verdict v ON v.id = final.verdict LEFT JOIN proposal ON proposal.id = v.proposal
     LEFT JOIN label judged ON judged.id = proposal.label LEFT JOIN decision ON decision.id = final.decision
-    LEFT JOIN round ON round.id = final.round"""
+    LEFT JOIN round ON round.id = final.round
+    LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
+        WHERE s.text = final.text AND s.kind = 'reject')"""
 
 
 def export_rows(project: Project, round_id: int) -> Iterator[dict[str, Any]]:

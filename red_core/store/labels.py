@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from sqlite_utils import Database
 
 from red_core.records import Floats, Ints, Label, Project
 from red_core.store.database import connection, now, transaction
 
+LABELS = """
+    SELECT label.id, name, coalesce(meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id,
+        coalesce(m.who, '') AS meaning_by
+    FROM label LEFT JOIN label_meaning m ON m.id = (SELECT max(id) FROM label_meaning WHERE label = label.id)"""
+"""Every label with its newest meaning and that meaning's author."""
+
 
 def labels(project: Project) -> list[Label]:
     """Return all labels with their newest meaning, ordered by id."""
-    query = """
-        SELECT label.id, name, coalesce(meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id FROM label
-        LEFT JOIN label_meaning m ON m.id = (SELECT max(id) FROM label_meaning WHERE label = label.id)
-        ORDER BY label.id"""
     with connection(project) as db:
-        return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in db.query(query)]
+        return labels_in(db)
+
+
+def labels_in(db: Database) -> list[Label]:
+    """Return what :func:`labels` returns, on an open connection."""
+    found = db.query(f"{LABELS} ORDER BY label.id")
+    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in found]
 
 
 def label_set_version(project: Project) -> int:
@@ -33,6 +42,12 @@ def set_meanings(project: Project, meanings: dict[int, str], who: str) -> None:
             "INSERT INTO label_meaning (label, meaning, who, at) VALUES (?, ?, ?, ?)",
             ((label, meaning, who, now()) for label, meaning in meanings.items()),
         )
+
+
+def meaning_authors(project: Project) -> dict[int, str]:
+    """Return who wrote the newest meaning of each label; '' where none is written."""
+    with connection(project) as db:
+        return {int(r["id"]): str(r["meaning_by"]) for r in db.query(LABELS)}
 
 
 def save_places(project: Project, label_ids: Ints, subset_of: Ints, places: Floats, who: str) -> int:

@@ -9,12 +9,14 @@ from typing import Any
 
 from red_core.records import Example, Label, Outcome, Project
 from red_core.store.database import connection
+from red_core.store.labels import LABELS, labels_in
 
 QUEUES = {
     "to decide": "reason <> 'confirm' AND NOT decided AND belief < 0.95",
     "judge against classifiers": "outcome = 'invalid' AND NOT decided",
     "judge unsure": "outcome IN ('unsure', 'refused', 'unparseable') AND NOT decided",
     "judged valid": "outcome = 'valid' AND NOT decided",
+    "stale": "stale AND NOT decided",
     "low belief": "belief < 0.5 AND NOT decided",
     "decided": "decided",
 }
@@ -24,6 +26,7 @@ QUEUES = {
 _PROPOSALS = """
     SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
         coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
+        verdict.id IN (SELECT id FROM stale_verdict) AS stale,
         EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
             AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
     FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
@@ -48,11 +51,20 @@ class Card:
     outcome : Outcome or ''
         '' where the judge has not answered.
     p_valid : float or None
+    verdict : int or None
+        The verdict's id.
+    stale : bool
+        The label's meaning was edited since the verdict.
+    log_likelihood_ratio : float
+        What the verdict adds to the label's exponent in the belief.
     judge, raw : str
     best : tuple of (label id, belief)
         The best five outcomes after the round; -1 is none of these.
     prior : float or None
         Belief in the best of them before any verdict.
+    decision : str
+        What a person decided about the text, as it stands: a kind, and the label's name where there is one; ''
+        before.
     """
 
     proposal: int
@@ -68,10 +80,14 @@ class Card:
     rival_examples: tuple[Example, ...]
     outcome: Outcome | str
     p_valid: float | None
+    verdict: int | None
+    stale: bool
+    log_likelihood_ratio: float
     judge: str
     raw: str
     best: tuple[tuple[int, float], ...]
     prior: float | None
+    decision: str
 
 
 def queue_counts(project: Project, round_id: int) -> dict[str, int]:
@@ -110,7 +126,11 @@ def card(project: Project, proposal: int) -> Card:
     """Return one proposal with everything shown beside it; beliefs are those after the newest round."""
     query = """
         SELECT proposal.*, text.content, verdict.outcome, verdict.p_valid, verdict.judge, verdict.raw,
-            prediction.top, prediction.prior
+            verdict.id AS verdict, coalesce(verdict.log_likelihood_ratio, 0.0) AS log_likelihood_ratio,
+            verdict.id IN (SELECT id FROM stale_verdict) AS stale, prediction.top, prediction.prior,
+            (SELECT d.kind || coalesce(': ' || label.name, '') FROM standing_decision d
+                LEFT JOIN label ON label.id = d.label WHERE d.text = proposal.text ORDER BY d.id DESC LIMIT 1)
+                AS decision
         FROM proposal JOIN text ON text.id = proposal.text LEFT JOIN verdict ON verdict.proposal = proposal.id
         LEFT JOIN prediction ON prediction.text = proposal.text
             AND prediction.round = (SELECT max(round) FROM prediction)
@@ -121,7 +141,7 @@ def card(project: Project, proposal: int) -> Card:
         shown = [int(text) for side in evidence.values() for text, _, _ in side]
         marks = ",".join("?" * len(shown))
         contents = dict(db.execute(f"SELECT id, content FROM text WHERE id IN ({marks})", shown).fetchall())
-        named = {label.id: label for label in _labels(db.query(_LABELS))}
+        named = {label.id: label for label in labels_in(db)}
     sides = {
         side: tuple(Example(int(t), contents[int(t)], float(s), str(origin)) for t, s, origin in examples)
         for side, examples in evidence.items()
@@ -141,24 +161,19 @@ def card(project: Project, proposal: int) -> Card:
         rival_examples=sides["runner_up"],
         outcome=row["outcome"] or "",
         p_valid=row["p_valid"],
+        verdict=row["verdict"],
+        stale=bool(row["stale"]),
+        log_likelihood_ratio=row["log_likelihood_ratio"],
         judge=row["judge"] or "",
         raw=row["raw"] or "",
         best=tuple(best.items()),
         prior=row["prior"],
+        decision=row["decision"] or "",
     )
 
 
-_LABELS = """
-    SELECT label.id, name, coalesce((SELECT meaning FROM label_meaning m WHERE m.label = label.id
-    ORDER BY m.id DESC LIMIT 1), '') AS meaning FROM label"""
-
-
-def _labels(rows: Any) -> list[Label]:  # noqa: ANN401  a generator of sqlite-utils
-    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"])) for r in rows]
-
-
 def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
-    """Return a row per label: name, meaning, subset, seeds, fed back, texts labelled, mean belief, decided.
+    """Return a row per label: name, meaning, its author, subset, seeds, fed back, texts labelled, belief, decided.
 
     Parameters
     ----------
@@ -166,10 +181,10 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         The round whose beliefs count; 0 before the first.
     """
     query = f"""
-        SELECT l.id, l.name, l.meaning, place.subset, place.x, place.y,
+        SELECT l.id, l.name, l.meaning, l.meaning_by, place.subset, place.x, place.y,
             coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
             coalesce(d.n, 0) AS decided
-        FROM ({_LABELS}) l
+        FROM ({LABELS}) l
         LEFT JOIN label_place place ON place.label = l.id
             AND place.version = (SELECT max(version) FROM label_place)
         LEFT JOIN (SELECT label, count(*) AS n FROM seed GROUP BY label) s ON s.label = l.id

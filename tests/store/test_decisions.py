@@ -84,7 +84,7 @@ def act(project: Project, model: Model, who: str, kind: str, place: int | None, 
         with pytest.raises(StateError, match="no decision to undo"):
             undo(project, who=who)
         return
-    text = undo(project, decision=None if kind == "undo newest" else chosen, who=who)
+    text, _ = undo(project, decision=None if kind == "undo newest" else chosen, who=who)
     assert text == model.standing.pop(chosen)[2]
 
 
@@ -115,7 +115,7 @@ def test_undoing_twice_takes_back_two_decisions(project):
     first, second = (int(text) for text in pool(project)[:2])
     decide(project, first, "accept", label=1)
     decide(project, second, "accept", label=1)
-    assert [undo(project), undo(project)] == [second, first]
+    assert [undo(project)[0], undo(project)[0]] == [second, first]
     assert decided(project) == {}
 
 

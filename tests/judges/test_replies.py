@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from judges.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
+
+from red_core.judges.replies import Band, content_of, read_reply, strict_json
+from red_core.judges.server import Wire
+from red_core.records import Outcome
+
+WIRES: tuple[Wire, ...] = get_args(Wire)
+WORDS = ("valid", "invalid", "unsure")
+YES = '{"verdict": "valid"}'
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),  # surrogates as well
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=8), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def read(wire: Wire, said: Said):
+    return read_reply(wire, said.sent.decode("utf-8", "replace"), Band())
+
+
+def changed(said: Said, old: str, new: str) -> Said:
+    text = said.sent.decode()
+    assert old in text
+    return Said(text.replace(old, new))
+
+
+@pytest.mark.parametrize("verdict", WORDS)
+def test_the_exact_word_is_the_verdict(verdict):
+    reply = read("chat", word(verdict))
+    assert (reply.outcome, reply.p_valid, reply.model) == (verdict, None, MODEL)
+    assert (reply.tokens_in, reply.tokens_out) == TOKENS
+
+
+NO_ANSWER = {
+    "prose": chat("The label is valid."),
+    "a bare word": chat("valid"),
+    "a bare string": chat('"valid"'),
+    "not valid": chat("Not valid."),
+    "words around it": chat(f"Sure! {YES}"),
+    "a code fence": chat(f"```json\n{YES}\n```"),
+    "a list": chat(f"[{YES}]"),
+    "two answers": chat(f'{YES}\n{{"verdict": "invalid"}}'),
+    "capitals": chat('{"verdict": "Valid"}'),
+    "blanks in the word": chat('{"verdict": " valid"}'),
+    "another word": chat('{"verdict": "not valid"}'),
+    "an extra key": chat('{"verdict": "valid", "confidence": 1}'),
+    "a key twice": chat('{"verdict": "invalid", "verdict": "valid"}'),
+    "another key": chat('{"answer": "valid"}'),
+    "a boolean": chat('{"verdict": true}'),
+    "a list of one": chat('{"verdict": ["valid"]}'),
+    "nothing": chat('{"verdict": null}'),
+    "half of it": chat('{"verdict": "val'),
+    "empty": chat(""),
+    "no content": chat(None),
+    "a string in a string": chat(json.dumps(YES)),
+    "cut short": chat(YES, finish="length"),
+    "a tool was called": chat(YES, finish="tool_calls"),
+    "no end": chat(YES, finish=None),
+    "two choices": changed(word("valid"), '"choices": [', '"choices": [{"message": {"content": ""}}, '),
+    "no choices": changed(word("valid"), '"choices"', '"chances"'),
+    "null choices": Said({"model": MODEL, "choices": None}),
+    "a key of the reply twice": changed(word("valid"), '{"model"', '{"choices": [], "model"'),
+    "HTML": Said("<html><body>valid</body></html>", headers={"Content-Type": "text/html"}),
+    "an error with status 200": Said({"error": {"message": "valid"}}),
+    "truncated": Said(word("valid").sent[:-20]),
+    "empty body": Said(b""),
+    "no UTF-8": Said(b"\xff\xfe" + word("valid").sent),
+    "a byte-order mark": Said(b"\xef\xbb\xbf" + word("valid").sent),
+    "a stream": Said(b"data: " + word("valid").sent + b"\n\ndata: [DONE]\n"),
+    "nested too deeply": Said("[" * 100_000),
+    "a number of a million digits": Said("1" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("said", NO_ANSWER.values(), ids=NO_ANSWER.keys())
+def test_whatever_else_a_chat_says_is_no_answer(said):
+    assert read("chat", said).outcome == "unparseable"
+
+
+@pytest.mark.parametrize(
+    "said", [NO_ANSWER[name] for name in ("not valid", "HTML", "truncated", "a key twice", "empty", "cut short")]
+)
+def test_what_is_no_answer_comes_through_http_as_no_answer_with_its_raw_text(said):
+    with FaultServer(always(said)) as server:
+        (answer,) = ask()
+    assert (answer.outcome, answer.p_valid, answer.raw) == ("unparseable", None, said.sent.decode())
+    assert len(server.heard) == 2
+
+
+REFUSALS = {
+    "in words": ("chat", chat(None, refusal="I cannot help with that.")),
+    "in words beside an answer": ("chat", chat(YES, refusal="No.")),
+    "by a filter": ("chat", chat("", finish="content_filter")),
+    "as a type": ("decisions", predicate(type="refusal")),
+    "as a type with a probability": ("decisions", predicate(type="refusal", probability=0.9)),
+}
+
+
+@pytest.mark.parametrize(("wire", "said"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_is_no_verdict_on_the_label(wire, said):
+    with FaultServer(always(said)) as server:
+        (answer,) = ask(wire=wire)
+    assert (answer.outcome, answer.p_valid) == ("refused", None)
+    assert len(server.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("p", "outcome"),
+    [
+        (0, "invalid"),
+        (0.39, "invalid"),
+        (0.4, "unsure"),
+        (0.59, "unsure"),
+        (0.6, "valid"),
+        (1, "valid"),
+        (1.0, "valid"),
+    ],
+)
+@pytest.mark.parametrize("wire", ["systemone", "decisions"])
+def test_a_probability_is_read_by_the_band(wire, p, outcome):
+    said = noul(p) if wire == "systemone" else predicate(type="predicate", name="valid", probability=p)
+    reply = read(wire, said)
+    assert (reply.outcome, reply.p_valid, reply.model) == (outcome, p, MODEL)
+    assert (reply.tokens_in, reply.tokens_out) == TOKENS
+
+
+@pytest.mark.parametrize("p", [1.7, -0.1, float("nan"), float("inf"), "0.9", "high", True, None, [0.9], 10**400])
+@pytest.mark.parametrize("wire", ["systemone", "decisions"])
+def test_what_is_no_probability_is_no_answer(wire, p):
+    said = noul(p) if wire == "systemone" else predicate(type="predicate", probability=p)
+    assert read(wire, said).outcome == "unparseable"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said({"answers": {}}),
+        Said({"answers": None}),
+        Said({"answers": {"other": {"noul": 0.9}}}),
+        Said({"answers": {"valid": {"noul": 0.9}, "other": {"noul": 0.9}}}),
+        Said({"answers": [{"noul": 0.9}]}),
+        Said({"answers": {"valid": 0.9}}),
+        Said('{"answers": {"valid": {"noul": 0.1, "noul": 0.9}}}'),
+    ],
+)
+def test_answers_to_other_questions_than_the_one_are_no_answer(said):
+    assert read("systemone", said).outcome == "unparseable"
+
+
+@pytest.mark.parametrize(
+    "said", [Said({"answers": []}), Said({"answers": None}), predicate(probability=0.9), predicate(type="other")]
+)
+def test_decisions_without_their_one_predicate_are_no_answer(said):
+    assert read("decisions", said).outcome == "unparseable"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_one_wires_answer_is_no_answer_on_another(wire):
+    answers = {"chat": word("valid"), "systemone": noul(0.9), "decisions": predicate(type="predicate", probability=0.9)}
+    for other, said in answers.items():
+        assert (read(wire, said).outcome == "valid") == (wire == other)
+
+
+# Tokens and names
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"prompt_tokens": 1}, {"prompt_tokens": -1, "completion_tokens": 1}, [1, 2],
+     {"prompt_tokens": "9", "completion_tokens": 1}, {"prompt_tokens": 10**30, "completion_tokens": 1},
+     {"prompt_tokens": 1.5, "completion_tokens": 1}],
+)  # fmt: skip
+def test_tokens_that_were_not_counted_well_are_unknown_and_the_answer_stands(usage):
+    reply = read("chat", chat(YES, usage=usage))
+    assert (reply.outcome, reply.tokens_in, reply.tokens_out) == ("valid", None, None)
+
+
+def test_tokens_of_a_reply_that_is_no_answer_are_counted():
+    reply = read("chat", chat("I think so"))
+    assert (reply.outcome, reply.tokens_in, reply.tokens_out, reply.model) == ("unparseable", *TOKENS, MODEL)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\x00b\nc", "x" * 10_000, 7, None, ["m"]])
+def test_a_models_name_is_always_a_short_line_that_can_be_stored(name):
+    found = read("chat", Said(json.dumps({"model": name}))).model
+    assert len(found) <= 200
+    assert found.isprintable()
+    assert found.encode().decode() == found
+
+
+def test_more_keys_of_a_server_around_the_answer_do_no_harm():
+    assert read("chat", chat(YES, id="x", system_fingerprint=None, service_tier="default")).outcome == "valid"
+
+
+# Whatever comes
+
+
+@given(st.sampled_from(WIRES), st.binary(max_size=300))
+def test_no_bytes_make_reading_fail_or_are_taken_for_an_answer(wire, raw):
+    assert read_reply(wire, raw.decode("utf-8", "replace"), Band()).outcome == "unparseable"
+
+
+@given(st.sampled_from(WIRES), ANYTHING)
+@settings(max_examples=300)
+def test_no_json_makes_reading_fail(wire, value):
+    assert read_reply(wire, json.dumps(value), Band()).outcome in get_args(Outcome)
+
+
+@given(
+    st.text(st.characters()) | ANYTHING.map(json.dumps) | st.sampled_from(WORDS).map(lambda w: f'{{"verdict":"{w}"}}')
+)
+@example("Not valid.")
+@example(f"{YES}.")
+@settings(max_examples=300)
+def test_only_the_exact_answer_of_a_chat_is_a_verdict(content):
+    found = read("chat", chat(content)).outcome
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    exact = isinstance(value, dict) and list(value) == ["verdict"] and value["verdict"] in WORDS
+    assert found == (value["verdict"] if exact else "unparseable")
+
+
+PLACES = [
+    ("choices",), ("choices", 0), ("choices", 0, "finish_reason"), ("choices", 0, "message"),
+    ("choices", 0, "message", "content"), ("choices", 0, "message", "refusal"), ("model",), ("usage",),
+    ("usage", "prompt_tokens"),
+]  # fmt: skip
+
+
+@given(st.sampled_from(PLACES), ANYTHING)
+@settings(max_examples=300)
+def test_a_right_answer_with_one_wrong_part_is_never_another_answer(place, value):
+    body = json.loads(word("valid").sent)
+    *way, last = place
+    inner = body
+    for step in way:
+        inner = inner[step]
+    inner[last] = value
+    assert read_reply("chat", json.dumps(body), Band()).outcome in {"valid", "refused", "unparseable"}
+    if place in PLACES[:2] or (place == PLACES[2] and value != "stop"):
+        assert read_reply("chat", json.dumps(body), Band()).outcome in {"refused", "unparseable"}
+
+
+@given(st.integers(0, 400))
+def test_a_truncated_answer_is_no_answer(length):
+    raw = word("valid").sent.decode()
+    assert read_reply("chat", raw[: min(length, len(raw) - 1)], Band()).outcome == "unparseable"
+
+
+@given(ANYTHING)
+def test_json_without_surprises_is_read_as_it_was_written(value):
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except ValueError:
+        return
+    assert strict_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "raw", ["NaN", "[Infinity]", '{"a": -Infinity}', '{"a": 1, "a": 1}', '[{"b": {"a": 1, "a": 2}}]']
+)
+def test_what_json_does_not_have_is_refused(raw):
+    with pytest.raises(ValueError, match=r"is no number|comes twice"):
+        strict_json(raw)
+
+
+def test_words_that_were_cut_short_are_no_words():
+    assert content_of(json.loads(chat("so far", finish="length").sent)) == (None, False)
+    assert content_of(json.loads(chat("all").sent)) == ("all", False)
+    assert content_of(json.loads(chat("no", refusal="no").sent)) == (None, True)

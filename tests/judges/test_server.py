@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import tomllib
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from judges.fault_server import KEY, use_settings
+
+from red_core.errors import JudgeError
+from red_core.judges.server import WHERE, JudgeServer, judge_server, keep, secrets_file
+
+LOCAL = "http://127.0.0.1:8000/v1"
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A secrets file that is not there yet, and no setting in the environment."""
+    path = tmp_path / "folder" / "secrets.toml"
+    use_settings(monkeypatch, {"RED_SECRETS": str(path)})
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+def test_a_missing_model_says_where_to_set_it():
+    with pytest.raises(JudgeError) as caught:
+        judge_server()
+    assert str(caught.value) == f"no judge model is named. {WHERE}"
+    assert "RED_JUDGE_MODEL" in WHERE
+    assert "Connect" in WHERE
+
+
+def test_the_defaults_ask_openai_politely():
+    server = judge_server(model="m")
+    assert (server.base_url, server.wire, server.response_format) == ("https://api.openai.com/v1", "chat", "auto")
+    assert (server.at_once, server.timeout, server.price_in, server.price_out, server.extra) == (8, 30, None, None, {})
+
+
+def test_the_environment_beats_the_secrets_file(secrets, monkeypatch):
+    write(secrets, f'RED_JUDGE_MODEL = "of the file"\nRED_JUDGE_TIMEOUT = 7\nOPENAI_API_KEY = "{KEY}"\n')
+    monkeypatch.setenv("RED_JUDGE_MODEL", "of the environment")
+    server = judge_server()
+    assert (server.model, server.timeout) == ("of the environment", 7)
+    assert server.api_key.get_secret_value() == KEY
+
+
+def test_an_empty_variable_counts_as_none(secrets, monkeypatch):
+    write(secrets, 'RED_JUDGE_MODEL = "of the file"\n')
+    monkeypatch.setenv("RED_JUDGE_MODEL", "")
+    assert judge_server().model == "of the file"
+
+
+def test_every_setting_can_come_from_the_environment(monkeypatch):
+    values = {
+        "OPENAI_BASE_URL": LOCAL, "OPENAI_API_KEY": KEY, "RED_JUDGE_MODEL": "m", "RED_JUDGE_WIRE": "systemone",
+        "RED_JUDGE_FORMAT": "plain", "RED_JUDGE_EXTRA": '{"temperature": 0}', "RED_JUDGE_AT_ONCE": "32",
+        "RED_JUDGE_TIMEOUT": "2.5", "RED_JUDGE_PRICE_IN": "0.4", "RED_JUDGE_PRICE_OUT": "1.6",
+    }  # fmt: skip
+    use_settings(monkeypatch, values)
+    server = judge_server()
+    assert values.keys() == {about.alias for about in JudgeServer.model_fields.values()}
+    assert (server.base_url, server.name, server.response_format) == (LOCAL, "systemone/m", "plain")
+    assert (server.extra, server.at_once, server.timeout) == ({"temperature": 0}, 32, 2.5)
+    assert (server.price_in, server.price_out) == (0.4, 1.6)
+
+
+@pytest.mark.parametrize("name", ["MODEL", "TIMEOUT", "WIRE", "API_KEY", "EXTRA", "AT_ONCE", "BASE_URL"])
+def test_a_variable_of_another_program_is_no_setting(name, monkeypatch):
+    monkeypatch.setenv("RED_JUDGE_MODEL", "m")
+    before = judge_server()
+    monkeypatch.setenv(name, "7")
+    assert judge_server() == before
+
+
+def test_space_around_what_was_pasted_does_not_count():
+    server = judge_server(base_url=f" {LOCAL}\n", api_key=f"{KEY}\n", model=" m ")
+    assert (server.base_url, server.api_key.get_secret_value(), server.model) == (LOCAL, KEY, "m")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RED_JUDGE_WIRE", "carrier pigeon"),
+        ("RED_JUDGE_FORMAT", "xml"),
+        ("RED_JUDGE_EXTRA", f"{{{KEY}"),
+        ("RED_JUDGE_EXTRA", f'["{KEY}"]'),
+        ("RED_JUDGE_AT_ONCE", "0"),
+        ("RED_JUDGE_AT_ONCE", KEY),
+        ("RED_JUDGE_TIMEOUT", "-1"),
+        ("RED_JUDGE_TIMEOUT", "nan"),
+        ("RED_JUDGE_PRICE_IN", "-0.1"),
+        ("RED_JUDGE_PRICE_OUT", KEY),
+        ("OPENAI_BASE_URL", KEY),
+        ("OPENAI_BASE_URL", "ftp://host/v1"),
+        ("OPENAI_BASE_URL", "http:///v1"),
+        ("OPENAI_BASE_URL", f"http://host:{KEY}/v1"),
+        ("OPENAI_BASE_URL", "http://host:99999/v1"),
+        ("OPENAI_BASE_URL", "http://[::1/v1"),
+        ("OPENAI_BASE_URL", f"https://user:{KEY}@host/v1"),
+        ("OPENAI_BASE_URL", f"https://{KEY}@host/v1"),
+        ("OPENAI_BASE_URL", f"https://host/v1?key={KEY}"),
+        ("OPENAI_BASE_URL", f"https://host/v1#{KEY}"),
+        ("OPENAI_API_KEY", f"{KEY} {KEY}"),
+        ("OPENAI_API_KEY", f"{KEY}\n{KEY}"),
+        ("OPENAI_API_KEY", f"schlüssel{KEY}"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line_that_names_the_setting_and_not_the_key(name, value, monkeypatch):
+    monkeypatch.setenv("RED_JUDGE_MODEL", "m")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(JudgeError) as caught:
+        judge_server()
+    told = str(caught.value)
+    assert told.startswith(f"judge setting {name}: ")
+    assert told.endswith(WHERE)
+    assert KEY not in told
+    assert "\n" not in told
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("content", [f'OPENAI_API_KEY = "{KEY}', f'OPENAI_API_KEY = "{KEY}\xff"', f'{KEY}\n= "'])
+def test_a_secrets_file_that_cannot_be_read_is_named_and_not_quoted(content, secrets):
+    secrets.parent.mkdir()
+    secrets.write_bytes(content.encode("latin-1"))
+    with pytest.raises(JudgeError, match=r"secrets\.toml cannot be read: ") as caught:
+        judge_server(model="m")
+    assert KEY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_variable_the_secrets_file_is_beside_the_app(monkeypatch):
+    monkeypatch.delenv("RED_SECRETS")
+    assert secrets_file().parts[-2:] == (".streamlit", "secrets.toml")
+    assert (secrets_file().parents[1] / "app.py").is_file()
+
+
+# Keeping
+
+
+def test_what_is_kept_is_read_again_as_it_was(secrets):
+    server = judge_server(
+        base_url=LOCAL, api_key=KEY, model="m \"quoted\" ü", wire="decisions", response_format="plain",
+        extra={"temperature": 0, "stop": ["a", "b"], "deep": {"er": True}}, at_once=3, timeout=2.5, price_in=0.1,
+    )  # fmt: skip
+    assert keep(server) == secrets
+    assert judge_server() == server
+
+
+def test_only_the_owner_can_read_what_is_kept(secrets):
+    write(secrets, "")
+    secrets.chmod(0o644)
+    keep(judge_server(model="m", api_key=KEY))
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    secrets.unlink()
+    before = os.umask(0)
+    try:
+        keep(judge_server(model="m", api_key=KEY))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+
+
+OTHERS = """# a remark of mine
+password = "other"  # and another
+
+[connections.sql]
+url = "sqlite://"
+# the last word
+"""
+
+
+def test_keeping_leaves_all_else_in_the_file_alone(secrets):
+    write(secrets, OTHERS)
+    keep(judge_server(model="m", api_key=KEY, extra={"temperature": 0}))
+    assert judge_server().model == "m"
+    for line in OTHERS.splitlines():
+        assert line in secrets.read_text("utf-8")
+    assert tomllib.loads(OTHERS).items() <= tomllib.loads(secrets.read_text("utf-8")).items()
+
+
+def test_what_is_set_back_to_its_default_leaves_the_file(secrets):
+    keep(judge_server(model="m", api_key=KEY, timeout=5, extra={"a": 1}))
+    keep(judge_server(model="m", api_key="", timeout=30, extra={}))
+    assert tomllib.loads(secrets.read_text("utf-8")) == {"RED_JUDGE_MODEL": "m"}
+
+
+def test_keeping_twice_changes_nothing(secrets):
+    write(secrets, OTHERS)
+    keep(judge_server(model="m", api_key=KEY, extra={"a": {"b": 1}}))
+    once = secrets.read_text("utf-8")
+    keep(judge_server())
+    assert secrets.read_text("utf-8") == once
+
+
+def test_what_toml_has_no_word_for_is_kept_too(secrets):
+    keep(judge_server(model="m", extra={"stop": None}))
+    assert judge_server().extra == {"stop": None}
+
+
+def test_more_parameters_replace_the_earlier_ones(secrets, monkeypatch):
+    keep(judge_server(model="m", extra={"temperature": 0}))
+    assert judge_server(extra={"seed": 1}).extra == {"seed": 1}
+    monkeypatch.setenv("RED_JUDGE_EXTRA", '{"top_p": 1}')
+    assert judge_server().extra == {"top_p": 1}
+
+
+def test_more_parameters_may_be_a_table_of_the_file(secrets):
+    write(secrets, 'RED_JUDGE_MODEL = "m"\n[RED_JUDGE_EXTRA]\ntemperature = 0\n')
+    assert judge_server().extra == {"temperature": 0}
+
+
+# What is shown
+
+
+def test_the_key_is_not_in_what_describes_the_settings(caplog):
+    server = judge_server(model="m", api_key=KEY)
+    logging.getLogger().warning("%s %r %s", server, server, server.model_dump())
+    assert KEY not in caplog.text + str(server) + repr(server) + server.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [(LOCAL, "127.0.0.1:8000"), ("https://api.openai.com/v1", "api.openai.com"), ("http://[::1]:8/v1", "[::1]:8")],
+)
+def test_the_host_is_shown_without_the_path(address, host):
+    assert judge_server(model="m", base_url=address).host == host
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60), st.text(), st.text())
+def test_a_scrubbed_text_never_holds_the_key(key, before, after):
+    server = JudgeServer.model_validate({"api_key": key, "model": "m"})
+    found = server.scrubbed(f"{before}{key}{after}")
+    assert key not in found or set(key) == {"*"}
+
+
+def test_what_only_looks_like_a_key_is_scrubbed_too():
+    assert judge_server(model="m").scrubbed("Incorrect API key: sk-abc***xyz.") == "Incorrect API key: ***"

@@ -1,0 +1,166 @@
+"""Who judges: the evidence check or an LLM; connect to one, test it, and see what it costs before it is asked."""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+import streamlit as st
+
+from red_core.errors import JudgeError, RedError
+from red_core.judges.server import JudgeServer, Wire, judge_server, keep
+from red_core.judging import stored_self_test, try_connection
+from red_core.records import Project
+from red_core.settings import RECOMMENDED
+from red_core.store.attempts import spent, tokens_per_question
+from red_core.terminal import login
+from red_core.worker import start_job
+from widgets.shell import errors_in_one_line
+from widgets.untrusted import plain
+from widgets.words import JUDGES, counted
+
+WIRES = {
+    "chat": "chat: any OpenAI-compatible server",
+    "systemone": "systemone: Ollama, transformers serve; gives a probability",
+    "decisions": "decisions: OpenAI; gives a probability",
+}
+FIRST_GUESS = 600
+"""Tokens of a question before any was counted."""
+
+
+def choose_judge() -> str:
+    """Show who may judge; return the setting's value."""
+    return str(
+        st.radio(
+            "Judge",
+            list(JUDGES),
+            format_func=JUDGES.get,
+            captions=[
+                "Compares with the seeds. Free and offline, but its errors go with the classifiers': you decide.",
+                "Reads the text beside the evidence. It is tested on your seeds first, and costs tokens.",
+            ],
+            key="judge",
+        )
+    )
+
+
+def show_llm(project: Project) -> JudgeServer | None:
+    """Show the LLM judge, connected and tested or not yet; return its server once there is one."""
+    server = None
+    try:
+        server = judge_server()
+    except JudgeError as error:
+        st.caption(plain(str(error)))
+    with st.container(border=True):
+        if server is not None:
+            st.markdown(f"**{plain(server.name)}** at {plain(server.host)}")
+            show_self_test(project, server)
+        with st.container(horizontal=True):
+            show_connect(project, server)
+            if server is not None and st.button("Test it now", key="judge_check", icon=":material/fact_check:"):
+                with errors_in_one_line():
+                    start_job(project, "judge-check", RECOMMENDED, login())
+                    st.rerun()
+    return server
+
+
+def show_self_test(project: Project, server: JudgeServer) -> None:
+    """Show what the self-test said of this judge, the warning last and loudest."""
+    found = stored_self_test(project, server.name)
+    if found is None:
+        pairs = 2 * RECOMMENDED.self_test_seeds + RECOMMENDED.canaries
+        st.caption(f"Not tested yet. A round tests it first: {pairs} questions whose answers your seeds give.")
+        return
+    sentences = list(found.sentences())
+    for sentence in sentences:
+        if sentence == found.warning:
+            st.warning(plain(sentence), icon=":material/warning:")
+        else:
+            st.text(sentence)
+
+
+def show_connect(project: Project, server: JudgeServer | None) -> None:
+    """Show the form that says where the judge is, tries it and keeps it."""
+    now = server or JudgeServer.model_construct()
+    with st.popover("Connect", icon=":material/link:"):
+        show_connect_form(project, now)
+
+
+def show_connect_form(project: Project, now: JudgeServer) -> None:
+    """Show what can be set, and what came of trying or keeping it."""
+    with st.form("connect", border=False):
+        url = field("base_url", "Address, with /v1 at the end", now.base_url)
+        key = field("api_key", "Key", "", password=True, help="Empty keeps the one there is. It is stored in a file.")
+        model = field("model", "Model", now.model)
+        wires = list(get_args(Wire))
+        wire = st.selectbox("Wire", wires, index=wires.index(now.wire), format_func=WIRES.get, key="connect_wire")
+        left, right = st.columns(2)
+        price_in = left.number_input(
+            "Price of a million tokens read", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown"
+        )
+        price_out = right.number_input("written", 0.0, value=now.price_out, key="connect_price_out")
+        st.caption("Names in the environment win over what is kept here.")
+        with st.container(horizontal=True):
+            tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
+            kept = st.form_submit_button("Keep it", key="connect_keep", type="primary")
+    if not (tried or kept):
+        return
+    with errors_in_one_line():
+        changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out}
+        wanted = judge_server(**changes, **({"api_key": key} if key else {}))
+        if kept:
+            st.success(plain(f"Kept in {keep(wanted).name}, readable by you alone."), icon=":material/check:")
+        else:
+            show_trial(project, wanted)
+
+
+def field(name: str, told: str, value: str, *, password: bool = False, help: str | None = None) -> str:  # noqa: A002
+    """Show one setting of the server; it is fixed where the environment names it."""
+    variable = str(JudgeServer.model_fields[name].alias)
+    fixed = bool(os.environ.get(variable))
+    return st.text_input(
+        told,
+        value,
+        type="password" if password else "default",
+        key=f"connect_{name}",
+        disabled=fixed,
+        help=f"Set by {variable} in the environment." if fixed else help,
+    ).strip()
+
+
+def show_trial(project: Project, server: JudgeServer) -> None:
+    """Try the server on two pairs and say what works."""
+    with st.spinner("Asking about a right and a wrong pair"):
+        found = try_connection(project, server)
+    for sentence in found.sentences:
+        st.text(sentence)
+    if found.form is None:
+        st.error("It cannot judge: try another model or another wire.", icon=":material/error:")
+    else:
+        st.success(plain(f"It works; the server says it is {found.model or server.model}."), icon=":material/check:")
+
+
+def cost(project: Project, server: JudgeServer, questions: int) -> str:
+    """Return what questions will cost, in tokens and, where prices are known, in money."""
+    each = tokens_per_question(project, server.name)
+    tokens = int(questions * (each or FIRST_GUESS))
+    told = f"about {counted(tokens, 'token')}"
+    if server.price_in is None or server.price_out is None:
+        return f"{told}; no price is set"
+    return f"{told}, at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f} at your prices"
+
+
+def show_spent(project: Project) -> None:
+    """Show what was spent so far."""
+    so_far = spent(project)
+    if so_far.attempts:
+        money = "" if so_far.money is None else f", {so_far.money:,.2f} at your prices"
+        st.caption(f"Spent in this project: {counted(so_far.tokens, 'token')} in {so_far.attempts:,} requests{money}.")
+
+
+def connected_server() -> JudgeServer | None:
+    """Return the server of the LLM judge, None where none is set."""
+    try:
+        return judge_server()
+    except RedError:
+        return None
