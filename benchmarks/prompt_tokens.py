@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from red_core.embeddings import DEFAULT_MODEL, encoder
+from red_core.embeddings import DEFAULT_MODEL, loaded_model
 from red_core.judges.prompt import ANSWER, TASK, prompt_of
 from red_core.records import Example, Label, Question
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--questions-per-text", type=float, default=0.3)
     chosen = parser.parse_args()
-    tokenizer = encoder(DEFAULT_MODEL).tokenizer
+    tokenizer = loaded_model(DEFAULT_MODEL).tokenizer
 
     def tokens(text: str) -> int:
         return len(tokenizer(text, truncation=False, add_special_tokens=False, verbose=False)["input_ids"])

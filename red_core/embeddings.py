@@ -41,7 +41,7 @@ def encode(model: str, texts: Sequence[str]) -> Floats:
     EmbeddingError
         If the model cannot be loaded, or the default model's weights are not the expected ones.
     """
-    encoder = encoder(model)
+    encoder = loaded_model(model)
     vectors = encoder.encode(list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
     return np.asarray(vectors, dtype=np.float32)
 
@@ -74,7 +74,7 @@ def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def encoder(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no types
+def loaded_model(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no types
     """Return the loaded model, kept for the next call.
 
     Raises
