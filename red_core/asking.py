@@ -166,6 +166,7 @@ def select(asking: Asking, asked: set[tuple[int, int]], most: int) -> Questions:
         least_gain=settings.least_gain,
         most=most,
         asked=asked,
+        rejected=kinds.index("invalid") if "invalid" in kinds else None,
     )
 
 
@@ -179,18 +180,23 @@ def _add_what_is_known(asking: Asking) -> set[tuple[int, int]]:
     asked = _pairs(asking.scored, ruled_out)
     for verdict in known:
         if verdict.judge == asking.judge.name:  # another judge's answer does not keep this one from being asked
-            asked |= _closed(asking.scored, verdict.text, verdict.label, verdict.outcome)
+            asked |= _closed(asking, verdict.text, verdict.label, verdict.outcome)
     return asked
 
 
-def _closed(scored: ScoredPool, text: int, label: int, outcome: Outcome) -> set[tuple[int, int]]:
-    """Return the pairs an answer closes: after *invalid* the text may be asked about its next label, else not."""
+def _closed(asking: Asking, text: int, label: int, outcome: Outcome) -> set[tuple[int, int]]:
+    """Return the pairs an answer closes: its own, so that a rival may still be asked about where that is worth it.
+
+    What the judge could not answer is the analyst's; and what a judge that costs nothing calls valid is settled.
+    """
+    scored = asking.scored
     row = scored.row_of(text)
     if row is None:
         return set()
-    if outcome == "invalid":
-        return {(row, scored.place_of(label))}
-    return {(row, place) for place in scored.kept.labels[row].tolist()} | {(row, scored.place_of(label))}
+    pair = {(row, scored.place_of(label))}
+    if outcome == "invalid" or (outcome == "valid" and not asking.judge.free):
+        return pair
+    return pair | {(row, place) for place in scored.kept.labels[row].tolist()}
 
 
 def _pairs(scored: ScoredPool, pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -234,7 +240,7 @@ def _ask(
                 failed += 1
             else:
                 asking.scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
-                asked |= _closed(asking.scored, question.text, question.label.id, answer.outcome)
+                asked |= _closed(asking, question.text, question.label.id, answer.outcome)
         done += len(group)
         report(earlier + done, asking.settings.most_questions)
     return done, failed

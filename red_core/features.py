@@ -1,10 +1,11 @@
-"""What the classifiers see of a text: its embedding and, beside it, its words and characters."""
+"""What the classifiers see of a text: its embedding, its words and characters, and what stands near it."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from red_core.embeddings import encode, name_vectors
 from red_core.records import Floats, Ints, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
+from red_core.steps.neighbour_features import neighbour_means
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
-from red_core.store.vectors import append_vectors, load_vectors, without_vector
+from red_core.store.vectors import append_vectors, load_vectors, vector_models, with_vector, without_vector
 
 REFIT_GROWTH = 1.5
 """The words and characters are learned anew when the project holds this many times the texts they were learned on."""
@@ -58,23 +60,85 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
     return LexicalModel(kept["seen"], kept["idf"], kept["components"].astype(np.float32))
 
 
-def stored_features(project: Project, model: str, lexical: str, weight: float, ids: Ints) -> Floats:
-    """Return the features of stored texts, shape (n, d + k), float32: the embedding, then ``weight`` x lexical."""
-    embedded = load_vectors(project, model, ids)
-    return _beside(embedded, load_vectors(project, lexical, ids), weight) if lexical else embedded
+def prepare_neighbours(
+    project: Project, settings: Settings, features: Features, texts: Ints, report: Callable[[int, int], None]
+) -> str:
+    """Make sure that what stands near each text is there; return its name, '' if the settings want none.
+
+    Texts that come later look among those there are then; all look anew when the project has outgrown it.
+    """
+    if not settings.neighbour_weights or max(settings.neighbour_weights) == 0.0:
+        return ""
+    prefix = f"near-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
+    sizes = sorted(int(name.removeprefix(prefix)) for name in vector_models(project) if name.startswith(prefix))
+    outgrown = not sizes or len(texts) > REFIT_GROWTH * sizes[-1]
+    name = f"{prefix}{len(texts) if outgrown else sizes[-1]}"
+    missing = np.intersect1d(without_vector(project, name), texts)
+    report(0, len(missing))
+    if len(missing):
+        everything = features.own(project, texts)
+        own = everything[np.searchsorted(texts, missing)]
+        means = neighbour_means(own, everything, itself=True, done=lambda done: report(done, len(missing)))
+        append_vectors(project, name, missing, means)
+    return name
 
 
-def new_features(project: Project, model: str, lexical: str, weight: float, texts: Sequence[str]) -> Floats:
-    """Return the features of texts that are not in the project."""
-    embedded = encode(model, texts)
-    return _beside(embedded, lexical_vectors(load_lexical(project, lexical), texts), weight) if lexical else embedded
+@dataclass(frozen=True)
+class Features:
+    """Which features a model sees; the names are those of stored vectors.
 
+    Attributes
+    ----------
+    embedding : str
+    lexical : str
+        '' for none.
+    lexical_weight : float
+        Their length beside the embedding's 1.
+    near : str
+        What stands near each text; '' for none.
+    near_weight : float
+        How much of it counts, at least 0.
+    """
 
-def name_features(project: Project, model: str, lexical: str, weight: float, names: Sequence[str]) -> Floats:
-    """Return the features of label names read as texts."""
-    words = [spoken(name) for name in names]
-    embedded = name_vectors(project, model, words)
-    return _beside(embedded, lexical_vectors(load_lexical(project, lexical), words), weight) if lexical else embedded
+    embedding: str
+    lexical: str
+    lexical_weight: float
+    near: str = ""
+    near_weight: float = 0.0
+
+    def of(self, project: Project, ids: Ints) -> Floats:
+        """Return the features of stored texts, shape (n, d), float32."""
+        own = self.own(project, ids)
+        if not self.near:
+            return own
+        return np.hstack([own, np.float32(self.near_weight) * load_vectors(project, self.near, ids)])
+
+    def own(self, project: Project, ids: Ints) -> Floats:
+        """Return the features of stored texts without what stands near them."""
+        embedded = load_vectors(project, self.embedding, ids)
+        return self._beside(embedded, load_vectors(project, self.lexical, ids)) if self.lexical else embedded
+
+    def of_new(self, project: Project, texts: Sequence[str]) -> Floats:
+        """Return the features of texts that are not in the project."""
+        return self._complete(project, encode(self.embedding, texts), texts)
+
+    def of_names(self, project: Project, names: Sequence[str]) -> Floats:
+        """Return the features of label names read as texts."""
+        words = [spoken(name) for name in names]
+        return self._complete(project, name_vectors(project, self.embedding, words), words)
+
+    def _complete(self, project: Project, embedded: Floats, texts: Sequence[str]) -> Floats:
+        own = embedded
+        if self.lexical:
+            own = self._beside(embedded, lexical_vectors(load_lexical(project, self.lexical), texts))
+        if not self.near:
+            return own
+        everything = self.own(project, with_vector(project, self.near))
+        near = neighbour_means(own, everything, itself=False)
+        return np.hstack([own, np.float32(self.near_weight) * near]).astype(np.float32)
+
+    def _beside(self, embedded: Floats, lexical: Floats) -> Floats:
+        return np.hstack([embedded, np.float32(self.lexical_weight) * lexical]).astype(np.float32)
 
 
 def spoken(name: str) -> str:
@@ -87,15 +151,14 @@ def says_something(name: str) -> bool:
     return _CODE.search(name) is not None
 
 
-def _beside(embedded: Floats, lexical: Floats, weight: float) -> Floats:
-    return np.hstack([embedded, np.float32(weight) * lexical]).astype(np.float32)
-
-
 def _file(project: Project, name: str) -> Path:
     return project.folder / f"{name}.npz"
 
 
-def recipe(settings: Settings, model: str, lexical: str) -> str:
+def recipe(settings: Settings, features: Features) -> str:
     """Return, as JSON, everything besides the training rows that decides what a classifier becomes."""
-    wanted = ("random_state", "lexical_weight", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation")
-    return json.dumps([model, lexical, settings.alike_partitions, *(getattr(settings, name) for name in wanted)])
+    wanted = ("random_state", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation")
+    names = [features.embedding, features.lexical, features.lexical_weight, features.near]
+    return json.dumps(
+        [*names, settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in wanted)]
+    )

@@ -23,7 +23,7 @@ from red_core.judges.server import Format, JudgeServer, judge_server
 from red_core.records import Label, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
-from red_core.store.attempts import Purpose, add_attempt, settle_attempts
+from red_core.store.attempts import Purpose, add_attempts, settle_attempts
 from red_core.store.labels import labels
 from red_core.store.self_tests import Kind, add_tested, tested
 from red_core.store.texts import remember, remembered
@@ -41,7 +41,7 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
     known = model.known
     return fit_evidence_check(
         samples,
-        lambda texts: load_vectors(project, model.embedding, texts),
+        lambda texts: load_vectors(project, model.features.embedding, texts),
         texts=known.texts,
         places=known.labels,
         right=known.right,
@@ -101,7 +101,7 @@ def stored_self_test(project: Project, judge: str) -> SelfTest | None:
 def reserve_for(
     project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
 ) -> Reserve:
-    """Return what stores an attempt before it is sent, and refuses it where it would pass a cap."""
+    """Return what stores attempts before they are sent, and refuses those that would pass a cap."""
     return partial(
         _reserve, project, purpose, server.name, round_id, (server.price_in, server.price_out),
         (settings.most_tokens, settings.most_tokens_project),
@@ -115,9 +115,9 @@ def _reserve(
     round_id: int | None,
     prices: tuple[float | None, float | None],
     caps: tuple[int | None, int | None],
-    tokens: int,
-) -> int:
-    return add_attempt(project, purpose, judge, tokens, round_id=round_id, prices=prices, caps=caps)
+    tokens: Sequence[int],
+) -> list[int]:
+    return add_attempts(project, purpose, judge, tokens, round_id=round_id, prices=prices, caps=caps)
 
 
 def _samples(project: Project) -> ValidSamples:

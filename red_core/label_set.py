@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from red_core.choosing import fitter
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
 from red_core.settings import Settings
@@ -15,7 +16,7 @@ from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
 from red_core.steps.label_map import label_vectors, reduce_labels
 from red_core.steps.out_of_fold import held_out_odds
 from red_core.steps.pool_scoring import blocks, softmax
-from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
+from red_core.steps.subset_classifiers import TrainingSet
 from red_core.store.arrays import save_arrays
 from red_core.store.labels import current_places, earlier_places, labels, newest_formation, save_places
 from red_core.store.rounds import refuse_in_mid_round
@@ -102,17 +103,10 @@ def examine_subsets(
         np.asarray(np.searchsorted(ids, seed_labels), dtype=np.int64),
         np.ones(len(texts), dtype=np.float32),
     )
-    noise = NoiseRule(settings.noise_factor, settings.noise_rows)
-
-    def fit(rows: TrainingSet, subsets: Sequence[Ints]) -> tuple[Partition, ...]:
-        return tuple(
-            fit_partition(rows, s, noise, regularisation=settings.regularisation, random_state=settings.random_state)
-            for s in subsets
-        )
-
+    strength = float(np.median(settings.regularisation))
     folds = settings.calibration_folds
     held = held_out_odds(
-        training, np.arange(len(texts)), [subset_of], fit,
+        training, np.arange(len(texts)), [subset_of], fitter(settings, strength),
         folds=folds, rng=np.random.default_rng(settings.random_state), done=lambda n: report(n, folds),
     )  # fmt: skip
     right = held.odds.argmax(axis=1) == training.labels[held.rows]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from red_core.errors import StateError
-from red_core.features import new_features
 from red_core.importing import Report, read_source
 from red_core.metrics import agreement, true_labels
 from red_core.records import NONE_OF_THESE, Ints, Project, Round
@@ -147,7 +146,7 @@ def predict(
     report("predict", 0, len(prepared.rows))
     for block in blocks(len(prepared.rows)):
         part = prepared.rows[block]
-        features = new_features(project, model.embedding, model.lexical, model.lexical_weight, [r.text for r in part])
+        features = model.features.of_new(project, [r.text for r in part])
         kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
         best, belief = ranked(model.label_ids, kept)
         for row, ids, shares in zip(part, best, belief, strict=True):

@@ -7,6 +7,7 @@ cancelled or killed goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from red_core.asking import Asking, Corrector, ask_all
 from red_core.embeddings import embed_missing
 from red_core.errors import StateError
 from red_core.evidence import ValidSamples, valid_samples
-from red_core.features import prepare_lexical
+from red_core.features import Features, prepare_lexical, prepare_neighbours
 from red_core.judges.protocol import Judge
 from red_core.judging import evidence_check, llm_judge
 from red_core.label_set import form_subsets, pool_density
@@ -78,16 +79,17 @@ def run_round(
 
     model = _fit(project, current, settings, subset_of, progress)
     scored = score_pool(
-        project, model, texts, with_entropy=settings.selection == "entropy", report=_stage(progress, "score")
-    )
-    samples = valid_samples(project, model.embedding, model.label_ids)
+        project, model, texts,
+        none_share=settings.none_share, with_entropy=settings.selection == "entropy", report=_stage(progress, "score"),
+    )  # fmt: skip
+    samples = valid_samples(project, model.features.embedding, model.label_ids)
     correct: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
         judge, correct = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
     else:
         judge = (make_judge or evidence_check)(project, model, samples)
     known = labels(project)
-    asking = Asking(project, current, settings, model.embedding, known, scored, samples, judge, correct)
+    asking = Asking(project, current, settings, model.features.embedding, known, scored, samples, judge, correct)
     asked = ask_all(asking, _stage(progress, "ask"))
 
     progress("believe", 0, 1)
@@ -103,10 +105,10 @@ def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, 
         return load_model(path)
     everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
     lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))
-    embedding = remembered(project, "embedding")
-    model = train(
-        project, current.id, labels(project), settings, embedding, lexical, subset_of, _stage(progress, "fit")
-    )
+    features = Features(remembered(project, "embedding"), lexical, settings.lexical_weight)
+    near = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
+    features = replace(features, near=near)
+    model = train(project, current.id, labels(project), settings, features, subset_of, _stage(progress, "fit"))
     save_model(path, model)
     return model
 

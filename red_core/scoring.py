@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from red_core.features import stored_features
 from red_core.records import NONE_OF_THESE, Floats, Ints, Project
-from red_core.steps.belief import Candidates, add_evidence, beliefs, candidates
+from red_core.steps.belief import Candidates, add_evidence, beliefs, candidates, with_share_of_none
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.store.rounds import Prediction
 from red_core.training import Model
@@ -62,13 +61,19 @@ class ScoredPool:
 
 
 def score_pool(
-    project: Project, model: Model, texts: Ints, *, with_entropy: bool, report: Callable[[int, int], None]
+    project: Project,
+    model: Model,
+    texts: Ints,
+    *,
+    none_share: float,
+    with_entropy: bool,
+    report: Callable[[int, int], None],
 ) -> ScoredPool:
     """Score all texts in blocks, so that memory does not grow with texts x labels."""
     kept, predictions = [], []
     report(0, len(texts))
     for block in _large_blocks(len(texts)):
-        features = stored_features(project, model.embedding, model.lexical, model.lexical_weight, texts[block])
+        features = model.features.of(project, texts[block])
         for part in blocks(len(features)):
             odds = model.odds(texts[block][part], features[part])
             kept.append(candidates(odds, model.calibration, CANDIDATES_KEPT))
@@ -81,6 +86,7 @@ def score_pool(
         np.concatenate([k.remainder for k in kept]),
         kept[0].none,
     )
+    alone = with_share_of_none(alone, none_share)
     return ScoredPool(
         texts,
         model.label_ids,

@@ -18,7 +18,7 @@ class Settings(BaseModel):
     preset: Annotated[str, Field(description="The preset these settings began with")] = "recommended"
     random_state: Annotated[int, Field(ge=0, description="The same state and data give the same result")] = 0
 
-    subset_size: Annotated[int, Field(ge=2, le=100, description="Labels per subset, the article's n")] = 10
+    subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset, the article's n")] = 10
     subset_dimensions: Annotated[int, Field(ge=2, le=64, description="UMAP dimensions in which subsets form")] = 16
     alike_partitions: Annotated[
         int, Field(ge=0, le=8, description="Hidden partitions that group labels that look alike, averaged in")
@@ -28,6 +28,10 @@ class Settings(BaseModel):
         int, Field(ge=0, le=1024, description="SVD dimensions of words and characters beside the embedding; 0 = none")
     ] = 256
     lexical_weight: Annotated[float, Field(ge=0, le=4, description="Their length beside the embedding's 1")] = 0.5
+    neighbour_weights: Annotated[
+        tuple[float, ...],
+        Field(description="How much of what stands near a text counts beside it; of several the seeds choose"),
+    ] = (0.0, 0.5, 1.0)
     label_names_as_seeds: Annotated[bool, Field(description="A label's own name counts as one more seed")] = True
 
     noise_factor: Annotated[
@@ -37,7 +41,10 @@ class Settings(BaseModel):
         int | None,
         Field(ge=1, description="Rows that carry the noise weight; none = the article's way, as many as they weigh"),
     ] = 1000
-    regularisation: Annotated[float, Field(gt=0, description="Inverse L2 strength, scikit-learn's C")] = 30.0
+    regularisation: Annotated[
+        tuple[float, ...],
+        Field(min_length=1, description="Inverse L2 strength, scikit-learn's C; of several the seeds choose"),
+    ] = (1.0, 3.0, 10.0, 30.0, 100.0)
     calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5
     none_share: Annotated[float, Field(gt=0, lt=1, description="Share of the pool expected to belong to no label")] = (
         0.05
@@ -78,7 +85,7 @@ class Settings(BaseModel):
     self_test_seeds: Annotated[
         int,
         Field(ge=10, le=500, description="Seeds an LLM judge is tested with, right and wrong, before it judges"),
-    ] = 60
+    ] = 80
     canaries: Annotated[
         int, Field(ge=0, le=50, description="Wrong texts of the self-test that carry an injected instruction")
     ] = 6
@@ -99,7 +106,8 @@ ARTICLE = Settings(
     lexical_dimensions=0,
     label_names_as_seeds=False,
     noise_rows=None,
-    regularisation=10.0,
+    neighbour_weights=(),
+    regularisation=(10.0,),
     selection="entropy",
     most_confirmations=0,
     feed_back_belief=0.0,

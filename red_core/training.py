@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from red_core.features import name_features, recipe, says_something, stored_features
+from red_core.choosing import Choice, choose, cores, fitter, weigh_near
+from red_core.errors import StoreError
+from red_core.features import Features, recipe, says_something
 from red_core.label_set import hidden_partitions
 from red_core.records import Booleans, Floats, Ints, Label, Project
 from red_core.settings import Settings
@@ -61,8 +62,9 @@ class Model:
         Row ids of the texts in the training set that are not seeds, ascending.
     calibration : Calibration
     known : KnownProposals
-    embedding, lexical : str
-    lexical_weight : float
+    features : Features
+        What it sees of a text.
+    regularisation : float
     recipe : str
         What the classifiers depend on besides the training rows.
     """
@@ -73,9 +75,8 @@ class Model:
     fed_back: Ints
     calibration: Calibration
     known: KnownProposals
-    embedding: str
-    lexical: str
-    lexical_weight: float
+    features: Features
+    regularisation: float
     recipe: str
 
     def odds(self, ids: Ints, features: Floats) -> Floats:
@@ -99,41 +100,43 @@ def train(
     round_id: int,
     labels: Sequence[Label],
     settings: Settings,
-    embedding: str,
-    lexical: str,
+    features: Features,
     shown: Ints,
     report: Report,
 ) -> Model:
     """Fit and calibrate all classifiers of a round; only those whose training rows changed since ``round_id - 1``.
 
+    How strongly to regularise, and how much of what stands near a text counts, is chosen on held-out seeds in the
+    first round and kept while nothing else about the features changes.
+
     Parameters
     ----------
+    features : Features
+        Its ``near_weight`` is chosen here.
     labels : sequence of L Label, by id
     shown : ndarray of shape (L,), int64
         The subset numbers of the partition that is shown and edited.
     """
-    training, texts = _training_set(project, round_id, labels, settings, embedding, lexical)
+    training, texts = _training_set(project, round_id, labels, settings, replace(features, near_weight=1.0))
     seed_texts, _ = seeds(project)
     is_seed = np.isin(texts, seed_texts)
     # From seeds and names alone, so that feeding back never moves a label.
     partitions = [shown, *hidden_partitions(training.only(is_seed | (texts < 0)), len(labels), settings)]
-    noise = NoiseRule(settings.noise_factor, settings.noise_rows)
     fed_back = texts[(texts >= 0) & ~is_seed]
-    made_by = recipe(settings, embedding, lexical)
+    made_by = recipe(settings, features)
+    before = _before(project, round_id, labels, partitions, made_by)
+    if before is None:
+        chosen = choose(training, np.flatnonzero(is_seed), partitions, settings, bool(features.near), report)
+    else:
+        chosen = Choice(before.regularisation, before.features.near_weight)
+    features = replace(features, near_weight=chosen.near_weight)
+    training = weigh_near(training, bool(features.near), chosen.near_weight)
     steps = _Steps(report, 1 + settings.calibration_folds + (2 if len(fed_back) else 0))
-
-    def fit(rows: TrainingSet, subsets: Sequence[Ints]) -> tuple[Partition, ...]:
-        return tuple(
-            fit_partition(
-                rows, s, noise,
-                regularisation=settings.regularisation, random_state=settings.random_state, workers=_cores(),
-            )
-            for s in subsets
-        )  # fmt: skip
-
-    fitted = _refit_touched(project, round_id, labels, partitions, made_by, training, noise, settings) or fit(
-        training, partitions
-    )
+    fit = fitter(settings, chosen.regularisation)
+    if before is None:
+        fitted = fit(training, partitions)
+    else:
+        fitted = _refit_touched(project, before, round_id, labels, training, settings)
     steps.one_done()
     halves = (
         tuple(_half(training, texts, fed_back, half, partitions, fit, steps) for half in (0, 1))
@@ -150,13 +153,11 @@ def train(
     )
     known = _known_proposals(held, training.labels[held.rows], texts[held.rows], calibration)
     ids = np.array([label.id for label in labels], dtype=np.int64)
-    return Model(
-        ids, fitted, halves, fed_back, calibration, known, embedding, lexical, settings.lexical_weight, made_by
-    )
+    return Model(ids, fitted, halves, fed_back, calibration, known, features, chosen.regularisation, made_by)
 
 
 def _training_set(
-    project: Project, round_id: int, labels: Sequence[Label], settings: Settings, embedding: str, lexical: str
+    project: Project, round_id: int, labels: Sequence[Label], settings: Settings, features: Features
 ) -> tuple[TrainingSet, Ints]:
     """Return the training rows and their text row ids; a label's own name is a row with text -1."""
     place = {label.id: number for number, label in enumerate(labels)}
@@ -164,15 +165,14 @@ def _training_set(
     texts = np.array([text for text, _, _ in rows], dtype=np.int64)
     classes = np.array([place[label] for _, label, _ in rows], dtype=np.int64)
     weights = np.array([weight for _, _, weight in rows], dtype=np.float32)
-    features = stored_features(project, embedding, lexical, settings.lexical_weight, texts)
+    seen = features.of(project, texts)
     named = [label for label in labels if says_something(label.name)] if settings.label_names_as_seeds else []
     if named:
-        spelled = name_features(project, embedding, lexical, settings.lexical_weight, [n.name for n in named])
-        features = np.vstack([features, spelled])
+        seen = np.vstack([seen, features.of_names(project, [n.name for n in named])])
         classes = np.r_[classes, [place[n.id] for n in named]]
         weights = np.r_[weights, np.ones(len(named), dtype=np.float32)]
         texts = np.r_[texts, np.full(len(named), -1)]
-    return TrainingSet(features, classes, weights), texts
+    return TrainingSet(seen, classes, weights), texts
 
 
 class _Steps:
@@ -203,17 +203,10 @@ def _half(
     return fitted
 
 
-def _refit_touched(
-    project: Project,
-    round_id: int,
-    labels: Sequence[Label],
-    partitions: Sequence[Ints],
-    made_by: str,
-    training: TrainingSet,
-    noise: NoiseRule,
-    settings: Settings,
-) -> tuple[Partition, ...] | None:
-    """Refit only the classifiers with a label whose training rows changed; None if all have to be fitted."""
+def _before(
+    project: Project, round_id: int, labels: Sequence[Label], partitions: Sequence[Ints], made_by: str
+) -> Model | None:
+    """Return the last round's model if this round's differs from it in the training rows alone."""
     path = model_file(project, round_id - 1)
     if round_id == 1 or not path.is_file():
         return None
@@ -223,14 +216,22 @@ def _refit_touched(
         return None
     if any((old.subset_of != new).any() for old, new in zip(before.partitions, partitions, strict=True)):
         return None
+    return before
+
+
+def _refit_touched(
+    project: Project, before: Model, round_id: int, labels: Sequence[Label], training: TrainingSet, settings: Settings
+) -> tuple[Partition, ...]:
+    """Refit only the classifiers with a label whose training rows changed since the last round."""
     changed = set(training_rows(project, round_id)) ^ set(training_rows(project, round_id - 1))
     touched_labels = [number for number, label in enumerate(labels) if any(label.id == c for _, c, _ in changed)]
     return tuple(
         fit_partition(
-            training, new, noise, regularisation=settings.regularisation, random_state=settings.random_state,
-            previous=old, touched=set(new[touched_labels].tolist()), workers=_cores(),
+            training, old.subset_of, NoiseRule(settings.noise_factor, settings.noise_rows),
+            regularisation=before.regularisation, random_state=settings.random_state,
+            previous=old, touched=set(old.subset_of[touched_labels].tolist()), workers=cores(),
         )
-        for old, new in zip(before.partitions, partitions, strict=True)
+        for old in before.partitions
     )  # fmt: skip
 
 
@@ -240,10 +241,6 @@ def _known_proposals(held: HeldOut, labels: Ints, texts: Ints, calibration: Cali
     clipped = np.clip(best, 1e-4, 1 - 1e-4)
     prior_logit = np.log(clipped / (1 - clipped)).astype(np.float32)
     return KnownProposals(texts, proposed.astype(np.int64), proposed == labels, prior_logit)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -264,8 +261,8 @@ def save_model(path: Path, model: Model) -> None:
         known_labels=model.known.labels,
         known_right=model.known.right,
         known_prior_logit=model.known.prior_logit,
-        words=np.array([model.embedding, model.lexical, model.recipe]),
-        lexical_weight=np.array(model.lexical_weight),
+        words=np.array([model.features.embedding, model.features.lexical, model.features.near, model.recipe]),
+        numbers=np.array([model.features.lexical_weight, model.features.near_weight, model.regularisation]),
     )
 
 
@@ -283,7 +280,10 @@ def load_model(path: Path) -> Model:
         parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
         return tuple(Partition(*arrays) for arrays in zip(*parts, strict=True))
 
-    embedding, lexical, made_by = (str(word) for word in kept["words"])
+    if "numbers" not in kept:
+        raise StoreError(f"{path} was written by an older version. Run a new round.")
+    embedding, lexical, near, made_by = (str(word) for word in kept["words"])
+    lexical_weight, near_weight, regularisation = (float(number) for number in kept["numbers"])
     return Model(
         label_ids=kept["label_ids"],
         partitions=stack("partitions"),
@@ -291,8 +291,7 @@ def load_model(path: Path) -> Model:
         fed_back=kept["fed_back"],
         calibration=Calibration(*(float(value) for value in kept["calibration"])),
         known=KnownProposals(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
-        embedding=embedding,
-        lexical=lexical,
-        lexical_weight=float(kept["lexical_weight"]),
+        features=Features(embedding, lexical, lexical_weight, near, near_weight),
+        regularisation=regularisation,
         recipe=made_by,
     )

@@ -9,6 +9,7 @@ STAGES = {
     "embed": "Turning texts into vectors",
     "form subsets": "Forming subsets and the map",
     "words and characters": "Reading words and characters",
+    "neighbours": "Finding what stands near each text",
     "fit": "Fitting the subset classifiers",
     "score": "Scoring the pool",
     "test the judge": "Testing the judge on known pairs",

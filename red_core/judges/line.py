@@ -10,9 +10,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import httpx2
@@ -22,8 +23,8 @@ from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.server import JudgeServer
 from red_core.records import Attempt
 
-Reserve = Callable[[int], int]
-"""Tokens to the id of an attempt, stored before anything is sent; raises BudgetSpent where a cap would be passed."""
+Reserve = Callable[[Sequence[int]], list[int]]
+"""The tokens of requests to the ids of their attempts, stored before anything is sent: as many as the caps allow."""
 
 TRIES = 5
 """Times one request is sent before it counts as failed."""
@@ -68,6 +69,7 @@ class Line:
     resume_at: float = 0.0
     failed_in_a_row: int = 0
     refused_in_a_row: dict[str, int] = field(default_factory=dict)
+    unreserved: list[tuple[int, asyncio.Future[int]]] = field(default_factory=list)
 
     async def send(self, path: str, body: dict[str, Any]) -> Sent:
         """Send a request until a body is received or it failed for good.
@@ -82,9 +84,9 @@ class Line:
         attempts: list[Attempt] = []
         failure = ""
         for turn in range(TRIES):
-            while (wait := self.resume_at - time.monotonic()) > 0:  # it may have moved while this one slept
+            while (wait := self.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110  it may move while this one sleeps
                 await asyncio.sleep(wait)
-            attempts.append(Attempt(self.reserve(most_tokens(body))))
+            attempts.append(Attempt(await self._reserved(most_tokens(body))))
             try:
                 async with asyncio.timeout(self.server.timeout):  # the package's own begins anew with every byte
                     received = await self.client.post(path, cast_to=httpx2.Response, body=body)
@@ -105,6 +107,31 @@ class Line:
                 return Sent(received.text, "", tuple(attempts))
         self._failed(failure)
         return Sent(None, failure, tuple(attempts))
+
+    async def _reserved(self, tokens: int) -> int:
+        """Return the id of an attempt once it is stored, in one transaction with all others that are due now."""
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[int] = loop.create_future()
+        if not self.unreserved:
+            loop.call_soon(self._reserve_all)
+        self.unreserved.append((tokens, stored))
+        return await stored
+
+    def _reserve_all(self) -> None:
+        due, self.unreserved = self.unreserved, []
+        error: Exception = BudgetSpent("a cap of tokens is reached; what was stored stays.")
+        ids: list[int] = []
+        try:
+            ids = self.reserve([tokens for tokens, _ in due])
+        except Exception as found:  # noqa: BLE001  whatever it is, those who wait for it raise it
+            error = found
+        for (_, stored), attempt in zip_longest(due, ids):
+            if stored.done():  # cancelled
+                continue
+            if attempt is None:
+                stored.set_exception(error)
+            else:
+                stored.set_result(attempt)
 
     def _refused(self, error: APIStatusError, turn: int) -> str:
         """Return why a request was refused, after setting the pause all wait for; raise where no other can succeed."""
@@ -158,17 +185,7 @@ def all_of(
             place, item = waiting.popleft()
             running[asyncio.ensure_future(ask(line, item))] = place
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        came: list[tuple[int, Result]] = []
-        stopped: Exception | None = None
-        for task in done:
-            place = running.pop(task)
-            if (error := task.exception()) is None:
-                came.append((place, task.result()))
-            elif not isinstance(error, JudgeError | BudgetSpent):
-                raise error
-            elif not isinstance(stopped, JudgeError):
-                stopped = error
-        return came, stopped
+        return _results({task: running.pop(task) for task in done})
 
     with asyncio.Runner() as runner:
         line = runner.run(_opened(server, reserve))
@@ -189,6 +206,22 @@ async def _opened(server: JudgeServer, reserve: Reserve) -> Line:
     key = server.api_key.get_secret_value() or "none"  # the package insists on one
     client = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
     return Line(server, reserve, client)
+
+
+def _results(
+    done: Mapping[asyncio.Task[Result], int],
+) -> tuple[list[tuple[int, Result]], JudgeError | BudgetSpent | None]:
+    """Return what came of tasks, with their places, and what ends the asking, if anything does."""
+    came: list[tuple[int, Result]] = []
+    stopped: JudgeError | BudgetSpent | None = None
+    for task, place in done.items():
+        if (error := task.exception()) is None:
+            came.append((place, task.result()))
+        elif not isinstance(error, JudgeError | BudgetSpent):
+            raise error
+        elif not isinstance(stopped, JudgeError):
+            stopped = error
+    return came, stopped
 
 
 async def _closed(line: Line, running: Iterable[asyncio.Future[Any]]) -> None:

@@ -73,9 +73,10 @@ class LlmJudge:
                 break
         if reply is None:
             return Answer("failed", None, 0.0, sent.failure, "", VERSION, key, prompt.cut, None, attempts)
+        raw, model = self.server.scrubbed(sent.body or "")[:LONGEST_RAW], self.server.scrubbed(reply.model)
         return Answer(
-            reply.outcome, reply.p_valid, self._weight(reply), self.server.scrubbed(sent.body or "")[:LONGEST_RAW],
-            self.server.scrubbed(reply.model) or self.server.model, VERSION, key, prompt.cut, question.label.meaning_id, attempts,
+            reply.outcome, reply.p_valid, self._weight(reply), raw, model or self.server.model, VERSION, key,
+            prompt.cut, question.label.meaning_id, attempts,
         )  # fmt: skip
 
     def _read(self, sent: Sent) -> tuple[Reply | None, tuple[Attempt, ...]]:

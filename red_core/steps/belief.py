@@ -86,6 +86,35 @@ def beliefs(kept: Candidates) -> Floats:
     return np.asarray(np.exp(exponents - logsumexp(exponents, axis=1, keepdims=True)))
 
 
+LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
+
+
+def with_share_of_none(kept: Candidates, prior_share: float) -> Candidates:
+    """Return the candidates with the score of *none of these* moved to the share of such texts in this very pool.
+
+    The share is estimated by expectation maximisation from the beliefs themselves, as Saerens, Latinne and
+    Decaestecker (2002) adjust a classifier to new class priors; here one prior, that of belonging to no label.
+
+    Parameters
+    ----------
+    prior_share : float
+        The share the score was fitted for, in (0, 1).
+    """
+    share = prior_share
+    for _ in range(100):
+        move = _logit(share) - _logit(prior_share)
+        moved = Candidates(kept.labels, kept.exponents, kept.remainder, kept.none + move)
+        found = float(np.clip(beliefs(moved)[:, -2].mean(), LEAST_SHARE, GREATEST_SHARE))
+        if abs(found - share) < 1e-5:
+            break
+        share = found
+    return moved
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1.0 - share)))
+
+
 def add_evidence(kept: Candidates, row: int, label: int, log_likelihood_ratio: float) -> bool:
     """Add a verdict's evidence to one text's belief, in place; False if the label is not among its candidates."""
     place = np.flatnonzero(kept.labels[row] == label)

@@ -85,6 +85,31 @@ def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong
     return np.asarray(np.maximum(after - np.maximum(proposed, best_other), 0.0))
 
 
+def value_with_follow_up(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats, rejected: int) -> Floats:
+    """Return the expected gain in P(right) per question, where after a rejection the best other label may be asked.
+
+    One verdict cannot change a confident answer, so its own gain is nothing; a rejection and the answer to the next
+    question can. Both gains together, over the expected number of questions.
+
+    Parameters
+    ----------
+    proposed, best_other, right, wrong
+        See :func:`value_of_question`.
+    rejected : int
+        Which of the K outcomes opens the next question.
+
+    Returns
+    -------
+    ndarray of shape (n,), in [0, 0.5]
+    """
+    first = value_of_question(proposed, best_other, right, wrong)
+    # Not normalised: what is left of both beliefs when the proposal is rejected. The gain scales with them.
+    kept, rival = proposed * right[rejected], best_other * wrong[rejected]
+    second = value_of_question(rival, kept, right, wrong)
+    again = np.where(second > 0.0, kept + (1.0 - proposed) * wrong[rejected], 0.0)
+    return np.asarray(np.maximum(first, (first + second) / (1.0 + again)))
+
+
 def most_valuable(
     kept: Candidates,
     askable: Ints,
@@ -94,6 +119,7 @@ def most_valuable(
     least_gain: float,
     most: int,
     asked: set[tuple[int, int]],
+    rejected: int | None = None,
 ) -> Questions:
     """Take the questions whose verdict is worth most, at most one per text, while each gains ``least_gain``.
 
@@ -107,6 +133,8 @@ def most_valuable(
         The rows that may be asked about.
     right, wrong : ndarray of shape (K,)
         See :func:`value_of_question`.
+    rejected : int, optional
+        See :func:`value_with_follow_up`; None looks no further than one verdict.
     """
     place = _first_not_asked(kept.labels, asked)
     rows = askable[place[askable] >= 0]
@@ -115,7 +143,11 @@ def most_valuable(
     proposed = belief[np.arange(len(rows)), place]
     others = belief[:, :-1].copy()  # the remainder is many labels: it is never one answer
     others[np.arange(len(rows)), place] = 0.0
-    gains = value_of_question(proposed, others.max(axis=1, initial=0.0), right, wrong)
+    best_other = others.max(axis=1, initial=0.0)
+    if rejected is None:
+        gains = value_of_question(proposed, best_other, right, wrong)
+    else:
+        gains = value_with_follow_up(proposed, best_other, right, wrong, rejected)
     order = np.argsort(-gains, kind="stable")[:most]
     order = order[gains[order] >= least_gain]
     return Questions(

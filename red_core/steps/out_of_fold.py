@@ -11,7 +11,7 @@ from red_core.records import Floats, Ints
 from red_core.steps.pool_scoring import label_odds
 from red_core.steps.subset_classifiers import Partition, TrainingSet
 
-Fit = Callable[[TrainingSet, Sequence[Ints]], Sequence[Partition]]
+Fit = Callable[[TrainingSet, Sequence[Ints]], tuple[Partition, ...]]
 """Fits all partitions, given as subset numbers of each label, on a training set."""
 
 
@@ -42,6 +42,7 @@ def held_out_odds(
     *,
     folds: int,
     rng: np.random.Generator,
+    most_folds: int | None = None,
     done: Callable[[int], None] | None = None,
 ) -> HeldOut:
     """Score seeds out of fold; each fold also leaves some *labels* out, to learn what none of these looks like.
@@ -55,6 +56,8 @@ def held_out_odds(
         Subset numbers of each label.
     fit : callable
     folds : int
+    most_folds : int, optional
+        Score only the seeds of this many of them.
     """
     label_count = len(partitions[0])
     fold = np.full(len(training.labels), -1, dtype=np.int64)
@@ -64,7 +67,7 @@ def held_out_odds(
     rows: list[Ints] = []
     odds: list[Floats] = []
     foreign: list[Floats] = []
-    for number in range(folds):
+    for number in range(folds if most_folds is None else min(folds, most_folds)):
         absent = group == number
         kept = (fold != number) & ~absent[training.labels]
         subsets = [np.where(absent, -1, subset_of) for subset_of in partitions]

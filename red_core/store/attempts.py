@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from sqlite_utils import Database
 
-from red_core.errors import BudgetSpent
 from red_core.records import Attempt, Project
 from red_core.store.database import connection, now, transaction
 
@@ -34,40 +34,40 @@ class Spent:
     money: float | None
 
 
-def add_attempt(
+def add_attempts(
     project: Project,
     purpose: Purpose,
     judge: str,
-    reserved: int,
+    reserved: Sequence[int],
     *,
     round_id: int | None = None,
     prices: tuple[float | None, float | None] = (None, None),
     caps: tuple[int | None, int | None] = (None, None),
-) -> int:
-    """Store that a request is about to be sent, with the tokens reserved for it; return its id.
+) -> list[int]:
+    """Store that requests are about to be sent; return the ids of the first of them, as many as the caps let through.
 
     Parameters
     ----------
+    reserved : sequence of int
+        The tokens reserved for each.
     prices : (float or None, float or None)
         Of a million tokens read, and written.
     caps : (int or None, int or None)
         Tokens the round, and the project, may take in all.
-
-    Raises
-    ------
-    BudgetSpent
-        If this request would pass a cap; nothing is stored.
     """
+    ids: list[int] = []
     with transaction(project) as db:
-        for cap, of_round in zip(caps, (round_id, None), strict=True):
-            if cap is not None and _tokens(db, of_round) + reserved > cap:
-                raise BudgetSpent(f"the cap of {cap:,} tokens is reached; what was stored stays.")
-        cursor = db.execute(
-            "INSERT INTO attempt (round, purpose, judge, reserved, price_in, price_out, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [round_id, purpose, judge, reserved, *prices, now()],
-        )
-        return int(cursor.lastrowid or 0)
+        room = [cap - _tokens(db, of) for cap, of in zip(caps, (round_id, None), strict=True) if cap is not None]
+        for tokens, in_all in zip(reserved, accumulate(reserved), strict=True):
+            if room and in_all > min(room):
+                break
+            cursor = db.execute(
+                "INSERT INTO attempt (round, purpose, judge, reserved, price_in, price_out, at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [round_id, purpose, judge, tokens, *prices, now()],
+            )
+            ids.append(int(cursor.lastrowid or 0))
+    return ids
 
 
 def _tokens(db: Database, round_id: int | None) -> int:

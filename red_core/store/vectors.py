@@ -33,6 +33,19 @@ def without_vector(project: Project, model: str) -> Ints:
     return np.asarray(found, dtype=np.int64).reshape(-1)
 
 
+def with_vector(project: Project, model: str) -> Ints:
+    """Return the row ids of texts that have a vector of this model, ascending."""
+    with connection(project) as db:
+        found = db.execute("SELECT text FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
+    return np.asarray(found, dtype=np.int64).reshape(-1)
+
+
+def vector_models(project: Project) -> list[str]:
+    """Return the names of all models that have vectors."""
+    with connection(project) as db:
+        return [str(name) for (name,) in db.execute("SELECT model FROM vector_model ORDER BY model")]
+
+
 def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> None:
     """Store vectors of shape (n, d) for these texts; after a crash in between, the bytes are written over."""
     with transaction(project) as db:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -103,9 +104,14 @@ def refused(status: int, *, code: str | None = None, **headers: str) -> Said:
     return Said({"error": {"message": "as you wish", "type": None, "code": code}}, status, headers)
 
 
-def honest(heard: Heard) -> Said:
+def is_right(heard: Heard) -> bool:
     """Judge as the small projects are made: a text belongs to the label it begins with."""
-    return word("valid" if heard.text.startswith(heard.state["proposed"]["label"]) else "invalid")
+    return heard.text.startswith(heard.state["proposed"]["label"])
+
+
+def honest(heard: Heard) -> Said:
+    """Answer as :func:`is_right` says."""
+    return word("valid" if is_right(heard) else "invalid")
 
 
 def in_turn(*said: Said, then: Behaviour = honest) -> Behaviour:
@@ -135,6 +141,13 @@ def use_settings(patch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> None
         patch.setenv(name, value)
 
 
+def closed_address() -> str:
+    """Return the base_url of a server that is not there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+
+
 def some_questions(count: int = 1) -> list[Question]:
     """Return questions whose right answer is *valid*, the places in their texts."""
     label, rival = Label(1, "refund"), Label(2, "repair")
@@ -146,7 +159,7 @@ def some_questions(count: int = 1) -> list[Question]:
 def llm_judge(server: JudgeServer | None = None, **changes: Any) -> LlmJudge:
     """Return a judge that was never tested, whose attempts are numbered and not stored."""
     numbers = itertools.count(1)
-    known = {"form": "json_schema", "band": Band(), "reserve": lambda _tokens: next(numbers)}
+    known = {"form": "json_schema", "band": Band(), "reserve": lambda tokens: [next(numbers) for _ in tokens]}
     return LlmJudge(server or judge_server(), **known | {"rates": judge_rates({}, {})} | changes)
 
 
@@ -187,7 +200,7 @@ class FaultServer:
         """The judge's base_url."""
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
-    def __enter__(self) -> FaultServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         settings = {"OPENAI_BASE_URL": self.address, "OPENAI_API_KEY": KEY, "RED_JUDGE_MODEL": ASKED_FOR}
         use_settings(self._patch, settings | {"RED_JUDGE_AT_ONCE": "1", "RED_JUDGE_FORMAT": "json_schema"})

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import math
-import socket
 import time
+from collections.abc import Sequence
 from email.utils import formatdate
 
 import httpx2
@@ -17,6 +17,7 @@ from judges.fault_server import (
     Said,
     always,
     ask,
+    closed_address,
     honest,
     in_turn,
     llm_judge,
@@ -25,7 +26,7 @@ from judges.fault_server import (
     word,
 )
 
-from red_core.errors import BudgetSpent, JudgeError
+from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import line
 from red_core.judges.line import FAILURES_IN_A_ROW, TRIES, retry_after
 from red_core.judges.server import judge_server
@@ -127,11 +128,8 @@ def test_a_connection_that_breaks_inside_a_reply_is_tried_again():
 
 
 def test_a_server_that_is_not_there_ends_the_run_with_the_reason():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        closed = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
     with FaultServer() as server, pytest.raises(JudgeError, match=r"in a row failed .*the connection broke: "):
-        ask(20, base_url=closed, at_once=4)
+        ask(20, base_url=closed_address(), at_once=4)
     assert server.heard == []
 
 
@@ -210,7 +208,7 @@ def test_a_hopeless_error_is_told_even_where_the_budget_ends_at_the_same_time():
         raise JudgeError("no key") if number == 0 else BudgetSpent("spent")
 
     with FaultServer(), pytest.raises(JudgeError, match="no key"):
-        list(line.all_of(judge_server(at_once=2), lambda _: 1, [0, 1], both))
+        list(line.all_of(judge_server(at_once=2), list, [0, 1], both))
 
 
 # Many at once
@@ -256,11 +254,8 @@ def test_closing_early_cancels_what_is_in_flight_and_sends_nothing_more():
 def test_a_spent_budget_ends_the_asking_without_an_error_and_what_is_in_flight_comes():
     left = iter(range(1, 11))
 
-    def reserve(_tokens: int) -> int:
-        try:
-            return next(left)
-        except StopIteration:
-            raise BudgetSpent("spent") from None
+    def reserve(tokens: Sequence[int]) -> list[int]:
+        return [attempt for _, attempt in zip(tokens, left, strict=False)]
 
     with FaultServer(slowly) as server:
         judge = llm_judge(judge_server(at_once=4), reserve=reserve)
@@ -268,10 +263,31 @@ def test_a_spent_budget_ends_the_asking_without_an_error_and_what_is_in_flight_c
     assert len(came) == len(set(came)) == len(server.heard) == 10
 
 
+def test_attempts_that_are_due_at_once_are_stored_at_once():
+    sizes = []
+
+    def reserve(tokens: Sequence[int]) -> list[int]:
+        sizes.append(len(tokens))
+        return list(range(len(tokens)))
+
+    with FaultServer(slowly):
+        list(llm_judge(judge_server(at_once=16), reserve=reserve).answers(some_questions(48)))
+    assert (sizes[0], sum(sizes)) == (16, 48)
+
+
+def test_a_store_that_fails_ends_the_run_with_its_error_and_nothing_is_sent():
+    def reserve(_tokens: Sequence[int]) -> list[int]:
+        raise StoreError("the disk is full")
+
+    with FaultServer() as server, pytest.raises(StoreError, match="the disk is full"):
+        list(llm_judge(judge_server(at_once=4), reserve=reserve).answers(some_questions(9)))
+    assert server.heard == []
+
+
 def test_more_is_reserved_than_a_request_of_plain_words_takes():
     reserved = []
     with FaultServer() as server:
-        list(llm_judge(reserve=lambda tokens: reserved.append(tokens) or 1).answers(some_questions()))
+        list(llm_judge(reserve=lambda tokens: reserved.extend(tokens) or [1]).answers(some_questions()))
         words = str(server.heard[0].body).split()
     assert reserved[0] > 2 * len(words)
 

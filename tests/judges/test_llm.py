@@ -28,7 +28,7 @@ from judges.fault_server import (
     word,
 )
 
-from red_core.errors import BudgetSpent, JudgeError
+from red_core.errors import JudgeError
 from red_core.judges.llm import LONGEST_RAW, NOT_SENT
 from red_core.judges.prompt import LONGEST_TEXT, VERSION, prompt_of
 from red_core.judges.server import judge_server
@@ -156,15 +156,10 @@ def test_the_answers_key_is_the_questions_on_this_wire_and_model():
 
 
 def test_a_budget_spent_at_the_second_asking_ends_the_run_without_an_error():
-    left = [1]
-
-    def reserve(_tokens: int) -> int:
-        if not left:
-            raise BudgetSpent("spent")
-        return left.pop()
-
-    with FaultServer(always(PROSE)):
-        assert list(llm_judge(reserve=reserve).answers(some_questions(3))) == []
+    calls = iter(([1], []))
+    with FaultServer(always(PROSE)) as server:
+        assert list(llm_judge(reserve=lambda _tokens: next(calls)).answers(some_questions(3))) == []
+    assert len(server.heard) == 1
 
 
 # The key

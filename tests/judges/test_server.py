@@ -148,7 +148,7 @@ def test_without_a_variable_the_secrets_file_is_beside_the_app(monkeypatch):
 
 def test_what_is_kept_is_read_again_as_it_was(secrets):
     server = judge_server(
-        base_url=LOCAL, api_key=KEY, model="m \"quoted\" ü", wire="decisions", response_format="plain",
+        base_url=LOCAL, api_key=KEY, model='m "quoted" ü', wire="decisions", response_format="plain",
         extra={"temperature": 0, "stop": ["a", "b"], "deep": {"er": True}}, at_once=3, timeout=2.5, price_in=0.1,
     )  # fmt: skip
     assert keep(server) == secrets
@@ -201,12 +201,12 @@ def test_keeping_twice_changes_nothing(secrets):
     assert secrets.read_text("utf-8") == once
 
 
-def test_what_toml_has_no_word_for_is_kept_too(secrets):
+def test_what_toml_has_no_word_for_is_kept_too():
     keep(judge_server(model="m", extra={"stop": None}))
     assert judge_server().extra == {"stop": None}
 
 
-def test_more_parameters_replace_the_earlier_ones(secrets, monkeypatch):
+def test_more_parameters_replace_the_earlier_ones(monkeypatch):
     keep(judge_server(model="m", extra={"temperature": 0}))
     assert judge_server(extra={"seed": 1}).extra == {"seed": 1}
     monkeypatch.setenv("RED_JUDGE_EXTRA", '{"top_p": 1}')

@@ -1,0 +1,454 @@
+"""Right labels for the fewest questions: ``python -m benchmarks.quality DATA.csv[.gz] ...``, for columns text,label.
+
+For each data set and seed, in one run and on the same draw: `flat` and `article` take a verdict for the truth,
+`flat_evidence` (plain vectors), `flat_features` (the product's features and use of the pool) and `product` take it as
+evidence and are the product's own rounds with a simulated judge, whose rates they learn only from its self-test, whose
+questions count. Prints tables and writes rows as JSON; draws the curves with --plot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from sklearn.linear_model import LogisticRegression
+
+from red_core.decisions import feed_back, plan_feed_back
+from red_core.embeddings import DEFAULT_MODEL, encode
+from red_core.evidence import ValidSamples
+from red_core.judges.prompt import VERSION
+from red_core.judges.self_test import as_tested, self_test_pairs, summed_up
+from red_core.records import NONE_OF_THESE, Answer, Floats, Ints, JudgeRates, Project, Question, Round
+from red_core.rounds import run_round
+from red_core.settings import ARTICLE, RECOMMENDED, Settings
+from red_core.steps.greedy_subsets import greedy_subsets
+from red_core.steps.judge_reliability import log_likelihood_ratio
+from red_core.steps.label_map import label_vectors, reduce_labels
+from red_core.steps.pool_scoring import label_odds, normalised_entropy, subset_predictions
+from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partition
+from red_core.store.database import create_project
+from red_core.store.labels import labels
+from red_core.store.rounds import best_beliefs, close_round
+from red_core.store.texts import SourceFile, SourceRow, add_sources, contents, remember, truths
+from red_core.store.vectors import append_vectors, without_vector
+from red_core.tables import text_id
+from red_core.training import Model
+
+BUDGETS = (0.1, 0.3, 0.5, 1.0)
+PLAIN = {"alike_partitions": 0, "lexical_dimensions": 0, "label_names_as_seeds": False, "neighbour_weights": ()}
+METHODS = ("flat", "flat_evidence", "flat_features", "article", "product")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Seeds and pool of one data set; labels are numbers, -1 where the truth is none of them."""
+
+    data: str
+    seed: int
+    names: list[str]
+    seed_texts: list[str]
+    seed_labels: Ints
+    pool_texts: list[str]
+    truth: Ints
+    seed_vectors: Floats
+    pool_vectors: Floats
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of one method's curve; the fields of the JSON."""
+
+    data: str
+    seed: int
+    method: str
+    judge: str
+    questions_per_text: float
+    agreement: float
+    expected: float | None
+    calibration_error: float | None
+    fed_back_precision: float | None
+    stopped: bool
+    seconds: float
+
+
+def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
+    frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"])
+    frame["id"] = frame["text"].map(text_id)
+    frame = frame.drop_duplicates("id").reset_index(drop=True)
+    sizes = frame["label"].value_counts()
+    frame = frame[frame["label"].isin(sizes.index[sizes >= options.least_texts])]
+    rng = np.random.default_rng(seed)
+    frame = frame.iloc[rng.permutation(len(frame))]
+    turn = frame.groupby("label").cumcount()
+    seeds, rest = frame[turn < options.shots], frame[(turn >= options.shots) & (turn < options.most_texts)]
+    rest = rest.iloc[: options.pool]
+    names = sorted(seeds["label"].unique())
+    number = {name: place for place, name in enumerate(names)}
+    pool_texts, truth = rest["text"].tolist(), rest["label"].map(number).to_numpy(dtype=np.int64)
+    if options.oos is not None:
+        foreign = pd.read_csv(options.oos, dtype=str)["text"].dropna().unique().tolist()
+        pool_texts, truth = pool_texts + foreign, np.r_[truth, np.full(len(foreign), NONE_OF_THESE)]
+    seed_texts = seeds["text"].tolist()
+    vectors = embedded([*seed_texts, *pool_texts], options.cache)
+    return Draw(
+        path.name.split(".")[0], seed, names, seed_texts, seeds["label"].map(number).to_numpy(dtype=np.int64),
+        pool_texts, truth, vectors[: len(seed_texts)], vectors[len(seed_texts) :],
+    )  # fmt: skip
+
+
+def embedded(texts: Sequence[str], cache: Path) -> Floats:
+    """Return the vectors of the default model, kept in a folder by the texts' hash."""
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()[:16]}.npz"
+    order = np.argsort(np.array(texts, dtype=object), kind="stable")
+    if not path.is_file():
+        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[place] for place in order]))
+    found = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
+    found[order] = np.load(path)["vectors"]
+    return found
+
+
+class SimulatedJudge:
+    """Right as often as asked: by a coin for each pair, or persistently wrong about some texts.
+
+    Persistent errors: of a share of the texts it always takes the nearest rival for the truth.
+    """
+
+    name, free = "simulated", False
+
+    def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
+        self.rates = JudgeRates({}, {}, 0)
+        self.asked = 0
+        self._options, self._seed = options, drawn.seed
+        vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
+        self._truth: dict[str, tuple[str, str]] = {}
+        for texts, truth, own in (
+            (drawn.pool_texts, drawn.truth, drawn.pool_vectors),
+            (drawn.seed_texts, drawn.seed_labels, drawn.seed_vectors),
+        ):
+            similarity = own @ vectors.T
+            inside = np.flatnonzero(truth >= 0)
+            similarity[inside, truth[inside]] = -np.inf
+            for text, label, rival in zip(texts, truth.tolist(), similarity.argmax(axis=1).tolist(), strict=True):
+                self._truth[text_id(text)] = (drawn.names[label] if label >= 0 else "", drawn.names[rival])
+
+    def says_valid(self, text: str, label: str) -> bool:
+        self.asked += 1
+        key = text_id(text)
+        truth, rival = self._truth[key]
+        if self._options.judge_errors == "persistent":
+            return label == (rival if self._coin(key) < 1 - self._options.judge_tpr else truth)
+        right = label == truth
+        correct = self._coin(key + label) < (self._options.judge_tpr if right else self._options.judge_tnr)
+        return right == correct
+
+    def _coin(self, key: str) -> float:
+        return int.from_bytes(hashlib.sha256(f"{self._seed} {key}".encode()).digest()[:7], "big") / 256**7
+
+    def tested(self, project: Project, _model: Model, samples: ValidSamples) -> SimulatedJudge:
+        """Take the self-test once, as the product does before it trusts a judge."""
+        if not self.rates.pairs:
+            pairs = self_test_pairs(
+                samples, labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
+            )
+            self.rates = summed_up([as_tested(kind, q, self._answer(q)) for kind, q in pairs]).rates
+        return self
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
+        yield [(place, self._answer(question)) for place, question in enumerate(questions)]
+
+    def _answer(self, question: Question) -> Answer:
+        outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
+        ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
+        return Answer(outcome, None, ratio, "", "simulated", VERSION)
+
+
+def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, settings: Settings) -> Iterator[Row]:
+    """Yield the points of a method that is the product's own rounds, fed back after each budget."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        project = project_of(drawn, Path(folder))
+        judge = SimulatedJudge(drawn, options)
+        fed: list[bool] = []
+        for budget in (*BUDGETS, options.max_questions):
+            if budget > options.max_questions:
+                continue
+            room = round(budget * len(drawn.truth)) - judge.asked
+            if judge.asked == 0:
+                room -= 2 * RECOMMENDED.self_test_seeds
+            capped = settings.model_copy(update={"most_questions": max(room, 0)})
+            done = run_round(project, capped, make_judge=judge.tested)
+            per_text = judge.asked / len(drawn.truth)
+            seconds = time.perf_counter() - begun
+            if done.id == 1:
+                yield Row(
+                    drawn.data, drawn.seed, method, "none", 0.0, done.metrics["true_alone"],
+                    done.metrics["expected_alone"], None, None, stopped=False, seconds=seconds,
+                )  # fmt: skip
+            fed += fed_back(project, drawn)
+            stopped = not done.metrics["worth_asking"]
+            yield Row(
+                drawn.data, drawn.seed, method, options.judge_errors, per_text, done.metrics["true_agreement"],
+                done.metrics["expected_agreement"], calibration_error(project, done),
+                float(np.mean(fed)) if fed else None, stopped=stopped, seconds=seconds,
+            )  # fmt: skip
+            if stopped:
+                return
+
+
+def project_of(drawn: Draw, workspace: Path) -> Project:
+    """Make a trial project of the draw, with its vectors."""
+    project = create_project(workspace, drawn.data)
+    remember(project, "embedding", DEFAULT_MODEL)
+    seeds = [
+        SourceRow(row, text_id(text), text, drawn.names[label])
+        for row, (text, label) in enumerate(zip(drawn.seed_texts, drawn.seed_labels.tolist(), strict=True), start=2)
+    ]
+    pool = [
+        SourceRow(row, text_id(text), text, truth=drawn.names[label] if label >= 0 else "(none of these)")
+        for row, (text, label) in enumerate(zip(drawn.pool_texts, drawn.truth.tolist(), strict=True), start=2)
+    ]
+    files = [
+        (SourceFile("seeds.csv", "0" * 64, "labelled", "text", "label", ()), seeds),
+        (SourceFile("pool.csv", "1" * 64, "pool", "text", None, ()), pool),
+    ]
+    add_sources(project, files, "benchmark")
+    known = {text_id(t): v for t, v in zip(drawn.seed_texts, drawn.seed_vectors, strict=True)}
+    known |= {text_id(t): v for t, v in zip(drawn.pool_texts, drawn.pool_vectors, strict=True)}
+    ids = without_vector(project, DEFAULT_MODEL)
+    append_vectors(project, DEFAULT_MODEL, ids, np.stack([known[text_id(t)] for t in contents(project, ids)]))
+    return project
+
+
+def fed_back(project: Project, drawn: Draw) -> list[bool]:
+    """Feed back what the product would, and return whether each label is the true one."""
+    plan = plan_feed_back(project)
+    names, truth = {label.id: label.name for label in labels(project)}, truths(project)
+    if not plan.items:
+        close_round(project)
+        return []
+    feed_back(project, plan)
+    if drawn.truth.min() < 0:
+        foreign = sum(truth[item.text] == "(none of these)" for item in plan.items)
+        print(f"  of {len(plan.items)} fed back, {foreign} belong to no label", file=sys.stderr)
+    return [truth.get(item.text) == names[item.label] for item in plan.items]
+
+
+def calibration_error(project: Project, done: Round) -> float:
+    """Return the expected calibration error of the best beliefs, in 15 bins of equal count."""
+    truth, names = truths(project), {label.id: label.name for label in labels(project)}
+    pairs = [(json.loads(top)[0], truth[text]) for text, top in best_beliefs(project, done.id) if text in truth]
+    belief = np.array([share for (_, share), _ in pairs])
+    right = np.array([names.get(label, "(none of these)") == true for (label, _), true in pairs])
+    bins = np.array_split(np.argsort(belief), 15)
+    return float(sum(len(b) * abs(belief[b].mean() - right[b].mean()) for b in bins) / len(belief))
+
+
+def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iterator[Row]:
+    """Yield the points of a method that takes accept for the truth and reject for never again."""
+    begun, judge, count = time.perf_counter(), SimulatedJudge(drawn, options), len(drawn.truth)
+    trusted = Trusted({}, set())
+    budgets = [0.0, *(b for b in BUDGETS if b < options.max_questions), options.max_questions]
+    batch, before = max(50, count // 40), -1
+    while budgets and judge.asked > before:
+        score, propose = MODELS[method](drawn, trusted.accepted)
+        if judge.asked >= budgets[0] * count:
+            budgets.pop(0)
+            fed = [drawn.truth[row] == label for row, label in trusted.accepted.items()]
+            yield Row(
+                drawn.data, drawn.seed, method, options.judge_errors if judge.asked else "none", judge.asked / count,
+                float((trusted.labels(score) == drawn.truth).mean()), None, None,
+                float(np.mean(fed)) if fed else None, stopped=False, seconds=time.perf_counter() - begun,
+            )  # fmt: skip
+        if budgets:
+            before = judge.asked
+            trusted.ask(judge, drawn, propose(batch), round(budgets[0] * count))
+    if trusted.twice:
+        print(f"  {method}: {trusted.twice} texts were accepted under a second label", file=sys.stderr)
+
+
+@dataclass
+class Trusted:
+    """What was accepted for the truth, and what is never asked again."""
+
+    accepted: dict[int, int]
+    refused: set[tuple[int, int]]
+    twice: int = 0
+
+    def ask(self, judge: SimulatedJudge, drawn: Draw, pairs: Sequence[tuple[int, int]], most: int) -> None:
+        for row, label in pairs:
+            if (row, label) in self.refused or judge.asked >= most:
+                continue
+            if not judge.says_valid(drawn.pool_texts[row], drawn.names[label]):
+                self.refused.add((row, label))
+            elif row in self.accepted:
+                self.twice += 1
+            else:
+                self.accepted[row] = label
+
+    def labels(self, score: Floats) -> Ints:
+        best = score.copy()
+        for row, label in self.refused:
+            best[row, label] = -np.inf
+        final = best.argmax(axis=1)
+        final[list(self.accepted)] = list(self.accepted.values())
+        return final
+
+
+def flat_model(drawn: Draw, accepted: dict[int, int]):
+    """One logistic regression over all labels; the most uncertain texts first."""
+    training = training_of(drawn, accepted)
+    fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-5).fit(training.features, training.labels)
+    shares = fitted.predict_proba(drawn.pool_vectors)
+    order = np.argsort(-normalised_entropy(shares), kind="stable")
+    proposed = shares.argmax(axis=1)
+
+    def propose(_batch: int) -> Iterator[tuple[int, int]]:
+        for row in order.tolist():
+            if row not in accepted:
+                yield row, int(proposed[row])
+
+    return shares, lambda batch: first(propose(batch), batch)
+
+
+def article_model(drawn: Draw, accepted: dict[int, int]):
+    """The article's subsets and noise; each classifier's k texts of highest entropy, argmax noise is no proposal."""
+    training = training_of(drawn, accepted)
+    vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
+    subset_of = greedy_subsets(reduce_labels(vectors, ARTICLE.subset_dimensions, random_state=0), ARTICLE.subset_size)
+    rule = NoiseRule(ARTICLE.noise_factor, ARTICLE.noise_rows)
+    partition = fit_partition(training, subset_of, rule, regularisation=ARTICLE.regularisation[0], random_state=0)
+    found = subset_predictions(drawn.pool_vectors, partition)
+
+    def propose(batch: int) -> Iterator[tuple[int, int]]:
+        each = max(1, batch // found.label.shape[1])
+        for number in range(found.label.shape[1]):
+            order = np.argsort(-found.entropy[:, number], kind="stable")
+            own = ((row, int(found.label[row, number])) for row in order.tolist() if found.label[row, number] >= 0)
+            yield from first((pair for pair in own if accepted.get(pair[0]) != pair[1]), each)
+
+    return label_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))
+
+
+def first(pairs: Iterator[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    return [pair for pair, _ in zip(pairs, range(count), strict=False)]
+
+
+def training_of(drawn: Draw, accepted: dict[int, int]) -> TrainingSet:
+    rows, taken = list(accepted), list(accepted.values())
+    features = np.vstack([drawn.seed_vectors, drawn.pool_vectors[rows]])
+    classes = np.r_[drawn.seed_labels, np.array(taken, dtype=np.int64)]
+    return TrainingSet(features, classes, np.ones(len(classes), dtype=np.float32))
+
+
+MODELS = {"flat": flat_model, "article": article_model}
+
+
+def rows_of(method: str, drawn: Draw, options: argparse.Namespace) -> Iterator[Row]:
+    every = {"subset_size": max(2, len(drawn.names)), "alike_partitions": 0}
+    settings = {
+        "product": RECOMMENDED,
+        "flat_features": RECOMMENDED.model_copy(update=every),
+        "flat_evidence": RECOMMENDED.model_copy(update=PLAIN | every),
+    }
+    if method in MODELS:
+        return trusting_rows(drawn, options, method)
+    return evidence_rows(drawn, options, method, settings[method])
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return a table per data set: a line per method, a column per budget, the mean over seeds."""
+    lines = []
+    for data in dict.fromkeys(row.data for row in rows):
+        lines += [f"\n{data}", f"{'method':14}{'0':>8}" + "".join(f"{b:>8}" for b in BUDGETS) + "   stops itself"]
+        for method in METHODS:
+            own = [row for row in rows if (row.data, row.method) == (data, method)]
+            if own:
+                lines.append(f"{method:14}" + "".join(f"{at(own, b):>8.3f}" for b in (0.0, *BUDGETS)) + stop(own))
+    return "\n".join(lines)
+
+
+def at(rows: Sequence[Row], budget: float) -> float:
+    """Return the mean agreement at a budget: that of the last point not past it; one that stopped keeps its end."""
+    found = []
+    for seed in {row.seed for row in rows}:
+        reached = [row for row in rows if row.seed == seed and row.questions_per_text <= budget + 0.005]
+        found.append(reached[-1].agreement if reached else np.nan)
+    return float(np.mean(found))
+
+
+def stop(rows: Sequence[Row]) -> str:
+    """Return where it stopped itself and with what, the mean over seeds."""
+    ends = [
+        max((r for r in rows if r.seed == seed), key=lambda r: r.questions_per_text) for seed in {r.seed for r in rows}
+    ]
+    reached = f"{mean(ends, 'agreement'):.4f} at {mean(ends, 'questions_per_text'):.2f}"
+    if not all(row.stopped for row in ends):
+        return f"   not, {reached}"
+    gap = mean(ends, "expected") - mean(ends, "agreement")
+    fed = mean([row for row in ends if row.fed_back_precision is not None], "fed_back_precision")
+    return f"   {reached}; expected {gap:+.4f}, calibration {mean(ends, 'calibration_error'):.4f}, fed back {fed:.4f}"
+
+
+def mean(rows: Sequence[Row], field: str) -> float:
+    return float(np.mean([getattr(row, field) for row in rows])) if rows else float("nan")
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw agreement against questions per text, a picture per data set."""
+    for data in dict.fromkeys(row.data for row in rows):
+        figure = go.Figure()
+        for method in METHODS:
+            own = [row for row in rows if (row.data, row.method, row.seed) == (data, method, rows[0].seed)]
+            figure.add_scatter(x=[r.questions_per_text for r in own], y=[r.agreement for r in own], name=method)
+        figure.update_layout(title=data, xaxis_title="questions per text", yaxis_title="agreement with the truth")
+        figure.write_html(path / f"{data}.html", include_plotlyjs="cdn")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--shots", type=int, default=10)
+    parser.add_argument("--judge-tpr", type=float, default=0.95)
+    parser.add_argument("--judge-tnr", type=float, default=0.95)
+    parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
+    parser.add_argument("--max-questions", type=float, default=1.5, help="per text")
+    parser.add_argument("--pool", type=int, default=8000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--least-texts", type=int, default=0, help="labels with fewer texts are left out")
+    parser.add_argument("--most-texts", type=int, default=10**9, help="texts of a label that are used")
+    parser.add_argument("--oos", type=Path, help="a file whose texts belong to no label, mixed into the pool")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="a folder for the curves")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
+    options = parser.parse_args()
+    options.least_texts = max(options.least_texts, options.shots + 1)
+    rows: list[Row] = []
+    for path in options.data:
+        for seed in options.seeds:
+            drawn = draw(path, seed, options)
+            for method in options.methods:
+                for row in rows_of(method, drawn, options):
+                    rows.append(replace(row, seconds=round(row.seconds, 1)))
+                    print(json.dumps(asdict(rows[-1])), flush=True)
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    if options.plot:
+        options.plot.mkdir(parents=True, exist_ok=True)
+        plot(rows, options.plot)
+
+
+if __name__ == "__main__":
+    main()
