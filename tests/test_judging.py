@@ -50,8 +50,9 @@ from red_core.worker import follow_job, start_job
 
 __all__ = ["no_worker_left_over"]  # a fixture that every test here uses
 
+ASKED = 10
 JUDGED = FAST.model_copy(
-    update={"judge": "llm", "self_test_seeds": 10, "canaries": 2, "least_gain": 0.0, "most_questions": 24}
+    update={"judge": "llm", "self_test_seeds": 10, "canaries": 2, "least_gain": 0.0, "most_questions": ASKED}
 )
 SELF_TEST = 2 * JUDGED.self_test_seeds + JUDGED.canaries
 JUDGE = f"chat/{ASKED_FOR}"
@@ -89,11 +90,11 @@ def stored_pairs(project: Project) -> set[tuple[str, str]]:
 def test_a_round_tests_the_judge_and_asks_it_and_counts_what_it_cost(project):
     with FaultServer() as server:
         done = run_round(project, JUDGED)
-    assert (done.state, done.metrics["questions"], done.metrics["failed"]) == ("to review", 24, 0)
+    assert (done.state, done.metrics["questions"], done.metrics["failed"]) == ("to review", ASKED, 0)
     assert (done.judge, done.metrics["judge"]) == ("llm", JUDGE)
     assert done.metrics["tokens"] == spent(project).tokens == len(server.answered) * sum(TOKENS)
     assert done.metrics["judge_rates"]["right"]["valid"] == pytest.approx(11 / 15)
-    assert len(server.heard) == SELF_TEST + 24
+    assert len(server.heard) == SELF_TEST + ASKED
     assert set(of_pool(project, server.heard)) == stored_pairs(project)
 
 
@@ -135,7 +136,7 @@ def test_every_verdict_has_its_attempt_and_every_attempt_is_settled(project):
     assert count(project, "SELECT count(*) FROM attempt WHERE tokens_in IS NULL") == 0
     with connection(project) as db:
         attempts = db.execute("SELECT purpose, count(*), count(verdict) FROM attempt GROUP BY purpose").fetchall()
-    assert attempts == [("judge", 24, 24), ("self-test", SELF_TEST + 2, 0)]
+    assert attempts == [("judge", ASKED, ASKED), ("self-test", SELF_TEST + 2, 0)]
 
 
 def test_a_question_that_failed_is_no_verdict_and_its_text_is_asked_about_in_the_next_round(project):
@@ -164,7 +165,7 @@ def test_a_run_that_ends_in_an_error_keeps_its_verdicts_and_goes_on(project):
         assert len(kept) == 7
         asked = of_pool(project, server.heard[:-1])
         server.behave, before = honest, len(server.heard)
-        assert run_round(project, JUDGED).metrics["questions"] == 24
+        assert run_round(project, JUDGED).metrics["questions"] == ASKED
     assert kept <= verdict_rows(project)
     assert not set(asked) & set(of_pool(project, server.heard[before:]))
 
@@ -232,7 +233,7 @@ def test_a_judge_whose_test_the_cap_cut_short_is_refused(project):
             run_round(project, changed(most_tokens=2000))
         assert 0 < len(server.heard) < 20
         assert next_round(project).state == "to review"
-        assert len(server.heard) == SELF_TEST + 24
+        assert len(server.heard) == SELF_TEST + ASKED
 
 
 # Meanings
@@ -248,7 +249,7 @@ def test_a_verdict_on_an_earlier_meaning_is_no_evidence_and_is_asked_again(proje
         name = next(name for name, id_ in ids.items() if id_ == edited)
         stale = {pair for pair in stored_pairs(project) if pair[1] == name}
         before = len(server.heard)
-        next_round(project, most_questions=200)
+        next_round(project, most_questions=60)
     asked = Counter(of_pool(project, server.heard[before:]))
     assert stale <= set(asked)
     assert max(asked.values()) == 1
@@ -427,7 +428,7 @@ class Teller:
 def test_the_key_reaches_no_file_of_the_project_and_no_log(project, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     with FaultServer(Teller()) as server:
-        job = start_job(project, "round", changed(self_test_seeds=30, most_questions=200), "tester")
+        job = start_job(project, "round", changed(self_test_seeds=30, most_questions=30), "tester")
         assert follow_job(project, job, lambda _: None, 0.1).state == "done"
         close_round(project)
         run_round(project, JUDGED)

@@ -7,10 +7,10 @@ best few labels of a text are kept apart; the others stand together as one exact
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp
 
 from red_core.records import Floats, Ints
@@ -92,23 +92,26 @@ LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
 def with_share_of_none(kept: Candidates, prior_share: float) -> Candidates:
     """Return the candidates with the score of *none of these* moved to the share of such texts in this very pool.
 
-    The share is estimated by expectation maximisation from the beliefs themselves, as Saerens, Latinne and
-    Decaestecker (2002) adjust a classifier to new class priors; here one prior, that of belonging to no label.
+    The share is the likeliest one given the beliefs themselves, as Saerens, Latinne and Decaestecker (2002) adjust a
+    classifier to new class priors; here one prior, that of belonging to no label.
 
     Parameters
     ----------
     prior_share : float
         The share the score was fitted for, in (0, 1).
     """
-    share = prior_share
-    for _ in range(100):
-        move = _logit(share) - _logit(prior_share)
-        moved = Candidates(kept.labels, kept.exponents, kept.remainder, kept.none + move)
-        found = float(np.clip(beliefs(moved)[:, -2].mean(), LEAST_SHARE, GREATEST_SHARE))
-        if abs(found - share) < 1e-5:
-            break
-        share = found
-    return moved
+
+    def at(share: float) -> Candidates:
+        return replace(kept, none=kept.none + _logit(share) - _logit(prior_share))
+
+    def excess(share: float) -> float:  # falls through zero at the likeliest share
+        return float(beliefs(at(share))[:, -2].mean()) / share - 1.0
+
+    if excess(LEAST_SHARE) <= 0.0:
+        return at(LEAST_SHARE)
+    if excess(GREATEST_SHARE) >= 0.0:
+        return at(GREATEST_SHARE)
+    return at(float(brentq(excess, LEAST_SHARE, GREATEST_SHARE, xtol=1e-5)))
 
 
 def _logit(share: float) -> float:

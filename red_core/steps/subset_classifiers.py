@@ -106,7 +106,7 @@ def fit_subset(
 
 
 def _fit(features: Floats, classes: Ints, weights: Floats, regularisation: float) -> tuple[Floats, Floats]:
-    model = LogisticRegression(C=regularisation, max_iter=300, tol=1e-4)
+    model = LogisticRegression(C=regularisation, max_iter=1000, tol=1e-4)
     model.fit(features, classes, sample_weight=weights)
     if len(model.classes_) == 2:
         return np.vstack([np.zeros_like(model.coef_), model.coef_]), np.r_[0.0, model.intercept_]

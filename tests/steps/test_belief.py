@@ -14,6 +14,7 @@ from red_core.steps.belief import (
     beliefs,
     candidates,
     fit_calibration,
+    with_share_of_none,
 )
 
 calibrations = st.builds(Calibration, beta=st.floats(0.05, 5), none_score=st.floats(-10, 10))
@@ -247,3 +248,28 @@ def test_calibration_is_the_same_each_time():
     assert fit_calibration(known, labels, foreign, none_share=0.1) == fit_calibration(
         known, labels, foreign, none_share=0.1
     )
+
+
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.2, 0.4])
+def test_the_share_of_none_is_found_whatever_it_was_fitted_for(share):
+    beta, none_score = 3.0, 3.0
+    inside, _, foreign = simulated(beta, none_score, texts=40_000)
+    fitted_for = len(foreign) / 40_000
+    count = int(min(len(inside) / (1 - share), len(foreign) / share))
+    pool = np.concatenate([foreign[: round(share * count)], inside[: round((1 - share) * count)]])
+    moved = with_share_of_none(candidates(pool, Calibration(beta, none_score), pool.shape[1]), fitted_for)
+    assert beliefs(moved)[:, -2].mean() == pytest.approx(share, rel=0.2, abs=0.003)
+
+
+def test_the_share_of_none_moves_nothing_else():
+    odds, _, _ = simulated(1.0, 2.0, texts=500)
+    there = candidates(odds, Calibration(1.0, 2.0), 5)
+    moved = with_share_of_none(there, 0.05)
+    assert (moved.labels == there.labels).all()
+    assert (moved.exponents == there.exponents).all()
+    assert (moved.remainder == there.remainder).all()
+
+
+def test_a_pool_in_which_nothing_is_foreign_keeps_a_little_doubt():
+    there = candidates(np.full((50, 3), 30.0, dtype=np.float32), Calibration(1.0, -30.0), 3)
+    assert np.isfinite(with_share_of_none(there, 0.05).none)

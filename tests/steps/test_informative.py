@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from red_core.steps.belief import Calibration, Candidates, add_evidence, beliefs, candidates
-from red_core.steps.informative import Questions, most_uncertain, most_valuable, value_of_question
+from red_core.steps.informative import (
+    Questions,
+    most_uncertain,
+    most_valuable,
+    value_of_question,
+    value_with_follow_up,
+)
 from red_core.steps.pool_scoring import SubsetPredictions
 
 RIGHT = np.array([0.9, 0.1])
@@ -231,3 +237,41 @@ def test_questions_can_be_taken_in_another_order():
     assert pairs(found) == [(6, 2), (4, 0)]
     assert found.reasons == ("c", "a")
     assert found.gains == pytest.approx([0.1, 0.3])
+
+
+@given(seeds)
+def test_with_a_follow_up_the_gain_is_that_of_all_ways_it_can_go(seed):
+    rng = np.random.default_rng(seed)
+    right, wrong = rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3))
+    p, a, _ = rng.dirichlet(np.ones(3))
+
+    found = value_with_follow_up(np.array([p]), np.array([a]), right, wrong, 0)[0]
+
+    def best(proposed, other):  # unnormalised
+        return max(proposed, other)
+
+    one = sum(best(p * right[o], a * wrong[o]) for o in range(3)) - best(p, a)
+    rest_p, rest_a = p * right[0], a * wrong[0]
+    two = sum(best(rest_a * right[o], rest_p * wrong[o]) for o in range(3)) - best(rest_a, rest_p)
+    again = (p * right[0] + (1 - p) * wrong[0]) if two > 1e-15 else 0.0
+    assert found == pytest.approx(max(one, (one + two) / (1 + again)), abs=1e-9)
+
+
+def test_a_confident_answer_is_worth_a_second_look_where_one_verdict_could_not_change_it():
+    proposed, other = np.array([0.95]), np.array([0.03])
+    assert value_of_question(proposed, other, RIGHT, WRONG)[0] == 0.0
+    assert value_with_follow_up(proposed, other, RIGHT, WRONG, 1)[0] > 0.0
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_looking_further_is_never_worth_less(share, a_share):
+    proposed, other = np.array([share]), np.array([(1 - share) * a_share])
+    assert (
+        value_with_follow_up(proposed, other, RIGHT, WRONG, 1)[0]
+        >= value_of_question(proposed, other, RIGHT, WRONG)[0] - 1e-12
+    )
+
+
+def test_a_judge_who_says_nothing_is_worth_no_question_and_no_follow_up():
+    same = np.array([0.5, 0.5])
+    assert value_with_follow_up(np.array([0.6]), np.array([0.3]), same, same, 1)[0] == pytest.approx(0.0)
