@@ -31,10 +31,10 @@ page = st.navigation(
         ),
     ]
 )
-with errors_in_one_line():
+st.title(page.title)
+with errors_in_one_line(and_stop=True):  # a project that cannot be opened is not the same as none
     project = choose_project()
     st.session_state["current_project"] = project
-    st.title(page.title)
     if project is not None:
         show_facts_line(project)
         show_job(project)

@@ -42,6 +42,7 @@ class Queue:
     def __init__(self, project: Project, current: Round, name: str, label: int | None, search: str) -> None:
         self.key = (project.folder.as_posix(), current.id, name, label, search)
         self.proposals = views.queue(project, current.id, name, label=label, search=search)
+        self.edited = edited_meaning(project, name)
         self.place = 0
         self.done: list[str] = []
         """What was decided here, in words, the newest last; skips are not."""
@@ -65,10 +66,15 @@ class Queue:
         return self.proposals[self.place][0] if self.place < len(self.proposals) else None
 
 
+def edited_meaning(project: Project, name: str) -> int:
+    """Return the number of the newest edit of a meaning where it says what is in a queue; else 0."""
+    return views.version(project)[2] if name == "stale" else 0
+
+
 def kept_queue(project: Project, current: Round, name: str, label: int | None, search: str) -> Queue:
     """Return the queue of this session, made anew when what it is about has changed."""
-    kept = st.session_state.get("queue")
-    if kept is None or kept.key != (project.folder.as_posix(), current.id, name, label, search):
+    kept, key = st.session_state.get("queue"), (project.folder.as_posix(), current.id, name, label, search)
+    if kept is None or kept.key != key or kept.edited != edited_meaning(project, name):
         kept = st.session_state["queue"] = Queue(project, current, name, label, search)
     return kept
 
@@ -230,18 +236,18 @@ def show_explanation(project: Project, card: views.Card) -> None:
     """Show what a model says about the verdict of an LLM, asked for and marked as made afterwards."""
     if card.verdict is None or card.judge == "evidence":
         return
-    told = explanation(project, card.verdict)
-    if told is None:
-        if st.button(
-            "Explain the verdict", key=f"explain_{card.proposal}", type="tertiary", icon=":material/psychology:"
-        ):
-            with errors_in_one_line(), st.spinner("Asking the model"):
-                explain(project, card)
-                st.rerun(scope="fragment")
-        return
-    words, model = told
-    st.caption(plain(f"Made afterwards by {model}, not the reason for the verdict:"))
-    st.text(visible(words))
+    place, told = st.empty(), explanation(project, card.verdict)
+    if told is None and place.button(
+        "Explain the verdict", key=f"explain_{card.proposal}", type="tertiary", icon=":material/psychology:"
+    ):
+        with errors_in_one_line(), st.spinner("Asking the model"):
+            explain(project, card)
+            place.empty()
+            told = explanation(project, card.verdict)
+    if told is not None:
+        words, model = told
+        st.caption(plain(f"Made afterwards by {model}, not the reason for the verdict:"))
+        st.text(visible(words))
 
 
 project = current_project()

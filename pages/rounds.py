@@ -197,11 +197,13 @@ if working:
     st.text("It goes on when you close the browser; come back whenever you like.")
 elif not (job is not None and show_interrupted(project, job)):
     show_next_step(project, "rounds")
-    if every and every[-1].state == "to review":
-        show_close(project, every[-1])
-    else:
-        if every and every[-1].state == "fed back":
-            show_roll_back(project, every[-1])
+    to_review = bool(every) and every[-1].state == "to review"
+    with st.container(horizontal=True):
+        if to_review:
+            show_close(project, every[-1])
+        if fed_back := [r for r in every if r.state == "fed back"]:  # its harm shows only once the next round is done
+            show_roll_back(project, fed_back[-1])
+    if not to_review:
         show_form(project, len(every) + 1)
 if finished:
     show_past(project, finished)

@@ -17,6 +17,7 @@ from red_core.settings import Settings
 from red_core.steps.belief import beliefs
 from red_core.steps.informative import Questions, most_uncertain, most_valuable
 from red_core.store.attempts import settle_attempts
+from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
 from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
@@ -231,18 +232,22 @@ def _ask(
     questions = _with_evidence(asking, batch)
     ids = add_proposals(asking.project, asking.current.id, questions)
     done = failed = 0
-    for group in asking.judge.answers(questions):
-        add_verdicts(asking.project, asking.judge.name, [(ids[place], answer) for place, answer in group])
-        for place, answer in group:
-            question = questions[place]
-            asked.add((int(batch.rows[place]), int(batch.labels[place])))
-            if answer.outcome == "failed":
-                failed += 1
-            else:
-                asking.scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
-                asked |= _closed(asking, question.text, question.label.id, answer.outcome)
-        done += len(group)
-        report(earlier + done, asking.settings.most_questions)
+    with connection(asking.project):  # while one is open, the others close without copying the log into the database
+        for group in asking.judge.answers(questions):
+            if not group:  # a judge that takes its time
+                report(earlier + done, asking.settings.most_questions)
+                continue
+            add_verdicts(asking.project, asking.judge.name, [(ids[place], answer) for place, answer in group])
+            for place, answer in group:
+                question = questions[place]
+                asked.add((int(batch.rows[place]), int(batch.labels[place])))
+                if answer.outcome == "failed":
+                    failed += 1
+                else:
+                    asking.scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
+                    asked |= _closed(asking, question.text, question.label.id, answer.outcome)
+            done += len(group)
+            report(earlier + done, asking.settings.most_questions)
     return done, failed
 
 

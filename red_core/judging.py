@@ -197,6 +197,6 @@ def _measured(
     if found.pairs < min(LEAST_PAIRS, sum(kind != "canary" for kind, _ in pairs)):
         raise JudgeError(
             f"the judge {server.name} answered only {found.pairs} of the self-test's pairs: too few to trust it. "
-            "Raise the cap of tokens, or mend the server, then go on."
+            "Mend the server and go on; if its cap of tokens is too low, close the round and run it with a higher one."
         )
     return found

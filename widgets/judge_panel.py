@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent, tokens_per_question
 from red_core.terminal import login
 from red_core.worker import start_job
+from widgets.reads import facts
 from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain
 from widgets.words import JUDGES, counted
@@ -52,6 +53,8 @@ def show_llm(project: Project) -> JudgeServer | None:
     except JudgeError as error:
         st.caption(plain(str(error)))
     with st.container(border=True):
+        if kept := st.session_state.pop("judge_kept", None):
+            st.success(plain(kept), icon=":material/check:")
         if server is not None:
             st.markdown(f"**{plain(server.name)}** at {plain(server.host)}")
             show_self_test(project, server)
@@ -68,8 +71,9 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
     """Show what the self-test said of this judge, the warning last and loudest."""
     found = stored_self_test(project, server.name)
     if found is None:
-        pairs = 2 * RECOMMENDED.self_test_seeds + RECOMMENDED.canaries
-        st.caption(f"Not tested yet. A round tests it first: {pairs} questions whose answers your seeds give.")
+        known = facts(project)["seeds"]
+        pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
+        st.caption(f"Not tested yet. A round tests it first: at most {pairs} questions whose answers your seeds give.")
         return
     sentences = list(found.sentences())
     for sentence in sentences:
@@ -81,9 +85,17 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
 
 def show_connect(project: Project, server: JudgeServer | None) -> None:
     """Show the form that says where the judge is, tries it and keeps it."""
-    now = server or JudgeServer.model_construct()
+    now = server or _known_so_far()
     with st.popover("Connect", icon=":material/link:"):
         show_connect_form(project, now)
+
+
+def _known_so_far() -> JudgeServer:
+    """Return what is set, though it does not make a judge yet; the defaults where it cannot be read."""
+    try:
+        return JudgeServer()
+    except (ValueError, OSError):
+        return JudgeServer.model_construct()
 
 
 def show_connect_form(project: Project, now: JudgeServer) -> None:
@@ -93,12 +105,17 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         key = field("api_key", "Key", "", password=True, help="Empty keeps the one there is. It is stored in a file.")
         model = field("model", "Model", now.model)
         wires = list(get_args(Wire))
-        wire = st.selectbox("Wire", wires, index=wires.index(now.wire), format_func=WIRES.get, key="connect_wire")
+        wire = st.selectbox(
+            "Wire", wires, index=wires.index(now.wire), format_func=WIRES.get, key="connect_wire", **_fixed("wire")
+        )
         left, right = st.columns(2)
         price_in = left.number_input(
-            "Price of a million tokens read", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown"
+            "Price of a million tokens read", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown",
+            **_fixed("price_in"),
+        )  # fmt: skip
+        price_out = right.number_input(
+            "written", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
         )
-        price_out = right.number_input("written", 0.0, value=now.price_out, key="connect_price_out")
         st.caption("Names in the environment win over what is kept here.")
         with st.container(horizontal=True):
             tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
@@ -107,25 +124,31 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         return
     with errors_in_one_line():
         changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out}
+        changes = {name: value for name, value in changes.items() if not _fixed(name)["disabled"]}
         wanted = judge_server(**changes, **({"api_key": key} if key else {}))
         if kept:
-            st.success(plain(f"Kept in {keep(wanted).name}, readable by you alone."), icon=":material/check:")
+            st.session_state["judge_kept"] = f"Kept in {keep(wanted).name}, readable by you alone."
+            st.rerun()  # the page above the form is about this judge now
         else:
             show_trial(project, wanted)
 
 
-def field(name: str, told: str, value: str, *, password: bool = False, help: str | None = None) -> str:  # noqa: A002
+def field(name: str, told: str, value: str, *, password: bool = False, help: str = "") -> str:  # noqa: A002
     """Show one setting of the server; it is fixed where the environment names it."""
-    variable = str(JudgeServer.model_fields[name].alias)
-    fixed = bool(os.environ.get(variable))
     return st.text_input(
         told,
         value,
         type="password" if password else "default",
         key=f"connect_{name}",
-        disabled=fixed,
-        help=f"Set by {variable} in the environment." if fixed else help,
+        **({"help": help or None} | _fixed(name)),
     ).strip()
+
+
+def _fixed(name: str) -> dict[str, Any]:
+    """Return what makes a widget fixed where the environment names its setting."""
+    variable = str(JudgeServer.model_fields[name].alias)
+    fixed = bool(os.environ.get(variable))
+    return {"disabled": True, "help": f"Set by {variable} in the environment."} if fixed else {"disabled": False}
 
 
 def show_trial(project: Project, server: JudgeServer) -> None:

@@ -43,12 +43,14 @@ def workspace() -> Path:
 
 
 @contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Show an error of ours as one line instead of a traceback."""
+def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
+    """Show an error of ours as one line instead of a traceback, and end the page there if nothing can follow."""
     try:
         yield
     except RedError as error:
         st.error(plain(str(error)), icon=":material/error:")
+        if and_stop:
+            st.stop()
 
 
 def choose_project() -> Project | None:

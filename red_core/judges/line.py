@@ -36,6 +36,8 @@ FAILURES_IN_A_ROW = 8
 """Requests that failed for good, one after another, before the line is given up."""
 REFUSALS_IN_A_ROW = 3
 """The same refusal of a request, one after another, before it is taken for the answer to all of them."""
+LONGEST_SILENCE = 1.0
+"""Seconds without a reply after which an empty group is yielded."""
 ANSWER_TOKENS = 64
 HOPELESS = {
     401: "refused the key. Check OPENAI_API_KEY",
@@ -91,7 +93,8 @@ class Line:
                 async with asyncio.timeout(self.server.timeout):  # the package's own begins anew with every byte
                     received = await self.client.post(path, cast_to=httpx2.Response, body=body)
             except APIStatusError as error:
-                attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)  # refused before any work was done
+                if error.status_code < 500:  # refused before any work was done; behind a 5xx there may be some
+                    attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
                 failure = self._refused(error, turn)
                 if error.status_code not in TRY_AGAIN:
                     break
@@ -170,7 +173,8 @@ def all_of(
 ) -> Iterator[list[tuple[int, Result]]]:
     """Ask about every item, ``server.at_once`` at a time; yield groups of (place, result) as they come.
 
-    What was yielded can be stored while the others are in flight. Ends early where a budget is spent.
+    What was yielded can be stored while the others are in flight. A group is empty where nothing came for a while, so
+    that whoever waits can be cancelled. Ends early where a budget is spent.
 
     Raises
     ------
@@ -184,7 +188,7 @@ def all_of(
         while waiting and len(running) < server.at_once:
             place, item = waiting.popleft()
             running[asyncio.ensure_future(ask(line, item))] = place
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(running, timeout=LONGEST_SILENCE, return_when=asyncio.FIRST_COMPLETED)
         return _results({task: running.pop(task) for task in done})
 
     with asyncio.Runner() as runner:
@@ -192,7 +196,7 @@ def all_of(
         try:
             while waiting or running:
                 came, stopped = runner.run(some(line))
-                if came:
+                if came or stopped is None:
                     yield came
                 if isinstance(stopped, JudgeError):
                     raise stopped

@@ -123,7 +123,7 @@ def _migrate(project: Project, db: Database) -> None:
     if not ours.issuperset(applied):
         raise StoreError(
             f"{project.database} was written by a newer version of this program ({applied[-1]}). "
-            "Update the program; nothing was changed."
+            "Update the program, or restart the app if it was updated; nothing was changed."
         )
     pending = migrations.pending(db)
     if pending and applied:  # an older database with content: keep a copy

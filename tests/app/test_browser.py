@@ -403,7 +403,7 @@ def subset_of_the_demo(folder: Path, label_count: int = 12, each: int = 6) -> tu
 
 def upload(watched: Watched, path: Path, counted: str) -> None:
     """Choose a file and wait until its preview, and not that of the file before, says what it counted."""
-    watched.page.locator(".st-key-import_upload_0 input[type=file]").set_input_files(path)
+    watched.page.locator("[class*=st-key-import_upload_] input[type=file]").set_input_files(path)
     watched.page.get_by_text(counted).wait_for()
     watched.page.locator(".st-key-import_now button").wait_for()
     watched.settle()

@@ -43,7 +43,7 @@ NEXT = {
     "decided": "ready to be fed back",
     "fed back": "",
     "closed": "Round 1 is closed",
-    "second round": "Nothing waits for you and nothing is ready",
+    "second round": "worth your decision",
 }
 """What the one next action says in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
