@@ -259,7 +259,7 @@ def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iter
     begun, judge, count = time.perf_counter(), SimulatedJudge(drawn, options), len(drawn.truth)
     trusted = Trusted({}, set())
     budgets = [0.0, *(b for b in BUDGETS if b < options.max_questions), options.max_questions]
-    batch, before = max(50, count // 40), -1
+    batch, before = max(50, count // 20), -1
     while budgets and judge.asked > before:
         score, propose = MODELS[method](drawn, trusted.accepted)
         if judge.asked >= budgets[0] * count:
@@ -308,7 +308,7 @@ class Trusted:
 def flat_model(drawn: Draw, accepted: dict[int, int]):
     """One logistic regression over all labels; the most uncertain texts first."""
     training = training_of(drawn, accepted)
-    fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-5).fit(training.features, training.labels)
+    fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-4).fit(training.features, training.labels)
     shares = fitted.predict_proba(drawn.pool_vectors)
     order = np.argsort(-normalised_entropy(shares), kind="stable")
     proposed = shares.argmax(axis=1)
