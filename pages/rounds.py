@@ -103,6 +103,7 @@ def show_form(project: Project, number: int) -> None:
             format_func=lambda name: IN_WORDS[name][0],
             captions=[told for _, told in IN_WORDS.values()],
             key="preset",
+            persist_state="session",
         )
     server = None
     with right:
@@ -135,6 +136,7 @@ def tuned(preset: str, judge: str) -> Settings:
                 format="%.4g" if isinstance(value, float) else "%d",
                 key=f"set_{preset}_{name}",
                 placeholder="no cap",
+                persist_state="session",  # a cap must outlive the job that hides it
             )
             if changed != value:
                 changes[name] = changed

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from red_core.errors import SettingsError
+
+
+def _as_several(value: object) -> object:
+    """Take one number for a list of one: rounds of version 0.1.0 stored it so."""
+    return (value,) if isinstance(value, int | float) else value
 
 
 class Settings(BaseModel):
@@ -30,6 +35,7 @@ class Settings(BaseModel):
     lexical_weight: Annotated[float, Field(ge=0, le=4, description="Their length beside the embedding's 1")] = 0.5
     neighbour_weights: Annotated[
         tuple[float, ...],
+        BeforeValidator(_as_several),
         Field(description="How much of what stands near a text counts beside it; of several the seeds choose"),
     ] = (0.0, 0.5, 1.0)
     label_names_as_seeds: Annotated[bool, Field(description="A label's own name counts as one more seed")] = True
@@ -43,6 +49,7 @@ class Settings(BaseModel):
     ] = 1000
     regularisation: Annotated[
         tuple[float, ...],
+        BeforeValidator(_as_several),
         Field(min_length=1, description="Inverse L2 strength, scikit-learn's C; of several the seeds choose"),
     ] = (1.0, 3.0, 10.0, 30.0, 100.0)
     calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5

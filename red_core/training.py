@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from red_core.choosing import Choice, choose, cores, fitter, weigh_near
-from red_core.errors import StoreError
 from red_core.features import Features, recipe, says_something
 from red_core.label_set import hidden_partitions
 from red_core.records import Booleans, Floats, Ints, Label, Project
@@ -280,10 +279,11 @@ def load_model(path: Path) -> Model:
         parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
         return tuple(Partition(*arrays) for arrays in zip(*parts, strict=True))
 
-    if "numbers" not in kept:
-        raise StoreError(f"{path} was written by an older version. Run a new round.")
-    embedding, lexical, near, made_by = (str(word) for word in kept["words"])
-    lexical_weight, near_weight, regularisation = (float(number) for number in kept["numbers"])
+    embedding, lexical, *near, made_by = (str(word) for word in kept["words"])
+    if "numbers" in kept:
+        lexical_weight, near_weight, regularisation = (float(number) for number in kept["numbers"])
+    else:  # version 0.1.0 looked at nothing near, and did not keep what it took for granted
+        lexical_weight, near_weight, regularisation = float(kept["lexical_weight"]), 0.0, 30.0
     return Model(
         label_ids=kept["label_ids"],
         partitions=stack("partitions"),
@@ -291,7 +291,7 @@ def load_model(path: Path) -> Model:
         fed_back=kept["fed_back"],
         calibration=Calibration(*(float(value) for value in kept["calibration"])),
         known=KnownProposals(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
-        features=Features(embedding, lexical, lexical_weight, near, near_weight),
+        features=Features(embedding, lexical, lexical_weight, "".join(near), near_weight),
         regularisation=regularisation,
         recipe=made_by,
     )

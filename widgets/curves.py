@@ -77,9 +77,10 @@ def _fell(true: list[float | None]) -> str:
 def show_curves(done: list[Round]) -> None:
     """Show all curves, two in a row."""
     numbers = [r.id for r in done]
-    columns = st.columns(2)
-    for place, curve in enumerate(curves_of(done)):
-        with columns[place % 2], st.container(border=True, height="stretch"):
+    curves = curves_of(done)
+    rows = [st.columns(2) for _ in curves[::2]]  # a row each, so that two beside each other are as high
+    for place, curve in enumerate(curves):
+        with rows[place // 2][place % 2], st.container(border=True, height="stretch"):
             st.markdown(f"**{curve.title}**")
             if len(numbers) > 1:
                 st.plotly_chart(_figure(numbers, curve), key=f"curve_{place}", config={"displayModeBar": False})

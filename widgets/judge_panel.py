@@ -41,6 +41,7 @@ def choose_judge() -> str:
                 "Reads the text beside the evidence. It is tested on your seeds first, and costs tokens.",
             ],
             key="judge",
+            persist_state="session",  # it is not drawn while a job runs, and must not fall back meanwhile
         )
     )
 

@@ -1,4 +1,4 @@
-"""The LLM judge on the pages: connected, tested, paid for, explained, corrected; and nothing of it rendered or leaked."""
+"""The LLM judge on the pages: connected, tested, paid for, explained; nothing of it rendered, its key never shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from red_core.store import views
 from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.explanations import explanation
-from red_core.store.jobs import newest_job
+from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import labels, set_meanings
 from red_core.store.rounds import current_training_rows
 from red_core.store.verdicts import verdicts
@@ -352,6 +352,35 @@ def test_the_judge_is_tested_at_once_by_a_job(in_state: InState, open_app: OpenA
     assert "cancel_job" in keys_of(app)
 
 
+@pytest.mark.usefixtures("named")
+def test_what_was_chosen_outlives_the_job_that_hides_it(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = rounds_with_llm(open_app)
+    app.radio(key="preset").set_value("article").run()
+    app.number_input(key="set_article_most_tokens").set_value(50_000).run()
+    app.button(key="judge_check").click().run()
+    assert "run_round" not in keys_of(app)
+    end_job(project, 1, "done")
+    app.run()
+    app.button(key="run_round").click().run()
+    assert settings_of(job_of(project)) == ARTICLE.model_copy(update={"judge": "llm", "most_tokens": 50_000})
+    assert len(no_worker) == 2
+
+
+@pytest.mark.usefixtures("named")
+def test_a_test_that_failed_says_why(in_state: InState, open_app: OpenApp, no_worker: list[list[str]]) -> None:
+    project = in_state("prepared")
+    app = rounds_with_llm(open_app)
+    app.button(key="judge_check").click().run()
+    end_job(project, 1, "failed", "the judge at 127.0.0.1 refused the key (401). Check OPENAI_API_KEY.")
+    app.run()
+    assert "refused the key" in words_on(app)
+    assert not app.button(key="run_round").disabled
+    assert no_worker
+
+
 # --- Rounds: Connect
 
 
@@ -659,7 +688,8 @@ def test_what_was_decided_can_be_looked_at_again(judged: Project, open_app: Open
     assert views.card(judged, card.proposal).decision == f"relabel: {card.runner_up.name}"
 
 
-def test_the_facts_line_names_the_judge_and_what_it_lets_through(judged: Project, open_app: OpenApp) -> None:
+@pytest.mark.usefixtures("judged")
+def test_the_facts_line_names_the_judge_and_what_it_lets_through(open_app: OpenApp) -> None:
     assert f"{JUDGE} passes 73% of right, 7% of wrong" in words_on(open_app("results"))
 
 
@@ -702,7 +732,7 @@ def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> 
 
 
 def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: OpenApp) -> None:
-    in_state("fed back")
+    in_state("second round")
     app = open_app("rounds")
     app.button(key="roll_back").click().run()
     app.button(key="roll_back").click().run()
@@ -710,7 +740,7 @@ def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: O
     assert "nothing fed back that could be rolled back" in app.error[0].value
 
 
-@pytest.mark.parametrize("state", ["prepared", "to review", "decided", "closed"])
+@pytest.mark.parametrize("state", ["prepared", "to review"])
 def test_before_anything_was_fed_back_nothing_can_be_taken_back(
     in_state: InState, open_app: OpenApp, state: str
 ) -> None:
@@ -736,7 +766,8 @@ def test_it_is_said_plainly_that_agreement_fell_and_then_it_can_be_taken_back(
 
 
 def test_without_a_truth_nothing_is_said_to_have_fallen(in_state: InState, open_app: OpenApp) -> None:
-    in_state("second round", trial=False)
+    project = in_state("second round")
+    change(project, "UPDATE round SET metrics = json_set(metrics, '$.true_agreement', NULL)")
     assert "It fell" not in words_on(open_app("rounds"))
 
 

@@ -1,0 +1,47 @@
+import json
+
+import numpy as np
+import pytest
+from small_projects import FAST
+
+from red_core.errors import SettingsError
+from red_core.rounds import run_round
+from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
+from red_core.store.arrays import load_arrays, save_arrays
+from red_core.training import load_model, model_file
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_survives_being_stored(preset):
+    assert Settings.model_validate_json(PRESETS[preset].model_dump_json()) == PRESETS[preset]
+
+
+def test_settings_of_a_round_of_the_first_version_can_be_read():
+    stored = json.loads(RECOMMENDED.model_dump_json()) | {"regularisation": 30.0}
+    del stored["neighbour_weights"]
+    assert Settings.model_validate_json(json.dumps(stored)).regularisation == (30.0,)
+
+
+def test_one_number_stands_for_a_list_of_one():
+    assert make_settings(changes={"regularisation": 3, "neighbour_weights": 0.5}).neighbour_weights == (0.5,)
+
+
+def test_the_article_looks_at_nothing_near_and_chooses_nothing():
+    assert (ARTICLE.neighbour_weights, len(ARTICLE.regularisation)) == ((), 1)
+
+
+@pytest.mark.parametrize("change", [{"regularisation": []}, {"regularisation": "strong"}, {"judge": "oracle"}])
+def test_a_value_out_of_range_is_said_with_its_name(change):
+    with pytest.raises(SettingsError, match=next(iter(change))):
+        make_settings(changes=change)
+
+
+def test_a_model_of_the_first_version_still_predicts(project):
+    run_round(project, FAST.model_copy(update={"neighbour_weights": (), "regularisation": (30.0,)}))
+    path = model_file(project, 1)
+    kept = load_arrays(path)
+    embedding, lexical, _, recipe = kept.pop("words")
+    old = {name: value for name, value in kept.items() if name != "numbers"}
+    save_arrays(path, **old, words=np.array([embedding, lexical, recipe]), lexical_weight=np.array(0.5))
+    model = load_model(path)
+    assert (model.features.near, model.features.lexical_weight, model.regularisation) == ("", 0.5, 30.0)
