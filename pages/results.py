@@ -14,9 +14,9 @@ from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.attempts import spent
-from red_core.store.exports import ROWS_PER_PAGE, results_page
+from red_core.store.exports import ROWS_PER_PAGE
 from red_core.store.texts import name_key
-from widgets.reads import facts, finished_round, label_table, labels, queue_counts, source_counts
+from widgets.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import visible
 from widgets.words import counted
@@ -114,15 +114,15 @@ def show_cost(project: Project, last: Round) -> None:
 
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
     """Show one page of rows, searched, filtered and sorted by the database."""
-    filters, round_id = choose_rows(project, last, counts), last.id if last else 0
+    filters = choose_rows(project, last, counts)
     key = f"results_page_{hash((project.name, *filters.values()))}"  # other filters begin at their first page
     wanted = st.session_state.get(key, 1)
-    rows, total = results_page(project, round_id, page=wanted - 1, **filters)
+    rows, total = results_page(project, wanted - 1, filters)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         place = st.empty()
         page = st.pagination(max(1, ceil(total / ROWS_PER_PAGE)), key=key)
     if page != wanted:  # there are fewer pages than before
-        rows, total = results_page(project, round_id, page=page - 1, **filters)
+        rows, total = results_page(project, page - 1, filters)
     first = (page - 1) * ROWS_PER_PAGE
     told = f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}"
     place.caption(told if rows else "No row matches. Search for another part of a text, or clear a filter.")

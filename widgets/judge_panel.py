@@ -14,11 +14,11 @@ from red_core.records import Project
 from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent, tokens_per_question
 from red_core.terminal import login
-from red_core.worker import start_job
+from red_core.worker import mark_interrupted, start_job
 from widgets.reads import facts
 from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain
-from widgets.words import JUDGES, counted
+from widgets.words import ENDED, JUDGES, counted
 
 WIRES = {
     "chat": "chat: any OpenAI-compatible server",
@@ -59,13 +59,20 @@ def show_llm(project: Project) -> JudgeServer | None:
         if server is not None:
             st.markdown(f"**{plain(server.name)}** at {plain(server.host)}")
             show_self_test(project, server)
-        with st.container(horizontal=True):
-            show_connect(project, server)
-            if server is not None and st.button("Test it now", key="judge_check", icon=":material/fact_check:"):
+            show_failure(project, "judge-check", "Testing the judge")
+            if st.button("Test it now", key="judge_check", icon=":material/fact_check:"):
                 with errors_in_one_line():
                     start_job(project, "judge-check", RECOMMENDED, login())
                     st.rerun()
+        show_connect(project, server)
     return server
+
+
+def show_failure(project: Project, kind: str, work: str) -> None:
+    """Say why the newest job did not end well, where it is of this kind."""
+    job = mark_interrupted(project)
+    if job is not None and job.kind == kind and job.state in {"failed", "interrupted"}:
+        st.warning(plain(f"{work} {ENDED[job.state]}: {job.error}"), icon=":material/error:")
 
 
 def show_self_test(project: Project, server: JudgeServer) -> None:
@@ -87,7 +94,9 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
 def show_connect(project: Project, server: JudgeServer | None) -> None:
     """Show the form that says where the judge is, tries it and keeps it."""
     now = server or _known_so_far()
-    with st.popover("Connect", icon=":material/link:"):
+    with st.expander(
+        "Connect", icon=":material/link:", expanded=server is None
+    ):  # a popover would hide what came of it
         show_connect_form(project, now)
 
 
@@ -118,12 +127,13 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
             "written", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
         )
         st.caption("Names in the environment win over what is kept here.")
+        outcome = st.container()  # where the button was pressed, so that it is seen
         with st.container(horizontal=True):
             tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
             kept = st.form_submit_button("Keep it", key="connect_keep", type="primary")
     if not (tried or kept):
         return
-    with errors_in_one_line():
+    with outcome, errors_in_one_line():
         changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out}
         changes = {name: value for name, value in changes.items() if not _fixed(name)["disabled"]}
         wanted = judge_server(**changes, **({"api_key": key} if key else {}))

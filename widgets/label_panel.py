@@ -16,7 +16,7 @@ from red_core.store import views
 from red_core.store.labels import set_meanings
 from red_core.terminal import login
 from red_core.worker import start_job
-from widgets.judge_panel import connected_server
+from widgets.judge_panel import connected_server, show_failure
 from widgets.map_figure import HEIGHT, mark, similarity_figure
 from widgets.reads import round_number
 from widgets.shell import errors_in_one_line
@@ -89,6 +89,7 @@ def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
     server = connected_server()
     if not missing or server is None:
         return
+    show_failure(project, "meanings", "Writing the meanings")
     told = f"Let {plain(server.model)} write {counted(missing, 'missing meaning')}"
     if st.button(told, key="write_meanings", icon=":material/edit_note:", help="From the seeds; you can edit each."):
         with errors_in_one_line():

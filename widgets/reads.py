@@ -106,6 +106,24 @@ def _source_counts(folder: str, version: Version, _project: Project, round_id: i
     return exports.source_counts(_project, round_id)
 
 
+def results_page(project: Project, page: int, filters: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Return one page of results and how many rows match; see :func:`red_core.store.exports.results_page`."""
+    version = views.version(project)
+    return _results_page(project.folder.as_posix(), version, project, round_number(project), page, filters)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _results_page(
+    folder: str,  # noqa: ARG001  it is the key, as the version is
+    version: Version,  # noqa: ARG001
+    _project: Project,
+    round_id: int,
+    page: int,
+    filters: dict[str, Any],
+) -> tuple[list[dict[str, Any]], int]:
+    return exports.results_page(_project, round_id, page=page, **filters)
+
+
 def queue_counts(project: Project) -> dict[str, int]:
     """Return how many texts are in each queue of the review desk; see :func:`red_core.store.views.queue_counts`."""
     return _queue_counts(project.folder.as_posix(), views.version(project), project, round_number(project))

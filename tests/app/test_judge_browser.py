@@ -76,11 +76,6 @@ def choose_llm(watched: Watched) -> None:
     watched.settle()
 
 
-def open_connect(watched: Watched) -> None:
-    watched.page.get_by_role("button", name="Connect").click()
-    watched.page.locator(".st-key-connect_try button").wait_for()
-
-
 def assert_sound(watched: Watched) -> None:
     """Fail where the page holds an exception, the key, or markup from outside."""
     main = watched.page.locator("[data-testid=stMain]")
@@ -96,15 +91,14 @@ def try_and_keep(watched: Watched, judge: Oracle, secrets: Path) -> None:
     page.get_by_text(saying("no judge model is named")).wait_for()
     expect(page.locator(".st-key-run_round button")).to_be_disabled()
     picture(watched, "1-none-yet")
-    open_connect(watched)
     fill(watched, base_url=judge.address, api_key=KEY, model=MODEL, price_in="2", price_out="8")
     judge.status = 401
     page.locator(".st-key-connect_try button").click()
-    page.get_by_text(saying("refused the key")).wait_for()
+    expect(page.get_by_text(saying("refused the key"))).to_be_in_viewport()
     picture(watched, "2-refused")
     judge.status, judge.error = 200, 0.0
     page.locator(".st-key-connect_try button").click()
-    page.get_by_text(saying(f"It works; the server says it is {MODEL}.")).wait_for()
+    expect(page.get_by_text(saying(f"It works; the server says it is {MODEL}."))).to_be_in_viewport()
     judge.error = ERROR
     picture(watched, "3-tried")
     assert not secrets.exists()
@@ -112,9 +106,8 @@ def try_and_keep(watched: Watched, judge: Oracle, secrets: Path) -> None:
     page.get_by_text(saying("Kept in secrets.toml, readable by you alone.")).wait_for()
     watched.settle()
     assert secrets.stat().st_mode & 0o777 == 0o600
-    page.get_by_text(f"chat/{MODEL}").first.wait_for()
+    page.get_by_text(saying(f"chat/{MODEL}")).first.wait_for()
     picture(watched, "4-kept")
-    page.keyboard.press("Escape")
     assert_sound(watched)
 
 
@@ -151,7 +144,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     picture(watched, "8-card")
     page.locator(f".st-key-explain_{proposal} button").click()
     page.get_by_text(saying(f"Made afterwards by {MODEL}, not the reason for the verdict:")).wait_for()
-    page.get_by_text(judge.words).wait_for()
+    expect(page.get_by_text(judge.words)).to_be_visible()
     expect(page.locator(f".st-key-explain_{proposal}")).to_have_count(0)
     assert card.verdict is not None
     assert explanation(prepared, card.verdict) == (judge.words, MODEL)

@@ -376,8 +376,22 @@ def test_a_test_that_failed_says_why(in_state: InState, open_app: OpenApp, no_wo
     app.button(key="judge_check").click().run()
     end_job(project, 1, "failed", "the judge at 127.0.0.1 refused the key (401). Check OPENAI_API_KEY.")
     app.run()
-    assert "refused the key" in words_on(app)
+    assert "Testing the judge failed: the judge at 127.0.0.1 refused the key" in words_on(app)
     assert not app.button(key="run_round").disabled
+    assert no_worker
+
+
+@pytest.mark.usefixtures("named")
+def test_meanings_that_could_not_be_written_say_why(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = open_app("label_map")
+    app.button(key="write_meanings").click().run()
+    end_job(project, 1, "failed", "1 of 4 meanings were written, the others not: no reply.")
+    app.run()
+    assert "Writing the meanings failed: 1 of 4 meanings were written" in words_on(app)
+    assert "write_meanings" in keys_of(app)
     assert no_worker
 
 
