@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from red_core.errors import JudgeError
 from red_core.judges.line import Reserve, all_of
 from red_core.judges.llm import LlmJudge
 from red_core.judges.replies import Band
@@ -60,13 +59,7 @@ def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Quest
     if server.wire == "chat":
         forms = FORMS if server.response_format == "auto" else (server.response_format,)
     for form in forms:
-        try:
-            answers = _tried(server, form, reserve, [right, wrong])
-        except JudgeError as error:
-            if form == forms[-1] or "refuses every question" not in str(error):
-                raise
-            sentences.append(f"{_TOLD[form]}: {error}")
-            continue
+        answers = _tried(server, form, reserve, [right, wrong])
         attempts += tuple(attempt for answer in answers for attempt in answer.attempts)
         way = f"{_TOLD[form]}: " if server.wire == "chat" else ""
         obeyed = all(answer.outcome in READ for answer in answers)
@@ -95,7 +88,7 @@ def _well(answers: Sequence[Answer]) -> str:
 def _badly(answers: Sequence[Answer]) -> str:
     bad = next(answer for answer in answers if answer.outcome not in READ)
     if bad.outcome == "failed":
-        return f"no reply, {bad.raw}."
+        return f"it did not work, {bad.raw}."
     if bad.outcome == "refused":
         return "the model refused to answer."
     return "a reply came, but not the answer that was asked for."

@@ -155,7 +155,7 @@ WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_
 def keep(server: JudgeServer) -> Path:
     """Write what differs from the defaults to the secrets file, readable by its owner alone; return the file.
 
-    What else the file holds stays as it is.
+    What else the file holds stays as it is, and what the environment names is not copied into it.
     """
     path = secrets_file()
     held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
@@ -164,6 +164,8 @@ def keep(server: JudgeServer) -> Path:
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         plain = json.dumps(plain) if isinstance(plain, dict) else plain
         name = str(about.alias)
+        if os.environ.get(name):
+            continue
         if value == about.get_default():
             held.pop(name, None)
         else:

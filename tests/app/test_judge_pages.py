@@ -429,7 +429,7 @@ def test_a_server_that_answers_in_prose_cannot_judge(in_state: InState, open_app
 def test_nobody_there_is_told_without_a_traceback(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
     app = connect(rounds_with_llm(open_app), "try", base_url=nobody(), model=MODEL)
-    assert "no reply, the connection broke" in words_on(app)
+    assert "it did not work, the connection broke" in words_on(app)
     assert "Traceback" not in words_on(app)
     assert len(app.error) == 1
     assert "\n" not in app.error[0].value

@@ -69,7 +69,7 @@ def test_a_server_that_refuses_the_schema_is_asked_for_an_object():
         connection = found()
     assert (connection.form, tried(server)) == ("json_object", ["json_schema", "json_object"])
     first, second = connection.sentences
-    assert first.startswith("Holding the reply to a JSON schema: no reply, status 400: ")
+    assert first.startswith("Holding the reply to a JSON schema: it did not work, status 400: ")
     assert second.startswith("Asking for a JSON object: works.")
     assert len(connection.attempts) == len(server.heard)
 
@@ -151,4 +151,4 @@ def test_a_server_that_is_not_there_is_told():
     with FaultServer():
         connection = found(base_url=closed_address())
     assert connection.form is None
-    assert all("no reply, the connection broke: " in sentence for sentence in connection.sentences)
+    assert all("it did not work, the connection broke: " in sentence for sentence in connection.sentences)
