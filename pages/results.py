@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from math import ceil
 from pathlib import Path
@@ -19,7 +20,7 @@ from red_core.store.texts import name_key
 from widgets.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.untrusted import visible
-from widgets.words import counted
+from widgets.words import counted, made_of
 
 inside_the_shell()
 
@@ -157,6 +158,7 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
         "Text": visible(row["text"] or ""),
         "Label": visible(NONE if none else row["label"] or ""),
         "Belief": row["belief"],
+        "Made of": "" if row["belief"] is None else made_of(row["prior"], *json.loads(row["verdict"] or '["", 0]')),
         "Truth": truth,
         "Source": row["source"],
         "Runner-up": "" if rival is None else f"{rival:.2f} {visible(row['runner_up'] or NONE)}",
@@ -174,12 +176,15 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, round_yet: bool) 
         "Belief": column.ProgressColumn(
             format="%.2f", max_value=1.0, width=100, help="Empty where a file or a person gave the label"
         ),
+        "Made of": column.TextColumn(
+            width=150, help="The classifiers' own belief, and how far a verdict moved its odds"
+        ),
         "Truth": column.TextColumn(width=165, help=f"✓ equals the label, ✗ does not; {TRUTH}"),
         "Runner-up": column.TextColumn(width=140, help="The belief in the next label, and its name"),
     }
     known = {name_key(label.name) for label in labels(project).values()}
     table = pd.DataFrame([shown_row(row, known) for row in rows])
-    seen = ["Belief", *trial, "Source", "Runner-up"] if round_yet else ["Source", "File", "Row"]
+    seen = ["Belief", "Made of", *trial, "Source", "Runner-up"] if round_yet else ["Source", "File", "Row"]
     st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *seen], column_config=columns)
 
 

@@ -107,7 +107,7 @@ def show_form(project: Project, number: int) -> None:
         )
     server = None
     with right:
-        judge = choose_judge()
+        judge = choose_judge(project)
         if judge == "llm":
             server = show_llm(project)
     settings = tuned(preset, judge)
@@ -148,11 +148,11 @@ def estimate(project: Project, settings: Settings, server: JudgeServer | None) -
     """Say how many questions the round will ask at most, and what they cost."""
     asked, confirmed, told = questions(project, settings)
     if settings.judge == "evidence":
-        more = f" and {counted(confirmed, 'confirmation')}" if confirmed else ""
-        return f"{told.format(more=more)} The {JUDGES['evidence']} costs nothing."
+        more = f" Up to {counted(confirmed, 'confident text')} more are confirmed." if confirmed else ""
+        return f"{told}{more} The {JUDGES['evidence']} costs nothing."
     if server is None:
-        return f"{told.format(more='')} Connect to a judge first."
-    return f"{told.format(more='')} That takes {cost(project, server, asked)}."
+        return f"{told} Connect to a judge first."
+    return f"{told} That takes {cost(project, server, asked)}."
 
 
 def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
@@ -163,17 +163,17 @@ def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
         subsets = subset_count(project, settings)
         asked = min(subsets * settings.questions_per_subset, settings.most_questions)
         each = f"{settings.questions_per_subset} for each of {counted(subsets, 'classifier')}"
-        return asked, confirmed, f"About {counted(asked, 'question')}{{more}}: {each}."
+        return asked, confirmed, f"About {counted(asked, 'question')}: {each}."
     if last is None:
         asked = min(settings.most_questions, pool)
         why = f"it stops where an answer is worth less than {settings.least_gain:g} in the chance of being right"
-        return asked, confirmed, f"At most {counted(asked, 'question')}{{more}}: {why}."
+        return asked, confirmed, f"At most {counted(asked, 'question')}: {why}."
     asked = min(settings.most_questions, last.metrics["worth_asking"])
     are = "is" if asked == 1 else "are"
     worth = (
         f"About {counted(asked, 'question')} {are} worth asking" if asked else "No question is worth asking any more"
     )
-    return asked, confirmed, f"{worth}{{more}}."
+    return asked, confirmed, f"{worth}."
 
 
 def subset_count(project: Project, settings: Settings) -> int:

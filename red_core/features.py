@@ -78,7 +78,7 @@ def prepare_neighbours(
     if len(missing):
         everything = features.own(project, texts)
         own = everything[np.searchsorted(texts, missing)]
-        means = neighbour_means(own, everything, itself=True, done=lambda done: report(done, len(missing)))
+        means = neighbour_means(own, everything, done=lambda done: report(done, len(missing)))
         append_vectors(project, name, missing, means)
     return name
 
@@ -134,7 +134,7 @@ class Features:
         if not self.near:
             return own
         everything = self.own(project, with_vector(project, self.near))
-        near = neighbour_means(own, everything, itself=False)
+        near = neighbour_means(own, everything)
         return np.hstack([own, np.float32(self.near_weight) * near]).astype(np.float32)
 
     def _beside(self, embedded: Floats, lexical: Floats) -> Floats:

@@ -37,6 +37,8 @@ def round_metrics(
     ----
     pool, uncertain, none_of_these : int
         Texts; those whose best belief is under ``certain_belief``; those that belong to no label.
+    none_share : float
+        The likeliest share of the pool that belongs to no label, before any verdict.
     questions, failed, worth_asking : int
     outcomes : dict of outcome to int
     information_gain : float or None
@@ -62,6 +64,7 @@ def round_metrics(
         "pool": len(scored.texts),
         "uncertain": int((belief[:, 0] < settings.certain_belief).sum()),
         "none_of_these": int((final[:, 0] == NONE_OF_THESE).sum()),
+        "none_share": scored.none_share,
         "questions": asked.questions,
         "failed": asked.failed,
         "worth_asking": asked.worth_asking,

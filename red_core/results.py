@@ -14,7 +14,7 @@ from red_core.metrics import agreement, true_labels
 from red_core.records import NONE_OF_THESE, Ints, Project, Round
 from red_core.scoring import CANDIDATES_KEPT, ranked
 from red_core.settings import Settings
-from red_core.steps.belief import candidates
+from red_core.steps.belief import candidates, with_share_of_none
 from red_core.steps.pool_scoring import blocks, label_odds
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
@@ -137,6 +137,7 @@ def predict(
     if not done:
         raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
     model = load_model(model_file(project, done[-1].id))
+    fitted_for = _settings(done[-1]).none_share
     names = {label.id: label.name for label in labels(project)} | {NONE_OF_THESE: ""}
     prepared = read_source(source, role="pool", text_column=text_column, report=report)
     written: dict[int, dict[str, object]] = {
@@ -148,6 +149,7 @@ def predict(
         part = prepared.rows[block]
         features = model.features.of_new(project, [r.text for r in part])
         kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
+        kept = with_share_of_none(kept, fitted_for, done[-1].metrics.get("none_share", fitted_for))
         best, belief = ranked(model.label_ids, kept)
         for row, ids, shares in zip(part, best, belief, strict=True):
             written[row.row] = beside(PREDICTED | _predicted(row.row, row.text, ids, shares, names), row.extra)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from red_core.records import NONE_OF_THESE, Floats, Ints, Project
-from red_core.steps.belief import Candidates, add_evidence, beliefs, candidates, with_share_of_none
+from red_core.steps.belief import (
+    Candidates,
+    add_evidence,
+    beliefs,
+    candidates,
+    likeliest_share_of_none,
+    with_share_of_none,
+)
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.store.rounds import Prediction
 from red_core.training import Model
@@ -36,6 +43,8 @@ class ScoredPool:
         With verdicts and rejections.
     predictions : SubsetPredictions or None
         Of each classifier of the shown partition, where the selection wants entropy.
+    none_share : float
+        The likeliest share of the pool that belongs to no label.
     """
 
     texts: Ints
@@ -43,6 +52,7 @@ class ScoredPool:
     alone: Candidates
     kept: Candidates
     predictions: SubsetPredictions | None
+    none_share: float
 
     def row_of(self, text: int) -> int | None:
         """Return the row of a text, None if it is not in the pool."""
@@ -86,7 +96,8 @@ def score_pool(
         np.concatenate([k.remainder for k in kept]),
         kept[0].none,
     )
-    alone = with_share_of_none(alone, none_share)
+    share = likeliest_share_of_none(alone, none_share)
+    alone = with_share_of_none(alone, none_share, share)
     return ScoredPool(
         texts,
         model.label_ids,
@@ -97,6 +108,7 @@ def score_pool(
         )
         if with_entropy
         else None,
+        share,
     )
 
 

@@ -58,7 +58,8 @@ def write_meanings(
             settle_attempts(project, reply.attempts)
             failure = reply.failure or failure
             if reply.written is not None:
-                set_meanings(project, {wanted[place].id: reply.written.text}, f"{MODEL}{reply.model}")
+                meaning = server.scrubbed(reply.written.text)
+                set_meanings(project, {wanted[place].id: meaning}, f"{MODEL}{reply.model}")
                 written += 1
         report(written, len(items))
     if written < len(items):

@@ -42,10 +42,11 @@ from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.jobs import find_job
-from red_core.store.labels import set_meanings
+from red_core.store.labels import labels, set_meanings
 from red_core.store.rounds import close_round, rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import proposals_of, verdicts
+from red_core.understanding import write_meanings
 from red_core.worker import follow_job, start_job
 
 __all__ = ["no_worker_left_over"]  # a fixture that every test here uses
@@ -520,3 +521,11 @@ def test_a_judge_killed_at_a_random_moment_loses_no_verdict_and_asks_none_again(
             )
             check_cost(many, server)
         end_of_round(many, server, kills)
+
+
+def test_a_key_that_comes_back_in_what_is_written_is_not_stored(project):
+    written = json.dumps({"belongs": KEY, "does_not_belong": "the rest", "told_from": []})
+    with FaultServer(always(chat(written, model=KEY))):
+        write_meanings(project, JUDGED)
+    assert all(label.meaning.startswith("***") for label in labels(project))
+    assert KEY.encode() not in workspace_bytes(project)

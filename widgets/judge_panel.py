@@ -15,7 +15,7 @@ from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent, tokens_per_question
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
-from widgets.reads import facts
+from widgets.reads import facts, finished_round
 from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain
 from widgets.words import ENDED, JUDGES, counted
@@ -29,12 +29,14 @@ FIRST_GUESS = 600
 """Tokens of a question before any was counted."""
 
 
-def choose_judge() -> str:
-    """Show who may judge; return the setting's value."""
+def choose_judge(project: Project) -> str:
+    """Show who may judge, first who did in the last round; return the setting's value."""
+    last = finished_round(project)
     return str(
         st.radio(
             "Judge",
             list(JUDGES),
+            index=list(JUDGES).index(last.judge) if last is not None else 0,
             format_func=JUDGES.get,
             captions=[
                 "Compares with the seeds. Free and offline, but its errors go with the classifiers': you decide.",
@@ -94,9 +96,8 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
 def show_connect(project: Project, server: JudgeServer | None) -> None:
     """Show the form that says where the judge is, tries it and keeps it."""
     now = server or _known_so_far()
-    with st.expander(
-        "Connect", icon=":material/link:", expanded=server is None
-    ):  # a popover would hide what came of it
+    # No popover: what came of trying would stand below its edge.
+    with st.expander("Connect", icon=":material/link:", expanded=server is None):
         show_connect_form(project, now)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from math import exp
-
 import streamlit as st
 
 from red_core.records import NONE_OF_THESE, Example, Label
 from red_core.store.views import Card
 from widgets.untrusted import FOLDED_AT, plain, show_text, visible
-from widgets.words import judge_name
+from widgets.words import judge_name, made_of
 
 BADGES = {
     "valid": (":material/check:", "green"),
@@ -71,10 +69,9 @@ def _why(card: Card, labels: dict[int, Label]) -> str:
         return plain(asked)
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
-    made = f" {name}: classifiers {card.prior:.2f}"
-    if label == card.label.id and card.outcome and not card.stale:
-        made += f", judge {card.outcome} x{exp(card.log_likelihood_ratio):.2g}"
-    return plain(f"{asked}{made}, so {belief:.2f}.")
+    about = label == card.label.id and not card.stale
+    made = made_of(card.prior, card.outcome if about else "", card.log_likelihood_ratio)
+    return plain(f"{asked} {name}: {made}, so {belief:.2f}.")
 
 
 def _show_examples(examples: tuple[Example, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 from red_core.records import JudgeRates
 
 STAGES = {
@@ -34,3 +36,9 @@ def judge_name(judge: str) -> str:
 def passes(rates: JudgeRates) -> str:
     """Return what a judge lets through, of right and of wrong proposals; short, since every page shows it."""
     return f"passes {rates.right.get('valid', 0):.0%} of right, {rates.wrong.get('valid', 0):.0%} of wrong"
+
+
+def made_of(prior: float, outcome: str, log_likelihood_ratio: float) -> str:
+    """Return what a belief is made of: what the classifiers alone say, and how far a verdict multiplies its odds."""
+    judged = f", judge {outcome} x{exp(log_likelihood_ratio):.2g}" if outcome else ""
+    return f"classifiers {prior:.2f}{judged}"

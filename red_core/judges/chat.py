@@ -48,7 +48,7 @@ async def ask_in_json(line: Line, form: Format, task: str, message: str, shape: 
         if sent.body is None:
             return Reply(None, sent.failure, "", attempts + sent.attempts)
         counted = read_reply("chat", sent.body, Band())
-        model = counted.model or line.server.model
+        model = line.server.scrubbed(counted.model) or line.server.model
         attempts += (*sent.attempts[:-1], Attempt(sent.attempts[-1].id, counted.tokens_in, counted.tokens_out))
         try:
             content, refused = content_of(strict_json(sent.body))

@@ -156,8 +156,21 @@ def keep(server: JudgeServer) -> Path:
     """Write what differs from the defaults to the secrets file, readable by its owner alone; return the file.
 
     What else the file holds stays as it is, and what the environment names is not copied into it.
+
+    Raises
+    ------
+    JudgeError
+        If the file cannot be read or written.
     """
     path = secrets_file()
+    try:
+        _keep(server, path)
+    except (OSError, ValueError) as error:
+        raise JudgeError(f"{path} cannot be written: {type(error).__name__}. Check the file and its folder.") from None
+    return path
+
+
+def _keep(server: JudgeServer, path: Path) -> None:
     held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
     for field, about in JudgeServer.model_fields.items():
         value = getattr(server, field)
@@ -174,4 +187,3 @@ def keep(server: JudgeServer) -> Path:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         path.chmod(0o600)  # one that was there before may have been open to all
         file.write(tomlkit.dumps(held))
-    return path

@@ -89,8 +89,8 @@ def beliefs(kept: Candidates) -> Floats:
 LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
 
 
-def with_share_of_none(kept: Candidates, prior_share: float) -> Candidates:
-    """Return the candidates with the score of *none of these* moved to the share of such texts in this very pool.
+def likeliest_share_of_none(kept: Candidates, prior_share: float) -> float:
+    """Return the share of texts in this very pool that belong to no label.
 
     The share is the likeliest one given the beliefs themselves, as Saerens, Latinne and Decaestecker (2002) adjust a
     classifier to new class priors; here one prior, that of belonging to no label.
@@ -98,20 +98,26 @@ def with_share_of_none(kept: Candidates, prior_share: float) -> Candidates:
     Parameters
     ----------
     prior_share : float
-        The share the score was fitted for, in (0, 1).
+        The share the score of *none of these* was fitted for, in (0, 1).
+
+    Returns
+    -------
+    float in [LEAST_SHARE, GREATEST_SHARE]
     """
 
-    def at(share: float) -> Candidates:
-        return replace(kept, none=kept.none + _logit(share) - _logit(prior_share))
-
     def excess(share: float) -> float:  # falls through zero at the likeliest share
-        return float(beliefs(at(share))[:, -2].mean()) / share - 1.0
+        return float(beliefs(with_share_of_none(kept, prior_share, share))[:, -2].mean()) / share - 1.0
 
     if excess(LEAST_SHARE) <= 0.0:
-        return at(LEAST_SHARE)
+        return LEAST_SHARE
     if excess(GREATEST_SHARE) >= 0.0:
-        return at(GREATEST_SHARE)
-    return at(float(brentq(excess, LEAST_SHARE, GREATEST_SHARE, xtol=1e-5)))
+        return GREATEST_SHARE
+    return float(brentq(excess, LEAST_SHARE, GREATEST_SHARE, xtol=1e-5))
+
+
+def with_share_of_none(kept: Candidates, prior_share: float, share: float) -> Candidates:
+    """Return the candidates with the score of *none of these* moved from one share of such texts to another."""
+    return replace(kept, none=kept.none + _logit(share) - _logit(prior_share))
 
 
 def _logit(share: float) -> float:

@@ -20,7 +20,7 @@ ROWS_PER_PAGE = 50
 
 # A decision beats a seed, a seed beats the classifiers. Scalar subqueries, because each is one index lookup.
 _FINAL = """
-    SELECT facts.*, decision.kind AS decision_kind, p.round, p.runner_up, p.runner_up_belief,
+    SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
         CASE WHEN decision.id IS NOT NULL THEN decision.label
              WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
              WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
@@ -146,7 +146,10 @@ def results_page(
     order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
     shown = f"""
         SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
-            final.runner_up_belief, source.file, final.row, final.truth, page.total
+            final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
+            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposal q JOIN verdict v ON v.proposal = q.id
+                WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
+                ORDER BY v.id DESC LIMIT 1) AS verdict
         FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
             ORDER BY {order} LIMIT :limit OFFSET :offset) page
         CROSS JOIN ({_FINAL}) final ON final.source = page.source AND final.row = page.row

@@ -79,7 +79,7 @@ def chat(content: str | None, *, finish: str | None = "stop", refusal: str | Non
     message = {"role": "assistant", "content": content, "refusal": refusal}
     usage = {"prompt_tokens": TOKENS[0], "completion_tokens": TOKENS[1], "total_tokens": sum(TOKENS)}
     choice = {"index": 0, "finish_reason": finish, "message": message}
-    return Said({"model": MODEL, "choices": [choice], "usage": usage, **more})
+    return Said({"model": MODEL, "choices": [choice], "usage": usage} | more)
 
 
 def word(verdict: str) -> Said:

@@ -14,6 +14,7 @@ from red_core.steps.belief import (
     beliefs,
     candidates,
     fit_calibration,
+    likeliest_share_of_none,
     with_share_of_none,
 )
 
@@ -257,14 +258,16 @@ def test_the_share_of_none_is_found_whatever_it_was_fitted_for(share):
     fitted_for = len(foreign) / 40_000
     count = int(min(len(inside) / (1 - share), len(foreign) / share))
     pool = np.concatenate([foreign[: round(share * count)], inside[: round((1 - share) * count)]])
-    moved = with_share_of_none(candidates(pool, Calibration(beta, none_score), pool.shape[1]), fitted_for)
-    assert beliefs(moved)[:, -2].mean() == pytest.approx(share, rel=0.2, abs=0.003)
+    there = candidates(pool, Calibration(beta, none_score), pool.shape[1])
+    found = likeliest_share_of_none(there, fitted_for)
+    assert found == pytest.approx(share, rel=0.2, abs=0.003)
+    assert beliefs(with_share_of_none(there, fitted_for, found))[:, -2].mean() == pytest.approx(found, rel=1e-2)
 
 
 def test_the_share_of_none_moves_nothing_else():
     odds, _, _ = simulated(1.0, 2.0, texts=500)
     there = candidates(odds, Calibration(1.0, 2.0), 5)
-    moved = with_share_of_none(there, 0.05)
+    moved = with_share_of_none(there, 0.05, 0.3)
     assert (moved.labels == there.labels).all()
     assert (moved.exponents == there.exponents).all()
     assert (moved.remainder == there.remainder).all()
@@ -272,4 +275,4 @@ def test_the_share_of_none_moves_nothing_else():
 
 def test_a_pool_in_which_nothing_is_foreign_keeps_a_little_doubt():
     there = candidates(np.full((50, 3), 30.0, dtype=np.float32), Calibration(1.0, -30.0), 3)
-    assert np.isfinite(with_share_of_none(there, 0.05).none)
+    assert 0 < likeliest_share_of_none(there, 0.05) < 0.01
