@@ -184,13 +184,16 @@ class JudgeRates:
     Attributes
     ----------
     right, wrong : dict of outcome to share
-        Shares in [0, 1], each summing to 1.
+        Shares in [0, 1], each summing to 1; smoothed, so that none is impossible.
     pairs : int
+    passes : (float, float) or None
+        The shares of right and of wrong pairs called valid, as counted; None where nothing was counted.
     """
 
     right: dict[str, float]
     wrong: dict[str, float]
     pairs: int
+    passes: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def judge_name(judge: str) -> str:
 
 def passes(rates: JudgeRates) -> str:
     """Return what a judge lets through, of right and of wrong proposals; short, since every page shows it."""
-    return f"passes {rates.right.get('valid', 0):.0%} of right, {rates.wrong.get('valid', 0):.0%} of wrong"
+    right, wrong = rates.passes or (rates.right.get("valid", 0.0), rates.wrong.get("valid", 0.0))
+    return f"passes {right:.0%} of right, {wrong:.0%} of wrong"
 
 
 def made_of(prior: float, outcome: str, log_likelihood_ratio: float) -> str:

@@ -34,7 +34,9 @@ def judge_rates(right: Mapping[str, int], wrong: Mapping[str, int]) -> JudgeRate
         {kind: (counts.get(kind, 0) + 1) / (sum(counts.values()) + len(VERDICTS)) for kind in VERDICTS}
         for counts in (right, wrong)
     ]
-    return JudgeRates(shares[0], shares[1], sum(right.values()) + sum(wrong.values()))
+    asked = sum(right.values()), sum(wrong.values())
+    passes = (right.get("valid", 0) / asked[0], wrong.get("valid", 0) / asked[1]) if min(asked) else None
+    return JudgeRates(shares[0], shares[1], sum(asked), passes)
 
 
 def log_likelihood_ratio(rates: JudgeRates, outcome: Outcome) -> float:
