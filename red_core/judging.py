@@ -31,6 +31,7 @@ from red_core.store.vectors import load_vectors
 from red_core.training import Model
 
 Report = Callable[[int, int], None]
+PROJECT_CAP = "most tokens of the project"
 LEAST_PAIRS = 20
 """Fewer answers say nothing about a judge."""
 Pairs = Sequence[tuple[Kind, Question]]
@@ -60,6 +61,12 @@ def llm_judge(
         If it cannot be reached, or does not answer as asked.
     """
     server = judge_server()
+    remember(
+        project,
+        PROJECT_CAP,
+        "" if settings.most_tokens_project is None else str(settings.most_tokens_project),
+        anew=True,
+    )
     pairs = _known_pairs(project, settings, samples)
     form = form_of(project, server, settings, pairs)
     found = _measured(project, settings, server, form, pairs, report, round_id)
@@ -101,10 +108,15 @@ def stored_self_test(project: Project, judge: str) -> SelfTest | None:
 def reserve_for(
     project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
 ) -> Reserve:
-    """Return what stores attempts before they are sent, and refuses those that would pass a cap."""
+    """Return what stores attempts before they are sent, and refuses those that would pass a cap.
+
+    The project's cap is that of the settings, else that of the last round: it holds for whatever is asked.
+    """
+    last = remembered(project, PROJECT_CAP)
+    of_project = settings.most_tokens_project if settings.most_tokens_project is not None or not last else int(last)
     return partial(
         _reserve, project, purpose, server.name, round_id, (server.price_in, server.price_out),
-        (settings.most_tokens, settings.most_tokens_project),
+        (settings.most_tokens if round_id is not None else None, of_project),
     )  # fmt: skip
 
 
@@ -193,6 +205,8 @@ def _measured(
         add_tested(project, server.name, rows)
         done += len(group)
         report(done, len(pairs))
+    if anew and done < len(pairs):
+        raise JudgeError(f"only {done} of {len(pairs)} pairs were asked: the project's cap of tokens is reached.")
     found = summed_up(tested(project, server.name, VERSION))
     if found.pairs < min(LEAST_PAIRS, sum(kind != "canary" for kind, _ in pairs)):
         raise JudgeError(

@@ -529,3 +529,20 @@ def test_a_key_that_comes_back_in_what_is_written_is_not_stored(project):
         write_meanings(project, JUDGED)
     assert all(label.meaning.startswith("***") for label in labels(project))
     assert KEY.encode() not in workspace_bytes(project)
+
+
+def test_the_projects_cap_holds_for_whatever_is_asked_after_the_round(project):
+    with FaultServer():
+        run_round(project, changed(most_tokens_project=10_000_000))
+        used = spent(project).tokens
+        close_round(project)
+        run_round(project, changed(most_tokens_project=used + 10))
+        assert not rounds(project)[-1].metrics["failed"]
+        for ask in (
+            lambda: try_connection(project, judge_server()),
+            lambda: write_meanings(project, Settings(judge="llm")),
+            lambda: judge_check(project, Settings(judge="llm", self_test_seeds=10)),
+        ):
+            with pytest.raises(JudgeError, match="cap of tokens"):
+                ask()
+    assert spent(project).tokens <= used + 10

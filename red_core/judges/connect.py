@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from red_core.errors import JudgeError
 from red_core.judges.line import Reserve, all_of
 from red_core.judges.llm import LlmJudge
 from red_core.judges.replies import Band
@@ -72,6 +73,10 @@ def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Quest
 def _tried(server: JudgeServer, form: Format, reserve: Reserve, pairs: Sequence[Question]) -> list[Answer]:
     judge = LlmJudge(server, form, Band(), reserve, judge_rates({}, {}))
     came = {place: answer for group in all_of(server, reserve, pairs, judge.answer) for place, answer in group}
+    if len(came) < len(pairs):
+        raise JudgeError(
+            "the judge was not tried: the project's cap of tokens is reached. Raise it with the next round."
+        )
     return [came[place] for place in range(len(pairs))]
 
 
