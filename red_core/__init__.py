@@ -18,6 +18,8 @@ from red_core.errors import (
 )
 from red_core.importing import import_files
 from red_core.judges.protocol import Judge
+from red_core.judges.self_test import SelfTest
+from red_core.judging import judge_check
 from red_core.records import NONE_OF_THESE, Answer, JudgeRates, Label, Project, Question, Round
 from red_core.results import export, predict, status
 from red_core.rounds import prepare, run_round
@@ -27,6 +29,7 @@ from red_core.store.decisions import roll_back
 from red_core.store.labels import labels
 from red_core.store.rounds import close_round, rounds
 from red_core.store.texts import pool
+from red_core.understanding import write_meanings
 
 __all__ = [
     "ARTICLE",
@@ -47,6 +50,7 @@ __all__ = [
     "Question",
     "RedError",
     "Round",
+    "SelfTest",
     "Settings",
     "SettingsError",
     "StateError",
@@ -56,6 +60,7 @@ __all__ = [
     "export",
     "feed_back",
     "import_files",
+    "judge_check",
     "labels",
     "make_demo",
     "make_settings",
@@ -70,4 +75,5 @@ __all__ = [
     "run_round",
     "status",
     "undo",
+    "write_meanings",
 ]
