@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from red_core.decisions import feed_back, plan_feed_back
 from red_core.embeddings import DEFAULT_MODEL, encode
@@ -36,9 +37,9 @@ from red_core.steps.judge_reliability import log_likelihood_ratio
 from red_core.steps.label_map import label_vectors, reduce_labels
 from red_core.steps.pool_scoring import label_odds, normalised_entropy, subset_predictions
 from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partition
-from red_core.store.database import create_project
+from red_core.store.database import connection, create_project
 from red_core.store.labels import labels
-from red_core.store.rounds import best_beliefs, close_round
+from red_core.store.rounds import best_beliefs, close_round, current_training_rows
 from red_core.store.texts import SourceFile, SourceRow, add_sources, contents, remember, truths
 from red_core.store.vectors import append_vectors, without_vector
 from red_core.tables import text_id
@@ -46,6 +47,7 @@ from red_core.training import Model
 
 BUDGETS = (0.1, 0.3, 0.5, 1.0)
 PLAIN = {"alike_partitions": 0, "lexical_dimensions": 0, "label_names_as_seeds": False, "neighbour_weights": ()}
+NOTHING = "(none of these)"
 METHODS = ("flat", "flat_evidence", "flat_features", "article", "product")
 
 
@@ -79,6 +81,10 @@ class Row:
     fed_back_precision: float | None
     stopped: bool
     seconds: float
+    foreign_auroc: float | None = None
+    """How well belief in *none of these* tells texts that belong to no label, where the pool has such."""
+    foreign_fed_back: float | None = None
+    """The share of those texts that was fed back under some label so far."""
 
 
 def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
@@ -194,13 +200,15 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
                 yield Row(
                     drawn.data, drawn.seed, method, "none", 0.0, done.metrics["true_alone"],
                     done.metrics["expected_alone"], None, None, stopped=False, seconds=seconds,
+                    foreign_auroc=foreign_auroc(project, done),
                 )  # fmt: skip
-            fed += fed_back(project, drawn)
+            fed += fed_back(project)
             stopped = not done.metrics["worth_asking"]
             yield Row(
                 drawn.data, drawn.seed, method, options.judge_errors, per_text, done.metrics["true_agreement"],
                 done.metrics["expected_agreement"], calibration_error(project, done),
                 float(np.mean(fed)) if fed else None, stopped=stopped, seconds=seconds,
+                foreign_auroc=foreign_auroc(project, done), foreign_fed_back=foreign_fed_back(project),
             )  # fmt: skip
             if stopped:
                 return
@@ -215,7 +223,7 @@ def project_of(drawn: Draw, workspace: Path) -> Project:
         for row, (text, label) in enumerate(zip(drawn.seed_texts, drawn.seed_labels.tolist(), strict=True), start=2)
     ]
     pool = [
-        SourceRow(row, text_id(text), text, truth=drawn.names[label] if label >= 0 else "(none of these)")
+        SourceRow(row, text_id(text), text, truth=drawn.names[label] if label >= 0 else NOTHING)
         for row, (text, label) in enumerate(zip(drawn.pool_texts, drawn.truth.tolist(), strict=True), start=2)
     ]
     files = [
@@ -230,7 +238,7 @@ def project_of(drawn: Draw, workspace: Path) -> Project:
     return project
 
 
-def fed_back(project: Project, drawn: Draw) -> list[bool]:
+def fed_back(project: Project) -> list[bool]:
     """Feed back what the product would, and return whether each label is the true one."""
     plan = plan_feed_back(project)
     names, truth = {label.id: label.name for label in labels(project)}, truths(project)
@@ -238,10 +246,27 @@ def fed_back(project: Project, drawn: Draw) -> list[bool]:
         close_round(project)
         return []
     feed_back(project, plan)
-    if drawn.truth.min() < 0:
-        foreign = sum(truth[item.text] == "(none of these)" for item in plan.items)
-        print(f"  of {len(plan.items)} fed back, {foreign} belong to no label", file=sys.stderr)
     return [truth.get(item.text) == names[item.label] for item in plan.items]
+
+
+def foreign_auroc(project: Project, done: Round) -> float | None:
+    """Return the area under the ROC curve of belief in *none of these*, verdicts included; None without such texts."""
+    truth = truths(project)
+    with connection(project) as db:
+        found = db.execute("SELECT text, none_belief FROM prediction WHERE round = ?", [done.id]).fetchall()
+    foreign = np.array([truth[text] == NOTHING for text, _ in found])
+    return auroc(foreign, np.array([share for _, share in found]))
+
+
+def auroc(foreign: np.ndarray, score: Floats) -> float | None:
+    return float(roc_auc_score(foreign, score)) if foreign.any() else None
+
+
+def foreign_fed_back(project: Project) -> float | None:
+    """Return the share of the texts that belong to no label which train some label now."""
+    foreign = {text for text, label in truths(project).items() if label == NOTHING}
+    trained = {text for text, _, _ in current_training_rows(project)}
+    return len(foreign & trained) / len(foreign) if foreign else None
 
 
 def calibration_error(project: Project, done: Round) -> float:
@@ -249,7 +274,7 @@ def calibration_error(project: Project, done: Round) -> float:
     truth, names = truths(project), {label.id: label.name for label in labels(project)}
     pairs = [(json.loads(top)[0], truth[text]) for text, top in best_beliefs(project, done.id) if text in truth]
     belief = np.array([share for (_, share), _ in pairs])
-    right = np.array([names.get(label, "(none of these)") == true for (label, _), true in pairs])
+    right = np.array([names.get(label, NOTHING) == true for (label, _), true in pairs])
     bins = np.array_split(np.argsort(belief), 15)
     return float(sum(len(b) * abs(belief[b].mean() - right[b].mean()) for b in bins) / len(belief))
 
@@ -269,6 +294,7 @@ def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iter
                 drawn.data, drawn.seed, method, options.judge_errors if judge.asked else "none", judge.asked / count,
                 float((trusted.labels(score) == drawn.truth).mean()), None, None,
                 float(np.mean(fed)) if fed else None, stopped=False, seconds=time.perf_counter() - begun,
+                foreign_auroc=auroc(drawn.truth < 0, -score.max(axis=1)),
             )  # fmt: skip
         if budgets:
             before = judge.asked
@@ -309,7 +335,7 @@ def flat_model(drawn: Draw, accepted: dict[int, int]):
     """One logistic regression over all labels; the most uncertain texts first."""
     training = training_of(drawn, accepted)
     fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-4).fit(training.features, training.labels)
-    shares = fitted.predict_proba(drawn.pool_vectors)
+    shares, logits = fitted.predict_proba(drawn.pool_vectors), fitted.decision_function(drawn.pool_vectors)
     order = np.argsort(-normalised_entropy(shares), kind="stable")
     proposed = shares.argmax(axis=1)
 
@@ -318,7 +344,7 @@ def flat_model(drawn: Draw, accepted: dict[int, int]):
             if row not in accepted:
                 yield row, int(proposed[row])
 
-    return shares, lambda batch: first(propose(batch), batch)
+    return logits, lambda batch: first(propose(batch), batch)
 
 
 def article_model(drawn: Draw, accepted: dict[int, int]):
