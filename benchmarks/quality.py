@@ -286,7 +286,7 @@ def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iter
     budgets = [0.0, *(b for b in BUDGETS if b < options.max_questions), options.max_questions]
     batch, before = max(50, count // 20), -1
     while budgets and judge.asked > before:
-        score, propose = MODELS[method](drawn, trusted.accepted)
+        score, propose = MODELS[method](drawn, trusted)
         if judge.asked >= budgets[0] * count:
             budgets.pop(0)
             fed = [drawn.truth[row] == label for row, label in trusted.accepted.items()]
@@ -313,7 +313,9 @@ class Trusted:
 
     def ask(self, judge: SimulatedJudge, drawn: Draw, pairs: Sequence[tuple[int, int]], most: int) -> None:
         for row, label in pairs:
-            if (row, label) in self.refused or judge.asked >= most:
+            if judge.asked >= most:
+                return
+            if not self.open(row, label):
                 continue
             if not judge.says_valid(drawn.pool_texts[row], drawn.names[label]):
                 self.refused.add((row, label))
@@ -322,34 +324,40 @@ class Trusted:
             else:
                 self.accepted[row] = label
 
-    def labels(self, score: Floats) -> Ints:
+    def open(self, row: int, label: int) -> bool:
+        return (row, label) not in self.refused and self.accepted.get(row) != label
+
+    def masked(self, score: Floats) -> Floats:
         best = score.copy()
         for row, label in self.refused:
             best[row, label] = -np.inf
-        final = best.argmax(axis=1)
+        return best
+
+    def labels(self, score: Floats) -> Ints:
+        final = self.masked(score).argmax(axis=1)
         final[list(self.accepted)] = list(self.accepted.values())
         return final
 
 
-def flat_model(drawn: Draw, accepted: dict[int, int]):
+def flat_model(drawn: Draw, trusted: Trusted):
     """One logistic regression over all labels; the most uncertain texts first."""
-    training = training_of(drawn, accepted)
+    training = training_of(drawn, trusted.accepted)
     fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-4).fit(training.features, training.labels)
     shares, logits = fitted.predict_proba(drawn.pool_vectors), fitted.decision_function(drawn.pool_vectors)
     order = np.argsort(-normalised_entropy(shares), kind="stable")
-    proposed = shares.argmax(axis=1)
+    proposed = trusted.masked(shares).argmax(axis=1)
 
     def propose(_batch: int) -> Iterator[tuple[int, int]]:
         for row in order.tolist():
-            if row not in accepted:
+            if row not in trusted.accepted:
                 yield row, int(proposed[row])
 
     return logits, lambda batch: first(propose(batch), batch)
 
 
-def article_model(drawn: Draw, accepted: dict[int, int]):
+def article_model(drawn: Draw, trusted: Trusted):
     """The article's subsets and noise; each classifier's k texts of highest entropy, argmax noise is no proposal."""
-    training = training_of(drawn, accepted)
+    training = training_of(drawn, trusted.accepted)
     vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
     subset_of = greedy_subsets(reduce_labels(vectors, ARTICLE.subset_dimensions, random_state=0), ARTICLE.subset_size)
     rule = NoiseRule(ARTICLE.noise_factor, ARTICLE.noise_rows)
@@ -361,7 +369,7 @@ def article_model(drawn: Draw, accepted: dict[int, int]):
         for number in range(found.label.shape[1]):
             order = np.argsort(-found.entropy[:, number], kind="stable")
             own = ((row, int(found.label[row, number])) for row in order.tolist() if found.label[row, number] >= 0)
-            yield from first((pair for pair in own if accepted.get(pair[0]) != pair[1]), each)
+            yield from first((pair for pair in own if trusted.open(*pair)), each)
 
     return label_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))
 
