@@ -9,7 +9,6 @@ questions count. Prints tables and writes rows as JSON; draws the curves with --
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 import tempfile
@@ -19,51 +18,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
+from benchmarks.trusting import Trusted, article_model, flat_model
 from red_core.decisions import feed_back, plan_feed_back
-from red_core.embeddings import DEFAULT_MODEL, encode
-from red_core.evidence import ValidSamples
-from red_core.judges.prompt import VERSION
-from red_core.judges.self_test import as_tested, self_test_pairs, summed_up
-from red_core.records import NONE_OF_THESE, Answer, Floats, Ints, JudgeRates, Project, Question, Round
+from red_core.embeddings import DEFAULT_MODEL
+from red_core.records import Floats, Project, Round
 from red_core.rounds import run_round
-from red_core.settings import ARTICLE, RECOMMENDED, Settings
-from red_core.steps.greedy_subsets import greedy_subsets
-from red_core.steps.judge_reliability import log_likelihood_ratio
-from red_core.steps.label_map import label_vectors, reduce_labels
-from red_core.steps.pool_scoring import label_odds, normalised_entropy, subset_predictions
-from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partition
+from red_core.settings import RECOMMENDED, Settings
 from red_core.store.database import connection, create_project
 from red_core.store.labels import labels
 from red_core.store.rounds import best_beliefs, close_round, current_training_rows
 from red_core.store.texts import SourceFile, SourceRow, add_sources, contents, remember, truths
 from red_core.store.vectors import append_vectors, without_vector
 from red_core.tables import text_id
-from red_core.training import Model
 
 BUDGETS = (0.1, 0.3, 0.5, 1.0)
 PLAIN = {"alike_partitions": 0, "lexical_dimensions": 0, "label_names_as_seeds": False, "neighbour_weights": ()}
-NOTHING = "(none of these)"
 METHODS = ("flat", "flat_evidence", "flat_features", "article", "product")
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Seeds and pool of one data set; labels are numbers, -1 where the truth is none of them."""
-
-    data: str
-    seed: int
-    names: list[str]
-    seed_texts: list[str]
-    seed_labels: Ints
-    pool_texts: list[str]
-    truth: Ints
-    seed_vectors: Floats
-    pool_vectors: Floats
 
 
 @dataclass(frozen=True)
@@ -85,98 +59,6 @@ class Row:
     """How well belief in *none of these* tells texts that belong to no label, where the pool has such."""
     foreign_fed_back: float | None = None
     """The share of those texts that was fed back under some label so far."""
-
-
-def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
-    frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"])
-    frame["id"] = frame["text"].map(text_id)
-    frame = frame.drop_duplicates("id").reset_index(drop=True)
-    sizes = frame["label"].value_counts()
-    frame = frame[frame["label"].isin(sizes.index[sizes >= options.least_texts])]
-    rng = np.random.default_rng(seed)
-    frame = frame.iloc[rng.permutation(len(frame))]
-    turn = frame.groupby("label").cumcount()
-    seeds, rest = frame[turn < options.shots], frame[(turn >= options.shots) & (turn < options.most_texts)]
-    rest = rest.iloc[: options.pool]
-    names = sorted(seeds["label"].unique())
-    number = {name: place for place, name in enumerate(names)}
-    pool_texts, truth = rest["text"].tolist(), rest["label"].map(number).to_numpy(dtype=np.int64)
-    if options.oos is not None:
-        foreign = pd.read_csv(options.oos, dtype=str)["text"].dropna().unique().tolist()
-        pool_texts, truth = pool_texts + foreign, np.r_[truth, np.full(len(foreign), NONE_OF_THESE)]
-    seed_texts = seeds["text"].tolist()
-    vectors = embedded([*seed_texts, *pool_texts], options.cache)
-    return Draw(
-        path.name.split(".")[0], seed, names, seed_texts, seeds["label"].map(number).to_numpy(dtype=np.int64),
-        pool_texts, truth, vectors[: len(seed_texts)], vectors[len(seed_texts) :],
-    )  # fmt: skip
-
-
-def embedded(texts: Sequence[str], cache: Path) -> Floats:
-    """Return the vectors of the default model, kept in a folder by the texts' hash."""
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()[:16]}.npz"
-    order = np.argsort(np.array(texts, dtype=object), kind="stable")
-    if not path.is_file():
-        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[place] for place in order]))
-    found = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
-    found[order] = np.load(path)["vectors"]
-    return found
-
-
-class SimulatedJudge:
-    """Right as often as asked: by a coin for each pair, or persistently wrong about some texts.
-
-    Persistent errors: of a share of the texts it always takes the nearest rival for the truth.
-    """
-
-    name, free = "simulated", False
-
-    def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
-        self.rates = JudgeRates({}, {}, 0)
-        self.asked = 0
-        self._options, self._seed = options, drawn.seed
-        vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
-        self._truth: dict[str, tuple[str, str]] = {}
-        for texts, truth, own in (
-            (drawn.pool_texts, drawn.truth, drawn.pool_vectors),
-            (drawn.seed_texts, drawn.seed_labels, drawn.seed_vectors),
-        ):
-            similarity = own @ vectors.T
-            inside = np.flatnonzero(truth >= 0)
-            similarity[inside, truth[inside]] = -np.inf
-            for text, label, rival in zip(texts, truth.tolist(), similarity.argmax(axis=1).tolist(), strict=True):
-                self._truth[text_id(text)] = (drawn.names[label] if label >= 0 else "", drawn.names[rival])
-
-    def says_valid(self, text: str, label: str) -> bool:
-        self.asked += 1
-        key = text_id(text)
-        truth, rival = self._truth[key]
-        if self._options.judge_errors == "persistent":
-            return label == (rival if self._coin(key) < 1 - self._options.judge_tpr else truth)
-        right = label == truth
-        correct = self._coin(key + label) < (self._options.judge_tpr if right else self._options.judge_tnr)
-        return right == correct
-
-    def _coin(self, key: str) -> float:
-        return int.from_bytes(hashlib.sha256(f"{self._seed} {key}".encode()).digest()[:7], "big") / 256**7
-
-    def tested(self, project: Project, _model: Model, samples: ValidSamples) -> SimulatedJudge:
-        """Take the self-test once, as the product does before it trusts a judge."""
-        if not self.rates.pairs:
-            pairs = self_test_pairs(
-                samples, labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
-            )
-            self.rates = summed_up([as_tested(kind, q, self._answer(q)) for kind, q in pairs]).rates
-        return self
-
-    def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
-        yield [(place, self._answer(question)) for place, question in enumerate(questions)]
-
-    def _answer(self, question: Question) -> Answer:
-        outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
-        ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
-        return Answer(outcome, None, ratio, "", "simulated", VERSION)
 
 
 def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, settings: Settings) -> Iterator[Row]:
@@ -301,88 +183,6 @@ def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iter
             trusted.ask(judge, drawn, propose(batch), round(budgets[0] * count))
     if trusted.twice:
         print(f"  {method}: {trusted.twice} texts were accepted under a second label", file=sys.stderr)
-
-
-@dataclass
-class Trusted:
-    """What was accepted for the truth, and what is never asked again."""
-
-    accepted: dict[int, int]
-    refused: set[tuple[int, int]]
-    twice: int = 0
-
-    def ask(self, judge: SimulatedJudge, drawn: Draw, pairs: Sequence[tuple[int, int]], most: int) -> None:
-        for row, label in pairs:
-            if judge.asked >= most:
-                return
-            if not self.open(row, label):
-                continue
-            if not judge.says_valid(drawn.pool_texts[row], drawn.names[label]):
-                self.refused.add((row, label))
-            elif row in self.accepted:
-                self.twice += 1
-            else:
-                self.accepted[row] = label
-
-    def open(self, row: int, label: int) -> bool:
-        return (row, label) not in self.refused and self.accepted.get(row) != label
-
-    def masked(self, score: Floats) -> Floats:
-        best = score.copy()
-        for row, label in self.refused:
-            best[row, label] = -np.inf
-        return best
-
-    def labels(self, score: Floats) -> Ints:
-        final = self.masked(score).argmax(axis=1)
-        final[list(self.accepted)] = list(self.accepted.values())
-        return final
-
-
-def flat_model(drawn: Draw, trusted: Trusted):
-    """One logistic regression over all labels; the most uncertain texts first."""
-    training = training_of(drawn, trusted.accepted)
-    fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-4).fit(training.features, training.labels)
-    shares, logits = fitted.predict_proba(drawn.pool_vectors), fitted.decision_function(drawn.pool_vectors)
-    order = np.argsort(-normalised_entropy(shares), kind="stable")
-    proposed = trusted.masked(shares).argmax(axis=1)
-
-    def propose(_batch: int) -> Iterator[tuple[int, int]]:
-        for row in order.tolist():
-            if row not in trusted.accepted:
-                yield row, int(proposed[row])
-
-    return logits, lambda batch: first(propose(batch), batch)
-
-
-def article_model(drawn: Draw, trusted: Trusted):
-    """The article's subsets and noise; each classifier's k texts of highest entropy, argmax noise is no proposal."""
-    training = training_of(drawn, trusted.accepted)
-    vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
-    subset_of = greedy_subsets(reduce_labels(vectors, ARTICLE.subset_dimensions, random_state=0), ARTICLE.subset_size)
-    rule = NoiseRule(ARTICLE.noise_factor, ARTICLE.noise_rows)
-    partition = fit_partition(training, subset_of, rule, regularisation=ARTICLE.regularisation[0], random_state=0)
-    found = subset_predictions(drawn.pool_vectors, partition)
-
-    def propose(batch: int) -> Iterator[tuple[int, int]]:
-        each = max(1, batch // found.label.shape[1])
-        for number in range(found.label.shape[1]):
-            order = np.argsort(-found.entropy[:, number], kind="stable")
-            own = ((row, int(found.label[row, number])) for row in order.tolist() if found.label[row, number] >= 0)
-            yield from first((pair for pair in own if trusted.open(*pair)), each)
-
-    return label_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))
-
-
-def first(pairs: Iterator[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    return [pair for pair, _ in zip(pairs, range(count), strict=False)]
-
-
-def training_of(drawn: Draw, accepted: dict[int, int]) -> TrainingSet:
-    rows, taken = list(accepted), list(accepted.values())
-    features = np.vstack([drawn.seed_vectors, drawn.pool_vectors[rows]])
-    classes = np.r_[drawn.seed_labels, np.array(taken, dtype=np.int64)]
-    return TrainingSet(features, classes, np.ones(len(classes), dtype=np.float32))
 
 
 MODELS = {"flat": flat_model, "article": article_model}

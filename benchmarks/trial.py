@@ -1,0 +1,134 @@
+"""The trial behind the quality benchmark: a draw of seeds and pool, and a judge whose errors are simulated."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from red_core.embeddings import DEFAULT_MODEL, encode
+from red_core.evidence import ValidSamples
+from red_core.judges.prompt import VERSION
+from red_core.judges.self_test import as_tested, self_test_pairs, summed_up
+from red_core.records import NONE_OF_THESE, Answer, Floats, Ints, JudgeRates, Project, Question
+from red_core.settings import RECOMMENDED
+from red_core.steps.judge_reliability import log_likelihood_ratio
+from red_core.steps.label_map import label_vectors
+from red_core.store.labels import labels
+from red_core.tables import text_id
+from red_core.training import Model
+
+NOTHING = "(none of these)"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Seeds and pool of one data set; labels are numbers, -1 where the truth is none of them."""
+
+    data: str
+    seed: int
+    names: list[str]
+    seed_texts: list[str]
+    seed_labels: Ints
+    pool_texts: list[str]
+    truth: Ints
+    seed_vectors: Floats
+    pool_vectors: Floats
+
+
+def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
+    frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"])
+    frame["id"] = frame["text"].map(text_id)
+    frame = frame.drop_duplicates("id").reset_index(drop=True)
+    sizes = frame["label"].value_counts()
+    frame = frame[frame["label"].isin(sizes.index[sizes >= options.least_texts])]
+    rng = np.random.default_rng(seed)
+    frame = frame.iloc[rng.permutation(len(frame))]
+    turn = frame.groupby("label").cumcount()
+    seeds, rest = frame[turn < options.shots], frame[(turn >= options.shots) & (turn < options.most_texts)]
+    rest = rest.iloc[: options.pool]
+    names = sorted(seeds["label"].unique())
+    number = {name: place for place, name in enumerate(names)}
+    pool_texts, truth = rest["text"].tolist(), rest["label"].map(number).to_numpy(dtype=np.int64)
+    if options.oos is not None:
+        foreign = pd.read_csv(options.oos, dtype=str)["text"].dropna().unique().tolist()
+        pool_texts, truth = pool_texts + foreign, np.r_[truth, np.full(len(foreign), NONE_OF_THESE)]
+    seed_texts = seeds["text"].tolist()
+    vectors = embedded([*seed_texts, *pool_texts], options.cache)
+    return Draw(
+        path.name.split(".")[0], seed, names, seed_texts, seeds["label"].map(number).to_numpy(dtype=np.int64),
+        pool_texts, truth, vectors[: len(seed_texts)], vectors[len(seed_texts) :],
+    )  # fmt: skip
+
+
+def embedded(texts: Sequence[str], cache: Path) -> Floats:
+    """Return the vectors of the default model, kept in a folder by the texts' hash."""
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()[:16]}.npz"
+    order = np.argsort(np.array(texts, dtype=object), kind="stable")
+    if not path.is_file():
+        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[place] for place in order]))
+    found = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
+    found[order] = np.load(path)["vectors"]
+    return found
+
+
+class SimulatedJudge:
+    """Right as often as asked: by a coin for each pair, or persistently wrong about some texts.
+
+    Persistent errors: of a share of the texts it always takes the nearest rival for the truth.
+    """
+
+    name, free = "simulated", False
+
+    def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
+        self.rates = JudgeRates({}, {}, 0)
+        self.asked = 0
+        self._options, self._seed = options, drawn.seed
+        vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
+        self._truth: dict[str, tuple[str, str]] = {}
+        for texts, truth, own in (
+            (drawn.pool_texts, drawn.truth, drawn.pool_vectors),
+            (drawn.seed_texts, drawn.seed_labels, drawn.seed_vectors),
+        ):
+            similarity = own @ vectors.T
+            inside = np.flatnonzero(truth >= 0)
+            similarity[inside, truth[inside]] = -np.inf
+            for text, label, rival in zip(texts, truth.tolist(), similarity.argmax(axis=1).tolist(), strict=True):
+                self._truth[text_id(text)] = (drawn.names[label] if label >= 0 else "", drawn.names[rival])
+
+    def says_valid(self, text: str, label: str) -> bool:
+        self.asked += 1
+        key = text_id(text)
+        truth, rival = self._truth[key]
+        if self._options.judge_errors == "persistent":
+            return label == (rival if self._coin(key) < 1 - self._options.judge_tpr else truth)
+        right = label == truth
+        correct = self._coin(key + label) < (self._options.judge_tpr if right else self._options.judge_tnr)
+        return right == correct
+
+    def _coin(self, key: str) -> float:
+        return int.from_bytes(hashlib.sha256(f"{self._seed} {key}".encode()).digest()[:7], "big") / 256**7
+
+    def tested(self, project: Project, _model: Model, samples: ValidSamples) -> SimulatedJudge:
+        """Take the self-test once, as the product does before it trusts a judge."""
+        if not self.rates.pairs:
+            pairs = self_test_pairs(
+                samples, labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
+            )
+            self.rates = summed_up([as_tested(kind, q, self._answer(q)) for kind, q in pairs]).rates
+        return self
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
+        yield [(place, self._answer(question)) for place, question in enumerate(questions)]
+
+    def _answer(self, question: Question) -> Answer:
+        outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
+        ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
+        return Answer(outcome, None, ratio, "", "simulated", VERSION)
