@@ -15,12 +15,13 @@ import pandas as pd
 from red_core.embeddings import DEFAULT_MODEL, encode
 from red_core.evidence import ValidSamples
 from red_core.judges.prompt import VERSION
-from red_core.judges.self_test import as_tested, self_test_pairs, summed_up
+from red_core.judges.self_test import self_test_pairs, summed_up
 from red_core.records import NONE_OF_THESE, Answer, Floats, Ints, JudgeRates, Project, Question
 from red_core.settings import RECOMMENDED
 from red_core.steps.judge_reliability import log_likelihood_ratio
 from red_core.steps.label_map import label_vectors
 from red_core.store.labels import labels
+from red_core.store.self_tests import Tested
 from red_core.tables import text_id
 from red_core.training import Model
 
@@ -122,7 +123,10 @@ class SimulatedJudge:
             pairs = self_test_pairs(
                 samples, labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
             )
-            self.rates = summed_up([as_tested(kind, q, self._answer(q)) for kind, q in pairs]).rates
+            answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
+            self.rates = summed_up(
+                [Tested(q.text, q.label.id, kind, said, None, "") for kind, q, said in answers]
+            ).rates
         return self
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:

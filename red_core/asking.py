@@ -67,14 +67,16 @@ def ask_all(asking: Asking, report: Report) -> Asked:
     done = Counter(p.reason for p in before)
     batch = _as_questions(asking.scored, [p for p in before if not p.answered])  # a crash or a failed call came between
     failed = 0
-    stopped = False
-    while not stopped:
+    while True:
         dealt_with, lost = _ask(asking, batch, asked, done.total() - len(batch.rows), report)
         failed += lost
         stopped = dealt_with < len(batch.rows)
-        chosen = _corrected(asking, batch, asked) if asking.correct is not None and not stopped else None
-        batch = chosen if chosen is not None and len(chosen.rows) else _next(asking, asked, done)
-        if stopped or not len(batch.rows):
+        if stopped:
+            break
+        batch = _corrected(asking, batch, asked, _room(asking, done))
+        if not len(batch.rows):
+            batch = _next(asking, asked, done)
+        if not len(batch.rows):
             break
         done.update(batch.reasons)
     # What the evidence check answered is still worth an analyst's answer.
@@ -86,19 +88,23 @@ def ask_all(asking: Asking, report: Report) -> Asked:
 def _next(asking: Asking, asked: set[tuple[int, int]], done: Counter[str]) -> Questions:
     """Return what is worth asking next, then what a judge that costs nothing may confirm; empty at the end."""
     settings = asking.settings
-    room = settings.most_questions - done[settings.selection] - done["correction"]
     once = settings.selection == "entropy" and done["entropy"] > 0  # the article takes each classifier's k once a round
-    chosen = select(asking, asked, 0 if once else max(0, min(settings.questions_at_once, room)))
+    chosen = select(asking, asked, 0 if once else min(settings.questions_at_once, _room(asking, done)))
     if len(chosen.rows) or not asking.judge.free:
         return chosen
     return _confident(asking, asked, max(0, settings.most_confirmations - done["confirm"]))
 
 
-def _corrected(asking: Asking, batch: Questions, asked: set[tuple[int, int]]) -> Questions:
-    """Let the judge choose the next proposal of each text of the batch whose last one it found invalid."""
+def _room(asking: Asking, done: Counter[str]) -> int:
+    """Return how many questions the round may still ask; confirmations have a cap of their own."""
+    return max(0, asking.settings.most_questions - done[asking.settings.selection] - done["correction"])
+
+
+def _corrected(asking: Asking, batch: Questions, asked: set[tuple[int, int]], most: int) -> Questions:
+    """Let the judge choose the next proposal of at most ``most`` texts of the batch whose last it found invalid."""
     items: list[tuple[str, Candidates]] = []
     open_places: list[tuple[int, list[int]]] = []
-    for row, text in _found_invalid(asking, batch):
+    for row, text in _found_invalid(asking, batch)[:most] if asking.correct is not None else ():
         places = [place for place in asking.scored.kept.labels[row].tolist() if (row, place) not in asked]
         places = places[: asking.settings.corrections]
         if places:

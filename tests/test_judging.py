@@ -546,3 +546,53 @@ def test_the_projects_cap_holds_for_whatever_is_asked_after_the_round(project):
             with pytest.raises(JudgeError, match="cap of tokens"):
                 ask()
     assert spent(project).tokens <= used + 10
+
+
+def correcting(heard: Heard) -> Said:
+    """Choose the candidate that is right, 0 where none is; else answer honestly."""
+    if "candidates" not in heard.state:
+        return honest(heard)
+    right = [c["number"] for c in heard.state["candidates"] if heard.text.startswith(c["label"])]
+    return chat(json.dumps({"choice": right[0] if right else 0}))
+
+
+def reasons(project: Project) -> Counter[str]:
+    return Counter(p.reason for p in proposals_of(project, rounds(project)[-1].id))
+
+
+def test_a_correction_becomes_the_next_proposal_and_is_validated_like_any_other(project):
+    with FaultServer(correcting):
+        done = run_round(project, changed(corrections=3))
+    assert reasons(project)["correction"] > 0
+    assert all(p.answered for p in proposals_of(project, done.id))
+    with connection(project) as db:
+        told = db.execute(
+            "SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = verdict.proposal "
+            "WHERE reason = 'correction' GROUP BY outcome"
+        ).fetchall()
+        asked = db.execute(
+            "SELECT count(*), count(tokens_in), count(verdict) FROM attempt WHERE purpose = 'correction'"
+        )
+        assert told == [("valid", reasons(project)["correction"])]
+        choices, settled, verdicts_of_choices = asked.fetchone()
+    assert choices == settled >= reasons(project)["correction"]
+    assert verdicts_of_choices == 0
+
+
+def test_corrections_count_towards_the_cap_of_questions(project):
+    with FaultServer(correcting):
+        run_round(project, changed(corrections=3, most_questions=6))
+    assert sum(reasons(project).values()) <= 6
+
+
+@pytest.mark.parametrize("said", ['{"choice": 0}', '{"choice": 9}', '{"choice": true}', "the second"])
+def test_a_choice_that_is_none_or_cannot_be_read_proposes_nothing(project, said):
+    with FaultServer(lambda heard: chat(said) if "candidates" in heard.state else honest(heard)):
+        run_round(project, changed(corrections=3))
+    assert reasons(project)["correction"] == 0
+
+
+def test_without_the_setting_no_correction_is_asked_for(project):
+    with FaultServer(correcting) as server:
+        run_round(project, JUDGED)
+    assert not any("candidates" in heard.state for heard in server.heard)
