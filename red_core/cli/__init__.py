@@ -1,0 +1,53 @@
+"""The verbs of the product without a browser: ``red --help``."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import click
+
+from red_core.cli import app, files, judge, rounds, upkeep
+from red_core.errors import RedError
+
+
+class _OneLineErrors(click.Group):
+    """Shows an error of ours, or of the file system, as one line and exits with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except RedError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who read our output has gone: click ends quietly
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{place}{error.strerror}. Check the disk and the permissions.") from error
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="red-workbench")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="RED_WORKSPACE",
+    default=Path("workspace"),
+    show_default="./workspace, or RED_WORKSPACE",
+    help="The folder that holds the projects.",
+)
+@click.pass_context
+def main(ctx: click.Context, workspace: Path) -> None:
+    """R.E.D. Workbench: label text with hundreds of labels and a handful of examples each."""
+    ctx.obj = workspace
+
+
+for verb in (
+    *(files.import_, files.import_decisions_, files.export_, files.predict_),
+    *(rounds.round_, rounds.feed_back_, rounds.close, rounds.roll_back_, rounds.status_, rounds.settings_),
+    *(judge.judge_check_, judge.meanings_),
+    *(app.demo, app.serve),
+    *(upkeep.backup_, upkeep.restore_, upkeep.doctor_),
+):
+    main.add_command(verb)

@@ -1,0 +1,116 @@
+"""Files in and out: import, import-decisions, export, predict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from red_core.cli.options import PATH, json_option, who_option
+from red_core.embeddings import DEFAULT_MODEL, encode
+from red_core.errors import one_line
+from red_core.importing import import_files, write_left_out
+from red_core.restoring import restore_decisions
+from red_core.results import export, predict
+from red_core.settings import RECOMMENDED
+from red_core.store.database import open_project, project_names
+from red_core.terminal import Bars, login, say_import, work
+
+
+@click.command("import")
+@click.argument("name")
+@click.option("--labelled", metavar="FILE", help="Texts with labels; rows without one are pool.")
+@click.option("--pool", metavar="FILE", help="Texts without labels.")
+@click.option("--text", "text_column", metavar="COL", help="The column with the text.  [default: guessed]")
+@click.option("--label", "label_column", metavar="COL", help="The column with the label.  [default: guessed]")
+@click.option(
+    "--seeds-per-label",
+    type=int,
+    metavar="K",
+    help="Make a trial project: K seeds a label, the rest is pool, its labels are truth that only scoring reads.",
+)
+@click.option("--model", help=f"The embedding model, a name or a folder.  [default: {DEFAULT_MODEL}]")
+@click.option("--left-out", type=PATH, metavar="FILE", help="Write the rows that cannot be used, and why, to FILE.")
+@who_option
+@json_option
+@click.pass_obj
+def import_(
+    workspace: Path,
+    name: str,
+    labelled: str | None,
+    pool: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    seeds_per_label: int | None,
+    model: str | None,
+    left_out: Path | None,
+    who: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Import files into project NAME, made now if it is new, and embed its texts.
+
+    A file is CSV, TSV, JSONL, Parquet or Excel, also gzipped; a path or hf://...
+    """
+    person = who or login()
+    if model is not None and name not in project_names(workspace):
+        encode(model, ["a model that cannot be loaded would be kept for good"])
+    with Bars() as bars:
+        done = import_files(
+            workspace, name, labelled, pool,
+            text_column=text_column, label_column=label_column, seeds_per_label=seeds_per_label,
+            embedding=model, who=person, report=bars.show,
+        )  # fmt: skip
+    project = open_project(workspace, name)
+    if not as_json:
+        for summary in done:
+            say_import(summary)
+    if left_out is not None:
+        click.echo(f"{write_left_out(project, left_out)} rows that are not used: {left_out}", err=as_json)
+    work(project, "prepare", RECOMMENDED, person)
+    if as_json:
+        click.echo(json.dumps({"project": name, "imports": [asdict(summary) for summary in done]}))
+
+
+@click.command("import-decisions")
+@click.argument("name")
+@click.argument("file", type=PATH)
+@who_option
+@json_option
+@click.pass_obj
+def import_decisions_(workspace: Path, name: str, file: Path, who: str | None, *, as_json: bool) -> None:
+    """Add the decisions of a JSONL export to project NAME, each once, and none over a later one."""
+    restored = restore_decisions(open_project(workspace, name), file, who or login())
+    click.echo(json.dumps({"project": name, **asdict(restored)}) if as_json else one_line(restored.sentence()))
+
+
+@click.command("export")
+@click.argument("name")
+@click.argument("out", type=PATH)
+@json_option
+@click.pass_obj
+def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
+    """Write every row of project NAME with its label and provenance to OUT (.csv, .tsv, .jsonl, .parquet)."""
+    written = export(open_project(workspace, name), out)
+    click.echo(
+        json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
+    )
+
+
+@click.command("predict")
+@click.argument("name")
+@click.argument("source", metavar="IN")
+@click.argument("out", type=PATH)
+@click.option("--text", "text_column", metavar="COL", help="The column with the text.  [default: guessed]")
+@json_option
+@click.pass_obj
+def predict_(workspace: Path, name: str, source: str, out: Path, text_column: str | None, *, as_json: bool) -> None:
+    """Label the texts of the file IN with project NAME's classifiers; write them to OUT."""
+    project = open_project(workspace, name)
+    with Bars() as bars:
+        written = predict(project, source, out, text_column=text_column, report=bars.show)
+    click.echo(
+        json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
+    )

@@ -1,0 +1,127 @@
+"""The loop: round, feed-back, close, roll-back, and what they are set to and have come to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from red_core.cli.options import json_option, who_option
+from red_core.decisions import feed_back, plan_feed_back
+from red_core.results import status
+from red_core.settings import PRESETS, Settings, make_settings
+from red_core.store.database import open_project
+from red_core.store.decisions import roll_back
+from red_core.store.rounds import close_round
+from red_core.terminal import login, tell, work
+
+
+@click.command("round")
+@click.argument("name")
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="recommended", show_default=True)
+@click.option(
+    "--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one setting; `red settings` lists them."
+)
+@who_option
+@json_option
+@click.pass_obj
+def round_(
+    workspace: Path, name: str, preset: str, changes: tuple[str, ...], who: str | None, *, as_json: bool
+) -> None:
+    """Run a round of project NAME in the background and follow it, or go on with one that was interrupted.
+
+    Ctrl-C cancels it; what was stored stays, and the next call goes on.
+    """
+    project = open_project(workspace, name)
+    work(project, "round", make_settings(preset, _parse_changes(changes)), who or login())
+    tell(status(project), as_json=as_json)
+
+
+def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
+    parsed: dict[str, object] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{change!r} is not NAME=VALUE", param_hint="--set")
+        try:
+            parsed[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[key.strip()] = value
+    return parsed
+
+
+@click.command("feed-back")
+@click.argument("name")
+@click.option(
+    "--accept-evidence-check", is_flag=True, help="Feed back what only the evidence check (no LLM) found valid."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be fed back.")
+@who_option
+@json_option
+@click.pass_obj
+def feed_back_(
+    workspace: Path, name: str, who: str | None, *, accept_evidence_check: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Feed back what was found valid in the round to review of project NAME."""
+    project = open_project(workspace, name)
+    plan = plan_feed_back(project, accept_evidence_check=accept_evidence_check)
+    if not dry_run:
+        feed_back(project, plan, who=who or login())
+    sources = [item.source for item in plan.items]
+    facts: dict[str, Any] = {
+        "project": name,
+        "round": plan.round_id,
+        "fed_back": 0 if dry_run else len(plan.items),
+        "would_feed_back": len(plan.items),
+        "decisions": sources.count("decision"),
+        "verdicts": sources.count("verdict"),
+        "withheld": plan.withheld,
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    verb = "would feed back" if dry_run else "fed back"
+    click.echo(
+        f"round {plan.round_id}: {verb} {len(sources):,} texts "
+        f"({facts['decisions']:,} by decision, {facts['verdicts']:,} by verdict)."
+    )
+    for reason, count in sorted(plan.withheld.items()):
+        click.echo(f"  withheld {count:,}: {reason}")
+
+
+@click.command("close")
+@click.argument("name")
+@click.pass_obj
+def close(workspace: Path, name: str) -> None:
+    """Close the open round of project NAME without feeding anything back."""
+    click.echo(f"round {close_round(open_project(workspace, name))} is closed; nothing was fed back.")
+
+
+@click.command("roll-back")
+@click.argument("name")
+@click.argument("number", type=int)
+@who_option
+@click.pass_obj
+def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None:
+    """Take what round NUMBER of project NAME fed back out of the training set again."""
+    count = roll_back(open_project(workspace, name), number, who or login())
+    click.echo(f"round {number}: {count:,} texts are out of the training set; verdicts and decisions stay.")
+
+
+@click.command("status")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def status_(workspace: Path, name: str, *, as_json: bool) -> None:
+    """Show what project NAME holds and where it stands."""
+    tell(status(open_project(workspace, name)), as_json=as_json)
+
+
+@click.command("settings")
+def settings_() -> None:
+    """List every setting of a round with its values in both presets."""
+    for name, field in Settings.model_fields.items():
+        values = ", ".join(f"{preset}: {getattr(chosen, name)}" for preset, chosen in PRESETS.items())
+        click.echo(f"{name}\n    {field.description}\n    {values}")

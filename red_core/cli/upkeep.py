@@ -1,0 +1,66 @@
+"""What keeps a project safe: backup, restore, doctor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from red_core.backup import back_up, restore
+from red_core.cli.options import PATH, json_option
+from red_core.doctor import examine
+from red_core.store.database import open_project
+from red_core.terminal import Bars
+
+
+@click.command("backup")
+@click.argument("name")
+@click.argument("file", type=PATH)
+@json_option
+@click.pass_obj
+def backup_(workspace: Path, name: str, file: Path, *, as_json: bool) -> None:
+    """Write project NAME, as it stands at this moment, to FILE, also while a round runs.
+
+    FILE is a zip that only you may read; it is not there yet.
+    """
+    project = open_project(workspace, name)
+    with Bars() as bars:
+        manifest = back_up(project, file, bars.show)
+    facts = {"project": name, "files": len(manifest.files), "bytes": manifest.bytes, "file": str(file)}
+    click.echo(json.dumps(facts) if as_json else f"{len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB: {file}")
+
+
+@click.command("restore")
+@click.argument("file", type=PATH)
+@click.option("--as", "name", metavar="NAME", help="The project's name.  [default: the one it had]")
+@json_option
+@click.pass_obj
+def restore_(workspace: Path, file: Path, name: str | None, *, as_json: bool) -> None:
+    """Make a project from FILE, which `red backup` wrote. No project is ever overwritten."""
+    with Bars() as bars:
+        project = restore(workspace, file, name, bars.show)
+    facts = {"project": project.name, "file": str(file)}
+    click.echo(json.dumps(facts) if as_json else f"restored: {project.name}. Look at it: red status {project.name}")
+
+
+@click.command("doctor")
+@click.argument("name", required=False)
+@json_option
+@click.pass_context
+def doctor_(context: click.Context, name: str | None, *, as_json: bool) -> None:
+    """Say what is in order and what to do about the rest; exit with 1 if anything is broken.
+
+    Looks at this installation and at every project, or at NAME alone. Nothing is changed. A judge's server is asked
+    for its list of models, never a question.
+    """
+    findings = []
+    for finding in examine(context.obj, name):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.state:<8} {finding.about}: {finding.told}")
+    broken = sum(finding.state == "broken" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"broken": broken, "findings": [asdict(finding) for finding in findings]}))
+    context.exit(1 if broken else 0)
