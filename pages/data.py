@@ -12,6 +12,7 @@ from red_core.demo import make_demo
 from red_core.errors import InputError
 from red_core.importing import Prepared, sort_rows, store_prepared, write_left_out
 from red_core.records import Project, Role
+from red_core.restoring import restore_decisions
 from red_core.settings import RECOMMENDED
 from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
@@ -193,6 +194,26 @@ def begin_work(project: Project) -> None:
     st.rerun()
 
 
+def restore_form(project: Project) -> None:
+    st.caption(
+        "A JSONL download of Results holds every decision. Those that stood are added to the texts and labels that "
+        "are here, with who, when and why; what is here already is not added twice, and a later decision stays."
+    )
+    turn = st.session_state.setdefault("restores", 0)
+    sent = st.file_uploader(
+        "JSONL export, also gzipped", ["jsonl", "gz"], key=f"restore_upload_{turn}", label_visibility="collapsed"
+    )
+    if sent and st.button("Restore the decisions", key="restore_now", icon=":material/settings_backup_restore:"):
+        with errors_in_one_line(), st.spinner("Restoring the decisions"), tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder) / "upload"
+            kept.write_bytes(sent.getvalue())
+            st.session_state["restored"] = restore_decisions(project, kept, login(), name=sent.name).sentence()
+            st.session_state["restores"] = turn + 1
+            st.rerun()
+    if told := st.session_state.pop("restored", ""):
+        st.success(plain(told), icon=":material/check:")
+
+
 def demo_button(*, primary: bool) -> None:
     if st.button(
         "Make the demo project", key="make_demo", type="primary" if primary else "secondary", icon=":material/science:"
@@ -220,3 +241,5 @@ else:
         import_form(project)
         if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:
             demo_button(primary=False)
+    with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):
+        restore_form(project)

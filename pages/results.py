@@ -15,7 +15,8 @@ from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.attempts import spent
-from red_core.store.exports import ROWS_PER_PAGE
+from red_core.store.final_labels import ROWS_PER_PAGE
+from red_core.store.pace import pace
 from red_core.store.texts import name_key
 from widgets.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
@@ -30,6 +31,9 @@ SOURCES = {
     "seed": "label given in a file",
     "decision": "a person chose the label",
     "decision: none of these": "a person found none fits",
+    "bulk": "decided with its batch, after a sample of it",
+    "audit": "a person chose the label blind",
+    "audit: none of these": "a person found none fits, blind",
     "verdict": "proposed and judged valid",
     "classifiers": "proposed, not judged valid",
     "none of these": "no label seems to fit",
@@ -148,6 +152,15 @@ def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) ->
     }
 
 
+def what_made(row: dict[str, Any]) -> str:
+    """Return what a row's belief is made of."""
+    if row["belief"] is None:
+        return ""
+    if row["source"] == "bulk":
+        return "lower bound of its batch's sample"
+    return made_of(row["prior"], *json.loads(row["verdict"] or '["", 0]'))
+
+
 def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
     """Return a row of the store as it is shown; ``known`` are the keys of the project's labels."""
     none, truth, rival = row["source"].endswith("none of these"), visible(row["truth"] or ""), row["runner_up_belief"]
@@ -158,7 +171,7 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
         "Text": visible(row["text"] or ""),
         "Label": visible(NONE if none else row["label"] or ""),
         "Belief": row["belief"],
-        "Made of": "" if row["belief"] is None else made_of(row["prior"], *json.loads(row["verdict"] or '["", 0]')),
+        "Made of": what_made(row),
         "Truth": truth,
         "Source": row["source"],
         "Runner-up": "" if rival is None else f"{rival:.2f} {visible(row['runner_up'] or NONE)}",
@@ -174,7 +187,7 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, round_yet: bool) 
         "Text": column.TextColumn(width=285 if trial and round_yet else 400),
         "Label": column.TextColumn(width=160),
         "Belief": column.ProgressColumn(
-            format="%.2f", max_value=1.0, width=100, help="Empty where a file or a person gave the label"
+            format="%.2f", max_value=1.0, width=100, help="Empty where a file, or a person one by one, gave the label"
         ),
         "Made of": column.TextColumn(
             width=150, help="The classifiers' own belief, and how far a verdict moved its odds"
@@ -216,11 +229,33 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
             export(project, path := Path(folder) / name)
             return path.read_bytes()
 
-    told = "each with its file, row and other columns, its label, belief and source, the verdict and its judge, "
+    told = "each with its file, row and other columns, its label, belief and source, the verdict, its judge and cost, "
     st.text(f"All {sum(counts.values()):,} rows of your files, {told}the decision and who made it, and the round.")
+    if chosen == "JSONL":
+        st.caption("JSONL is lossless: it holds every decision about a text, and Data restores them from it.")
     truth = f"The column truth is {TRUTH}. " if facts(project)["truths"] else ""
     st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula gets an apostrophe before it.")
     st.download_button(f"Download {chosen}", written, name, FORMATS[chosen], on_click="ignore", type="primary")
+
+
+def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:
+    """Show how long each person takes to decide, queue by queue."""
+    rows = pace(project)
+    if not rows:
+        st.caption("Nothing to show yet: each person's seconds per decision, of what is decided one by one in Review.")
+        return
+    told = f"{counted(sum(row['decisions'] for row in rows), 'decision')} made one by one, also those undone since. "
+    st.caption(f"{told}Batches, skips and blind audits are not in it. Half take no longer than p50, 95% than p95.")
+    columns = {
+        "who": column.TextColumn("Person", width=240),
+        "queue": column.TextColumn("Queue", width=240),
+        "decisions": column.NumberColumn("Decisions", format="localized"),
+        "p50": column.NumberColumn("p50, seconds", format="%.1f"),
+        "p95": column.NumberColumn("p95, seconds", format="%.1f"),
+    }
+    table = pd.DataFrame(rows)
+    table["who"], table["queue"] = table["who"].map(visible), table["queue"].replace("", "no queue").map(visible)
+    st.dataframe(table, hide_index=True, column_order=list(columns), column_config=columns, key="pace")
 
 
 project = current_project()
@@ -233,8 +268,8 @@ with errors_in_one_line():
     if last is not None:
         with right:
             show_agreement(project, last)
-    tabs = st.tabs(["Texts", "Labels", "Download"], key="results_tab", bind="query-params")
-    for tab, show in zip(tabs, (show_texts, show_labels, show_download), strict=True):
+    tabs = st.tabs(["Texts", "Labels", "Pace", "Download"], key="results_tab", bind="query-params")
+    for tab, show in zip(tabs, (show_texts, show_labels, show_pace, show_download), strict=True):
         if tab.open:  # the others are not computed
             with tab:
                 show(project, last, counts)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from red_core.auditing import summary
 from red_core.errors import StateError
 from red_core.importing import Report, read_source
 from red_core.metrics import agreement, true_labels
@@ -18,11 +19,12 @@ from red_core.steps.belief import candidates, with_share_of_none
 from red_core.steps.pool_scoring import blocks, label_odds
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
-from red_core.store.exports import PROVENANCE, beside, export_rows
+from red_core.store.exports import beside, opened_export
 from red_core.store.labels import label_set_version, labels
 from red_core.store.rounds import current_training_rows, predicted_labels, rounds
 from red_core.store.texts import facts, remembered
 from red_core.tables import write_table
+from red_core.tables.source import ending
 from red_core.training import load_model, model_file
 from red_core.worker import mark_interrupted
 
@@ -36,7 +38,8 @@ def status(project: Project) -> dict[str, Any]:
     """Return the facts of a project: counts, the last round, what it says about stopping, how sure and how right.
 
     ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
-    share of the pool whose label, decisions included, is the true one. Both are None before the first round.
+    share of the pool whose label, decisions included, is the true one; ``audit`` what blind audits say, see
+    :class:`red_core.auditing.AuditSummary`. All three are None before the first round.
     """
     done = [r for r in rounds(project) if r.metrics]
     job = mark_interrupted(project)
@@ -53,6 +56,7 @@ def status(project: Project) -> dict[str, Any]:
         "round": _round_facts(rounds(project)[-1]) if rounds(project) else None,
         "expected_agreement": done[-1].metrics["expected_agreement"] if done else None,
         "true_agreement": _true_agreement(project, done[-1].id) if done else None,
+        "audit": asdict(summary(project)) if done else None,
         "stopping": asdict(recommendation(project)) if done else None,
         "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
         if job
@@ -98,6 +102,8 @@ def _true_agreement(project: Project, round_id: int) -> float | None:
 def export(project: Project, path: str | Path) -> int:
     """Write every source row with its label and its provenance; return how many rows were written.
 
+    JSONL is lossless: it holds every decision as well, and :func:`red_core.restoring.restore_decisions` reads it.
+
     Parameters
     ----------
     path : path
@@ -109,9 +115,9 @@ def export(project: Project, path: str | Path) -> int:
         If it cannot be written there.
     """
     last = [r for r in rounds(project) if r.metrics]
-    rows = list(export_rows(project, last[-1].id if last else 0))
-    extra = dict.fromkeys(name for row in rows for name in row if name not in PROVENANCE)
-    return write_table(path, rows, [*PROVENANCE, *extra])
+    lossless = ending(str(path)) == "jsonl"
+    with opened_export(project, last[-1].id if last else 0, lossless=lossless) as (columns, rows):
+        return write_table(path, rows, columns)
 
 
 def predict(

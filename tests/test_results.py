@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +25,23 @@ from small_projects import (
 )  # fmt: skip
 
 from red_core import features
-from red_core.decisions import decide, feed_back, plan_feed_back
+from red_core.decisions import decide, feed_back, plan_feed_back, undo
 from red_core.errors import InputError, StateError
 from red_core.importing import import_files
-from red_core.records import Answer, Project
+from red_core.records import NONE_OF_THESE, Answer, Attempt, Example, Project
 from red_core.results import export, predict, status
 from red_core.rounds import run_round
-from red_core.store.database import open_project
+from red_core.store import exports, final_labels
+from red_core.store.attempts import add_attempts
+from red_core.store.database import connection, open_project
 from red_core.store.decisions import roll_back
-from red_core.store.exports import PROVENANCE
+from red_core.store.exports import PROVENANCE, opened_export
+from red_core.store.final_labels import FINAL
 from red_core.store.jobs import add_job, end_job
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
+from red_core.tables import read_table
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -49,6 +55,15 @@ def rows_of(tmp_path: Path) -> Callable[[Project], list[dict[str, Any]]]:
         return read(tmp_path / "out.jsonl")
 
     return exported
+
+
+def csv_rows(project: Project, tmp_path: Path) -> list[dict[str, str]]:
+    export(project, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
 def text(project: Project, place: int = 0) -> int:
@@ -169,6 +184,62 @@ def test_of_two_verdicts_the_one_on_the_label_is_shown(project, rows_of):
     assert rows_of(project)[16]["verdict"] == f"valid for {LABELS[1]}"
 
 
+# Evidence, tokens and cost of the verdict
+
+
+def judge_with(project: Project, examples: tuple[list[int], list[int]], attempts: list[tuple[int | None, ...]]) -> None:
+    """Judge the first text of the pool beside these samples; an attempt is tokens in, tokens out, price in and out."""
+    sides = [tuple(Example(each, "", 0.5, "seed") for each in side) for side in examples]
+    asked = replace(question(text(project), 2, 4), examples=sides[0], rival_examples=sides[1])
+    (proposal,) = add_proposals(project, reviewed_round(project, {text(project): (2, 0.75)}), [asked])
+    sent = []
+    for tokens_in, tokens_out, *prices in attempts:
+        (id_,) = add_attempts(project, "judge", "llm", [999], prices=(prices[0], prices[1]))
+        sent.append(Attempt(id_, tokens_in, tokens_out))
+    add_verdicts(project, "llm", [(proposal, Answer("valid", None, 1.0, "yes", "m", "7", attempts=tuple(sent)))])
+
+
+def text_id_of(project: Project, row: int) -> str:
+    with connection(project) as db:
+        return str(db.execute("SELECT text_id FROM text WHERE id = ?", [row]).fetchone()[0])
+
+
+def test_the_samples_shown_with_the_question_are_named_by_their_text_ids_in_their_order(project, rows_of, tmp_path):
+    judge_with(project, ([7, 3], [9]), [])
+    shown = [text_id_of(project, row) for row in (7, 3, 9)]
+    rows = rows_of(project)
+    assert rows[16]["evidence"] == shown
+    assert {row["evidence"] for row in rows[17:]} == {None}
+    assert csv_rows(project, tmp_path)[16]["evidence"] == " ".join(shown)
+
+
+def test_a_verdict_without_a_sample_has_no_evidence(project, rows_of):
+    judge_with(project, ([], []), [])
+    assert rows_of(project)[16]["evidence"] is None
+
+
+@pytest.mark.parametrize(
+    ("attempts", "tokens", "cost"),
+    [
+        ([], None, None),
+        ([(200, 10, 0.5, 2.0)], 210, 0.00012),
+        ([(200, 10, 0.5, 2.0), (100, 0, 0.5, 2.0)], 310, 0.00017),
+        ([(200, 10, None, None)], 210, None),
+        ([(200, 10, 0.5, 2.0), (100, 5, None, 2.0)], 315, None),
+        ([(None, None, 0.5, 2.0)], None, None),
+        ([(200, 10, 0.5, 2.0), (None, None, 0.5, 2.0)], None, None),
+    ],
+)
+def test_what_a_verdict_took_is_told_where_all_of_it_is_known(attempts, tokens, cost, project, rows_of):
+    judge_with(project, ([], []), attempts)
+    row = rows_of(project)[16]
+    assert (row["tokens"], row["cost"]) == (tokens, cost if cost is None else pytest.approx(cost))
+    assert [rows_of(project)[17][name] for name in ("tokens", "cost")] == [None, None]
+
+
+# Decisions, one by one and in bulk
+
+
 def test_a_decision_beats_the_classifiers_and_says_who_when_and_why(project, rows_of):
     judge(project, reviewed_round(project, {text(project): (2, 0.75)}), 0, 2)
     decide(project, text(project), "relabel", label=3, who="Zoë", reason="it says so")
@@ -200,6 +271,197 @@ def test_a_decision_that_fixes_nothing_leaves_the_label_to_the_classifiers(kind,
     reviewed_round(project, {text(project): (2, 0.75)})
     decide(project, text(project), kind, label=1 if kind == "reject" else None)
     assert (rows_of(project)[16]["source"], rows_of(project)[16]["label"]) == ("classifiers", LABELS[1])
+
+
+def in_bulk(project: Project, row: int, kind: str, label: int, belief: float = 0.9) -> None:
+    """Decide as a batch does."""
+    decide(project, row, kind, label=label, who="ann")
+    with connection(project) as db:
+        db.execute("UPDATE decision SET belief = ?, queue = 'bulk' WHERE id = (SELECT max(id) FROM decision)", [belief])
+        db.conn.commit()
+
+
+def test_what_a_batch_accepted_is_bulk_with_the_belief_of_its_sample(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    in_bulk(project, text(project), "accept", 3, 0.875)
+    row = rows_of(project)[16]
+    assert (row["source"], row["label"], row["belief"]) == ("bulk", LABELS[2], 0.875)
+    assert (row["decision"], row["who"]) == ("accept", "ann")
+    assert final_labels.source_counts(project, 1)["bulk"] == 1
+    assert final_labels.results_page(project, 1, source="bulk")[0][0]["belief"] == 0.875
+
+
+def test_what_a_batch_rejected_leaves_the_label_to_the_classifiers(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    in_bulk(project, text(project), "reject", 3)
+    row = rows_of(project)[16]
+    assert (row["source"], row["label"], row["belief"], row["rejected"]) == (
+        "classifiers", LABELS[1], 0.75, LABELS[2],
+    )  # fmt: skip
+
+
+def test_a_decision_after_the_batch_counts(project, rows_of):
+    in_bulk(project, text(project), "accept", 3)
+    decide(project, text(project), "relabel", label=1)
+    row = rows_of(project)[16]
+    assert (row["source"], row["label"], row["belief"]) == ("decision", LABELS[0], None)
+
+
+# Blind audits
+
+
+def audit(project: Project, row: int, kind: str, label: int | None = None, purpose: str = "certificate") -> int:
+    """Answer blind about a text, and return the id of the answer."""
+    with connection(project) as db:
+        db.execute(
+            "INSERT OR IGNORE INTO audit (text, purpose, round, options, who, at) "
+            "VALUES (?, ?, 1, '[]', 'eve', 'then')",
+            [row, purpose],
+        )
+        answer = db.execute(
+            "INSERT INTO audit_answer (audit, kind, label, who, at) "
+            "VALUES ((SELECT id FROM audit WHERE text = ?), ?, ?, 'eve', 'then')",
+            [row, kind, label],
+        ).lastrowid
+        db.conn.commit()
+    return int(answer or 0)
+
+
+def take_back(project: Project, answer: int) -> None:
+    with connection(project) as db:
+        db.execute(
+            "INSERT INTO audit_answer (audit, kind, undoes, who, at) "
+            "SELECT audit, 'undo', id, who, at FROM audit_answer WHERE id = ?",
+            [answer],
+        )
+        db.conn.commit()
+
+
+AUDITED = ("source", "label", "belief", "decision", "who", "decided_at", "reason")
+
+
+def test_a_blind_answer_beats_the_classifiers_and_says_who_and_when(project, rows_of):
+    judge(project, reviewed_round(project, {text(project): (2, 0.75)}), 0, 2)
+    audit(project, text(project), "label", 3)
+    assert [rows_of(project)[16][name] for name in AUDITED] == ["audit", LABELS[2], None, None, "eve", "then", None]
+    assert final_labels.source_counts(project, 1)["audit"] == 1
+    assert final_labels.results_page(project, 1, source="audit")[1] == 1
+
+
+def test_none_of_these_by_a_blind_answer_has_no_label(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    audit(project, text(project), "none")
+    row = rows_of(project)[16]
+    assert (row["source"], row["label"], row["belief"]) == ("audit: none of these", None, None)
+    assert final_labels.results_page(project, 1, label=NONE_OF_THESE)[1] == 1
+
+
+@pytest.mark.parametrize(("kind", "purpose"), [("cannot tell", "certificate"), ("label", "planted")])
+def test_a_blind_answer_that_says_nothing_new_labels_nothing(kind, purpose, project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    audit(project, text(project), kind, 3 if kind == "label" else None, purpose)
+    assert [rows_of(project)[16][name] for name in AUDITED[:3]] == ["classifiers", LABELS[1], 0.75]
+    assert rows_of(project)[16]["who"] is None
+
+
+def test_the_newest_blind_answer_counts_until_it_is_taken_back(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    first = audit(project, text(project), "label", 3, "label")
+    second = audit(project, text(project), "label", 4)
+    assert rows_of(project)[16]["label"] == LABELS[3]
+    take_back(project, second)
+    assert rows_of(project)[16]["label"] == LABELS[2]
+    take_back(project, first)
+    assert rows_of(project)[16]["source"] == "classifiers"
+
+
+def test_a_decision_beats_a_blind_answer(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    decide(project, text(project), "accept", label=1, who="ann", reason="so")
+    audit(project, text(project), "label", 3)
+    row = rows_of(project)[16]
+    assert (row["source"], row["label"], row["who"], row["reason"]) == ("decision", LABELS[0], "ann", "so")
+
+
+def test_a_label_that_a_decision_rules_out_is_none_by_a_blind_answer_either(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    audit(project, text(project), "label", 3)
+    decide(project, text(project), "reject", label=3, who="ann")
+    assert [rows_of(project)[16][name] for name in ("source", "label", "who")] == ["classifiers", LABELS[1], "ann"]
+
+
+def test_another_label_ruled_out_leaves_the_blind_answer(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    decide(project, text(project), "reject", label=1, who="ann", reason="no")
+    audit(project, text(project), "label", 3)
+    row = rows_of(project)[16]
+    assert (row["source"], row["who"], row["reason"], row["rejected"]) == ("audit", "eve", None, LABELS[0])
+
+
+def test_a_seed_beats_a_blind_answer(project, rows_of):
+    reviewed_round(project, {})
+    audit(project, text_ids(project)[seed_rows()[0][0]], "label", 3)
+    assert (rows_of(project)[0]["source"], rows_of(project)[0]["label"]) == ("seed", "refund")
+
+
+# JSONL is lossless
+
+
+def test_jsonl_holds_every_decision_about_a_text_oldest_first(project, rows_of):
+    first, second = text(project), text(project, 1)
+    decide(project, first, "accept", label=1, who="ann", reason='ünlikely, "but" so')
+    undo(project, who="ann")
+    decide(project, second, "none", who="bob")
+    decide(project, first, "skip", who="bob", seconds=0.1 + 0.2, queue="to decide")
+    in_bulk(project, first, "reject", 2, 0.1 + 0.7)
+    made = [row["decisions"] for row in rows_of(project)]
+    assert all(MOMENT.fullmatch(one.pop("at")) for row in made for one in row)
+    blank = {"reason": "", "queue": "", "seconds": None, "belief": None, "undone": False}
+    assert made[16] == [
+        blank | {"kind": "accept", "label": "refund", "who": "ann", "reason": 'ünlikely, "but" so', "undone": True},
+        blank | {"kind": "skip", "label": None, "who": "bob", "seconds": 0.1 + 0.2, "queue": "to decide"},
+        blank | {"kind": "reject", "label": LABELS[1], "who": "ann", "queue": "bulk", "belief": 0.1 + 0.7},
+    ]
+    assert made[17] == [blank | {"kind": "none", "label": None, "who": "bob"}]
+    assert made[:16] + made[18:] == [[]] * 54
+
+
+def test_folded_rows_all_hold_the_decisions_and_rows_left_out_hold_none(workspace, rows_of):
+    twice = [("refund now", "refund"), (" refund  now ", "refund"), ("", "refund")]
+    project = small_project(workspace, pool=twice)
+    decide(project, text(project), "accept", label=1)
+    assert [len(row["decisions"]) for row in rows_of(project)[16:]] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.parquet"])
+def test_no_other_format_holds_the_decisions(name, workspace, tmp_path):
+    project = with_columns(workspace, tmp_path, ["decisions"])
+    export(project, tmp_path / name)
+    assert list(read_table(tmp_path / name).frame.columns) == [*PROVENANCE, "decisions"]
+    assert read_table(tmp_path / name).frame["decisions"][3] == "decisions 3"
+
+
+def test_a_files_own_decisions_stand_beside_ours(workspace, tmp_path, rows_of):
+    row = rows_of(with_columns(workspace, tmp_path, ["decisions"]))[3]
+    assert (row["decisions"], row["source.decisions"]) == ([], "decisions 3")
+
+
+def test_rows_are_read_as_they_are_written(project):
+    """A hundred thousand rows are never all in memory."""
+    with opened_export(project, 0) as (columns, rows):
+        assert columns == list(PROVENANCE)
+        assert next(rows)["text"] == seed_rows()[0][0]
+        assert not isinstance(rows, list)
+
+
+def test_no_table_is_read_through_for_each_row(project):
+    with connection(project) as db:
+        plan = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {exports._EXPORT}", {"round": 1})]
+    scans = {step for step in plan if step.startswith("SCAN")}
+    assert scans <= {"SCAN source_row", "SCAN side VIRTUAL TABLE INDEX 1:", "SCAN sample VIRTUAL TABLE INDEX 1:"} | {
+        step for step in scans if step.startswith("SCAN (subquery")
+    }
+    assert "SCAN source_row" in scans
 
 
 def test_a_row_fed_back_says_in_which_round_until_it_is_rolled_back(project, rows_of):
@@ -283,6 +545,14 @@ def test_an_export_twice_gives_the_same_bytes(project, tmp_path):
     for name in ("one.csv", "two.csv"):
         export(project, tmp_path / name)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_the_document_of_the_export_names_every_column_and_every_source():
+    document = (Path(__file__).parents[1] / "docs/export.md").read_text("utf-8")
+    columns, sources = (re.findall(r"^\| ([\w, :]+) \|", part, re.MULTILINE) for part in document.split("## Sources"))
+    assert [name for cell in columns for name in cell.split(", ")][1:] == list(PROVENANCE)
+    told = {name for cell in sources for name in cell.split(", ")}
+    assert told >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
 
 
 # Predict

@@ -16,6 +16,7 @@ from red_core.store import views
 from red_core.store.labels import set_meanings
 from red_core.terminal import login
 from red_core.worker import start_job
+from widgets.history import show_label_history
 from widgets.judge_panel import connected_server, show_failure
 from widgets.map_figure import HEIGHT, mark, similarity_figure
 from widgets.reads import round_number
@@ -164,6 +165,7 @@ def show_label(project: Project, row: Row, rows: Sequence[Row], ids: Sequence[in
                     show_text(text)
             if not texts[kind]:
                 st.caption(nothing)
+    show_label_history(project, row["id"])
 
 
 def show_meaning(project: Project, row: Row) -> None:

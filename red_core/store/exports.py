@@ -1,62 +1,53 @@
-"""Every source row beside its label and where that label comes from: the one definition of a final label."""
+"""Every source row beside its label and where that label comes from, with what it rests on."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from red_core.records import NONE_OF_THESE, Project
+from sqlite_utils import Database
+
+from red_core.records import Project
 from red_core.store.database import connection
+from red_core.store.final_labels import FINAL
 
 PROVENANCE = (
     "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
-    "verdict", "judge", "judge_model", "prompt_version", "p_valid", "decision", "rejected", "who", "decided_at",
-    "reason", "fed_back_in_round", "round", "label_set_version", "truth",
+    "verdict", "judge", "judge_model", "prompt_version", "p_valid", "evidence", "tokens", "cost",
+    "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
 )  # fmt: skip
-"""The columns of an export, before those the source files brought along."""
+"""The columns of an export, before those the source files brought along; docs/export.md says what each holds."""
 
-ROWS_PER_PAGE = 50
+DECISIONS = "decisions"
+"""The column that a lossless export has in addition: all decisions about the text, those that were undone as well."""
 
-# A decision beats a seed, a seed beats the classifiers. Scalar subqueries, because each is one index lookup.
-_FINAL = """
-    SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
-        CASE WHEN decision.id IS NOT NULL THEN decision.label
-             WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
-             WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
-        CASE WHEN decision.id IS NULL AND facts.first_seed IS NULL THEN p.belief END AS belief,
-        CASE WHEN facts.left_out IS NOT NULL THEN 'left out: ' || facts.left_out
-             WHEN decision.kind = 'none' THEN 'decision: none of these' WHEN decision.id IS NOT NULL THEN 'decision'
-             WHEN facts.first_seed = facts.last_seed THEN 'seed'
-             WHEN facts.first_seed IS NOT NULL THEN 'left out: under two labels'
-             WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
-             WHEN 'valid' = (SELECT v.outcome FROM proposal q JOIN verdict v ON v.proposal = q.id
-                WHERE q.text = facts.text AND q.label = p.label ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
-             ELSE 'classifiers' END AS kind
-    FROM (
-        SELECT source, row, text, left_out, truth, extra,
-            (SELECT decided.id FROM decided WHERE decided.text = source_row.text) AS decision,
-            (SELECT min(o.label) FROM source_row o
-                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS first_seed,
-            (SELECT max(o.label) FROM source_row o
-                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS last_seed
-        FROM source_row
-    ) facts
-    LEFT JOIN decision ON decision.id = facts.decision
-    LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
-
-# Of a text judged under several labels: the verdict on its final label, else the last one.
+# Of a text judged under several labels: the verdict on its final label, else the last one. What a verdict cost is known
+# where the server counted every attempt at it.
 _EXPORT = f"""
     SELECT source.file, final.row, text.text_id, text.content AS text, label.name AS label,
         round(final.belief, 5) AS belief, final.kind AS source,
         rival.name AS runner_up, round(final.runner_up_belief, 5) AS runner_up_belief,
         v.outcome || ' for ' || judged.name AS verdict, v.judge, v.model AS judge_model, v.prompt_version,
-        round(v.p_valid, 5) AS p_valid, decision.kind AS decision,
+        round(v.p_valid, 5) AS p_valid,
+        (SELECT group_concat(text_id, ' ') FROM (
+            SELECT shown.text_id FROM json_each(proposal.evidence) side, json_each(side.value) sample
+            JOIN text shown ON shown.id = json_extract(sample.value, '$[0]')
+            WHERE v.id IS NOT NULL ORDER BY side.id, sample.id)) AS evidence,
+        (SELECT CASE WHEN count(*) = count(tokens_in + tokens_out) THEN sum(tokens_in + tokens_out) END
+            FROM attempt WHERE attempt.verdict = v.id) AS tokens,
+        (SELECT CASE WHEN count(*) = count(tokens_in * price_in + tokens_out * price_out)
+            THEN round(sum(tokens_in * price_in + tokens_out * price_out) / 1e6, 9) END
+            FROM attempt WHERE attempt.verdict = v.id) AS cost,
+        decision.kind AS decision,
         (SELECT group_concat(l.name, ' | ') FROM ruled_out r JOIN label l ON l.id = r.label
             WHERE r.text = final.text) AS rejected,
-        coalesce(decision.who, rejection.who) AS who, coalesce(decision.at, rejection.at) AS decided_at,
-        coalesce(decision.reason, rejection.reason) AS reason,
-        final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra
+        coalesce(decision.who, audit.who, rejection.who) AS who,
+        coalesce(decision.at, audit.at, rejection.at) AS decided_at,
+        CASE WHEN audit.id IS NULL THEN coalesce(decision.reason, rejection.reason) END AS reason,
+        final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra,
+        final.text AS text_row, EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
     FROM (
         SELECT f.*,
             coalesce(
@@ -66,29 +57,70 @@ _EXPORT = f"""
             ) AS verdict,
             (SELECT max(feed_back.round) FROM feed_back_item item JOIN feed_back ON feed_back.id = item.feed_back
                 WHERE item.text = f.text AND feed_back.id NOT IN (SELECT feed_back FROM rollback)) AS fed
-        FROM ({_FINAL}) f
+        FROM ({FINAL}) f
     ) final
     JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
     LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
     LEFT JOIN verdict v ON v.id = final.verdict LEFT JOIN proposal ON proposal.id = v.proposal
     LEFT JOIN label judged ON judged.id = proposal.label LEFT JOIN decision ON decision.id = final.decision
+    LEFT JOIN audit_answer audit ON audit.id = final.audit_answer
     LEFT JOIN round ON round.id = final.round
     LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
-        WHERE s.text = final.text AND s.kind = 'reject')"""
+        WHERE s.text = final.text AND s.kind = 'reject')
+    ORDER BY final.source, final.row"""
+
+_DECISIONS = """
+    SELECT d.kind, label.name AS label, d.who, d.at, d.reason, d.queue, d.seconds, d.belief,
+        EXISTS (SELECT 1 FROM decision u WHERE u.undoes = d.id) AS undone
+    FROM decision d LEFT JOIN label ON label.id = d.label WHERE d.text = ? AND d.kind <> 'undo' ORDER BY d.id"""
 
 
-def export_rows(project: Project, round_id: int) -> Iterator[dict[str, Any]]:
-    """Yield every source row with PROVENANCE and its file's other columns, which never overwrite ours.
+@contextmanager
+def opened_export(
+    project: Project, round_id: int, *, lossless: bool = False
+) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
+    """Yield the columns of an export and its rows, which are read as they are taken; both are of one moment.
 
     Parameters
     ----------
     round_id : int
         The round whose beliefs count; 0 before the first.
+    lossless : bool
+        Evidence as a list instead of one text, and every decision about the text: a list of ``kind``, ``label``,
+        ``who``, ``at``, ``reason``, ``queue``, ``seconds``, ``belief`` (of a batch) and ``undone``, oldest first.
     """
+    ours = (*PROVENANCE, DECISIONS) if lossless else PROVENANCE
     with connection(project) as db:
-        for row in db.query(f"{_EXPORT} ORDER BY final.source, final.row", {"round": round_id}):
-            extra = json.loads(row.pop("extra") or "{}")
-            yield beside(row, extra)
+        db.execute("BEGIN")
+        yield _columns(db, ours), _rows(db, round_id, lossless=lossless)
+
+
+def export_rows(project: Project, round_id: int, *, lossless: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the rows of :func:`opened_export`."""
+    with opened_export(project, round_id, lossless=lossless) as (_, rows):
+        yield from rows
+
+
+def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
+    """Return our columns and then the files' own, in the order in which they come."""
+    found = dict.fromkeys(ours)
+    known = set()
+    for (extra,) in db.execute("SELECT extra FROM source_row WHERE extra IS NOT NULL ORDER BY source, row"):
+        theirs = json.loads(extra)
+        if (names := tuple(theirs)) not in known:
+            known.add(names)
+            found |= dict.fromkeys(beside(dict.fromkeys(ours), theirs))
+    return list(found)
+
+
+def _rows(db: Database, round_id: int, *, lossless: bool) -> Iterator[dict[str, Any]]:
+    for row in db.query(_EXPORT, {"round": round_id}):
+        extra, text, decided = json.loads(row.pop("extra") or "{}"), row.pop("text_row"), row.pop("decided")
+        if lossless:
+            row["evidence"] = row["evidence"].split() if row["evidence"] else None
+            made = db.query(_DECISIONS, [text]) if decided else ()
+            row[DECISIONS] = [each | {"undone": bool(each["undone"])} for each in made]
+        yield beside(row, extra)
 
 
 def beside(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,85 +134,3 @@ def beside(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
         taken.add(free)
         both[free] = value
     return both
-
-
-def results_page(
-    project: Project,
-    round_id: int,
-    *,
-    page: int = 0,
-    search: str = "",
-    label: int | None = None,
-    source: str = "",
-    lowest_first: bool = False,
-) -> tuple[list[dict[str, Any]], int]:
-    """Return one page of rows with their final labels, and how many rows match in all.
-
-    Parameters
-    ----------
-    round_id : int
-        The round whose beliefs count; 0 before the first.
-    page : int
-        From 0, ROWS_PER_PAGE rows each.
-    search : str
-        Only texts that contain it, whatever the case of ASCII letters.
-    label : int, optional
-        Only this label; -1 is none of these.
-    source : str
-        Only this source, such as ``seed`` or ``classifiers``; '' for all.
-    lowest_first : bool
-        By belief, the least certain first; else in the order of the files.
-    """
-    conditions = {
-        "instr(lower(text.content), lower(:search)) > 0": search.strip(),
-        "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
-        "final.label = :label": label not in {None, NONE_OF_THESE},
-        "final.kind LIKE :source": source,
-    }
-    where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
-    # One reading of all final labels sorts and counts; where neither label nor source matter, rows are counted without.
-    plain = label is None and not source
-    texts = f"LEFT JOIN text ON text.id = final.text WHERE {where}"
-    total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
-    rows = "source_row" if plain and not lowest_first else f"({_FINAL})"
-    order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
-    shown = f"""
-        SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
-            final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
-            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposal q JOIN verdict v ON v.proposal = q.id
-                WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
-                ORDER BY v.id DESC LIMIT 1) AS verdict
-        FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
-            ORDER BY {order} LIMIT :limit OFFSET :offset) page
-        CROSS JOIN ({_FINAL}) final ON final.source = page.source AND final.row = page.row
-        JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
-        LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
-        ORDER BY {order}"""
-    values = {
-        "round": round_id, "search": search.strip(), "label": label,
-        "source": "left out%" if source == "left out" else source,
-        "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
-    }  # fmt: skip
-    with connection(project) as db:
-        found = list(db.query(shown, values))
-    if not found and page:  # past the last page
-        return [], results_page(project, round_id, search=search, label=label, source=source)[1]
-    totals = [int(row.pop("total")) for row in found]
-    return found, totals[0] if totals else 0
-
-
-def source_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many rows each source gives their final label, all reasons to be left out as one: ``left out``.
-
-    Parameters
-    ----------
-    round_id : int
-        The round whose beliefs count; 0 before the first.
-    """
-    counts: dict[str, int] = {}
-    with connection(project) as db:
-        found = db.execute(f"SELECT kind, count(*) FROM ({_FINAL}) GROUP BY kind", {"round": round_id})
-        for kind, count in found:
-            source = "left out" if kind.startswith("left out") else str(kind)
-            counts[source] = counts.get(source, 0) + int(count)
-    return counts

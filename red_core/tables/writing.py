@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,10 @@ def _write_tsv(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable
 
 
 def _write_jsonl(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
-    out.writelines(f"{as_json(dict(zip(columns, record, strict=True)))}\n".encode() for record in records)
+    names = [f"{as_json(name)}:" for name in columns]  # once, and empty cells at no cost: half of the time
+    for record in records:
+        cells = ["null" if cell is None else as_json(cell) for cell in record]
+        out.write(f"{{{','.join(map(add, names, cells))}}}\n".encode())
 
 
 def _write_parquet(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:

@@ -1,0 +1,132 @@
+"""The one definition of a final label and of its source, and the reads of the Results page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from red_core.records import NONE_OF_THESE, Project
+from red_core.store.database import connection
+
+ROWS_PER_PAGE = 50
+
+FINAL = """
+    SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
+        audit.id AS audit_answer,
+        CASE WHEN decision.id IS NOT NULL THEN decision.label
+             WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
+             WHEN audit.id IS NOT NULL THEN audit.label
+             WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
+        CASE WHEN decision.id IS NOT NULL THEN decision.belief
+             WHEN facts.first_seed IS NULL AND audit.id IS NULL THEN p.belief END AS belief,
+        CASE WHEN facts.left_out IS NOT NULL THEN 'left out: ' || facts.left_out
+             WHEN decision.kind = 'none' THEN 'decision: none of these'
+             WHEN decision.belief IS NOT NULL THEN 'bulk' WHEN decision.id IS NOT NULL THEN 'decision'
+             WHEN facts.first_seed = facts.last_seed THEN 'seed'
+             WHEN facts.first_seed IS NOT NULL THEN 'left out: under two labels'
+             WHEN audit.kind = 'none' THEN 'audit: none of these' WHEN audit.id IS NOT NULL THEN 'audit'
+             WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
+             WHEN 'valid' = (SELECT v.outcome FROM proposal q JOIN verdict v ON v.proposal = q.id
+                WHERE q.text = facts.text AND q.label = p.label ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
+             ELSE 'classifiers' END AS kind
+    FROM (
+        SELECT source, row, text, left_out, truth, extra,
+            (SELECT decided.id FROM decided WHERE decided.text = source_row.text) AS decision,
+            (SELECT min(o.label) FROM source_row o
+                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS first_seed,
+            (SELECT max(o.label) FROM source_row o
+                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS last_seed,
+            (SELECT a.answer FROM audited a
+                WHERE a.text = source_row.text AND a.purpose <> 'planted' AND a.kind <> 'cannot tell'
+                AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = a.text AND r.label = a.label)) AS audit
+        FROM source_row
+    ) facts
+    LEFT JOIN decision ON decision.id = facts.decision
+    LEFT JOIN audit_answer audit ON audit.id = facts.audit AND facts.decision IS NULL AND facts.first_seed IS NULL
+    LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
+"""Every source row with its final label: a decision beats a seed, a seed a blind audit, an audit the classifiers.
+
+Scalar subqueries, because each is one index lookup. Only a decision of a batch has a belief, wherever it was made: it
+marks what was decided in bulk, after a restore as well. A planted audit asks for what is known and labels nothing.
+"""
+
+
+def results_page(
+    project: Project,
+    round_id: int,
+    *,
+    page: int = 0,
+    search: str = "",
+    label: int | None = None,
+    source: str = "",
+    lowest_first: bool = False,
+) -> tuple[list[dict[str, Any]], int]:
+    """Return one page of rows with their final labels, and how many rows match in all.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    page : int
+        From 0, ROWS_PER_PAGE rows each.
+    search : str
+        Only texts that contain it, whatever the case of ASCII letters.
+    label : int, optional
+        Only this label; -1 is none of these.
+    source : str
+        Only this source, such as ``seed`` or ``classifiers``; '' for all.
+    lowest_first : bool
+        By belief, the least certain first; else in the order of the files.
+    """
+    conditions = {
+        "instr(lower(text.content), lower(:search)) > 0": search.strip(),
+        "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
+        "final.label = :label": label not in {None, NONE_OF_THESE},
+        "final.kind LIKE :source": source,
+    }
+    where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
+    # One reading of all final labels sorts and counts; where neither label nor source matter, rows are counted without.
+    plain = label is None and not source
+    texts = f"LEFT JOIN text ON text.id = final.text WHERE {where}"
+    total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
+    rows = "source_row" if plain and not lowest_first else f"({FINAL})"
+    order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
+    shown = f"""
+        SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
+            final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
+            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposal q JOIN verdict v ON v.proposal = q.id
+                WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
+                ORDER BY v.id DESC LIMIT 1) AS verdict
+        FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
+            ORDER BY {order} LIMIT :limit OFFSET :offset) page
+        CROSS JOIN ({FINAL}) final ON final.source = page.source AND final.row = page.row
+        JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
+        LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
+        ORDER BY {order}"""
+    values = {
+        "round": round_id, "search": search.strip(), "label": label,
+        "source": "left out%" if source == "left out" else source,
+        "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
+    }  # fmt: skip
+    with connection(project) as db:
+        found = list(db.query(shown, values))
+    if not found and page:  # past the last page
+        return [], results_page(project, round_id, search=search, label=label, source=source)[1]
+    totals = [int(row.pop("total")) for row in found]
+    return found, totals[0] if totals else 0
+
+
+def source_counts(project: Project, round_id: int) -> dict[str, int]:
+    """Return how many rows each source gives their final label, all reasons to be left out as one: ``left out``.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    """
+    counts: dict[str, int] = {}
+    with connection(project) as db:
+        found = db.execute(f"SELECT kind, count(*) FROM ({FINAL}) GROUP BY kind", {"round": round_id})
+        for kind, count in found:
+            source = "left out" if kind.startswith("left out") else str(kind)
+            counts[source] = counts.get(source, 0) + int(count)
+    return counts

@@ -1,0 +1,143 @@
+"""Decisions that come back from an export: each once, as it was made, and never over a later one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlite_utils import Database
+
+from red_core.records import DecisionKind, Project
+from red_core.store.database import now, transaction
+from red_core.store.rounds import refuse_while_job_runs
+from red_core.store.texts import name_key
+
+Key = tuple[str, int | None, str, str]  # kind, label, who, at
+NAMES_TOLD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDecision:
+    """A decision as it was made.
+
+    Attributes
+    ----------
+    kind : DecisionKind
+    label : str or None
+        The label's name.
+    who, at, reason, queue : str
+    seconds, belief : float or None
+    act : str
+        Names this decision wherever it is restored.
+    turn : int
+        How many decisions equal in text, kind, label, who and at came before it, from 0.
+    """
+
+    kind: DecisionKind
+    label: str | None
+    who: str
+    at: str
+    reason: str
+    queue: str
+    seconds: float | None
+    belief: float | None
+    act: str
+    turn: int
+
+
+@dataclass
+class Restored:
+    """What a restore did.
+
+    Attributes
+    ----------
+    restored : int
+        Decisions that were added.
+    there : int
+        Decisions the project had already, undone ones among them.
+    overtaken : int
+        Decisions not added because a later one counts: it stands here, or its label is not known here.
+    unknown_texts : int
+        Texts that were decided but are not in the project.
+    unknown_labels : list of str
+        Names of labels the project does not have, in the order of the file.
+    """
+
+    restored: int = 0
+    there: int = 0
+    overtaken: int = 0
+    unknown_texts: int = 0
+    unknown_labels: list[str] = field(default_factory=list)
+
+    def sentence(self) -> str:
+        """Return what was done, in one line; the names of labels are as the file has them."""
+        names = ", ".join(self.unknown_labels[:NAMES_TOLD])
+        more = len(self.unknown_labels) - NAMES_TOLD
+        parts = {
+            f"{self.there:,} there already": self.there,
+            f"{self.overtaken:,} overtaken by a later one": self.overtaken,
+            f"decided texts that are not in this project: {self.unknown_texts:,}": self.unknown_texts,
+            f"labels that are not in this project: {names}{f' and {more:,} more' if more > 0 else ''}": bool(names),
+        }
+        return "; ".join([f"Decisions restored: {self.restored:,}", *(told for told, so in parts.items() if so)]) + "."
+
+
+def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision]], *, file: str, who: str) -> Restored:
+    """Add decisions by text_id, each text's oldest first, in one transaction; remember the file and who brought it.
+
+    Raises
+    ------
+    StateError
+        If a job is running.
+    """
+    done = Restored()
+    with transaction(project) as db:
+        refuse_while_job_runs(db, project)
+        labels = {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+        for identity, made in decisions.items():
+            found = db.execute("SELECT id FROM text WHERE text_id = ?", [identity]).fetchone()
+            if found is None:
+                done.unknown_texts += 1
+                continue
+            _insert(db, int(found[0]), _missing(db, int(found[0]), made, labels, done))
+        if done.restored:
+            told = json.dumps({"file": file, "who": who, "decisions": done.restored}, ensure_ascii=False)
+            db.execute("INSERT OR REPLACE INTO project (key, value) VALUES (?, ?)", [f"restored at {now()}", told])
+    done.unknown_labels = list(dict.fromkeys(done.unknown_labels))
+    return done
+
+
+def _missing(
+    db: Database, text: int, made: Iterable[MadeDecision], labels: Mapping[str, int], done: Restored
+) -> list[tuple[MadeDecision, int | None]]:
+    """Return what to add about a text, with the labels' ids; count the others."""
+    rows = db.execute("SELECT kind, label, who, at, act FROM decision WHERE text = ?", [text]).fetchall()
+    here, acts = Counter[Key](tuple(row[:4]) for row in rows), {row[4] for row in rows}
+    newest = db.execute("SELECT max(at) FROM standing_decision WHERE text = ?", [text]).fetchone()[0] or ""
+    missing: list[tuple[MadeDecision, int | None]] = []
+    for one in made:
+        label = None if one.label is None else labels.get(name_key(one.label))
+        if one.label is not None and label is None:
+            done.unknown_labels.append(one.label)
+            if one.kind != "reject":  # what it replaced must not come back in its stead
+                kept = [each for each in missing if each[0].kind in {"reject", "skip"}]
+                done.overtaken += len(missing) - len(kept)
+                missing = kept
+        elif one.act in acts or one.turn < here[one.kind, label, one.who, one.at]:
+            done.there += 1
+        elif newest > one.at:
+            done.overtaken += 1
+        else:
+            missing.append((one, label))
+    done.restored += len(missing)
+    return missing
+
+
+def _insert(db: Database, text: int, made: Sequence[tuple[MadeDecision, int | None]]) -> None:
+    db.conn.executemany(
+        "INSERT INTO decision (text, kind, label, reason, who, at, act, seconds, queue, belief) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((text, d.kind, label, d.reason, d.who, d.at, d.act, d.seconds, d.queue, d.belief) for d, label in made),
+    )

@@ -1,0 +1,184 @@
+"""What the pages tell of where labels come from: decisions restored, histories, the pace, the sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app_projects import HOSTILE, WHO, decision_rows, label_ids
+from rendered import markdown_of, words_on
+from small_projects import small_project
+from streamlit.testing.v1 import AppTest
+
+from red_core.decisions import decide
+from red_core.records import Project
+from red_core.results import export
+from red_core.store.database import connection
+from red_core.store.decisions import decided
+from red_core.store.texts import pool
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+
+
+def decide_some(project: Project, *, who: str = "Zoë", reason: str = "") -> None:
+    """Accept, in two queues, with the seconds it took."""
+    for place, (queue, seconds) in enumerate((("to decide", 1.0), ("to decide", 3.0), ("stale", 7.0))):
+        text = int(pool(project)[place])
+        decide(project, text, "accept", label=1, who=who, reason=reason, queue=queue, seconds=seconds)
+
+
+# --- Data: restore decisions
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> bytes:
+    """An export of three decisions, made in another project of the same files."""
+    other = small_project(tmp_path / "elsewhere")
+    decide_some(other)
+    export(other, tmp_path / "out.jsonl")
+    return (tmp_path / "out.jsonl").read_bytes()
+
+
+def restore(app: AppTest, content: bytes, name: str = "out.jsonl") -> AppTest:
+    (uploader,) = [each for each in app.file_uploader if str(each.key).startswith("restore_upload")]
+    uploader.upload(name, content)
+    app.run()
+    app.button(key="restore_now").click().run()
+    assert not app.exception
+    return app
+
+
+def test_decisions_are_restored_and_counted(in_state: InState, open_app: OpenApp, exported: bytes) -> None:
+    project = in_state("prepared")
+    app = restore(open_app("data"), exported)
+    assert "Decisions restored: 3." in words_on(app)
+    assert len(decided(project)) == 3
+    assert {row[5] for row in decision_rows(project)} == {"Zoë"}
+    app = restore(app, exported)
+    assert "Decisions restored: 0; 3 there already." in words_on(app)
+    assert len(decision_rows(project)) == 3
+    assert "Decisions restored" not in words_on(app.run())
+
+
+def test_a_file_that_is_no_export_is_one_line(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("prepared")
+    app = restore(open_app("data"), b'{"text": "x"}\n', "![x](http://beacon.invalid).jsonl")
+    assert len(app.error) == 1
+    assert "row 1: text_id: Field required" in words_on(app)
+    assert "![x](" not in app.error[0].value
+    assert decision_rows(project) == []
+
+
+def test_nothing_is_restored_while_a_job_runs(in_state: InState, open_app: OpenApp, exported: bytes) -> None:
+    project = in_state("preparing")
+    app = restore(open_app("data"), exported)
+    assert "a job is running" in words_on(app)
+    assert decision_rows(project) == []
+
+
+def test_hostile_names_of_labels_are_told_harmlessly(in_state: InState, open_app: OpenApp, exported: bytes) -> None:
+    in_state("prepared")
+    rows = [json.loads(line) for line in exported.decode().splitlines()]
+    made = [row for row in rows if row["decisions"]]
+    for row, name in zip(made, HOSTILE, strict=False):
+        row["decisions"][0]["label"] = name
+    app = restore(open_app("data"), "\n".join(json.dumps(row) for row in made).encode())
+    (told,) = [success.value for success in app.success]
+    assert "<script>" not in told
+    assert "![x](" not in told
+    assert "script" in told
+
+
+# --- The history of a label
+
+
+def of_label(app: AppTest, name: str) -> AppTest:
+    app.selectbox(key="label").set_value(name).run()
+    return app
+
+
+def history(app: AppTest) -> list[str] | None:
+    """Return what the open history says, None where it is folded."""
+    found = [frame.value for frame in app.dataframe if "What" in frame.value]
+    return found[0]["What"].tolist() if found else None
+
+
+def test_a_labels_history_is_read_when_it_is_opened(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("fed back")
+    app = of_label(open_app("label_map"), "refund")
+    assert history(app) is None
+    app.session_state[f"label_history_{label_ids(project)['refund']}"] = True
+    app.run()
+    assert not app.exception
+    told = history(app)
+    assert told is not None
+    assert any(what.startswith("4 seed rows imported from") for what in told)
+    assert any("subsets formed" in what for what in told)
+    assert any(what.startswith("round 1: ") and "proposed" in what for what in told)
+    assert any("accepted" in what for what in told)
+    assert any("fed back" in what for what in told)
+
+
+def test_a_hostile_labels_history_is_harmless(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("hostile", trial=False)
+    app = open_app("label_map")
+    name = app.selectbox(key="label").options[0]
+    of_label(app, name)
+    for label in label_ids(project).values():
+        app.session_state[f"label_history_{label}"] = True
+    app.run()
+    assert not app.exception
+    assert history(app)
+    assert not any("beacon" in text and "![x](" in text for _, text in markdown_of(app))
+
+
+# --- Results: the pace, the sources
+
+
+def test_the_pace_teaches_until_something_was_timed(in_state: InState, open_app: OpenApp) -> None:
+    in_state("decided")
+    assert "seconds per decision" in words_on(open_app("results", results_tab="Pace"))
+
+
+def test_the_pace_of_each_person_and_queue_is_shown(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    decide_some(project)
+    app = open_app("results", results_tab="Pace")
+    assert "3 decisions made one by one" in words_on(app)
+    (table,) = [frame.value for frame in app.dataframe if "p95" in frame.value]
+    assert table[["who", "queue", "decisions", "p50"]].to_numpy().tolist() == [
+        ["Zoë", "stale", 1, 7.0],
+        ["Zoë", "to decide", 2, 2.0],
+    ]
+    assert table["p95"].tolist() == [7.0, pytest.approx(2.9)]
+
+
+def test_labels_of_batches_and_of_audits_are_told_apart(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    first, second = (int(text) for text in pool(project)[:2])
+    decide(project, first, "accept", label=1, who=WHO)
+    with connection(project) as db:
+        db.execute("UPDATE decision SET belief = .9")
+        db.execute(
+            "INSERT INTO audit (text, purpose, round, options, who, at) VALUES (?, 'label', 1, '[]', 'eve', 'then')",
+            [second],
+        )
+        db.execute("INSERT INTO audit_answer (audit, kind, who, at) VALUES (1, 'none', 'eve', 'then')")
+        db.conn.commit()
+    app = open_app("results", results_least="false")
+    (sources,) = [frame.value for frame in app.dataframe if "Source" in frame.value and "Rows" in frame.value]
+    counts = dict(zip(sources["Source"], sources["Rows"], strict=True))
+    assert (counts["bulk"], counts["audit: none of these"]) == (1, 1)
+    app.selectbox(key="results_source").set_value("bulk").run()
+    (rows,) = [frame.value for frame in app.dataframe if "Made of" in frame.value]
+    assert rows[["Belief", "Made of"]].to_numpy().tolist() == [[0.9, "lower bound of its batch's sample"]]
+
+
+def test_the_download_says_which_format_is_lossless(in_state: InState, open_app: OpenApp) -> None:
+    in_state("decided")
+    assert "lossless" not in words_on(open_app("results", results_tab="Download"))
+    app = open_app("results", results_tab="Download", results_format="JSONL")
+    assert "JSONL is lossless" in words_on(app)
