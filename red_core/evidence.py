@@ -8,6 +8,7 @@ import numpy as np
 
 from red_core.records import NONE_OF_THESE, Example, Floats, Ints, Project
 from red_core.steps.neighbours import nearest_examples
+from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
 from red_core.store.texts import contents, seeds
 from red_core.store.vectors import load_vectors
@@ -53,9 +54,14 @@ class ValidSamples:
 
 
 def valid_samples(project: Project, embedding: str, label_ids: Ints) -> ValidSamples:
-    """Collect seeds and texts whose label an analyst fixed."""
+    """Collect seeds and texts whose label an analyst fixed, but for those in the blind audit."""
     seed_texts, seed_labels = seeds(project)
-    fixed = [(text, label) for text, label in sorted(decided(project).items()) if label != NONE_OF_THESE]
+    audited = in_the_audit(project)
+    fixed = [
+        (text, label)
+        for text, label in sorted(decided(project).items())
+        if label != NONE_OF_THESE and text not in audited
+    ]
     texts = np.append(seed_texts, np.array([text for text, _ in fixed], dtype=np.int64))
     label_of = np.append(seed_labels, np.array([label for _, label in fixed], dtype=np.int64))
     return ValidSamples(

@@ -51,7 +51,7 @@ def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
 
 
 # Seeds, and the newest fed-back label of each other text that no rollback took out and no decision contradicts; what a
-# decision fed back leaves again when that decision is undone.
+# decision fed back leaves again when that decision is undone, and what is audited leaves for good.
 _TRAINING_SET = """
     SELECT text, label, 1.0 AS weight FROM seed
     UNION ALL
@@ -59,6 +59,7 @@ _TRAINING_SET = """
     WHERE item.feed_back = (SELECT max(feed_back) FROM feed_back_item newer WHERE newer.text = item.text
         AND newer.feed_back NOT IN (SELECT feed_back FROM rollback))
     AND item.text NOT IN (SELECT text FROM seed)
+    AND item.text NOT IN (SELECT text FROM audit WHERE purpose <> 'planted')
     AND (item.source = 'verdict' OR item.text IN (SELECT text FROM decided))
     AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> item.label)
     AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = item.text AND ruled_out.label = item.label)"""
