@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from red_core.errors import StateError
 from red_core.judges.evidence_check import NAME as EVIDENCE_CHECK
-from red_core.records import NONE_OF_THESE, DecisionKind, FeedBackItem, Project, Round
+from red_core.records import NONE_OF_THESE, Decision, DecisionKind, FeedBackItem, Project, Round
 from red_core.settings import Settings
 from red_core.store import decisions as stored
+from red_core.store.audits import in_the_audit
 from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows, rounds
 from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
 NEEDS_LABEL = ("accept", "relabel", "reject")
 WITHOUT_LABEL = ("none", "skip")
+AUDITED = "in the blind audit"
+"""Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ def decide(
     proposal: int | None = None,
     who: str = "analyst",
     reason: str = "",
+    act: str | None = None,
+    seconds: float | None = None,
+    queue: str = "",
+    seen: tuple[int, int] | None = None,
+    own: Sequence[str] = (),
 ) -> int:
     """Record a decision about a text and return its id.
 
@@ -64,9 +73,21 @@ def decide(
         The label's id; needed to accept, relabel and reject.
     proposal : int, optional
         The proposal the person was looking at.
+    act : str, optional
+        A name no other act has: sent twice, it is stored once.
+    seconds : float, optional
+        How long the card was on the desk.
+    queue : str
+        The queue it was in.
+    seen : (int, int), optional
+        ``Card.seen`` of the card that was looked at.
+    own : sequence of str
+        Acts of the same desk about this text, which may be newer than ``seen``.
 
     Raises
     ------
+    CardChanged
+        If somebody decided about the text, or edited the label's meaning, since that card was made.
     StateError
         If there is no such text, label, proposal or kind, or the label is missing.
     """
@@ -76,22 +97,31 @@ def decide(
         raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
     if not has_text(project, text):
         raise StateError(f"there is no text {text} in project {project.name}.")
-    return stored.add_decision(project, text, kind, label=label, proposal=proposal, who=who, reason=reason)
+    made = Decision(text, kind, label, proposal, who, reason, act, seconds, queue)
+    return stored.add_decision(project, made, seen=seen, own=own)
 
 
-def undo(project: Project, *, decision: int | None = None, who: str = "analyst") -> tuple[int, str]:
+def undo(
+    project: Project,
+    *,
+    decision: int | None = None,
+    who: str = "analyst",
+    of_act: str | None = None,
+    act: str | None = None,
+) -> tuple[int, str]:
     """Undo a decision, by default this person's newest that stands; return the text it was about and its kind.
+
+    A decision of a batch is undone with its whole batch.
 
     Raises
     ------
     StateError
         If there is nothing to undo.
     """
-    found = stored.find_decision(project, decision, who)
+    found = stored.undo_decision(project, who=who, decision=decision, of_act=of_act, act=act)
     if found is None:
         raise StateError("there is no decision to undo.")
-    stored.add_decision(project, found[1], "undo", label=None, proposal=None, who=who, undoes=found[0])
-    return found[1], found[2]
+    return found
 
 
 def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> FeedBackPlan:
@@ -110,13 +140,16 @@ def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> 
     fixed = stored.decided(project)
     trained = {(text, label) for text, label, _ in current_training_rows(project)}
     seed_texts = set(seeds(project)[0].tolist())
+    in_bulk = stored.decided_in_bulk(project)
     items = {
-        text: FeedBackItem(text, label, 1.0, "decision")
+        text: FeedBackItem(text, label, in_bulk.get(text, 1.0), "decision")
         for text, label in fixed.items()
         if label != NONE_OF_THESE and text not in seed_texts and (text, label) not in trained
     }
-    withheld: Counter[str] = Counter()
-    for item, reason in _judged_valid(project, current, fixed, accept_evidence_check=accept_evidence_check):
+    audited = in_the_audit(project)
+    withheld = Counter(AUDITED for text in items.keys() & audited)
+    items = {text: item for text, item in items.items() if text not in audited}
+    for item, reason in _judged_valid(project, current, fixed, audited, accept_evidence_check=accept_evidence_check):
         if reason or (item.text, item.label) in trained:
             withheld[reason or "already fed back"] += 1
         elif item.text in items and items[item.text].weight >= item.weight:
@@ -149,7 +182,7 @@ def _round_to_review(project: Project) -> Round:
 
 
 def _judged_valid(
-    project: Project, current: Round, fixed: dict[int, int], *, accept_evidence_check: bool
+    project: Project, current: Round, fixed: dict[int, int], audited: set[int], *, accept_evidence_check: bool
 ) -> list[tuple[FeedBackItem, str]]:
     """Return every valid verdict as an item, with the reason to withhold it ('' if none)."""
     least = Settings.model_validate_json(current.settings).feed_back_belief
@@ -164,6 +197,8 @@ def _judged_valid(
         reason = ""
         if verdict.text in fixed:
             reason = "settled by a decision, which counts instead"
+        elif verdict.text in audited:
+            reason = AUDITED
         elif (verdict.text, verdict.label) in ruled_out:
             reason = "rejected by an analyst"
         elif verdict.judge == EVIDENCE_CHECK and not accept_evidence_check:

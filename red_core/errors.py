@@ -5,6 +5,7 @@ RedError
 ├── SettingsError    a setting is unknown or out of its range
 ├── ProjectError     no such project, or a name that is taken or not allowed
 ├── StateError       refused for now: a job runs, a round waits, nothing is there yet
+│   └── CardChanged  what a person looked at is not so any more
 ├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
 ├── EmbeddingError   the embedding model is missing or is not the one expected
 ├── JudgeError       the judge cannot be used
@@ -48,6 +49,10 @@ class ProjectError(RedError):
 
 class StateError(RedError):
     """What was asked is refused for now; the text says what has to come first."""
+
+
+class CardChanged(StateError):
+    """A decision rests on what is not so any more; the text says what changed."""
 
 
 class StoreError(RedError):

@@ -213,6 +213,35 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What a person decided about a text; see :func:`red_core.decisions.decide`.
+
+    Attributes
+    ----------
+    text : int
+    kind : DecisionKind
+    label, proposal : int or None
+    who, reason : str
+    act : str or None
+        A name no other act has: sent twice, it is stored once.
+    seconds : float or None
+        How long the card was on the desk.
+    queue : str
+        The queue it was in.
+    """
+
+    text: int
+    kind: DecisionKind
+    label: int | None = None
+    proposal: int | None = None
+    who: str = "analyst"
+    reason: str = ""
+    act: str | None = None
+    seconds: float | None = None
+    queue: str = ""
+
+
+@dataclass(frozen=True)
 class Job:
     """Work outside the browser; see ``red_core.worker``."""
 

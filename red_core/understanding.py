@@ -16,10 +16,10 @@ from red_core.records import Label, Project, Question
 from red_core.settings import Settings
 from red_core.steps.label_map import cosine_similarities
 from red_core.store.attempts import settle_attempts
+from red_core.store.desk import Card
 from red_core.store.explanations import add_explanation
 from red_core.store.labels import labels, meaning_authors, set_meanings
 from red_core.store.texts import contents, remembered, seeds
-from red_core.store.views import Card
 
 SEEDS_SHOWN, NEAR_LABELS, NEAR_SEEDS = 12, 4, 4
 MODEL = "model "
@@ -111,7 +111,7 @@ def explain(project: Project, card: Card) -> str:
     server, settings = judge_server(), Settings()
     question = Question(
         card.text, card.content, card.label, card.runner_up, card.examples, card.rival_examples,
-        card.belief, card.runner_up_belief, card.reason, card.gain,
+        card.belief or 0.0, card.runner_up_belief or 0.0, card.reason, card.gain,
     )  # fmt: skip
     form = form_of(project, server, settings)
     reply = explained(server, form, reserve_for(project, server, "explain", settings), question, card.outcome)

@@ -7,7 +7,7 @@ import streamlit as st
 from red_core.records import Job, JudgeRates, Project, Round
 from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
-from widgets.reads import facts, finished_round, queue_counts
+from widgets.reads import audit_summary, facts, finished_round, queue_counts
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
@@ -19,6 +19,7 @@ def show_facts_line(project: Project) -> None:
     parts += [f"{counted(counts['pool'], 'text')} in the pool"]
     if last is not None:
         parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_sure_and_right(last)]
+        parts += _audited(project)
     elif counts["truths"]:
         parts.append("trial project: its truth is known, and only scoring reads it")
     st.caption(plain("  ·  ".join(parts)))
@@ -37,6 +38,16 @@ def _sure_and_right(last: Round) -> list[str]:
     if last.metrics["true_agreement"] is not None:
         known.append(f"true {last.metrics['true_agreement']:.1%} (trial)")
     return known
+
+
+def _audited(project: Project) -> list[str]:
+    """Return the audited accuracy with its interval and base, once somebody has audited."""
+    found = audit_summary(project)
+    if found.accuracy.share is None:
+        return []
+    told = f"audited {found.accuracy.share:.0%} [{found.accuracy.low:.0%} to {found.accuracy.high:.0%}]"
+    certified = f", certified {found.target:.1%}" if found.certificate is not None else ""
+    return [f"{told} ({found.accuracy.of:,}){certified}"]
 
 
 def show_job(project: Project) -> Job | None:

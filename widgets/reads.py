@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
+from red_core.auditing import TARGET, AuditSummary, summary
 from red_core.decisions import FeedBackPlan, plan_feed_back
 from red_core.errors import StateError
+from red_core.evidence import ValidSamples, valid_samples
 from red_core.label_set import pool_density, seed_label_vectors
 from red_core.records import Floats, Label, Project, Round
 from red_core.steps.label_map import cosine_similarities
-from red_core.store import exports, views
+from red_core.store import desk, final_labels, views
 from red_core.store.arrays import load_arrays
 from red_core.store.labels import labels as stored_labels
 from red_core.store.rounds import rounds as stored_rounds
@@ -97,17 +100,17 @@ def _pool_counts(folder: str, version: Version, _project: Project) -> dict[str, 
 
 
 def source_counts(project: Project) -> dict[str, int]:
-    """Return how many rows each source labels; see :func:`red_core.store.exports.source_counts`."""
+    """Return how many rows each source labels; see :func:`red_core.store.final_labels.source_counts`."""
     return _source_counts(project.folder.as_posix(), views.version(project), project, round_number(project))
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _source_counts(folder: str, version: Version, _project: Project, round_id: int) -> dict[str, int]:  # noqa: ARG001
-    return exports.source_counts(_project, round_id)
+    return final_labels.source_counts(_project, round_id)
 
 
 def results_page(project: Project, page: int, filters: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    """Return one page of results and how many rows match; see :func:`red_core.store.exports.results_page`."""
+    """Return one page of results and how many rows match; see :func:`red_core.store.final_labels.results_page`."""
     version = views.version(project)
     return _results_page(project.folder.as_posix(), version, project, round_number(project), page, filters)
 
@@ -121,17 +124,17 @@ def _results_page(
     page: int,
     filters: dict[str, Any],
 ) -> tuple[list[dict[str, Any]], int]:
-    return exports.results_page(_project, round_id, page=page, **filters)
+    return final_labels.results_page(_project, round_id, page=page, **filters)
 
 
 def queue_counts(project: Project) -> dict[str, int]:
-    """Return how many texts are in each queue of the review desk; see :func:`red_core.store.views.queue_counts`."""
+    """Return how many texts are in each queue of the review desk; see :func:`red_core.store.desk.queue_counts`."""
     return _queue_counts(project.folder.as_posix(), views.version(project), project, round_number(project))
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _queue_counts(folder: str, version: Version, _project: Project, round_id: int) -> dict[str, int]:  # noqa: ARG001
-    return views.queue_counts(_project, round_id)
+    return desk.queue_counts(_project, round_id)
 
 
 def feed_back_plan(project: Project, *, accept: bool = False) -> FeedBackPlan:
@@ -142,3 +145,25 @@ def feed_back_plan(project: Project, *, accept: bool = False) -> FeedBackPlan:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _feed_back_plan(folder: str, version: Version, _project: Project, *, accept: bool) -> FeedBackPlan:  # noqa: ARG001
     return plan_feed_back(_project, accept_evidence_check=accept)
+
+
+def audit_summary(project: Project) -> AuditSummary:
+    """Return what the blind audits say; see :func:`red_core.auditing.summary`."""
+    return _audit_summary(project.folder.as_posix(), views.version(project), remembered(project, TARGET, ""), project)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _audit_summary(folder: str, version: Version, target: str, _project: Project) -> AuditSummary:  # noqa: ARG001
+    return summary(_project)
+
+
+def evidence(project: Project) -> ValidSamples:
+    """Return the valid samples as they were when the last round ended: what a card without a proposal shows."""
+    version = views.version(project)
+    return _evidence(project.folder.as_posix(), (*version[:3], *version[-2:]), project)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the valid samples")
+def _evidence(folder: str, version: Version, _project: Project) -> ValidSamples:  # noqa: ARG001
+    ids = np.array([label.id for label in stored_labels(_project)], dtype=np.int64)
+    return valid_samples(_project, remembered(_project, "embedding"), ids)

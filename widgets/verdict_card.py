@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from red_core.records import NONE_OF_THESE, Example, Label
-from red_core.store.views import Card
+from red_core.store.desk import Card
 from widgets.untrusted import FOLDED_AT, plain, show_text, visible
 from widgets.words import judge_name, made_of
 
@@ -23,6 +23,7 @@ REASONS = {
     "confirm": "the classifiers are sure of it, and the judge was asked to confirm",
     "correction": "the judge found another label invalid and chose this one",
 }
+DONE = {"accept": "accepted", "relabel": "relabelled", "none": "none of these", "reject": "rejected"}
 TEXT_HEIGHT, SIDE_HEIGHT = 105, 325
 """Pixels. Fixed, so that nothing moves when the card changes."""
 EXAMPLE_LENGTH = 110
@@ -39,14 +40,15 @@ def show_card(card: Card, labels: dict[int, Label]) -> None:
         _show_verdict(card)
         _show_examples(card.examples)
     with right, st.container(border=True, height=SIDE_HEIGHT, key="card_runner_up"):
-        likelier = card.runner_up_belief > card.belief
+        likelier = rival_is_likelier(card)
         _show_side("Likelier now" if likelier else "Runner-up", card.runner_up, card.runner_up_belief)
-        st.caption(_why(card, labels))
+        st.caption(plain(why_asked(card, labels)))
         _show_examples(card.rival_examples)
 
 
-def _show_side(role: str, label: Label, belief: float) -> None:
-    st.markdown(f"{role}: **{plain(label.name)}**  ·  belief {belief:.2f}")
+def _show_side(role: str, label: Label, belief: float | None) -> None:
+    sure = "" if belief is None else f"  ·  belief {belief:.2f}"
+    st.markdown(f"{role}: **{plain(label.name)}**{sure}")
     if label.meaning:
         st.caption(plain(label.meaning))
 
@@ -62,16 +64,27 @@ def _show_verdict(card: Card) -> None:
         st.caption(plain(f"judge: {judge}{sure}"))
 
 
-def _why(card: Card, labels: dict[int, Label]) -> str:
-    """Say why this was asked and what the belief is made of."""
-    asked = "Asked because " + REASONS.get(card.reason, card.reason).format(gain=card.gain) + "."
+def why_asked(card: Card, labels: dict[int, Label]) -> str:
+    """Return why this was asked and what the belief is made of."""
+    asked = f"Asked because {REASONS.get(card.reason, card.reason).format(gain=card.gain)}. " if card.reason else ""
     if not card.best or card.prior is None:
-        return plain(asked)
+        return asked.strip()
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
     about = label == card.label.id and not card.stale
     made = made_of(card.prior, card.outcome if about else "", card.log_likelihood_ratio)
-    return plain(f"{asked} {name}: {made}, so {belief:.2f}.")
+    return f"{asked}{name}: {made}, so {belief:.2f}."
+
+
+def said(decision: str) -> str:
+    """Return in words what was decided, '' where nothing was."""
+    kind, _, name = decision.partition(": ")
+    return f"{DONE[kind]} {name}".strip() if kind else ""
+
+
+def rival_is_likelier(card: Card) -> bool:
+    """Return whether the runner-up is believed more than the proposed label now."""
+    return (card.runner_up_belief or 0.0) > (card.belief or 0.0)
 
 
 def _show_examples(examples: tuple[Example, ...]) -> None:

@@ -2,52 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
 from sqlite_utils import Database
 
-from red_core.errors import StateError
-from red_core.records import DecisionKind, FeedBackItem, Project
+from red_core.errors import CardChanged, StateError
+from red_core.records import Decision, FeedBackItem, Project
 from red_core.store.database import connection, now, transaction
 from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, round_to_review
 
 
 def add_decision(
-    project: Project,
-    text: int,
-    kind: DecisionKind,
-    *,
-    label: int | None,
-    proposal: int | None,
-    who: str,
-    reason: str = "",
-    undoes: int | None = None,
+    project: Project, made: Decision, *, seen: tuple[int, int] | None = None, own: Sequence[str] = ()
 ) -> int:
-    """Store a decision and return its id.
+    """Store a decision and return its id; one whose act is stored already is not stored again.
+
+    Parameters
+    ----------
+    made : Decision
+    seen : (int, int), optional
+        What the person's card rested on: the newest decision about the text, and the id of the label's meaning.
+    own : sequence of str
+        Acts of the same desk about this text, which may come after what it saw.
 
     Raises
     ------
+    CardChanged
+        If something newer than ``seen`` was stored by somebody else.
     StateError
         If the text, the label or the proposal is not there, or the decision was undone already.
     """
     try:
         with transaction(project) as db:
-            cursor = db.execute(
-                "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [text, kind, label, proposal, undoes, reason, who, now()],
-            )
-            return int(cursor.lastrowid or 0)
+            stored = _id_of_act(db, made.act)
+            if stored is not None:
+                return stored
+            if seen is not None:
+                _refuse_if_changed(db, made, seen, own)
+            return _insert(db, made)
     except sqlite3.IntegrityError as error:
-        told = f"cannot {kind}: there is no such text, label or proposal in project {project.name}, or it is undone."
+        told = (
+            f"cannot {made.kind}: there is no such text, label or proposal in project {project.name}, or it is undone."
+        )
         raise StateError(told) from error
+
+
+def _id_of_act(db: Database, act: str | None) -> int | None:
+    found = None if act is None else db.execute("SELECT id FROM decision WHERE act = ?", [act]).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _insert(db: Database, made: Decision, *, undoes: int | None = None) -> int:
+    cursor = db.execute(
+        "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at, act, seconds, queue) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [made.text, made.kind, made.label, made.proposal, undoes, made.reason, made.who, now(), made.act,
+         made.seconds, made.queue],
+    )  # fmt: skip
+    return int(cursor.lastrowid or 0)
+
+
+def _refuse_if_changed(db: Database, made: Decision, seen: tuple[int, int], own: Sequence[str]) -> None:
+    """Raise CardChanged with what changed."""
+    newer = db.execute(
+        """SELECT d.who, d.kind, label.name, d.at FROM decision d LEFT JOIN label ON label.id = d.label
+        WHERE d.text = ? AND d.id > ? AND d.kind <> 'skip'
+        AND (d.act IS NULL OR d.act NOT IN (SELECT value FROM json_each(?))) ORDER BY d.id DESC LIMIT 1""",
+        [made.text, seen[0], json.dumps(list(own))],
+    ).fetchone()
+    if newer is not None:
+        who, kind, name, at = newer
+        what = {"none": "said none of these", "undo": "undid a decision"}.get(kind, f"said {kind}")
+        raise CardChanged(f"{who} {what}{f': {name}' if name else ''}, at {at}")
+    if made.kind in {"accept", "reject"}:
+        meaning = db.execute("SELECT coalesce(max(id), 0) FROM label_meaning WHERE label = ?", [made.label]).fetchone()
+        if meaning[0] > seen[1]:
+            raise CardChanged("the label's meaning was edited")
 
 
 def decided(project: Project) -> dict[int, int]:
     """Return text -> label fixed by a decision that stands; -1 is none of these."""
     with connection(project) as db:
         return dict(db.execute("SELECT text, label FROM decided").fetchall())
+
+
+def decided_in_bulk(project: Project) -> dict[int, float]:
+    """Return text -> belief of what a batch decided: the lower bound of its sample's agreement."""
+    query = "SELECT decided.text, belief FROM decided JOIN decision USING (id) WHERE belief IS NOT NULL"
+    with connection(project) as db:
+        return dict(db.execute(query).fetchall())
 
 
 def rejected(project: Project) -> set[tuple[int, int]]:
@@ -67,15 +112,62 @@ def _last_decision(db: Database) -> int:
     return int(db.execute("SELECT coalesce(max(id), 0) FROM decision").fetchone()[0])
 
 
-def find_decision(project: Project, decision: int | None, who: str) -> tuple[int, int, str] | None:
-    """Return id, text and kind of a decision that stands, by id or the newest of this person; None if there is none."""
-    where, value = ("id = ?", decision) if decision is not None else ("who = ?", who)
+def undo_decision(
+    project: Project, *, who: str, decision: int | None = None, of_act: str | None = None, act: str | None = None
+) -> tuple[int, str] | None:
+    """Undo one decision that stands, a batch as a whole; return its text and kind, None if there is nothing to undo.
+
+    Parameters
+    ----------
+    decision, of_act : optional
+        Which; by default this person's newest.
+    act : str, optional
+        The name of the undoing; one that is stored already only says again what it undid.
+    """
+    with transaction(project) as db:
+        stored = _id_of_act(db, act)
+        if stored is not None:
+            query = "SELECT o.text, o.kind FROM decision u JOIN decision o ON o.id = u.undoes WHERE u.id = ?"
+            text, kind = db.execute(query, [stored]).fetchone()
+            return int(text), str(kind)
+        found = _standing(db, decision, of_act, who)
+        if found is None:
+            return None
+        id_, text, kind, batch = found
+        if batch is None:
+            _insert(db, Decision(text, "undo", who=who, act=act), undoes=id_)
+        else:
+            _undo_batch(db, batch, who, act)
+        return text, kind
+
+
+def undo_batch(project: Project, batch: int, who: str) -> int:
+    """Undo the decisions of a batch that stand, in one transaction; return how many."""
+    with transaction(project) as db:
+        return _undo_batch(db, batch, who, None)
+
+
+def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
+    query = "SELECT id, text FROM standing_decision WHERE batch = ? ORDER BY id DESC"
+    standing = db.execute(query, [batch]).fetchall()
+    for place, (each, text) in enumerate(standing):
+        _insert(db, Decision(text, "undo", who=who, act=None if place else act), undoes=each)
+    return len(standing)
+
+
+def _standing(
+    db: Database, decision: int | None, of_act: str | None, who: str
+) -> tuple[int, int, str, int | None] | None:
+    where, value = "who = ?", who
+    if of_act is not None:
+        where, value = "act = ?", of_act
+    if decision is not None:
+        where, value = "id = ?", str(decision)
     query = f"""
-        SELECT id, text, kind FROM decision WHERE {where} AND kind <> 'undo'
-        AND id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL) ORDER BY id DESC LIMIT 1"""
-    with connection(project) as db:
-        found = db.execute(query, [value]).fetchone()
-    return None if found is None else (int(found[0]), int(found[1]), str(found[2]))
+        SELECT id, text, kind, batch FROM decision d WHERE {where} AND kind <> 'undo'
+        AND NOT EXISTS (SELECT 1 FROM decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1"""
+    found = db.execute(query, [value]).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]), str(found[2]), found[3])
 
 
 def add_feed_back(

@@ -202,6 +202,7 @@ CREATE TABLE batch_member (  -- frozen when the batch was begun, sampled = 1 is 
     batch INTEGER NOT NULL REFERENCES batch, text INTEGER NOT NULL REFERENCES text,
     proposal INTEGER NOT NULL REFERENCES proposal, sampled INTEGER NOT NULL, PRIMARY KEY (batch, text)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE batch_drop (batch INTEGER PRIMARY KEY REFERENCES batch, who TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 
 ALTER TABLE decision ADD COLUMN act TEXT;
 ALTER TABLE decision ADD COLUMN seconds REAL;

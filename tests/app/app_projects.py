@@ -27,8 +27,8 @@ from red_core.importing import import_files
 from red_core.label_set import form_subsets, pool_density
 from red_core.records import Answer, Example, JobState, Label, Outcome, Project, Question
 from red_core.rounds import run_round
-from red_core.store import views
 from red_core.store.database import connection, open_project
+from red_core.store.desk import Card, Filters, cards, item_of, queue
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, end_job, report_progress
 from red_core.store.labels import labels, save_places, set_meanings
 from red_core.store.rounds import close_round, finish_round, open_round
@@ -116,14 +116,25 @@ def decide_all(project: Project) -> None:
     """Accept one, reject one, say none of these of one and relabel one; accept all others that wait."""
     ids = sorted(label_ids(project).values())
     kinds = ["reject", "none", "relabel", "skip"]
-    for place, (proposal, text) in enumerate(views.queue(project, 1, "to decide")):
-        mine = views.card(project, proposal).label.id
+    for place, card in enumerate(queued(project)):
+        mine = card.label.id
         kind = kinds[place] if place < len(kinds) else "accept"
         other = next(label for label in ids if label != mine)
         label = {"none": None, "skip": None, "relabel": other}.get(kind, mine)
-        decide(project, text, kind, label=label, proposal=proposal, who=WHO)  # type: ignore[arg-type]
-    for proposal, text in views.queue(project, 1, "to decide"):
-        decide(project, text, "accept", label=views.card(project, proposal).label.id, proposal=proposal, who=WHO)
+        decide(project, card.text, kind, label=label, proposal=card.proposal, who=WHO)  # type: ignore[arg-type]
+    for card in queued(project):
+        decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
+
+
+def queued(project: Project, name: str = "to decide", **filters: object) -> list[Card]:
+    """Return the cards of a queue after round 1, in the order in which they come."""
+    items = queue(project, 1, name, Filters(**filters), who=WHO)  # type: ignore[arg-type]
+    return cards(project, items, lambda _text, _label: ())
+
+
+def card_of(project: Project, text: int) -> Card:
+    """Return the card of one text."""
+    return cards(project, [item_of(project, text)], lambda _text, _label: ())[0]
 
 
 def decision_rows(project: Project) -> list[tuple[str, int, int | None, int | None, int | None, str]]:
@@ -173,29 +184,35 @@ LONG_TEXT = "A very long text. " + "word " * 3_000 + "W" * 900
 
 def hostile_project(workspace: Path) -> Project:
     """A project whose labels, meanings, texts and file name are all hostile, with a card for each in its round."""
-    seeds_ = [(f"{name} seed {n}", name) for name in HOSTILE for n in range(2)]
     texts = [*(f"{text} in the pool" for text in HOSTILE), LONG_TEXT]
+    return project_with_cards(workspace, "hostile", HOSTILE, texts, "![x](beacon) <b>$x$.csv")
+
+
+def project_with_cards(
+    workspace: Path, name: str, names: Sequence[str], texts: Sequence[str], seed_file: str = "seeds.csv"
+) -> Project:
+    """A project with these labels and this pool, and a round to review that has a card for each text."""
     files = workspace.parent / "files"
     import_files(
         workspace,
-        "hostile",
-        write_csv(files / "![x](beacon) <b>$x$.csv", ["text", "label"], seeds_),
+        name,
+        write_csv(files / seed_file, ["text", "label"], [(f"{one} seed {n}", one) for one in names for n in range(2)]),
         write_csv(files / "pool.csv", ["text", "**col** <i>"], [[text, "=1+1"] for text in texts]),
         embedding=EMBEDDING,
         who=WHO,
     )
-    project = embed(open_project(workspace, "hostile"))
+    project = embed(open_project(workspace, name))
     known = labels(project)
     set_meanings(project, {label.id: f"means {label.name}" for label in known}, WHO)
     ids = np.array([label.id for label in known], dtype=np.int64)
     angle = np.linspace(0.0, 2 * np.pi, len(ids), endpoint=False)
     save_places(project, ids, np.arange(len(ids)) % 5, np.stack([np.cos(angle), np.sin(angle)], axis=1), WHO)
     pool_density(project, EMBEDDING)
-    _hostile_round(project, labels(project))
+    _round_with_cards(project, labels(project))
     return project
 
 
-def _hostile_round(project: Project, known: Sequence[Label]) -> None:
+def _round_with_cards(project: Project, known: Sequence[Label]) -> None:
     one = open_round(project, FAST.model_dump_json(), "evidence", WHO)
     texts, pool_texts, seed_texts = pool(project), contents(project, pool(project)), seeds(project)[0]
     examples = tuple(

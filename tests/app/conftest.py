@@ -16,6 +16,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
+from red_core.store.database import transaction
 
 ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
@@ -53,7 +54,10 @@ def in_state(
 
     def put(state: str, *, trial: bool = True) -> Project:
         shutil.copytree(templates(state, trial), workspace, dirs_exist_ok=True)
-        return Project(workspace, "hostile" if state == "hostile" else NAME)
+        project = Project(workspace, "hostile" if state == "hostile" else NAME)
+        with transaction(project) as db:  # the template may be older than a worker has to start
+            db.execute("UPDATE job SET heartbeat = unixepoch() WHERE state = 'waiting'")
+        return project
 
     return put
 
@@ -85,6 +89,8 @@ def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch, warm_server: None
         if page != "data":
             app.run()
             app.switch_page(f"pages/{page}.py")
+        if page == "review":  # AppTest cannot drive a component: the fast desk is tried in a browser
+            query.setdefault("native_buttons", "true")
         for name, value in query.items():
             app.query_params[name] = value
         app.run()

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app_projects import NAME, fed_back_rows
+from app_projects import NAME, fed_back_rows, queued
 from oracle import KEY, MODEL, Oracle, no_judge, oracle
 from playwright.sync_api import expect
-from rendered import JOINER
 from small_projects import EMBEDDING, fake_encode, pool_rows, seed_rows
 from test_browser import CHROMIUM, FOREIGN, Server, Watched, browser, saying, serve, wait_for, watched
 
 from red_core.embeddings import name_vectors
 from red_core.records import Project
-from red_core.store import views
 from red_core.store.attempts import spent
 from red_core.store.explanations import explanation
 from red_core.store.labels import labels
@@ -135,17 +133,15 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     assert rounds(prepared)[-1].metrics["judge"] == f"chat/{MODEL}"
 
     page = watched.open(f"{server.address}/review?project={NAME}&review_queue=judged+valid")
-    proposal, _ = views.queue(prepared, 1, "judged valid")[0]
-    card = views.card(prepared, proposal)
-    shown = page.locator(".st-key-card_proposed")
-    expect(shown).to_contain_text(saying(f"judge: chat/{MODEL}"))
+    card = queued(prepared, "judged valid")[0]
+    shown = page.locator(".desk .side").first
+    expect(shown).to_contain_text(f"chat/{MODEL}")
     assert card.label.name in shown.inner_text()
-    assert card.examples[0].content in shown.inner_text().replace(JOINER, "")
+    assert card.examples[0].content in shown.inner_text()
     picture(watched, "8-card")
-    page.locator(f".st-key-explain_{proposal} button").click()
-    page.get_by_text(saying(f"Made afterwards by {MODEL}, not the reason for the verdict:")).wait_for()
+    page.keyboard.press("e")
+    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
     expect(page.get_by_text(judge.words)).to_be_visible()
-    expect(page.locator(f".st-key-explain_{proposal}")).to_have_count(0)
     assert card.verdict is not None
     assert explanation(prepared, card.verdict) == (judge.words, MODEL)
     picture(watched, "9-explained")

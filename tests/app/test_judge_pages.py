@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app_projects import HOSTILE, NAME, WHO, label_ids
+from app_projects import HOSTILE, NAME, WHO, card_of, label_ids, queued
 from google.protobuf.message import Message
 from oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
 from rendered import without_joiners, words_on
@@ -25,9 +25,9 @@ from red_core.label_set import pool_density
 from red_core.records import Job, Project
 from red_core.rounds import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
-from red_core.store import views
 from red_core.store.attempts import spent
 from red_core.store.database import connection
+from red_core.store.desk import Card
 from red_core.store.explanations import explanation
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import labels, set_meanings
@@ -138,15 +138,15 @@ def self_test_of(project: Project) -> SelfTest:
     return found
 
 
-def cards(project: Project, queue: str) -> list[views.Card]:
-    return [views.card(project, proposal) for proposal, _ in views.queue(project, 1, queue)]
+def cards(project: Project, queue: str) -> list[Card]:
+    return queued(project, queue)
 
 
-def review(open_app: OpenApp, card: views.Card, queue: str) -> AppTest:
+def review(open_app: OpenApp, card: Card, queue: str) -> AppTest:
     """Open the review desk on one card."""
     app = open_app("review", review_queue=queue)
     app.text_input(key="review_search").set_value(card.content).run()
-    assert f"accept_{card.proposal}" in keys_of(app)
+    assert f"accept_{card.text}" in keys_of(app)
     return app
 
 
@@ -587,7 +587,7 @@ def test_an_edited_meaning_makes_the_verdicts_about_its_label_stale(judged: Proj
     app.switch_page("pages/review.py").run()
     app.selectbox(key="review_queue").set_value("stale").run()
     assert f"**stale** ({len(found)})" in app.selectbox(key="review_queue").help
-    assert f"accept_{found[0].proposal}" in keys_of(app)
+    assert f"accept_{found[0].text}" in keys_of(app)
     words = words_on(app)
     assert "stale: the meaning was edited since, and the next round asks again" in words
     assert "Now something else." in words
@@ -619,19 +619,19 @@ def test_the_likelier_label_after_invalid_is_the_one_to_press(judged: Project, o
     assert f"Likelier now: **{card.runner_up.name}**" in words
     assert "Runner-up" not in words
     assert "INVALID" in words
-    assert app.button(key=f"relabel1_{card.proposal}").label == card.runner_up.name
-    assert kind_of(app, f"relabel1_{card.proposal}") == "primary"
-    assert kind_of(app, f"accept_{card.proposal}") == "secondary"
-    assert app.button(key=f"accept_{card.proposal}").label.endswith("(overturns the judge)")
+    assert app.button(key=f"relabel1_{card.text}").label == card.runner_up.name
+    assert kind_of(app, f"relabel1_{card.text}") == "primary"
+    assert kind_of(app, f"accept_{card.text}") == "secondary"
+    assert app.button(key=f"accept_{card.text}").label.endswith("(overturns the judge)")
 
 
 def test_where_the_judge_agrees_accepting_is_the_button_to_press(judged: Project, open_app: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.belief > c.runner_up_belief)
     app = review(open_app, card, "judged valid")
     assert f"Runner-up: **{card.runner_up.name}**" in words_on(app)
-    assert kind_of(app, f"accept_{card.proposal}") == "primary"
-    assert kind_of(app, f"relabel1_{card.proposal}") == "secondary"
-    assert app.button(key=f"reject_{card.proposal}").label.endswith("(overturns the judge)")
+    assert kind_of(app, f"accept_{card.text}") == "primary"
+    assert kind_of(app, f"relabel1_{card.text}") == "secondary"
+    assert app.button(key=f"reject_{card.text}").label.endswith("(overturns the judge)")
 
 
 def kind_of(app: AppTest, key: str) -> str:
@@ -650,13 +650,13 @@ def test_an_explanation_is_asked_for_once_and_marked_as_made_afterwards(
     card = cards(judged, "judged valid")[0]
     named.words, named.model = "It begins with that very word.", "small-judge-2"
     app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.proposal}").click().run()
+    app.button(key=f"explain_{card.text}").click().run()
     assert not app.exception
     for shown in (app, review(open_app, card, "judged valid")):  # it is stored
         words = words_on(shown)
         assert "Made afterwards by small-judge-2, not the reason for the verdict:" in words
         assert "It begins with that very word." in words
-        assert f"explain_{card.proposal}" not in keys_of(shown)
+        assert f"explain_{card.text}" not in keys_of(shown)
     assert card.verdict is not None
     assert explanation(judged, card.verdict) == ("It begins with that very word.", "small-judge-2")
     (asked,) = [about for about in named.of("verdict") if about["text"] == card.content]
@@ -672,11 +672,11 @@ def test_an_explanation_that_does_not_come_is_one_line_and_the_card_stays(
         use(monkeypatch, judge.address)
         judge.status = 401
     app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.proposal}").click().run()
+    app.button(key=f"explain_{card.text}").click().run()
     assert not app.exception
     (told,) = app.error
     assert ("refused the key" if server else "no judge model is named") in without_escapes(told.value)
-    assert f"accept_{card.proposal}" in keys_of(app)
+    assert f"accept_{card.text}" in keys_of(app)
 
 
 @pytest.mark.usefixtures("named")
@@ -697,9 +697,9 @@ def test_what_was_decided_can_be_looked_at_again(judged: Project, open_app: Open
     app = review(open_app, card, "decided")
     said = told.format(own=card.label.name, rival=card.runner_up.name)
     assert f"Decided: {said}. Another decision replaces it." in words_on(app)
-    app.button(key=f"relabel1_{card.proposal}").click().run()
+    app.button(key=f"relabel1_{card.text}").click().run()
     assert not app.exception
-    assert views.card(judged, card.proposal).decision == f"relabel: {card.runner_up.name}"
+    assert card_of(judged, card.text).decision == f"relabel: {card.runner_up.name}"
 
 
 @pytest.mark.usefixtures("judged")
@@ -830,7 +830,7 @@ def test_a_hostile_explanation_is_only_words(judged: Project, open_app: OpenApp,
     named.words = named.model = ALL_HOSTILE
     card = cards(judged, "judged valid")[0]
     app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.proposal}").click().run()
+    app.button(key=f"explain_{card.text}").click().run()
     check(app)
     assert "DROP TABLE" in words_on(app)
     assert "Made afterwards by" in words_on(app)

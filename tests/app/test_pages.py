@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_projects import HOSTILE, NAME, PAGES, STATES, WHO, decision_rows, fed_back_rows, label_ids
+from app_projects import (
+    HOSTILE,
+    NAME,
+    PAGES,
+    STATES,
+    WHO,
+    card_of,
+    decision_rows,
+    fed_back_rows,
+    label_ids,
+    queued,
+)  # fmt: skip
 from rendered import markdown_of, plotly_strings, without_joiners, words_on
 from small_projects import seed_rows, write_csv
 from streamlit.testing.v1 import AppTest
@@ -18,8 +29,8 @@ from red_core.decisions import decide, plan_feed_back
 from red_core.records import Project
 from red_core.results import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
-from red_core.store import views
 from red_core.store.database import connection, open_project
+from red_core.store.desk import QUEUES, Card
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.rounds import rounds
 from red_core.store.texts import facts
@@ -460,13 +471,13 @@ def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
 # --- Review: what it promises
 
 
-def desk(project: Project, queue: str = "to decide") -> list[tuple[views.Card, int]]:
-    """Return cards of a queue with their proposals, in the order in which they come."""
-    return [(views.card(project, proposal), proposal) for proposal, _ in views.queue(project, 1, queue)]
+def desk(project: Project, queue: str = "to decide") -> list[tuple[Card, int]]:
+    """Return cards of a queue with their texts, in the order in which they come."""
+    return [(card, card.text) for card in queued(project, queue)]
 
 
 def on_desk(app: AppTest) -> int:
-    """Return the proposal whose buttons are on the screen; 0 at the end."""
+    """Return the text whose buttons are on the screen; 0 at the end."""
     found = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
     assert len(found) <= 1
     return found[0] if found else 0
@@ -499,7 +510,7 @@ def test_a_button_writes_exactly_its_decision(in_state: InState, open_app: OpenA
     app.button(key=f"{button}_{proposal}").click().run()
     assert not app.exception
     label = card.label.id if kind in {"accept", "reject"} else None
-    assert decision_rows(project) == [(kind, card.text, label, proposal, None, WHO)]
+    assert decision_rows(project) == [(kind, card.text, label, card.proposal, None, WHO)]
     assert on_desk(app) == second
     assert fed_back_rows(project) == []
 
@@ -512,7 +523,7 @@ def test_a_number_relabels(in_state: InState, open_app: OpenApp, number: int) ->
     button = app.button(key=f"relabel{number}_{proposal}")
     name = button.label
     button.click().run()
-    assert decision_rows(project) == [("relabel", card.text, label_ids(project)[name], proposal, None, WHO)]
+    assert decision_rows(project) == [("relabel", card.text, label_ids(project)[name], card.proposal, None, WHO)]
     assert name != card.label.name
     assert (number == 1) == (name == card.runner_up.name)
 
@@ -526,7 +537,7 @@ def test_the_picker_relabels(in_state: InState, open_app: OpenApp) -> None:
     picker.set_value(label_ids(project)[picker.options[-1]]).run()
     assert not app.exception
     chosen = label_ids(project)[picker.options[-1]]
-    assert decision_rows(project) == [("relabel", card.text, chosen, proposal, None, WHO)]
+    assert decision_rows(project) == [("relabel", card.text, chosen, card.proposal, None, WHO)]
     assert on_desk(app) == second
 
 
@@ -562,8 +573,8 @@ def test_undo_goes_back_card_by_card(in_state: InState, open_app: OpenApp) -> No
 
 def test_undo_leaves_the_decision_of_another_person(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
-    (card, proposal), _ = desk(project)[:2]
-    decide(project, card.text, "accept", label=card.label.id, proposal=proposal, who="somebody else")
+    (card, _), _ = desk(project)[:2]
+    decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who="somebody else")
     app = open_app("review")
     app.button(key=f"undo_{on_desk(app)}").click().run()
     assert "there is no decision to undo" in words_on(app)
@@ -594,24 +605,31 @@ def test_at_the_end_of_a_queue_undo_is_still_there(in_state: InState, open_app: 
     assert on_desk(app) == valid[-1][1]
 
 
-def test_a_decision_by_somebody_else_meanwhile_beats_nothing(in_state: InState, open_app: OpenApp) -> None:
+def test_a_decision_on_a_card_that_somebody_else_decided_is_refused_with_what_changed(
+    in_state: InState, open_app: OpenApp
+) -> None:
     project = in_state("to review")
-    (card, proposal), _ = desk(project)[:2]
+    (card, text), _ = desk(project)[:2]
     app = open_app("review")
     decide(project, card.text, "none", who="somebody else")
-    app.button(key=f"accept_{proposal}").click().run()
+    app.button(key=f"accept_{text}").click().run()
     assert not app.exception
+    assert [row[0] for row in decision_rows(project)] == ["none"]
+    assert "Not saved: somebody else said none of these" in words_on(app)
+    assert on_desk(app) == text
+    assert "Decided: none of these" in words_on(app)
+    app.button(key=f"accept_{text}").click().run()  # now she has seen it
     assert [row[0] for row in decision_rows(project)] == ["none", "accept"]
 
 
-@pytest.mark.parametrize("queue", list(views.QUEUES))
+@pytest.mark.parametrize("queue", QUEUES)
 def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: OpenApp, queue: str) -> None:
     project = in_state("to review")
     app = open_app("review")
     app.selectbox(key="review_queue").set_value(queue).run()
     shown = app.selectbox(key="review_queue")
     assert shown.value == queue
-    waiting = [proposal for proposal, _ in views.queue(project, 1, queue)]
+    waiting = [card.text for card in queued(project, queue)]
     assert f"**{queue}** ({len(waiting):,})" in app.selectbox(key="review_queue").help
     assert on_desk(app) == (waiting[0] if waiting else 0)
 
@@ -627,12 +645,12 @@ def test_the_filters_narrow_the_queue(in_state: InState, open_app: OpenApp) -> N
     app = open_app("review")
     card, _ = desk(project)[-1]
     app.text_input(key="review_search").set_value(card.content.upper()).run()
-    assert on_desk(app) == card.proposal
+    assert on_desk(app) == card.text
     app.text_input(key="review_search").set_value("nobody wrote this").run()
     assert "Nothing in this queue matches" in words_on(app)
     app.text_input(key="review_search").set_value("").run()
     app.selectbox(key="review_label").set_value(card.label.id).run()
-    assert views.card(project, on_desk(app)).label == card.label
+    assert card_of(project, on_desk(app)).label == card.label
 
 
 @pytest.mark.parametrize("search", ["%", "_", "'", '"', "*", "(", "\\", "\u202e", "' OR 1=1 --"])
@@ -845,9 +863,9 @@ def test_every_hostile_card_is_harmless(in_state: InState, open_app: OpenApp) ->
 
     project = in_state("hostile", trial=False)
     app, seen = open_app("review"), []
-    while proposal := on_desk(app):
+    while text := on_desk(app):
         seen += everything_harmless(app)
-        app.button(key=f"skip_{proposal}").click().run()
+        app.button(key=f"skip_{text}").click().run()
     assert len(decision_rows(project)) == len(HOSTILE) + 1
     for hostile in HOSTILE:
         assert any(f"**{plain(hostile)}**" in text for text in seen), hostile  # on a card
@@ -874,8 +892,8 @@ def test_every_tab_of_hostile_results_is_harmless(in_state: InState, open_app: O
 
 def test_hostile_feed_back_is_harmless(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("hostile", trial=False)
-    for card, proposal in desk(project):
-        decide(project, card.text, "accept", label=card.label.id, proposal=proposal, who=WHO)
+    for card, _ in desk(project):
+        decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
     app = open_app("review")
     everything_harmless(app)
     app.button(key="feed_back").click().run()

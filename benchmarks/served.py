@@ -1,0 +1,74 @@
+"""The app on a loopback port with a headless Chromium in front of it: what the benchmarks of the screens begin with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.synthetic import synthetic_project
+from red_core.rounds import run_round
+from red_core.store.database import project_names
+from red_core.store.rounds import rounds
+
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RESTING = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+
+
+def prepare_project(workspace: Path, labels: int, texts: int) -> str:
+    """Make a synthetic project and take it through one round, unless it is there; return its name."""
+    name = f"synthetic-{labels}-{texts}"
+    if name not in project_names(workspace):
+        start = time.perf_counter()
+        project, settings = synthetic_project(workspace, name, labels=labels, seeds_per_label=10, texts=texts)
+        print(f"made {name} in {time.perf_counter() - start:.1f} s", file=sys.stderr)
+        start = time.perf_counter()
+        run_round(project, settings)
+        print(f"one round in {time.perf_counter() - start:.1f} s", file=sys.stderr)
+        assert rounds(project)[-1].state == "to review"
+    return name
+
+
+@contextmanager
+def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
+    """Yield the address of the app and a page of a browser; both are ended afterwards."""
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    environment = os.environ | {"RED_WORKSPACE": str(workspace.resolve())}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{base}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.25)
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+            yield base, browser.new_page(viewport={"width": 1400, "height": 1000})
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def rest(page: Page) -> None:
+    """Wait until no script runs."""
+    page.wait_for_selector(RESTING, timeout=60_000)

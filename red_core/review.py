@@ -1,0 +1,173 @@
+"""The review desk: cards with their evidence, and acts that come in order and may come twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from red_core.auditing import answer, undo_answer
+from red_core.decisions import decide, undo
+from red_core.errors import CardChanged, StateError, one_line
+from red_core.evidence import ValidSamples
+from red_core.records import Example, Project
+from red_core.settings import RECOMMENDED
+from red_core.store.desk import Card, Item, cards
+from red_core.store.vectors import load_vectors, without_vector
+
+ActName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+AnyAct = TypeVar("AnyAct", bound=BaseModel)
+
+
+class Act(BaseModel):
+    """One key pressed at the desk, as it comes from a browser.
+
+    Attributes
+    ----------
+    id : str
+        32 hexadecimal digits, chosen at random: an act that comes twice is carried out once.
+    kind : str
+        A decision's kind, or ``undo``.
+    text, label, proposal, seen, queue, seconds, reason
+        As :func:`red_core.decisions.decide` takes them.
+    own : tuple of str
+        Acts of the same desk about this text.
+    undoes : str or None
+        The act to undo; the person's newest decision where it is not said.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: ActName
+    kind: Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+    text: int = 0
+    label: int | None = None
+    proposal: int | None = None
+    seen: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    own: Annotated[list[ActName], Field(max_length=1_000)] = []
+    queue: Annotated[str, StringConstraints(max_length=60)] = ""
+    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    undoes: ActName | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of an act.
+
+    Attributes
+    ----------
+    act : str
+    refused : str
+        Why it was not carried out, '' where it was.
+    back : int or None
+        The text whose card comes back to the desk.
+    """
+
+    act: str
+    refused: str = ""
+    back: int | None = None
+
+
+class AuditAct(BaseModel):
+    """One answer to a blind audit, as it comes from a browser; see :func:`red_core.auditing.answer`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: ActName
+    kind: Literal["label", "none", "cannot tell", "undo"]
+    audit: int | None = None
+    label: int | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    undoes: ActName | None = None
+
+
+def read_act(raw: Mapping[str, Any]) -> Act:
+    """Return an act as a browser sent it.
+
+    Raises
+    ------
+    StateError
+        If it is none.
+    """
+    return _read(Act, raw)
+
+
+def _read(kind: type[AnyAct], raw: Mapping[str, Any]) -> AnyAct:
+    try:
+        return kind.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        raise StateError(f"this act was not understood ({told}). Load the page again.") from error
+
+
+def carry_out(project: Project, act: Act, *, who: str) -> Done:
+    """Carry out an act unless it was before, and return what became of it.
+
+    Raises
+    ------
+    StoreError
+        If nothing can be stored now: send it again later.
+    """
+    try:
+        if act.kind == "undo":
+            text, _ = undo(project, who=who, of_act=act.undoes, act=act.id)
+            return Done(act.id, back=text)
+        seen = None if act.seen is None else (act.seen[0], act.seen[1])
+        decide(
+            project, act.text, act.kind, label=act.label, proposal=act.proposal, who=who, reason=act.reason,
+            act=act.id, seconds=act.seconds, queue=act.queue, seen=seen, own=act.own,
+        )  # fmt: skip
+    except StateError as error:
+        gone = act.kind == "undo" and act.undoes is not None  # the decision was refused itself, or undone elsewhere
+        return Done(act.id, "" if gone else str(error), act.text if isinstance(error, CardChanged) else None)
+    return Done(act.id)
+
+
+def carry_out_audit(project: Project, raw: Mapping[str, Any], *, who: str) -> Done:
+    """Carry out an answer to an audit, or undo one, unless it was before; return what became of it.
+
+    Raises
+    ------
+    StateError
+        If it is no act.
+    StoreError
+        If nothing can be stored now: send it again later.
+    """
+    act = _read(AuditAct, raw)
+    try:
+        if act.kind == "undo":
+            return Done(act.id, back=undo_answer(project, who, act.id))
+        answer(
+            project, act.audit or 0, act.kind, label=act.label, who=who, seconds=act.seconds, act=act.id
+        )  # fmt: skip
+    except StateError as error:
+        return Done(act.id, refused=str(error))
+    return Done(act.id)
+
+
+def cards_with_evidence(
+    project: Project,
+    items: Sequence[Item],
+    samples: ValidSamples,
+    embedding: str,
+    shown: int = RECOMMENDED.examples_shown,
+) -> list[Card]:
+    """Return the cards of these items; what was never proposed gets the evidence a judge would be shown."""
+    bare = [text for text, proposal in items if proposal is None]
+    if bare:  # what was imported since the last round has no vector yet
+        bare = sorted(set(bare) - set(without_vector(project, embedding).tolist()))
+    vectors = dict(zip(bare, load_vectors(project, embedding, np.array(bare, dtype=np.int64)), strict=True))
+    place = {label: number for number, label in enumerate(samples.label_ids.tolist())}
+
+    def nearest(text: int, label: int) -> tuple[Example, ...]:
+        known = text in vectors and label in place
+        return samples.nearest(text, vectors[text], place[label], shown) if known else ()
+
+    return cards(project, items, nearest)

@@ -1,0 +1,129 @@
+"""Batches: a list of proposals to be decided alike, after a random sample of it was decided one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlite_utils import Database
+
+from red_core.errors import StateError
+from red_core.records import Project
+from red_core.store.database import connection, now, transaction
+from red_core.store.desk import Item
+
+BatchKind = Literal["accept", "reject"]
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """How far a batch is.
+
+    Attributes
+    ----------
+    id : int
+    kind : {"accept", "reject"}
+    filters : str
+        What the list was filtered by, in words.
+    members, sampled, decided, agreed : int
+        In all; drawn for the sample; of those decided; of those decided as the batch would.
+    applied : int
+        Decisions of the batch itself that stand.
+    was_applied, dropped : int
+        1 where it was applied at some time; where it was given up.
+    """
+
+    id: int
+    kind: BatchKind
+    filters: str
+    members: int
+    sampled: int
+    decided: int
+    agreed: int
+    applied: int
+    was_applied: int
+    dropped: int
+
+
+def add_batch(
+    project: Project, kind: BatchKind, filters: str, items: Sequence[tuple[int, int]], sampled: Sequence[int], who: str
+) -> int:
+    """Freeze a list of (text, proposal), and which texts are its sample; return its id."""
+    chosen = set(sampled)
+    with transaction(project) as db:
+        cursor = db.execute(
+            "INSERT INTO batch (kind, filters, who, at) VALUES (?, ?, ?, ?)", [kind, filters, who, now()]
+        )
+        batch = int(cursor.lastrowid or 0)
+        db.conn.executemany(
+            "INSERT INTO batch_member (batch, text, proposal, sampled) VALUES (?, ?, ?, ?)",
+            ((batch, text, proposal, int(text in chosen)) for text, proposal in items),
+        )
+    return batch
+
+
+def batch_counts(project: Project, batch: int | None = None) -> BatchCounts | None:
+    """Return how far a batch is, by default the newest; None before the first."""
+    with connection(project) as db:
+        return _counts(db, batch)
+
+
+# A sampled text agrees with an acceptance where its own label was fixed, with a rejection where anything else was said.
+_COUNTS = """
+    SELECT batch.id, batch.kind, batch.filters, count(*) AS members, coalesce(sum(m.sampled), 0) AS sampled,
+        coalesce(sum(m.sampled AND s.id IS NOT NULL), 0) AS decided,
+        coalesce(sum(m.sampled AND s.id IS NOT NULL
+            AND (batch.kind = 'accept') = (s.kind IN ('accept', 'relabel') AND s.label = q.label)), 0) AS agreed,
+        (SELECT count(*) FROM standing_decision d WHERE d.batch = batch.id) AS applied,
+        EXISTS (SELECT 1 FROM decision d WHERE d.batch = batch.id) AS was_applied,
+        EXISTS (SELECT 1 FROM batch_drop d WHERE d.batch = batch.id) AS dropped
+    FROM batch JOIN batch_member m ON m.batch = batch.id JOIN proposal q ON q.id = m.proposal
+    LEFT JOIN standing_decision s ON m.sampled AND s.id = (
+        SELECT max(n.id) FROM standing_decision n WHERE n.text = m.text)
+    WHERE batch.id = coalesce(?, (SELECT max(id) FROM batch)) GROUP BY batch.id"""
+
+
+def _counts(db: Database, batch: int | None) -> BatchCounts | None:
+    found = db.execute(_COUNTS, [batch]).fetchone()
+    return None if found is None else BatchCounts(*found)
+
+
+def drop_batch(project: Project, batch: int, who: str) -> None:
+    """Give a batch up; what was decided of its sample stays."""
+    with transaction(project) as db:
+        db.execute("INSERT OR IGNORE INTO batch_drop (batch, who, at) VALUES (?, ?, ?)", [batch, who, now()])
+
+
+def sample_of(project: Project, batch: int) -> list[Item]:
+    """Return the sample of a batch that is not decided yet, in random order."""
+    query = """
+        SELECT m.text, m.proposal FROM batch_member m JOIN text ON text.id = m.text
+        WHERE m.batch = ? AND m.sampled AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = m.text)
+        ORDER BY text.text_id"""
+    with connection(project) as db:
+        return [(int(text), int(proposal)) for text, proposal in db.execute(query, [batch])]
+
+
+def apply_batch(project: Project, counts: BatchCounts, belief: float, who: str) -> int:
+    """Decide all members that nobody decided, in one transaction; return how many.
+
+    Raises
+    ------
+    StateError
+        If the sample, or the batch, is not any more what ``counts`` says.
+    """
+    with transaction(project) as db:
+        if _counts(db, counts.id) != counts:
+            raise StateError("decisions were made since this was shown. Look at the sample's figures once more.")
+        query = """
+            SELECT m.text, q.label, m.proposal FROM batch_member m JOIN proposal q ON q.id = m.proposal
+            WHERE m.batch = ? AND NOT m.sampled
+            AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = m.text) ORDER BY m.text"""
+        members = db.execute(query, [counts.id]).fetchall()
+        db.conn.executemany(
+            "INSERT INTO decision (text, kind, label, proposal, reason, who, at, queue, batch, belief) "
+            "VALUES (?, ?, ?, ?, '', ?, ?, 'bulk', ?, ?)",
+            ((text, counts.kind, label, proposal, who, now(), counts.id, belief) for text, label, proposal in members),
+        )
+    return len(members)

@@ -1,0 +1,302 @@
+"""What the review desk shows: queues of texts, and a card for each. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from red_core.records import Example, Label, Outcome, Project
+from red_core.store.database import connection
+from red_core.store.labels import labels_in
+
+Item = tuple[int, int | None]
+"""A text of a queue, and the proposal that put it there; None where nothing was proposed."""
+Nearest = Callable[[int, int], tuple[Example, ...]]
+"""nearest(text, label): the valid samples of a label nearest to a text."""
+
+LONGEST_QUEUE = 10_000
+
+OF_PROPOSALS = {
+    "to decide": "reason <> 'confirm' AND NOT decided AND belief < 0.95",
+    "judge against classifiers": "outcome = 'invalid' AND NOT decided",
+    "judge unsure": "outcome IN ('unsure', 'refused', 'unparseable') AND NOT decided",
+    "judged valid": "outcome = 'valid' AND NOT decided",
+    "stale": "stale AND NOT decided",
+}
+"""Queues of proposals: a name and the condition a proposal meets, the most informative first."""
+
+# Of all rounds so far: what was not decided in one round still waits in the next, with its belief of now.
+_PROPOSALS = """
+    SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
+        coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
+        verdict.id IN (SELECT id FROM stale_verdict) AS stale,
+        EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
+            AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
+    FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
+    LEFT JOIN prediction p ON p.text = proposal.text AND p.round = :round
+    WHERE proposal.round <= :round"""
+
+_NEWEST = "(SELECT max(q.id) FROM proposal q WHERE q.text = p.text AND q.round <= :round)"
+_UNDECIDED = "NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = p.text)"
+_PREDICTED = f"FROM prediction p WHERE p.round = :round AND {_UNDECIDED}"
+OF_TEXTS = {
+    "low belief": f"SELECT p.text, {_NEWEST} AS proposal, p.label, p.belief AS place {_PREDICTED} AND p.belief < 0.5",
+    "none of these": f"SELECT p.text, {_NEWEST} AS proposal, p.label, -p.belief AS place {_PREDICTED} AND p.label = -1",
+    "contradictions": f"""SELECT p.text, NULL AS proposal, min(p.label) AS label, p.text AS place FROM source_row p
+        WHERE p.text IN (SELECT text FROM contradiction) AND p.label IS NOT NULL AND {_UNDECIDED} GROUP BY p.text""",
+    "random": f"""SELECT p.text, {_NEWEST} AS proposal, p.label,
+        (SELECT text_id FROM text WHERE text.id = p.text) AS place {_PREDICTED}""",
+    "decided": """SELECT s.text, s.proposal, s.label, -s.id AS place FROM standing_decision s
+        WHERE s.id = (SELECT max(n.id) FROM standing_decision n WHERE n.text = s.text)""",
+}
+"""Queues of texts, whether something was proposed for them or not; ``place`` is their order."""
+
+QUEUES = (*OF_PROPOSALS, *OF_TEXTS)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What of a queue is shown: everything, unless a field says less.
+
+    Attributes
+    ----------
+    label : int or None
+        Only texts proposed for this label, or believed to have it.
+    subset : int or None
+        Only those of the labels of a subset.
+    round : int or None
+        Only what this round proposed.
+    judge : str
+        Only what this judge answered.
+    search : str
+        Only texts that contain it, whatever the case of ASCII letters; of decided ones also those whose reason does.
+    """
+
+    label: int | None = None
+    subset: int | None = None
+    round: int | None = None
+    judge: str = ""
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One text as the analyst sees it, with the evidence the judge had.
+
+    Attributes
+    ----------
+    text : int
+    proposal : int or None
+        None where nothing was proposed: the card then shows what the classifiers find likeliest.
+    content : str
+    label, runner_up : Label
+    belief, runner_up_belief : float or None
+        Now, where they are among the best five; else when the question was selected. None of a seed.
+    reason : str
+        What selected the question; '' where there was none.
+    gain : float
+    examples, rival_examples : tuple of Example
+    outcome : Outcome or ''
+        '' where the judge has not answered.
+    p_valid : float or None
+    verdict : int or None
+        The verdict's id.
+    stale : bool
+        The label's meaning was edited since the verdict.
+    log_likelihood_ratio : float
+        What the verdict adds to the label's exponent in the belief.
+    judge, raw : str
+    best : tuple of (label id, belief)
+        The best five outcomes after the round; -1 is none of these.
+    prior : float or None
+        Belief in the best of them before any verdict.
+    decision : str
+        What a person decided about the text, as it stands: a kind, and the label's name where there is one; ''
+        before.
+    seen : (int, int)
+        The newest decision about the text, and the id of the label's meaning: what a decision about this card rests on.
+    """
+
+    text: int
+    proposal: int | None
+    content: str
+    label: Label
+    runner_up: Label
+    belief: float | None
+    runner_up_belief: float | None
+    reason: str
+    gain: float
+    examples: tuple[Example, ...]
+    rival_examples: tuple[Example, ...]
+    outcome: Outcome | str
+    p_valid: float | None
+    verdict: int | None
+    stale: bool
+    log_likelihood_ratio: float
+    judge: str
+    raw: str
+    best: tuple[tuple[int, float], ...]
+    prior: float | None
+    decision: str
+    seen: tuple[int, int]
+
+
+def queue_counts(project: Project, round_id: int) -> dict[str, int]:
+    """Return how many texts are in each queue after a round."""
+    counts = ", ".join(f"count(DISTINCT CASE WHEN {where} THEN text END)" for where in OF_PROPOSALS.values())
+    with connection(project) as db:
+        found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
+        texts = [
+            db.execute(f"SELECT count(*) FROM ({query})", {"round": round_id}).fetchone()[0]
+            for query in OF_TEXTS.values()
+        ]
+    return dict(zip(QUEUES, (int(n) for n in (*found, *texts)), strict=True))
+
+
+def queue(
+    project: Project,
+    round_id: int,
+    name: str,
+    filters: Filters = Filters(),
+    *,
+    who: str = "",
+    longest: int = LONGEST_QUEUE,
+) -> list[Item]:
+    """Return the items of a queue in their order, one per text; what this person skipped comes last.
+
+    Parameters
+    ----------
+    name : str
+        One of QUEUES.
+    """
+    items = (
+        OF_TEXTS.get(name)
+        or f"""
+        SELECT text, max(id) AS proposal, label, -max(gain) AS place FROM ({_PROPOSALS})
+        WHERE {OF_PROPOSALS[name]} AND (:label IS NULL OR label = :label) GROUP BY text"""
+    )
+    query = f"""
+        SELECT i.text, i.proposal FROM ({items}) i JOIN text ON text.id = i.text
+        LEFT JOIN proposal q ON q.id = i.proposal LEFT JOIN verdict v ON v.proposal = i.proposal
+        WHERE (:label IS NULL OR i.label = :label) AND (:asked_in IS NULL OR q.round = :asked_in)
+        AND (:subset IS NULL OR i.label IN (SELECT label FROM label_place
+            WHERE version = (SELECT max(version) FROM label_place) AND subset = :subset))
+        AND (:judge = '' OR v.judge = :judge)
+        AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0 OR (:decided AND EXISTS (
+            SELECT 1 FROM standing_decision s WHERE s.text = i.text AND instr(lower(s.reason), lower(:search)) > 0)))
+        ORDER BY i.text IN (SELECT s.text FROM decision s WHERE s.kind = 'skip' AND s.who = :who
+            AND s.id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL)), i.place, i.text
+        LIMIT :longest"""
+    values = {
+        "round": round_id, "label": filters.label, "asked_in": filters.round, "subset": filters.subset,
+        "judge": filters.judge, "search": filters.search.strip(), "decided": name == "decided", "who": who,
+        "longest": longest,
+    }  # fmt: skip
+    with connection(project) as db:
+        return [(int(text), proposal) for text, proposal in db.execute(query, values)]
+
+
+def item_of(project: Project, text: int) -> Item:
+    """Return a text with its newest proposal."""
+    with connection(project) as db:
+        found = db.execute("SELECT max(id) FROM proposal WHERE text = ?", [text]).fetchone()
+    return text, found[0]
+
+
+def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
+    """Return the texts of these items that are decided: by a label, or by rejecting the very label proposed."""
+    query = """
+        SELECT s.text FROM json_each(:items) item
+        JOIN standing_decision s ON s.text = json_extract(item.value, '$[0]')
+        LEFT JOIN proposal q ON q.id = json_extract(item.value, '$[1]')
+        WHERE s.kind <> 'reject' OR q.id IS NULL OR s.label = q.label"""
+    with connection(project) as db:
+        return {int(text) for (text,) in db.execute(query, {"items": json.dumps(items)})}
+
+
+def judges(project: Project) -> list[str]:
+    """Return the judges that have answered in this project."""
+    with connection(project) as db:
+        return [str(name) for (name,) in db.execute("SELECT DISTINCT judge FROM verdict ORDER BY judge")]
+
+
+_CARDS = """
+    SELECT text.id AS text, text.content, q.id AS proposal, q.label, q.runner_up, q.belief, q.runner_up_belief,
+        coalesce(q.reason, '') AS reason, coalesce(q.gain, 0.0) AS gain, q.evidence,
+        coalesce(v.outcome, '') AS outcome, v.p_valid, coalesce(v.judge, '') AS judge, coalesce(v.raw, '') AS raw,
+        v.id AS verdict, coalesce(v.log_likelihood_ratio, 0.0) AS log_likelihood_ratio,
+        coalesce(v.id IN (SELECT id FROM stale_verdict), 0) AS stale, prediction.top, prediction.prior,
+        (SELECT d.kind || coalesce(': ' || label.name, '') FROM standing_decision d
+            LEFT JOIN label ON label.id = d.label WHERE d.text = text.id ORDER BY d.id DESC LIMIT 1) AS decision,
+        (SELECT coalesce(max(d.id), 0) FROM decision d WHERE d.text = text.id AND d.kind <> 'skip') AS newest,
+        (SELECT json_group_array(DISTINCT r.label) FROM source_row r
+            WHERE r.text = text.id AND r.label IS NOT NULL) AS own
+    FROM json_each(:items) item
+    JOIN text ON text.id = json_extract(item.value, '$[0]')
+    LEFT JOIN proposal q ON q.id = json_extract(item.value, '$[1]')
+    LEFT JOIN verdict v ON v.proposal = q.id
+    LEFT JOIN prediction ON prediction.text = text.id AND prediction.round = (SELECT max(round) FROM prediction)
+    ORDER BY item.key"""
+
+
+def cards(project: Project, items: Sequence[Item], nearest: Nearest) -> list[Card]:
+    """Return the cards of these items in their order; beliefs are those after the newest round.
+
+    Parameters
+    ----------
+    nearest : callable(text, label) -> tuple of Example
+        Finds the evidence of an item without a proposal.
+    """
+    with connection(project) as db:
+        rows = list(db.query(_CARDS, {"items": json.dumps(items)}))
+        named = {label.id: label for label in labels_in(db)}
+        contents = _contents_of(db, rows)
+    return [_card(row, named, contents, nearest) for row in rows]
+
+
+def _contents_of(db: Database, rows: Sequence[dict[str, Any]]) -> dict[int, str]:
+    """Return the words of all samples that these rows' evidence names."""
+    sides = [side for row in rows if row["evidence"] for side in json.loads(row["evidence"]).values()]
+    shown = sorted({int(text) for side in sides for text, _, _ in side})
+    query = "SELECT id, content FROM text WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(db.execute(query, [json.dumps(shown)]).fetchall())
+
+
+def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str], nearest: Nearest) -> Card:
+    best = {int(label): float(b) for label, b in json.loads(row["top"] or "[]")}
+    label, rival = row["label"], row["runner_up"]
+    if row["proposal"] is None:  # the labels it was given, then the likeliest
+        likely = [*json.loads(row["own"]), *(n for n in best if n in named), *named]
+        label, rival = list(dict.fromkeys(likely))[:2]
+        examples, rivals = nearest(row["text"], label), nearest(row["text"], rival)
+    else:
+        sides = json.loads(row["evidence"])
+        examples, rivals = (
+            tuple(Example(int(t), contents[int(t)], float(s), str(origin)) for t, s, origin in sides[side])
+            for side in ("label", "runner_up")
+        )
+    return Card(
+        text=row["text"],
+        proposal=row["proposal"],
+        content=row["content"],
+        label=named[label],
+        runner_up=named[rival],
+        belief=best.get(label, row["belief"]),
+        runner_up_belief=best.get(rival, row["runner_up_belief"]),
+        examples=examples,
+        rival_examples=rivals,
+        stale=bool(row["stale"]),
+        best=tuple(best.items()),
+        decision=row["decision"] or "",
+        seen=(int(row["newest"]), named[label].meaning_id),
+        **{name: row[name] for name in _AS_STORED},
+    )
+
+
+_AS_STORED = (
+    "reason", "gain", "outcome", "p_valid", "verdict", "log_likelihood_ratio", "judge", "raw", "prior",
+)  # fmt: skip

@@ -1,0 +1,319 @@
+"""The fast desk in a real browser: one key, one decision, in order, once, whatever happens to the server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from app_projects import HOSTILE, WHO, decision_rows, project_with_cards, queued
+from playwright.sync_api import Page, expect
+from small_projects import fake_encode
+from test_browser import CHROMIUM, Server, Watched, browser, saying, serve, watched
+
+from red_core.auditing import summary
+from red_core.decisions import decide
+from red_core.records import Project
+from red_core.store.batches import batch_counts
+from red_core.store.database import connection
+from red_core.store.labels import labels, set_meanings
+
+__all__ = ["browser", "serve", "watched"]  # fixtures used here
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(CHROMIUM is None, reason="neither chromium nor google-chrome is installed"),
+]
+Serve = Callable[..., Server]
+TEXTS = 140
+NAMES = [f"topic {letter}" for letter in "abcdefghijkl"]
+KEYS = "axna1x2aansa"
+KINDS = {"a": "accept", "x": "reject", "n": "none", "s": "skip", "1": "relabel", "2": "relabel"}
+
+STRIKE = """
+async ([keys, gap]) => {
+  const root = [...document.querySelectorAll("*")].find((e) => e.shadowRoot?.querySelector(".desk")).shadowRoot
+  const struck = []
+  for (const key of keys) {
+    const began = performance.now()
+    struck.push([key, root.querySelector(".desk .text").textContent])
+    document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, composed: true }))
+    await new Promise((done) => setTimeout(done, gap - (performance.now() - began)))
+  }
+  return struck
+}
+"""
+"""Presses keys at an even gap, and notes what was on the desk before each."""
+
+
+@pytest.fixture
+def many(workspace: object, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with more cards than a tab holds."""
+    monkeypatch.setattr("red_core.importing.encode", fake_encode, raising=False)
+    monkeypatch.setenv("LOGNAME", WHO)
+    return project_with_cards(workspace, "many", NAMES, [f"text number {n} about it" for n in range(TEXTS)])  # type: ignore[arg-type]
+
+
+def desk_of(watched: Watched, server: Server, project: Project, **query: str) -> Page:
+    asked = "".join(f"&{name}={value.replace(' ', '+')}" for name, value in query.items())
+    page = watched.open(f"{server.address}/review?project={project.name}{asked}")
+    page.locator(".desk .text").wait_for()
+    return page
+
+
+def saved(page: Page) -> None:
+    expect(page.locator(".desk .saved")).to_have_text("all saved", timeout=60_000)
+
+
+def text_of(project: Project) -> dict[str, int]:
+    with connection(project) as db:
+        return {str(content): int(id_) for id_, content in db.execute("SELECT id, content FROM text")}
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["served", "killed half-way"])
+def test_rapid_keys_decide_the_cards_on_screen_in_order_once(
+    many: Project, serve: Serve, watched: Watched, kill: bool
+) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    saved(page)
+    keys = (KEYS * 9)[:100]
+    page.evaluate(f"([keys, gap]) => {{ window.struck = ({STRIKE})([keys, gap]) }}", [keys, 40])
+    if kill:
+        time.sleep(2)
+        server.kill()
+    struck = page.evaluate("() => window.struck")
+    assert len({content for _, content in struck}) == 100  # each key met the next card
+    if kill:
+        server.start()
+    saved(page)
+    ids = text_of(many)
+    assert [row[:2] for row in decision_rows(many)] == [(KINDS[key], ids[content]) for key, content in struck]
+    watched.complaints.clear()  # while the server was gone, the browser said so
+
+
+def test_what_a_dead_server_did_not_hear_is_sent_after_a_reload(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    saved(page)
+    server.kill()
+    struck = page.evaluate(STRIKE, ["axn", 100])
+    expect(page.locator(".desk .saved")).to_contain_text("3 waiting to be saved", timeout=10_000)
+    assert decision_rows(many) == []
+    server.start()
+    page.reload()
+    page.locator(".desk .text").wait_for()
+    saved(page)
+    ids = text_of(many)
+    assert [row[:2] for row in decision_rows(many)] == [(KINDS[key], ids[content]) for key, content in struck]
+    watched.complaints.clear()
+
+
+def test_a_key_costs_little_time_and_little_wire(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    heard = []
+    watched.page.on("websocket", lambda ws: ws.on("framereceived", lambda frame: heard.append(len(frame))))
+    page = desk_of(watched, server, many)
+    saved(page)
+    heard.clear()
+    page.evaluate(STRIKE, ["a" * 40, 150])
+    saved(page)
+    assert sum(heard) / 40 < 20_000
+
+
+def test_undo_goes_back_as_far_as_there_is_something(many: Project, serve: Serve, watched: Watched) -> None:
+    first = queued(many)
+    decide(many, first[5].text, "none", who=WHO)  # in an earlier sitting
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    page.evaluate(STRIKE, ["ax1", 60])
+    page.evaluate(STRIKE, ["uuu", 60])
+    expect(page.locator(".desk .text")).to_have_text(first[0].content)
+    saved(page)
+    assert [row[0] for row in decision_rows(many)] == ["none", "accept", "reject", "relabel", "undo", "undo", "undo"]
+    page.keyboard.press("u")
+    expect(page.locator(".desk .text")).to_have_text(first[5].content)
+    saved(page)
+    page.keyboard.press("a")  # decided anew after its undo: no conflict with oneself
+    saved(page)
+    assert [row[:2] for row in decision_rows(many)][-2:] == [("undo", first[5].text), ("accept", first[5].text)]
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    expect(page.locator(".desk .notice")).to_contain_text("there is no decision to undo")
+
+
+def test_a_card_that_somebody_else_decided_is_refused_with_what_changed(
+    many: Project, serve: Serve, watched: Watched
+) -> None:
+    cards = queued(many)
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    saved(page)
+    decide(many, cards[0].text, "none", who="Ana")
+    decide(many, cards[2].text, "accept", label=cards[2].label.id, who="Ana")
+    page.keyboard.press("a")
+    expect(page.locator(".desk .notice")).to_contain_text("Ana said none of these")
+    assert [row[5] for row in decision_rows(many)] == ["Ana", "Ana"]
+    expect(page.locator(".desk .text")).to_have_text(cards[1].content)
+    page.keyboard.press("n")
+    expect(page.locator(".desk .text")).to_have_text(cards[0].content)  # as it is now, and before the third is dropped
+    expect(page.locator(".desk .notice")).to_contain_text("Decided: none of these")
+    page.keyboard.press("a")  # now she has seen it
+    expect(page.locator(".desk .text")).to_have_text(cards[3].content)
+    saved(page)
+    assert [(row[0], row[1]) for row in decision_rows(many)][2:] == [("none", cards[1].text), ("accept", cards[0].text)]
+
+
+def test_an_edited_meaning_is_another_question(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    saved(page)
+    card = queued(many)[0]
+    set_meanings(many, {card.label.id: "something else"}, "Ana")
+    page.keyboard.press("a")
+    expect(page.locator(".desk .notice")).to_contain_text("the label's meaning was edited")
+    assert decision_rows(many) == []
+
+
+def test_a_label_is_found_and_given_by_keyboard_alone(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    card = queued(many)[0]
+    page.keyboard.press("/")
+    expect(page.locator(".desk .picker-row").first).to_contain_text(card.label.name)  # the likeliest first
+    page.keyboard.type("axn pick")
+    expect(page.locator(".desk .picker-list")).to_contain_text("No label fits")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("tpc k")
+    page.keyboard.press("Enter")
+    saved(page)
+    wanted = next(label.id for label in labels(many) if label.name == "topic k")
+    assert [row[:3] for row in decision_rows(many)] == [("relabel", card.text, wanted)]
+    page.keyboard.press("/")
+    page.keyboard.type("topic")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert len(decision_rows(many)) == 2
+
+
+def test_a_reason_goes_with_the_decision_and_is_searched(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    card = queued(many)[0]
+    page.keyboard.press("w")
+    page.keyboard.type("an axe, not an x")
+    page.keyboard.press("Enter")
+    page.keyboard.press("x")
+    saved(page)
+    with connection(many) as db:
+        stored = db.execute("SELECT text, reason, queue, seconds > 0 FROM decision").fetchall()
+    assert stored == [(card.text, "an axe, not an x", "to decide", 1)]
+    page = desk_of(watched, server, many, review_queue="decided", review_search="an axe")
+    expect(page.locator(".desk .text")).to_have_text(card.content)
+
+
+def test_history_and_the_whole_text_are_shown_on_demand(
+    workspace: object, serve: Serve, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("red_core.importing.encode", fake_encode, raising=False)
+    monkeypatch.setenv("LOGNAME", WHO)
+    long = "![x](http://beacon.invalid) " + "word " * 2_000 + "the very end"
+    project = project_with_cards(workspace, "long", NAMES, [long, *(f"text {n}" for n in range(5))])  # type: ignore[arg-type]
+    page = desk_of(watched, serve(project.workspace), project)
+    page.keyboard.press("t")
+    expect(page.locator(".desk .said")).to_contain_text("the very end")
+    page.keyboard.press("h")
+    expect(page.locator(".desk .below")).to_contain_text("row 2, without a label")
+    page.keyboard.press("s")
+    expect(page.locator(".desk .below")).to_be_empty()
+
+
+def test_hostile_words_stay_words_on_the_desk(in_state: Callable[..., Project], serve: Serve, watched: Watched) -> None:
+    project = in_state("hostile", trial=False)
+    page = desk_of(watched, serve(project.workspace), project)
+    for card in queued(project):
+        shown = page.locator(".desk .text").text_content() or ""
+        assert len(shown) >= min(len(card.content), 1_200)
+        assert page.locator(".desk .face *:not(div, span, b, mark)").count() == 0
+        page.keyboard.press("h")
+        page.locator(".desk .event").first.wait_for()
+        assert page.locator(".desk .below *:not(div, span, b)").count() == 0
+        page.keyboard.press("/")
+        assert page.locator(".desk .picker *:not(div, b, input)").count() == 0
+        page.keyboard.press("Escape")
+        page.keyboard.press("s")
+    expect(page.locator(".desk .empty")).to_be_visible()
+    saved(page)
+    assert [row[0] for row in decision_rows(project)] == ["skip"] * (len(HOSTILE) + 1)
+
+
+def test_the_place_is_kept_on_reload_and_a_link_opens_it(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    cards = queued(many, label=labels(many)[0].id)
+    page = desk_of(watched, server, many, review_label=labels(many)[0].name)
+    expect(page.locator(".desk .text")).to_have_text(cards[0].content)
+    page.evaluate(STRIKE, ["as", 60])
+    saved(page)
+    page.reload()
+    expect(page.locator(".desk .text")).to_have_text(cards[2].content)
+
+
+def test_a_list_is_decided_at_once_only_after_its_sample(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    page.get_by_text("Decide a whole list at once").click()
+    page.locator(".st-key-batch_accept button").click()
+    watched.settle()
+    expect(page.locator(".st-key-review_queue input")).to_have_value("sample of a list (30)")
+    expect(page.locator(".st-key-batch_apply")).to_have_count(0)
+    page.evaluate(STRIKE, ["a" * 29 + "x", 60])
+    saved(page)
+    page.reload()
+    page.get_by_text("Of 30 drawn at random you would accept 29: 97% (83% to 99%)").wait_for()
+    page.locator(".st-key-batch_apply button").click()
+    watched.settle()
+    counts = batch_counts(many)
+    assert counts is not None
+    assert (counts.members, counts.agreed, counts.applied) == (TEXTS, 29, TEXTS - 30)
+    with connection(many) as db:
+        bulk = db.execute("SELECT DISTINCT kind, queue, seconds, round(belief, 2) FROM decision WHERE batch = 1")
+        assert bulk.fetchall() == [("accept", "bulk", None, 0.83)]
+    page.locator(".st-key-batch_undo button").click()
+    watched.settle()
+    after = batch_counts(many)
+    assert after is not None
+    assert after.applied == 0
+    with connection(many) as db:
+        assert db.execute("SELECT count(*) FROM standing_decision").fetchone() == (30,)
+
+
+def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
+    many: Project, serve: Serve, watched: Watched
+) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many, review_mode="Blind audit")
+    face = page.locator(".desk").inner_text().lower()
+    for told in ("belief", "judge", "verdict", "valid", "accept", "proposed"):
+        assert told not in face, told
+    options = page.locator(".desk .numbers button:visible")
+    assert options.count() == 10
+    struck = page.evaluate(STRIKE, ["12n30s", 200])
+    assert len({content for _, content in struck}) == 6
+    page.keyboard.press("u")
+    expect(page.locator(".desk .text")).to_have_text(struck[-1][1])
+    page.keyboard.press("/")
+    page.keyboard.type("topic b")
+    page.keyboard.press("Enter")
+    saved(page)
+    with connection(many) as db:
+        kinds = [kind for (kind,) in db.execute("SELECT kind FROM audit_answer ORDER BY id")]
+    assert kinds == ["label", "label", "none", "label", "label", "cannot tell", "undo", "label"]
+    assert decision_rows(many) == []
+    found = summary(many)
+    page.reload()
+    page.get_by_text(saying(f"{found.until_next_look} more audits until")).wait_for()
+    assert json.dumps(found.accuracy.of) == str(6 - found.planted.of)

@@ -1,0 +1,51 @@
+// What is drawn of a card. Everything stands where it stood on the card before.
+
+const EXAMPLE_LENGTH = 240
+const OUTCOMES = { valid: "\u2713", invalid: "\u2715", unsure: "?", refused: "!", unparseable: "!" }
+
+function drawText(card, whole) {
+  const text = node("div", "text", whole ?? card.content)
+  text.dir = "auto"
+  return text
+}
+
+function drawSide(role, label, belief, meaning) {
+  const shown = belief === null ? "" : `belief ${belief.toFixed(2)}`
+  return [
+    node("div", "side-head", node("span", "quiet", `${role} `), node("b", "", label.name), node("span", "belief", shown)),
+    node("div", "meaning", meaning),
+  ]
+}
+
+function drawExamples(examples, shared) {
+  if (!examples.length) return [node("div", "quiet", "No valid sample of this label but the text itself.")]
+  return examples.map(([similarity, origin, content]) => {
+    const short = content.length > EXAMPLE_LENGTH ? `${content.slice(0, EXAMPLE_LENGTH).trimEnd()}\u2026` : content
+    const words = node("span", "example-words", withMarks(short, shared))
+    words.dir = "auto"
+    if (short !== content) words.title = content
+    return node("div", "example", node("span", "quiet", `${similarity.toFixed(2)} ${origin}`), words)
+  })
+}
+
+function drawVerdict(card) {
+  if (!card.judge) return node("div", "verdict quiet", card.asked ? "not asked yet" : "never proposed")
+  const badge = node("span", `badge ${card.outcome}`, `${OUTCOMES[card.outcome] ?? ""} ${card.outcome.toUpperCase()}`)
+  const sure = card.p === null ? "" : `, its own guess ${card.p.toFixed(2)}`
+  const stale = card.stale ? "; stale: the meaning was edited since, and the next round asks again" : ""
+  return node("div", "verdict", badge, node("span", "quiet", ` ${card.judge}${sure}${stale}`))
+}
+
+function drawSides(card, labels, common) {
+  const mine = labels.get(card.label)
+  const rival = labels.get(card.rival)
+  const shared = tellingWords(card.content, common)
+  const likelier = card.rivalBelief !== null && card.belief !== null && card.rivalBelief > card.belief
+  const left = node("div", "side", ...drawSide(card.asked ? "asked about" : "likeliest", mine, card.belief, mine.meaning))
+  left.append(drawVerdict(card), ...drawExamples(card.examples, shared))
+  const right = node(
+    "div", "side", ...drawSide(likelier ? "likelier now" : "runner-up", rival, card.rivalBelief, rival.meaning),
+  )
+  right.append(node("div", "verdict quiet", card.why), ...drawExamples(card.rivalExamples, shared))
+  return [left, right]
+}

@@ -1,0 +1,83 @@
+// Finds one label among thousands, by keyboard alone: what fits best first, and of equals the likeliest.
+
+const PICKER_ROWS = 9
+
+class Picker {
+  constructor(choose, close) {
+    this.choose = choose
+    this.close = close
+    this.input = node("input", "picker-input")
+    this.input.type = "text"
+    this.input.placeholder = "Find a label by its name or meaning"
+    this.input.setAttribute("aria-label", "Find a label")
+    this.input.autocomplete = "off"
+    this.input.spellcheck = false
+    this.list = node("div", "picker-list")
+    this.list.setAttribute("role", "listbox")
+    this.panel = node("div", "picker", this.input, this.list)
+    this.panel.hidden = true
+    this.input.oninput = () => this.search()
+    this.input.onkeydown = (event) => this.key(event)
+    this.input.onblur = () => this.hide()
+  }
+
+  open(labels, likely) {
+    this.labels = labels
+    this.rank = new Map(likely.map((label, place) => [label, place]))
+    this.input.value = ""
+    this.panel.hidden = false
+    this.search()
+    this.input.focus()
+    this.panel.scrollIntoView({ block: "nearest" })
+  }
+
+  hide() {
+    if (this.panel.hidden) return
+    this.panel.hidden = true
+    this.close()
+  }
+
+  key(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step) this.mark(this.marked + step)
+    else if (event.key === "Enter" && this.found.length) this.take(this.found[this.marked])
+    else if (event.key === "Escape") this.hide()
+    else return
+    event.preventDefault()
+    event.stopPropagation()
+  }
+
+  take(label) {
+    this.hide()
+    this.choose(label.id)
+  }
+
+  search() {
+    const typed = this.input.value.toLowerCase().split(/\s+/).filter(Boolean).join(" ")
+    const fits = []
+    for (const label of this.labels.values()) {
+      const worst = typed ? misfit(label, typed) : 0
+      if (worst < Infinity) fits.push([worst, this.rank.get(label.id) ?? Infinity, label])
+    }
+    fits.sort((a, b) => a[0] - b[0] || (a[1] === b[1] ? 0 : a[1] - b[1]) || (a[2].key < b[2].key ? -1 : 1))
+    this.found = fits.slice(0, PICKER_ROWS).map(([, , label]) => label)
+    this.rest = fits.length - this.found.length
+    this.mark(0)
+  }
+
+  mark(place) {
+    this.marked = Math.max(0, Math.min(place, this.found.length - 1))
+    const rows = this.found.map((label, number) => {
+      const row = node("div", "picker-row", node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
+      row.setAttribute("role", "option")
+      row.setAttribute("aria-selected", String(number === this.marked))
+      row.onmousedown = (event) => {
+        event.preventDefault() // the input keeps the focus until the row has been taken
+        this.take(label)
+      }
+      return row
+    })
+    const told = this.rest > 0 ? `${this.rest.toLocaleString()} more: type on` : this.found.length ? "" : "No label fits."
+    this.list.replaceChildren(...rows, node("div", "quiet", told))
+  }
+}
