@@ -90,7 +90,7 @@ def show_blind_audit(project: Project, labels: dict[int, Label], place: DeltaGen
     with errors_in_one_line():
         show_desk()
         desk(project, kept, labels)
-    with st.expander("What the audit shows so far", icon=":material/verified:", expanded=True):
+    with st.expander("What the audit shows so far", icon=":material/verified:"):  # folded: it tells on the machine
         show_audit(project, labels)
 
 

@@ -12,6 +12,10 @@ from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
 
+FEW_AUDITS = 20
+"""Fewer say little, and one answer more would show whether the machine had given the same."""
+
+
 def show_facts_line(project: Project) -> None:
     """Show where the project stands, in one line."""
     counts, last = facts(project), finished_round(project)
@@ -43,7 +47,7 @@ def _sure_and_right(last: Round) -> list[str]:
 def _audited(project: Project) -> list[str]:
     """Return the audited accuracy with its interval and base, once somebody has audited."""
     found = audit_summary(project)
-    if found.accuracy.share is None:
+    if found.accuracy.share is None or found.accuracy.of < FEW_AUDITS:
         return []
     told = f"audited {found.accuracy.share:.0%} [{found.accuracy.low:.0%} to {found.accuracy.high:.0%}]"
     certified = f", certified {found.target:.1%}" if found.certificate is not None else ""

@@ -239,11 +239,16 @@ def _insert(
 
 
 def audits(project: Project) -> list[Audit]:
-    """Return what was dealt and still is in the population, planted texts left out, in the order dealt."""
+    """Return what was dealt and still is in the population, planted texts left out, in the order dealt.
+
+    One that was decided after its own audit stays: whoever knows the answers could otherwise decide the misses away.
+    """
     query = f"""
         SELECT audit.purpose, audit.label, a.kind, a.label, p.label, p.round
-        FROM audit JOIN ({_POPULATION}) p ON p.text = audit.text LEFT JOIN audited a ON a.id = audit.id
-        WHERE audit.purpose <> 'planted' ORDER BY audit.id"""
+        FROM audit JOIN prediction p ON p.text = audit.text AND p.round = {_ROUND}
+        LEFT JOIN audited a ON a.id = audit.id LEFT JOIN decided d ON d.text = audit.text
+        WHERE audit.purpose <> 'planted' AND (d.id IS NULL OR d.at > a.at)
+        AND audit.text NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL) ORDER BY audit.id"""
     with connection(project) as db:
         return [Audit(*row) for row in db.execute(query)]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from app_projects import HOSTILE, WHO, decision_rows, project_with_cards, queued
+from app_projects import HOSTILE_TEXTS, WHO, decision_rows, project_with_cards, queued
 from playwright.sync_api import Page, expect
 from small_projects import fake_encode
 from test_browser import CHROMIUM, Server, Watched, browser, saying, serve, watched
@@ -248,7 +248,7 @@ def test_hostile_words_stay_words_on_the_desk(in_state: Callable[..., Project], 
         page.keyboard.press("s")
     expect(page.locator(".desk .empty")).to_be_visible()
     saved(page)
-    assert [row[0] for row in decision_rows(project)] == ["skip"] * (len(HOSTILE) + 1)
+    assert [row[0] for row in decision_rows(project)] == ["skip"] * len(HOSTILE_TEXTS)
 
 
 def test_the_place_is_kept_on_reload_and_a_link_opens_it(many: Project, serve: Serve, watched: Watched) -> None:
@@ -315,5 +315,6 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     assert decision_rows(many) == []
     found = summary(many)
     page.reload()
+    page.get_by_text("What the audit shows so far").click()
     page.get_by_text(saying(f"{found.until_next_look} more audits until")).wait_for()
     assert json.dumps(found.accuracy.of) == str(6 - found.planted.of)
