@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,7 @@ def weigh_near(training: TrainingSet, near: bool, weight: float) -> TrainingSet:
         return training
     half = training.features.shape[1] // 2
     scaled = np.hstack([training.features[:, :half], np.float32(weight) * training.features[:, half:]])
-    return TrainingSet(scaled.astype(np.float32), training.labels, training.weights)
+    return replace(training, features=scaled.astype(np.float32))
 
 
 def choose(
@@ -64,8 +65,11 @@ def choose(
     settings: Settings,
     near: bool,
     report: Callable[[int, int], None],
+    last: Choice | None = None,
 ) -> Choice:
     """Return the choice of least held-out log loss: first the regularisation at a middling weight, then the weight.
+
+    Both walk from the middle, or from the last choice, to the better side until the loss rises.
 
     Parameters
     ----------
@@ -73,11 +77,15 @@ def choose(
         Where ``near``, the second half of the features is what stands near each row, at weight 1.
     eligible : ndarray of int64
         The rows of seeds.
+    last : Choice, optional
+        That of an earlier round.
     """
     weights = settings.neighbour_weights if near else (0.0,)
-    middle = float(np.median(weights))
+    strength = _start(settings.regularisation, last.regularisation if last else None)
+    middle = _start(weights, last.near_weight if last else None)
     done = 0
 
+    @cache
     def loss(regularisation: float, weight: float) -> float:
         nonlocal done
         found = _held_out_loss(weigh_near(training, near, weight), eligible, partitions, settings, regularisation)
@@ -85,20 +93,22 @@ def choose(
         report(done, len(settings.regularisation) + len(weights))
         return found
 
-    best = _lowest(settings.regularisation, lambda strength: loss(strength, middle))
-    if len(weights) == 1:
-        return Choice(best, weights[0])
-    return Choice(best, min(weights, key=lambda weight: loss(best, weight)))
+    best = _lowest(settings.regularisation, strength, lambda value: loss(value, middle))
+    return Choice(best, _lowest(weights, middle, lambda value: loss(best, value)))
 
 
-def _lowest(values: Sequence[float], loss: Callable[[float], float]) -> float:
-    """Return the value of least loss, walking from the middle to the better side until the loss rises."""
+def _start(values: Sequence[float], last: float | None) -> float:
+    return last if last is not None and last in values else sorted(values)[len(values) // 2]
+
+
+def _lowest(values: Sequence[float], start: float, loss: Callable[[float], float]) -> float:
+    """Return the value of least loss, walking from ``start`` to the better side until the loss rises."""
     if len(values) == 1:
         return values[0]
     ordered = sorted(values)
-    middle = len(ordered) // 2
-    known = {ordered[middle]: loss(ordered[middle])}
-    for side in (ordered[middle:], ordered[middle::-1]):
+    place = ordered.index(start)
+    known = {start: loss(start)}
+    for side in (ordered[place:], ordered[place::-1]):
         for here, there in pairwise(side):
             known[there] = loss(there)
             if known[there] >= known[here]:

@@ -157,7 +157,10 @@ def _file(project: Project, name: str) -> Path:
 
 def recipe(settings: Settings, features: Features) -> str:
     """Return, as JSON, everything besides the training rows that decides what a classifier becomes."""
-    wanted = ("random_state", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation")
+    wanted = (
+        "random_state", "subset_size", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation",
+        "calibration_folds",
+    )  # fmt: skip
     names = [features.embedding, features.lexical, features.lexical_weight, features.near]
     return json.dumps(
         [*names, settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in wanted)]

@@ -1,97 +1,35 @@
-"""Article step 2 on a project: fit every subset classifier on the round's frozen training set, and calibrate."""
+"""Article step 2 on a project: fit the subset classifiers on the round's frozen training set, and calibrate.
+
+After the first round only those whose labels or samples changed are fitted, unless most of them are; see
+:mod:`red_core.steps.refitting`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from red_core.choosing import Choice, choose, cores, fitter, weigh_near
-from red_core.features import Features, recipe, says_something
+from red_core.choosing import Choice, choose, cores, weigh_near
+from red_core.errors import StoreError
+from red_core.features import Features, recipe
+from red_core.held_out import hold_out, load_held_out, save_held_out
 from red_core.label_set import hidden_partitions
-from red_core.records import Booleans, Floats, Ints, Label, Project
+from red_core.model import Extent, KnownProposals, Model, load_model, model_file, save_model
+from red_core.records import Ints, Label, Project
 from red_core.settings import Settings
 from red_core.steps.belief import Calibration, beliefs, candidates, fit_calibration
-from red_core.steps.out_of_fold import HeldOut, held_out_odds
-from red_core.steps.pool_scoring import label_odds
-from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
-from red_core.store.arrays import load_arrays, save_arrays
-from red_core.store.rounds import training_rows
-from red_core.store.texts import seeds
+from red_core.steps.out_of_fold import HeldOut
+from red_core.steps.refitting import Fitted, label_samples, refit, subsets_now, touched_subsets
+from red_core.steps.subset_classifiers import NoiseRule
+from red_core.training_set import FrozenRows, frozen_rows
+
+__all__ = ["Model", "load_model", "model_file", "save_model", "train"]
 
 Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class KnownProposals:
-    """What would have been proposed for each seed by classifiers that never saw it, and whether it is right.
-
-    Attributes
-    ----------
-    texts : ndarray of shape (n,), int64
-        Row ids of seeds.
-    labels : ndarray of shape (n,), int64
-        The best label of each, as a place in ``Model.label_ids``.
-    right : ndarray of shape (n,), bool
-    prior_logit : ndarray of shape (n,), float32
-        The logit of the belief before any verdict.
-    """
-
-    texts: Ints
-    labels: Ints
-    right: Booleans
-    prior_logit: Floats
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a round's training leaves: enough to score any text, stored or new.
-
-    Attributes
-    ----------
-    label_ids : ndarray of shape (L,), int64
-        The label of each column of the odds, ascending.
-    partitions : tuple of Partition
-        The shown one first, then the hidden ones.
-    halves : tuple of two tuples of Partition, or ()
-        Trained without the fed-back texts of even, and of odd, row id: they score those texts.
-    fed_back : ndarray of int64
-        Row ids of the texts in the training set that are not seeds, ascending.
-    calibration : Calibration
-    known : KnownProposals
-    features : Features
-        What it sees of a text.
-    regularisation : float
-    recipe : str
-        What the classifiers depend on besides the training rows.
-    """
-
-    label_ids: Ints
-    partitions: tuple[Partition, ...]
-    halves: tuple[tuple[Partition, ...], ...]
-    fed_back: Ints
-    calibration: Calibration
-    known: KnownProposals
-    features: Features
-    regularisation: float
-    recipe: str
-
-    def odds(self, ids: Ints, features: Floats) -> Floats:
-        """Return odds of shape (n, L) for stored texts, each from classifiers that never saw it."""
-        scored = label_odds(features, self.partitions)
-        if self.halves:
-            trained_on = np.isin(ids, self.fed_back)
-            for half in (0, 1):
-                rows = np.flatnonzero(trained_on & (ids % 2 == half))
-                scored[rows] = label_odds(features[rows], self.halves[half])
-        return scored
-
-
-def model_file(project: Project, round_id: int) -> Path:
-    """Return the file of a round's model."""
-    return project.folder / "rounds" / f"{round_id}.npz"
 
 
 def train(
@@ -103,10 +41,11 @@ def train(
     shown: Ints,
     report: Report,
 ) -> Model:
-    """Fit and calibrate all classifiers of a round; only those whose training rows changed since ``round_id - 1``.
+    """Fit and calibrate the classifiers of a round: those that are touched, or all of them in a full fit.
 
-    How strongly to regularise, and how much of what stands near a text counts, is chosen on held-out seeds in the
-    first round and kept while nothing else about the features changes.
+    A full fit chooses anew, on held-out seeds, how strongly to regularise and how much of what stands near a text
+    counts, forms the hidden partitions anew and draws all noise anew. Temperature and the score of *none of these* are
+    fitted in every round.
 
     Parameters
     ----------
@@ -116,62 +55,45 @@ def train(
     shown : ndarray of shape (L,), int64
         The subset numbers of the partition that is shown and edited.
     """
-    training, texts = _training_set(project, round_id, labels, settings, replace(features, near_weight=1.0))
-    seed_texts, _ = seeds(project)
-    is_seed = np.isin(texts, seed_texts)
-    # From seeds and names alone, so that feeding back never moves a label.
-    partitions = [shown, *hidden_partitions(training.only(is_seed | (texts < 0)), len(labels), settings)]
-    fed_back = texts[(texts >= 0) & ~is_seed]
+    rows = frozen_rows(project, round_id, labels, settings, features)
     made_by = recipe(settings, features)
-    before = _before(project, round_id, labels, partitions, made_by)
-    if before is None:
-        chosen = choose(training, np.flatnonzero(is_seed), partitions, settings, bool(features.near), report)
-    else:
-        chosen = Choice(before.regularisation, before.features.near_weight)
-    features = replace(features, near_weight=chosen.near_weight)
-    training = weigh_near(training, bool(features.near), chosen.near_weight)
+    earlier = _newest_before(project, round_id)
+    chosen = Choice(earlier.regularisation, earlier.features.near_weight) if earlier else None
+    before, partitions, extent = _what_holds(earlier, rows, shown, settings, made_by)
+    if before is None or chosen is None:
+        eligible = np.flatnonzero(rows.is_seed)
+        chosen = choose(rows.training, eligible, partitions, settings, bool(features.near), report, chosen)
+    training = weigh_near(rows.training, bool(features.near), chosen.near_weight)
+    fit = partial(
+        refit, labels=rows.label_ids, noise=NoiseRule(settings.noise_factor, settings.noise_rows),
+        regularisation=chosen.regularisation, random_state=settings.random_state, workers=cores(),
+    )  # fmt: skip
+    seeds, fed_back = rows.texts[rows.is_seed], rows.texts[rows.is_fed_back]
+    if before is not None:  # kept classifiers may hold as noise what has left the training set since
+        seeds, fed_back = np.union1d(before.seeds, seeds), np.union1d(before.fed_back, fed_back)
     steps = _Steps(report, 1 + settings.calibration_folds + (2 if len(fed_back) else 0))
-    fit = fitter(settings, chosen.regularisation)
-    if before is None:
-        fitted = fit(training, partitions)
-    else:
-        fitted = _refit_touched(project, before, round_id, labels, training, settings)
+    fitted = fit(training, subsets=partitions, before=before.fitted if before else None)
     steps.one_done()
-    halves = (
-        tuple(_half(training, texts, fed_back, half, partitions, fit, steps) for half in (0, 1))
-        if len(fed_back)
-        else ()
-    )
-    held = held_out_odds(
-        training, np.flatnonzero(is_seed), partitions, fit,
-        folds=settings.calibration_folds, rng=np.random.default_rng(settings.random_state),
+    halves = []
+    for half in (0, 1) if len(fed_back) else ():
+        kept = training.only(~(rows.is_fed_back & (rows.texts % 2 == half)))
+        halves.append(fit(kept, subsets=partitions, before=_half_before(before, half)))
+        steps.one_done()
+    way = json.dumps([made_by, chosen.regularisation, chosen.near_weight])
+    held, models = hold_out(
+        rows, training, partitions, lambda kept, subsets, earlier: fit(kept, subsets=subsets, before=earlier),
+        load_held_out(project, way, len(partitions)) if before else None,
+        folds=settings.calibration_folds, random_state=settings.random_state, made_by=way,
         done=lambda _: steps.one_done(),
     )  # fmt: skip
-    calibration = fit_calibration(
-        held.odds, training.labels[held.rows], held.foreign_odds, none_share=settings.none_share
-    )
-    known = _known_proposals(held, training.labels[held.rows], texts[held.rows], calibration)
-    ids = np.array([label.id for label in labels], dtype=np.int64)
-    return Model(ids, fitted, halves, fed_back, calibration, known, features, chosen.regularisation, made_by)
-
-
-def _training_set(
-    project: Project, round_id: int, labels: Sequence[Label], settings: Settings, features: Features
-) -> tuple[TrainingSet, Ints]:
-    """Return the training rows and their text row ids; a label's own name is a row with text -1."""
-    place = {label.id: number for number, label in enumerate(labels)}
-    rows = training_rows(project, round_id)
-    texts = np.array([text for text, _, _ in rows], dtype=np.int64)
-    classes = np.array([place[label] for _, label, _ in rows], dtype=np.int64)
-    weights = np.array([weight for _, _, weight in rows], dtype=np.float32)
-    seen = features.of(project, texts)
-    named = [label for label in labels if says_something(label.name)] if settings.label_names_as_seeds else []
-    if named:
-        seen = np.vstack([seen, features.of_names(project, [n.name for n in named])])
-        classes = np.r_[classes, [place[n.id] for n in named]]
-        weights = np.r_[weights, np.ones(len(named), dtype=np.float32)]
-        texts = np.r_[texts, np.full(len(named), -1)]
-    return TrainingSet(seen, classes, weights), texts
+    save_held_out(project, models)
+    own = training.labels[held.rows]
+    calibration = fit_calibration(held.odds, own, held.foreign_odds, none_share=settings.none_share)
+    return Model(
+        fitted, tuple(halves), fed_back, seeds, calibration,
+        _known_proposals(held, own, rows.texts[held.rows], calibration),
+        replace(features, near_weight=chosen.near_weight), chosen.regularisation, made_by, extent,
+    )  # fmt: skip
 
 
 class _Steps:
@@ -186,52 +108,64 @@ class _Steps:
         self._report(self._done, self._total)
 
 
-def _half(
-    training: TrainingSet,
-    texts: Ints,
-    fed_back: Ints,
-    half: int,
-    partitions: Sequence[Ints],
-    fit: Callable[[TrainingSet, Sequence[Ints]], tuple[Partition, ...]],
-    steps: _Steps,
-) -> tuple[Partition, ...]:
-    """Fit without the fed-back texts whose row id is ``half`` modulo 2."""
-    kept = ~(np.isin(texts, fed_back) & (texts % 2 == half))
-    fitted = fit(training.only(kept), partitions)
-    steps.one_done()
-    return fitted
+def _newest_before(project: Project, round_id: int) -> Model | None:
+    """Return the model of the newest round before this one that has a whole one."""
+    for number in range(round_id - 1, 0, -1):
+        if model_file(project, number).is_file():
+            try:
+                return load_model(model_file(project, number))
+            except StoreError:
+                return None  # what is damaged, a full fit replaces
+    return None
 
 
-def _before(
-    project: Project, round_id: int, labels: Sequence[Label], partitions: Sequence[Ints], made_by: str
-) -> Model | None:
-    """Return the last round's model if this round's differs from it in the training rows alone."""
-    path = model_file(project, round_id - 1)
-    if round_id == 1 or not path.is_file():
+def _half_before(before: Model | None, half: int) -> Fitted | None:
+    """Return the earlier fit of a half; before anything was fed back, it is that of all rows."""
+    if before is None:
         return None
-    before = load_model(path)
-    same_labels = before.label_ids.tolist() == [label.id for label in labels]
-    if before.recipe != made_by or not same_labels or len(before.partitions) != len(partitions):
-        return None
-    if any((old.subset_of != new).any() for old, new in zip(before.partitions, partitions, strict=True)):
-        return None
-    return before
+    return before.halves[half] if before.halves else before.fitted
 
 
-def _refit_touched(
-    project: Project, before: Model, round_id: int, labels: Sequence[Label], training: TrainingSet, settings: Settings
-) -> tuple[Partition, ...]:
-    """Refit only the classifiers with a label whose training rows changed since the last round."""
-    changed = set(training_rows(project, round_id)) ^ set(training_rows(project, round_id - 1))
-    touched_labels = [number for number, label in enumerate(labels) if any(label.id == c for _, c, _ in changed)]
-    return tuple(
-        fit_partition(
-            training, old.subset_of, NoiseRule(settings.noise_factor, settings.noise_rows),
-            regularisation=before.regularisation, random_state=settings.random_state,
-            previous=old, touched=set(old.subset_of[touched_labels].tolist()), workers=cores(),
-        )
-        for old in before.partitions
-    )  # fmt: skip
+def _what_holds(
+    before: Model | None, rows: FrozenRows, shown: Ints, settings: Settings, made_by: str
+) -> tuple[Model | None, list[Ints], Extent]:
+    """Return the earlier model if it can be used again, the partitions, and how much is to be fitted."""
+    # From seeds and names alone, so that feeding back never moves a label.
+    known, count = rows.training.only(~rows.is_fed_back), len(rows.label_ids)
+    reason = _why_all(before, rows, made_by)
+    if before is not None and not reason:
+        kept = [subsets_now(before.fitted, place, rows.label_ids) for place in range(1, len(before.partitions))]
+        partitions = [shown, *hidden_partitions(known, count, settings, kept)]
+        touched, classifiers = _count_touched(before.fitted, rows, partitions), _count(partitions)
+        if len(partitions) == len(before.partitions) and touched <= settings.most_refitted * classifiers:
+            return before, partitions, Extent("incremental", touched, classifiers)
+        reason = f"{touched} of {classifiers} classifiers were touched"
+    partitions = [shown, *hidden_partitions(known, count, settings)]
+    return None, partitions, Extent("full", _count(partitions), _count(partitions), reason)
+
+
+def _why_all(before: Model | None, rows: FrozenRows, made_by: str) -> str:
+    """Return why nothing of the earlier model can be used again, '' if something can."""
+    if before is None:
+        return "there is no earlier fit"
+    if before.recipe != made_by:
+        return "other settings or features"
+    if np.isin(before.seeds, rows.pool).any():  # every classifier may have seen them, if only as noise
+        return "texts that were seeds are in the pool"
+    return ""
+
+
+def _count(partitions: Sequence[Ints]) -> int:
+    """Return how many classifiers these partitions have."""
+    return sum(len(np.unique(subset_of)) for subset_of in partitions)
+
+
+def _count_touched(before: Fitted, rows: FrozenRows, partitions: Sequence[Ints]) -> int:
+    """Return how many classifiers are touched; all of them where the number of partitions is another."""
+    if len(partitions) != len(before.partitions):
+        return _count(partitions)
+    ids, samples = rows.label_ids, label_samples(rows.training, len(rows.label_ids))
+    return sum(len(touched_subsets(before, place, ids, samples, own)) for place, own in enumerate(partitions))
 
 
 def _known_proposals(held: HeldOut, labels: Ints, texts: Ints, calibration: Calibration) -> KnownProposals:
@@ -240,58 +174,3 @@ def _known_proposals(held: HeldOut, labels: Ints, texts: Ints, calibration: Cali
     clipped = np.clip(best, 1e-4, 1 - 1e-4)
     prior_logit = np.log(clipped / (1 - clipped)).astype(np.float32)
     return KnownProposals(texts, proposed.astype(np.int64), proposed == labels, prior_logit)
-
-
-def save_model(path: Path, model: Model) -> None:
-    """Write a model to ``path``, arrays only."""
-    stacks = {"partitions": model.partitions} | {f"half{i}": half for i, half in enumerate(model.halves)}
-    arrays = {
-        f"{name}_{part}": np.stack([getattr(p, part) for p in stack])
-        for name, stack in stacks.items()
-        for part in Partition.__dataclass_fields__
-    }
-    save_arrays(
-        path,
-        **arrays,
-        label_ids=model.label_ids,
-        fed_back=model.fed_back,
-        calibration=np.array([model.calibration.beta, model.calibration.none_score]),
-        known_texts=model.known.texts,
-        known_labels=model.known.labels,
-        known_right=model.known.right,
-        known_prior_logit=model.known.prior_logit,
-        words=np.array([model.features.embedding, model.features.lexical, model.features.near, model.recipe]),
-        numbers=np.array([model.features.lexical_weight, model.features.near_weight, model.regularisation]),
-    )
-
-
-def load_model(path: Path) -> Model:
-    """Read a model.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing or damaged.
-    """
-    kept = load_arrays(path)
-
-    def stack(name: str) -> tuple[Partition, ...]:
-        parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
-        return tuple(Partition(*arrays) for arrays in zip(*parts, strict=True))
-
-    embedding, lexical, *near, made_by = (str(word) for word in kept["words"])
-    if "numbers" in kept:
-        lexical_weight, near_weight, regularisation = (float(number) for number in kept["numbers"])
-    else:  # version 0.1.0 looked at nothing near, and did not keep what it took for granted
-        lexical_weight, near_weight, regularisation = float(kept["lexical_weight"]), 0.0, 30.0
-    return Model(
-        label_ids=kept["label_ids"],
-        partitions=stack("partitions"),
-        halves=(stack("half0"), stack("half1")) if "half0_weights" in kept else (),
-        fed_back=kept["fed_back"],
-        calibration=Calibration(*(float(value) for value in kept["calibration"])),
-        known=KnownProposals(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
-        features=Features(embedding, lexical, lexical_weight, "".join(near), near_weight),
-        regularisation=regularisation,
-        recipe=made_by,
-    )

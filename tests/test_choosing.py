@@ -43,6 +43,28 @@ def test_one_value_each_is_taken_without_a_fit():
     assert chosen(training(1, 1), neighbour_weights=(0.5,), regularisation=(7.0,)) == (Choice(7.0, 0.5), [])
 
 
+def test_from_the_last_choice_the_walk_is_shorter_and_ends_at_the_same():
+    changes = {"subset_size": 3, "calibration_folds": 3, "noise_rows": 50, "neighbour_weights": (1.0,)}
+    settings = RECOMMENDED.model_copy(update=changes)
+    rows, partitions = training(0.1, 0.1), [np.arange(LABELS) % 2, np.arange(LABELS) // 3]
+    walks = []
+    last = None
+    for _ in range(2):
+        steps = []
+        last = choose(
+            rows, np.arange(LABELS * EACH), partitions, settings, True, lambda *at, s=steps: s.append(at), last
+        )
+        walks.append((last, len(steps)))
+    assert walks[0][0] == walks[1][0]
+    assert walks[1][1] < walks[0][1]
+
+
+def test_a_last_choice_that_is_no_choice_any_more_is_passed_over():
+    settings = RECOMMENDED.model_copy(update={"subset_size": 3, "neighbour_weights": (1.0,), "regularisation": (3.0,)})
+    rows = training(1.0, 1.0)
+    assert choose(rows, np.arange(6), [np.arange(6)], settings, True, print, Choice(7.0, 0.2)) == Choice(3.0, 1.0)
+
+
 def test_progress_never_passes_its_end():
     _, steps = chosen(training(1.0, 1.0))
     assert steps

@@ -60,6 +60,24 @@ def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: in
     return subset_of
 
 
+def join_most_alike(vectors: Floats, subset_of: Ints) -> Ints:
+    """Put each label without a subset (-1) into the subset whose labels are most like it, however large.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (L, d), float32
+        Label vectors, centred.
+    subset_of : ndarray of shape (L,), int64
+        At least one label has a subset.
+    """
+    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit = vectors / norms
+    numbers = np.unique(subset_of[subset_of >= 0])
+    means = np.stack([unit[subset_of == number].mean(axis=0) for number in numbers])
+    nearest = numbers[np.argmax(unit @ means.T, axis=1)]
+    return np.where(subset_of < 0, nearest, subset_of)
+
+
 def similarity_within(vectors: Floats, subset_of: Ints) -> tuple[Floats, Floats]:
     """Return, per subset, the mean and the highest cosine similarity between two of its labels.
 

@@ -34,6 +34,50 @@ class HeldOut:
     foreign_odds: Floats
 
 
+@dataclass(frozen=True)
+class Folds:
+    """Which fold leaves out which row, and which label.
+
+    Attributes
+    ----------
+    of_row : ndarray of shape (n,), int64
+        The fold whose classifiers never see the row, and score it; -1: it only trains.
+    of_label : ndarray of shape (L,), int64
+        The fold whose classifiers do not know the label; -1: none.
+    count : int
+    """
+
+    of_row: Ints
+    of_label: Ints
+    count: int
+
+
+def deal_folds(labels: Ints, eligible: Ints, label_count: int, folds: int, rng: np.random.Generator) -> Folds:
+    """Deal rows, and labels, over folds; the rows of a label are spread evenly.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64
+    eligible : ndarray of int64
+        The rows to score (seeds); the others only train.
+    """
+    of_row = np.full(len(labels), -1, dtype=np.int64)
+    of_row[eligible] = _folds_within_label(labels[eligible], folds, rng)
+    # Fewer labels than folds would leave too little to classify among; then labels stay in.
+    of_label = rng.permutation(label_count) % folds if label_count >= 2 * folds else np.full(label_count, -1)
+    return Folds(with_a_row_each(of_row, labels), of_label, folds)
+
+
+def with_a_row_each(of_row: Ints, labels: Ints) -> Ints:
+    """Let the rows of a label that has no row outside one fold only train: its classifiers need one."""
+    for_training = of_row.copy()
+    first, last = (np.full(int(labels.max(initial=-1)) + 1, fill) for fill in (np.iinfo(np.int64).max, -2))
+    np.minimum.at(first, labels, of_row)
+    np.maximum.at(last, labels, of_row)
+    for_training[(first == last)[labels]] = -1
+    return for_training
+
+
 def held_out_odds(
     training: TrainingSet,
     eligible: Ints,
@@ -45,35 +89,47 @@ def held_out_odds(
     most_folds: int | None = None,
     done: Callable[[int], None] | None = None,
 ) -> HeldOut:
-    """Score seeds out of fold; each fold also leaves some *labels* out, to learn what none of these looks like.
+    """Deal rows over folds and score them; see :func:`deal_folds` and :func:`score_folds`.
+
+    Parameters
+    ----------
+    most_folds : int, optional
+        Score only the rows of this many folds.
+    """
+    dealt = deal_folds(training.labels, eligible, len(partitions[0]), folds, rng)
+    return score_folds(training, dealt, partitions, fit, most_folds=most_folds, done=done)
+
+
+def score_folds(
+    training: TrainingSet,
+    dealt: Folds,
+    partitions: Sequence[Ints],
+    fit: Fit,
+    *,
+    most_folds: int | None = None,
+    done: Callable[[int], None] | None = None,
+) -> HeldOut:
+    """Score rows out of fold; each fold also leaves some *labels* out, to learn what none of these looks like.
 
     Parameters
     ----------
     training : TrainingSet
-    eligible : ndarray of int64
-        The rows to score (seeds); the others only train.
+    dealt : Folds
     partitions : sequence of ndarray of shape (L,)
         Subset numbers of each label.
     fit : callable
-    folds : int
-    most_folds : int, optional
-        Score only the seeds of this many of them.
+        Called once for each fold, in their order.
     """
-    label_count = len(partitions[0])
-    fold = np.full(len(training.labels), -1, dtype=np.int64)
-    fold[eligible] = _folds_within_label(training.labels[eligible], folds, rng)
-    # Fewer labels than folds would leave too little to classify among; then labels stay in.
-    group = rng.permutation(label_count) % folds if label_count >= 2 * folds else np.full(label_count, -1)
     rows: list[Ints] = []
     odds: list[Floats] = []
     foreign: list[Floats] = []
-    for number in range(folds if most_folds is None else min(folds, most_folds)):
-        absent = group == number
-        kept = (fold != number) & ~absent[training.labels]
-        subsets = [np.where(absent, -1, subset_of) for subset_of in partitions]
-        fitted = fit(training.only(kept), subsets)
-        known = np.flatnonzero((fold == number) & ~absent[training.labels])
-        outside = eligible[absent[training.labels[eligible]]]
+    for number in range(dealt.count if most_folds is None else min(dealt.count, most_folds)):
+        absent = dealt.of_label == number
+        without = absent[training.labels]
+        kept = (dealt.of_row != number) & ~without
+        fitted = fit(training.only(kept), [np.where(absent, -1, subset_of) for subset_of in partitions])
+        known = np.flatnonzero((dealt.of_row == number) & ~without)
+        outside = np.flatnonzero((dealt.of_row >= 0) & without)
         for target, where in ((odds, known), (foreign, outside)):
             scored = label_odds(training.features[where], fitted)
             scored[:, absent] = -np.inf

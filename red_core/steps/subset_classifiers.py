@@ -44,15 +44,20 @@ class Partition:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Training rows: features (n, d) float32, labels (n,) int64, weights (n,) float32 in (0, 1]."""
+    """Training rows: features (n, d) float32, labels (n,) int64, weights (n,) float32 in (0, 1].
+
+    ``identity`` (n,) int64 tells samples apart, where an earlier fit is to be used again.
+    """
 
     features: Floats
     labels: Ints
     weights: Floats
+    identity: Ints | None = None
 
     def only(self, rows: Booleans) -> TrainingSet:
         """Return the rows where ``rows``, shape (n,), is True."""
-        return TrainingSet(self.features[rows], self.labels[rows], self.weights[rows])
+        identity = None if self.identity is None else self.identity[rows]
+        return TrainingSet(self.features[rows], self.labels[rows], self.weights[rows], identity)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,282 @@
+"""Seconds and memory of each stage of a round: ``python -m benchmarks.speed [--labels 1000] [--pool 100000]``.
+
+Vectors are random, around random centres, as long as the product's (384 + 256 of words and characters, and as many of
+what stands near). Each stage runs in a process of its own, so that its peak memory is its own; what a ratio compares
+runs in one process, one after the other. Beside seconds stand processor seconds, which a busy machine does not stretch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import synthetic
+from red_core.decisions import decide, feed_back, plan_feed_back
+from red_core.evidence import ValidSamples
+from red_core.features import Features
+from red_core.records import Floats, Ints, Project
+from red_core.rounds import run_round
+from red_core.settings import Settings, make_settings
+from red_core.steps.greedy_subsets import greedy_subsets
+from red_core.steps.informative import most_uncertain
+from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
+from red_core.steps.refitting import identities, refit
+from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
+from red_core.store.labels import labels
+from red_core.store.rounds import close_round, finish_round, open_round, rounds
+from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
+from red_core.store.vectors import append_vectors, load_vectors, without_vector
+from red_core.tables import text_id
+from red_core.training import load_model, model_file, save_model, train
+
+DIMENSIONS, EMBEDDING = 1280, 384
+SEEDS_EACH, TOUCHED, SLICE = 30, 10, 1_000
+Figures = dict[str, float]
+
+
+@contextmanager
+def timed(figures: Figures, name: str) -> Iterator[None]:
+    """Note the seconds, and the processor seconds, of what runs inside."""
+    begun, busy = time.perf_counter(), time.process_time()
+    yield
+    figures[name] = time.perf_counter() - begun
+    figures[f"{name}, processor"] = time.process_time() - busy
+
+
+def unit_vectors(classes: Ints, label_count: int, dimensions: int, spread: float = 2.0) -> Floats:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((label_count, dimensions), dtype=np.float32)
+    vectors = centres[classes]
+    for block in blocks(len(classes)):
+        vectors[block] += np.float32(spread) * rng.standard_normal(vectors[block].shape, dtype=np.float32)
+        vectors[block] /= np.linalg.norm(vectors[block], axis=1, keepdims=True)
+    return vectors
+
+
+def fit_stage(options: argparse.Namespace) -> Figures:
+    """One partition, 30 seeds a label: on one core, on two, and again after ten labels were fed back to."""
+    count = options.labels
+    classes = np.repeat(np.arange(count), SEEDS_EACH)
+    own = identities(str(row) for row in range(len(classes)))
+    training = TrainingSet(unit_vectors(classes, count, DIMENSIONS), classes, np.ones(len(classes), np.float32), own)
+    ids, subset_of = np.arange(count), np.arange(count) % max(1, count // 10)
+    how = {"noise": NoiseRule(2.0, 1000), "regularisation": 30.0, "random_state": 0}
+    figures: Figures = {"classifiers": float(len(np.unique(subset_of)))}
+    with timed(figures, "full fit on one core"):
+        refit(training, ids, [subset_of], None, workers=1, **how)
+    with timed(figures, "full fit on two cores"):
+        before = refit(training, ids, [subset_of], None, workers=2, **how)
+    fresh = np.random.default_rng(1).choice(count, TOUCHED, replace=False)
+    extra = np.repeat(fresh, 3)
+    grown = TrainingSet(
+        np.vstack([training.features, training.features[SEEDS_EACH * extra]]),
+        np.append(classes, extra),
+        np.append(training.weights, np.full(len(extra), 0.97, np.float32)),
+        np.append(own, identities(f"new {row}" for row in range(len(extra)))),
+    )
+    with timed(figures, "incremental fit"):
+        refit(grown, ids, [subset_of], before, workers=2, **how)
+    figures["one core / two cores"] = figures["full fit on one core"] / figures["full fit on two cores"]
+    figures["incremental / full"] = figures["incremental fit"] / figures["full fit on two cores"]
+    key = "full fit on two cores, processor"
+    figures["incremental / full, processor"] = figures["incremental fit, processor"] / figures[key]
+    return figures
+
+
+def label_stage(_: argparse.Namespace) -> Figures:
+    """A label added to 150, 10 seeds each: the whole of training, with the folds that calibrate."""
+    figures: Figures = {}
+    synthetic.DIMENSIONS = DIMENSIONS  # in this process alone: as wide as the product's features
+    with tempfile.TemporaryDirectory() as folder:
+        project, settings = synthetic.synthetic_project(
+            Path(folder), "speed", labels=150, seeds_per_label=10, texts=2_000
+        )
+        settings = settings.model_copy(update={"neighbour_weights": (), "regularisation": (30.0,)})
+        shown = np.arange(150) % 15
+        with timed(figures, "full training, 150 labels"):
+            train_next(project, settings, shown)
+        rows = [SourceRow(n, text_id(f"new {n}"), f"new {n}", "new label") for n in range(2, 12)]
+        file = SourceFile("new.csv", "2" * 64, "labelled", "text", "label", ())
+        add_sources(project, [(file, rows)], "benchmark")
+        append_vectors(
+            project, "synthetic", without_vector(project, "synthetic"),
+            unit_vectors(np.zeros(10, dtype=np.int64), 1, DIMENSIONS),
+        )  # fmt: skip
+        with timed(figures, "training after a label was added"):
+            figures["classifiers refitted"] = float(train_next(project, settings, np.append(shown, 0)))
+    return figures
+
+
+def train_next(project: Project, settings: Settings, shown: Ints, near: str = "") -> int:
+    """Train the next round, feed back to ten labels, and return how many classifiers were fitted."""
+    current = open_round(project, settings.model_dump_json(), "evidence", "benchmark")
+    seen = Features("synthetic", "", 0.0, near)
+    model = train(project, current.id, labels(project), settings, seen, shown, lambda _done, _total: None)
+    save_model(model_file(project, current.id), model)
+    finish_round(project, current.id, [], {})
+    if near:
+        feed_back_to_ten_labels(project)
+    else:
+        close_round(project)
+    return model.extent.refitted
+
+
+def score_stage(options: argparse.Namespace) -> Figures:
+    """The pool through one partition, with entropy and selection, against the bare matrix product in equal blocks."""
+    count = options.labels
+    rng = np.random.default_rng(0)
+    texts = unit_vectors(rng.integers(count, size=options.pool), count, DIMENSIONS)
+    subset_of = np.arange(count) % max(1, count // 10)
+    weights = 8 * rng.standard_normal((count, DIMENSIONS), dtype=np.float32)
+    partition = Partition(subset_of, weights, np.zeros(count, np.float32), np.zeros(count, np.float32))
+    figures: Figures = {}
+    bare, product = [], []
+    for _ in range(2):  # the better of two, by turns
+        with timed(figures, "bare product"):
+            for block in blocks(len(texts)):
+                texts[block] @ weights.T
+        bare.append(figures["bare product"])
+        with timed(figures, "score and select"):
+            found = [subset_predictions(texts[block], partition) for block in blocks(len(texts))]
+            together = SubsetPredictions(
+                np.concatenate([f.entropy for f in found]), np.concatenate([f.label for f in found])
+            )
+            most_uncertain(together, 20, set())
+        product.append(figures["score and select"])
+    figures["score and select / bare product"] = min(product) / min(bare)
+    part = texts[:SLICE]
+    with timed(figures, f"one text at a time, {SLICE} texts"):
+        for row in range(len(part)):
+            subset_predictions(part[row : row + 1], partition)
+    each = figures[f"one text at a time, {SLICE} texts"] / SLICE
+    figures["one text at a time, the pool (extrapolated)"] = each * options.pool
+    return figures
+
+
+def training_stage(options: argparse.Namespace) -> Figures:
+    """The whole of training at full size, choices and folds included; then after ten labels were fed back to."""
+    figures: Figures = {}
+    synthetic.DIMENSIONS = DIMENSIONS // 2
+    with tempfile.TemporaryDirectory() as folder:
+        project, settings = synthetic.synthetic_project(
+            Path(folder), "speed", labels=options.labels, seeds_per_label=SEEDS_EACH, texts=2_000
+        )
+        remember_near(project)
+        shown = np.arange(options.labels) % max(1, options.labels // 10)
+        for name in ("full training", "training after ten labels were fed back to"):
+            with timed(figures, name):
+                figures[f"{name}, classifiers"] = float(train_next(project, settings, shown, near="near"))
+    return figures
+
+
+def remember_near(project: Project) -> None:
+    """Take each text's own vector for what stands near it: only its length matters here."""
+    ids = without_vector(project, "near")
+    append_vectors(project, "near", ids, load_vectors(project, "synthetic", ids))
+
+
+def feed_back_to_ten_labels(project: Project) -> None:
+    for place, text in enumerate(pool(project)[:30].tolist()):
+        decide(project, text, "accept", label=1 + place % TOUCHED)
+    feed_back(project, plan_feed_back(project))
+
+
+def round_stage(options: argparse.Namespace) -> Figures:
+    """Two rounds of the recommended preset without questions: a full one, and one after ten labels were fed back to."""
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        project, _ = synthetic.synthetic_project(
+            Path(folder), "speed", labels=options.labels, seeds_per_label=SEEDS_EACH, texts=options.pool
+        )
+        settings = make_settings(changes={"label_names_as_seeds": False, "most_questions": 0, "most_confirmations": 0})
+        for name in ("full round", "incremental round"):
+            with timed(figures, name):
+                run_round(project, settings, stage_times(figures, name))
+            feed_back_to_ten_labels(project)
+            last = rounds(project)[-1].id
+            figures[f"{name}, classifiers fitted"] = float(load_model(model_file(project, last)).extent.refitted)
+    return figures
+
+
+def stage_times(figures: Figures, name: str) -> Callable[[str, int, int], None]:
+    """Return a progress callback that adds up the seconds of each stage."""
+    last = [time.perf_counter()]
+
+    def note(stage: str, _done: int, _total: int) -> None:
+        now = time.perf_counter()
+        key = f"{name}: up to a step of {stage}"
+        figures[key] = figures.get(key, 0.0) + now - last[0]
+        last[0] = now
+
+    return note
+
+
+def subset_stage(_: argparse.Namespace) -> Figures:
+    """The article's greedy subsets of 10,000 labels, in the 16 dimensions UMAP would leave; and of look-alikes."""
+    figures: Figures = {}
+    vectors = np.random.default_rng(0).standard_normal((10_000, 16)).astype(np.float32)
+    with timed(figures, "greedy subsets of 10,000 labels"):
+        greedy_subsets(vectors, 10)
+    return figures
+
+
+def example_stage(options: argparse.Namespace) -> Figures:
+    """The nearest valid samples of 1,000 proposals."""
+    classes = np.repeat(np.arange(options.labels), SEEDS_EACH)
+    vectors = unit_vectors(classes, options.labels, EMBEDDING)
+    count = len(classes)
+    samples = ValidSamples(
+        np.arange(count), classes, vectors, ("",) * count, np.ones(count, np.bool_), np.arange(options.labels)
+    )
+    places = np.random.default_rng(0).integers(options.labels, size=1_000)
+    figures: Figures = {}
+    with timed(figures, "nearest examples of 1,000 proposals"):
+        for row, place in enumerate(places.tolist()):
+            samples.nearest(count + row, vectors[row], place, 3)
+    return figures
+
+
+STAGES: dict[str, Callable[[argparse.Namespace], Figures]] = {
+    "fit": fit_stage, "add a label": label_stage, "score": score_stage, "subsets": subset_stage,
+    "examples": example_stage, "training": training_stage, "round": round_stage,
+}  # fmt: skip
+LONG = ("training", "round")
+
+
+def measured(name: str, options: argparse.Namespace) -> Figures:
+    """Run a stage and add its peak memory; runs in a process of its own."""
+    figures = STAGES[name](options)
+    return figures | {"peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", type=int, default=1_000)
+    parser.add_argument("--pool", type=int, default=100_000)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=[name for name in STAGES if name not in LONG])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    found = {"load": {"processes waiting or running before": os.getloadavg()[0], "cores": float(os.cpu_count() or 1)}}
+    print(json.dumps(found))
+    for name in options.stages:
+        with multiprocessing.get_context("spawn").Pool(1) as alone:
+            found[name] = alone.apply(measured, (name, options))
+        print(f"\n{name}")
+        for figure, value in found[name].items():
+            print(f"  {figure:55} {value:10.3f}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
