@@ -1,0 +1,95 @@
+"""The reads behind new labels and drift: what the newest round says of each pool text, and which import brought it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from red_core.errors import StateError
+from red_core.records import NONE_OF_THESE, Booleans, Floats, Ints, Project, Round
+from red_core.store.database import connection
+from red_core.store.rounds import rounds
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a round left of each pool text; n texts.
+
+    Attributes
+    ----------
+    texts : ndarray of shape (n,), int64
+        Row ids, ascending.
+    labels : ndarray of shape (n,), int64
+        The best label's id, also where none of these is likelier.
+    none : ndarray of shape (n,), bool
+        None of these is the likeliest.
+    belief, none_belief : ndarray of shape (n,)
+        Belief in the likeliest outcome, and in none of these.
+    prior : ndarray of shape (n,)
+        Belief in the likeliest outcome before any verdict.
+    """
+
+    texts: Ints
+    labels: Ints
+    none: Booleans
+    belief: Floats
+    none_belief: Floats
+    prior: Floats
+
+
+@dataclass(frozen=True)
+class PoolImport:
+    """One import that brought pool texts; ``texts`` are their row ids, ascending, also of those there before."""
+
+    source: int
+    file: str
+    at: str
+    texts: Ints
+
+
+def newest_finished_round(project: Project) -> Round:
+    """Return the newest round with beliefs.
+
+    Raises
+    ------
+    StateError
+        If there is none yet.
+    """
+    finished = [each for each in rounds(project) if each.metrics]
+    if not finished:
+        raise StateError(f"project {project.name} has no finished round yet. Run one with `red round {project.name}`.")
+    return finished[-1]
+
+
+def scored_texts(project: Project, round_id: int) -> Scored:
+    """Return what a round says of each pool text."""
+    query = """
+        SELECT text, label, runner_up, belief, none_belief, prior FROM prediction
+        WHERE round = ? AND text IN (SELECT text FROM without_label) ORDER BY text"""
+    with connection(project) as db:
+        found = np.asarray(db.execute(query, [round_id]).fetchall(), dtype=np.float64).reshape(-1, 6)
+    texts, best, second = (found[:, column].astype(np.int64) for column in range(3))
+    none = best == NONE_OF_THESE
+    return Scored(texts, np.where(none, second, best), none, found[:, 3], found[:, 4], found[:, 5])
+
+
+def settled_texts(project: Project) -> Ints:
+    """Return the row ids of texts that no new label may take: decided ones and those in the blind audit, ascending."""
+    with connection(project) as db:
+        found = db.execute("SELECT text FROM decided UNION SELECT text FROM audit ORDER BY text").fetchall()
+    return np.asarray(found, dtype=np.int64).reshape(-1)
+
+
+def pool_imports(project: Project) -> list[PoolImport]:
+    """Return the imports that brought pool texts, oldest first."""
+    query = """
+        SELECT DISTINCT source, text FROM source_row
+        WHERE label IS NULL AND text IS NOT NULL AND text IN (SELECT text FROM without_label) ORDER BY source, text"""
+    with connection(project) as db:
+        found = np.asarray(db.execute(query).fetchall(), dtype=np.int64).reshape(-1, 2)
+        named = {int(id_): (str(file), str(at)) for id_, file, at in db.execute("SELECT id, file, at FROM source")}
+    return [
+        PoolImport(source, *named[source], found[found[:, 0] == source, 1])
+        for source in np.unique(found[:, 0]).tolist()
+    ]
