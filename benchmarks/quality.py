@@ -59,6 +59,8 @@ class Row:
     """How well belief in *none of these* tells texts that belong to no label, where the pool has such."""
     foreign_fed_back: float | None = None
     """The share of those texts that was fed back under some label so far."""
+    inside_fed_back: float | None = None
+    """The share of the other texts of the pool that was."""
 
 
 def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, settings: Settings) -> Iterator[Row]:
@@ -90,7 +92,9 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
                 drawn.data, drawn.seed, method, options.judge_errors, per_text, done.metrics["true_agreement"],
                 done.metrics["expected_agreement"], calibration_error(project, done),
                 float(np.mean(fed)) if fed else None, stopped=stopped, seconds=seconds,
-                foreign_auroc=foreign_auroc(project, done), foreign_fed_back=foreign_fed_back(project),
+                foreign_auroc=foreign_auroc(project, done),
+                foreign_fed_back=share_fed_back(project, foreign=True),
+                inside_fed_back=share_fed_back(project, foreign=False),
             )  # fmt: skip
             if stopped:
                 return
@@ -144,11 +148,11 @@ def auroc(foreign: np.ndarray, score: Floats) -> float | None:
     return float(roc_auc_score(foreign, score)) if foreign.any() else None
 
 
-def foreign_fed_back(project: Project) -> float | None:
-    """Return the share of the texts that belong to no label which train some label now."""
-    foreign = {text for text, label in truths(project).items() if label == NOTHING}
+def share_fed_back(project: Project, *, foreign: bool) -> float | None:
+    """Return the share of the pool's texts that belong to no label, or of the others, which train some label now."""
+    asked = {text for text, label in truths(project).items() if (label == NOTHING) == foreign}
     trained = {text for text, _, _ in current_training_rows(project)}
-    return len(foreign & trained) / len(foreign) if foreign else None
+    return len(asked & trained) / len(asked) if asked else None
 
 
 def calibration_error(project: Project, done: Round) -> float:

@@ -20,6 +20,7 @@ from red_core.store.views import sources
 from red_core.tables import Table, read_table
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
+from widgets.drift_panel import show_drift
 from widgets.next_step import show_next_step
 from widgets.reads import facts
 from widgets.shell import errors_in_one_line, inside_the_shell, workspace
@@ -241,5 +242,6 @@ else:
         import_form(project)
         if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:
             demo_button(primary=False)
+    show_drift(project)
     with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):
         restore_form(project)

@@ -19,6 +19,8 @@ from red_core.store import views
 from red_core.store.labels import current_places, earlier_places
 from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
+from widgets.judge_panel import connected_server
+from widgets.label_edit_panel import show_label_edits
 from widgets.label_panel import (
     NEAREST,
     Row,
@@ -31,6 +33,7 @@ from widgets.label_panel import (
     show_write_meanings,
 )
 from widgets.map_figure import ALT, CONFIG, Focus, label_map_figure, mark, pool_picture
+from widgets.new_labels_panel import show_new_labels
 from widgets.reads import facts, label_table, pool_counts, similarities
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
 
@@ -207,6 +210,9 @@ def show_page(project: Project) -> None:
             show_map(project, rows, focus)
         else:
             show_labels(rows, "labels_table", tall=True)
+        chosen = next((row for row in rows if row["id"] == focus.label), None)
+        show_label_edits(project, rows, chosen, [row for row in rows if row["id"] in focus.inside])
+        show_new_labels(project, connected=connected_server() is not None)
         show_reforming(project)
     with right:
         members = [row for row in rows if row["id"] in focus.inside]

@@ -39,7 +39,7 @@ def draw(project: Project, label: int | None, count: int, rng: np.random.Generat
     if not len(unseen):
         return []
     plan = _plan(project, unseen, count, PLANTED_SHARE if label is None else 0.0, rng)
-    best = best_labels(project, [text for text, known in plan if known is None])
+    best = best_labels(project, [text for text, _ in plan])
     ids, vectors = _label_vectors(project)
     drawn = []
     for text, known in plan:

@@ -72,6 +72,8 @@ def apply_batch(project: Project, counts: BatchCounts, *, who: str = "analyst") 
     """
     if counts.decided < counts.sampled:
         raise StateError(f"decide the sample first: {counts.sampled - counts.decided} of {counts.sampled} are left.")
+    if counts.dropped:
+        raise StateError("this list was given up. Begin another one.")
     if counts.applied:
         raise StateError("this list was decided already. Undo that first.")
     low, _ = agreement_interval(counts)

@@ -56,11 +56,11 @@ class ValidSamples:
 def valid_samples(project: Project, embedding: str, label_ids: Ints) -> ValidSamples:
     """Collect seeds and texts whose label an analyst fixed, but for those in the blind audit."""
     seed_texts, seed_labels = seeds(project)
-    audited = in_the_audit(project)
+    left_out = in_the_audit(project) | set(seed_texts.tolist())  # what an edit gave to a label is both
     fixed = [
         (text, label)
         for text, label in sorted(decided(project).items())
-        if label != NONE_OF_THESE and text not in audited
+        if label != NONE_OF_THESE and text not in left_out
     ]
     texts = np.append(seed_texts, np.array([text for text, _ in fixed], dtype=np.int64))
     label_of = np.append(seed_labels, np.array([label for _, label in fixed], dtype=np.int64))

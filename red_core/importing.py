@@ -13,6 +13,7 @@ from red_core.embeddings import DEFAULT_MODEL
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import ImportSummary, Project, Role
 from red_core.store.database import create_project
+from red_core.store.labels import name_key, names_by_key
 from red_core.store.rounds import refuse_in_mid_round
 from red_core.store.texts import (
     SourceFile,
@@ -22,7 +23,6 @@ from red_core.store.texts import (
     find_source,
     labelled_texts,
     left_out_rows,
-    name_key,
     remember,
     remembered,
 )
@@ -238,10 +238,12 @@ def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[d
     for identity, key, name in labelled_texts(known) if known is not None else []:
         labels_of[identity].add(key)
         spelled[key] = name
+    called_now = {} if known is None else names_by_key(known)
     for row in rows:
         if row.label is not None and row.text_id is not None:
-            labels_of[row.text_id].add(name_key(row.label))
-            spelled.setdefault(name_key(row.label), row.label)
+            name = called_now.get(name_key(row.label), row.label)
+            labels_of[row.text_id].add(name_key(name))
+            spelled.setdefault(name_key(name), name)
     counts: dict[str, int] = defaultdict(int)
     for keys in labels_of.values():
         for key in keys:

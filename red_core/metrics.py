@@ -17,8 +17,9 @@ from red_core.settings import Settings
 from red_core.steps.stopping import information_gain
 from red_core.store.attempts import spent
 from red_core.store.decisions import decided
+from red_core.store.labels import active_by_name, name_key
 from red_core.store.rounds import best_beliefs, rounds
-from red_core.store.texts import name_key, truths
+from red_core.store.texts import truths
 from red_core.store.verdicts import outcome_counts
 
 
@@ -84,8 +85,9 @@ def round_metrics(
 
 
 def true_labels(project: Project, labels: list[Label]) -> dict[int, int]:
-    """Return text -> true label id of a trial project; -1 where the true label is none of the project's."""
-    ids = {name_key(label.name): label.id for label in labels}
+    """Return text -> true label id of a trial project; -1 where the true label is none of these, by whatever name."""
+    known = {label.id for label in labels}
+    ids = {key: label for key, label in active_by_name(project).items() if label in known}
     return {text: ids.get(name_key(name), NONE_OF_THESE) for text, name in truths(project).items()}
 
 

@@ -12,7 +12,7 @@ from red_core.auditing import summary
 from red_core.errors import StateError
 from red_core.importing import Report, read_source
 from red_core.metrics import agreement, true_labels
-from red_core.records import NONE_OF_THESE, Ints, Project, Round
+from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.scoring import CANDIDATES_KEPT, ranked
 from red_core.settings import Settings
 from red_core.steps.belief import candidates, with_share_of_none
@@ -20,7 +20,8 @@ from red_core.steps.pool_scoring import blocks, label_odds
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
 from red_core.store.exports import beside, opened_export
-from red_core.store.labels import label_set_version, labels
+from red_core.store.labels import label_set_version, labels, labels_now
+from red_core.store.rereading import read_as_now
 from red_core.store.rounds import current_training_rows, predicted_labels, rounds
 from red_core.store.texts import facts, remembered
 from red_core.tables import write_table
@@ -130,7 +131,8 @@ def predict(
 ) -> int:
     """Label the texts of a file with the last round's classifiers, without storing them; return how many.
 
-    Every row of ``source`` is written, those that cannot be used with the reason in ``left_out``.
+    Every row of ``source`` is written, those that cannot be used with the reason in ``left_out``. Labels are as they
+    are now: of those merged since that round the beliefs add up, in place of a retired one the next best stands.
 
     Raises
     ------
@@ -145,6 +147,7 @@ def predict(
     model = load_model(model_file(project, done[-1].id))
     fitted_for = _settings(done[-1]).none_share
     names = {label.id: label.name for label in labels(project)} | {NONE_OF_THESE: ""}
+    is_now = labels_now(project)
     prepared = read_source(source, role="pool", text_column=text_column, report=report)
     written: dict[int, dict[str, object]] = {
         r.row: beside(PREDICTED | {"row": r.row, "text": r.text, "left_out": r.reason}, r.extra)
@@ -157,19 +160,20 @@ def predict(
         kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
         kept = with_share_of_none(kept, fitted_for, done[-1].metrics.get("none_share", fitted_for))
         best, belief = ranked(model.label_ids, kept)
-        for row, ids, shares in zip(part, best, belief, strict=True):
-            written[row.row] = beside(PREDICTED | _predicted(row.row, row.text, ids, shares, names), row.extra)
+        for row, ids, shares in zip(part, best.tolist(), belief.tolist(), strict=True):
+            found = [*read_as_now(list(zip(ids, shares, strict=True)), is_now), (NONE_OF_THESE, 0.0)]
+            written[row.row] = beside(PREDICTED | _predicted(row.row, row.text, found, names), row.extra)
         report("predict", block.stop, len(prepared.rows))
     columns = list(dict.fromkeys(name for row in written.values() for name in row))
     return write_table(target, [written[number] for number in sorted(written)], columns)
 
 
-def _predicted(number: int, text: str, ids: Ints, shares: Any, names: dict[int, str]) -> dict[str, object]:  # noqa: ANN401
+def _predicted(number: int, text: str, found: list[tuple[int, float]], names: dict[int, str]) -> dict[str, object]:
     return {
         "row": number,
         "text": text,
-        "label": names[int(ids[0])],
-        "belief": round(float(shares[0]), 5),
-        "runner_up": names[int(ids[1])],
-        "runner_up_belief": round(float(shares[1]), 5),
+        "label": names[found[0][0]],
+        "belief": round(found[0][1], 5),
+        "runner_up": names[found[1][0]],
+        "runner_up_belief": round(found[1][1], 5),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -18,10 +18,8 @@ from red_core.settings import RECOMMENDED
 from red_core.store.desk import Card, Item, cards
 from red_core.store.vectors import load_vectors, without_vector
 
+RowId = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 ActName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-
-
-AnyAct = TypeVar("AnyAct", bound=BaseModel)
 
 
 class Act(BaseModel):
@@ -45,10 +43,10 @@ class Act(BaseModel):
 
     id: ActName
     kind: Literal["accept", "relabel", "none", "reject", "skip", "undo"]
-    text: int = 0
-    label: int | None = None
-    proposal: int | None = None
-    seen: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    text: RowId = 0
+    label: RowId | None = None
+    proposal: RowId | None = None
+    seen: Annotated[list[RowId], Field(min_length=2, max_length=2)] | None = None
     own: Annotated[list[ActName], Field(max_length=1_000)] = []
     queue: Annotated[str, StringConstraints(max_length=60)] = ""
     seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
@@ -81,33 +79,30 @@ class AuditAct(BaseModel):
 
     id: ActName
     kind: Literal["label", "none", "cannot tell", "undo"]
-    audit: int | None = None
-    label: int | None = None
+    audit: RowId | None = None
+    label: RowId | None = None
     seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
     undoes: ActName | None = None
 
 
-def read_act(raw: Mapping[str, Any]) -> Act:
-    """Return an act as a browser sent it.
+def read_act(raw: Mapping[str, Any]) -> Act | AuditAct:
+    """Return an act as a browser sent it: an answer to a blind audit where it has the key ``audit``, else a decision.
 
     Raises
     ------
     StateError
         If it is none.
     """
-    return _read(Act, raw)
-
-
-def _read(kind: type[AnyAct], raw: Mapping[str, Any]) -> AnyAct:
     try:
-        return kind.model_validate(dict(raw))
+        of_audit = isinstance(raw, Mapping) and "audit" in raw
+        return AuditAct.model_validate(raw) if of_audit else Act.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         told = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
         raise StateError(f"this act was not understood ({told}). Load the page again.") from error
 
 
-def carry_out(project: Project, act: Act, *, who: str) -> Done:
+def carry_out(project: Project, act: Act | AuditAct, *, who: str) -> Done:
     """Carry out an act unless it was before, and return what became of it.
 
     Raises
@@ -116,39 +111,33 @@ def carry_out(project: Project, act: Act, *, who: str) -> Done:
         If nothing can be stored now: send it again later.
     """
     try:
-        if act.kind == "undo":
-            text, _ = undo(project, who=who, of_act=act.undoes, act=act.id)
-            return Done(act.id, back=text)
-        seen = None if act.seen is None else (act.seen[0], act.seen[1])
-        decide(
-            project, act.text, act.kind, label=act.label, proposal=act.proposal, who=who, reason=act.reason,
-            act=act.id, seconds=act.seconds, queue=act.queue, seen=seen, own=act.own,
-        )  # fmt: skip
+        return _audit(project, act, who) if isinstance(act, AuditAct) else _decide(project, act, who)
+    except CardChanged as error:
+        return Done(act.id, refused=str(error), back=act.text if isinstance(act, Act) else None)
     except StateError as error:
-        gone = act.kind == "undo" and act.undoes is not None  # the decision was refused itself, or undone elsewhere
-        return Done(act.id, "" if gone else str(error), act.text if isinstance(error, CardChanged) else None)
+        return Done(act.id, refused=str(error))
+
+
+def _decide(project: Project, act: Act, who: str) -> Done:
+    if act.kind == "undo":
+        try:
+            return Done(act.id, back=undo(project, who=who, of_act=act.undoes, act=act.id)[0])
+        except StateError:
+            if act.undoes is None:
+                raise
+            return Done(act.id)  # what it undoes was refused itself, or was undone elsewhere
+    seen = None if act.seen is None else (act.seen[0], act.seen[1])
+    decide(
+        project, act.text, act.kind, label=act.label, proposal=act.proposal, who=who, reason=act.reason,
+        act=act.id, seconds=act.seconds, queue=act.queue, seen=seen, own=act.own,
+    )  # fmt: skip
     return Done(act.id)
 
 
-def carry_out_audit(project: Project, raw: Mapping[str, Any], *, who: str) -> Done:
-    """Carry out an answer to an audit, or undo one, unless it was before; return what became of it.
-
-    Raises
-    ------
-    StateError
-        If it is no act.
-    StoreError
-        If nothing can be stored now: send it again later.
-    """
-    act = _read(AuditAct, raw)
-    try:
-        if act.kind == "undo":
-            return Done(act.id, back=undo_answer(project, who, act.id))
-        answer(
-            project, act.audit or 0, act.kind, label=act.label, who=who, seconds=act.seconds, act=act.id
-        )  # fmt: skip
-    except StateError as error:
-        return Done(act.id, refused=str(error))
+def _audit(project: Project, act: AuditAct, who: str) -> Done:
+    if act.kind == "undo":
+        return Done(act.id, back=undo_answer(project, who, act.id))
+    answer(project, act.audit or 0, act.kind, label=act.label, who=who, seconds=act.seconds, act=act.id)
     return Done(act.id)
 
 

@@ -171,6 +171,9 @@ def test_what_was_rolled_back_is_eligible_again(project):
     number = judged(project, (0, 1, "valid"))
     feed_back(project, plan_feed_back(project))
     roll_back(project, number, "tester")
+    assert rounds(project)[-1].state == "to review"  # her review goes on where it was
+    assert [(i.text, i.label) for i in plan_feed_back(project).items] == [(text(project), 1)]
+    close_round(project)
     judged(project, belief={0: (1, SURE)})
     assert chosen(plan_feed_back(project)) == [(text(project), 1, SURE, "verdict")]
 

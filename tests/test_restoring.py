@@ -391,7 +391,11 @@ def test_a_row_that_breaks_a_rule_is_one_line_and_nothing_is_restored(content, r
     [
         ("in.jsonl", b"", "in.jsonl: the file is empty. Check that this is the right file"),
         ("in.jsonl", b"\n \n", "in.jsonl: the file is empty. Check that this is the right file"),
-        ("in.jsonl.gz", gzip.compress(b""), "in.jsonl.gz: the file is empty. Check that this is the right file"),
+        (
+            "in.jsonl.gz",
+            gzip.compress(b"", mtime=0),
+            "in.jsonl.gz: the file is empty. Check that this is the right file",
+        ),
         ("in.csv", b"text\n", "in.csv: it is no JSONL file. Give one that ends in .jsonl or .jsonl.gz"),
         ("in.jsonl", gzip.compress(line()), "in.jsonl: it is gzipped but its name does not say so. Add .gz to its"),
         ("in.jsonl.gz", line(), "in.jsonl.gz: its name ends in .gz but it is not gzipped. Take .gz off its name"),

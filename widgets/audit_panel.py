@@ -40,6 +40,8 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         disabled=bool(found.looks),
         help="What the certificate is to say. It cannot change once the sample was looked at.",
     )
+    if label is not None:
+        st.caption("You know what the machine said of these, so they are not blind; they never enter the certificate.")
     if error := st.session_state.pop("audit_error", None):
         st.error(plain(error))
     return label

@@ -115,9 +115,9 @@ def _begin(project: Project, kind: BatchKind, items: Callable[[], Sequence[Item]
 
 
 def _apply(project: Project, counts: BatchCounts) -> None:
-    _run(lambda: apply_batch(project, counts, who=login()), "decided")
-    st.session_state["batch_applied"] = counts.id
-    st.session_state["review_queue"] = "to decide"
+    if _run(lambda: apply_batch(project, counts, who=login()), "decided"):
+        st.session_state["batch_applied"] = counts.id
+        st.session_state["review_queue"] = "to decide"
 
 
 def _to_sample() -> None:
@@ -132,8 +132,10 @@ def _drop(project: Project, counts: BatchCounts) -> None:
     st.session_state["review_queue"] = "to decide"
 
 
-def _run(act: Callable[[], int], done: str) -> None:
+def _run(act: Callable[[], int], done: str) -> bool:
     try:
         st.toast(f"{counted(act(), 'text')} {done}.", icon=":material/check:")
     except RedError as error:
         st.session_state["batch_error"] = str(error)
+        return False
+    return True

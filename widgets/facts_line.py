@@ -11,7 +11,6 @@ from widgets.reads import audit_summary, facts, finished_round, queue_counts
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
-
 FEW_AUDITS = 20
 """Fewer say little, and one answer more would show whether the machine had given the same."""
 

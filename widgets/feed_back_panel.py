@@ -35,6 +35,10 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
         st.caption(plain(f"Withheld, {count:,}: {reason}"))
     if plan.items:
         _show_per_label(plan, labels)
+        st.caption(
+            "This ends the review of the round: what is not decided comes again in the next one. It can be taken back "
+            "on Rounds, which opens the review again."
+        )
     st.button(
         f"Feed back {counted(len(plan.items), 'text')}",
         type="primary",

@@ -43,25 +43,27 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         help="\n".join(f"- **{one}** ({count:,}): {QUEUE_MEANS[one]}" for one, count in counts.items()),
         format_func=lambda one: f"{one} ({counts[one]:,})",
         key="review_queue",
+        persist_state="session",
     )
     st.query_params["review_queue"] = name
-    with middle.popover("Filters", icon=":material/filter_list:", width="stretch"):
+    set_ = sum(st.session_state.get(f"review_{one}") is not None for one in ("label", "subset", "round", "judge"))
+    with middle.popover(f"Filters ({set_})" if set_ else "Filters", icon=":material/filter_list:", width="stretch"):
         label = st.selectbox(
             "Label", list(labels), format_func=lambda n: labels[n].name, index=None, key="review_label",
-            placeholder="All labels", bind="query-params",
+            placeholder="All labels", bind="query-params", persist_state="session",
         )  # fmt: skip
         subsets = sorted(set(current_places(project)[1].tolist()))
         subset = st.selectbox(
             "Subset", subsets, format_func=lambda n: f"Subset {n + 1}", index=None, key="review_subset",
-            placeholder="All subsets", bind="query-params",
+            placeholder="All subsets", bind="query-params", persist_state="session",
         )  # fmt: skip
         asked_in = st.selectbox(
             "Round", list(range(1, rounds + 1)), format_func=lambda n: f"Round {n}", index=None, key="review_round",
-            placeholder="All rounds", bind="query-params",
+            placeholder="All rounds", bind="query-params", persist_state="session",
         )  # fmt: skip
         judge = st.selectbox(
             "Judge", judges(project), format_func=judge_name, index=None, key="review_judge",
-            placeholder="All judges", bind="query-params",
+            placeholder="All judges", bind="query-params", persist_state="session",
         )  # fmt: skip
         native = st.toggle(
             "Plain buttons",
@@ -72,6 +74,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
     search = right.text_input(
         "Search in the texts",
         key="review_search",
+        persist_state="session",
         placeholder="A part of the text, word for word; of decided ones also of the reason",
         bind="query-params",
     )

@@ -49,17 +49,22 @@ def draw_noise(
         wanted = max(1, round(total))
         indices = rng.choice(foreign, size=wanted, replace=wanted > len(foreign))
     else:
-        indices = _spread_evenly(foreign, labels[foreign], rows, rng)
+        indices = spread_evenly(foreign, labels[foreign], rows, rng)
     return indices, np.full(len(indices), total / len(indices), dtype=np.float32)
 
 
-def _spread_evenly(foreign: Ints, labels: Ints, rows: int, rng: np.random.Generator) -> Ints:
-    """Return up to ``rows`` of ``foreign``, first one of every label, then a second of every label, and so on."""
-    shuffled = rng.permutation(len(foreign))
+def spread_evenly(indices: Ints, labels: Ints, rows: int, rng: np.random.Generator) -> Ints:
+    """Return up to ``rows`` of ``indices``, first one of every label, then a second of every label, and so on.
+
+    Parameters
+    ----------
+    indices, labels : ndarray of shape (n,), int64
+    """
+    shuffled = rng.permutation(len(indices))
     by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
     sorted_labels = labels[by_label]
     first = np.r_[True, sorted_labels[1:] != sorted_labels[:-1]]
     starts = np.flatnonzero(first)
     rank = np.arange(len(by_label)) - np.repeat(starts, np.diff(np.r_[starts, len(by_label)]))
     tie_break = rng.permutation(len(by_label))  # so that the last, incomplete turn favours no label
-    return foreign[by_label[np.lexsort((tie_break, rank))[:rows]]]
+    return indices[by_label[np.lexsort((tie_break, rank))[:rows]]]

@@ -14,6 +14,7 @@ from sqlite_utils import Database
 from red_core.errors import StateError
 from red_core.records import Ints, Outcome, Project
 from red_core.store.database import connection, now, transaction
+from red_core.store.labels import refuse_inactive
 
 Purpose = Literal["certificate", "label"]
 AuditKind = Literal["label", "none", "cannot tell"]
@@ -23,7 +24,7 @@ _ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
 _POPULATION = f"""
     SELECT p.round, p.text, p.label, p.top FROM prediction p WHERE p.round = {_ROUND}
     AND p.text NOT IN (SELECT text FROM decided)
-    AND p.text NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL)"""
+    AND p.text NOT IN (SELECT text FROM own_label)"""
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,19 @@ def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
         SELECT audit.id, audit.text, content, options FROM audit JOIN text ON text.id = audit.text
         LEFT JOIN ({_POPULATION}) p ON p.text = audit.text
         WHERE (who = :who OR julianday('now') - julianday(at) > 1) AND audit.id NOT IN (SELECT id FROM audited)
-        AND CASE WHEN :label IS NULL THEN purpose <> 'label' ELSE purpose = 'label' AND audit.label = :label END
+        AND CASE WHEN :label IS NULL THEN purpose <> 'label'
+            ELSE purpose = 'label' AND :label = (SELECT now FROM label WHERE label.id = audit.label) END
         AND (purpose = 'planted' OR p.text IS NOT NULL) ORDER BY audit.id"""
     with connection(project) as db:
         found = db.execute(query, {"who": who, "label": label}).fetchall()
-    return [AuditCard(int(id_), int(text), str(content), tuple(json.loads(o))) for id_, text, content, o in found]
+        is_now = dict(db.execute("SELECT id, now FROM label").fetchall())
+    return [
+        AuditCard(
+            int(id_), int(text), str(content),
+            tuple(n for n in dict.fromkeys(is_now[option] for option in json.loads(options)) if n is not None),
+        )
+        for id_, text, content, options in found
+    ]  # fmt: skip
 
 
 def add_answer(
@@ -186,6 +195,7 @@ def add_answer(
                 if (stored["audit"], stored["kind"], stored["label"]) != (audit, kind, label):
                     raise StateError(f"the act {act} was another answer. Answer once more.")
                 return int(stored["id"])
+            refuse_inactive(db, label)
             before = db.execute("SELECT who FROM audited WHERE id = ?", [audit]).fetchone()
             if before is not None:
                 raise StateError(f"{before[0]} has answered audit {audit} already. Go on with the next one.")
@@ -244,11 +254,11 @@ def audits(project: Project) -> list[Audit]:
     One that was decided after its own audit stays: whoever knows the answers could otherwise decide the misses away.
     """
     query = f"""
-        SELECT audit.purpose, audit.label, a.kind, a.label, p.label, p.round
+        SELECT audit.purpose, (SELECT now FROM label WHERE label.id = audit.label), a.kind, a.label, p.label, p.round
         FROM audit JOIN prediction p ON p.text = audit.text AND p.round = {_ROUND}
         LEFT JOIN audited a ON a.id = audit.id LEFT JOIN decided d ON d.text = audit.text
         WHERE audit.purpose <> 'planted' AND (d.id IS NULL OR d.at > a.at)
-        AND audit.text NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL) ORDER BY audit.id"""
+        AND audit.text NOT IN (SELECT text FROM own_label) ORDER BY audit.id"""
     with connection(project) as db:
         return [Audit(*row) for row in db.execute(query)]
 
@@ -269,10 +279,10 @@ def judged_pairs(project: Project, judge: str) -> list[tuple[Outcome, bool]]:
     """
     query = """
         SELECT v.outcome, q.label = a.label FROM audited a
-        JOIN proposal q ON q.text = a.text JOIN verdict v ON v.proposal = q.id
+        JOIN proposed q ON q.text = a.text JOIN verdict v ON v.proposal = q.id
         WHERE a.purpose <> 'planted' AND a.kind <> 'cannot tell' AND v.judge = ?
         AND v.id NOT IN (SELECT id FROM stale_verdict)
-        AND v.id = (SELECT max(w.id) FROM verdict w JOIN proposal o ON o.id = w.proposal
+        AND v.id = (SELECT max(w.id) FROM verdict w JOIN proposed o ON o.id = w.proposal
             WHERE o.text = q.text AND o.label = q.label AND w.judge = v.judge)"""
     with connection(project) as db:
         return [(outcome, bool(right)) for outcome, right in db.execute(query, [judge])]

@@ -69,8 +69,10 @@ def batch_counts(project: Project, batch: int | None = None) -> BatchCounts | No
         return _counts(db, batch)
 
 
+# What was said of this text and label: that another label was rejected answers nothing.
+_ANSWER = "n.text = m.text AND (n.kind <> 'reject' OR n.label = q.label)"
 # A sampled text agrees with an acceptance where its own label was fixed, with a rejection where anything else was said.
-_COUNTS = """
+_COUNTS = f"""
     SELECT batch.id, batch.kind, batch.filters, count(*) AS members, coalesce(sum(m.sampled), 0) AS sampled,
         coalesce(sum(m.sampled AND s.id IS NOT NULL), 0) AS decided,
         coalesce(sum(m.sampled AND s.id IS NOT NULL
@@ -78,9 +80,9 @@ _COUNTS = """
         (SELECT count(*) FROM standing_decision d WHERE d.batch = batch.id) AS applied,
         EXISTS (SELECT 1 FROM decision d WHERE d.batch = batch.id) AS was_applied,
         EXISTS (SELECT 1 FROM batch_drop d WHERE d.batch = batch.id) AS dropped
-    FROM batch JOIN batch_member m ON m.batch = batch.id JOIN proposal q ON q.id = m.proposal
+    FROM batch JOIN batch_member m ON m.batch = batch.id JOIN proposed q ON q.id = m.proposal
     LEFT JOIN standing_decision s ON m.sampled AND s.id = (
-        SELECT max(n.id) FROM standing_decision n WHERE n.text = m.text)
+        SELECT max(n.id) FROM standing_decision n WHERE {_ANSWER})
     WHERE batch.id = coalesce(?, (SELECT max(id) FROM batch)) GROUP BY batch.id"""
 
 
@@ -97,10 +99,10 @@ def drop_batch(project: Project, batch: int, who: str) -> None:
 
 def sample_of(project: Project, batch: int) -> list[Item]:
     """Return the sample of a batch that is not decided yet, in random order."""
-    query = """
+    query = f"""
         SELECT m.text, m.proposal FROM batch_member m JOIN text ON text.id = m.text
-        WHERE m.batch = ? AND m.sampled AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = m.text)
-        ORDER BY text.text_id"""
+        JOIN proposed q ON q.id = m.proposal WHERE m.batch = ? AND m.sampled
+        AND NOT EXISTS (SELECT 1 FROM standing_decision n WHERE {_ANSWER}) ORDER BY text.text_id"""
     with connection(project) as db:
         return [(int(text), int(proposal)) for text, proposal in db.execute(query, [batch])]
 
@@ -116,10 +118,10 @@ def apply_batch(project: Project, counts: BatchCounts, belief: float, who: str) 
     with transaction(project) as db:
         if _counts(db, counts.id) != counts:
             raise StateError("decisions were made since this was shown. Look at the sample's figures once more.")
-        query = """
-            SELECT m.text, q.label, m.proposal FROM batch_member m JOIN proposal q ON q.id = m.proposal
+        query = f"""
+            SELECT m.text, q.label, m.proposal FROM batch_member m JOIN proposed q ON q.id = m.proposal
             WHERE m.batch = ? AND NOT m.sampled
-            AND NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = m.text) ORDER BY m.text"""
+            AND NOT EXISTS (SELECT 1 FROM standing_decision n WHERE {_ANSWER}) ORDER BY m.text"""
         members = db.execute(query, [counts.id]).fetchall()
         db.conn.executemany(
             "INSERT INTO decision (text, kind, label, proposal, reason, who, at, queue, batch, belief) "

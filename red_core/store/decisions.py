@@ -11,7 +11,8 @@ from sqlite_utils import Database
 from red_core.errors import CardChanged, StateError
 from red_core.records import Decision, FeedBackItem, Project
 from red_core.store.database import connection, now, transaction
-from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, round_to_review
+from red_core.store.labels import refuse_inactive
+from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, reopen_if_last, round_to_review
 
 
 def add_decision(
@@ -30,7 +31,7 @@ def add_decision(
     Raises
     ------
     CardChanged
-        If something newer than ``seen`` was stored by somebody else.
+        If something newer than ``seen`` was stored by somebody else, or the label was merged or retired.
     StateError
         If the text, the label or the proposal is not there, or the decision was undone already.
     """
@@ -39,7 +40,8 @@ def add_decision(
             stored = _id_of_act(db, made.act)
             if stored is not None:
                 return stored
-            if seen is not None:
+            refuse_inactive(db, made.label)
+            if seen is not None and made.kind != "skip":  # which changes nothing
                 _refuse_if_changed(db, made, seen, own)
             return _insert(db, made)
     except sqlite3.IntegrityError as error:
@@ -69,16 +71,17 @@ def _refuse_if_changed(db: Database, made: Decision, seen: tuple[int, int], own:
     newer = db.execute(
         """SELECT d.who, d.kind, label.name, d.at FROM decision d LEFT JOIN label ON label.id = d.label
         WHERE d.text = ? AND d.id > ? AND d.kind <> 'skip'
+        AND NOT EXISTS (SELECT 1 FROM decision o WHERE o.id = d.undoes AND o.kind = 'skip')
         AND (d.act IS NULL OR d.act NOT IN (SELECT value FROM json_each(?))) ORDER BY d.id DESC LIMIT 1""",
         [made.text, seen[0], json.dumps(list(own))],
     ).fetchone()
     if newer is not None:
         who, kind, name, at = newer
         what = {"none": "said none of these", "undo": "undid a decision"}.get(kind, f"said {kind}")
-        raise CardChanged(f"{who} {what}{f': {name}' if name else ''}, at {at}")
+        raise CardChanged(f"{who} {what}{f': {name}' if name else ''}, {at[:16].replace('T', ' ')} UTC")
     if made.kind in {"accept", "reject"}:
-        meaning = db.execute("SELECT coalesce(max(id), 0) FROM label_meaning WHERE label = ?", [made.label]).fetchone()
-        if meaning[0] > seen[1]:
+        newest = "SELECT coalesce(max(id), 0) FROM standing_meaning WHERE label = ?"
+        if db.execute(newest, [made.label]).fetchone()[0] != seen[1]:
             raise CardChanged("the label's meaning was edited")
 
 
@@ -128,8 +131,10 @@ def undo_decision(
         stored = _id_of_act(db, act)
         if stored is not None:
             query = "SELECT o.text, o.kind FROM decision u JOIN decision o ON o.id = u.undoes WHERE u.id = ?"
-            text, kind = db.execute(query, [stored]).fetchone()
-            return int(text), str(kind)
+            undone = db.execute(query, [stored]).fetchone()
+            if undone is None:
+                raise StateError(f"the act {act} was a decision. Undo once more.")
+            return int(undone[0]), str(undone[1])
         found = _standing(db, decision, of_act, who)
         if found is None:
             return None
@@ -158,15 +163,15 @@ def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
 def _standing(
     db: Database, decision: int | None, of_act: str | None, who: str
 ) -> tuple[int, int, str, int | None] | None:
-    where, value = "who = ?", who
+    where, value = "edit IS NULL AND who = :who", 0  # an edit of the label set is undone as a whole, not here
     if of_act is not None:
-        where, value = "act = ?", of_act
+        where = "act = :act AND who = :who"  # nobody's but one's own
     if decision is not None:
-        where, value = "id = ?", str(decision)
+        where, value = "id = :value", decision
     query = f"""
         SELECT id, text, kind, batch FROM decision d WHERE {where} AND kind <> 'undo'
         AND NOT EXISTS (SELECT 1 FROM decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1"""
-    found = db.execute(query, [value]).fetchone()
+    found = db.execute(query, {"value": value, "act": of_act, "who": who}).fetchone()
     return None if found is None else (int(found[0]), int(found[1]), str(found[2]), found[3])
 
 
@@ -195,6 +200,8 @@ def add_feed_back(
         refuse_while_job_runs(db, project)
         if round_to_review(db).id != round_id or _last_decision(db) != made_on:
             raise StateError("decisions were made since this was shown. Look at what would be fed back once more.")
+        for label in {item.label for item in items}:
+            refuse_inactive(db, label)
         cursor = db.execute(
             "INSERT INTO feed_back (round, accept_evidence_check, who, at) VALUES (?, ?, ?, ?)",
             [round_id, int(accept_evidence_check), who, now()],
@@ -209,6 +216,8 @@ def add_feed_back(
 def roll_back(project: Project, round_id: int, who: str) -> int:
     """Take what one round fed back out of the training set again; verdicts and decisions stay. Return the count.
 
+    The newest round is then to review again.
+
     Raises
     ------
     StateError
@@ -222,4 +231,5 @@ def roll_back(project: Project, round_id: int, who: str) -> int:
         if found is None:
             raise StateError(f"round {round_id} has nothing fed back that could be rolled back.")
         db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [found[0], who, now()])
+        reopen_if_last(db, round_id)
         return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [found[0]]).fetchone()[0])

@@ -36,18 +36,19 @@ _PROPOSALS = """
         verdict.id IN (SELECT id FROM stale_verdict) AS stale,
         EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
             AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
-    FROM proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
+    FROM proposed proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
     LEFT JOIN prediction p ON p.text = proposal.text AND p.round = :round
     WHERE proposal.round <= :round"""
 
 _NEWEST = "(SELECT max(q.id) FROM proposal q WHERE q.text = p.text AND q.round <= :round)"
 _UNDECIDED = "NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = p.text)"
+_WITHOUT_LABEL = "NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = p.text AND s.kind <> 'reject')"
 _PREDICTED = f"FROM prediction p WHERE p.round = :round AND {_UNDECIDED}"
 OF_TEXTS = {
     "low belief": f"SELECT p.text, {_NEWEST} AS proposal, p.label, p.belief AS place {_PREDICTED} AND p.belief < 0.5",
     "none of these": f"SELECT p.text, {_NEWEST} AS proposal, p.label, -p.belief AS place {_PREDICTED} AND p.label = -1",
-    "contradictions": f"""SELECT p.text, NULL AS proposal, min(p.label) AS label, p.text AS place FROM source_row p
-        WHERE p.text IN (SELECT text FROM contradiction) AND p.label IS NOT NULL AND {_UNDECIDED} GROUP BY p.text""",
+    "contradictions": f"""SELECT p.text, NULL AS proposal, min(p.label) AS label, p.text AS place FROM own_label p
+        WHERE p.text IN (SELECT text FROM contradiction) AND {_WITHOUT_LABEL} GROUP BY p.text""",
     "random": f"""SELECT p.text, {_NEWEST} AS proposal, p.label,
         (SELECT text_id FROM text WHERE text.id = p.text) AS place {_PREDICTED}""",
     "decided": """SELECT s.text, s.proposal, s.label, -s.id AS place FROM standing_decision s
@@ -176,8 +177,10 @@ def queue(
     items = (
         OF_TEXTS.get(name)
         or f"""
-        SELECT text, max(id) AS proposal, label, -max(gain) AS place FROM ({_PROPOSALS})
-        WHERE {OF_PROPOSALS[name]} AND (:label IS NULL OR label = :label) GROUP BY text"""
+        SELECT w.text, w.proposal, o.label, w.place FROM (
+            SELECT text, max(id) AS proposal, -max(gain) AS place FROM ({_PROPOSALS})
+            WHERE {OF_PROPOSALS[name]} AND (:label IS NULL OR label = :label) GROUP BY text
+        ) w JOIN proposed o ON o.id = w.proposal"""
     )
     query = f"""
         SELECT i.text, i.proposal FROM ({items}) i JOIN text ON text.id = i.text
@@ -203,7 +206,7 @@ def queue(
 def item_of(project: Project, text: int) -> Item:
     """Return a text with its newest proposal."""
     with connection(project) as db:
-        found = db.execute("SELECT max(id) FROM proposal WHERE text = ?", [text]).fetchone()
+        found = db.execute("SELECT max(id) FROM proposed WHERE text = ?", [text]).fetchone()
     return text, found[0]
 
 
@@ -212,7 +215,7 @@ def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
     query = """
         SELECT s.text FROM json_each(:items) item
         JOIN standing_decision s ON s.text = json_extract(item.value, '$[0]')
-        LEFT JOIN proposal q ON q.id = json_extract(item.value, '$[1]')
+        LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
         WHERE s.kind <> 'reject' OR q.id IS NULL OR s.label = q.label"""
     with connection(project) as db:
         return {int(text) for (text,) in db.execute(query, {"items": json.dumps(items)})}
@@ -233,11 +236,10 @@ _CARDS = """
         (SELECT d.kind || coalesce(': ' || label.name, '') FROM standing_decision d
             LEFT JOIN label ON label.id = d.label WHERE d.text = text.id ORDER BY d.id DESC LIMIT 1) AS decision,
         (SELECT coalesce(max(d.id), 0) FROM decision d WHERE d.text = text.id AND d.kind <> 'skip') AS newest,
-        (SELECT json_group_array(DISTINCT r.label) FROM source_row r
-            WHERE r.text = text.id AND r.label IS NOT NULL) AS own
+        (SELECT json_group_array(DISTINCT r.label) FROM own_label r WHERE r.text = text.id) AS own
     FROM json_each(:items) item
     JOIN text ON text.id = json_extract(item.value, '$[0]')
-    LEFT JOIN proposal q ON q.id = json_extract(item.value, '$[1]')
+    LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
     LEFT JOIN verdict v ON v.proposal = q.id
     LEFT JOIN prediction ON prediction.text = text.id AND prediction.round = (SELECT max(round) FROM prediction)
     ORDER BY item.key"""
@@ -269,9 +271,12 @@ def _contents_of(db: Database, rows: Sequence[dict[str, Any]]) -> dict[int, str]
 def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str], nearest: Nearest) -> Card:
     best = {int(label): float(b) for label, b in json.loads(row["top"] or "[]")}
     label, rival = row["label"], row["runner_up"]
+    likely = list(dict.fromkeys([*json.loads(row["own"]), *(n for n in best if n in named), *named]))
     if row["proposal"] is None:  # the labels it was given, then the likeliest
-        likely = [*json.loads(row["own"]), *(n for n in best if n in named), *named]
-        label, rival = list(dict.fromkeys(likely))[:2]
+        label, rival = likely[:2]
+        examples, rivals = nearest(row["text"], label), nearest(row["text"], rival)
+    elif rival in {None, label}:  # it was retired, or merged with its rival
+        rival = next(other for other in likely if other != label)
         examples, rivals = nearest(row["text"], label), nearest(row["text"], rival)
     else:
         sides = json.loads(row["evidence"])

@@ -51,7 +51,7 @@ _EXPORT = f"""
     FROM (
         SELECT f.*,
             coalesce(
-                (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id
+                (SELECT max(v.id) FROM proposed q JOIN verdict v ON v.proposal = q.id
                     WHERE q.text = f.text AND q.label = f.label),
                 (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id WHERE q.text = f.text)
             ) AS verdict,

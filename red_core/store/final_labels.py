@@ -12,9 +12,9 @@ ROWS_PER_PAGE = 50
 FINAL = """
     SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
         audit.id AS audit_answer,
-        CASE WHEN decision.id IS NOT NULL THEN decision.label
+        CASE WHEN decision.id IS NOT NULL THEN (SELECT now FROM label WHERE label.id = decision.label)
              WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
-             WHEN audit.id IS NOT NULL THEN audit.label
+             WHEN audit.id IS NOT NULL THEN (SELECT now FROM label WHERE label.id = audit.label)
              WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
         CASE WHEN decision.id IS NOT NULL THEN decision.belief
              WHEN facts.first_seed IS NULL AND audit.id IS NULL THEN p.belief END AS belief,
@@ -24,17 +24,17 @@ FINAL = """
              WHEN facts.first_seed = facts.last_seed THEN 'seed'
              WHEN facts.first_seed IS NOT NULL THEN 'left out: under two labels'
              WHEN audit.kind = 'none' THEN 'audit: none of these' WHEN audit.id IS NOT NULL THEN 'audit'
+             WHEN p.label IS NULL AND EXISTS (SELECT 1 FROM source s WHERE s.id = facts.source AND s.edit IS NOT NULL)
+                THEN 'left out: typed for a label that is gone'
              WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
-             WHEN 'valid' = (SELECT v.outcome FROM proposal q JOIN verdict v ON v.proposal = q.id
+             WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
                 WHERE q.text = facts.text AND q.label = p.label ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,
             (SELECT decided.id FROM decided WHERE decided.text = source_row.text) AS decision,
-            (SELECT min(o.label) FROM source_row o
-                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS first_seed,
-            (SELECT max(o.label) FROM source_row o
-                WHERE o.text = source_row.text AND o.label IS NOT NULL) AS last_seed,
+            (SELECT min(o.label) FROM own_label o WHERE o.text = source_row.text) AS first_seed,
+            (SELECT max(o.label) FROM own_label o WHERE o.text = source_row.text) AS last_seed,
             (SELECT a.answer FROM audited a
                 WHERE a.text = source_row.text AND a.purpose <> 'planted' AND a.kind <> 'cannot tell'
                 AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = a.text AND r.label = a.label)) AS audit
@@ -93,7 +93,7 @@ def results_page(
     shown = f"""
         SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
             final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
-            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposal q JOIN verdict v ON v.proposal = q.id
+            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposed q JOIN verdict v ON v.proposal = q.id
                 WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
                 ORDER BY v.id DESC LIMIT 1) AS verdict
         FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}

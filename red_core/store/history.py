@@ -70,14 +70,22 @@ _OF_TEXT = """
 _OF_LABEL = """
     SELECT e.at, 2, e.version, e.who, 'added to the label set, version ' || e.version
     FROM label_edit e JOIN label ON label.id = :label
-    WHERE e.kind = 'labels added' AND EXISTS (SELECT 1 FROM json_each(e.detail) WHERE value = label.name)
+    WHERE e.kind = 'labels added' AND EXISTS (SELECT 1 FROM json_each(e.detail) WHERE value = coalesce(
+        (SELECT json_extract(was.value, '$.name') FROM label_edit n, json_each(n.detail, '$.labels') was
+            WHERE n.kind <> 'labels added' AND json_extract(was.value, '$.id') = :label ORDER BY n.version LIMIT 1),
+        label.name))
+    UNION ALL
+    SELECT e.at, 3, e.version, e.who, json_extract(e.detail, '$.told') || ', version ' || e.version
+    FROM label_edit e WHERE e.kind NOT IN ('labels added', 'subsets formed')
+        AND EXISTS (SELECT 1 FROM json_each(e.detail, '$.about') WHERE value = :label)
     UNION ALL
     SELECT s.at, 1, s.id, s.who, count(*) || ' seed rows imported from ' || s.file
     FROM source_row r JOIN source s ON s.id = r.source WHERE r.label = :label GROUP BY s.id
     UNION ALL
     SELECT e.at, 3, e.version, e.who, 'placed in subset ' || (place.subset + 1) || ', ' || e.kind
         || ', version ' || e.version
-    FROM label_place place JOIN label_edit e ON e.version = place.version WHERE place.label = :label
+    FROM label_place place JOIN label_edit e ON e.version = place.version
+    WHERE place.label = :label AND e.kind = 'subsets formed'
     UNION ALL
     SELECT at, 4, id, who, CASE meaning WHEN '' THEN 'meaning taken away' ELSE 'meaning: ' || meaning END
     FROM label_meaning WHERE label = :label

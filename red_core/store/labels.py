@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 from sqlite_utils import Database
 
+from red_core.errors import CardChanged
 from red_core.records import Floats, Ints, Label, Project
 from red_core.store.database import connection, now, transaction
 
 LABELS = """
     SELECT label.id, name, coalesce(meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id,
         coalesce(m.who, '') AS meaning_by
-    FROM label LEFT JOIN label_meaning m ON m.id = (SELECT max(id) FROM label_meaning WHERE label = label.id)"""
-"""Every label with its newest meaning and that meaning's author."""
+    FROM label LEFT JOIN standing_meaning m ON m.id = (SELECT max(id) FROM standing_meaning WHERE label = label.id)
+    WHERE label.now = label.id"""
+"""Every active label with its newest meaning and that meaning's author."""
+
+
+def name_key(name: str) -> str:
+    """Return what must be unique of a label's name: NFC, whitespace collapsed, case folded."""
+    folded = " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
 
 
 def labels(project: Project) -> list[Label]:
-    """Return all labels with their newest meaning, ordered by id."""
+    """Return all labels that were neither merged into another nor retired, with their newest meaning, by id."""
     with connection(project) as db:
         return labels_in(db)
 
@@ -27,6 +36,48 @@ def labels_in(db: Database) -> list[Label]:
     """Return what :func:`labels` returns, on an open connection."""
     found = db.query(f"{LABELS} ORDER BY label.id")
     return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in found]
+
+
+def labels_now(project: Project) -> dict[int, int | None]:
+    """Return what each label ever made is now: itself, what it was merged into, or None when it is retired."""
+    with connection(project) as db:
+        return dict(db.execute("SELECT id, now FROM label").fetchall())
+
+
+def ids_by_name(db: Database) -> dict[str, int]:
+    """Return name_key -> label id: of active labels, else of merged ones, else of those once called so."""
+    formerly = """
+        SELECT json_extract(was.value, '$.name'), label.id FROM label_edit e, json_each(e.detail, '$.labels') was
+        JOIN label ON label.id = json_extract(was.value, '$.id') WHERE label.now IS NOT NULL AND e.undoes IS NULL
+        AND NOT EXISTS (SELECT 1 FROM label_edit u WHERE u.undoes = e.version) ORDER BY e.version"""
+    called = "SELECT name, id FROM label WHERE now IS NOT NULL ORDER BY now = id"  # a dictionary keeps the last
+    found = [*db.execute(formerly), *db.execute(called)]
+    return {name_key(str(name)): int(id_) for name, id_ in found}
+
+
+def active_by_name(project: Project) -> dict[str, int]:
+    """Return name_key -> id of the active label meant by a name that is, or once was, that of a label."""
+    with connection(project) as db:
+        is_now = dict(db.execute("SELECT id, now FROM label").fetchall())
+        return {key: int(is_now[id_]) for key, id_ in ids_by_name(db).items()}
+
+
+def names_by_key(project: Project) -> dict[str, str]:
+    """Return name_key -> name of the active label meant by it, see :func:`active_by_name`."""
+    named = {label.id: label.name for label in labels(project)}
+    return {key: named[label] for key, label in active_by_name(project).items()}
+
+
+def refuse_inactive(db: Database, label: int | None) -> None:
+    """Raise CardChanged if a label was merged or retired: nothing more is said of it."""
+    if label is None:
+        return
+    found = db.execute(
+        "SELECT l.name, o.name FROM label l LEFT JOIN label o ON o.id = l.now WHERE l.id = ? AND l.now IS NOT l.id",
+        [label],
+    ).fetchone()
+    if found is not None:
+        raise CardChanged(f"label {found[0]!r} was {f'merged into {found[1]!r}' if found[1] else 'retired'}")
 
 
 def label_set_version(project: Project) -> int:
@@ -96,8 +147,13 @@ def newest_formation(project: Project) -> int:
 
 def _places(project: Project, version: int) -> tuple[Ints, Ints, Floats]:
     with connection(project) as db:
-        found = db.execute(
-            "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
-        ).fetchall()
+        return places_in(db, version)
+
+
+def places_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
+    """Return label ids, subset numbers and coordinates that one version wrote."""
+    found = db.execute(
+        "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
+    ).fetchall()
     table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]

@@ -31,6 +31,17 @@ def m003_review_desk(db: Database) -> None:
             db.execute(statement)
 
 
+@migrations()
+def m004_label_edits(db: Database) -> None:
+    """Room for edits of the label set that can be undone; what was said of a label is read as the label is now.
+
+    ``label.becomes`` is what a label was merged into in the end; ``label.now`` is that or itself, NULL when retired.
+    """
+    for statement in _EDIT_TABLES.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
 _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -233,4 +244,121 @@ CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, 
         CASE a.kind WHEN 'none' THEN -1 ELSE a.label END AS label, a.seconds, a.who, a.at, a.id AS answer
     FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
         AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL))
+"""
+
+_EDIT_TABLES = """
+ALTER TABLE label ADD COLUMN becomes INTEGER REFERENCES label;
+ALTER TABLE label ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE label ADD COLUMN merged_since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE label ADD COLUMN now INTEGER GENERATED ALWAYS AS (CASE WHEN retired = 0 THEN coalesce(becomes, id) END);
+CREATE INDEX label_becomes ON label (becomes) WHERE becomes IS NOT NULL;
+ALTER TABLE label_edit ADD COLUMN undoes INTEGER REFERENCES label_edit;
+CREATE UNIQUE INDEX label_edit_undoes ON label_edit (undoes) WHERE undoes IS NOT NULL;
+ALTER TABLE label_meaning ADD COLUMN edit INTEGER REFERENCES label_edit;
+CREATE INDEX label_meaning_label ON label_meaning (label);
+ALTER TABLE decision ADD COLUMN edit INTEGER REFERENCES label_edit;
+CREATE INDEX decision_edit ON decision (edit) WHERE edit IS NOT NULL;
+ALTER TABLE source ADD COLUMN edit INTEGER REFERENCES label_edit;
+
+CREATE TABLE label_extent (  -- edits that changed what belongs to a label
+    label INTEGER NOT NULL REFERENCES label, edit INTEGER NOT NULL REFERENCES label_edit, PRIMARY KEY (label, edit)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE prediction_before (  -- as it was when an edit merged or retired one of its labels
+    edit INTEGER NOT NULL REFERENCES label_edit, round INTEGER NOT NULL, text INTEGER NOT NULL,
+    label INTEGER NOT NULL, belief REAL NOT NULL, runner_up INTEGER NOT NULL, runner_up_belief REAL NOT NULL,
+    none_belief REAL NOT NULL, prior REAL NOT NULL, top TEXT NOT NULL, PRIMARY KEY (edit, round, text)
+) STRICT, WITHOUT ROWID;
+
+DROP VIEW seed;
+DROP VIEW contradiction;
+DROP VIEW ruled_out;
+DROP VIEW decided;
+DROP VIEW standing_decision;
+DROP VIEW stale_verdict;
+DROP VIEW audited;
+
+CREATE VIEW standing_meaning AS
+    SELECT id, label, meaning, who, at FROM label_meaning
+    WHERE edit IS NULL OR edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL);
+CREATE VIEW own_label AS  -- what source rows say of their texts: as the label is now, and as it was said
+    SELECT source_row.text, label.now AS label, label.id AS said
+    FROM source_row JOIN label ON label.id = source_row.label
+    WHERE source_row.label IS NOT NULL AND label.now IS NOT NULL;
+CREATE VIEW proposed AS  -- proposals as their labels are now
+    SELECT id, round, text, (SELECT now FROM label WHERE label.id = proposal.label) AS label,
+        (SELECT now FROM label WHERE label.id = proposal.runner_up) AS runner_up,
+        belief, runner_up_belief, reason, gain, evidence
+    FROM proposal WHERE (SELECT now FROM label WHERE label.id = proposal.label) IS NOT NULL;
+
+CREATE VIEW kept_decision AS  -- not undone, its label as it was said
+    SELECT * FROM decision WHERE kind <> 'undo' AND kind <> 'skip'
+    AND id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL);
+CREATE VIEW refused AS  -- rejections of a label as it was said, unless that very label was accepted after it
+    SELECT id, text, label FROM kept_decision r WHERE kind = 'reject'
+    AND NOT EXISTS (SELECT 1 FROM kept_decision a
+        WHERE a.text = r.text AND a.kind IN ('accept', 'relabel') AND a.label = r.label AND a.id > r.id);
+CREATE VIEW standing_decision AS
+    -- Of a merged label a rejection stands if every label in it was rejected, or it came after the merge. What a
+    -- decision for a label replaced does not come back when that label is retired.
+    SELECT id, text, kind, (SELECT now FROM label WHERE label.id = d.label) AS label, label AS said, proposal, undoes,
+        reason, who, at, act, seconds, queue, batch, belief, edit
+    FROM kept_decision d WHERE CASE kind
+    WHEN 'reject' THEN label = (SELECT now FROM label WHERE label.id = d.label)
+        AND (id > (SELECT merged_since FROM label WHERE label.id = d.label)
+            OR NOT EXISTS (SELECT 1 FROM label part WHERE part.becomes = d.label
+                AND NOT EXISTS (SELECT 1 FROM refused o WHERE o.text = d.text AND o.label = part.id)))
+    ELSE (label IS NULL OR (SELECT now FROM label WHERE label.id = d.label) IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM kept_decision n JOIN label gone ON gone.id = n.label
+            WHERE n.text = d.text AND n.id > d.id AND n.kind <> 'reject' AND gone.now IS NULL) END;
+CREATE VIEW decided AS  -- the newest decision that fixes a label, unless that very label was rejected after it
+    SELECT text, id, kind, CASE kind WHEN 'none' THEN -1 ELSE label END AS label, proposal, reason, who, at, edit
+    FROM standing_decision d WHERE kind <> 'reject'
+    AND id = (SELECT max(n.id) FROM standing_decision n WHERE n.text = d.text AND n.kind <> 'reject')
+    AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.text = d.text AND r.label = d.said AND r.id > d.id)
+    AND NOT EXISTS (SELECT 1 FROM standing_decision r
+        WHERE r.text = d.text AND r.kind = 'reject' AND r.label = d.label AND r.id > d.id);
+CREATE VIEW ruled_out AS  -- rejections, unless that very label was accepted after it
+    SELECT text, label FROM standing_decision r WHERE kind = 'reject'
+    AND NOT EXISTS (SELECT 1 FROM standing_decision a
+        WHERE a.text = r.text AND a.kind IN ('accept', 'relabel') AND a.label = r.label AND a.id > r.id
+        AND (a.said = r.label OR NOT EXISTS (SELECT 1 FROM refused x WHERE x.text = a.text AND x.label = a.said)));
+
+CREATE VIEW given_seed AS  -- what an edit gave to a label as its example
+    SELECT text, label FROM decided WHERE edit IS NOT NULL AND kind = 'relabel'
+    AND text NOT IN (SELECT text FROM audit WHERE purpose <> 'planted');
+CREATE VIEW seed AS  -- a decision beats a seed's own label as well
+    SELECT text, label FROM
+        (SELECT text, min(label) AS label FROM own_label GROUP BY text HAVING min(label) = max(label)) own
+    WHERE NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = own.text AND decided.label <> own.label)
+    AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = own.text AND ruled_out.label = own.label)
+    AND EXISTS (SELECT 1 FROM own_label o WHERE o.text = own.text
+        AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.text = o.text AND r.label = o.said))
+    UNION ALL
+    SELECT text, label FROM given_seed g WHERE NOT coalesce(
+        (SELECT min(label) = max(label) AND min(label) = g.label FROM own_label o WHERE o.text = g.text), 0);
+CREATE VIEW contradiction AS  -- one text under two labels: left out until a decision settles it
+    SELECT text FROM own_label GROUP BY text HAVING min(label) <> max(label);
+CREATE VIEW without_label AS  -- the pool: neither under a label, nor typed for one that is gone
+    SELECT id AS text FROM text WHERE id NOT IN (SELECT text FROM own_label) AND id NOT IN (SELECT text FROM given_seed)
+    AND id NOT IN (SELECT typed.text FROM source CROSS JOIN source_row typed ON typed.source = source.id
+        WHERE source.edit IS NOT NULL AND NOT EXISTS (SELECT 1 FROM source_row r JOIN source s ON s.id = r.source
+            WHERE r.text = typed.text AND s.edit IS NULL));
+
+CREATE VIEW stale_verdict AS  -- since then the meaning its judge read was edited, or what belongs to the label changed
+    SELECT verdict.id FROM verdict JOIN proposal ON proposal.id = verdict.proposal
+    WHERE (verdict.meaning IS NOT NULL AND verdict.meaning <>
+        (SELECT coalesce(max(m.id), 0) FROM standing_meaning m WHERE m.label = proposal.label))
+    OR proposal.label IN (SELECT label FROM label_extent)
+    AND EXISTS (SELECT 1 FROM label_extent e CROSS JOIN round ON round.id = proposal.round
+        LEFT JOIN label_edit u ON u.undoes = e.edit WHERE e.label = proposal.label
+        AND CASE WHEN u.version IS NULL THEN round.label_set_version < e.edit
+            ELSE round.label_set_version >= e.edit AND round.label_set_version < u.version END);
+CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, label -1 is none of these
+    SELECT audit.id, audit.text, audit.purpose, (SELECT now FROM label WHERE label.id = audit.label) AS about,
+        audit.round, a.kind,
+        CASE a.kind WHEN 'none' THEN -1 ELSE (SELECT now FROM label WHERE label.id = a.label) END AS label,
+        a.seconds, a.who, a.at, a.id AS answer
+    FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
+        AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL)
+        AND (n.label IS NULL OR (SELECT now FROM label WHERE label.id = n.label) IS NOT NULL))
 """

@@ -11,8 +11,8 @@ from sqlite_utils import Database
 
 from red_core.records import DecisionKind, Project
 from red_core.store.database import now, transaction
+from red_core.store.labels import ids_by_name, name_key
 from red_core.store.rounds import refuse_while_job_runs
-from red_core.store.texts import name_key
 
 Key = tuple[str, int | None, str, str]  # kind, label, who, at
 NAMES_TOLD = 3
@@ -95,7 +95,7 @@ def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision
     done = Restored()
     with transaction(project) as db:
         refuse_while_job_runs(db, project)
-        labels = {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+        labels = ids_by_name(db)
         for identity, made in decisions.items():
             found = db.execute("SELECT id FROM text WHERE text_id = ?", [identity]).fetchone()
             if found is None:

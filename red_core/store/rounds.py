@@ -44,7 +44,7 @@ def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
         number = int(cursor.lastrowid or 0)
         db.execute(
             "INSERT INTO training_row (round, text, label, weight) SELECT ?, text, label, weight FROM "
-            f"({_TRAINING_SET})",
+            f"({TRAINING_SET})",
             [number],
         )
         return _rounds(db, "WHERE id = ?", [number])[0]
@@ -52,23 +52,25 @@ def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
 
 # Seeds, and the newest fed-back label of each other text that no rollback took out and no decision contradicts; what a
 # decision fed back leaves again when that decision is undone, and what is audited leaves for good.
-_TRAINING_SET = """
+TRAINING_SET = """
     SELECT text, label, 1.0 AS weight FROM seed
     UNION ALL
-    SELECT item.text, item.label, item.weight FROM feed_back_item item
+    SELECT item.text, now.now AS label, item.weight
+    FROM feed_back_item item JOIN label now ON now.id = item.label AND now.now IS NOT NULL
     WHERE item.feed_back = (SELECT max(feed_back) FROM feed_back_item newer WHERE newer.text = item.text
         AND newer.feed_back NOT IN (SELECT feed_back FROM rollback))
     AND item.text NOT IN (SELECT text FROM seed)
     AND item.text NOT IN (SELECT text FROM audit WHERE purpose <> 'planted')
     AND (item.source = 'verdict' OR item.text IN (SELECT text FROM decided))
-    AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> item.label)
-    AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = item.text AND ruled_out.label = item.label)"""
+    AND NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = item.text AND decided.label <> now.now)
+    AND NOT EXISTS (SELECT 1 FROM ruled_out WHERE ruled_out.text = item.text AND ruled_out.label = now.now)
+    AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.text = item.text AND refused.label = item.label)"""
 
 
 def current_training_rows(project: Project) -> list[tuple[int, int, float]]:
     """Return what a round opened now would train on: text, label, weight."""
     with connection(project) as db:
-        found = db.execute(f"SELECT text, label, weight FROM ({_TRAINING_SET}) ORDER BY text").fetchall()
+        found = db.execute(f"SELECT text, label, weight FROM ({TRAINING_SET}) ORDER BY text").fetchall()
     return [(int(t), int(label), float(w)) for t, label, w in found]
 
 
@@ -122,8 +124,13 @@ def close_round(project: Project) -> int:
 def refuse_in_mid_round(project: Project) -> None:
     """Raise StateError while a job runs, or a round was left open that its label set and pool belong to."""
     with connection(project) as db:
-        refuse_while_job_runs(db, project)
-        left = _rounds(db, "WHERE state = 'open'")
+        refuse_unfinished(db, project)
+
+
+def refuse_unfinished(db: Database, project: Project) -> None:
+    """Do what :func:`refuse_in_mid_round` does, on an open connection."""
+    refuse_while_job_runs(db, project)
+    left = _rounds(db, "WHERE state = 'open'")
     if left:
         raise StateError(
             f"round {left[-1].id} of project {project.name} is not finished. "
@@ -154,6 +161,14 @@ def round_to_review(db: Database) -> Round:
 def move_to_fed_back(db: Database, round_id: int) -> None:
     """Mark a round as fed back."""
     _move(db, round_id, "to review", "fed back")
+
+
+def reopen_if_last(db: Database, round_id: int) -> None:
+    """Put a round that was fed back to review again, unless another one came after it."""
+    db.execute(
+        "UPDATE round SET state = 'to review' WHERE id = ? AND state = 'fed back' "
+        "AND id = (SELECT max(id) FROM round)", [round_id]
+    )  # fmt: skip
 
 
 def best_beliefs(project: Project, round_id: int) -> list[tuple[int, str]]:

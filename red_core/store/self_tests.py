@@ -40,9 +40,15 @@ def add_tested(project: Project, judge: str, answers: Sequence[tuple[int, int, K
 
 
 def tested(project: Project, judge: str, prompt_version: str) -> list[Tested]:
-    """Return the answers of one judge under one prompt, the newest of each pair and kind, oldest first."""
+    """Return the answers of one judge under one prompt, the newest of each pair and kind, oldest first.
+
+    Of a label that was merged or retired they say nothing any more; nor is a pair wrong whose two labels were merged.
+    """
     query = """
-        SELECT text, label, kind, outcome, p_valid, question_key, max(id) FROM self_test
-        WHERE judge = ? AND prompt_version = ? GROUP BY text, label, kind ORDER BY max(id)"""
+        SELECT text, label, kind, outcome, p_valid, question_key, max(id) FROM self_test t
+        WHERE judge = ? AND prompt_version = ? AND label IN (SELECT id FROM label WHERE now = id)
+        AND NOT (kind <> 'right' AND label IN (SELECT label FROM label_extent)
+            AND EXISTS (SELECT 1 FROM own_label o WHERE o.text = t.text AND o.label = t.label))
+        GROUP BY text, label, kind ORDER BY max(id)"""
     with connection(project) as db:
         return [Tested(*row[:6]) for row in db.execute(query, [judge, prompt_version])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from sqlite_utils import Database
 
 from red_core.records import Ints, Project, Role
 from red_core.store.database import connection, now, transaction
+from red_core.store.labels import ids_by_name, name_key
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,6 @@ class SourceRow:
     extra: Mapping[str, str] | None = None
 
 
-def name_key(name: str) -> str:
-    """Return what must be unique of a label's name: NFC, whitespace collapsed, case folded."""
-    folded = " ".join(unicodedata.normalize("NFC", name).split()).casefold()
-    return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
-
-
 def find_source(project: Project, sha256: str, role: Role) -> int | None:
     """Return the id of the source with these bytes in this role, None if it was never imported."""
     with connection(project) as db:
@@ -66,14 +60,18 @@ def add_sources(
     list of (source id, texts the project did not have)
     """
     with transaction(project) as db:
-        return [_add_source(db, source, rows, who) for source, rows in files]
+        return [add_source(db, source, rows, who) for source, rows in files]
 
 
-def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str) -> tuple[int, int]:
+def add_source(
+    db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str, edit: int | None = None
+) -> tuple[int, int]:
+    """Store one file, or what was typed in an edit of the label set, on an open transaction."""
     cursor = db.execute(
-        "INSERT INTO source (file, sha256, role, text_column, label_column, notes, who, at) VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO source (file, sha256, role, text_column, label_column, notes, who, at, edit) "
+        "VALUES (?,?,?,?,?,?,?,?,?)",
         [source.file, source.sha256, source.role, source.text_column, source.label_column,
-         json.dumps(source.notes), who, now()],
+         json.dumps(source.notes), who, now(), edit],
     )  # fmt: skip
     source_id = int(cursor.lastrowid or 0)
     labels = _label_ids(db, (r.label for r in rows if r.label is not None), who)
@@ -94,8 +92,11 @@ def _add_source(db: Database, source: SourceFile, rows: Sequence[SourceRow], who
 
 
 def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
-    """Return name_key -> label id, adding the labels that are new as one edit of the label set."""
-    known = {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+    """Return name_key -> label id, adding the labels that are new as one edit of the label set.
+
+    A name that a label lost by an edit still means that label, so that the next file of the same kind goes on.
+    """
+    known = ids_by_name(db)
     fresh: dict[str, str] = {}
     for name in names:
         if name_key(name) not in known:
@@ -106,7 +107,7 @@ def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
             "INSERT INTO label_edit (kind, detail, who, at) VALUES ('labels added', ?, ?, ?)",
             [json.dumps(list(fresh.values()), ensure_ascii=False), who, now()],
         )
-    return {str(key): int(id_) for key, id_ in db.execute("SELECT name_key, id FROM label")}
+    return ids_by_name(db)
 
 
 def seeds(project: Project) -> tuple[Ints, Ints]:
@@ -120,8 +121,8 @@ def seeds(project: Project) -> tuple[Ints, Ints]:
 def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
     """Return text_id, and key and name of the label, of every labelled text; one under two labels comes twice."""
     query = """
-        SELECT DISTINCT text_id, name_key, name FROM source_row
-        JOIN text ON text.id = source_row.text JOIN label ON label.id = source_row.label"""
+        SELECT DISTINCT text_id, name_key, name FROM own_label
+        JOIN text ON text.id = own_label.text JOIN label ON label.id = own_label.label"""
     with connection(project) as db:
         return [(str(identity), str(key), str(name)) for identity, key, name in db.execute(query)]
 
@@ -129,12 +130,10 @@ def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
 def pool(project: Project) -> Ints:
     """Return the row ids of all texts without a label of their own, shape (n,), ascending.
 
-    A text under two labels is neither seed nor pool.
+    A text under two labels is neither seed nor pool; one whose label was retired is pool.
     """
     with connection(project) as db:
-        found = db.execute(
-            "SELECT id FROM text WHERE id NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL) ORDER BY id"
-        ).fetchall()
+        found = db.execute("SELECT text FROM without_label ORDER BY text").fetchall()
     return np.asarray(found, dtype=np.int64).reshape(-1)
 
 
@@ -167,7 +166,7 @@ def left_out_rows(project: Project) -> list[dict[str, object]]:
         FROM source_row JOIN source ON source.id = source WHERE left_out IS NOT NULL
         UNION ALL
         SELECT source.id, file, row, 'under two labels: ' || (
-            SELECT group_concat(name, ', ') FROM (SELECT DISTINCT label.name FROM source_row other
+            SELECT group_concat(name, ', ') FROM (SELECT DISTINCT label.name FROM own_label other
             JOIN label ON label.id = other.label WHERE other.text = source_row.text ORDER BY label.name)), content
         FROM source_row JOIN source ON source.id = source JOIN text ON text.id = source_row.text
         WHERE source_row.label IS NOT NULL AND source_row.text IN (SELECT text FROM contradiction)
@@ -181,8 +180,8 @@ def facts(project: Project) -> dict[str, int]:
     query = """
         SELECT (SELECT count(*) FROM source_row) AS rows, (SELECT count(*) FROM text) AS texts,
         (SELECT count(*) FROM seed) AS seeds,
-        (SELECT count(*) FROM text WHERE id NOT IN (SELECT text FROM source_row WHERE label IS NOT NULL)) AS pool,
-        (SELECT count(*) FROM label) AS labels,
+        (SELECT count(*) FROM without_label) AS pool,
+        (SELECT count(*) FROM label WHERE now = id) AS labels,
         (SELECT count(text) - count(DISTINCT text) FROM source_row) AS folded,
         (SELECT count(*) FROM source_row WHERE left_out IS NOT NULL)
             + (SELECT count(*) FROM source_row WHERE label IS NOT NULL AND text IN (SELECT text FROM contradiction))
@@ -203,6 +202,13 @@ def remembered(project: Project, key: str, default: str = "") -> str:
     with connection(project) as db:
         found = db.execute("SELECT value FROM project WHERE key = ?", [key]).fetchone()
     return default if found is None else str(found[0])
+
+
+def texts_by_identity(project: Project, identities: Sequence[str]) -> dict[str, int]:
+    """Return text_id -> row id of those of these texts that the project has."""
+    query = "SELECT text_id, id FROM text WHERE text_id IN (SELECT value FROM json_each(?))"
+    with connection(project) as db:
+        return dict(db.execute(query, [json.dumps(list(identities))]).fetchall())
 
 
 def has_text(project: Project, text: int) -> bool:

@@ -80,7 +80,7 @@ def newest_verdicts(db: Database) -> list[Verdict]:
     query = """
         SELECT max(verdict.id) AS id, round, text, label, judge, outcome, p_valid, log_likelihood_ratio,
             verdict.id IN (SELECT id FROM stale_verdict) AS stale
-        FROM verdict JOIN proposal ON proposal.id = proposal GROUP BY text, label ORDER BY verdict.id"""
+        FROM verdict JOIN proposed ON proposed.id = proposal GROUP BY text, label ORDER BY verdict.id"""
     return [
         Verdict(
             r["id"],

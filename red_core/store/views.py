@@ -26,8 +26,9 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         LEFT JOIN label_place place ON place.label = l.id
             AND place.version = (SELECT max(version) FROM label_place)
         LEFT JOIN (SELECT label, count(*) AS n FROM seed GROUP BY label) s ON s.label = l.id
-        LEFT JOIN (SELECT label, count(DISTINCT text) AS n FROM feed_back_item
-            WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label) f ON f.label = l.id
+        LEFT JOIN (SELECT label.now AS label, count(DISTINCT text) AS n FROM feed_back_item i
+            JOIN label ON label.id = i.label
+            WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label.now) f ON f.label = l.id
         LEFT JOIN (SELECT label, count(*) AS n, avg(belief) AS belief FROM prediction
             WHERE round = ? GROUP BY label) p ON p.label = l.id
         LEFT JOIN (SELECT label, count(*) AS n FROM decided GROUP BY label) d ON d.label = l.id

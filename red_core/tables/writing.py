@@ -27,7 +27,7 @@ FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 
 
 def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> int:
-    """Write rows as .csv, .tsv, .jsonl (also with .gz) or .parquet; only a complete file gets that name.
+    """Write rows as .csv, .tsv, .jsonl, .json (also with .gz) or .parquet; only a complete file gets that name.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
         What a row lacks, or has as None, is an empty cell.
     columns : sequence of str
         The columns, in order. In CSV and TSV a text that a spreadsheet would run as a formula gets an
-        apostrophe before it, and NUL becomes U+FFFD; JSONL and Parquet hold texts as they are.
+        apostrophe before it, and NUL becomes U+FFFD; JSON, JSONL and Parquet hold texts as they are.
 
     Returns
     -------
@@ -60,7 +60,9 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
     target, zipped = Path(path), Path(path).name.lower().endswith(".gz")
     write = WRITERS.get(ending(target.name))
     if write is None or (zipped and write is _write_parquet):
-        raise InputError(str(path), "its ending is unknown", "End it in .csv, .tsv, .jsonl (or with .gz) or .parquet")
+        raise InputError(
+            str(path), "its ending is unknown", "End it in .csv, .tsv, .jsonl, .json (or with .gz) or .parquet"
+        )
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")  # in the same folder: only there is renaming atomic
     try:
         try:
@@ -116,6 +118,15 @@ def _write_jsonl(out: io.BufferedIOBase, columns: Sequence[str], records: Iterab
         out.write(f"{{{','.join(map(add, names, cells))}}}\n".encode())
 
 
+def _write_json(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
+    """Write one array of objects, each on a line of its own."""
+    out.write(b"[")
+    for number, record in enumerate(records):
+        out.write(b",\n" if number else b"\n")
+        out.write(as_json(dict(zip(columns, record, strict=True))).encode())
+    out.write(b"\n]\n")
+
+
 def _write_parquet(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
     """Write columns of one type each: numbers or booleans where every cell is one, else text."""
     cells: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [() for _ in columns]
@@ -129,4 +140,6 @@ def _write_parquet(out: io.BufferedIOBase, columns: Sequence[str], records: Iter
     pq.write_table(pa.table(arrays, names=list(columns)), out)
 
 
-WRITERS = {"csv": _write_csv, "tsv": _write_tsv, "jsonl": _write_jsonl, "parquet": _write_parquet}
+WRITERS = {
+    "csv": _write_csv, "tsv": _write_tsv, "jsonl": _write_jsonl, "json": _write_json, "parquet": _write_parquet,
+}  # fmt: skip

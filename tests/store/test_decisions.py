@@ -168,6 +168,9 @@ TURN = FEED | st.tuples(st.just("roll back"), st.integers(1, 6))
 
 def feed(project: Project, items: dict[int, int], weight: float = 0.9) -> int:
     """Run a round that feeds back these texts (by place in the pool) with their labels; return its number."""
+    before = rounds(project)
+    if before and before[-1].state == "to review":  # what was rolled back is to review again
+        close_round(project)
     number = reviewed_round(project, {})
     texts = pool(project).tolist()
     chosen = [FeedBackItem(texts[place], label, weight, "verdict") for place, label in items.items()]
@@ -192,7 +195,10 @@ def test_rolling_back_takes_out_exactly_that_feed_back(turns):
             if turn == "feed":
                 standing[feed(project, what)] = what
             elif what in standing:
+                last = rounds(project)[-1]
                 assert roll_back(project, what, "tester") == len(standing.pop(what))
+                after = rounds(project)[-1].state
+                assert after == ("to review" if last.id == what and last.state == "fed back" else last.state)
             else:
                 with pytest.raises(StateError, match=f"round {what} has nothing fed back"):
                     roll_back(project, what, "tester")

@@ -30,7 +30,7 @@ from red_core.store.desk import (
     queue,
     queue_counts,
 )
-from red_core.store.labels import save_places, set_meanings
+from red_core.store.labels import labels, save_places, set_meanings
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
@@ -78,7 +78,7 @@ def _random_round(project: Project, number: int, rng: np.random.Generator) -> No
     samples = tuple(Example(int(text), "", 0.25, "seed") for text in texts[:3])
     asked = [
         replace(
-            question(text, label, int(rng.choice(ids)), float(rng.choice(beliefs))),
+            question(text, label, int(rng.choice([one for one in ids if one != label])), float(rng.choice(beliefs))),
             reason=str(rng.choice(["value", "entropy", "confirm"])),
             gain=float(rng.choice([0.0, 0.1, 0.1, 0.3])),
             examples=samples[: int(rng.integers(4))],
@@ -86,16 +86,13 @@ def _random_round(project: Project, number: int, rng: np.random.Generator) -> No
         )
         for text, label in rng.permutation(sorted(pairs)).tolist()
     ]
-    judge = str(rng.choice(["chat", "evidence"]))
-    shown = (None, 0, 1, 2)
-    answered = [
-        (
-            proposal,
-            Answer(OUTCOMES[rng.integers(5)], 0.5, 1.5, f"raw {number}", "m", "v", meaning_id=shown[rng.integers(4)]),
-        )
-        for proposal in add_proposals(project, number, asked)
-        if rng.random() < 0.8
-    ]
+    judge, answered = str(rng.choice(["chat", "evidence"])), []
+    newest = {label.id: label.meaning_id for label in labels(project)}
+    for proposal, one in zip(add_proposals(project, number, asked), asked, strict=True):
+        read = (None, 0, newest[one.label.id], newest[one.label.id])[rng.integers(4)]
+        said = Answer(OUTCOMES[rng.integers(5)], 0.5, 1.5, f"raw {number}", "m", "v", meaning_id=read)
+        if rng.random() < 0.8:
+            answered.append((proposal, said))
     add_verdicts(project, judge, answered)
 
 
@@ -214,7 +211,7 @@ class Slow:
             return
         if name == "contradictions":
             for text, own in self.labels_of.items():
-                if len(own) > 1 and not self.decisions_about(text):
+                if len(own) > 1 and all(row["kind"] == "reject" for row in self.decisions_about(text)):
                     yield Candidate(text, None, min(own), text)
             return
         hashed = {row["id"]: row["text_id"] for row in self.rows["text"]}
@@ -313,7 +310,7 @@ def test_a_filtered_queue_is_what_a_slow_reading_finds(name, projects):
             items = queue(project, number, name, filters, who=who)
             assert items == slow.queue(number, name, filters, who), (project.name, number, filters, who)
             found += len(items)
-    assert found > 5
+    assert found > 2
 
 
 def test_the_counts_are_the_lengths_of_the_queues(projects):

@@ -16,8 +16,9 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from red_core.errors import RedError, StateError
 from red_core.records import Label, Project
-from red_core.review import Done
+from red_core.review import Done, carry_out, read_act
 from red_core.store import views
+from red_core.terminal import login
 from widgets.untrusted import visible
 
 _HERE = Path(__file__).parent
@@ -48,13 +49,14 @@ class Reply:
 class Sitting(Protocol):
     """A queue of one session, whatever is decided in it."""
 
+    project: Project
     mode: str
     name: str
     key: str
     empty: str
 
-    def carry_out(self, act: Mapping[str, Any]) -> Done:
-        """Carry out an act and remember that its card has left the desk, or that it comes back."""
+    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+        """Take note of an act of this mode that was carried out."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
         """Return the cards that follow those held, which of those held nobody needs any more, and how many remain."""
@@ -122,12 +124,16 @@ def _receive() -> None:
 
 
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
+    """Carry out one act; the tab may also hold acts of the other mode that a server that died did not hear."""
     try:
-        done = sitting.carry_out(raw)
+        done = carry_out(sitting.project, read_act(raw), who=login())
     except StateError as error:
         done = Done(str(raw.get("id")), refused=str(error))
     reply.acked.append(done.act)
-    card = None if done.back is None else sitting.one_card(done.back)
+    card = None
+    if ("audit" in raw) == (sitting.mode == "audit"):
+        sitting.note(raw, done)
+        card = None if done.back is None else sitting.one_card(done.back)
     if done.refused:
         reply.refused.append({"why": visible(done.refused), "card": card})
     elif card is not None and not raw.get("undoes"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from red_core.auditing import deal
 from red_core.records import Project
-from red_core.review import Done, carry_out_audit
+from red_core.review import Done
 from red_core.store.audits import AuditCard, Purpose
 from red_core.terminal import login
 from widgets.untrusted import FOLDED_AT, visible
@@ -27,9 +27,8 @@ class AuditSitting:
         self._label = label
         self._texts: dict[int, str] = {}
 
-    def carry_out(self, raw: Mapping[str, Any]) -> Done:
-        """Carry out an answer, or undo one; see :func:`red_core.review.carry_out_audit`."""
-        return carry_out_audit(self.project, raw, who=login())
+    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+        """Remember nothing: who was dealt what is in the store."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
         """Return what this person was dealt beyond what the tab holds."""

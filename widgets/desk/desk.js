@@ -1,6 +1,7 @@
 // The desk: cards ahead are here before they are needed, a key decides at once, and the outbox carries it to the store.
 
 const LOW = 84 // cards ahead; with fewer, more are asked for
+const REFRESH = 25 // acts until the counts beside the desk are drawn anew
 const HISTORY = 500 // cards kept to go back to without asking
 const PATIENCE = { act: 3000, explain: 120000 } // milliseconds until a message is sent again
 
@@ -14,6 +15,8 @@ class Desk {
     this.done = 0
     this.seconds = []
     this.tick = 0
+    this.handled = -1
+    this.unseen = 0
     this.inflight = null
     this.fresh = true
     this.notice = ""
@@ -40,34 +43,54 @@ class Desk {
     this.who = data.who
     if (data.labels) this.learn(data.labels, data.common)
     this.labelsVersion = data.labels ? data.labels_version : this.labelsVersion
-    if (this.queue !== data.queue) {
-      this.queue = data.queue
-      this.cards = []
-      this.notice = ""
-    }
+    const moved = this.queue !== data.queue
+    if (moved) this.begin(data.queue)
     if (data.tick >= (this.inflight?.tick ?? 0)) this.answered()
     this.tick = Math.max(this.tick, data.tick)
+    if (data.tick > this.handled) this.unseen += data.acked.length
     this.outbox.acknowledge(data.acked)
-    for (const { why, card } of data.refused) this.bringBack(card, why)
-    for (const card of data.returned) this.comeBack(card)
+    if (data.tick > this.handled) {
+      for (const { why, card } of data.refused) this.bringBack(card, why)
+      for (const card of data.returned) this.comeBack(card)
+      if (data.said) this.more = data.said
+      this.handled = data.tick
+    }
     const gone = new Set(data.gone)
     const first = this.cards[0]
     this.cards = this.cards.filter((card) => card === first || !gone.has(card.id))
     const held = new Set([...this.cards.map((card) => card.id), ...this.outbox.acts.map((act) => act.card)])
     this.cards.push(...data.cards.filter((card) => !held.has(card.id)))
-    if (data.said) this.more = data.said
     this.rest = data.rest
-    this.missing = (this.fresh && !data.whole) || this.labelsVersion !== data.labels_version
+    this.missing = ((this.fresh || moved) && !data.whole) || this.labelsVersion !== data.labels_version
     this.fresh = false
     this.draw()
     this.pump()
+    this.refresh()
+  }
+
+  // What stands beside the desk is drawn anew now and then, and when a queue has come to its end.
+  refresh() {
+    const ended = !this.cards.length && !this.rest && !this.inflight && !this.outbox.acts.length && this.done > 0
+    if (this.unseen < REFRESH && (!ended || this.ended)) return
+    this.unseen = 0
+    this.ended = ended
+    this.wake?.()
+  }
+
+  begin(queue) {
+    this.queue = queue
+    this.cards = []
+    this.back = []
+    this.notice = ""
+    this.ended = false
+    if (!this.fresh) document.activeElement?.blur?.() // what was chosen is chosen: keys are the desk's again
   }
 
   learn(rows, common) {
     this.labels = new Map(
       rows.map(([id, name, meaning]) => {
-        const key = name.toLowerCase().replaceAll("_", " ")
-        return [id, { id, name, meaning, key, words: key.split(/[\s/.-]+/), meaningKey: meaning.toLowerCase() }]
+        const key = inWords(name)
+        return [id, { id, name, meaning, key, words: key.split(" "), meaningKey: meaning.toLowerCase() }]
       }),
     )
     this.common = new Set(common)
@@ -79,7 +102,7 @@ class Desk {
     this.done = Math.max(0, this.done - 1)
     if (!card) return
     this.notice += " Its card comes next, as it is now."
-    this.back = this.back.filter((past) => past.card.id !== card.id)
+    this.back = this.back.map((past) => (past.card.id === card.id ? { ...past, refused: true } : past))
     this.cards = this.cards.filter((other, place) => place === 0 || other.id !== card.id)
     if (this.cards[0]?.id === card.id) this.cards[0] = card
     else this.cards.splice(this.cards.length ? 1 : 0, 0, card)
@@ -145,6 +168,7 @@ class Desk {
   decide(kind, label = null) {
     const card = this.card
     if (!card) return
+    if (!this.reasonInput.hidden) this.reason = this.reasonInput.value.trim()
     const own = this.back.filter((past) => past.card.id === card.id).map((past) => past.act.id)
     const seconds = Math.round(performance.now() - this.arrived) / 1000
     const act = { id: randomName(), kind, card: card.id, label, seconds }
@@ -171,6 +195,11 @@ class Desk {
 
   undo() {
     const past = this.back.pop()
+    if (past?.refused) {
+      this.notice = "That was not saved, so there is nothing to undo. Press again for the one before."
+      this.status()
+      return
+    }
     const act = { id: randomName(), kind: "undo" }
     if (past) {
       act.undoes = past.act.id
@@ -183,8 +212,11 @@ class Desk {
     }
     if (this.mode === "audit") act.audit = past?.card.audit ?? null
     this.outbox.add(act)
-    this.notice = past ? "Undone." : "Undoing your newest decision."
+    const label = this.labels.get(past?.act.label)?.name ?? ""
+    this.notice = past ? `Undone: ${past.act.kind} ${label}`.trimEnd() : "Undoing your newest decision."
     this.draw()
+    this.reason = past?.act.reason ?? ""
+    this.status()
     this.pump()
   }
 
@@ -212,14 +244,30 @@ class Desk {
   }
 
   ask(kind) {
-    if (this.card) this.pump({ kind, card: this.card.id })
+    if (this.more?.kind === kind) this.close()
+    else if (this.card) this.pump({ kind, card: this.card.id })
+  }
+
+  close() {
+    this.more = null
+    this.drawMore(this.card)
+  }
+
+  // A text that was not sent whole is asked for; one that only does not fit gets the room it needs.
+  whole() {
+    if (this.card?.cut) this.ask("whole")
+    else this.textBox.classList.toggle("tall")
   }
 
   key(event) {
+    if (event.repeat && event.composedPath().includes(this.root) && ["Enter", " "].includes(event.key)) {
+      event.preventDefault() // a key that is held counts once, on a button as well
+    }
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
     const target = event.composedPath()[0]
     if (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)) return
     const key = event.key.toLowerCase()
+    if (key === "escape" && this.more) this.close()
     const act = this.keys[key] ?? (/^[0-9]$/.test(key) ? () => this.number((Number(key) + 9) % 10) : null)
     if (!act) return
     event.preventDefault()
@@ -245,14 +293,14 @@ class Desk {
       find: ["/", "Find label", () => this.openPicker()],
       why: ["W", "Why", () => this.mode === "review" && this.openReason()],
       history: ["H", "History", () => this.mode === "review" && this.ask("history")],
-      whole: ["T", "Whole text", () => this.card?.cut && this.ask("whole")],
+      whole: ["T", "Whole text", () => this.whole()],
       explain: ["E", "Explain", () => this.card?.explains && this.ask("explain")],
     }
     this.keys = Object.fromEntries(Object.values(actions).map(([key, , act]) => [key.toLowerCase(), act]))
     this.buttons = Object.fromEntries(Object.entries(actions).map(([name, spec]) => [name, button(...spec)]))
     for (const [name, made] of Object.entries(this.buttons)) made.dataset.act = name
     this.numbers = Array.from({ length: 10 }, (_, place) => button(String((place + 1) % 10), "", () => this.number(place)))
-    this.picker = new Picker((label) => this.relabel(label), () => this.buttons.find.focus())
+    this.picker = new Picker((label) => this.relabel(label), () => this.buttons.find.focus({ preventScroll: true }))
     this.reasonInput = node("input", "reason")
     this.reasonInput.type = "text"
     this.reasonInput.maxLength = 2000
@@ -263,12 +311,14 @@ class Desk {
     this.line = node("div", "line")
     this.told = node("div", "notice")
     this.told.setAttribute("aria-live", "polite")
-    this.face = node("div", "face")
+    this.textBox = node("div", "text-box")
+    this.sideBox = node("div", "face")
+    const over = node("div", "over", this.picker.panel, this.reasonInput) // over the card, so that its text stays in sight
     const { accept, reject, none, skip, undo, find, why, history, whole, explain } = this.buttons
     this.below = node("div", "below")
     this.root.replaceChildren(
-      this.line, this.told, this.face, node("div", "row", accept, reject, none, skip, undo),
-      node("div", "row numbers", ...this.numbers), this.picker.panel, this.reasonInput,
+      this.line, this.told, this.textBox, over, this.sideBox, node("div", "row", accept, reject, none, skip, undo),
+      node("div", "row numbers", ...this.numbers),
       node("div", "row small", find, why, history, whole, explain), this.below,
     )
   }
@@ -277,7 +327,7 @@ class Desk {
     if (!this.card) return
     this.reasonInput.hidden = false
     this.reasonInput.value = this.reason
-    this.reasonInput.focus()
+    this.reasonInput.focus({ preventScroll: true })
   }
 
   reasonKey(event) {
@@ -286,7 +336,7 @@ class Desk {
     event.stopPropagation()
     this.reason = event.key === "Enter" ? this.reasonInput.value.trim() : ""
     this.reasonInput.hidden = true
-    this.buttons.why.focus()
+    this.buttons.why.focus({ preventScroll: true })
     this.status()
   }
 
@@ -308,17 +358,22 @@ class Desk {
   }
 
   drawFace(card) {
+    this.textBox.classList.remove("tall")
     if (!card) {
-      const words = this.rest > 0 || this.inflight ? "Loading the next cards\u2026" : this.done ? "All done here." : this.empty
-      this.face.replaceChildren(node("div", "empty", words))
-    } else if (this.mode === "audit") {
-      this.face.replaceChildren(
-        drawText(card), node("div", "quiet", "Which label is right? What the machine thinks is hidden, the order is random."),
-      )
-    } else {
-      const sides = drawSides(card, this.labels, this.common)
-      this.face.replaceChildren(drawText(card), node("div", "sides", ...sides))
+      const waits = this.rest > 0 || this.inflight
+      const words = waits ? "Loading the next cards\u2026" : this.done ? "All done here." : this.empty
+      this.textBox.replaceChildren()
+      this.sideBox.replaceChildren(node("div", "empty", words))
+      return
     }
+    this.textBox.replaceChildren(drawText(card))
+    if (this.mode === "audit") {
+      const told = "Which label is right? What the machine thinks is hidden, the order is random."
+      this.sideBox.replaceChildren(node("div", "quiet", told))
+    } else {
+      this.sideBox.replaceChildren(node("div", "sides", ...drawSides(card, this.labels, this.common)))
+    }
+    if (this.textBox.getBoundingClientRect().top < 0) this.textBox.scrollIntoView({ block: "start" })
   }
 
   drawButtons(card) {
@@ -326,7 +381,8 @@ class Desk {
     const { accept, reject, none, skip, find, why, history, whole, explain } = this.buttons
     for (const made of [accept, reject, why, history]) made.hidden = audit
     for (const made of [accept, reject, none, skip, find, why, history]) made.disabled = !card
-    whole.hidden = !card?.cut
+    const text = this.textBox.firstChild
+    whole.hidden = !card || !(card.cut || text.scrollHeight > text.clientHeight + 2)
     explain.hidden = !card?.explains
     skip.lastChild.textContent = audit ? "Cannot tell" : "Skip"
     const mine = card && !audit ? this.labels.get(card.label).name : ""
@@ -334,16 +390,18 @@ class Desk {
     accept.lastChild.textContent = `Accept${mine && `: ${mine}`}${overturns?.[0] ?? ""}`
     reject.lastChild.textContent = `Not this label${overturns?.[1] ?? ""}`
     const likelier = card && !audit && (card.rivalBelief ?? 0) > (card.belief ?? 0)
-    accept.classList.toggle("main", !likelier)
+    const sure = Math.max(card?.rivalBelief ?? 0, card?.belief ?? 0) >= 0.5
+    accept.classList.toggle("main", Boolean(sure && !likelier))
     const choices = this.choices()
     this.numbers.forEach((made, place) => {
       const label = this.labels.get(choices[place])
       made.hidden = !label
-      made.classList.toggle("main", Boolean(likelier && choices[place] === card.rival))
+      made.classList.toggle("main", Boolean(sure && likelier && choices[place] === card.rival))
       made.classList.toggle("wide", audit)
       if (label) made.lastChild.replaceChildren(label.name, audit && label.meaning ? node("span", "quiet", ` ${label.meaning}`) : "")
     })
-    if (whole && card?.cut) whole.lastChild.textContent = `Whole text, ${card.size.toLocaleString()} characters`
+    if (card?.cut) whole.lastChild.textContent = `Whole text, ${card.size.toLocaleString()} characters`
+    else whole.lastChild.textContent = "Whole text"
   }
 
   drawMore(card) {
@@ -368,7 +426,7 @@ class Desk {
     const waits = this.outbox.acts.length
     const facts = [
       `${this.done.toLocaleString()} decided here`,
-      middle === undefined ? "" : `${middle.toFixed(1)} s each`,
+      this.seconds.length < 5 ? "" : `${middle.toFixed(1)} s each`,
       this.mode === "review" ? `${left.toLocaleString()} left` : "",
       this.reason ? `reason: ${this.reason.slice(0, 40)}` : "",
     ]

@@ -27,8 +27,7 @@ class Picker {
     this.input.value = ""
     this.panel.hidden = false
     this.search()
-    this.input.focus()
-    this.panel.scrollIntoView({ block: "nearest" })
+    this.input.focus({ preventScroll: true })
   }
 
   hide() {
@@ -53,7 +52,7 @@ class Picker {
   }
 
   search() {
-    const typed = this.input.value.toLowerCase().split(/\s+/).filter(Boolean).join(" ")
+    const typed = inWords(this.input.value)
     const fits = []
     for (const label of this.labels.values()) {
       const worst = typed ? misfit(label, typed) : 0

@@ -9,12 +9,12 @@ from typing import Any
 from red_core.errors import StateError
 from red_core.judges.evidence_check import NAME as EVIDENCE_CHECK
 from red_core.records import NONE_OF_THESE, Example, Label, Project
-from red_core.review import Act, Done, carry_out, read_act
+from red_core.review import Done
 from red_core.store.desk import Card, Item, decided_among, item_of
 from red_core.store.explanations import explanation
 from red_core.store.history import text_history
-from red_core.terminal import login
 from red_core.understanding import explain
+from widgets.judge_panel import connected_server
 from widgets.untrusted import FOLDED_AT, visible
 from widgets.verdict_card import said, why_asked
 from widgets.words import judge_name
@@ -45,17 +45,12 @@ class ReviewSitting:
         self.project, self.key, self.name, self.items, self.empty = project, key, name, items, empty
         self._labels, self._cards_of = labels, cards_of
         self._proposal = dict(items)
+        self._explains = connected_server() is not None
         self._passed: set[int] = set()
 
-    def carry_out(self, raw: Mapping[str, Any]) -> Done:
-        """Carry out an act; see :func:`red_core.review.carry_out`."""
-        act: Act = read_act(raw)
-        done = carry_out(self.project, act, who=login())
-        if act.kind != "undo" and act.text is not None:
-            self._passed.add(act.text)
-        elif done.back is not None:
-            self._passed.add(done.back)  # the tab holds its card again
-        return done
+    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+        """Remember that a card has left the desk, or that the tab holds it again."""
+        self._passed |= {text for text in (raw.get("text"), done.back) if text is not None}
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
         """Return what follows the cards held, those of them that somebody else decided, and how many remain."""
@@ -106,7 +101,7 @@ class ReviewSitting:
             "stale": card.stale, "why": visible(why_asked(card, self._labels)), "decided": visible(said(card.decision)),
             "examples": _samples(card.examples), "rivalExamples": _samples(card.rival_examples),
             "suggestions": list(dict.fromkeys(others))[:SUGGESTIONS],
-            "explains": card.verdict is not None and card.judge != EVIDENCE_CHECK,
+            "explains": self._explains and card.verdict is not None and card.judge != EVIDENCE_CHECK,
         }  # fmt: skip
 
 

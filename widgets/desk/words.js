@@ -33,6 +33,11 @@ function withMarks(text, shared) {
   return made
 }
 
+// A name as its words, whatever stands between them: card_not_working and card-not working are the same.
+function inWords(name) {
+  return name.toLowerCase().split(/[\s_./-]+/).filter(Boolean).join(" ")
+}
+
 // How well a label fits what was typed, Infinity where it does not: a lower number is a better fit.
 function misfit(label, typed) {
   const { key, words } = label

@@ -1,0 +1,218 @@
+"""Edits of the label set: each is one transaction and one row, with what its undoing needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlite_utils import Database
+
+from red_core.errors import StateError
+from red_core.records import Floats, Ints, Project
+from red_core.store.database import connection, now
+from red_core.store.labels import name_key
+from red_core.store.rereading import reread
+from red_core.store.rounds import refuse_unfinished
+from red_core.store.standing import Standing, standing
+from red_core.store.texts import SourceFile, SourceRow, add_source
+
+_STATE = ("id", "name", "name_key", "becomes", "retired", "merged_since")
+QUEUE = "label set"
+"""The queue of decisions that an edit of the label set makes."""
+
+
+@dataclass
+class OpenEdit:
+    """An edit that is being written. What it changes of labels is kept first, as it was.
+
+    Attributes
+    ----------
+    db : Database
+    version : int
+    who : str
+    before : dict of label id to row
+        The labels it changed, as they were.
+    created : list of int
+        The labels it made.
+    about : list of int
+        All labels it is about, whose history tells it.
+    """
+
+    db: Database
+    version: int
+    who: str
+    before: dict[int, dict[str, Any]] = field(default_factory=dict)
+    created: list[int] = field(default_factory=list)
+    about: list[int] = field(default_factory=list)
+
+    def rename(self, names: Mapping[int, str]) -> None:
+        """Give labels other names, which may be each other's."""
+        self._set([(label, {"name_key": f"\n{label}"}) for label in names])
+        for label, name in names.items():
+            self._refuse_taken(name)
+            self._set([(label, {"name": name, "name_key": name_key(name)})])
+
+    def merge(self, labels: Sequence[int], into: int) -> None:
+        """Make labels, and what was merged into them, another one."""
+        (last,) = self.db.execute("SELECT coalesce(max(id), 0) FROM decision").fetchone()
+        self._set([(into, {"merged_since": last})])
+        for label in self._with_merged(labels):
+            self._set([(label, {"becomes": into, "name_key": self._no_key(label)})])
+        self.extent_changed(into)
+
+    def retire(self, label: int) -> None:
+        """Take a label, and what was merged into it, out of the label set."""
+        self._set([(each, {"retired": 1, "name_key": self._no_key(each)}) for each in self._with_merged([label])])
+
+    def create(self, name: str, meaning: str) -> int:
+        """Add a label and return its id."""
+        self._refuse_taken(name)
+        cursor = self.db.execute("INSERT INTO label (name, name_key) VALUES (?, ?)", [name, name_key(name)])
+        label = int(cursor.lastrowid or 0)
+        self.created.append(label)
+        self.about.append(label)
+        if meaning:
+            self.mean(label, meaning)
+        return label
+
+    def mean(self, label: int, meaning: str) -> None:
+        """Give a label another meaning."""
+        self.about.append(label)
+        self.db.execute(
+            "INSERT INTO label_meaning (label, meaning, who, at, edit) VALUES (?, ?, ?, ?, ?)",
+            [label, meaning, self.who, now(), self.version],
+        )
+
+    def extent_changed(self, label: int) -> None:
+        """Mark that other texts belong to a label than before: verdicts about it, and what it is made of, are stale."""
+        self.about.append(label)
+        self.db.conn.executemany(
+            "INSERT OR IGNORE INTO label_extent (label, edit) VALUES (?, ?)",
+            ((each, self.version) for each in self._with_merged([label])),
+        )
+
+    def decide(self, texts: Iterable[int], kind: str, label: int, reason: str) -> None:
+        """Decide alike about texts; what is relabelled so is an example of the label from then on."""
+        self.db.conn.executemany(
+            "INSERT INTO decision (text, kind, label, reason, who, at, queue, edit) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((int(text), kind, label, reason, self.who, now(), QUEUE, self.version) for text in texts),
+        )
+
+    def add_typed(self, label: str, texts: Mapping[str, str]) -> None:
+        """Add texts (text_id -> content) under a label's name, as a source of their own."""
+        name = f"typed by {self.who}"
+        sha256 = hashlib.sha256("\0".join((name, str(self.version), label, *texts)).encode()).hexdigest()
+        rows = [SourceRow(row, identity, text, label) for row, (identity, text) in enumerate(texts.items(), 1)]
+        add_source(self.db, SourceFile(name, sha256, "labelled", "text", "label", ()), rows, self.who, self.version)
+
+    def place(self, labels: Ints, subset_of: Ints, spots: Floats) -> None:
+        """Write where all labels stand from now on, unless they stand there already."""
+        rows = [
+            (int(label), int(subset), float(x), float(y))
+            for label, subset, (x, y) in zip(labels, subset_of, spots, strict=True)
+        ]
+        newest = "(SELECT max(version) FROM label_place)"
+        if (
+            rows
+            != self.db.execute(
+                f"SELECT label, subset, x, y FROM label_place WHERE version = {newest} ORDER BY label"
+            ).fetchall()
+        ):
+            self.db.conn.executemany(
+                "INSERT INTO label_place (version, label, subset, x, y) VALUES (?, ?, ?, ?, ?)",
+                ((self.version, *row) for row in rows),
+            )
+
+    def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Make labels what they were; these are rows as they are kept by the edit that changed them."""
+        self._set([(row["id"], {"name_key": f"\n{row['id']}"}) for row in rows])
+        for row in rows:
+            if not row["retired"] and row["becomes"] is None:
+                self._refuse_taken(row["name"])
+            self._set([(row["id"], {name: row[name] for name in _STATE[1:]})])
+
+    def standing(self) -> Standing:
+        """Return what stands now, with what was written so far."""
+        reread(self.db, self.version, [*self.before, *self.created])
+        return standing(self.db)
+
+    def close(self, kind: str, told: str) -> None:
+        """Write the row's content: what the edit is, in one line, and how to undo it."""
+        reread(self.db, self.version, [*self.before, *self.created])
+        detail = {
+            "told": told, "about": sorted({*self.about, *self.before}), "created": self.created,
+            "labels": list(self.before.values()),
+        }  # fmt: skip
+        self.db.execute(
+            "UPDATE label_edit SET kind = ?, detail = ? WHERE version = ?",
+            [kind, json.dumps(detail, ensure_ascii=False), self.version],
+        )
+
+    def _set(self, changes: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        for label, values in changes:
+            if label not in self.before and label not in self.created:
+                self.before[label] = _state(self.db, label)
+            marks = ", ".join(f"{name} = :{name}" for name in values)
+            self.db.execute(f"UPDATE label SET {marks} WHERE id = :id", {**values, "id": label})
+
+    def _with_merged(self, labels: Sequence[int]) -> list[int]:
+        query = """
+            WITH wanted AS (SELECT value AS id FROM json_each(?))
+            SELECT id FROM label WHERE id IN (SELECT id FROM wanted) OR becomes IN (SELECT id FROM wanted)"""
+        return [int(label) for (label,) in self.db.execute(query, [json.dumps(list(labels))])]
+
+    def _no_key(self, label: int) -> str:
+        """Return a key that no name has, for a label that gives its name free."""
+        return f"{_state(self.db, label)['name_key']}\n{label}"
+
+    def _refuse_taken(self, name: str) -> None:
+        found = self.db.execute("SELECT name FROM label WHERE name_key = ?", [name_key(name)]).fetchone()
+        if found is not None:
+            raise StateError(f"there is a label {found[0]!r} already. Choose another name.")
+
+
+def _state(db: Database, label: int) -> dict[str, Any]:
+    row = db.execute(f"SELECT {', '.join(_STATE)} FROM label WHERE id = ?", [label]).fetchone()
+    return dict(zip(_STATE, row, strict=True))
+
+
+@contextmanager
+def edited(project: Project, who: str, known: int, *, only_tried: bool = False) -> Iterator[OpenEdit]:
+    """Open an edit of the label set; everything is stored at the end, or nothing.
+
+    Parameters
+    ----------
+    known : int
+        The version of the label set that the edit was thought of on.
+    only_tried : bool
+        Store nothing in any case.
+
+    Raises
+    ------
+    StateError
+        If a job is running, a round was left open, or the label set was edited since.
+    """
+    with connection(project) as db:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            refuse_unfinished(db, project)
+            _refuse_if_edited(db, known)
+            cursor = db.execute("INSERT INTO label_edit (kind, detail, who, at) VALUES ('', '{}', ?, ?)", [who, now()])
+            yield OpenEdit(db, int(cursor.lastrowid or 0), who)
+        except BaseException:
+            db.conn.rollback()
+            raise
+        if only_tried:
+            db.conn.rollback()
+        else:
+            db.conn.commit()
+
+
+def _refuse_if_edited(db: Database, known: int) -> None:
+    (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM label_edit").fetchone()
+    if newest != known:
+        raise StateError("somebody edited the label set since this was shown. Look at it once more.")

@@ -1,0 +1,160 @@
+"""The history of the label set, and the way back: the newest edit that stands is undone first."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from red_core.errors import StateError
+from red_core.records import Floats, Ints, Project
+from red_core.store.database import connection, now
+from red_core.store.label_edits import OpenEdit
+from red_core.store.labels import places_in
+from red_core.store.rereading import put_back
+
+
+@dataclass(frozen=True)
+class EditMade:
+    """One row of the history.
+
+    Attributes
+    ----------
+    version : int
+    kind, told : str
+        What it was: in a word, and in one line.
+    who, at : str
+    undone : bool
+    """
+
+    version: int
+    kind: str
+    told: str
+    who: str
+    at: str
+    undone: bool
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """The edit that would be undone next.
+
+    Attributes
+    ----------
+    version : int
+    kind, told : str
+    labels : tuple of dict
+        Rows of the labels it changed, as they were before.
+    created : tuple of int
+        Labels it made, which leave.
+    places : (label ids, subset numbers, coordinates) or None
+        Where all labels stood before; None where the edit left them there.
+    """
+
+    version: int
+    kind: str
+    told: str
+    labels: tuple[dict[str, Any], ...]
+    created: tuple[int, ...]
+    places: tuple[Ints, Ints, Floats] | None
+
+
+def edits(project: Project) -> list[EditMade]:
+    """Return all edits of the label set, oldest first."""
+    query = """
+        SELECT version, kind, detail, who, at, version IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL)
+        FROM label_edit ORDER BY version"""
+    with connection(project) as db:
+        return [
+            EditMade(int(version), str(kind), _told(kind, json.loads(detail)), str(who), str(at), bool(undone))
+            for version, kind, detail, who, at, undone in db.execute(query)
+        ]
+
+
+def _told(kind: str, detail: Any) -> str:  # noqa: ANN401  what older versions wrote differs by kind
+    if kind == "labels added":
+        return f"{len(detail):,} labels came with a file"
+    if kind == "subsets formed":
+        return f"{detail['subsets']:,} subsets formed"
+    return str(detail["told"])
+
+
+def way_back(project: Project) -> WayBack | None:
+    """Return what :func:`undo` would undo now, None where nothing is left to undo.
+
+    What a file brought is not undone; nor are the first subsets, or those that took in labels of a later file.
+    """
+    query = """
+        SELECT version, kind, detail FROM label_edit e WHERE kind NOT IN ('labels added', 'undo')
+        AND NOT EXISTS (SELECT 1 FROM label_edit u WHERE u.undoes = e.version) ORDER BY version DESC"""
+    with connection(project) as db:
+        for version, kind, found in db.execute(query).fetchall():
+            detail = json.loads(found)
+            after, before = _places_around(db, version)
+            if kind == "subsets formed":
+                if after is None or before is None or after[0].tolist() != before[0].tolist():
+                    continue
+                detail = {"told": _told(kind, detail), "labels": [], "created": []}
+            places = before if after is not None else None
+            return WayBack(version, kind, detail["told"], tuple(detail["labels"]), tuple(detail["created"]), places)
+    return None
+
+
+def _places_around(
+    db: Database, version: int
+) -> tuple[tuple[Ints, Ints, Floats] | None, tuple[Ints, Ints, Floats] | None]:
+    """Return the places that an edit wrote, and those before it."""
+    earlier = db.execute("SELECT max(version) FROM label_place WHERE version < ?", [version]).fetchone()[0]
+    own, before = places_in(db, version), places_in(db, earlier or 0)
+    return (own if len(own[0]) else None), (before if len(before[0]) else None)
+
+
+def active_after(project: Project, back: WayBack) -> set[int]:
+    """Return the labels that are active once an edit is undone."""
+    with connection(project) as db:
+        active = {int(label) for (label,) in db.execute("SELECT id FROM label WHERE now = id")}
+    active |= {row["id"] for row in back.labels if not row["retired"] and row["becomes"] is None}
+    return active - set(back.created)
+
+
+def undo(to: OpenEdit, back: WayBack) -> None:
+    """Take an edit back, but for the places, which :meth:`OpenEdit.place` writes.
+
+    Raises
+    ------
+    StateError
+        If something was said of a label it made since, or a name it gave free is taken.
+    """
+    for label in back.created:
+        _refuse_if_used(to.db, label, back.version)
+        to.retire(label)
+    to.restore(back.labels)
+    standing = to.db.execute("SELECT id, text FROM kept_decision WHERE edit = ? ORDER BY id", [back.version]).fetchall()
+    to.db.conn.executemany(
+        "INSERT INTO decision (text, kind, undoes, reason, who, at, edit) VALUES (?, 'undo', ?, '', ?, ?, ?)",
+        ((text, decision, to.who, now(), to.version) for decision, text in standing),
+    )
+    put_back(to.db, back.version)
+    to.db.execute("UPDATE label_edit SET undoes = ? WHERE version = ?", [back.version, to.version])
+
+
+def _refuse_if_used(db: Database, label: int, version: int) -> None:
+    """Raise StateError if undoing would leave something that was said of a label without it."""
+    uses = {
+        "decisions": "SELECT count(*) FROM kept_decision WHERE label = :label AND edit IS NOT :version",
+        "rows of a file": "SELECT count(*) FROM source_row r JOIN source s ON s.id = r.source "
+        "WHERE r.label = :label AND s.edit IS NOT :version",
+        "audits": "SELECT count(*) FROM audit_answer WHERE label = :label AND kind <> 'undo'",
+        "texts fed back": "SELECT count(*) FROM feed_back_item WHERE label = :label "
+        "AND feed_back NOT IN (SELECT feed_back FROM rollback)",
+    }
+    for what, query in uses.items():
+        (count,) = db.execute(query, {"label": label, "version": version}).fetchone()
+        if count:
+            (name,) = db.execute("SELECT name FROM label WHERE id = ?", [label]).fetchone()
+            raise StateError(
+                f"label {name!r} cannot be taken back: {count:,} {what} name it since. Retire it instead: that can be "
+                "undone, and loses nothing."
+            )
