@@ -480,12 +480,12 @@ def test_a_refused_answer_says_why(project, dealt):
 
 
 CHANGES: dict[str, tuple[Callable[[Project, int], object], str]] = {
-    "accept": (lambda p, t: decide(p, t, "accept", label=2, who=BOB), "bob said accept: delivery, at 2"),
+    "accept": (lambda p, t: decide(p, t, "accept", label=2, who=BOB), "bob said accept: delivery, 2"),
     "relabel": (lambda p, t: decide(p, t, "relabel", label=3, who=BOB), "bob said relabel: "),
-    "reject": (lambda p, t: decide(p, t, "reject", label=2, who=BOB), "bob said reject: delivery, at 2"),
-    "none": (lambda p, t: decide(p, t, "none", who=BOB), "bob said none of these, at 2"),
-    "undo": (lambda p, _: undo(p, who=BOB), "bob undid a decision, at 2"),
-    "another tab": (lambda p, t: press(p, "none", t), "ann said none of these, at 2"),
+    "reject": (lambda p, t: decide(p, t, "reject", label=2, who=BOB), "bob said reject: delivery, 2"),
+    "none": (lambda p, t: decide(p, t, "none", who=BOB), "bob said none of these, 2"),
+    "undo": (lambda p, _: undo(p, who=BOB), "bob undid a decision, 2"),
+    "another tab": (lambda p, t: press(p, "none", t), "ann said none of these, 2"),
 }
 
 

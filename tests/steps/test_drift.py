@@ -270,7 +270,7 @@ def test_a_thousand_labels_and_a_hundred_thousand_texts_take_seconds():
     rng = np.random.default_rng(14)
     base = texts(rng, label_count=1000, each=100)
     vectors = rng.normal(size=(100_000, 384)).astype(np.float32)
-    vectors[base.newer & (base.labels < 50)] += 0.1
+    vectors[base.newer & (base.labels < 50)] += 0.3
     began = time.process_time()
     got = found(replace(base, vectors=vectors), 1000)
     assert time.process_time() - began < 20, "expected about two seconds"
