@@ -265,7 +265,7 @@ def _judge(project: Project, name: str) -> JudgeAgainstAudits | None:
     counts: dict[str, Counter[str]] = {
         kind: Counter(a.outcome for a in answers if a.kind == kind) for kind in ("right", "wrong")
     }
-    return judge_against_audits([said for said, _ in pairs], np.array([right for _, right in pairs]), counts)
+    return judge_against_audits([said for _, said, _ in pairs], np.array([right for _, _, right in pairs]), counts)
 
 
 def _warning(planted: Share) -> str:

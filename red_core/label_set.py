@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from red_core.choosing import fitter
 from red_core.errors import StateError
-from red_core.label_places import Placed, drawn_between, taken_in
+from red_core.label_places import Placed, taken_in
 from red_core.records import NONE_OF_THESE, Floats, Ints, Project
 from red_core.settings import Settings
 from red_core.steps.greedy_subsets import greedy_subsets, join_most_alike, similarity_within
 from red_core.steps.label_map import label_vectors, reduce_labels
 from red_core.steps.out_of_fold import held_out_odds
-from red_core.steps.pool_scoring import blocks
 from red_core.steps.subset_classifiers import TrainingSet
-from red_core.store.arrays import save_arrays
 from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
-from red_core.store.labels import current_places, earlier_places, labels, newest_formation, save_places
+from red_core.store.labels import current_places, earlier_places, labels, save_places
 from red_core.store.rounds import refuse_in_mid_round
-from red_core.store.texts import pool, remembered, seeds
+from red_core.store.texts import remembered, seeds
 from red_core.store.vectors import load_vectors
 
 
@@ -83,9 +80,9 @@ def form_subsets(project: Project, settings: Settings, embedding: str, who: str)
     return subset_of
 
 
-def _greedy(vectors: Floats, size: int, settings: Settings) -> Ints:
+def _greedy(vectors: Floats, size: int, settings: Settings, *, alike: bool = False) -> Ints:
     reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
-    return greedy_subsets(reduced, size)
+    return greedy_subsets(reduced, size, alike=alike)
 
 
 @dataclass(frozen=True)
@@ -109,9 +106,14 @@ class Formation:
 
 
 def examine_subsets(
-    project: Project, settings: Settings, size: int | None, report: Callable[[int, int], None]
+    project: Project,
+    settings: Settings,
+    size: int | None,
+    report: Callable[[int, int], None],
+    *,
+    alike: bool = False,
 ) -> Formation:
-    """Measure the current subsets, or what the article's greedy way would make of them; nothing is stored.
+    """Measure the current subsets, or what the greedy way would make of them; nothing is stored.
 
     Parameters
     ----------
@@ -119,10 +121,12 @@ def examine_subsets(
         The article's n of the new subsets; None measures the current ones.
     report : callable(done, total)
         Called after each fold.
+    alike : bool
+        Put labels that look alike together, instead of apart as the article does.
     """
     embedding = remembered(project, "embedding")
     vectors = seed_label_vectors(project, embedding)
-    subset_of = current_places(project)[1] if size is None else _greedy(vectors, size, settings)
+    subset_of = current_places(project)[1] if size is None else _greedy(vectors, size, settings, alike=alike)
     texts, seed_labels = seeds(project)
     ids = np.array([label.id for label in labels(project)], dtype=np.int64)
     training = TrainingSet(
@@ -165,34 +169,6 @@ def undo_subsets(project: Project, who: str) -> None:
     if ids.tolist() != current_places(project)[0].tolist():
         raise StateError("there are no earlier subsets of these labels to go back to.")
     adopt_subsets(project, subset_of, who)
-
-
-DENSITY_CELLS = 160
-"""The pool's picture behind the map is this many cells wide and high."""
-
-
-def pool_density(project: Project, embedding: str) -> Path:
-    """Count the pool's texts per cell of the map, once per formation and pool; return the file with the counts.
-
-    Each text is drawn between its three nearest labels, by similarity, since UMAP placed labels only.
-    """
-    places = current_places(project)[2]
-    texts = pool(project)
-    path = project.folder / "map" / f"{newest_formation(project)}-{len(texts)}.npz"
-    if path.is_file():
-        return path
-    vectors = seed_label_vectors(project, embedding)
-    margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
-    low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
-    counts = np.zeros((DENSITY_CELLS, DENSITY_CELLS))
-    for block in blocks(len(texts)):
-        similarity = load_vectors(project, embedding, texts[block]) @ vectors.T
-        spots = drawn_between(similarity, places)
-        counts += np.histogram2d(
-            spots[:, 0], spots[:, 1], bins=DENSITY_CELLS, range=[[low[0], high[0]], [low[1], high[1]]]
-        )[0]
-    save_arrays(path, counts=counts.astype(np.int32), low=low, high=high)
-    return path
 
 
 def hidden_partitions(

@@ -18,8 +18,9 @@ from red_core.evidence import ValidSamples, valid_samples
 from red_core.features import Features, prepare_lexical, prepare_neighbours
 from red_core.judges.protocol import Judge
 from red_core.judging import evidence_check, llm_judge
-from red_core.label_set import form_subsets, pool_density
+from red_core.label_set import form_subsets
 from red_core.metrics import round_metrics
+from red_core.pool_map import pool_map
 from red_core.records import Ints, Project, Round
 from red_core.scoring import predictions_of, score_pool
 from red_core.settings import RECOMMENDED, Settings
@@ -39,7 +40,7 @@ def prepare(project: Project, settings: Settings, progress: Progress, who: str) 
     embed_missing(project, embedding, _stage(progress, "embed"))
     progress("form subsets", 0, 1)
     subset_of = form_subsets(project, settings, embedding, who)
-    pool_density(project, embedding)
+    pool_map(project, embedding)
     progress("form subsets", 1, 1)
     return subset_of
 

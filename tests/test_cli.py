@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from small_projects import FAST, question, reviewed_round, seed_rows, write_csv
+from small_projects import FAST, embed, question, reviewed_round, seed_rows, write_csv
 
 from red_core import cli, terminal
 from red_core.decisions import decide
+from red_core.drift import drift
 from red_core.embeddings import DEFAULT_MODEL
+from red_core.importing import import_files
+from red_core.label_edits import edits
 from red_core.records import Answer, Project
 from red_core.rounds import run_round
 from red_core.settings import Settings
 from red_core.store.database import open_project
 from red_core.store.jobs import add_job, ask_to_cancel, end_job, newest_job
-from red_core.store.rounds import rounds
+from red_core.store.labels import labels
+from red_core.store.rounds import close_round, rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
 from red_core.worker import _started
@@ -510,3 +514,45 @@ def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
     again = run("import-decisions", "again", tmp_path / "out.jsonl", "--who", "Zoë")
     assert again.stdout == "Decisions restored: 0; 1 there already.\n"
     check_refused(run("import-decisions", "again", tmp_path / "gone.jsonl"), "No such file")
+
+
+# The label set as a file, and drift
+
+
+def test_the_label_set_goes_out_is_edited_and_comes_back_as_one_edit(run, project, tmp_path):
+    assert told(run("export-labels", "small", tmp_path / "labels.json", "--json"))["labels"] == 4
+    rows = json.loads((tmp_path / "labels.json").read_text())
+    rows[0]["name"] = "money back"
+    (tmp_path / "labels.json").write_text(json.dumps(rows))
+    would = run("import-labels", "small", tmp_path / "labels.json", "--preview")
+    assert would.stdout.startswith("would be applied '")
+    assert would.stdout.endswith("labels.json': 1 renamed, 0 meanings, 0 moved, 0 added; 0 verdicts stale\n")
+    assert labels(project)[0].name == "refund"
+    facts = told(run("import-labels", "small", tmp_path / "labels.json", "--who", "Zoë", "--json"))
+    assert (facts["project"], facts["label_set_version"], facts["stale_verdicts"]) == ("small", 2, 0)
+    assert labels(project)[0].name == "money back"
+    assert edits(project)[-1].who == "Zoë"
+
+
+def test_a_label_file_that_breaks_a_rule_is_one_line(run, project, tmp_path):
+    write_csv(tmp_path / "labels.csv", ["name"], [["refund"], ["Refund"]])
+    check_refused(run("import-labels", "small", tmp_path / "labels.csv"), "row 2 is about")
+    check_refused(run("import-labels", "small", tmp_path / "gone.csv"), "gone.csv")
+    assert [edit.kind for edit in edits(project)] == ["labels added"]  # with the import
+
+
+def test_drift_is_told_or_says_what_has_to_come_first(run, project, tmp_path):
+    check_refused(run("drift", "small"), "no finished round")
+    run_round(project, FAST)
+    check_refused(run("drift", "small"), "no earlier import")
+    close_round(project)
+    later = [[f"refund is what I ask for, again {number}"] for number in range(30)]
+    import_files(project.workspace, "small", pool=write_csv(tmp_path / "later.csv", ["text"], later), who="tester")
+    run_round(embed(project), FAST)
+    facts = told(run("drift", "small", "--json"))
+    assert sorted(one["label"]["name"] for one in facts["labels"]) == sorted(label.name for label in labels(project))
+    said = run("drift", "small").stdout.splitlines()
+    moved = [one for one in facts["labels"] if one["drifted"]]
+    assert said[0] == f"{len(moved)} of 4 labels changed more than chance explains"
+    assert len(said) == 1 + len(moved)
+    assert [one["label"]["name"] for one in moved] == [one.label.name for one in drift(project) if one.drifted] != []

@@ -16,12 +16,13 @@ from red_core.records import Project
 from red_core.store import views
 from red_core.store.texts import contents
 from red_core.terminal import login
-from widgets.label_panel import Row, choose
-from widgets.map_figure import mark
+from widgets.label_file_form import label_file_form
+from widgets.map_choice import Row, choose
+from widgets.marks import mark
 from widgets.untrusted import plain, visible
 from widgets.words import counted
 
-KINDS = ("Add a label", "Rename", "Move", "Merge", "Split", "Retire")
+KINDS = ("Add a label", "Rename", "Move", "Merge", "Split", "Retire", "From a file")
 MOST_PARTS = 6
 NEW_LABEL = "new_label"
 """What the form for a new label begins with, from somewhere else on the page: name and example texts."""
@@ -51,6 +52,7 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
             "Merge": lambda: _merge(rows, chosen, inside),
             "Split": lambda: _split(project, chosen),
             "Retire": lambda: None if chosen is None else Retire(chosen["id"]),
+            "From a file": lambda: label_file_form(project),
         }
         if chosen is None and kind in {"Rename", "Move", "Split", "Retire"}:
             st.caption("Choose a label on the map, in the table, or by its name above.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,75 +12,24 @@ import streamlit as st
 from red_core.records import Floats, Project
 from red_core.settings import RECOMMENDED
 from red_core.store import views
+from red_core.store.confusions import Confusion
 from red_core.store.labels import set_meanings
 from red_core.terminal import login
 from red_core.worker import start_job
 from widgets.history import show_label_history
 from widgets.judge_panel import connected_server, show_failure
-from widgets.map_figure import HEIGHT, mark, similarity_figure
+from widgets.label_tables import show_confused_pairs, show_labels, show_pickable, take_row
+from widgets.map_choice import NEAREST, Row, choose, nearest
+from widgets.map_figure import STATES
+from widgets.marks import mark
 from widgets.reads import round_number
 from widgets.shell import errors_in_one_line
+from widgets.similarity_figure import similarity_figure
 from widgets.untrusted import plain, show_text
 from widgets.words import counted
 
-NEAREST = 5
 MATRIX_UP_TO = 15
 LONGEST_MEANING = 1_000
-MOST_COLOURED = 300
-"""Rows of a table up to which the signs have their colours; beyond, the colours would double what is sent."""
-TWO_DIGITS = ("mean belief", "similarity", "mean", "highest")
-Row = dict[str, Any]
-
-
-def choose(label: str | None = None, subset: int | None = None, inside: tuple[int, ...] = ()) -> None:
-    """Make this what the page shows; a callback, so that it comes before the widgets are drawn."""
-    st.session_state.update({"label": label, "subset": subset, "inside": inside})
-
-
-def nearest(place: int, alike: Floats) -> list[tuple[int, float]]:
-    """Return the places of all other labels and their similarity to the one at ``place``, the highest first."""
-    order = np.argsort(-alike[place], kind="stable")
-    return [(int(other), float(alike[place, other])) for other in order if other != place]
-
-
-def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False, tall: bool = False) -> None:
-    """Show labels as a table in which a row can be chosen; ``tall`` is all there is to know, over the whole map."""
-    wanted = ["name", "subset", "seeds", *(["fed_back"] if tall else []), "labelled", "belief", "meaning"]
-    if not any(row["labelled"] for row in rows):
-        wanted = ["name", "subset", "seeds", "meaning"]
-    if not tall and len({row["subset"] for row in rows}) == 1:
-        wanted.remove("subset")
-    frame = pd.DataFrame(list(rows))[wanted]
-    names = {"name": "label", "fed_back": "fed back", "belief": "mean belief"}
-    show_pickable(frame.rename(columns=names), key, partial(take_row, rows, key, keep_inside), tall=tall)
-
-
-def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
-    """Choose the label in the row that was clicked; the same row once more lets it go."""
-    chosen = st.session_state[key].selection.rows
-    kept = tuple(st.session_state.get("inside") or ()) if keep_inside else ()
-    choose(label=rows[chosen[0]]["name"] if chosen else None, inside=kept)
-
-
-def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, tall: bool = False) -> None:
-    """Show a table with a column of subset numbers, with the signs of the map; choosing a row calls ``taken``."""
-    shown, colours = frame, [""] * len(frame)
-    if "subset" in frame:
-        marks = [mark(int(subset)) for subset in frame["subset"]]
-        colours = [f"color: {colour}" for colour, _, _ in marks]
-        shown = frame.assign(subset=frame["subset"] + 1)
-        shown.insert(list(frame).index("subset"), "", [sign for _, _, sign in marks])
-    st.dataframe(
-        shown.style.apply(lambda _: colours, subset=[""]) if "" in shown and len(shown) <= MOST_COLOURED else shown,
-        hide_index=True,
-        key=key,
-        on_select=taken,
-        selection_mode="single-row",
-        height=HEIGHT if tall else "auto",
-        column_config={"": st.column_config.TextColumn(width=30)}
-        | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
-        | {name: st.column_config.NumberColumn(format="%.2f") for name in TWO_DIGITS},
-    )
 
 
 def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
@@ -98,8 +46,8 @@ def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
             st.rerun()
 
 
-def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
-    """Show all subsets: the legend of the map."""
+def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None, pairs: Sequence[Confusion]) -> None:
+    """Show all subsets: the legend of the map; and the pairs of labels that are confused."""
     subsets = sorted({row["subset"] for row in rows})
     st.subheader(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
     st.caption("One small classifier learns each subset; its labels are as unlike as possible, so it errs less.")
@@ -110,6 +58,7 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None)
     show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
         st.caption("Mean and highest cosine similarity between two labels of the subset; 1 is the same.")
+    show_confused_pairs(pairs, rows)
 
 
 def take_subset(subsets: Sequence[int]) -> None:
@@ -130,7 +79,8 @@ def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: 
     """Show the labels of a subset, or those in the lasso."""
     st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
     st.subheader(heading)
-    show_labels(members, "members_table", keep_inside=True)
+    if members:
+        show_labels(members, "members_table", keep_inside=True)
     if alike is None or len(members) < 2:
         return
     mean, highest, matrix = within(members, ids, alike)
@@ -140,8 +90,15 @@ def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: 
         st.plotly_chart(drawn, key="matrix", config={"displayModeBar": False}, alt="Similarity of every two members")
 
 
-def show_label(project: Project, row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
-    """Show one label: its meaning, its counts, what is near it, its texts."""
+def show_label(
+    project: Project,
+    row: Row,
+    rows: Sequence[Row],
+    ids: Sequence[int],
+    alike: Floats | None,
+    pairs: Sequence[Confusion],
+) -> None:
+    """Show one label: its meaning, its counts and rates, what is near it, what it is taken for, its texts."""
     inside = tuple(st.session_state.get("inside") or ())
     with st.container(horizontal=True):
         st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
@@ -154,11 +111,21 @@ def show_label(project: Project, row: Row, rows: Sequence[Row], ids: Sequence[in
     found = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""
     belief = f", mean belief {row['belief']:.2f}" if row["labelled"] else ""
     st.text(f"{row['seeds']:,} seeds{found}{belief}")
+    if told := "; ".join(_rates(row)):
+        st.text(told)
+    if not st.session_state.get("map_drawn"):
+        st.button(
+            "Show it on the map", on_click=choose, args=(row["name"], None, inside), key="fly",
+            icon=":material/my_location:", type="tertiary",
+            help="Zooms to it, with what is near and what it is taken for",
+        )  # fmt: skip
     texts = views.label_texts(project, row["id"], last)
-    tabs = st.tabs(["Most alike", f"Seeds ({row['seeds']:,})", "From the pool"])
+    tabs = st.tabs(["Most alike", "Confused with", f"Seeds ({row['seeds']:,})", "From the pool"])
     with tabs[0]:
         show_alike(row, rows, ids, alike)
-    for tab, kind, nothing in zip(tabs[1:], ("seeds", "pool"), ("No seed.", "None before a round."), strict=True):
+    with tabs[1]:
+        show_confused_with(row, rows, pairs)
+    for tab, kind, nothing in zip(tabs[2:], ("seeds", "pool"), ("No seed.", "None before a round."), strict=True):
         with tab.container(height=320, border=False):
             for text in texts[kind]:
                 with st.container(border=True):
@@ -166,6 +133,39 @@ def show_label(project: Project, row: Row, rows: Sequence[Row], ids: Sequence[in
             if not texts[kind]:
                 st.caption(nothing)
     show_label_history(project, row["id"])
+
+
+def _rates(row: Row) -> list[str]:
+    """Return what audits, the judge's record and drift say of a label."""
+    told = []
+    if row["audits"]:
+        told.append(f"audited right {row['audited']:.0%} of {row['audits']:,}")
+    if row["judged"]:
+        told.append(f"judge right {row['judge']:.0%} of {row['judged']:,}")
+    if row["state"]:
+        told.append(STATES[row["state"]])
+    return told
+
+
+def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
+    """Show the labels that one is taken for."""
+    by_id = {other["id"]: other for other in rows}
+    own = [one for one in pairs if row["id"] in one.labels and one.other(row["id"]) in by_id][:NEAREST]
+    if not own:
+        st.caption("None: no text is torn between it and another label, as far as is known.")
+        return
+    others = [by_id[one.other(row["id"])] for one in own]
+    frame = pd.DataFrame(
+        {
+            "label": [other["name"] for other in others],
+            "texts": [round(one.expected, 1) for one in own],
+            "overturned": [one.overturned for one in own],
+            "subset": [other["subset"] for other in others],
+        }
+    )
+    key = f"confused_{row['id']}"
+    show_pickable(frame, key, partial(take_row, others, key, True))
+    st.caption("Texts expected to be mistaken for each other, and verdicts of the judge that were overturned.")
 
 
 def show_meaning(project: Project, row: Row) -> None:

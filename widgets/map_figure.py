@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from red_core.records import Floats, Ints
+from widgets.map_overlay import RING, Focus, Overlay, lines, names_of_groups, rings
+from widgets.marks import mark
 from widgets.untrusted import for_hover
 
-SIGNS = {0: "●", 1: "■", 2: "◆", 5: "▲", 17: "★", 6: "▼", 3: "✚", 4: "✖", 13: "⬟", 7: "◀", 8: "▶"}
-"""Plotly's number of a symbol, and a sign that looks like it. With 10 colours, 110 subsets look different."""
-SPARE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
 HEIGHT = 620
 WIDTH = 640
 """About as wide as the map is on a laptop; only the choice of the names that fit depends on it."""
-FADED = 0.18
-RING = 13
+FADED, UNSELECTED = 0.18, 0.35
+CLOSE = 0.5
+"""Of the whole map, how much is shown around a label that was searched for."""
 GAP = "\u00a0\u00a0\u00a0"
 """Keeps the chosen label's name out of its ring."""
 CONFIG = {
@@ -34,32 +32,6 @@ CONFIG = {
     "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
 }
 ALT = "Map of the labels, coloured by subset, before the density of the pool. The table holds the same labels."
-
-
-@dataclass(frozen=True)
-class Focus:
-    """What is chosen on the map, as label ids and a subset number; the rest fades.
-
-    Attributes
-    ----------
-    label, subset : int or None
-    inside : tuple of int
-        The labels in the lasso.
-    nearest : tuple of int
-        Labels most similar to ``label``: a line leads to each.
-    """
-
-    label: int | None = None
-    subset: int | None = None
-    inside: tuple[int, ...] = ()
-    nearest: tuple[int, ...] = ()
-
-
-def mark(subset: int) -> tuple[str, int, str]:
-    """Return the colour, Plotly's symbol and the sign of a subset."""
-    colours = st.get_option("theme.chartCategoricalColors") or SPARE_COLOURS
-    symbol = list(SIGNS)[subset % len(SIGNS)]
-    return str(colours[subset % len(colours)]), symbol, SIGNS[symbol]
 
 
 def pool_picture(counts: Ints) -> str:
@@ -75,7 +47,9 @@ def pool_picture(counts: Ints) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats, focus: Focus, ink: str) -> go.Figure:
+def label_map_figure(
+    rows: Sequence[dict[str, Any]], picture: str, bounds: Floats, focus: Focus, overlay: Overlay, ink: str
+) -> go.Figure:
     """Return the map.
 
     Parameters
@@ -84,19 +58,23 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
         Labels that have a place; a row per point, in this order. See ``views.label_table``.
     picture : str
         Of :func:`pool_picture`; '' draws none.
-    edges : ndarray of shape (2, 2)
-        Lower left and upper right corner of the picture and of the map.
+    bounds : ndarray of shape (2, 2)
+        Lower left and upper right corner of the picture and of the whole map.
     focus : Focus
+    overlay : Overlay
     ink : str
         Colour of the names.
     """
     places = np.array([(row["x"], row["y"]) for row in rows], dtype=np.float32)
+    at = {row["id"]: place for row, place in zip(rows, places.tolist(), strict=True)}
+    view = _view(at, bounds, focus)
     marks = [mark(row["subset"]) for row in rows]
-    clear = np.array([_in_focus(row, focus) for row in rows])
+    rivals = {label for one in overlay.confusions for label in one.labels} if focus.label is not None else set()
+    clear = np.array([row["id"] in rivals or _in_focus(row, focus) for row in rows])
     sizes = _sizes(rows)
     order = sorted(range(len(rows)), key=lambda at: (rows[at]["id"] != focus.label, -rows[at]["seeds"]))
     room = np.where([row["id"] == focus.label for row in rows], 2 * RING, sizes)
-    texts, sides = _names_that_fit(rows, places, edges, room, [at for at in order if clear[at]])
+    texts, sides = _names_that_fit(rows, places, view, room, [at for at in order if clear[at]])
     texts = [f"{GAP}{text}{GAP}" if row["id"] == focus.label else text for row, text in zip(rows, texts, strict=True)]
     points = go.Scatter(
         x=places[:, 0],
@@ -105,17 +83,17 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
         text=texts,
         textposition=sides,
         textfont={"size": 11, "color": ink},
-        customdata=[_told(row) for row in rows],
-        hovertemplate=_HOVER,
+        hovertext=[_told(row) for row in rows],
+        hovertemplate="%{hovertext}<extra></extra>",
         marker={
             "color": [colour for colour, _, _ in marks],
-            "symbol": [symbol for _, symbol, _ in marks],
+            "symbol": [symbol + _FILLING[row["state"]] for row, (_, symbol, _) in zip(rows, marks, strict=True)],
             "size": sizes,
             "opacity": np.where(clear, 0.95, FADED).astype(np.float32),
             "line": {"width": 1, "color": "rgba(128,128,128,0.55)"},
         },
-        # What the browser marks while the lasso is drawn; the page then draws its own focus.
-        unselected={"marker": {"opacity": FADED}},
+        # What is clicked or in the lasso, the browser marks by itself: nothing is drawn anew, and the zoom stays.
+        unselected={"marker": {"opacity": UNSELECTED}},
         selected={"marker": {"opacity": 1.0}},
     )
     figure = go.Figure(points)
@@ -125,26 +103,39 @@ def label_map_figure(rows: Sequence[dict[str, Any]], picture: str, edges: Floats
         showlegend=False,
         dragmode="pan",
         hoverlabel={"align": "left", "font": {"color": ink}},
-        uirevision="map",
-        xaxis={"visible": False, "range": edges[:, 0].tolist()},
-        yaxis={"visible": False, "range": edges[:, 1].tolist()},
-        images=[_behind(picture, edges)] if picture else [],
-        shapes=_lines_and_ring(rows, places, focus),
+        uirevision="map",  # a run of the page that changes nothing here leaves the zoom as it is
+        xaxis={"visible": False, "range": view[:, 0].tolist()},
+        yaxis={"visible": False, "range": view[:, 1].tolist()},
+        images=[_behind(picture, bounds)] if picture else [],
+        shapes=[*lines(at, focus, overlay), *rings(at, focus, overlay, ink)],
+        annotations=names_of_groups(overlay, ink),
     )
     return figure
 
 
-_HOVER = (
-    "<b>%{customdata[0]}</b><br>%{customdata[1]}Subset %{customdata[2]}<br>"
-    "%{customdata[3]} seeds, %{customdata[4]} fed back%{customdata[5]}<extra></extra>"
-)
+def _view(at: Mapping[int, list[float]], bounds: Floats, focus: Focus) -> Floats:
+    """Return the corners of what is shown: all, or the surroundings of a label."""
+    if focus.around not in at:
+        return bounds
+    half = (bounds[1] - bounds[0]) * CLOSE / 2
+    middle = np.clip(at[focus.around], bounds[0] + half, bounds[1] - half)
+    return np.stack([middle - half, middle + half])
 
 
-def _told(row: dict[str, Any]) -> list[Any]:
+_FILLING = {"": 0, "new": 100, "look": 200}
+"""Plotly's number of a filled symbol, an open one, and one with a dot in it, is the symbol's plus this."""
+STATES = {"new": "new since the last round", "look": "look at it: it drifted, or audits find it wrong too often"}
+
+
+def _told(row: dict[str, Any]) -> str:
     """Return what the hover says of a label: everything from outside is escaped."""
     labelled = f"<br>{row['labelled']:,} labelled, mean belief {row['belief']:.2f}" if row["labelled"] else ""
     meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
-    return [for_hover(row["name"], 60), meaning, row["subset"] + 1, row["seeds"], row["fed_back"], labelled]
+    state = f"<br>{STATES[row['state']]}" if row["state"] else ""
+    return (
+        f"<b>{for_hover(row['name'], 60)}</b><br>{meaning}Subset {row['subset'] + 1}<br>"
+        f"{row['seeds']} seeds, {row['fed_back']} fed back{labelled}{state}"
+    )
 
 
 def _in_focus(row: dict[str, Any], focus: Focus) -> bool:
@@ -163,10 +154,10 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> Floats:
 
 
 def _names_that_fit(
-    rows: Sequence[dict[str, Any]], places: Floats, edges: Floats, sizes: Floats, order: Sequence[int]
+    rows: Sequence[dict[str, Any]], places: Floats, view: Floats, sizes: Floats, order: Sequence[int]
 ) -> tuple[list[str], list[str]]:
     """Return the name beside each point of ``order``, '' where it would cover one of them, and its side."""
-    centres = (places - edges[0]) / (edges[1] - edges[0]) * (WIDTH, HEIGHT)
+    centres = (places - view[0]) / (view[1] - view[0]) * (WIDTH, HEIGHT)
     radius = sizes / 2
     around = radius[:, None] * (-1, 1)
     taken = np.hstack([centres[:, :1] + around, centres[:, 1:] + around])[order]
@@ -189,8 +180,8 @@ def _names_that_fit(
     return texts, sides
 
 
-def _behind(picture: str, edges: Floats) -> dict[str, Any]:
-    (left, bottom), (right, top) = edges.tolist()
+def _behind(picture: str, bounds: Floats) -> dict[str, Any]:
+    (left, bottom), (right, top) = bounds.tolist()
     return {
         "source": picture,
         "xref": "x",
@@ -202,70 +193,3 @@ def _behind(picture: str, edges: Floats) -> dict[str, Any]:
         "sizing": "stretch",
         "layer": "below",
     }
-
-
-def _lines_and_ring(rows: Sequence[dict[str, Any]], places: Floats, focus: Focus) -> list[dict[str, Any]]:
-    """Return a ring around the chosen label and a line from it to each of its nearest: shapes cannot be selected."""
-    at = {row["id"]: place for row, place in zip(rows, places.tolist(), strict=True)}
-    if focus.label not in at:
-        return []
-    x, y = at[focus.label]
-    colour = next(mark(row["subset"])[0] for row in rows if row["id"] == focus.label)
-    lines = [
-        {
-            "type": "line",
-            "x0": x,
-            "y0": y,
-            "x1": at[other][0],
-            "y1": at[other][1],
-            "layer": "below",
-            "line": {"color": "rgba(128,128,128,0.8)", "width": 1.5, "dash": "dot"},
-        }
-        for other in focus.nearest
-        if other in at
-    ]
-    ring = {
-        "type": "circle",
-        "xsizemode": "pixel",
-        "ysizemode": "pixel",
-        "xanchor": x,
-        "yanchor": y,
-        "x0": -RING,
-        "x1": RING,
-        "y0": -RING,
-        "y1": RING,
-        "line": {"color": colour, "width": 2.5},
-    }
-    return [*lines, ring]
-
-
-def similarity_figure(names: Sequence[str], similarity: Floats, colour: str) -> go.Figure:
-    """Return the similarities between a few labels as a heat map with the numbers in its cells."""
-    shown = [for_hover(name, 18) for name in names]
-    below = np.tril(np.ones(similarity.shape, dtype=bool), k=-1)
-    rgb = ",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
-    figure = go.Figure(
-        go.Heatmap(
-            z=np.where(below, similarity, np.nan)[1:, :-1].astype(np.float32),
-            x=list(range(len(shown) - 1)),
-            y=list(range(1, len(shown))),
-            zmin=0,
-            zmax=1,
-            colorscale=[[0, f"rgba({rgb},0.05)"], [1, f"rgba({rgb},1)"]],
-            showscale=False,
-            texttemplate="%{z:.2f}",
-            textfont={"size": 10},
-            hoverinfo="skip",
-            xgap=2,
-            ygap=2,
-        )
-    )
-    ticks = {"tickmode": "array", "tickfont": {"size": 11}, "showgrid": False, "ticks": "", "zeroline": False}
-    figure.update_layout(
-        height=90 + 24 * len(shown),
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        dragmode=False,
-        xaxis=ticks | {"tickvals": list(range(len(shown) - 1)), "ticktext": shown[:-1], "tickangle": -60},
-        yaxis=ticks | {"tickvals": list(range(1, len(shown))), "ticktext": shown[1:], "autorange": "reversed"},
-    )
-    return figure

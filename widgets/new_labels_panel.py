@@ -34,14 +34,11 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
         if last is None:
             st.caption("After the first round: groups of texts that the classifiers find in none of the labels.")
             return
-        key = (project.folder.as_posix(), version(project))
-        found: list[Cluster] | None = None
-        if st.session_state.get("clusters", (None,))[0] == key:
-            found = st.session_state["clusters"][1]
+        key, found = _about(project), found_groups(project)
         if st.button("Find groups", key="find_clusters", type="primary" if found is None else "secondary"):
             with errors_in_one_line(), st.spinner("Grouping texts that fit no label"):
-                found = propose_clusters(project)
-                st.session_state["clusters"] = (key, found)
+                st.session_state["clusters"] = (key, propose_clusters(project))
+                st.rerun()  # the map above shows where they lie
         if found is None:
             st.caption(
                 "Of what a round found to belong to no label, and what is only half believed. Nothing is stored."
@@ -50,6 +47,16 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
             st.caption("No ten such texts are alike: no label seems to be missing.")
         else:
             _show_found(project, found, key, connected=connected)
+
+
+def found_groups(project: Project) -> list[Cluster] | None:
+    """Return the groups that were found since anything changed; None where nobody looked."""
+    key, found = st.session_state.get("clusters", (None, None))
+    return found if key == _about(project) else None
+
+
+def _about(project: Project) -> tuple[object, ...]:
+    return project.folder.as_posix(), version(project)
 
 
 def _show_found(project: Project, found: list[Cluster], key: object, *, connected: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from red_core.auditing import TARGET, AuditSummary, summary
 from red_core.decisions import FeedBackPlan, plan_feed_back
 from red_core.errors import StateError
 from red_core.evidence import ValidSamples, valid_samples
-from red_core.label_set import pool_density, seed_label_vectors
+from red_core.label_facts import audited_accuracy, judge_record
+from red_core.label_set import seed_label_vectors
+from red_core.pool_map import pool_map
 from red_core.records import Floats, Label, Project, Round
+from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
-from red_core.store.arrays import load_arrays
+from red_core.store.confusions import Confusion, confusions
 from red_core.store.labels import labels as stored_labels
 from red_core.store.rounds import rounds as stored_rounds
 from red_core.store.texts import facts as stored_facts
@@ -86,17 +90,47 @@ def _similarities(folder: str, version: Version, _project: Project) -> Floats:  
     return found
 
 
-def pool_counts(project: Project) -> dict[str, Any] | None:
-    """Return ``counts``, ``low`` and ``high`` of the pool's picture behind the map; None before it can be made."""
+def pool_drawn(project: Project) -> Mapping[str, Any] | None:
+    """Return where the pool lies on the map, see :func:`red_core.pool_map.pool_map`; None before it can be told."""
     try:
-        return _pool_counts(project.folder.as_posix(), views.version(project)[:2], project)
+        return _pool_drawn(project.folder.as_posix(), views.version(project)[:2], project)
     except (StateError, KeyError):
         return None
 
 
-@st.cache_data(max_entries=8, show_spinner="Drawing the pool")
-def _pool_counts(folder: str, version: Version, _project: Project) -> dict[str, Any]:  # noqa: ARG001
-    return load_arrays(pool_density(_project, remembered(_project, "embedding")))
+@st.cache_resource(max_entries=4, show_spinner="Drawing the pool")
+def _pool_drawn(folder: str, version: Version, _project: Project) -> Mapping[str, Any]:  # noqa: ARG001
+    drawn = pool_map(_project, remembered(_project, "embedding"))
+    for array in drawn.values():
+        array.flags.writeable = False  # every session reads the same arrays
+    return drawn
+
+
+def confused(project: Project) -> list[Confusion]:
+    """Return the pairs of labels that are confused; see :func:`red_core.store.confusions.confusions`."""
+    return _confused(project.folder.as_posix(), views.version(project), project, round_number(project))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _confused(folder: str, version: Version, _project: Project, round_id: int) -> list[Confusion]:  # noqa: ARG001
+    return confusions(_project, round_id)
+
+
+def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]:
+    """Return each label's audited accuracy, and the judge's record on it; see :mod:`red_core.label_facts`."""
+    return _label_records(project.folder.as_posix(), views.version(project), project, finished_round(project))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _label_records(
+    folder: str,  # noqa: ARG001  it is the key, as the version is
+    version: Version,  # noqa: ARG001
+    _project: Project,
+    _last: Round | None,
+) -> tuple[dict[int, Share], dict[int, Share]]:
+    if _last is None:
+        return {}, {}
+    return audited_accuracy(_project), judge_record(_project, str(_last.metrics.get("judge", _last.judge)))
 
 
 def source_counts(project: Project) -> dict[str, int]:
@@ -155,6 +189,11 @@ def audit_summary(project: Project) -> AuditSummary:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _audit_summary(folder: str, version: Version, target: str, _project: Project) -> AuditSummary:  # noqa: ARG001
     return summary(_project)
+
+
+def audit_target(project: Project) -> float:
+    """Return the accuracy the certificate is about."""
+    return audit_summary(project).target
 
 
 def evidence(project: Project) -> ValidSamples:

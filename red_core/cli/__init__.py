@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from red_core.cli import app, files, judge, rounds, upkeep
+from red_core.cli import app, files, judge, labels, rounds, upkeep
 from red_core.errors import RedError
 
 
@@ -47,6 +47,7 @@ for verb in (
     *(files.import_, files.import_decisions_, files.export_, files.predict_),
     *(rounds.round_, rounds.feed_back_, rounds.close, rounds.roll_back_, rounds.status_, rounds.settings_),
     *(judge.judge_check_, judge.meanings_),
+    *(labels.export_labels_, labels.import_labels_, labels.drift_),
     *(app.demo, app.serve),
     *(upkeep.backup_, upkeep.restore_, upkeep.doctor_),
 ):

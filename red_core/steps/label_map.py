@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from red_core.records import Floats, Ints
+from red_core.records import Booleans, Floats, Ints
 
 FEWEST_FOR_UMAP = 5
 """With fewer labels UMAP has no neighbourhood to preserve; principal components are used instead."""
@@ -89,3 +89,26 @@ def cosine_similarities(vectors: Floats) -> Floats:
     norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     unit = vectors / norms
     return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))
+
+
+def inside_polygon(spots: Floats, corners: Floats) -> Booleans:
+    """Return which spots lie inside a polygon, by the even-odd rule.
+
+    Parameters
+    ----------
+    spots : ndarray of shape (n, 2)
+    corners : ndarray of shape (m, 2)
+        In order, the last joined to the first; fewer than three hold nothing.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+        A spot on an edge may fall on either side.
+    """
+    inside = np.zeros(len(spots), dtype=np.bool_)
+    x, y = spots[:, 0], spots[:, 1]
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crossed = (y0 > y) != (y1 > y)
+        if crossed.any():  # then the edge is not level, and where it crosses a spot's height is a number
+            inside ^= crossed & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside

@@ -272,20 +272,20 @@ def planted_answers(project: Project) -> list[bool]:
         return [bool(right) for (right,) in db.execute(query)]
 
 
-def judged_pairs(project: Project, judge: str) -> list[tuple[Outcome, bool]]:
-    """Return a judge's newest verdict on each pair of an audited text and a label, and whether that is the answer.
+def judged_pairs(project: Project, judge: str) -> list[tuple[int, Outcome, bool]]:
+    """Return each label that a judge was asked about an audited text, its newest verdict, and whether it is the answer.
 
     Stale verdicts and texts that nobody could tell are left out; texts decided since are not, as the answer was blind.
     """
     query = """
-        SELECT v.outcome, q.label = a.label FROM audited a
+        SELECT q.label, v.outcome, q.label = a.label FROM audited a
         JOIN proposed q ON q.text = a.text JOIN verdict v ON v.proposal = q.id
         WHERE a.purpose <> 'planted' AND a.kind <> 'cannot tell' AND v.judge = ?
         AND v.id NOT IN (SELECT id FROM stale_verdict)
         AND v.id = (SELECT max(w.id) FROM verdict w JOIN proposed o ON o.id = w.proposal
             WHERE o.text = q.text AND o.label = q.label AND w.judge = v.judge)"""
     with connection(project) as db:
-        return [(outcome, bool(right)) for outcome, right in db.execute(query, [judge])]
+        return [(int(label), outcome, bool(right)) for label, outcome, right in db.execute(query, [judge])]
 
 
 def in_the_audit(project: Project) -> set[int]:

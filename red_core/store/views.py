@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from red_core.records import Project
@@ -13,6 +14,8 @@ from red_core.store.labels import LABELS
 def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
     """Return a row per label: name, meaning, its author, subset, seeds, fed back, texts labelled, belief, decided.
 
+    ``trained`` is 1 where the round was trained on it.
+
     Parameters
     ----------
     round_id : int
@@ -21,7 +24,8 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
     query = f"""
         SELECT l.id, l.name, l.meaning, l.meaning_by, place.subset, place.x, place.y,
             coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
-            coalesce(d.n, 0) AS decided
+            coalesce(d.n, 0) AS decided,
+            l.id IN (SELECT label FROM training_row WHERE round = :round) AS trained
         FROM ({LABELS}) l
         LEFT JOIN label_place place ON place.label = l.id
             AND place.version = (SELECT max(version) FROM label_place)
@@ -30,11 +34,11 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
             JOIN label ON label.id = i.label
             WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label.now) f ON f.label = l.id
         LEFT JOIN (SELECT label, count(*) AS n, avg(belief) AS belief FROM prediction
-            WHERE round = ? GROUP BY label) p ON p.label = l.id
+            WHERE round = :round GROUP BY label) p ON p.label = l.id
         LEFT JOIN (SELECT label, count(*) AS n FROM decided GROUP BY label) d ON d.label = l.id
         ORDER BY l.id"""
     with connection(project) as db:
-        return list(db.query(query, [round_id]))
+        return list(db.query(query, {"round": round_id}))
 
 
 def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:
@@ -48,6 +52,16 @@ def label_texts(project: Project, label: int, round_id: int, limit: int = 20) ->
             "seeds": [str(c) for (c,) in db.execute(seeds, [label, limit])],
             "pool": [str(c) for (c,) in db.execute(found, [round_id, label, limit])],
         }
+
+
+def machine_labels(project: Project, texts: Sequence[int], round_id: int, limit: int) -> list[dict[str, Any]]:
+    """Return text, label (None: none of these) and belief of some texts in a round, the least sure first."""
+    query = f"""
+        SELECT t.content AS text, (SELECT name FROM ({LABELS}) WHERE id = p.label) AS label, p.belief
+        FROM json_each(?) wanted JOIN text t ON t.id = wanted.value
+        LEFT JOIN prediction p ON p.text = t.id AND p.round = ? ORDER BY p.belief, t.id LIMIT ?"""
+    with connection(project) as db:
+        return list(db.query(query, [json.dumps(list(texts)), round_id, limit]))
 
 
 def sources(project: Project) -> list[dict[str, Any]]:

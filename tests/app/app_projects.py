@@ -24,7 +24,8 @@ from small_projects import (
 
 from red_core.decisions import decide, feed_back, plan_feed_back
 from red_core.importing import import_files
-from red_core.label_set import form_subsets, pool_density
+from red_core.label_set import form_subsets
+from red_core.pool_map import pool_map
 from red_core.records import Answer, Example, JobState, Label, Outcome, Project, Question
 from red_core.rounds import run_round
 from red_core.store.database import connection, open_project
@@ -66,7 +67,7 @@ def make_state(workspace: Path, state: str, *, trial: bool) -> Project:
         _job(project, "prepare", state)
         return project
     form_subsets(project, FAST, EMBEDDING, WHO)
-    pool_density(project, EMBEDDING)
+    pool_map(project, EMBEDDING)
     if state == "prepared":
         return project
     if state.startswith("round"):
@@ -253,7 +254,7 @@ def project_with_cards(
     ids = np.array([label.id for label in known], dtype=np.int64)
     angle = np.linspace(0.0, 2 * np.pi, len(ids), endpoint=False)
     save_places(project, ids, np.arange(len(ids)) % 5, np.stack([np.cos(angle), np.sin(angle)], axis=1), WHO)
-    pool_density(project, EMBEDDING)
+    pool_map(project, EMBEDDING)
     _round_with_cards(project, labels(project))
     return project
 

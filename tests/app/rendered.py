@@ -65,14 +65,15 @@ def words_on(app: AppTest) -> str:
     return "\n".join(parts)
 
 
+def plotly_specs(app: AppTest) -> list[str]:
+    """Return the figures of a page as JSON, in their order."""
+    protos = [getattr(node, "proto", None) for node in app.main]
+    return [one.spec for one in protos if isinstance(one, Message) and one.DESCRIPTOR.name == "PlotlyChart"]
+
+
 def plotly_strings(app: AppTest) -> list[str]:
     """Return every string in the figures of a page."""
-    found: list[str] = []
-    for node in app.main:
-        proto = getattr(node, "proto", None)
-        if isinstance(proto, Message) and proto.DESCRIPTOR.name == "PlotlyChart":
-            found += _leaves(json.loads(proto.spec))
-    return found
+    return [leaf for spec in plotly_specs(app) for leaf in _leaves(json.loads(spec))]
 
 
 def _leaves(value: Any) -> list[str]:

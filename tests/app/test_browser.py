@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from app_projects import HOSTILE, NAME, PAGES, decision_rows, fed_back_rows, queued
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from rendered import JOINER
 
 from red_core.records import Project
@@ -485,7 +486,10 @@ def feed_back(watched: Watched, project: Project, card: Card) -> None:
     page.get_by_text("Feed back", exact=True).first.click()
     page.locator(".st-key-feed_back button").get_by_text("Feed back 1 text").wait_for()
     watched.press("feed_back")
-    page.locator(".st-key-feed_back").wait_for(state="detached")
+    try:
+        page.locator(".st-key-feed_back").wait_for(state="detached")
+    except PlaywrightTimeoutError:
+        pytest.fail(f"the button is still there; the page says:\n{page.locator('[data-testid=stMain]').inner_text()}")
     assert [(row[0], row[1], row[3]) for row in fed_back_rows(project)] == [(card.text, card.label.id, "decision")]
 
 

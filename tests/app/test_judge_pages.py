@@ -21,7 +21,7 @@ from red_core.decisions import decide, feed_back, plan_feed_back
 from red_core.judges import line
 from red_core.judges.self_test import SelfTest
 from red_core.judging import judge_check, stored_self_test
-from red_core.label_set import pool_density
+from red_core.pool_map import pool_map
 from red_core.records import Job, Project
 from red_core.rounds import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
@@ -88,7 +88,7 @@ def judged_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         use(patch, running.address)
         project = small_project(folder / "workspace")
         run_round(project, JUDGED, who=WHO)
-        pool_density(project, "fake")
+        pool_map(project, "fake")
     return folder / "workspace"
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from app_projects import label_ids
-from rendered import words_on
+from rendered import plotly_specs, words_on
 from streamlit.testing.v1 import AppTest
 
+from red_core.auditing import answer, deal
 from red_core.label_edits import edits
+from red_core.label_facts import audited_accuracy
+from red_core.label_files import export_label_set
 from red_core.records import Project
+from red_core.store.confusions import confusions
 from red_core.store.labels import current_places, labels
 from red_core.store.texts import seeds
+from widgets.map_figure import CLOSE
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -150,3 +159,108 @@ def test_groups_are_looked_for_on_demand(in_state: InState, open_app: OpenApp) -
 def test_drift_says_what_it_needs(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
     assert "Import more pool texts later and run a round" in words_on(open_app("data"))
+
+
+# What is chosen, and what is known of it
+
+
+def chart(app: AppTest) -> dict[str, Any]:
+    return json.loads(next(spec for spec in plotly_specs(app)))
+
+
+def test_the_same_page_again_is_the_same_chart(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("label_map")
+    first = plotly_specs(app)
+    app.run()
+    assert plotly_specs(app) == first  # or the browser would draw it anew, and lose its zoom
+
+
+def test_a_label_that_is_searched_for_is_flown_to_and_let_go_of(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("label_map")
+    whole = chart(app)["layout"]["xaxis"]["range"]
+    app.selectbox(key="label").set_value(names(project)[0]).run()
+    near = chart(app)["layout"]["xaxis"]["range"]
+    assert near[1] - near[0] == pytest.approx((whole[1] - whole[0]) * CLOSE)
+    app.button(key="all_subsets").click().run()
+    assert chart(app)["layout"]["xaxis"]["range"] == whole
+
+
+def test_a_label_in_the_address_is_flown_to(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("label_map", label="refund")
+    assert [one["type"] for one in chart(app)["layout"]["shapes"]].count("circle") == 1
+
+
+def test_labels_that_are_confused_are_joined_and_told(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    worst = confusions(project, 1)[0]
+    app = open_app("label_map")
+    drawn = [one for one in chart(app)["layout"]["shapes"] if one["type"] == "line"]
+    assert len(drawn) == len(confusions(project, 1))
+    told = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overturned"])
+    named = {label.id: label.name for label in labels(project)}
+    assert (told["one"][0], told["other"][0]) == tuple(named[label] for label in worst.labels)
+    assert told["texts"][0] == pytest.approx(worst.expected, abs=0.06)
+
+
+def test_a_new_label_is_hollow_until_a_round_has_seen_it(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("label_map")
+    assert max(chart(app)["data"][0]["marker"]["symbol"]) < 100
+    app.text_input(key="add_name_").set_value("praise").run()
+    app.text_area(key="add_examples").set_value("what a lovely shop\nthank you so much").run()
+    carry_out(app)
+    assert [symbol >= 100 for symbol in chart(app)["data"][0]["marker"]["symbol"]] == [False] * 4 + [True]
+
+
+def test_the_table_holds_what_audits_say_of_a_label(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    ids = label_ids(project)
+    for card in deal(project, who="ann", count=40, rng=np.random.default_rng(0)):
+        answer(project, card.audit, "label", label=ids["repair"], who="ann")
+    app = open_app("label_map")
+    app.segmented_control(key="map_shown").set_value("Table").run()
+    table = next(table.value for table in app.dataframe if "audited right" in table.value).set_index("label")
+    assert table.loc["repair", "audited right"] == 1.0
+    assert table.loc["refund", "audited right"] == 0.0
+    assert table.loc["refund", "state"] == "look"
+    assert table["audits"].sum() == sum(share.of for share in audited_accuracy(project).values())
+
+
+def test_the_label_set_comes_back_from_a_file_previewed(in_state: InState, open_app: OpenApp, tmp_path: Path) -> None:
+    project = in_state("to review")
+    app = open_app("label_map")
+    app.segmented_control(key="edit_kind").set_value("From a file").run()
+    assert app.button(key="edit_preview").disabled
+    export_label_set(project, tmp_path / "labels.csv")
+    edited = (tmp_path / "labels.csv").read_text("utf-8-sig").replace("refund,", "money back,", 1)
+    app.file_uploader(key="label_set_file").upload("edited.csv", edited.encode(), "text/csv").run()
+    told = carry_out(app)
+    assert "1 renamed, 0 meanings, 0 moved, 0 added" in told
+    assert names(project)[0] == "money back"
+
+
+def test_a_label_file_that_breaks_a_rule_says_so_in_one_line(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("label_map")
+    app.segmented_control(key="edit_kind").set_value("From a file").run()
+    app.file_uploader(key="label_set_file").upload("twice.csv", b"name\nrefund\nREFUND\n", "text/csv").run()
+    assert not app.exception
+    assert "twice.csv, row 3" in words_on(app)
+    assert app.button(key="edit_preview").disabled
+
+
+def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("prepared")
+    app = open_app("label_map")
+    app.button(key="try_subsets").click().run()
+    table = next(table.value for table in app.dataframe if "now" in table.value)
+    assert len(table.columns) == 3
+    assert "cross-validated accuracy" in table.index
+    before = current_places(project)[1].tolist()
+    app.button(key="adopt_alike").click().run()
+    assert not app.exception
+    after = current_places(project)[1].tolist()
+    assert sorted(np.bincount(after)) == sorted(np.bincount(before))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -221,7 +222,13 @@ def slowly(heard: Heard) -> Said:
 
 @pytest.mark.parametrize("at_once", [1, 4, 16])
 def test_no_more_questions_are_in_flight_than_allowed_and_all_are_answered_once(at_once):
-    with FaultServer(slowly) as server:
+    together = threading.Barrier(at_once, timeout=20)
+
+    def when_all_are_there(heard: Heard) -> Said:
+        together.wait()
+        return honest(heard)
+
+    with FaultServer(when_all_are_there) as server:
         answers = ask(32, at_once=at_once)
     assert {a.outcome for a in answers} == {"valid"}
     assert server.most_at_once == at_once

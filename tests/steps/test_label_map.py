@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from red_core.steps.greedy_subsets import greedy_subsets
-from red_core.steps.label_map import cosine_similarities, label_vectors, reduce_labels
+from red_core.steps.label_map import cosine_similarities, inside_polygon, label_vectors, reduce_labels
 
 
 def units(seed, count, dimensions):
@@ -152,3 +152,41 @@ def test_a_vector_of_no_length_is_like_no_other():
     found = cosine_similarities(np.array([[0.0, 0.0], [1.0, 0.0]]))
 
     assert found.tolist() == [[0.0, 0.0], [0.0, 1.0]]
+
+
+# Inside an outline
+
+
+def by_winding(spot, corners):
+    """An oracle: the turns of the corners around a spot add up to a full circle, or to none."""
+    around = corners - spot
+    angle = np.unwrap(np.arctan2(around[:, 1], around[:, 0])[[*range(len(around)), 0]])
+    return round((angle[-1] - angle[0]) / (2 * np.pi)) % 2 == 1
+
+
+@given(seeds, st.integers(3, 12))
+@settings(deadline=None)
+def test_a_spot_is_inside_where_the_outline_turns_around_it(seed, count):
+    rng = np.random.default_rng(seed)
+    corners, spots = rng.normal(size=(count, 2)), rng.normal(size=(30, 2))
+
+    found = inside_polygon(spots, corners)
+
+    assert found.tolist() == [by_winding(spot, corners) for spot in spots]
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_where_an_outline_begins_and_which_way_it_goes_is_all_the_same(seed):
+    rng = np.random.default_rng(seed)
+    corners, spots = rng.normal(size=(7, 2)), rng.normal(size=(50, 2))
+
+    found = inside_polygon(spots, corners)
+
+    assert (inside_polygon(spots, np.roll(corners, 3, axis=0)) == found).all()
+    assert (inside_polygon(spots, corners[::-1]) == found).all()
+
+
+@pytest.mark.parametrize("corners", [np.zeros((0, 2)), np.zeros((1, 2)), np.array([[-1.0, 0.0], [1.0, 0.0]])])
+def test_fewer_than_three_corners_hold_nothing(corners):
+    assert not inside_polygon(np.array([[0.0, 0.0], [0.5, 0.1], [0.0, -3.0]]), corners).any()
