@@ -8,8 +8,9 @@ import streamlit as st
 from red_core.drift import LabelDrift, drift
 from red_core.records import Project
 from red_core.store.views import sources, version
+from widgets.map_choice import choose
 from widgets.reads import finished_round
-from widgets.shell import errors_in_one_line
+from widgets.shell import PAGES, errors_in_one_line
 from widgets.words import counted
 
 
@@ -54,5 +55,40 @@ def _show_found(found: list[LabelDrift]) -> None:
             "q": [one.q for one in moved],
         }
     )
-    if moved:
-        st.dataframe(frame, hide_index=True, column_config={"q": st.column_config.NumberColumn(format="%.4f")})
+    if not moved:
+        return
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="drift_table",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={"q": st.column_config.NumberColumn(format="%.4f")},
+    )
+    chosen = st.session_state["drift_table"]["selection"]["rows"]
+    if not chosen or chosen[0] >= len(moved):
+        st.caption("Choose a label to look at its new texts. The map marks these labels with a dot.")
+        return
+    _show_what_to_do(moved[chosen[0]])
+
+
+def _show_what_to_do(one: LabelDrift) -> None:
+    """Lead to what mends a label: decisions on its texts, which retrain its classifiers alone, or an audit of it."""
+    st.caption(
+        "What you decide and feed back retrains only the classifiers that hold this label; an audit tells whether it "
+        "is needed."
+    )
+    queue = "low belief" if one.advice == "retrain" else "random"
+    with st.container(horizontal=True):
+        if st.button(f"Decide its texts in {queue}", key="drift_decide", icon=":material/rule:"):
+            _go("review", review_mode="Review", review_label=one.label.id, review_queue=queue)
+        if st.button("Audit it", key="drift_audit", icon=":material/verified:"):
+            _go("review", review_mode="Blind audit", audit_label=one.label.id)
+        if st.button("Show it on the map", key="drift_map", icon=":material/bubble_chart:"):
+            choose(one.label.name)
+            st.switch_page(PAGES["label_map"])
+
+
+def _go(page: str, **state: object) -> None:
+    st.session_state.update(state)
+    st.switch_page(PAGES[page])

@@ -38,11 +38,10 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
     inside : sequence of Row
         The labels in the lasso: what *Merge* begins with.
     """
-    begun = NEW_LABEL in st.session_state
-    with st.expander(
-        "Edit the labels", icon=":material/edit:", expanded=begun or bool(st.session_state.get("edit_tried"))
-    ):
-        if done := st.session_state.pop("edit_done", None):
+    # Once used it stays open: what was done, and its undo, stand in it.
+    used = NEW_LABEL in st.session_state or st.session_state.get("edit_used", False)
+    with st.expander("Edit the labels", icon=":material/edit:", expanded=used):
+        if done := st.session_state.get("edit_done"):
             st.success(plain(done), icon=":material/check:")
         kind = st.segmented_control("Edit", KINDS, default=KINDS[0], key="edit_kind", required=True)
         forms: dict[str, Callable[[], Act | None]] = {
@@ -173,6 +172,7 @@ def _now(project: Project) -> tuple[object, ...]:
 
 
 def _try(project: Project, act: Act) -> None:
+    st.session_state.update({"edit_used": True, "edit_done": None})
     try:
         st.session_state["edit_tried"] = (_now(project), act, label_edits.preview(project, act))
     except RedError as error:
@@ -187,6 +187,7 @@ def _do(project: Project, act: Act) -> None:
         return
     st.session_state["edit_done"] = f"Done: {st.session_state.pop('edit_tried')[2].told}."
     st.session_state.pop(NEW_LABEL, None)
+    st.session_state.update(dict.fromkeys(("add_name_", "add_meaning", "add_examples"), ""))
     choose()
 
 
@@ -232,6 +233,7 @@ def _show_history(project: Project) -> None:
 
 
 def _undo(project: Project) -> None:
+    st.session_state["edit_used"] = True
     try:
         st.session_state["edit_done"] = f"Undone: {label_edits.undo_edit(project, login())}."
     except RedError as error:

@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from app_projects import label_ids
 from rendered import plotly_specs, words_on
+from small_projects import FAST, embed, write_csv
 from streamlit.testing.v1 import AppTest
 
 from red_core.auditing import answer, deal
+from red_core.drift import drift
+from red_core.importing import import_files
 from red_core.label_edits import edits
 from red_core.label_facts import audited_accuracy
 from red_core.label_files import export_label_set
 from red_core.records import Project
+from red_core.rounds import run_round
 from red_core.store.confusions import confusions
 from red_core.store.labels import current_places, labels
 from red_core.store.texts import seeds
@@ -264,3 +268,33 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
     assert not app.exception
     after = current_places(project)[1].tolist()
     assert sorted(np.bincount(after)) == sorted(np.bincount(before))
+
+
+@pytest.mark.parametrize(
+    ("button", "title", "state"),
+    [
+        ("drift_decide", "Review", {"review_label", "review_queue"}),
+        ("drift_audit", "Review", {"audit_label"}),
+        ("drift_map", "Label map", {"label"}),
+    ],
+)
+def test_drift_is_told_and_leads_to_what_mends_it(
+    in_state: InState, open_app: OpenApp, tmp_path: Path, button: str, title: str, state: set[str]
+) -> None:
+    project = in_state("closed")
+    later = [[f"{'refund' if n < 30 else 'repair'} is what I ask for, again {n}"] for n in range(40)]
+    import_files(project.workspace, project.name, pool=write_csv(tmp_path / "later.csv", ["text"], later), who="ann")
+    run_round(embed(project), FAST)
+    app = open_app("data")
+    app.button(key="drift_compare").click().run()
+    moved = [one for one in drift(project) if one.drifted]
+    table = next(table.value for table in app.dataframe if "do first" in table.value)
+    assert table["label"].tolist() == [one.label.name for one in moved] != []
+    app.session_state["drift_table"] = {"selection": {"rows": [0], "columns": []}}
+    app.run()
+    assert not app.exception
+    app.button(key=button).click().run()
+    assert not app.exception
+    assert app.title[0].value == title
+    told = {app.session_state[key] for key in state} & {moved[0].label.id, moved[0].label.name}
+    assert told
