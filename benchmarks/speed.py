@@ -19,12 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks import synthetic
 from red_core.decisions import decide, feed_back, plan_feed_back
+from red_core.embeddings import DEFAULT_MODEL, embed_missing, loaded_model
 from red_core.evidence import ValidSamples
 from red_core.features import Features
+from red_core.importing import import_files
 from red_core.records import Floats, Ints, Project
+from red_core.results import export
 from red_core.rounds import run_round
 from red_core.settings import Settings, make_settings
 from red_core.steps.greedy_subsets import greedy_subsets
@@ -32,9 +36,10 @@ from red_core.steps.informative import most_uncertain
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.steps.refitting import identities, refit
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
+from red_core.store.database import create_project, open_project
 from red_core.store.labels import labels
 from red_core.store.rounds import close_round, finish_round, open_round, rounds
-from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
+from red_core.store.texts import SourceFile, SourceRow, add_sources, facts, pool, remember
 from red_core.store.vectors import append_vectors, load_vectors, without_vector
 from red_core.tables import text_id
 from red_core.training import load_model, model_file, save_model, train
@@ -208,6 +213,29 @@ def round_stage(options: argparse.Namespace) -> Figures:
     return figures
 
 
+def growth_stage(options: argparse.Namespace) -> Figures:
+    """Full rounds without questions at three sizes of the pool: the seconds of one more text, early and late."""
+    figures: Figures = {}
+    sizes = (options.pool // 10, options.pool * 55 // 100, options.pool)
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            project, _ = synthetic.synthetic_project(
+                Path(folder), "speed", labels=options.labels, seeds_per_label=10, texts=size
+            )
+            settings = make_settings(
+                changes={"label_names_as_seeds": False, "most_questions": 0, "most_confirmations": 0}
+            )
+            with timed(figures, f"{size} texts"):
+                run_round(project, settings)
+    for clock in ("", ", processor"):
+        first, second, third = (figures[f"{size} texts{clock}"] for size in sizes)
+        early, late = (second - first) / (sizes[1] - sizes[0]), (third - second) / (sizes[2] - sizes[1])
+        figures[f"one more text, ms, early{clock}"] = 1000 * early
+        figures[f"one more text, ms, late{clock}"] = 1000 * late
+        figures[f"late / early{clock}"] = late / early
+    return figures
+
+
 def stage_times(figures: Figures, name: str) -> Callable[[str, int, int], None]:
     """Return a progress callback that adds up the seconds of each stage."""
     last = [time.perf_counter()]
@@ -246,11 +274,61 @@ def example_stage(options: argparse.Namespace) -> Figures:
     return figures
 
 
+def file_stage(options: argparse.Namespace) -> Figures:
+    """A file of the pool's size in, without embedding; the project opened; every row out as CSV and as JSONL."""
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        workspace, rng = Path(folder) / "workspace", np.random.default_rng(0)
+        words = rng.choice(synthetic.WORDS, (options.pool, 12))
+        texts = [f"{' '.join(row)} number {n}" for n, row in enumerate(words)]
+        pd.DataFrame({"text": texts}).to_csv(Path(folder) / "pool.csv", index=False)
+        names = [f"label {n % options.labels:04d}" for n in range(10 * options.labels)]
+        seeds = [f"{' '.join(row)} seed {n}" for n, row in enumerate(rng.choice(synthetic.WORDS, (len(names), 12)))]
+        pd.DataFrame({"text": seeds, "label": names}).to_csv(Path(folder) / "seeds.csv", index=False)
+        import_files(workspace, "speed", labelled=Path(folder) / "seeds.csv", embedding="synthetic", who="benchmark")
+        with timed(figures, "import of the pool"):
+            import_files(workspace, "speed", pool=Path(folder) / "pool.csv", who="benchmark")
+        with timed(figures, "open the project, count its texts"):
+            project = open_project(workspace, "speed")
+            facts(project)
+        for kind in ("csv", "jsonl"):
+            with timed(figures, f"export as {kind}"):
+                export(project, Path(folder) / f"out.{kind}")
+    return figures
+
+
+def embedding_stage(_: argparse.Namespace) -> Figures:
+    """The product's embedding against bare ``SentenceTransformer.encode`` of the same 2,000 texts, by turns."""
+    figures: Figures = {}
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 60, size=2_000)  # words, as unlike as real texts are
+    texts = [f"{' '.join(rng.choice(synthetic.WORDS, size))} number {n}" for n, size in enumerate(lengths)]
+    model = loaded_model(DEFAULT_MODEL)
+    model.encode(texts[:64])
+    bare, product = [], []
+    for _ in range(3):
+        with timed(figures, "bare encode"):
+            model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+        bare.append(figures["bare encode"])
+        with tempfile.TemporaryDirectory() as folder:
+            project = create_project(Path(folder), "speed")
+            remember(project, "embedding", DEFAULT_MODEL)
+            rows = [SourceRow(n, text_id(text), text) for n, text in enumerate(texts, start=2)]
+            add_sources(project, [(SourceFile("pool.csv", "1" * 64, "pool", "text", None, ()), rows)], "benchmark")
+            with timed(figures, "embed_missing"):
+                embed_missing(project, DEFAULT_MODEL, lambda _done, _total: None)
+        product.append(figures["embed_missing"])
+    figures["texts per second"] = len(texts) / min(product)
+    figures["bare encode / embed_missing"] = min(bare) / min(product)
+    return figures
+
+
 STAGES: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "fit": fit_stage, "add a label": label_stage, "score": score_stage, "subsets": subset_stage,
-    "examples": example_stage, "training": training_stage, "round": round_stage,
+    "examples": example_stage, "files": file_stage, "embedding": embedding_stage, "training": training_stage,
+    "round": round_stage, "growth": growth_stage,
 }  # fmt: skip
-LONG = ("training", "round")
+LONG = ("training", "round", "growth")
 
 
 def measured(name: str, options: argparse.Namespace) -> Figures:

@@ -6,13 +6,14 @@ is chosen on held-out seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from red_core.records import Floats
+from red_core.records import Floats, Ints
 
 NEAREST = 10
 SHARPNESS = 4
@@ -20,6 +21,10 @@ SHARPNESS = 4
 COPY = 3e-3
 """Unit vectors closer than this are the same text but for rounding."""
 BLOCK_ROWS = 4_096
+EXACT_UP_TO = 20_000 * 20_000
+"""Pairs that are all compared."""
+CELL_ROWS, CELLS_SEARCHED, SAMPLED_ROWS = 250, 16, 40
+"""Of more: texts per cell, cells around each that are searched, and texts per cell from which cells are formed."""
 
 
 def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
@@ -40,17 +45,49 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     -------
     ndarray of shape (n, d), float32
     """
-    kept = min(NEAREST + 1, len(everything))
-    search = NearestNeighbors(n_neighbors=kept, algorithm="brute").fit(normalize(everything))
     means = np.empty_like(features, dtype=np.float32)
-    for start in range(0, len(features), BLOCK_ROWS):
-        part = slice(start, min(start + BLOCK_ROWS, len(features)))
-        distance, near = search.kneighbors(normalize(features[part]))
+    finished = 0
+    for rows, near, distance in _nearest(normalize(features), normalize(everything)):
         weight = _weights(distance)
-        means[part] = np.einsum("nk,nkd->nd", weight.astype(np.float32), everything[near])
+        means[rows] = np.einsum("nk,nkd->nd", weight.astype(np.float32), everything[near])
+        finished += len(rows)
         if done is not None:
-            done(part.stop)
+            done(finished)
     return means
+
+
+def _nearest(units: Floats, everything: Floats) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield rows, their nearest rows of ``everything``, nearest first, and the Euclidean distances; in blocks.
+
+    Few pairs are all compared. Of many, only those in the cells around a row's own: the work then grows with the texts
+    and not with their square, and about one neighbour in thirty is another one.
+    """
+    if len(units) * len(everything) <= EXACT_UP_TO:
+        search = _search(everything)
+        for start in range(0, len(units), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(units)))
+            distance, near = search.kneighbors(units[rows])
+            yield rows, near, distance
+        return
+    cells = MiniBatchKMeans(len(everything) // CELL_ROWS, n_init=1, max_iter=10, batch_size=BLOCK_ROWS, random_state=0)
+    cells.fit(everything[:: max(1, len(everything) // (SAMPLED_ROWS * cells.n_clusters))])
+    around = _search(cells.cluster_centers_, CELLS_SEARCHED).kneighbors(cells.cluster_centers_, return_distance=False)
+    own, members = _by_cell(cells.predict(units)), _by_cell(cells.predict(everything))
+    for cell, rows in own.items():
+        among = np.concatenate([members[other] for other in around[cell].tolist() if other in members])
+        distance, near = _search(everything[among]).kneighbors(units[rows])
+        yield rows, among[near], distance
+
+
+def _search(everything: Floats, kept: int = NEAREST + 1) -> NearestNeighbors:
+    return NearestNeighbors(n_neighbors=min(kept, len(everything)), algorithm="brute").fit(everything)
+
+
+def _by_cell(cells: Ints) -> dict[int, Ints]:
+    """Return the rows of each cell that has any."""
+    order = np.argsort(cells, kind="stable")
+    found, starts = np.unique(cells[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _weights(distance: Floats) -> Floats:

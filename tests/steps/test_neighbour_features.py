@@ -54,3 +54,49 @@ def test_blocks_change_nothing(monkeypatch):
 def test_a_row_with_nothing_alike_has_no_mean():
     everything = np.array([[1, 0], [1, 0.1], [-1, 0]], dtype=np.float32)
     assert not neighbour_means(everything[2:], everything[:2]).any()
+
+
+# Too many pairs to compare them all
+
+
+def like_texts(seed, count, topics=40, dimensions=32):
+    """Rows around topics, as texts are around labels."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(topics, dimensions))
+    return (centres[rng.integers(topics, size=count)] + 0.6 * rng.normal(size=(count, dimensions))).astype(np.float32)
+
+
+@pytest.fixture
+def many(monkeypatch):
+    monkeypatch.setattr("red_core.steps.neighbour_features.EXACT_UP_TO", 0)
+
+
+def cosines(one, other):
+    return (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+
+
+def test_looking_in_the_cells_around_finds_nearly_the_same(monkeypatch):
+    everything, new = np.split(like_texts(0, 6_300), [6_000])
+    exact = neighbour_means(everything, everything), neighbour_means(new, everything)
+    monkeypatch.setattr("red_core.steps.neighbour_features.EXACT_UP_TO", 0)
+    monkeypatch.setattr("red_core.steps.neighbour_features.CELLS_SEARCHED", 8)  # of 24
+    found = neighbour_means(everything, everything), neighbour_means(new, everything)
+    for near, wanted in zip(found, exact, strict=True):
+        assert (cosines(near, wanted) > 0.99).mean() > 0.95
+
+
+@pytest.mark.usefixtures("many")
+def test_every_row_is_looked_up_once_and_the_same_each_time():
+    everything, done = like_texts(2, 2_000), []
+    found = neighbour_means(everything, everything, done=done.append)
+    assert (np.abs(found).sum(axis=1) > 0).all()
+    assert done[-1] == 2_000
+    assert (neighbour_means(everything, everything) == found).all()
+
+
+def test_looking_in_all_cells_finds_the_same(monkeypatch):
+    everything = like_texts(3, 1_500)
+    exact = neighbour_means(everything, everything)
+    monkeypatch.setattr("red_core.steps.neighbour_features.EXACT_UP_TO", 0)
+    monkeypatch.setattr("red_core.steps.neighbour_features.CELLS_SEARCHED", 10_000)
+    assert neighbour_means(everything, everything) == pytest.approx(exact, abs=1e-3)
