@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,24 @@ from red_core.records import Project
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
-    """Write arrays to ``path`` (.npz) beside it first, then in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write arrays to ``path`` (.npz) beside it first, then in its place.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; an earlier file stays.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise StoreError(f"{path} cannot be written ({error.strerror}). Check its folder and space.") from error
 
 
