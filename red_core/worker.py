@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,7 @@ from red_core.store.jobs import (
     claim_job,
     end_job,
     find_job,
+    name_process,
     newest_job,
     report_progress,
 )
@@ -60,7 +62,7 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
     try:
         log.parent.mkdir(exist_ok=True)
         with log.open("wb") as sink:
-            _started[project.folder, job_id] = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
                 command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
             )
     except OSError as error:
@@ -68,6 +70,9 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
         told = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
         end_job(project, job_id, "failed", told)
         raise StoreError(told) from error
+    _started[project.folder, job_id] = process
+    with suppress(psutil.NoSuchProcess, StoreError):  # it has ended, or says itself who it is when it claims the job
+        name_process(project, job_id, process.pid, psutil.Process(process.pid).create_time())
     return job_id
 
 
@@ -94,7 +99,7 @@ def _last_words(log: Path) -> str:
 
 
 def _lives(project: Project, job: Job) -> bool:
-    if job.pid is None:  # not claimed yet: a worker needs a few seconds to start
+    if job.pid is None:  # whoever queued it has not started its worker yet, or died before
         return time.time() - job.heartbeat < SILENT_SECONDS
     if (project.folder, job.id) in _started:
         _started[project.folder, job.id].poll()  # a child of this process that has ended is a zombie until it is asked

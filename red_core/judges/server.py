@@ -38,7 +38,7 @@ def secrets_file() -> Path:
 def _from_json(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("it must be a JSON object") from None
 
 
@@ -125,7 +125,7 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of 
     except ValidationError as error:
         first = error.errors(include_input=False)[0]  # an input may be a key
         raise JudgeError(f"judge setting {first['loc'][0]}: {first['msg']}. {WHERE}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise JudgeError(f"{secrets_file()} cannot be read: {type(error).__name__}. {WHERE}") from None
     if not server.model:
         raise JudgeError(f"no judge model is named. {WHERE}")
@@ -167,7 +167,7 @@ def keep(server: JudgeServer) -> Path:
     path = secrets_file()
     try:
         _keep(server, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JudgeError(f"{path} cannot be written: {type(error).__name__}. Check the file and its folder.") from None
     return path
 

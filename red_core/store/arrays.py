@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,18 @@ import numpy as np
 
 from red_core.errors import StoreError
 from red_core.records import Project
+
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What numpy and zipfile raise where a file is not what save_arrays wrote."""
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
@@ -45,9 +59,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         If it is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StoreError(f"{path} is missing or damaged. Run a round again, or restore a backup.") from error
 
 
