@@ -86,7 +86,7 @@ def focus_of(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> F
     return Focus(chosen["id"], chosen["subset"], inside, near)
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
+@st.cache_resource(max_entries=30, show_spinner=False)  # nobody changes it; a copy for each run took .04 s
 def figure(
     key: tuple[str, tuple[int, ...], bool],  # noqa: ARG001  what the rows and the pool depend on
     focus: Focus,
