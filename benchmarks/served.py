@@ -47,12 +47,13 @@ def prepare_project(workspace: Path, labels: int, texts: int) -> str:
 
 
 @contextmanager
-def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
-    """Yield the address of the app and a page of a browser; both are ended afterwards."""
+def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Yield the address of the app and its server's process id; what the server says goes into ``log``."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     environment = os.environ | {"RED_WORKSPACE": str(workspace.resolve())}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{port}"
+    with (log or Path(os.devnull)).open("wb") as sink:
+        server = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
     try:
         for _ in range(120):
             try:
@@ -60,13 +61,19 @@ def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
                 break
             except OSError:
                 time.sleep(0.25)
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-            yield base, browser.new_page(viewport={"width": 1400, "height": 1000})
-            browser.close()
+        yield base, server.pid
     finally:
         server.terminate()
         server.wait(10)
+
+
+@contextmanager
+def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
+    """Yield the address of the app and a page of a browser; both are ended afterwards."""
+    with serving(workspace, port) as (base, _), sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        yield base, browser.new_page(viewport={"width": 1400, "height": 1000})
+        browser.close()
 
 
 def rest(page: Page) -> None:

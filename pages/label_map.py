@@ -80,7 +80,7 @@ def overlay_of(project: Project, groups: Sequence[Cluster], drawn: Mapping[str, 
     return Overlay(tuple(pairs[:MOST_LINES]), tuple(places))
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
+@st.cache_resource(max_entries=30, show_spinner=False)  # nobody changes it; a copy for each run took .04 s
 def figure(
     key: tuple[object, ...],  # noqa: ARG001  what the rows and the pool depend on
     focus: Focus,

@@ -59,10 +59,11 @@ def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, l
     """Serve the desk; a decision runs only this again."""
     if error := st.session_state.pop("review_error", None):
         st.error(plain(error), icon=":material/error:")
-    if isinstance(sitting, PlainQueue):
-        show_plain_desk(project, sitting, labels, lambda some: cards_of(project, some))
-    else:
-        serve_desk(project, sitting, labels)
+    with errors_in_one_line():  # a fragment runs without the shell around it
+        if isinstance(sitting, PlainQueue):
+            show_plain_desk(project, sitting, labels, lambda some: cards_of(project, some))
+        else:
+            serve_desk(project, sitting, labels)
 
 
 def show_review(project: Project, current: Round, labels: dict[int, Label], place: DeltaGenerator) -> None:

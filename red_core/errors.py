@@ -13,9 +13,21 @@ RedError
 └── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
 
+LONGEST_TOLD = 1_000
+"""Characters of an error, which may quote what somebody sent."""
+
 
 class RedError(Exception):
-    """The root: its text is one line, for people, and says what to do."""
+    """The root: its text is one line, for people, and says what to do.
+
+    Parameters
+    ----------
+    told : str
+        What is put on one line here, whatever of a file, a name or a setting it quotes.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(one_line(told, LONGEST_TOLD))
 
 
 class InputError(RedError):

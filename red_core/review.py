@@ -97,9 +97,65 @@ def read_act(raw: Mapping[str, Any]) -> Act | AuditAct:
         of_audit = isinstance(raw, Mapping) and "audit" in raw
         return AuditAct.model_validate(raw) if of_audit else Act.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        told = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-        raise StateError(f"this act was not understood ({told}). Load the page again.") from error
+        raise _not_understood(error) from error
+
+
+class Want(BaseModel):
+    """What a desk asks about a card: its history, the whole text, what a model says about its verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["history", "whole", "explain"]
+    card: RowId
+
+
+class Message(BaseModel):
+    """What a desk says to the server.
+
+    Attributes
+    ----------
+    tick : int
+        Which message of this tab it is; the answer names it.
+    store, queue : str
+        The outbox and the queue it is about.
+    labels : str
+        The version of the labels the tab holds, '' where it holds none.
+    held : list of int
+        The cards it holds.
+    acts : list of dict
+        What is not acknowledged yet, each for :func:`read_act`.
+    want : Want or None
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    tick: Annotated[int, Field(ge=0, lt=2**53)]
+    store: Annotated[str, StringConstraints(max_length=200)]
+    queue: Annotated[str, StringConstraints(max_length=20_000)]
+    labels: Annotated[str, StringConstraints(max_length=200)]
+    held: Annotated[list[RowId], Field(max_length=10_000)]
+    acts: Annotated[list[dict[str, Any]], Field(max_length=1_000)]
+    want: Want | None = None
+
+
+def read_message(raw: object) -> Message:
+    """Return a message as a browser sent it.
+
+    Raises
+    ------
+    StateError
+        If it is none.
+    """
+    try:
+        return Message.model_validate(raw)
+    except ValidationError as error:
+        raise _not_understood(error) from error
+
+
+def _not_understood(error: ValidationError) -> StateError:
+    first = error.errors()[0]
+    told = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return StateError(f"this act was not understood ({told}). Load the page again.")
 
 
 def carry_out(project: Project, act: Act | AuditAct, *, who: str) -> Done:

@@ -18,7 +18,7 @@ def _as_several(value: object) -> object:
 class Settings(BaseModel):
     """What a round does. Frozen; the defaults are the preset *recommended*."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: Annotated[str, Field(description="The preset these settings began with")] = "recommended"
     random_state: Annotated[int, Field(ge=0, description="The same state and data give the same result")] = 0
@@ -34,9 +34,12 @@ class Settings(BaseModel):
     ] = 256
     lexical_weight: Annotated[float, Field(ge=0, le=4, description="Their length beside the embedding's 1")] = 0.5
     neighbour_weights: Annotated[
-        tuple[float, ...],
+        tuple[Annotated[float, Field(ge=0, le=100)], ...],
         BeforeValidator(_as_several),
-        Field(description="How much of what stands near a text counts beside it; of several the seeds choose"),
+        Field(
+            max_length=50,
+            description="How much of what stands near a text counts beside it; of several the seeds choose",
+        ),
     ] = (0.0, 0.5, 1.0)
     label_names_as_seeds: Annotated[bool, Field(description="A label's own name counts as one more seed")] = True
 
@@ -48,9 +51,13 @@ class Settings(BaseModel):
         Field(ge=1, description="Rows that carry the noise weight; none = the article's way, as many as they weigh"),
     ] = 1000
     regularisation: Annotated[
-        tuple[float, ...],
+        tuple[Annotated[float, Field(gt=0, le=1e9)], ...],
         BeforeValidator(_as_several),
-        Field(min_length=1, description="Inverse L2 strength, scikit-learn's C; of several the seeds choose"),
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Inverse L2 strength, scikit-learn's C; of several the seeds choose",
+        ),
     ] = (1.0, 3.0, 10.0, 30.0, 100.0)
     calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5
     most_refitted: Annotated[
@@ -135,7 +142,7 @@ def make_settings(preset: str = "recommended", changes: Mapping[str, object] | N
         If the preset or a setting is unknown, or a value is out of its range.
     """
     if preset not in PRESETS:
-        raise SettingsError(f"there is no preset {preset!r}. Choose one of: {', '.join(PRESETS)}.")
+        raise SettingsError(f"there is no preset {preset[:60]!r}. Choose one of: {', '.join(PRESETS)}.")
     values = PRESETS[preset].model_dump() | dict(changes or {})
     try:
         return Settings.model_validate(values)
@@ -143,5 +150,5 @@ def make_settings(preset: str = "recommended", changes: Mapping[str, object] | N
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise SettingsError(f"there is no setting {name!r}. `red settings` lists them.") from error
-        raise SettingsError(f"setting {name}: {first['msg']}; got {first['input']!r}.") from error
+            raise SettingsError(f"there is no setting {name[:60]!r}. `red settings` lists them.") from error
+        raise SettingsError(f"setting {name[:60]}: {first['msg']}; got {repr(first['input'])[:200]}.") from error

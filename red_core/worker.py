@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from red_core.errors import Cancelled, RedError, StateError, one_line
+from red_core.errors import Cancelled, RedError, StateError, StoreError, one_line
 from red_core.judging import judge_check
 from red_core.records import Job, Project
 from red_core.rounds import Progress, prepare, run_round
@@ -26,6 +27,7 @@ from red_core.store.jobs import (
     claim_job,
     end_job,
     find_job,
+    name_process,
     newest_job,
     report_progress,
 )
@@ -50,16 +52,27 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
     ------
     StateError
         If another job is waiting or running.
+    StoreError
+        If its worker cannot be started; then no job stays behind.
     """
     mark_interrupted(project)
     job_id = add_job(project, kind, settings.model_dump_json(), who)
     log = log_file(project, job_id)
-    log.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "red_core.worker", str(project.workspace.resolve()), project.name, str(job_id)]
-    with log.open("wb") as sink:
-        _started[project.folder, job_id] = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-        )
+    try:
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as sink:
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
+    except OSError as error:
+        place = f"{error.filename or log}: {error.strerror}"
+        told = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
+        end_job(project, job_id, "failed", told)
+        raise StoreError(told) from error
+    _started[project.folder, job_id] = process
+    with suppress(psutil.NoSuchProcess, StoreError):  # it has ended, or says itself who it is when it claims the job
+        name_process(project, job_id, process.pid, psutil.Process(process.pid).create_time())
     return job_id
 
 
@@ -86,12 +99,15 @@ def _last_words(log: Path) -> str:
 
 
 def _lives(project: Project, job: Job) -> bool:
-    if job.pid is None:  # not claimed yet: a worker needs a few seconds to start
+    if job.pid is None:  # whoever queued it has not started its worker yet, or died before
         return time.time() - job.heartbeat < SILENT_SECONDS
     if (project.folder, job.id) in _started:
         _started[project.folder, job.id].poll()  # a child of this process that has ended is a zombie until it is asked
     try:
-        return bool(abs(psutil.Process(job.pid).create_time() - (job.process_started or 0.0)) < 1.0)
+        process = psutil.Process(job.pid)
+        # Where nobody waits for the orphans of a killed process, as in many containers, they stay as zombies.
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return bool(not ended and abs(process.create_time() - (job.process_started or 0.0)) < 1.0)
     except psutil.NoSuchProcess:
         return False
 

@@ -51,6 +51,15 @@ def test_every_link_in_the_documents_leads_somewhere():
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_every_test_that_promises_rest_on_is_there():
+    told = (ROOT / "docs/reliability.md").read_text("utf-8")
+    named = re.findall(r"`([\w/]+\.py)`:\s((?:`test_\w+`(?:,\s)?)+)", told)
+    tests = [(file, name) for file, names in named for name in re.findall(r"\w+", names)]
+    assert {name for _, name in tests} == set(re.findall(r"`(test_\w+)`", told))
+    for file, name in tests:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}: {name}"
+
+
 def test_every_public_name_is_there_and_documented():
     for name in red_core.__all__:
         value = getattr(red_core, name)

@@ -12,11 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from project_facts import facts, figures, metrics
 from small_projects import EMBEDDING, FAST, LABELS, count, embed, pool_rows, seed_rows, small_project, write_csv
 
 from red_core.decisions import decide, undo
@@ -38,17 +38,6 @@ from red_core.worker import _started, follow_job, log_file, mark_interrupted, st
 SLOW = FAST.model_copy(update={"questions_at_once": 2})
 """Many small groups of questions, so that a round can be stopped between any two of them."""
 
-FACTS = {  # what a project holds, without row ids and times
-    "sources": "SELECT source, row, text, label, truth, extra FROM source_row ORDER BY source, row",
-    "subsets": "SELECT label, subset, x, y FROM label_place ORDER BY label",
-    "training": "SELECT round, text, label, weight FROM training_row ORDER BY round, text",
-    "proposals": "SELECT round, text, label, runner_up, reason, evidence FROM proposal ORDER BY round, text, label",
-    "verdicts": "SELECT text, label, judge, outcome, raw FROM verdict JOIN proposal p ON p.id = proposal "
-    "ORDER BY text, label",
-    "labels": "SELECT round, text, label, runner_up FROM prediction ORDER BY round, text",
-}
-FIGURES = "SELECT text, belief, runner_up_belief, none_belief, prior FROM prediction ORDER BY round, text"
-
 
 @pytest.fixture(autouse=True)
 def no_worker_left_over() -> Iterator[None]:
@@ -61,22 +50,6 @@ def forget_workers() -> None:
     for process in _started.values():
         process.wait(timeout=60)
     _started.clear()
-
-
-def facts(project: Project) -> dict[str, Any]:
-    with connection(project) as db:
-        return {name: db.execute(query).fetchall() for name, query in FACTS.items()}
-
-
-def figures(project: Project) -> np.ndarray:
-    with connection(project) as db:
-        return np.array(db.execute(FIGURES).fetchall())
-
-
-def metrics(project: Project) -> Any:
-    """Return the figures of the only round, to four digits."""
-    (only,) = rounds(project)
-    return json.loads(json.dumps(only.metrics), parse_float=lambda number: round(float(number), 4))
 
 
 def verdict_rows(project: Project) -> set[tuple[object, ...]]:
@@ -356,6 +329,24 @@ def test_a_job_whose_process_is_gone_was_interrupted(fresh):
 def test_a_job_whose_process_number_belongs_to_another_now_was_interrupted(fresh):
     claimed(fresh, os.getpid(), psutil.Process().create_time() - 1000)
     assert state_now(fresh) == "interrupted"
+
+
+def test_a_worker_that_ends_before_it_claims_its_job_is_missed_at_once(fresh, monkeypatch):
+    monkeypatch.setattr("red_core.worker.sys.executable", shutil.which("false"))
+    start_job(fresh, "round", SLOW, "tester")
+    wait_for(lambda: state_now(fresh) == "interrupted", "the job to be interrupted", seconds=5)
+
+
+def test_a_job_whose_process_nobody_waited_for_was_interrupted(fresh):
+    ended = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert ended.stdout is not None
+    began = psutil.Process(ended.pid).create_time()
+    ended.stdout.read()
+    wait_for(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE, "the process to be a zombie")
+    claimed(fresh, ended.pid, began)
+    assert state_now(fresh) == "interrupted"
+    ended.stdout.close()
+    ended.wait()
 
 
 @pytest.mark.parametrize(("silent", "state"), [(5, "waiting"), (120, "interrupted")])

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from small_projects import write_csv
+from click.testing import CliRunner, Result
+from faults import FAULTS, WRITING_FAULTS
+from project_facts import facts
+from small_projects import FAST, reviewed_round, write_csv
 
-from red_core import cli
+from red_core import cli, label_edits
+from red_core.auditing import set_target
+from red_core.backup import back_up
+from red_core.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.errors import StoreError
 from red_core.records import Project
+from red_core.results import export, status
 from red_core.store import database
+from red_core.store.jobs import newest_job
+from red_core.store.labels import set_meanings
+from red_core.store.texts import pool, seeds
 from red_core.store.vectors import append_vectors, indexed_bytes, vector_file, without_vector
+from red_core.worker import start_job
 
 RED = Path(sys.executable).with_name("red")
 VERBS = {
@@ -33,7 +45,53 @@ VERBS = {
     "import": ["--pool", "in.csv"],
     "backup": ["out.zip"],
     "meanings": [],
+    "judge-check": [],
+    "import-decisions": ["in.jsonl"],
 }
+WRITING = ("round", "feed-back", "close", "import", "meanings", "judge-check", "import-decisions")
+READING = ("status", "export", "backup")
+EDITS: dict[str, Callable[[Project], object]] = {
+    "rename": lambda project: label_edits.rename(project, 1, "money back", "ann"),
+    "merge": lambda project: label_edits.merge(project, [3], 4, "ann"),
+    "retire": lambda project: label_edits.retire(project, 1, "ann"),
+    "add": lambda project: label_edits.add_label(project, "praise", "", None, ["well done", "very well done"], "ann"),
+    "split": lambda project: label_edits.split(project, 2, {"late": seeds_of(project, 2)[:2]}, "ann"),
+    "preview": lambda project: label_edits.preview(project, label_edits.Retire(1)),
+    "decide": lambda project: decide(project, int(pool(project)[0]), "accept", label=1),
+    "undo": undo,
+    "set a target": lambda project: set_target(project, 0.9),
+    "write meanings": lambda project: set_meanings(project, {1: "what it is"}, "ann"),
+    "start a job": lambda project: start_job(project, "prepare", FAST, "ann"),
+    "append vectors": lambda project: append_vectors(project, "fake", pool(project)[:1], np.ones((1, 24), np.float32)),
+}
+"""What the screens do to a project beside the verbs."""
+
+
+def seeds_of(project: Project, label: int) -> list[int]:
+    texts, labels = seeds(project)
+    return [int(text) for text in texts[labels == label]]
+
+
+def invoke(project: Project, verb: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--workspace", str(project.workspace), verb, "small", *VERBS[verb]])
+
+
+def one_line(result: Result) -> str:
+    """Return the only line of an error output, of a command that failed and said nothing else."""
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+@pytest.fixture
+def in_files(tmp_path, monkeypatch) -> Path:
+    """The folder in which verbs are invoked, with files to read, and a judge's server that is never reached."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("RED_JUDGE_MODEL", "m")
+    write_csv(tmp_path / "in.csv", ["text"], [["a text"]])
+    return tmp_path
 
 
 @pytest.fixture
@@ -42,89 +100,82 @@ def closing_at_the_end() -> Iterator[ExitStack]:
         yield stack
 
 
-def corrupt(project: Project, *_: object) -> str:
-    content = project.database.read_bytes()
-    project.database.write_bytes(content[:100] + b"\xa5" * (len(content) - 100))
-    return "is not a readable database"
-
-
-def newer(project: Project, *_: object) -> str:
-    with closing(sqlite3.connect(project.database)) as db, db:
-        db.execute(
-            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999_later', 'now')"
-        )
-    return "was written by a newer version of this program"
-
-
-def locked(project: Project, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    other = stack.enter_context(closing(sqlite3.connect(project.database)))
-    other.execute("PRAGMA locking_mode = EXCLUSIVE")
-    other.execute("BEGIN IMMEDIATE")
-    return "another program has held the database"
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
-    """Let SQLite fail to open a file as it does on a full disk, in a folder that is read-only, and so on."""
-    connect = sqlite3.connect
-
-    class Failing(sqlite3.Connection):
-        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-            if statement.startswith("PRAGMA journal_mode"):
-                raise sqlite3.OperationalError(says)
-            return super().execute(statement, *values)
-
-    def failing_file(place: str, **more: object) -> sqlite3.Connection:
-        return connect(place, **more | ({} if place == ":memory:" else {"factory": Failing}))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(sqlite3, "connect", failing_file)
-
-
-def full(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    failing(monkeypatch, "database or disk is full")
-    return "the disk is full. Free some space"
-
-
-def read_only(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    failing(monkeypatch, "attempt to write a readonly database")
-    return "it cannot be written (attempt to write a readonly database). Check the folder"
-
-
-def not_ours(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    failing(monkeypatch, "unable to open database file")
-    return "it cannot be written (unable to open database file). Check the folder"
-
-
-def full_by_another_name(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    failing(monkeypatch, "disk I/O error")
-    monkeypatch.setattr(database, "LEAST_FREE", 2**63)
-    return "the disk is full. Free some space"
-
-
-def failing_disk(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    failing(monkeypatch, "disk I/O error")
-    return "the disk cannot be read or written"
-
-
-FAULTS = [corrupt, newer, locked, read_only, not_ours, full, full_by_another_name, failing_disk]
-
-
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_verb_says_in_one_line_what_is_wrong_and_changes_nothing(
-    fault: Callable[..., str], verb, project, closing_at_the_end, monkeypatch, tmp_path
+    fault: Callable[..., str], verb, project, closing_at_the_end, monkeypatch, in_files
 ):
-    monkeypatch.chdir(tmp_path)
-    write_csv(tmp_path / "in.csv", ["text"], [["a text"]])
+    (in_files / "in.jsonl").write_text(json.dumps({"text_id": None, "decisions": []}))
     says = fault(project, closing_at_the_end, monkeypatch)
-    there, before = set(tmp_path.iterdir()), project.database.read_bytes()
-    result = CliRunner().invoke(cli.main, ["--workspace", str(project.workspace), verb, "small", *VERBS[verb]])
-    assert (result.exit_code, result.stdout) == (1, ""), result.output
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    assert says in line
+    there, before = set(in_files.iterdir()), project.database.read_bytes()
+    assert says in one_line(invoke(project, verb))
     assert project.database.read_bytes() == before
-    assert set(tmp_path.iterdir()) == there
+    assert set(in_files.iterdir()) == there
+
+
+@pytest.fixture
+def reviewed(project: Project, in_files: Path) -> Project:
+    """A project with a round to review and a decision, whose export has another decision than it has now."""
+    texts = pool(project).tolist()
+    reviewed_round(project, dict.fromkeys(texts, (1, 0.9)))
+    decide(project, texts[0], "accept", label=1, who="ann")
+    export(project, in_files / "in.jsonl")
+    undo(project, who="ann")
+    decide(project, texts[1], "accept", label=1, who="ann")
+    return project
+
+
+@pytest.mark.parametrize("verb", WRITING)
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_a_verb_that_cannot_write_says_so_in_one_line_and_changes_nothing(
+    fault: Callable[..., str], verb, reviewed, closing_at_the_end, monkeypatch, in_files
+):
+    before, there = facts(reviewed), set(in_files.rglob("*"))
+    says = fault(reviewed, closing_at_the_end, monkeypatch)
+    assert says in one_line(invoke(reviewed, verb))
+    assert facts(reviewed) == before
+    assert {path for path in in_files.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}} <= there
+
+
+def test_a_roll_back_that_cannot_be_written_is_one_line(reviewed, monkeypatch):
+    feed_back(reviewed, plan_feed_back(reviewed), who="ann")
+    for fault in WRITING_FAULTS:
+        with monkeypatch.context() as patch, ExitStack() as stack:
+            before, says = facts(reviewed), fault(reviewed, stack, patch)
+            assert says in one_line(invoke(reviewed, "roll-back"))
+            assert facts(reviewed) == before
+
+
+@pytest.mark.parametrize("verb", READING)
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_what_only_reads_goes_on_where_nothing_can_be_written(
+    fault: Callable[..., str], verb, reviewed, closing_at_the_end, monkeypatch
+):
+    fault(reviewed, closing_at_the_end, monkeypatch)
+    result = invoke(reviewed, verb)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("act", EDITS)
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_an_act_of_the_screens_that_cannot_be_written_says_so_and_changes_nothing(
+    fault: Callable[..., str], act, reviewed, closing_at_the_end, monkeypatch
+):
+    before = facts(reviewed)
+    says = fault(reviewed, closing_at_the_end, monkeypatch)
+    with pytest.raises(StoreError) as refused:
+        EDITS[act](reviewed)
+    assert says in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert facts(reviewed) == before
+
+
+def test_a_job_whose_log_cannot_be_made_is_one_line_and_no_job_stays_behind(reviewed):
+    (reviewed.folder / "jobs").write_text("a file where the folder should be")
+    assert "the job cannot be started" in one_line(invoke(reviewed, "round"))
+    job = newest_job(reviewed)
+    assert job is not None
+    assert (job.state, job.error.count("\n")) == ("failed", 0)
 
 
 def test_an_error_of_the_file_system_that_nobody_foresaw_is_one_line_too(project, monkeypatch):
@@ -153,30 +204,46 @@ def test_vectors_that_do_not_fit_on_the_disk_leave_no_half_of_them(project, monk
 
 IN_A_SMALL_ROOM = """
 set -e
-mount -t tmpfs -o size=2000k tmpfs "$1"
+mount -t tmpfs -o size=2600k tmpfs "$1"
 cp -r "$2" "$1/small"
-head -c 100000000 /dev/zero >"$1/fill" 2>/dev/null || true
+cp "$4" "$1/pool.csv"
 cd "$1"
-"$3" --workspace "$1" export small out.csv && exit 9
+try() { shift 4; for verb in "$@"; do "$RED" --workspace . $verb >/dev/null && exit 9 || true; done; }
+RED="$3"
+"$RED" --workspace . import small --pool pool.csv >/dev/null && exit 9  # there is room for some of it
+head -c 100000000 /dev/zero >fill 2>/dev/null || true
+echo full >&2
+try "$@"
 rm fill
 mount -o remount,ro "$1"
-"$3" --workspace "$1" export small out.csv && exit 9
+echo read-only >&2
+try "$@"
 mount -o remount,rw "$1"
-"$3" --workspace "$1" status small >/dev/null
+"$RED" --workspace . status small --json
 """
+ALL_WRITING = [
+    "export small out.csv", "export small out.jsonl", "export small out.parquet", "feed-back small", "close small",
+    "import small --pool pool.csv", "round small", "backup small out.zip", "restore ../backup.zip --as other",
+]  # fmt: skip
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare: a small file system cannot be made")
-def test_on_a_disk_that_is_really_full_and_then_really_read_only(project, tmp_path):
-    (tmp_path / "room").mkdir()
+def test_on_a_disk_that_is_really_full_and_then_really_read_only(reviewed, tmp_path):
+    (room := tmp_path / "room").mkdir()
+    back_up(reviewed, tmp_path / "backup.zip")
+    much = write_csv(tmp_path / "much.csv", ["text"], [[f"{'much ' * 40}{number}"] for number in range(6_000)])
     alone = ["unshare", "--user", "--map-root-user", "--mount"]
-    if subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "room")], check=False).returncode:
+    if subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", str(room)], check=False).returncode:
         pytest.skip("a small file system may not be made here")
-    command = [*alone, "sh", "-c", IN_A_SMALL_ROOM, "sh", str(tmp_path / "room"), str(project.folder), str(RED)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    first, second = done.stderr.splitlines()
-    assert first.endswith("the disk is full. Free some space, then try again; nothing was lost.")
-    assert second.startswith("Error: ")
-    assert "it cannot be written" in second
+    command = [*alone, "sh", "-c", IN_A_SMALL_ROOM, "sh", *map(str, (room, reviewed.folder, RED, much))]
+    done = subprocess.run([*command, *ALL_WRITING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    half, full, read_only = re.split("^(?:full|read-only)\n", done.stderr, flags=re.MULTILINE)
+    assert "the disk is full. Free some space, then try again; nothing was lost." in half
+    for lines, words in ((full, r"full|No space left|MB are free"), (read_only, r"cannot be written|Read-only")):
+        assert len(lines.splitlines()) == len(ALL_WRITING), lines
+        assert all(re.search(rf"^Error: .*({words})", line) for line in lines.splitlines()), lines
+    told, now = json.loads(done.stdout), json.loads(json.dumps(status(reviewed)))
+    assert {name: told[name] for name in told if name != "job"} == {name: now[name] for name in now if name != "job"}

@@ -80,7 +80,7 @@ def test_hostile_file_is_refused_in_one_line(case, tmp_path, monkeypatch):
 
 
 def test_there_are_enough_hostile_files():
-    assert len(HOSTILE) >= 30
+    assert len(HOSTILE) >= 60
 
 
 def test_refusal_of_a_missing_file_names_it_and_what_to_do(tmp_path):

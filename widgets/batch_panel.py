@@ -128,8 +128,12 @@ def _to_sample() -> None:
 
 
 def _drop(project: Project, counts: BatchCounts) -> None:
-    drop_batch(project, counts.id, login())
-    st.session_state["review_queue"] = "to decide"
+    try:
+        drop_batch(project, counts.id, login())
+    except RedError as error:
+        st.session_state["batch_error"] = str(error)
+    else:
+        st.session_state["review_queue"] = "to decide"
 
 
 def _run(act: Callable[[], int], done: str) -> bool:

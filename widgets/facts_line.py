@@ -8,6 +8,7 @@ from red_core.records import Job, JudgeRates, Project, Round
 from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
 from widgets.reads import audit_summary, facts, finished_round, queue_counts
+from widgets.shell import errors_in_one_line
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
@@ -66,6 +67,11 @@ def show_job(project: Project) -> Job | None:
 
 @st.fragment(run_every=1.0)
 def _running(project: Project, job_id: int) -> None:
+    with errors_in_one_line():  # a fragment runs without the shell around it
+        _show_running(project, job_id)
+
+
+def _show_running(project: Project, job_id: int) -> None:
     job = mark_interrupted(project)
     if job is None or job.id != job_id or job.state not in {"waiting", "running"}:
         st.rerun()

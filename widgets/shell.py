@@ -44,13 +44,19 @@ def workspace() -> Path:
 
 @contextmanager
 def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
-    """Show an error of ours as one line instead of a traceback, and end the page there if nothing can follow."""
+    """Show an error of ours, or of the file system, as one line, and end the page there if nothing can follow."""
     try:
         yield
     except RedError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        if and_stop:
-            st.stop()
+        told = str(error)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        told = f"{place}{error.strerror or error}. Check the disk and the permissions."
+    else:
+        return
+    st.error(plain(told), icon=":material/error:")
+    if and_stop:
+        st.stop()
 
 
 def choose_project() -> Project | None:

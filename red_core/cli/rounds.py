@@ -47,7 +47,7 @@ def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
             raise click.BadParameter(f"{change!r} is not NAME=VALUE", param_hint="--set")
         try:
             parsed[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or more digits or brackets than Python reads
             parsed[key.strip()] = value
     return parsed
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ def secrets_file() -> Path:
 def _from_json(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("it must be a JSON object") from None
 
 
@@ -124,7 +125,7 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of 
     except ValidationError as error:
         first = error.errors(include_input=False)[0]  # an input may be a key
         raise JudgeError(f"judge setting {first['loc'][0]}: {first['msg']}. {WHERE}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise JudgeError(f"{secrets_file()} cannot be read: {type(error).__name__}. {WHERE}") from None
     if not server.model:
         raise JudgeError(f"no judge model is named. {WHERE}")
@@ -155,7 +156,8 @@ WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_
 def keep(server: JudgeServer) -> Path:
     """Write what differs from the defaults to the secrets file, readable by its owner alone; return the file.
 
-    What else the file holds stays as it is, and what the environment names is not copied into it.
+    What else the file holds stays as it is, all of it where writing fails half-way. What the environment names is not
+    copied into it.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def keep(server: JudgeServer) -> Path:
     path = secrets_file()
     try:
         _keep(server, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JudgeError(f"{path} cannot be written: {type(error).__name__}. Check the file and its folder.") from None
     return path
 
@@ -184,6 +186,13 @@ def _keep(server: JudgeServer, path: Path) -> None:
         else:
             held[name] = plain
     path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        path.chmod(0o600)  # one that was there before may have been open to all
-        file.write(tomlkit.dumps(held))
+    target = path.resolve()  # a link stays one
+    descriptor, partial = tempfile.mkstemp(prefix=".secrets-", dir=target.parent)  # readable by its owner alone
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(tomlkit.dumps(held))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).replace(target)
+    finally:
+        Path(partial).unlink(missing_ok=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +15,38 @@ import numpy as np
 from red_core.errors import StoreError
 from red_core.records import Project
 
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What numpy and zipfile raise where a file is not what save_arrays wrote."""
+
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
-    """Write arrays to ``path`` (.npz) beside it first, then in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write arrays to ``path`` (.npz) beside it first, then in its place.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; an earlier file stays.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise StoreError(f"{path} cannot be written ({error.strerror}). Check its folder and space.") from error
 
 
@@ -37,9 +59,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         If it is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StoreError(f"{path} is missing or damaged. Run a round again, or restore a backup.") from error
 
 

@@ -36,6 +36,15 @@ def add_job(project: Project, kind: str, settings: str, who: str) -> int:
         ) from error
 
 
+def name_process(project: Project, job_id: int, pid: int, process_started: float) -> None:
+    """Note the process that is to claim a waiting job: if it dies before it does, nobody waits for it."""
+    with transaction(project) as db:
+        db.execute(
+            "UPDATE job SET pid = ?, process_started = ? WHERE id = ? AND state = 'waiting'",
+            [pid, process_started, job_id],
+        )
+
+
 def claim_job(project: Project, job_id: int, pid: int, process_started: float) -> Job | None:
     """Take a waiting job for this process; None if somebody else has it."""
     with transaction(project) as db:

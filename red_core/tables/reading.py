@@ -140,6 +140,8 @@ def _fetch(path: str | Path, name: str) -> bytes:
     try:
         with Path(path).open("rb") as stream:
             return _drain(stream.read, name)
+    except UnicodeEncodeError as exc:
+        raise InputError(name, "its path holds a broken character", "Check the path") from exc
     except OSError as exc:
         raise disk_error(name, "read", exc) from exc
 

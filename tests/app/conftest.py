@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -107,7 +108,7 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def popen(command: list[str], **_how: Any) -> SimpleNamespace:
         started.append(command)
-        return SimpleNamespace(poll=lambda: None)
+        return SimpleNamespace(poll=lambda: None, pid=os.getpid())
 
     monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
     monkeypatch.setattr("red_core.worker._started", {})  # what was never started is not waited for

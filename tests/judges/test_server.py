@@ -187,6 +187,27 @@ def test_keeping_leaves_all_else_in_the_file_alone(secrets):
     assert tomllib.loads(OTHERS).items() <= tomllib.loads(secrets.read_text("utf-8")).items()
 
 
+def test_a_disk_that_fills_while_it_is_kept_leaves_the_file_as_it_was(secrets, monkeypatch):
+    write(secrets, OTHERS)
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("red_core.judges.server.os.fsync", full_disk)
+    with pytest.raises(JudgeError, match=r"secrets\.toml cannot be written: OSError\. Check the file and its folder"):
+        keep(judge_server(model="m", api_key=KEY))
+    assert secrets.read_text("utf-8") == OTHERS
+    assert list(secrets.parent.glob(".secrets-*")) == []
+
+
+def test_a_link_to_the_file_stays_a_link(secrets, tmp_path):
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.symlink_to(tmp_path / "elsewhere.toml")
+    keep(judge_server(model="m", api_key=KEY))
+    assert secrets.is_symlink()
+    assert judge_server().api_key.get_secret_value() == KEY
+
+
 def test_what_is_set_back_to_its_default_leaves_the_file(secrets):
     keep(judge_server(model="m", api_key=KEY, timeout=5, extra={"a": 1}))
     keep(judge_server(model="m", api_key="", timeout=30, extra={}))

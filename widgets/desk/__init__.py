@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from red_core.errors import RedError, StateError
 from red_core.records import Label, Project
-from red_core.review import Done, carry_out, read_act
+from red_core.review import Done, Message, carry_out, read_act, read_message
 from red_core.store import views
 from red_core.terminal import login
 from widgets.untrusted import visible
@@ -79,7 +79,7 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
     claim = _claim(store, sitting)
     reply = st.session_state.get("desk_reply") if claim else None
     reply = reply or Reply()
-    held = [int(card) for card in claim.get("held", ())]
+    held = [] if claim is None else claim.held
     cards, gone, rest = sitting.next_cards(held, AHEAD - len(held))
     version = "-".join(map(str, views.version(project)[:3]))
     data = {
@@ -88,7 +88,7 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
         "tick": reply.tick, "acked": reply.acked, "refused": reply.refused, "returned": reply.returned,
         "said": reply.said, "cards": cards, "gone": gone, "rest": rest, "labels_version": version,
     }  # fmt: skip
-    if claim.get("labels") != version:
+    if claim is None or claim.labels != version:
         data["labels"] = [[label.id, visible(label.name), visible(label.meaning)] for label in labels.values()]
         data["common"] = sorted(ENGLISH_STOP_WORDS)
     _WIRE(key=KEY, data=data, on_message_change=_receive)
@@ -100,25 +100,28 @@ def _store_of(project: Project) -> str:
     return "red-" + hashlib.sha256(project.folder.resolve().as_posix().encode()).hexdigest()[:16]
 
 
-def _claim(store: str, sitting: Sitting) -> Mapping[str, Any]:
-    """Return what the tab says it holds of this queue; empty where it holds nothing of it."""
-    message = (st.session_state.get(KEY) or {}).get("message") or {}
-    fits = isinstance(message, Mapping) and (message.get("store"), message.get("queue")) == (store, sitting.key)
-    return message if fits else {}
+def _claim(store: str, sitting: Sitting) -> Message | None:
+    """Return what the tab says it holds of this queue; None where it holds nothing of it."""
+    try:
+        message = read_message((st.session_state.get(KEY) or {}).get("message"))
+    except StateError:
+        return None
+    return message if (message.store, message.queue) == (store, sitting.key) else None
 
 
 def _receive() -> None:
     """Carry out what a message asks for; what cannot be stored now is not acknowledged, and comes again."""
-    message, sitting = st.session_state[KEY].get("message"), st.session_state.get("sitting")
-    if not message or sitting is None:
+    sent, sitting = st.session_state[KEY].get("message"), st.session_state.get("sitting")
+    if not sent or sitting is None:
         return
-    reply = st.session_state["desk_reply"] = Reply(tick=int(message["tick"]))
     try:
-        for raw in message["acts"]:
+        message = read_message(sent)
+        reply = st.session_state["desk_reply"] = Reply(tick=message.tick)
+        for raw in message.acts:
             _carry_out(sitting, raw, reply)
-        if wanted := message.get("want"):
-            card = int(wanted["card"])
-            reply.said = {"card": card, **sitting.say(str(wanted["kind"]), card)}
+        if message.want is not None:
+            card = message.want.card
+            reply.said = {"card": card, **sitting.say(message.want.kind, card)}
     except RedError as error:
         st.session_state["review_error"] = str(error)
 
@@ -126,9 +129,12 @@ def _receive() -> None:
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
     """Carry out one act; the tab may also hold acts of the other mode that a server that died did not hear."""
     try:
-        done = carry_out(sitting.project, read_act(raw), who=login())
-    except StateError as error:
-        done = Done(str(raw.get("id")), refused=str(error))
+        act = read_act(raw)
+    except StateError as error:  # it would be no other act if it came again
+        reply.acked.append(str(raw.get("id"))[:64])
+        reply.refused.append({"why": visible(str(error)), "card": None})
+        return
+    done = carry_out(sitting.project, act, who=login())
     reply.acked.append(done.act)
     card = None
     if ("audit" in raw) == (sitting.mode == "audit"):

@@ -67,8 +67,13 @@ class ReviewSitting:
 
     def one_card(self, text: int) -> dict[str, Any] | None:
         """Return the card of a text as it is now."""
+        return self._wire(self._card(text))
+
+    def _card(self, text: int) -> Card:
         item = (text, self._proposal[text]) if text in self._proposal else item_of(self.project, text)
-        return self._wire(self._cards_of([item])[0])
+        for card in self._cards_of([item]):
+            return card
+        raise StateError("there is no such text. Load the page again.")
 
     def say(self, kind: str, text: int) -> dict[str, Any]:
         """Return a text's history, the whole of it, or what a model says about its verdict."""
@@ -76,8 +81,7 @@ class ReviewSitting:
             told = text_history(self.project, text)
             rows = [[e.at[:16].replace("T", " "), visible(e.who), visible(e.what)] for e in told]
             return {"kind": kind, "rows": rows}
-        item = (text, self._proposal[text]) if text in self._proposal else item_of(self.project, text)
-        card = self._cards_of([item])[0]
+        card = self._card(text)
         if kind == "whole":
             return {"kind": kind, "title": "The whole text", "words": visible(card.content[:LONGEST_SHOWN])}
         if card.verdict is None:

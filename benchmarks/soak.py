@@ -1,0 +1,272 @@
+"""Four people and a worker on the big project for minutes: ``python -m benchmarks.soak --workspace DIR``.
+
+Four sessions of a headless Chromium walk the pages, rerun them, decide cards, filter, and choose labels on the map,
+while rounds run one after another, each fed back or closed. Printed: seconds of a rerun of each page and of the other
+acts, with and without a round running; the memory of server and worker; every error. Exit code 1 if a budget is missed.
+The project is a copy of the one that ``benchmarks.pages`` makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from playwright.async_api import Error, Page, async_playwright
+
+from benchmarks.desk import PRESS
+from benchmarks.pages import PAGES
+from benchmarks.served import CHROMIUM_FLAGS, RESTING, prepare_project, serving
+from benchmarks.synthetic import SETTINGS, WORDS
+from red_core.decisions import feed_back, plan_feed_back
+from red_core.records import Project
+from red_core.settings import make_settings
+from red_core.store.database import open_project
+from red_core.store.jobs import ask_to_cancel, find_job
+from red_core.store.rounds import close_round, rounds
+from red_core.worker import mark_interrupted, start_job
+
+RERUN_BUDGET = 0.4
+"""Seconds, p95, of a rerun of any page."""
+GROWTH_BUDGET = 0.1
+"""How much more memory the server may hold at the end than after its first fifth."""
+SAMPLE_SECONDS = 1.0
+REVIEW_SECONDS = 45
+"""How long a round is reviewed before the next one begins."""
+PATIENCE = 60
+ALL_IN_FRONT = [
+    "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
+]  # fmt: skip
+"""Without these a browser draws only one of its windows at full speed, and the others would seem slow."""
+TITLES = {"data": "Data", "label_map": "Label map", "rounds": "Rounds", "review": "Review", "results": "Results"}
+LEAVE = "document.activeElement.blur()"
+"""So that the next key is a command, and no letter of a field."""
+NOISE = "the server responded with a status of 404"
+"""Streamlit's own two requests that miss after a deep link."""
+
+
+@dataclass
+class Seen:
+    """What was measured: seconds by act and by whether a round ran, memory by process, and what went wrong."""
+
+    seconds: dict[tuple[str, bool], list[float]] = field(default_factory=lambda: defaultdict(list))
+    memory: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    errors: list[str] = field(default_factory=list)
+    rounds: list[str] = field(default_factory=list)
+    working: bool = False
+    processor_seconds: float = 0.0
+
+    async def timed(self, act: str, what: Awaitable[object]) -> None:
+        """Await something and note how long it took, if a round ran all the while or none did."""
+        began, working = time.perf_counter(), self.working
+        await what
+        if working == self.working:
+            self.seconds[act, working].append(time.perf_counter() - began)
+
+
+async def rests(page: Page) -> None:
+    await page.wait_for_timeout(15)
+    await page.wait_for_function(
+        "rest => document.querySelector(rest) !== null", arg=RESTING, polling="raf", timeout=PATIENCE * 1000
+    )
+
+
+async def rerun(page: Page) -> None:
+    await page.keyboard.press("r")  # Streamlit's own key
+    await rests(page)
+
+
+async def walk(page: Page, key: str) -> None:
+    await page.get_by_test_id("stSidebarNav").get_by_text(TITLES[key], exact=True).click()
+    await page.get_by_role("heading", name=TITLES[key], exact=True).first.wait_for(timeout=PATIENCE * 1000)
+    await rests(page)
+
+
+async def choose(page: Page, key: str, words: str) -> None:
+    """Find an option of a selectbox by typing, and take the first."""
+    await page.locator(f".st-key-{key} input").first.fill(words)
+    await page.keyboard.press("Enter")
+    await rests(page)
+    await page.evaluate(LEAVE)
+
+
+async def search(page: Page, words: str) -> None:
+    await page.locator(".st-key-results_search input").fill(words)
+    await page.keyboard.press("Enter")
+    await rests(page)
+    await page.evaluate(LEAVE)
+
+
+async def session(page: Page, base: str, name: str, number: int, seen: Seen, end: float) -> None:
+    """Be one person until the end."""
+    rng = np.random.default_rng(number)
+    page.on("pageerror", lambda error: seen.errors.append(f"page error: {error}"))
+    page.on("console", lambda said: note_console(seen, said.type, said.text))
+    await page.goto(f"{base}/data?project={name}")
+    await rests(page)
+    while time.monotonic() < end:
+        key = str(rng.choice(PAGES))
+        try:
+            await visit(page, key, rng, seen)
+        except Error as error:
+            seen.errors.append(f"{key}: {str(error).splitlines()[0]}")
+            await page.goto(f"{base}/{key}?project={name}")
+        for shown in await page.locator("[data-testid=stException]").all_inner_texts():
+            seen.errors.append(f"{key}: {shown[:200]}")
+        await asyncio.sleep(float(rng.uniform(0.5, 2)))  # people read
+
+
+def note_console(seen: Seen, kind: str, text: str) -> None:
+    if kind == "error" and NOISE not in text:
+        seen.errors.append(f"console: {text[:200]}")
+
+
+async def visit(page: Page, key: str, rng: np.random.Generator, seen: Seen) -> None:
+    """Go to a page, rerun it, and do what one does there."""
+    await seen.timed(f"walk to {key}", walk(page, key))
+    for _ in range(2):
+        await seen.timed(f"rerun {key}", rerun(page))
+    if key == "label_map":
+        await seen.timed("choose a label", choose(page, "label", f"label {rng.integers(1000):04d}"))
+        await seen.timed("rerun label_map, a label open", rerun(page))
+    elif key == "results":
+        await seen.timed("search and filter", search(page, str(rng.choice(WORDS))))
+        await search(page, "")
+    elif key == "review" and not seen.working and await page.locator(".desk .text").count():
+        for kind in rng.choice(["a", "x", "n"], 5, p=[0.6, 0.3, 0.1]):
+            decided = page.evaluate(PRESS, [str(kind), 1, 300, ".desk .text"])
+            with suppress(TimeoutError):  # the queue may end
+                (took,) = await asyncio.wait_for(decided, 20)
+                seen.seconds["key to card", seen.working].append(took / 1000)
+
+
+# The work behind it
+
+
+async def work(project: Project, seen: Seen, end: float) -> None:
+    """Run rounds one after another, the first after a while without; each is reviewed and fed back."""
+    settings = make_settings("recommended", SETTINGS)
+    await asyncio.sleep(min(REVIEW_SECONDS, max(0.0, end - time.monotonic()) / 3))
+    while time.monotonic() < end:
+        if rounds(project)[-1].state == "to review":
+            plan = await asyncio.to_thread(plan_feed_back, project, accept_evidence_check=True)
+            await asyncio.to_thread(feed_back, project, plan) if plan.items else close_round(project)
+        began, job = time.monotonic(), start_job(project, "round", settings, "soak")
+        seen.working = True
+        while (now := mark_interrupted(project)) is not None and now.state in {"waiting", "running"}:
+            if time.monotonic() > end:
+                ask_to_cancel(project, job)
+            await asyncio.sleep(0.5)
+        seen.working = False
+        ended = find_job(project, job)
+        seen.rounds.append(f"{ended.state} after {time.monotonic() - began:.0f} s")
+        if ended.state not in {"done", "cancelled"}:
+            seen.errors.append(f"round: {ended.error}")
+        await asyncio.sleep(max(0.0, min(REVIEW_SECONDS, end - time.monotonic())))
+
+
+async def sample(project: Project, server: int, seen: Seen, end: float) -> None:
+    """Note the resident memory of the server, and of the worker where one works, in MB."""
+    while time.monotonic() < end:
+        job = mark_interrupted(project)
+        worker = job.pid if job is not None and job.state == "running" else None
+        for name, pid in (("server", server), ("worker", worker)):
+            with suppress(psutil.NoSuchProcess):
+                if pid is not None:
+                    seen.memory[name].append((time.monotonic(), psutil.Process(pid).memory_info().rss / 1e6))
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def soak(workspace: Path, name: str, people: int, minutes: float, port: int) -> Seen:
+    """Let everybody work; return what was seen."""
+    seen, project, log = Seen(), open_project(workspace, name), workspace / "server.log"
+    with serving(workspace, port, log) as (base, server):
+        async with async_playwright() as play:
+            browser = await play.chromium.launch(
+                executable_path=shutil.which("chromium"), args=[*CHROMIUM_FLAGS, *ALL_IN_FRONT]
+            )
+            contexts = [await browser.new_context(viewport={"width": 1400, "height": 1000}) for _ in range(people)]
+            pages = [await context.new_page() for context in contexts]
+            end = time.monotonic() + 60 * minutes
+            sessions = [session(page, base, name, number, seen, end) for number, page in enumerate(pages)]
+            await asyncio.gather(*sessions, work(project, seen, end), sample(project, server, seen, end))
+            spent = psutil.Process(server).cpu_times()
+            seen.processor_seconds = spent.user + spent.system
+            await browser.close()
+    told = log.read_text("utf-8", "replace")
+    seen.errors += [f"server log: {line}" for line in told.splitlines() if line.startswith("Traceback")]
+    return seen
+
+
+# What came out
+
+
+def p95(seconds: list[float]) -> float:
+    return float(np.quantile(seconds, 0.95))
+
+
+def growth(samples: list[tuple[float, float]]) -> float:
+    """Return how much more memory the last fifth of the samples holds than the second, as a share."""
+    held = np.array([size for _, size in samples])
+    fifth = max(1, len(held) // 5)
+    return float(np.median(held[-fifth:]) / np.median(held[fifth : 2 * fifth]) - 1)
+
+
+def told(seen: Seen) -> list[str]:
+    """Print tables; return the budgets that were missed."""
+    missed = [f"{len(seen.errors)} errors"] if seen.errors else []
+    print("| act | without a round: times | p50, s | p95, s | a round running: times | p50, s | p95, s |")
+    print("|---|---|---|---|---|---|---|")
+    for act in sorted({act for act, _ in seen.seconds}):
+        cells = []
+        for working in (False, True):
+            found = seen.seconds.get((act, working), [])
+            cells += [f"{len(found)}", f"{np.median(found):.2f}", f"{p95(found):.2f}"] if found else ["0", "", ""]
+            if found and act.startswith("rerun") and p95(found) > RERUN_BUDGET:
+                missed.append(f"{act}, {'a' if working else 'no'} round running: p95 {p95(found):.2f} s")
+        print(f"| {act} | {' | '.join(cells)} |")
+    for name, samples in seen.memory.items():
+        sizes = [size for _, size in samples]
+        print(f"{name}: {min(sizes):,.0f} to {max(sizes):,.0f} MB, growth {growth(samples):+.1%}")
+    acts = sum(map(len, seen.seconds.values()))
+    spent = seen.processor_seconds
+    print(f"server: {spent:,.0f} processor seconds for {acts:,} acts measured, {spent / max(1, acts):.2f} each")
+    if growth(seen.memory["server"]) > GROWTH_BUDGET:
+        missed.append(f"the server's memory grew by {growth(seen.memory['server']):.0%}")
+    print(f"rounds: {', '.join(seen.rounds) or 'none ended'}")
+    for error in seen.errors[:20]:
+        print(f"error: {error}")
+    return missed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--labels", type=int, default=1000)
+    parser.add_argument("--pool", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--port", type=int, default=8733)
+    chosen = parser.parse_args()
+    name = prepare_project(chosen.workspace, chosen.labels, chosen.pool)
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(chosen.workspace / name, Path(copy) / name)
+        seen = asyncio.run(soak(Path(copy), name, chosen.people, chosen.minutes, chosen.port))
+    missed = told(seen)
+    print(f"missed: {'; '.join(missed) or 'nothing'}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

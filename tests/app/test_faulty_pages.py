@@ -1,0 +1,175 @@
+"""The screens on a full or read-only disk, with a locked, damaged or newer database: one line, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from app_projects import PAGES, label_ids, queued
+from faults import FAULTS, WRITING_FAULTS
+from project_facts import facts
+from rendered import JOINER
+from streamlit.testing.v1 import AppTest
+
+from red_core.batches import begin_batch
+from red_core.records import Project
+from red_core.results import export
+from red_core.store.desk import Filters, queue
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture
+def closing_at_the_end() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def check_told(app: AppTest, says: str) -> None:
+    """Check that one error is shown, that it says this in one line, and that there is no traceback."""
+    assert not app.exception, app.exception
+    (shown,) = app.error
+    told = shown.value.replace(JOINER, "").replace("\\", "")
+    assert says in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_page_of_a_project_that_cannot_be_read_says_why(
+    fault: Callable[..., str],
+    page: str,
+    in_state: InState,
+    open_app: OpenApp,
+    closing_at_the_end: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = in_state("to review")
+    app = open_app(page)
+    says = fault(project, closing_at_the_end, monkeypatch)
+    before = project.database.read_bytes()
+    check_told(app.run(), says)
+    assert project.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_a_page_is_read_where_nothing_can_be_written(
+    fault: Callable[..., str],
+    page: str,
+    in_state: InState,
+    open_app: OpenApp,
+    closing_at_the_end: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = in_state("to review")
+    fault(project, closing_at_the_end, monkeypatch)
+    assert not open_app(page).error
+
+
+# What is pressed
+
+
+def card(project: Project) -> int:
+    """Return the text of the first card of the review."""
+    return queued(project)[0].text
+
+
+def press(key: str) -> Callable[[AppTest, Project], AppTest]:
+    return lambda app, _: app.button(key=key).click().run()
+
+
+def press_on_card(key: str) -> Callable[[AppTest, Project], AppTest]:
+    return lambda app, project: app.button(key=f"{key}_{card(project)}").click().run()
+
+
+def undo_on_the_desk(app: AppTest, _: Project) -> AppTest:
+    (button,) = [each for each in app.button if str(each.key).startswith("undo_")]
+    return button.click().run()
+
+
+def import_more(app: AppTest, _: Project) -> AppTest:
+    app.radio(key="import_role").set_value("pool").run()
+    app.file_uploader(key="import_upload_0").upload("more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
+    app.run()
+    return app.button(key="import_now").click().run()
+
+
+def restore_decisions(app: AppTest, project: Project) -> AppTest:
+    path = project.workspace.parent / "in.jsonl"
+    export(project, path)
+    (uploader,) = [each for each in app.file_uploader if str(each.key).startswith("restore_upload")]
+    uploader.upload("in.jsonl", path.read_bytes().replace(b"tester", b"another"))
+    app.run()
+    return app.button(key="restore_now").click().run()
+
+
+def rename(app: AppTest, project: Project) -> AppTest:
+    ids = label_ids(project)
+    name = min(ids)
+    app.selectbox(key="label").set_value(name).run()
+    app.segmented_control(key="edit_kind").set_value("Rename").run()
+    app.text_input(key=f"rename_{ids[name]}").set_value("money back").run()
+    return app.button(key="edit_preview").click().run()
+
+
+def save_a_meaning(app: AppTest, project: Project) -> AppTest:
+    name = min(label_ids(project))
+    app.selectbox(key="label").set_value(name).run()
+    app.text_area(key=f"meaning_{project.name}_{label_ids(project)[name]}").set_value("what it is")
+    return app.button(key="save_meaning").click().run()
+
+
+def change_the_target(app: AppTest, _: Project) -> AppTest:
+    return app.number_input(key="audit_target").set_value(80.0).run()
+
+
+PRESSED: dict[str, tuple[str, str, Callable[[AppTest, Project], AppTest], dict[str, str]]] = {
+    "import": ("to review", "data", import_more, {}),
+    "restore decisions": ("decided", "data", restore_decisions, {}),
+    "go on preparing": ("preparing failed", "data", press("resume_prepare"), {}),
+    "prepare the map": ("preparing failed", "label_map", press("prepare_map"), {}),
+    "preview an edit": ("to review", "label_map", rename, {}),
+    "save a meaning": ("to review", "label_map", save_a_meaning, {}),
+    "run a round": ("prepared", "rounds", press("run_round"), {}),
+    "go on with a round": ("round failed", "rounds", press("resume_round"), {}),
+    "close an open round": ("round failed", "rounds", press("close_open"), {}),
+    "close a round": ("to review", "rounds", press("close_round"), {}),
+    "take back": ("fed back", "rounds", press("roll_back"), {}),
+    "cancel": ("round running", "rounds", press("cancel_job"), {}),
+    "accept": ("to review", "review", press_on_card("accept"), {}),
+    "reject": ("to review", "review", press_on_card("reject"), {}),
+    "skip": ("to review", "review", press_on_card("skip"), {}),
+    "undo": ("decided", "review", undo_on_the_desk, {"review_queue": "random"}),
+    "feed back": ("decided", "review", press("feed_back"), {}),
+    "begin a batch": ("to review", "review", press("batch_accept"), {}),
+    "drop a batch": ("to review", "review", press("batch_drop"), {}),
+    "set a target": ("to review", "review", change_the_target, {"review_mode": "Blind audit"}),
+}
+
+
+@pytest.mark.parametrize("act", PRESSED)
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_what_cannot_be_written_is_said_on_the_page_and_nothing_changes(
+    fault: Callable[..., str],
+    act: str,
+    in_state: InState,
+    open_app: OpenApp,
+    no_worker: list[list[str]],
+    closing_at_the_end: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state, page, do, query = PRESSED[act]
+    project = in_state(state)
+    if act.endswith("batch"):
+        for module in ("red_core.batches", "widgets.batch_panel"):
+            monkeypatch.setattr(f"{module}.SAMPLE", 1)  # the lists of a small project are short
+    if act == "drop a batch":
+        begin_batch(project, "accept", queue(project, 1, "to decide", Filters()), "all", who="tester")
+    app = open_app(page, **query)
+    before, says = facts(project), fault(project, closing_at_the_end, monkeypatch)
+    check_told(do(app, project), says)
+    assert facts(project) == before
+    assert no_worker == []

@@ -1,0 +1,384 @@
+"""The verbs as real processes, really killed at random moments, with whatever they started.
+
+After each kill: the project opens and is sound, what was acknowledged is there, of the rest all or nothing; a file is
+whole or not there under its name; and the same command, given again, ends as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from project_facts import facts, figures, whole
+from small_projects import FAST, LABELS, pool_rows, reviewed_round, seed_rows, small_project, write_csv
+
+from red_core.backup import back_up, restore
+from red_core.decisions import feed_back, plan_feed_back
+from red_core.embeddings import DEFAULT_MODEL
+from red_core.label_edits import edits
+from red_core.label_set import form_subsets
+from red_core.records import Project
+from red_core.results import export
+from red_core.store.database import create_project, open_project, transaction
+from red_core.store.jobs import SILENT_SECONDS
+from red_core.store.texts import pool, seeds
+from red_core.store.vectors import without_vector
+
+SECONDS = 120
+NAME = "small"
+MOMENTS = 6
+EDITS_BEFORE = 2
+"""The labels came with a file, and subsets were formed."""
+RED = """
+import sys
+from red_core.cli import main
+print("begins", flush=True)
+main(sys.argv[1:])
+"""
+IMPORT = """
+import sys
+from red_core.importing import import_files
+print("begins", flush=True)
+print(len(import_files(*sys.argv[1:], embedding="fake", who="tester")), flush=True)
+"""
+EDIT = """
+import json, sys
+from pathlib import Path
+from red_core import label_edits, label_files
+from red_core.store.database import open_project
+project = open_project(Path(sys.argv[1]), sys.argv[2])
+edits = json.loads(sys.argv[3])
+print("begins", flush=True)
+for where, name, values in edits:
+    done = getattr({"edits": label_edits, "files": label_files}[where], name)(project, *values, "ann")
+    print(json.dumps(done), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: what it said after it began, its error output, its code, and the seconds it took."""
+
+    said: list[str]
+    errors: str
+    code: int
+    seconds: float
+
+
+def run(scene: Scene, code: str, arguments: Sequence[str], moment: float | None = None) -> Ended:
+    """Run a process in a scene's folder; kill it, and all it started, so many seconds after it began."""
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(
+        command, cwd=scene.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != "begins\n":
+            pytest.fail(process.communicate(timeout=SECONDS)[1])
+        began = time.monotonic()
+        if moment is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+            kill(process.pid)
+        said, errors = process.communicate(timeout=SECONDS)
+    return Ended(said.splitlines(), errors, process.returncode, time.monotonic() - began)
+
+
+def kill(pid: int) -> None:
+    """Kill a process and its children, detached ones too, as if the machine had gone down."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        parent.suspend()  # so that it starts nothing more meanwhile
+        for process in (*parent.children(recursive=True), parent):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+# What is killed
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A folder with a workspace in it, in which a command is run."""
+
+    folder: Path
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def project(self) -> Project:
+        return open_project(self.workspace, NAME)
+
+    def red(self, *words: str) -> tuple[str, list[str]]:
+        return RED, ["--workspace", str(self.workspace), *words]
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def copy(self, folder: Path) -> Scene:
+        shutil.copytree(self.folder, folder)
+        return Scene(folder)
+
+
+def state(scene: Scene) -> dict[str, Any]:
+    """Return what the project holds, which is sound; a project that is not there holds nothing."""
+    if not (scene.workspace / NAME / "project.db").is_file():
+        return nothing(scene.folder.parent)
+    assert whole(scene.project)
+    return facts(scene.project)
+
+
+@cache
+def nothing(folder: Path) -> dict[str, Any]:
+    return facts(create_project(folder / "nothing", NAME))
+
+
+def files_to_import(folder: Path) -> Scene:
+    write_csv(folder / "seeds.csv", ["text", "label"], seed_rows(each=50))
+    write_csv(folder / "pool.csv", ["text"], [[text] for text, _ in pool_rows(each=1_500)])
+    return Scene(folder)
+
+
+def few_files_to_import(folder: Path) -> Scene:
+    write_csv(folder / "seeds.csv", ["text", "label"], seed_rows(each=5))
+    write_csv(folder / "pool.csv", ["text"], [[text] for text, _ in pool_rows(each=100)])
+    return Scene(folder)
+
+
+def to_begin(folder: Path) -> Scene:
+    small_project(folder / "workspace", seeds=seed_rows(each=8), pool=pool_rows(each=100))
+    return Scene(folder)
+
+
+def to_review(folder: Path) -> Scene:
+    """A round to review with subsets, 6,000 predictions and 3,000 decisions."""
+    project = small_project(folder / "workspace", seeds=seed_rows(each=8), pool=pool_rows(each=1_500))
+    form_subsets(project, FAST, "fake", "tester")
+    texts = pool(project).tolist()
+    reviewed_round(project, {text: (1 + number % len(LABELS), 0.9) for number, text in enumerate(texts)})
+    with transaction(project) as db:
+        db.execute(
+            "INSERT INTO decision (text, kind, label, reason, who, at) SELECT text, 'accept', label, 'as it is', "
+            "'ann', '2026-01-01T00:00:00.000+00:00' FROM prediction WHERE text % 2 = 0"
+        )
+    write_csv(folder / "labels.csv", ["name", "meaning"], [[name, f"all of {name}"] for name in LABELS[3:]])
+    return Scene(folder)
+
+
+def fed_back(folder: Path) -> Scene:
+    scene = to_review(folder)
+    feed_back(scene.project, plan_feed_back(scene.project), who="ann")
+    return scene
+
+
+def with_decisions_to_restore(folder: Path) -> Scene:
+    exported = to_review(folder / "other")
+    export(exported.project, folder / "decisions.jsonl")
+    small_project(folder / "workspace", seeds=seed_rows(each=8), pool=pool_rows(each=1_500))
+    return Scene(folder)
+
+
+def with_a_backup(folder: Path) -> Scene:
+    back_up(to_review(folder / "other").project, folder / "backup.zip")
+    return Scene(folder)
+
+
+def import_alone(scene: Scene) -> tuple[str, list[str]]:
+    return IMPORT, [str(scene.workspace), NAME, scene.path("seeds.csv"), scene.path("pool.csv")]
+
+
+def plan(scene: Scene) -> list[tuple[str, str, list[Any]]]:
+    """Edits of every kind, each of which stands on those before it."""
+    texts, labels = seeds(scene.project)
+    of_delivery = texts[labels == 2].tolist()
+    return [
+        ("edits", "rename", [1, "money back"]),
+        ("edits", "add_label", ["praise", "kind words", None, ["praise for you", "praise for all of you"]]),
+        ("edits", "split", [2, {"late delivery": of_delivery[:3], "lost parcels": of_delivery[3:6]}]),
+        ("edits", "merge", [[3], 4]),
+        ("edits", "retire", [6]),
+        ("edits", "undo_edit", []),
+        ("files", "import_label_set", ["labels.csv"]),
+        ("edits", "undo_edit", []),
+        ("edits", "retire", [2]),
+    ]
+
+
+def edit_all(scene: Scene) -> tuple[str, list[str]]:
+    done = len(edits(scene.project)) - EDITS_BEFORE
+    return EDIT, [str(scene.workspace), NAME, json.dumps(plan(scene)[done:])]
+
+
+ROUND = ["round", NAME, "--set", "subset_size=2", "--set", "alike_partitions=1", "--set", "lexical_dimensions=0"]
+ROUND += ["--set", "label_names_as_seeds=false", "--set", "noise_rows=50", "--set", "calibration_folds=2"]
+ROUND += ["--set", "questions_at_once=2", "--who", "tester"]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A scene, the command that is killed in it, and the file it writes, if it writes one."""
+
+    scene: Callable[[Path], Scene]
+    command: Callable[[Scene], tuple[str, list[str]]]
+    file: str = ""
+    in_steps: bool = False
+    """Whether what is stored on the way stays: then the end alone is compared."""
+
+
+VERBS = {
+    "import": Verb(files_to_import, import_alone),
+    "import and embed": Verb(
+        few_files_to_import,
+        lambda s: s.red("import", NAME, "--labelled", s.path("seeds.csv"), "--pool", s.path("pool.csv")),
+        in_steps=True,
+    ),
+    "round": Verb(to_begin, lambda s: s.red(*ROUND), in_steps=True),
+    "feed-back": Verb(to_review, lambda s: s.red("feed-back", NAME, "--who", "ann")),
+    "roll-back": Verb(fed_back, lambda s: s.red("roll-back", NAME, "1")),
+    "edit": Verb(to_review, edit_all, in_steps=True),
+    "export csv": Verb(to_review, lambda s: s.red("export", NAME, s.path("out.csv")), "out.csv"),
+    "export jsonl": Verb(to_review, lambda s: s.red("export", NAME, s.path("out.jsonl")), "out.jsonl"),
+    "export parquet": Verb(to_review, lambda s: s.red("export", NAME, s.path("out.parquet")), "out.parquet"),
+    "import-decisions": Verb(
+        with_decisions_to_restore, lambda s: s.red("import-decisions", NAME, s.path("decisions.jsonl"))
+    ),
+    "backup": Verb(to_review, lambda s: s.red("backup", NAME, s.path("out.zip")), "out.zip"),
+    "restore": Verb(with_a_backup, lambda s: s.red("restore", s.path("backup.zip"))),
+}
+AT_ONCE = ("import", "feed-back", "edit", "export csv", "export parquet")
+"""Of the verbs, those killed once in every run of the tests; rounds are in test_durability."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A verb's scene before it, and after a run that nothing interrupted; how long that took."""
+
+    before: Scene
+    after: Scene
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reference]:
+    @cache
+    def scene(make: Callable[[Path], Scene]) -> Scene:
+        folder = tmp_path_factory.mktemp(make.__name__)
+        return make(folder)
+
+    @cache
+    def reference_of(name: str) -> Reference:
+        verb = VERBS[name]
+        before = scene(verb.scene)
+        after = before.copy(tmp_path_factory.mktemp("after") / "scene")
+        ended = run(after, *verb.command(after))
+        assert ended.code == 0, ended.errors
+        return Reference(before, after, ended.seconds)
+
+    return reference_of
+
+
+# What has to be so
+
+
+def check_kill(verb: Verb, ended: Ended, scene: Scene, reference: Reference) -> None:
+    """Check what a killed process left behind."""
+    before, now, after = state(reference.before), state(scene), state(reference.after)
+    if verb.file:
+        assert now == before
+        check_file(verb, scene, reference, acknowledged=bool(ended.said))
+    elif not verb.in_steps:
+        assert now == after if ended.said else now in (before, after)
+    elif verb.command is edit_all:
+        made = [(edit.kind, edit.told) for edit in edits(scene.project)]
+        assert made == [(edit.kind, edit.told) for edit in edits(reference.after.project)][: len(made)]
+        assert len(ended.said) <= len(now["edits"]) - len(before["edits"]) <= len(ended.said) + 1
+    elif ended.said:  # the files are in, though not all is embedded yet
+        assert now["sources"] == after["sources"]
+
+
+def check_file(verb: Verb, scene: Scene, reference: Reference, *, acknowledged: bool) -> None:
+    """Check that a file is whole, or that there is none (of an export: that the earlier one is there)."""
+    path = scene.folder / verb.file
+    if not path.exists():
+        assert not acknowledged
+    elif path.suffix == ".zip":
+        (back := scene.folder / "back").mkdir()
+        assert facts(restore(back, path)) == state(reference.before)
+        shutil.rmtree(back)
+    else:
+        whole_file = (reference.after.folder / verb.file).read_bytes()
+        assert path.read_bytes() in ([whole_file] if acknowledged else [whole_file, OLD])
+
+
+def check_end(verb: Verb, again: Ended, scene: Scene, reference: Reference) -> None:
+    """Check that the same command ends as without the kill, or says in one line that it is done already."""
+    assert again.code == 0 or re_done(again), again.errors
+    now, after = state(scene), state(reference.after)
+    assert now == after
+    np.testing.assert_allclose(figures(scene.project), figures(reference.after.project), atol=1e-5)
+    if verb.file:
+        check_file(verb, scene, reference, acknowledged=True)
+    if verb.scene is few_files_to_import:
+        assert len(without_vector(scene.project, DEFAULT_MODEL)) == 0
+
+
+def re_done(again: Ended) -> bool:
+    """Tell whether a command was refused, in one line, because it was carried out before."""
+    done = ("already", "no round is to review", "has nothing fed back")
+    return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in done)
+
+
+OLD = b"an earlier export\n"
+
+
+def kill_and_go_on(name: str, reference: Reference, share: float, folder: Path) -> bool:
+    """Kill a verb after this share of its time, check what is left and go on; return whether the kill came in time."""
+    verb, scene = VERBS[name], reference.before.copy(folder)
+    if name.startswith("export"):
+        (folder / verb.file).write_bytes(OLD)
+    ended = run(scene, *verb.command(scene), share * reference.seconds)
+    check_kill(verb, ended, scene, reference)
+    check_end(verb, go_on(verb, scene), scene, reference)
+    return ended.code != 0
+
+
+def go_on(verb: Verb, scene: Scene) -> Ended:
+    """Give the command again, and once more where it was killed between queueing a job and starting its worker."""
+    again = run(scene, *verb.command(scene))
+    if "a job is already running" in again.errors:
+        time.sleep(SILENT_SECONDS + 1)
+        again = run(scene, *verb.command(scene))
+    return again
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_a_verb_that_is_killed_loses_nothing_and_ends_the_same_when_it_is_run_again(name, reference, tmp_path):
+    share = float(np.random.default_rng(AT_ONCE.index(name)).uniform(0.2, 0.8))
+    kill_and_go_on(name, reference(name), share, tmp_path / "scene")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_killed_at_random_moments_of_its_whole_course(name, reference, tmp_path):
+    rng = np.random.default_rng(list(VERBS).index(name))
+    shares = (np.arange(MOMENTS) + rng.random(MOMENTS)) / MOMENTS  # one in each sixth of its time
+    hit = [
+        kill_and_go_on(name, reference(name), float(share), tmp_path / str(number))
+        for number, share in enumerate(shares)
+    ]
+    assert sum(hit) >= 2, "the kills came too late to show anything"
