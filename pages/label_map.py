@@ -11,13 +11,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.label_set import Formation, adopt_subsets, examine_subsets, undo_subsets
 from red_core.records import Floats, Project
 from red_core.settings import RECOMMENDED, make_settings
 from red_core.steps.judge_reliability import wilson
 from red_core.store import views
 from red_core.store.labels import current_places, earlier_places
-from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.judge_panel import connected_server
 from widgets.label_edit_panel import show_label_edits
@@ -36,6 +36,7 @@ from widgets.map_figure import ALT, CONFIG, Focus, label_map_figure, mark, pool_
 from widgets.new_labels_panel import show_new_labels
 from widgets.reads import facts, label_table, pool_counts, similarities
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.sign_in import may_write
 
 inside_the_shell()
 
@@ -48,9 +49,9 @@ def teach_the_empty_map(project: Project) -> None:
     )
     if job is not None and job.state in {"waiting", "running"}:
         st.info("The texts are being prepared; the map comes when that is done.", icon=":material/hourglass:")
-    elif st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
+    elif may_write() and st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
         with errors_in_one_line():
-            start_job(project, "prepare", RECOMMENDED, login())
+            start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()
 
 
@@ -124,6 +125,8 @@ def take_from_map(rows: Sequence[Row]) -> None:
 
 
 def show_reforming(project: Project) -> None:
+    if not may_write():
+        return
     with st.expander("Re-form the subsets", icon=":material/shuffle:"):
         st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
         ids, now, _ = current_places(project)
@@ -137,7 +140,7 @@ def show_reforming(project: Project) -> None:
             if wanted:
                 try_subsets(project, int(size))
             elif undo:
-                undo_subsets(project, login())
+                undo_subsets(project, who_acts())
                 st.rerun()
         tried = st.session_state.get("tried_subsets")
         if tried is not None and tried[0] == tried_for(project):
@@ -176,7 +179,7 @@ def show_before_and_after(project: Project, size: int, before: Formation, after:
     with st.container(horizontal=True):
         if st.button("Adopt", type="primary", key="adopt_subsets", help="The next round trains on them."):
             with errors_in_one_line():
-                adopt_subsets(project, after.subset_of, login())
+                adopt_subsets(project, after.subset_of, who_acts())
                 st.rerun()
         if st.button("Keep the current ones", key="keep_subsets"):
             del st.session_state["tried_subsets"]

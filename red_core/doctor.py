@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import platform
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -17,10 +15,20 @@ from packaging.requirements import Requirement
 
 from red_core.backup import RESTORING
 from red_core.embeddings import DEFAULT_MODEL, default_model_folder
-from red_core.errors import JudgeError, RedError, StoreError
+from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges.reach import listed_models
-from red_core.judges.server import judge_server, secrets_file
+from red_core.judges.server import judge_server
 from red_core.records import Project
+from red_core.secrets_file import secrets_file
+from red_core.sign_in import (
+    access_list,
+    bound_address,
+    is_behind_proxy,
+    is_loopback,
+    names_let_in,
+    refuse_open_address,
+    sign_in_is_on,
+)
 from red_core.store.arrays import array_files, load_arrays
 from red_core.store.database import find_project, missing_migrations, project_names
 from red_core.store.health import database_faults, sqlite_version, vector_faults
@@ -28,7 +36,6 @@ from red_core.store.texts import remembered
 
 FREE_MB, LITTLE_MB = 1_000, 100
 """Less free space than the first is a warning; with less than the second a round cannot be expected to end."""
-CONFIG = Path(__file__).resolve().parents[1] / ".streamlit" / "config.toml"
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def examine(workspace: Path, name: str | None = None) -> Iterator[Finding]:
     for project in projects:
         yield from _project(project)
     yield from _judge()
+    yield _sign_in()
     yield _address()
 
 
@@ -163,30 +171,35 @@ def _judge() -> Iterator[Finding]:
         yield Finding("ok", "judge", f"{told}, and lists that model" if listed else told)
 
 
+def _sign_in() -> Finding:
+    try:
+        if not sign_in_is_on():
+            return Finding("ok", "sign-in", "nobody has to sign in; everybody is an analyst")
+        listed = access_list()
+    except AccessError as error:
+        return Finding("broken", "sign-in", str(error))
+    told = f"{len(listed.analysts)} entries for analysts, {len(listed.viewers)} for viewers; for {listed.hours:g} hours"
+    return Finding("ok", "sign-in", told)
+
+
 def _address() -> Finding:
-    address = bound_address()
-    if address == "localhost" or (address and _is_loopback(address)):
-        return Finding("ok", "address", f"the app is bound to {address}: only this machine can open it")
-    where = f"to {address}" if address else "to every address"
-    told = (
-        f"the app is bound {where}, and whoever reaches it can do everything. "
-        "Keep it behind a proxy with a sign-in: docs/deploy.md."
-    )
-    return Finding("warning", "address", told)
-
-
-def bound_address() -> str:
-    """Return the address the app would be bound to, '' for all: Streamlit's variable, or else its configuration."""
-    if address := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
-        return address
+    address, others = bound_address(), [name for name in names_let_in() if not is_loopback(name)]
+    told = f"the app is bound to {address or 'every address'}"
     try:
-        return str(tomllib.loads(CONFIG.read_text("utf-8")).get("server", {}).get("address", ""))
-    except (OSError, ValueError):
-        return ""
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+        refuse_open_address(address)
+        signed = sign_in_is_on()
+    except AccessError as error:
+        return Finding("broken", "address", f"the app is not served: {error}")
+    if signed:
+        return Finding("ok", "address", f"{told}; people sign in")
+    if is_behind_proxy():
+        told += (
+            ", and whoever reaches it can do everything. Keep it behind a proxy that signs people in: docs/deploy.md."
+        )
+        return Finding("warning", "address", told)
+    if others:
+        told += (
+            f", and lets {others[0]} in, where nobody has to sign in. Sign people in, or let the proxy: docs/deploy.md."
+        )
+        return Finding("warning", "address", told)
+    return Finding("ok", "address", f"{told}: only this machine can open it")

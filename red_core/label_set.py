@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from red_core.access import acting
 from red_core.choosing import fitter
 from red_core.errors import StateError
 from red_core.label_places import Placed, drawn_between, taken_in
@@ -18,7 +19,7 @@ from red_core.steps.label_map import label_vectors, reduce_labels
 from red_core.steps.out_of_fold import held_out_odds
 from red_core.steps.pool_scoring import blocks
 from red_core.steps.subset_classifiers import TrainingSet
-from red_core.store.arrays import save_arrays
+from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
 from red_core.store.labels import current_places, earlier_places, labels, newest_formation, save_places
@@ -171,16 +172,21 @@ DENSITY_CELLS = 160
 """The pool's picture behind the map is this many cells wide and high."""
 
 
-def pool_density(project: Project, embedding: str) -> Path:
-    """Count the pool's texts per cell of the map, once per formation and pool; return the file with the counts.
+def pool_density(project: Project, embedding: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Count the pool's texts per cell of the map, once per formation and pool: what a viewer counts is not kept.
 
     Each text is drawn between its three nearest labels, by similarity, since UMAP placed labels only.
+
+    Returns
+    -------
+    dict
+        ``counts`` of shape (DENSITY_CELLS, DENSITY_CELLS), int32; ``low`` and ``high``, the map's edges, shape (2,).
     """
     places = current_places(project)[2]
     texts = pool(project)
     path = project.folder / "map" / f"{newest_formation(project)}-{len(texts)}.npz"
     if path.is_file():
-        return path
+        return load_arrays(path)
     vectors = seed_label_vectors(project, embedding)
     margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
     low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
@@ -191,8 +197,10 @@ def pool_density(project: Project, embedding: str) -> Path:
         counts += np.histogram2d(
             spots[:, 0], spots[:, 1], bins=DENSITY_CELLS, range=[[low[0], high[0]], [low[1], high[1]]]
         )[0]
-    save_arrays(path, counts=counts.astype(np.int32), low=low, high=high)
-    return path
+    found = {"counts": counts.astype(np.int32), "low": low, "high": high}
+    if acting().may_write:
+        save_arrays(path, **found)
+    return found
 
 
 def hidden_partitions(

@@ -8,6 +8,8 @@ from red_core.records import Job, JudgeRates, Project, Round
 from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
 from widgets.reads import audit_summary, facts, finished_round, queue_counts
+from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
@@ -74,6 +76,9 @@ def _running(project: Project, job_id: int) -> None:
     count = f" · {job.done:,} of {job.total:,}" if job.total else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=plain(f"{stage}{count}"))
-        if st.button("Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."):
-            ask_to_cancel(project, job.id)
-            st.rerun()
+        if may_write() and st.button(
+            "Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."
+        ):
+            with errors_in_one_line():
+                ask_to_cancel(project, job.id)
+                st.rerun()

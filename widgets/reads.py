@@ -15,7 +15,6 @@ from red_core.label_set import pool_density, seed_label_vectors
 from red_core.records import Floats, Label, Project, Round
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
-from red_core.store.arrays import load_arrays
 from red_core.store.labels import labels as stored_labels
 from red_core.store.rounds import rounds as stored_rounds
 from red_core.store.texts import facts as stored_facts
@@ -96,7 +95,7 @@ def pool_counts(project: Project) -> dict[str, Any] | None:
 
 @st.cache_data(max_entries=8, show_spinner="Drawing the pool")
 def _pool_counts(folder: str, version: Version, _project: Project) -> dict[str, Any]:  # noqa: ARG001
-    return load_arrays(pool_density(_project, remembered(_project, "embedding")))
+    return pool_density(_project, remembered(_project, "embedding"))
 
 
 def source_counts(project: Project) -> dict[str, int]:

@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from red_core.access import refuse_viewers
 from red_core.errors import StoreError
 from red_core.records import Project
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
-    """Write arrays to ``path`` (.npz) beside it first, then in its place."""
+    """Write arrays to ``path`` (.npz) beside it first, then in its place.
+
+    Raises
+    ------
+    StoreError, AccessError
+        If they cannot be written; if a viewer would.
+    """
+    refuse_viewers()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:

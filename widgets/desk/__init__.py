@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from red_core.access import who_acts
 from red_core.errors import RedError, StateError
 from red_core.records import Label, Project
 from red_core.review import Done, carry_out, read_act
 from red_core.store import views
-from red_core.terminal import login
+from widgets.sign_in import at_this_machine
 from widgets.untrusted import visible
 
 _HERE = Path(__file__).parent
@@ -96,8 +97,9 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
 
 
 def _store_of(project: Project) -> str:
-    """Return the name under which a tab keeps what is not yet acknowledged for this project."""
-    return "red-" + hashlib.sha256(project.folder.resolve().as_posix().encode()).hexdigest()[:16]
+    """Return the name under which a tab keeps what is not yet acknowledged, of this project and this person."""
+    owner = "" if at_this_machine() else f"\0{who_acts()}"  # nobody sends what another pressed in this browser
+    return "red-" + hashlib.sha256((project.folder.resolve().as_posix() + owner).encode()).hexdigest()[:16]
 
 
 def _claim(store: str, sitting: Sitting) -> Mapping[str, Any]:
@@ -126,7 +128,7 @@ def _receive() -> None:
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
     """Carry out one act; the tab may also hold acts of the other mode that a server that died did not hear."""
     try:
-        done = carry_out(sitting.project, read_act(raw), who=login())
+        done = carry_out(sitting.project, read_act(raw), who=who_acts())
     except StateError as error:
         done = Done(str(raw.get("id")), refused=str(error))
     reply.acked.append(done.act)

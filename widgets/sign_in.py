@@ -1,0 +1,101 @@
+"""The door: who this session belongs to, what to press where that is nobody yet, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+import streamlit as st
+from streamlit import runtime
+
+from red_core.access import Person, acting, acting_as, find_person_by, person_here
+from red_core.errors import AccessError, NotSignedIn
+from red_core.sign_in import is_behind_proxy, person_of, providers, refuse_open_address, sign_in_is_on
+from widgets.untrusted import plain
+
+Made = TypeVar("Made")
+
+
+def person_of_session() -> Person:
+    """Return who acts in the session whose script runs in this thread.
+
+    Raises
+    ------
+    AccessError
+        If nobody whom this server may serve.
+    """
+    if sign_in_is_on():
+        return person_of(st.user.to_dict())
+    if runtime.exists():  # with Streamlit alone nobody looked at the address before
+        refuse_open_address(str(st.get_option("server.address") or ""))
+    return person_here()
+
+
+find_person_by(person_of_session)
+
+
+def may_write() -> bool:
+    """Return whether who acts may change anything; for what is not worth showing to others."""
+    return acting().may_write
+
+
+def at_this_machine() -> bool:
+    """Return whether who acts sits at this machine, and may name a file of it; nobody else may look around in it."""
+    return not sign_in_is_on() and not is_behind_proxy()
+
+
+def as_now(make: Callable[[], Made]) -> Callable[[], Made]:
+    """Return ``make`` as whoever acts now: a download is made later, in a thread that serves no session."""
+    person = acting()
+
+    @wraps(make)
+    def made() -> Made:
+        with acting_as(person):
+            return make()
+
+    return made
+
+
+def let_in() -> AccessError | None:
+    """Return why nobody is let in; None where somebody is."""
+    try:
+        acting()
+    except AccessError as error:
+        return error
+    return None
+
+
+def show_door(why: AccessError) -> None:
+    """Show what to do in front of the closed door."""
+    _, middle, _ = st.columns([1, 2, 1])
+    with middle.container(border=True, key="door"):
+        st.subheader("R.E.D. Workbench")
+        if isinstance(why, NotSignedIn):
+            st.text(str(why))
+            for name in providers():
+                told = "Sign in" if name == "default" else f"Sign in with {name}"
+                st.button(
+                    plain(told), key=f"sign_in_{name}", type="primary", icon=":material/login:", on_click=_sign_in,
+                    args=(name,),
+                )  # fmt: skip
+            return
+        st.error(plain(str(why)), icon=":material/error:")
+        if st.user.get("is_logged_in"):
+            st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=st.logout)
+
+
+def _sign_in(name: str) -> None:
+    st.login(None if name == "default" else name)
+
+
+def show_person() -> None:
+    """Show in the sidebar who is signed in, in which role, and the way out; nothing where nobody has to."""
+    if not sign_in_is_on():
+        return
+    person = acting()
+    with st.sidebar.container(key="person"):
+        st.caption(plain(f"{person.name}, {person.role}"))
+        if not person.may_write:
+            st.caption("You see everything and change nothing.")
+        st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)
