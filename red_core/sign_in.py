@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,9 +33,10 @@ OF_A_PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 def folded(address: str) -> str:
     """Return an e-mail address or ``@domain`` as it is compared.
 
-    Only ASCII letters lose their case: elsewhere folding makes one address of two (the Kelvin sign becomes a k).
+    Only ASCII letters lose their case. Elsewhere folding, or Unicode's normal forms, make one address of two: the
+    Kelvin sign becomes a k.
     """
-    address = normalize("NFC", address.strip())
+    address = address.strip()
     return address.lower() if address.isascii() else address
 
 

@@ -68,16 +68,16 @@ def let_in() -> AccessError | None:
 
 def show_door(why: AccessError) -> None:
     """Show what to do in front of the closed door."""
-    _, middle, _ = st.columns([1, 2, 1])
+    st.space("large")
+    _, middle, _ = st.columns([2, 3, 2])
     with middle.container(border=True, key="door"):
         st.subheader("R.E.D. Workbench")
         if isinstance(why, NotSignedIn):
             st.text(str(why))
             for name in providers():
-                told = "Sign in" if name == "default" else f"Sign in with {name}"
                 st.button(
-                    plain(told), key=f"sign_in_{name}", type="primary", icon=":material/login:", on_click=_sign_in,
-                    args=(name,),
+                    "Sign in" if name == "default" else plain(f"Sign in with {name}"), key=f"sign_in_{name}",
+                    type="primary", icon=":material/login:", width="stretch", on_click=_sign_in, args=(name,),
                 )  # fmt: skip
             return
         st.error(plain(str(why)), icon=":material/error:")
@@ -95,7 +95,6 @@ def show_person() -> None:
         return
     person = acting()
     with st.sidebar.container(key="person"):
-        st.caption(plain(f"{person.name}, {person.role}"))
-        if not person.may_write:
-            st.caption("You see everything and change nothing.")
+        st.text(person.name)
+        st.caption("Analyst" if person.may_write else "Viewer: you see everything and change nothing.")
         st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)

@@ -129,7 +129,9 @@ def test_a_wrong_value_is_told_in_one_line_that_names_the_setting_and_not_the_ke
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("content", [f'OPENAI_API_KEY = "{KEY}', f'OPENAI_API_KEY = "{KEY}\xff"', f'{KEY}\n= "', f'judge = "{KEY}"'])
+@pytest.mark.parametrize(
+    "content", [f'OPENAI_API_KEY = "{KEY}', f'OPENAI_API_KEY = "{KEY}\xff"', f'{KEY}\n= "', f'judge = "{KEY}"']
+)
 def test_a_secrets_file_that_cannot_be_read_is_named_and_not_quoted(content, secrets):
     secrets.parent.mkdir()
     secrets.write_bytes(content.encode("latin-1"))
@@ -204,7 +206,7 @@ def test_a_file_that_cannot_be_written_stays_whole(secrets, monkeypatch):
     with pytest.raises(JudgeError, match="cannot be written"):
         keep(judge_server(model="m"))
     assert secrets.read_text("utf-8") == OTHERS
-    assert os.listdir(secrets.parent) == [secrets.name]
+    assert list(secrets.parent.iterdir()) == [secrets]
 
 
 def test_what_is_set_back_to_its_default_leaves_the_file(secrets):
