@@ -21,7 +21,15 @@ from red_core.records import Project
 ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
 READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "drift_compare", "results_next"}
 """The keys of buttons that change nothing."""
-STATES = ["waiting", "prepared", "preparing failed", "round failed", "to review", "fed back", "second round", "closed"]
+STATES = ["waiting", "preparing failed", "round failed", "to review", "fed back"]
+PRESSED = [
+    ("data", "preparing failed"),
+    ("label_map", "prepared"),
+    ("rounds", "prepared"),
+    ("rounds", "round failed"),
+    ("rounds", "fed back"),
+    ("review", "to review"),
+]
 PAGES = ["data", "label_map", "rounds", "review", "results"]
 InState = Callable[..., Project]
 SignedIn = Callable[..., AppTest]
@@ -167,14 +175,15 @@ def test_a_viewer_is_told_that_there_is_no_project_yet(signed_in: SignedIn, work
     assert not workspace.exists()
 
 
-@pytest.mark.parametrize("state", ["prepared", "to review", "fed back", "preparing failed", "round failed"])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "state"), PRESSED)
 def test_a_press_of_somebody_who_is_a_viewer_by_now_changes_nothing(
     state: str, page: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
 ) -> None:
     """As a message that somebody made by hand: the widget is known to the session, and its callback runs."""
     in_state(state)
     keys = [key for key in enabled(signed_in(ANALYST, page)) if key not in {*READING, "Download"}]
+    assert keys
+    keys = [key for key in keys if not key.startswith("relabel")][:8]  # one of them is like the other
     before = all_bytes(workspace)
     for key in keys:
         write_list(secrets, analysts=[ANALYST], viewers=["@viewers.org"])
