@@ -17,11 +17,12 @@ from red_core.backup import RESTORING
 from red_core.embeddings import DEFAULT_MODEL, default_model_folder
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges.reach import listed_models
-from red_core.judges.server import judge_server
+from red_core.judges.server import TABLE, judge_server
 from red_core.records import Project
-from red_core.secrets_file import secrets_file
+from red_core.secrets_file import read_table, secrets_file
 from red_core.sign_in import (
     access_list,
+    address_of_sign_in,
     bound_address,
     is_behind_proxy,
     is_loopback,
@@ -155,9 +156,12 @@ def _judge() -> Iterator[Finding]:
     secrets = secrets_file()
     if secrets.is_file() and secrets.stat().st_mode & 0o077:
         yield Finding("warning", "judge", f"others may read {secrets}, which may hold a key. Run: chmod 600 {secrets}")
-    if not secrets.is_file() and not os.environ.get("RED_JUDGE_MODEL"):
-        yield Finding("ok", "judge", "no LLM is connected; the evidence check (no LLM) judges")
-        return
+    try:
+        if not read_table(TABLE) and not os.environ.get("RED_JUDGE_MODEL"):
+            yield Finding("ok", "judge", "no LLM is connected; the evidence check (no LLM) judges")
+            return
+    except (OSError, ValueError):
+        pass  # said in one line by what reads the settings
     try:
         server = judge_server()
         listed = listed_models(server)
@@ -178,7 +182,17 @@ def _sign_in() -> Finding:
         listed = access_list()
     except AccessError as error:
         return Finding("broken", "sign-in", str(error))
-    told = f"{len(listed.analysts)} entries for analysts, {len(listed.viewers)} for viewers; for {listed.hours:g} hours"
+    called = address_of_sign_in()
+    name, names = called.hostname or "", names_let_in()
+    if names and "*" not in names and name not in names:
+        told = f"[auth] calls the app {name}, which is not let in. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
+        return Finding("warning", "sign-in", told)
+    if called.scheme == "http" and not is_loopback(name):
+        told = f"whoever listens on the way to {name} can act as who signed in. Serve it by https: docs/deploy.md."
+        return Finding("warning", "sign-in", told)
+    told = (
+        f"{len(listed.analysts)} entries for analysts, {len(listed.viewers)} for viewers, {listed.hours:g} hours each"
+    )
     return Finding("ok", "sign-in", told)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -130,6 +131,12 @@ def providers() -> list[str]:
     """Return the names of those who sign people in, as ``st.login`` takes them; ``default`` where there is no name."""
     auth, _ = _tables(*_state_of(secrets_file()))
     return [name for name, told in auth.items() if isinstance(told, dict) and "client_id" in told] or ["default"]
+
+
+def address_of_sign_in() -> SplitResult:
+    """Return where a browser comes back to after signing in: by that name the app has to be called."""
+    auth, _ = _tables(*_state_of(secrets_file()))
+    return urlsplit(str(auth.get("redirect_uri", "")))
 
 
 def person_of(claims: Mapping[str, Any]) -> Person:
