@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
@@ -14,6 +15,8 @@ from red_core.errors import AccessError, NotSignedIn
 from red_core.sign_in import is_behind_proxy, person_of, providers, refuse_open_address, sign_in_is_on
 from widgets.untrusted import plain
 
+# Takes a tab that is back from signing in to where its link led.
+_LINK = st.components.v2.component("red_link", js=Path(__file__).with_name("link.js").read_text("utf-8"))
 Made = TypeVar("Made")
 
 
@@ -74,6 +77,7 @@ def show_door(why: AccessError) -> None:
         st.subheader("R.E.D. Workbench")
         if isinstance(why, NotSignedIn):
             st.text(str(why))
+            _LINK(key="link", data={"shut": True}, height=0)
             for name in providers():
                 st.button(
                     "Sign in" if name == "default" else plain(f"Sign in with {name}"), key=f"sign_in_{name}",
@@ -98,3 +102,4 @@ def show_person() -> None:
         st.text(person.name)
         st.caption("Analyst" if person.may_write else "Viewer: you see everything and change nothing.")
         st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)
+        _LINK(key="link", data={"shut": False}, height=0)
