@@ -25,7 +25,7 @@ from widgets.queues import choose_queue, in_words, items_of, queue_key, why_empt
 from widgets.reads import evidence, finished_round
 from widgets.reads import labels as all_labels
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
-from widgets.sign_in import may_write
+from widgets.sign_in import may_write, to_the_door
 from widgets.untrusted import plain
 
 inside_the_shell()
@@ -58,6 +58,7 @@ def kept_sitting(
 @st.fragment
 def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, labels: dict[int, Label]) -> None:
     """Serve the desk; a decision runs only this again."""
+    to_the_door()
     if error := st.session_state.pop("review_error", None):
         st.error(plain(error), icon=":material/error:")
     if isinstance(sitting, PlainQueue):

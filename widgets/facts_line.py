@@ -9,7 +9,7 @@ from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
 from widgets.reads import audit_summary, facts, finished_round, queue_counts
 from widgets.shell import errors_in_one_line
-from widgets.sign_in import may_write
+from widgets.sign_in import may_write, to_the_door
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
@@ -68,6 +68,7 @@ def show_job(project: Project) -> Job | None:
 
 @st.fragment(run_every=1.0)
 def _running(project: Project, job_id: int) -> None:
+    to_the_door()
     job = mark_interrupted(project)
     if job is None or job.id != job_id or job.state not in {"waiting", "running"}:
         st.rerun()

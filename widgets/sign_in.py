@@ -69,6 +69,12 @@ def let_in() -> AccessError | None:
     return None
 
 
+def to_the_door() -> None:
+    """Run the whole page anew where nobody is let in any more: for a fragment, which runs without the shell."""
+    if let_in() is not None:
+        st.rerun()
+
+
 def show_door(why: AccessError) -> None:
     """Show what to do in front of the closed door."""
     st.space("large")

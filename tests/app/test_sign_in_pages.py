@@ -195,6 +195,23 @@ def test_a_press_of_somebody_who_is_a_viewer_by_now_changes_nothing(
         assert all_bytes(workspace) == before, key
 
 
+@pytest.mark.parametrize(("page", "state"), [*PRESSED, ("data", "waiting")])
+def test_who_is_taken_off_the_list_is_at_the_door_with_the_next_press(
+    page: str, state: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
+) -> None:
+    in_state(state)
+    app = signed_in(ANALYST, page)
+    before = all_bytes(workspace)
+    button = next(each for each in app.button if not each.disabled and (each.key or "") not in READING)
+    write_list(secrets, analysts=["boss@example.org"], viewers=[])
+    button.click().run()
+    assert not app.exception
+    assert enabled(app) == ["sign_out"]
+    assert "is not let in here" in shown(app)
+    assert not app.title
+    assert all_bytes(workspace) == before
+
+
 def test_what_an_analyst_does_has_her_address_beside_it(in_state: InState, signed_in: SignedIn) -> None:
     project = in_state("to review")
     app = signed_in(ANALYST, "review")
