@@ -62,7 +62,9 @@ class SecurityHeaders:
 async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
     """Open the app in the browser, where there is one, once the server listens."""
     if not st.get_option("server.headless"):
-        address = f"http://{st.get_option('server.address') or 'localhost'}:{st.get_option('server.port')}"
+        bound = st.get_option("server.address") or ""
+        here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  asked about, not bound
+        address = f"http://{here}:{st.get_option('server.port')}"
         asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
     yield {}
 

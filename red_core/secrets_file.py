@@ -6,6 +6,7 @@ Its tables are ``[judge]`` (where the LLM judge is), ``[auth]`` (Streamlit's own
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,8 @@ def keep_in_table(name: str, values: Mapping[str, Any]) -> Path:
         If the file cannot be read or written.
     """
     path = secrets_file()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))  # a device would be replaced by one
     held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
     table = held.setdefault(name, tomlkit.table())
     for key, value in values.items():

@@ -114,7 +114,9 @@ def access_list() -> AccessList:
     """
     auth, access = _tables(*_state_of(secrets_file()))
     if wrong := _wrong_with(auth):
-        raise AccessError(f"sign-in is not set up: [auth] of {secrets_file()} {wrong}. docs/deploy.md has an example.")
+        raise AccessError(
+            f"sign-in is not set up: [auth] of {secrets_file().name} {wrong}. docs/deploy.md has an example."
+        )
     try:
         return AccessList.model_validate(access)
     except ValidationError as error:
@@ -123,7 +125,7 @@ def access_list() -> AccessList:
         told = str(first["msg"]).removeprefix("Value error, ")
         where = f"[access] {place}".strip()
         raise AccessError(
-            one_line(f"sign-in is not set up: {where} of {secrets_file()}: {told}. docs/deploy.md has an example.")
+            one_line(f"sign-in is not set up: {where} of {secrets_file().name}: {told}. docs/deploy.md has an example.")
         ) from None
 
 
@@ -177,7 +179,7 @@ def _state_of(path: Path) -> tuple[Path, int, int]:
     except FileNotFoundError:
         return path, 0, 0
     except OSError as error:
-        raise AccessError(f"{path} cannot be read ({error.strerror}). Check the file and its folder.") from None
+        raise AccessError(f"{path.name} cannot be read ({error.strerror}). Check the file and its folder.") from None
     return path, state.st_mtime_ns, state.st_size
 
 
@@ -186,7 +188,7 @@ def _tables(path: Path, _changed: int, _size: int) -> tuple[dict[str, Any], dict
     try:
         return read_table("auth"), read_table("access")
     except (OSError, ValueError) as error:
-        raise AccessError(f"{path} cannot be read: {type(error).__name__}. Mend it, or restore a copy.") from None
+        raise AccessError(f"{path.name} cannot be read: {type(error).__name__}. Mend it, or restore a copy.") from None
 
 
 def _wrong_with(auth: Mapping[str, Any]) -> str:

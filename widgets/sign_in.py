@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.errors import StreamlitAuthError
 
 from red_core.access import Person, acting, acting_as, find_person_by, person_here
 from red_core.errors import AccessError, NotSignedIn
@@ -83,6 +84,8 @@ def show_door(why: AccessError) -> None:
         st.subheader("R.E.D. Workbench")
         if isinstance(why, NotSignedIn):
             st.text(str(why))
+            if error := st.session_state.pop("sign_in_error", None):
+                st.error(plain(error), icon=":material/error:")
             _LINK(key="link", data={"shut": True}, height=0)
             for name in providers():
                 st.button(
@@ -96,7 +99,11 @@ def show_door(why: AccessError) -> None:
 
 
 def _sign_in(name: str) -> None:
-    st.login(None if name == "default" else name)
+    try:
+        st.login(None if name == "default" else name)
+    except StreamlitAuthError:  # the file that names whom to let in is not the one Streamlit reads
+        told = "Streamlit does not find [auth]. Start the app with red serve, or with --secrets.files."
+        st.session_state["sign_in_error"] = told
 
 
 def show_person() -> None:

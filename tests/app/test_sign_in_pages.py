@@ -114,6 +114,14 @@ def test_who_has_not_signed_in_sees_the_door_and_nothing_else(
     assert not app.dataframe
 
 
+def test_a_sign_in_that_streamlit_does_not_know_of_is_told_in_one_line(signed_in: SignedIn) -> None:
+    app = signed_in(None)
+    app.button(key="sign_in_default").click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Streamlit does not find [auth]. Start the app with red serve" in shown(app)
+
+
 @pytest.mark.parametrize(
     ("email", "told"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
 )

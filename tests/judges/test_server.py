@@ -191,6 +191,13 @@ def test_keeping_leaves_all_else_in_the_file_alone(secrets):
     assert tomllib.loads(OTHERS).items() <= tomllib.loads(secrets.read_text("utf-8")).items()
 
 
+def test_what_is_no_file_is_not_replaced_by_one(monkeypatch):
+    monkeypatch.setenv("RED_SECRETS", os.devnull)
+    with pytest.raises(JudgeError, match="cannot be written"):
+        keep(judge_server(model="m"))
+    assert Path(os.devnull).is_char_device()
+
+
 def test_nothing_is_kept_outside_a_table_where_streamlit_would_put_it_into_the_environment(secrets):
     keep(judge_server(model="m", api_key=KEY, timeout=5))
     assert [type(value) for value in tomllib.loads(secrets.read_text("utf-8")).values()] == [dict]
