@@ -40,7 +40,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A secrets file that is not there yet, in a process that has not seen one."""
     path = tmp_path / "secrets.toml"
     monkeypatch.setenv("RED_SECRETS", str(path))
-    monkeypatch.delenv("RED_BEHIND_PROXY", raising=False)
+    monkeypatch.setenv("RED_BEHIND_PROXY", "")  # set, so that what a command makes of it is undone
     monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
     monkeypatch.setattr(sign_in, "_was_on", False)
     yield path
@@ -316,7 +316,6 @@ def test_behind_a_proxy_it_is_served_on_purpose(monkeypatch):
     command, _ = serve(monkeypatch, "serve", "--address", "0.0.0.0", "--behind-proxy")  # noqa: S104
     assert "--server.address=0.0.0.0" in command
     assert os.environ["RED_BEHIND_PROXY"] == "1"
-    monkeypatch.delenv("RED_BEHIND_PROXY")
 
 
 def test_with_a_sign_in_streamlit_reads_the_file_that_sets_it_up(secrets, monkeypatch):
