@@ -19,7 +19,8 @@ RUN pip install --no-cache-dir --no-build-isolation --no-deps -e . \
     && useradd --uid 10001 --create-home red \
     && install -d -o red -g red -m 700 /data
 
-# Inside the container every address is bound on purpose: who reaches it is decided by the port that is published.
+# Inside the container every address is bound: it starts where people sign in (/data/secrets.toml), or with
+# -e RED_BEHIND_PROXY=1 where a proxy signs them in. Who reaches it is decided by the port that is published.
 # The browser's address is set so that Streamlit does not ask a server outside for it.
 ENV RED_WORKSPACE=/data \
     RED_SECRETS=/data/secrets.toml \

@@ -1,4 +1,4 @@
-"""The shell: which project, the five tasks in the order of the work, and one line of facts above each."""
+"""The shell: who is here, which project, the five tasks in the order of the work, and one line of facts above each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from widgets.facts_line import show_facts_line, show_job
 from widgets.shell import PAGES, choose_project, errors_in_one_line
+from widgets.sign_in import let_in, show_door, show_person
 
 st.set_page_config(
     page_title="R.E.D. Workbench", page_icon=str(Path(__file__).parent / "widgets" / "icon.png"), layout="wide"
@@ -21,6 +22,7 @@ TASKS = {
     "results": ("Results", ":material/download:", "Final labels with where they come from, and the export."),
 }
 
+shut = let_in()
 page = st.navigation(
     [
         # The default page has no address but /, and every task should have one: Data stands at both.
@@ -29,11 +31,18 @@ page = st.navigation(
             st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=told)
             for key, (title, icon, told) in TASKS.items()
         ),
-    ]
+    ],
+    position="sidebar" if shut is None else "hidden",
 )
+if shut is not None:
+    show_door(shut)
+    st.stop()
 st.title(page.title)
 with errors_in_one_line(and_stop=True):  # a project that cannot be opened is not the same as none
-    project = choose_project()
+    try:
+        project = choose_project()
+    finally:
+        show_person()  # whoever cannot open a project can still sign out
     st.session_state["current_project"] = project
     if project is not None:
         show_facts_line(project)

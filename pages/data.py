@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.demo import make_demo
 from red_core.errors import InputError
 from red_core.importing import Prepared, sort_rows, store_prepared, write_left_out
@@ -18,12 +19,12 @@ from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
 from red_core.tables import Table, read_table
-from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.drift_panel import show_drift
 from widgets.next_step import show_next_step
 from widgets.reads import facts
 from widgets.shell import errors_in_one_line, inside_the_shell, workspace
+from widgets.sign_in import as_now, at_this_machine, may_write
 from widgets.untrusted import plain
 from widgets.words import ENDED
 
@@ -62,7 +63,7 @@ def show_left_out(project: Project, count: int) -> None:
             st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,}; the file holds all.")
         st.download_button(
             "Download all as CSV",
-            data=lambda: left_out_file(project),
+            data=as_now(lambda: left_out_file(project)),
             file_name=f"{project.name}-left-out.csv",
             on_click="ignore",
             icon=":material/download:",
@@ -79,24 +80,30 @@ def left_out_file(project: Project) -> bytes:
 def show_unprepared(project: Project) -> None:
     """Offer to go on where turning texts into vectors did not end well."""
     job = mark_interrupted(project)
-    if job is not None and job.kind == "prepare" and job.state in {"cancelled", "failed", "interrupted"}:
+    if (
+        may_write()
+        and job is not None
+        and job.kind == "prepare"
+        and job.state in {"cancelled", "failed", "interrupted"}
+    ):
         why = f": {job.error.rstrip('.')}" if job.error else ""
         st.warning(plain(f"Preparing the texts {ENDED[job.state]}{why}."), icon=":material/pause_circle:")
         if st.button("Go on", type="primary", key="resume_prepare"):
-            start_job(project, "prepare", RECOMMENDED, login())
+            start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()
 
 
 def import_form(project: Project | None) -> None:
     role = st.radio("What is in the file?", list(ROLES), format_func=ROLES.get, horizontal=True, key="import_role")
-    upload, path = st.tabs(["Upload a file", "A path on this machine"])
+    upload, *path = st.tabs(["Upload a file", *(["A path on this machine"] if at_this_machine() else [])])
     turn = st.session_state.setdefault("imports", 0)  # a new key empties a field: the last file is not offered again
     with upload:
         sent = st.file_uploader(
             "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key=f"import_upload_{turn}", label_visibility="collapsed"
         )
-    with path:
-        typed = st.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
+    typed = ""
+    for tab in path:
+        typed = tab.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
     table = None
     with errors_in_one_line():
         table = read_upload(sent.getvalue(), sent.name) if sent else read_path(typed.strip()) if typed.strip() else None
@@ -183,13 +190,13 @@ def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None
         with errors_in_one_line(), st.spinner("Storing the rows"):
             store_prepared(
                 workspace(), name.strip(), [(role, prepared)],
-                seeds_per_label=int(per_label) if per_label else None, who=login(),
+                seeds_per_label=int(per_label) if per_label else None, who=who_acts(),
             )  # fmt: skip
             begin_work(Project(workspace(), name.strip()))
 
 
 def begin_work(project: Project) -> None:
-    start_job(project, "prepare", RECOMMENDED, login())
+    start_job(project, "prepare", RECOMMENDED, who_acts())
     st.session_state["imports"] = st.session_state.get("imports", 0) + 1
     st.session_state["open_project"] = project.name
     st.rerun()
@@ -208,7 +215,7 @@ def restore_form(project: Project) -> None:
         with errors_in_one_line(), st.spinner("Restoring the decisions"), tempfile.TemporaryDirectory() as folder:
             kept = Path(folder) / "upload"
             kept.write_bytes(sent.getvalue())
-            st.session_state["restored"] = restore_decisions(project, kept, login(), name=sent.name).sentence()
+            st.session_state["restored"] = restore_decisions(project, kept, who_acts(), name=sent.name).sentence()
             st.session_state["restores"] = turn + 1
             st.rerun()
     if told := st.session_state.pop("restored", ""):
@@ -224,7 +231,9 @@ def demo_button(*, primary: bool) -> None:
 
 
 project = st.session_state.get("current_project")
-if project is None:
+if project is None and not may_write():
+    st.info("There is no project yet. An analyst makes the first.", icon=":material/info:")
+elif project is None:
     st.markdown(
         "Here you bring in what you have: a few **seeds** for each label, and the **pool** of texts to label. "
         "Import a file, or begin with the demo: 54 labels of a support desk."
@@ -236,12 +245,14 @@ else:
     show_unprepared(project)
     show_next_step(project, "data")
     show_what_is_in(project)
-    with st.expander(
-        "Import more, or begin another project", expanded=not facts(project)["pool"], icon=":material/add:"
-    ):
-        import_form(project)
-        if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:
-            demo_button(primary=False)
+    if may_write():
+        with st.expander(
+            "Import more, or begin another project", expanded=not facts(project)["pool"], icon=":material/add:"
+        ):
+            import_form(project)
+            if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:
+                demo_button(primary=False)
     show_drift(project)
-    with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):
-        restore_form(project)
+    if may_write():
+        with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):
+            restore_form(project)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.new_labels import Cluster
 from red_core.records import Project
 from red_core.settings import RECOMMENDED
 from red_core.store import views
-from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.judge_panel import connected_server
 from widgets.label_edit_panel import show_label_edits
@@ -29,6 +29,7 @@ from widgets.pool_texts_panel import show_pool_texts
 from widgets.reads import confused, pool_drawn, similarities
 from widgets.reforming_panel import show_reforming
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.sign_in import may_write
 
 inside_the_shell()
 
@@ -41,9 +42,9 @@ def teach_the_empty_map(project: Project) -> None:
     )
     if job is not None and job.state in {"waiting", "running"}:
         st.info("The texts are being prepared; the map comes when that is done.", icon=":material/hourglass:")
-    elif st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
+    elif may_write() and st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
         with errors_in_one_line():
-            start_job(project, "prepare", RECOMMENDED, login())
+            start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()
 
 

@@ -20,6 +20,7 @@ from red_core.store.pace import pace
 from red_core.store.texts import name_key
 from widgets.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
+from widgets.sign_in import as_now
 from widgets.untrusted import visible
 from widgets.words import counted, made_of
 
@@ -235,7 +236,7 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
         st.caption("JSONL is lossless: it holds every decision about a text, and Data restores them from it.")
     truth = f"The column truth is {TRUTH}. " if facts(project)["truths"] else ""
     st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula gets an apostrophe before it.")
-    st.download_button(f"Download {chosen}", written, name, FORMATS[chosen], on_click="ignore", type="primary")
+    st.download_button(f"Download {chosen}", as_now(written), name, FORMATS[chosen], on_click="ignore", type="primary")
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:

@@ -25,6 +25,7 @@ from widgets.queues import choose_queue, in_words, items_of, queue_key, why_empt
 from widgets.reads import evidence, finished_round
 from widgets.reads import labels as all_labels
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.sign_in import may_write, to_the_door
 from widgets.untrusted import plain
 
 inside_the_shell()
@@ -57,6 +58,7 @@ def kept_sitting(
 @st.fragment
 def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, labels: dict[int, Label]) -> None:
     """Serve the desk; a decision runs only this again."""
+    to_the_door()
     if error := st.session_state.pop("review_error", None):
         st.error(plain(error), icon=":material/error:")
     with errors_in_one_line():  # a fragment runs without the shell around it
@@ -69,12 +71,15 @@ def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, l
 def show_review(project: Project, current: Round, labels: dict[int, Label], place: DeltaGenerator) -> None:
     with place:
         name, filters, native = choose_queue(project, labels, current.id)
+        native = native or not may_write()  # the fast desk is made for deciding
     sitting = kept_sitting(project, current, name, filters, labels, native=native)
     if not native:
         show_desk()
     desk(project, sitting, labels)
     with st.expander("Feed back", icon=":material/published_with_changes:"):
         show_feed_back(project, current.judge, labels)
+    if not may_write():
+        return
     with st.expander("Decide a whole list at once", icon=":material/checklist:", expanded=is_waiting(project)):
         listed = sum(proposal is not None for _, proposal in sitting.items)
         words = in_words(name, filters, labels)
@@ -82,6 +87,10 @@ def show_review(project: Project, current: Round, labels: dict[int, Label], plac
 
 
 def show_blind_audit(project: Project, labels: dict[int, Label], place: DeltaGenerator) -> None:
+    if not may_write():
+        place.caption("Analysts answer the blind audit. This is what it shows so far.")
+        show_audit(project, labels)
+        return
     with place:
         label = choose_audit(project, labels)
     key = repr(("audit", project.folder.as_posix(), label))

@@ -6,6 +6,7 @@ from math import ceil
 
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.judges.server import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.results import recommendation
@@ -13,13 +14,13 @@ from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
 from red_core.store.labels import current_places
 from red_core.store.rounds import close_round, rounds
-from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.curves import show_curves
 from widgets.judge_panel import choose_judge, cost, show_llm, show_spent
 from widgets.next_step import show_next_step
 from widgets.reads import facts, finished_round
 from widgets.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.sign_in import may_write
 from widgets.untrusted import plain
 from widgets.words import ENDED, JUDGES, STAGES, counted
 
@@ -62,14 +63,17 @@ def show_interrupted(project: Project, job: Job) -> bool:
     why = f": {job.error.rstrip('.')}" if job.error else ""
     told = f"The round {ENDED[job.state]} while {stage}{why}. Nothing stored was lost."
     st.warning(plain(told), icon=":material/pause_circle:")
+    if not may_write():
+        return True
     with st.container(horizontal=True):
         if st.button("Go on with it", type="primary", key="resume_round", icon=":material/play_arrow:"):
             with errors_in_one_line():
-                start_job(project, "round", Settings.model_validate_json(job.settings), login())
+                start_job(project, "round", Settings.model_validate_json(job.settings), who_acts())
                 st.rerun()
         if left_open and st.button("Close it without feeding back", key="close_open"):
-            close_round(project)
-            st.rerun()
+            with errors_in_one_line():
+                close_round(project)
+                st.rerun()
     return True
 
 
@@ -89,7 +93,7 @@ def show_roll_back(project: Project, last: Round) -> None:
         st.text("Its texts leave the training set of the next round. Verdicts and decisions stay.")
         if st.button("Take it back", key="roll_back"):
             with errors_in_one_line():
-                count = roll_back(project, last.id, login())
+                count = roll_back(project, last.id, who_acts())
                 st.toast(f"{counted(count, 'text is', 'texts are')} out of the training set.")
 
 
@@ -118,7 +122,7 @@ def show_form(project: Project, number: int) -> None:
         f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:", disabled=not ready
     ):
         with errors_in_one_line():
-            start_job(project, "round", settings, login())
+            start_job(project, "round", settings, who_acts())
             st.rerun()
 
 
@@ -182,6 +186,17 @@ def subset_count(project: Project, settings: Settings) -> int:
     return formed or ceil(facts(project)["labels"] / settings.subset_size)
 
 
+def show_acts(project: Project, every: list[Round]) -> None:
+    to_review = bool(every) and every[-1].state == "to review"
+    with st.container(horizontal=True):
+        if to_review:
+            show_close(project, every[-1])
+        if fed_back := [r for r in every if r.state == "fed back"]:  # its harm shows only once the next round is done
+            show_roll_back(project, fed_back[-1])
+    if not to_review:
+        show_form(project, len(every) + 1)
+
+
 def show_past(project: Project, done: list[Round]) -> None:
     st.subheader("So far")
     told = recommendation(project)
@@ -199,14 +214,8 @@ if working:
     st.text("It goes on when you close the browser; come back whenever you like.")
 elif not (job is not None and show_interrupted(project, job)):
     show_next_step(project, "rounds")
-    to_review = bool(every) and every[-1].state == "to review"
-    with st.container(horizontal=True):
-        if to_review:
-            show_close(project, every[-1])
-        if fed_back := [r for r in every if r.state == "fed back"]:  # its harm shows only once the next round is done
-            show_roll_back(project, fed_back[-1])
-    if not to_review:
-        show_form(project, len(every) + 1)
+    if may_write():
+        show_acts(project, every)
 if finished:
     show_past(project, finished)
 elif not working:

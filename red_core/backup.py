@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from red_core.access import refuse_viewers
 from red_core.archive import DATABASE, MEMBER, Manifest, pack, read_manifest, refusal, unpack, whole
 from red_core.errors import InputError, ProjectError, StoreError, one_line
 from red_core.records import Project
@@ -89,7 +90,10 @@ def restore(
         If the name is taken or not allowed.
     StoreError
         If the workspace cannot be written or has no room.
+    AccessError
+        If a viewer acts.
     """
+    refuse_viewers()
     workspace, path, told = Path(workspace), Path(file), str(file)
     try:
         if not path.is_file():

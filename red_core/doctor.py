@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import platform
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -17,10 +15,21 @@ from packaging.requirements import Requirement
 
 from red_core.backup import RESTORING
 from red_core.embeddings import DEFAULT_MODEL, default_model_folder
-from red_core.errors import JudgeError, RedError, StoreError
+from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges.reach import listed_models
-from red_core.judges.server import judge_server, secrets_file
+from red_core.judges.server import TABLE, judge_server
 from red_core.records import Project
+from red_core.secrets_file import read_table, secrets_file
+from red_core.sign_in import (
+    access_list,
+    address_of_sign_in,
+    bound_address,
+    is_behind_proxy,
+    is_loopback,
+    names_let_in,
+    refuse_open_address,
+    sign_in_is_on,
+)
 from red_core.store.arrays import array_files, load_arrays
 from red_core.store.database import find_project, missing_migrations, project_names
 from red_core.store.health import database_faults, sqlite_version, vector_faults
@@ -28,7 +37,6 @@ from red_core.store.texts import remembered
 
 FREE_MB, LITTLE_MB = 1_000, 100
 """Less free space than the first is a warning; with less than the second a round cannot be expected to end."""
-CONFIG = Path(__file__).resolve().parents[1] / ".streamlit" / "config.toml"
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ def examine(workspace: Path, name: str | None = None) -> Iterator[Finding]:
     for project in projects:
         yield from _project(project)
     yield from _judge()
+    yield _sign_in()
     yield _address()
 
 
@@ -147,9 +156,12 @@ def _judge() -> Iterator[Finding]:
     secrets = secrets_file()
     if secrets.is_file() and secrets.stat().st_mode & 0o077:
         yield Finding("warning", "judge", f"others may read {secrets}, which may hold a key. Run: chmod 600 {secrets}")
-    if not secrets.is_file() and not os.environ.get("RED_JUDGE_MODEL"):
-        yield Finding("ok", "judge", "no LLM is connected; the evidence check (no LLM) judges")
-        return
+    try:
+        if not read_table(TABLE) and not os.environ.get("RED_JUDGE_MODEL"):
+            yield Finding("ok", "judge", "no LLM is connected; the evidence check (no LLM) judges")
+            return
+    except (OSError, ValueError):
+        pass  # said in one line by what reads the settings
     try:
         server = judge_server()
         listed = listed_models(server)
@@ -163,30 +175,45 @@ def _judge() -> Iterator[Finding]:
         yield Finding("ok", "judge", f"{told}, and lists that model" if listed else told)
 
 
-def _address() -> Finding:
-    address = bound_address()
-    if address == "localhost" or (address and _is_loopback(address)):
-        return Finding("ok", "address", f"the app is bound to {address}: only this machine can open it")
-    where = f"to {address}" if address else "to every address"
+def _sign_in() -> Finding:
+    try:
+        if not sign_in_is_on():
+            return Finding("ok", "sign-in", "nobody has to sign in; everybody is an analyst")
+        listed = access_list()
+    except AccessError as error:
+        return Finding("broken", "sign-in", str(error))
+    called = address_of_sign_in()
+    name, names = called.hostname or "", names_let_in()
+    if names and "*" not in names and name not in names:
+        told = f"[auth] calls the app {name}, which is not let in. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
+        return Finding("warning", "sign-in", told)
+    if called.scheme == "http" and not is_loopback(name):
+        told = f"whoever listens on the way to {name} can act as who signed in. Serve it by https: docs/deploy.md."
+        return Finding("warning", "sign-in", told)
     told = (
-        f"the app is bound {where}, and whoever reaches it can do everything. "
-        "Keep it behind a proxy with a sign-in: docs/deploy.md."
+        f"{len(listed.analysts)} entries for analysts, {len(listed.viewers)} for viewers, {listed.hours:g} hours each"
     )
-    return Finding("warning", "address", told)
+    return Finding("ok", "sign-in", told)
 
 
-def bound_address() -> str:
-    """Return the address the app would be bound to, '' for all: Streamlit's variable, or else its configuration."""
-    if address := os.environ.get("STREAMLIT_SERVER_ADDRESS"):
-        return address
+def _address() -> Finding:
+    address, others = bound_address(), [name for name in names_let_in() if not is_loopback(name)]
+    told = f"the app is bound to {address or 'every address'}"
     try:
-        return str(tomllib.loads(CONFIG.read_text("utf-8")).get("server", {}).get("address", ""))
-    except (OSError, ValueError):
-        return ""
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+        refuse_open_address(address)
+        signed = sign_in_is_on()
+    except AccessError as error:
+        return Finding("broken", "address", f"the app is not served: {error}")
+    if signed:
+        return Finding("ok", "address", f"{told}; people sign in")
+    if is_behind_proxy():
+        told += (
+            ", and whoever reaches it can do everything. Keep it behind a proxy that signs people in: docs/deploy.md."
+        )
+        return Finding("warning", "address", told)
+    if others:
+        told += (
+            f", and lets {others[0]} in, where nobody has to sign in. Sign people in, or let the proxy: docs/deploy.md."
+        )
+        return Finding("warning", "address", told)
+    return Finding("ok", "address", f"{told}: only this machine can open it")

@@ -9,6 +9,8 @@ RedError
 ├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
 ├── EmbeddingError   the embedding model is missing or is not the one expected
 ├── JudgeError       the judge cannot be used
+├── AccessError      who asks may not do this, or nobody may be served so
+│   └── NotSignedIn  nobody has signed in yet, or too long ago
 ├── BudgetSpent      a question would pass a cap of tokens or money
 └── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
@@ -77,6 +79,14 @@ class EmbeddingError(RedError):
 
 class JudgeError(RedError):
     """The judge cannot be used."""
+
+
+class AccessError(RedError):
+    """Who asks may not do this, or the app may not be served like this."""
+
+
+class NotSignedIn(AccessError):
+    """Nobody has signed in yet, or too long ago."""
 
 
 class BudgetSpent(RedError):

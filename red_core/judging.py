@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from red_core.access import refuse_viewers
 from red_core.asking import Corrector
 from red_core.errors import JudgeError, StateError
 from red_core.evidence import ValidSamples, valid_samples
@@ -111,7 +112,13 @@ def reserve_for(
     """Return what stores attempts before they are sent, and refuses those that would pass a cap.
 
     The project's cap is that of the settings, else that of the last round: it holds for whatever is asked.
+
+    Raises
+    ------
+    AccessError
+        If a viewer would ask: questions cost money.
     """
+    refuse_viewers()
     last = remembered(project, PROJECT_CAP)
     of_project = settings.most_tokens_project if settings.most_tokens_project is not None or not last else int(last)
     return partial(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from red_core.access import acting
 from red_core.label_places import drawn_between
 from red_core.label_set import seed_label_vectors
 from red_core.records import Floats, Ints, Project
@@ -24,6 +25,8 @@ CELLS = 160
 
 def pool_map(project: Project, embedding: str) -> Mapping[str, Any]:
     """Return where the pool lies on the map; made once for these places and this pool, then read.
+
+    What is made for a viewer is not kept.
 
     Each text is drawn between its three nearest labels, by similarity, since UMAP placed labels only.
 
@@ -47,9 +50,12 @@ def pool_map(project: Project, embedding: str) -> Mapping[str, Any]:
     texts = pool(project)
     drawn_for = hashlib.sha256(labels.tobytes() + places.tobytes() + texts.tobytes()).hexdigest()[:16]
     path = project.folder / "map" / f"pool-{drawn_for}.npz"
-    if not path.is_file():
-        save_arrays(path, texts=texts, **_drawn(project, embedding, texts, places))
-    return load_arrays(path)
+    if path.is_file():
+        return load_arrays(path)
+    drawn = {"texts": texts, **_drawn(project, embedding, texts, places)}
+    if acting().may_write:
+        save_arrays(path, **drawn)
+    return drawn
 
 
 def _drawn(project: Project, embedding: str, texts: Ints, places: Floats) -> dict[str, Any]:

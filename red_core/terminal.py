@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from getpass import getuser
 from typing import Any, Self
 
 import click
@@ -113,11 +112,3 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
             self._bar, self._stage = None, ""
-
-
-def login() -> str:
-    """Return the login name, whose name stands beside what is done here."""
-    try:
-        return getuser()
-    except (OSError, KeyError):  # no login name: a bare container
-        return "analyst"

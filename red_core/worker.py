@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from red_core.access import acting, refuse_viewers
 from red_core.errors import Cancelled, RedError, StateError, StoreError, one_line
 from red_core.judging import judge_check
 from red_core.records import Job, Project
@@ -54,7 +56,10 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
         If another job is waiting or running.
     StoreError
         If its worker cannot be started; then no job stays behind.
+    AccessError
+        If a viewer acts.
     """
+    refuse_viewers()
     mark_interrupted(project)
     job_id = add_job(project, kind, settings.model_dump_json(), who)
     log = log_file(project, job_id)
@@ -77,11 +82,17 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
 
 
 def mark_interrupted(project: Project) -> Job | None:
-    """Return the newest job; one whose process is gone or silent is marked *interrupted* first."""
+    """Return the newest job; one whose process is gone or silent is marked *interrupted* first.
+
+    A viewer is told the same, and it is stored when an analyst looks.
+    """
     job = newest_job(project)
     if job is None or job.state not in {"waiting", "running"} or _lives(project, job):
         return job
-    end_job(project, job.id, "interrupted", _last_words(log_file(project, job.id)))
+    told = _last_words(log_file(project, job.id))
+    if not acting().may_write:
+        return replace(job, state="interrupted", error=told)
+    end_job(project, job.id, "interrupted", told)
     return find_job(project, job.id)
 
 

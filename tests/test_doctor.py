@@ -16,11 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 from judges.fault_server import KEY, closed_address, use_settings
 from small_projects import EMBEDDING, small_project
+from test_sign_in import ACCESS, AUTH
 
-from red_core import cli, doctor, embeddings
-from red_core.doctor import Finding, bound_address, examine
+from red_core import cli, doctor, embeddings, sign_in
+from red_core.doctor import Finding, examine
 from red_core.errors import ProjectError
 from red_core.records import Project
+from red_core.sign_in import bound_address
 from red_core.store import database, health
 from red_core.store.arrays import save_arrays
 from red_core.store.texts import remember
@@ -31,9 +33,11 @@ Found = Callable[..., list[Finding]]
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No judge, and no address but the configured one."""
+    """No judge, no sign-in, and no address but the configured one."""
     use_settings(monkeypatch, {})
-    monkeypatch.delenv("STREAMLIT_SERVER_ADDRESS", raising=False)
+    for name in ("STREAMLIT_SERVER_ADDRESS", "STREAMLIT_SERVER_ALLOWED_HOSTS", "RED_BEHIND_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sign_in, "_was_on", False)
 
 
 @pytest.fixture
@@ -52,7 +56,8 @@ def test_where_all_is_well_every_finding_is_ok(project):
     findings = list(examine(project.workspace))
     assert [each for each in findings if each.state != "ok"] == []
     assert [each.about for each in findings] == [
-        "Python", "SQLite", "packages", "embedding model", "workspace", "project small", "judge", "address",
+        "Python", "SQLite", "packages", "embedding model", "workspace", "project small", "judge", "sign-in",
+        "address",
     ]  # fmt: skip
 
 
@@ -318,12 +323,63 @@ def test_an_address_of_this_machine_alone_is_ok(address, found, monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.2", "label.example.org", ""])  # noqa: S104
-def test_any_other_address_is_worth_a_warning(address, found, monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "CONFIG", tmp_path / "config.toml")
+def test_any_other_address_is_not_served_unless_people_sign_in(address, found, monkeypatch, tmp_path):
+    monkeypatch.setattr(sign_in, "CONFIG", tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text(f'[server]\naddress = "{address}"\n' if address else "[server]\n")
     state, told = only(found("address"))
+    assert state == "broken"
+    assert "nobody has to sign in" in told
+    monkeypatch.setenv("RED_BEHIND_PROXY", "1")
+    state, told = only(found("address"))
     assert state == "warning"
-    assert "sign-in" in told
+    assert "proxy" in told
+    monkeypatch.delenv("RED_BEHIND_PROXY")
+    monkeypatch.setenv("RED_SECRETS", str(tmp_path / "secrets.toml"))
+    (tmp_path / "secrets.toml").write_text(AUTH + ACCESS)
+    assert only(found("address"))[0] == "ok"
+
+
+def test_a_name_that_is_let_in_where_nobody_signs_in_is_worth_a_warning(found, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "localhost label.example.org")
+    state, told = only(found("address"))
+    assert state == "warning"
+    assert "label.example.org" in told
+
+
+# Sign-in
+
+
+@pytest.fixture
+def signed(found: Found, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], tuple[str, str]]:
+    """A function that returns what is found about a sign-in that is set up like this."""
+    path = tmp_path / "secrets.toml"
+    monkeypatch.setenv("RED_SECRETS", str(path))
+
+    def look(content: str) -> tuple[str, str]:
+        path.write_text(content, "utf-8")
+        path.chmod(0o600)
+        assert [each.state for each in found("judge")] == ["ok"]
+        return only(found("sign-in"))
+
+    return look
+
+
+def test_a_sign_in_is_ok_where_its_name_is_let_in(signed, monkeypatch):
+    state, told = signed(AUTH + ACCESS)
+    assert state == "warning"
+    assert "calls the app label.example.org" in told
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "label.example.org")
+    assert signed(AUTH + ACCESS) == ("ok", "2 entries for analysts, 2 for viewers, 12 hours each")
+    state, told = signed((AUTH + ACCESS).replace("https://label", "http://label"))
+    assert state == "warning"
+    assert "https" in told
+
+
+@pytest.mark.parametrize("content", [AUTH, ACCESS, (AUTH + ACCESS).replace("cookie_secret", "secret")])
+def test_half_a_sign_in_is_broken(content, signed):
+    state, told = signed(content)
+    assert state == "broken"
+    assert "not set up" in told
 
 
 def test_the_configured_address_is_that_of_this_machine():

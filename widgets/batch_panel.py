@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.batches import LEAST_BELIEF, SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
 from red_core.errors import RedError
 from red_core.records import Project
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch
 from red_core.store.desk import Item
-from red_core.terminal import login
 from widgets.queues import SAMPLE_QUEUE, open_batch
 from widgets.untrusted import plain
 from widgets.words import counted
@@ -101,13 +101,13 @@ def _show_applied(project: Project, counts: BatchCounts) -> None:
             key="batch_undo",
             icon=":material/undo:",
             on_click=_run,
-            args=(lambda: take_back(project, counts.id, who=login()), "undone"),
+            args=(lambda: take_back(project, counts.id, who=who_acts()), "undone"),
         )
 
 
 def _begin(project: Project, kind: BatchKind, items: Callable[[], Sequence[Item]], filters: str) -> None:
     def begin() -> int:
-        begin_batch(project, kind, items(), filters, who=login())
+        begin_batch(project, kind, items(), filters, who=who_acts())
         _to_sample()
         return SAMPLE
 
@@ -115,7 +115,7 @@ def _begin(project: Project, kind: BatchKind, items: Callable[[], Sequence[Item]
 
 
 def _apply(project: Project, counts: BatchCounts) -> None:
-    if _run(lambda: apply_batch(project, counts, who=login()), "decided"):
+    if _run(lambda: apply_batch(project, counts, who=who_acts()), "decided"):
         st.session_state["batch_applied"] = counts.id
         st.session_state["review_queue"] = "to decide"
 
@@ -129,7 +129,7 @@ def _to_sample() -> None:
 
 def _drop(project: Project, counts: BatchCounts) -> None:
     try:
-        drop_batch(project, counts.id, login())
+        drop_batch(project, counts.id, who_acts())
     except RedError as error:
         st.session_state["batch_error"] = str(error)
     else:

@@ -9,6 +9,7 @@ from red_core.store.jobs import ask_to_cancel
 from red_core.worker import mark_interrupted
 from widgets.reads import audit_summary, facts, finished_round, queue_counts
 from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write, to_the_door
 from widgets.untrusted import plain
 from widgets.words import STAGES, counted, judge_name, passes
 
@@ -68,6 +69,7 @@ def show_job(project: Project) -> Job | None:
 @st.fragment(run_every=1.0)
 def _running(project: Project, job_id: int) -> None:
     with errors_in_one_line():  # a fragment runs without the shell around it
+        to_the_door()
         _show_running(project, job_id)
 
 
@@ -80,6 +82,9 @@ def _show_running(project: Project, job_id: int) -> None:
     count = f" · {job.done:,} of {job.total:,}" if job.total else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=plain(f"{stage}{count}"))
-        if st.button("Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."):
-            ask_to_cancel(project, job.id)
-            st.rerun()
+        if may_write() and st.button(
+            "Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."
+        ):
+            with errors_in_one_line():
+                ask_to_cancel(project, job.id)
+                st.rerun()

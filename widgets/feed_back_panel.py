@@ -7,11 +7,12 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.decisions import FeedBackPlan, feed_back
 from red_core.errors import RedError
 from red_core.records import Label, Project
-from red_core.terminal import login
 from widgets.reads import feed_back_plan
+from widgets.sign_in import may_write
 from widgets.untrusted import plain
 from widgets.words import counted
 
@@ -39,6 +40,8 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
             "This ends the review of the round: what is not decided comes again in the next one. It can be taken back "
             "on Rounds, which opens the review again."
         )
+    if not may_write():
+        return
     st.button(
         f"Feed back {counted(len(plan.items), 'text')}",
         type="primary",
@@ -54,7 +57,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
 
 def _feed_back(project: Project, plan: FeedBackPlan) -> None:
     try:
-        feed_back(project, plan, who=login())
+        feed_back(project, plan, who=who_acts())
     except RedError as error:
         st.session_state["feed_back_error"] = str(error)
     else:

@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.errors import JudgeError, RedError
 from red_core.judges.server import JudgeServer, Wire, judge_server, keep
 from red_core.judging import stored_self_test, try_connection
 from red_core.records import Project
 from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent, tokens_per_question
-from red_core.terminal import login
 from red_core.worker import mark_interrupted, start_job
 from widgets.reads import facts, finished_round
 from widgets.shell import errors_in_one_line
@@ -64,7 +64,7 @@ def show_llm(project: Project) -> JudgeServer | None:
             show_failure(project, "judge-check", "Testing the judge")
             if st.button("Test it now", key="judge_check", icon=":material/fact_check:"):
                 with errors_in_one_line():
-                    start_job(project, "judge-check", RECOMMENDED, login())
+                    start_job(project, "judge-check", RECOMMENDED, who_acts())
                     st.rerun()
         show_connect(project, server)
     return server

@@ -10,15 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from red_core import label_edits
+from red_core.access import who_acts
 from red_core.errors import RedError
 from red_core.label_edits import Act, Add, Merge, Move, Preview, Rename, Retire, Split
 from red_core.records import Project
 from red_core.store import views
 from red_core.store.texts import contents
-from red_core.terminal import login
-from widgets.label_file_form import label_file_form
+from widgets.label_file_form import label_file_form, offer_label_file
 from widgets.map_choice import Row, choose
 from widgets.marks import mark
+from widgets.sign_in import may_write
 from widgets.untrusted import plain, visible
 from widgets.words import counted
 
@@ -43,6 +44,10 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
     with st.expander("Edit the labels", icon=":material/edit:", expanded=used):
         if done := st.session_state.get("edit_done"):
             st.success(plain(done), icon=":material/check:")
+        if not may_write():
+            offer_label_file(project)
+            _show_history(project)
+            return
         kind = st.segmented_control("Edit", KINDS, default=KINDS[0], key="edit_kind", required=True)
         forms: dict[str, Callable[[], Act | None]] = {
             "Add a label": lambda: _add(project, rows),
@@ -181,7 +186,7 @@ def _try(project: Project, act: Act) -> None:
 
 def _do(project: Project, act: Act) -> None:
     try:
-        label_edits.carry_out(project, act, login())
+        label_edits.carry_out(project, act, who_acts())
     except RedError as error:
         st.session_state["edit_error"] = str(error)
         return
@@ -225,7 +230,7 @@ def _show_history(project: Project) -> None:
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.caption(f"{counted(len(made), 'edit')} of the label set so far.")
     right.button(
-        "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable,
+        "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable or not may_write(),
         on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
     )  # fmt: skip
     shown = pd.DataFrame([asdict(one) for one in reversed(made)])[["version", "told", "who", "at"]]
@@ -235,7 +240,7 @@ def _show_history(project: Project) -> None:
 def _undo(project: Project) -> None:
     st.session_state["edit_used"] = True
     try:
-        st.session_state["edit_done"] = f"Undone: {label_edits.undo_edit(project, login())}."
+        st.session_state["edit_done"] = f"Undone: {label_edits.undo_edit(project, who_acts())}."
     except RedError as error:
         st.session_state["edit_error"] = str(error)
     choose()

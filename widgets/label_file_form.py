@@ -12,6 +12,7 @@ from red_core.errors import RedError
 from red_core.label_files import Apply, export_label_set, read_label_set
 from red_core.records import Project
 from red_core.store import views
+from widgets.sign_in import as_now
 from widgets.untrusted import plain
 
 KINDS = {"csv": "text/csv", "json": "application/json"}
@@ -23,13 +24,7 @@ def label_file_form(project: Project) -> Apply | None:
         "Names, meanings, subsets and seeds of all labels. Edit the file and bring it back: a row is about the label "
         "with its id, else with its name; a row about neither is a new label. A label without a row stays as it is."
     )
-    with st.container(horizontal=True):
-        for kind, mime in KINDS.items():
-            name = f"{project.name}-labels.{kind}"
-            st.download_button(
-                f"Download {kind.upper()}", partial(_written, project, name), name, mime, on_click="ignore",
-                key=f"label_set_{kind}", icon=":material/download:",
-            )  # fmt: skip
+    offer_label_file(project)
     sent = st.file_uploader("The edited file", type=None, key="label_set_file")
     if sent is None:
         return None
@@ -38,6 +33,17 @@ def label_file_form(project: Project) -> Apply | None:
     except RedError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
+
+
+def offer_label_file(project: Project) -> None:
+    """Show what takes the label set out."""
+    with st.container(horizontal=True):
+        for kind, mime in KINDS.items():
+            name = f"{project.name}-labels.{kind}"
+            st.download_button(
+                f"Download {kind.upper()}", as_now(partial(_written, project, name)), name, mime, on_click="ignore",
+                key=f"label_set_{kind}", icon=":material/download:",
+            )  # fmt: skip
 
 
 def _written(project: Project, name: str) -> bytes:

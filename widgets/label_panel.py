@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.records import Floats, Project
 from red_core.settings import RECOMMENDED
 from red_core.store import views
 from red_core.store.confusions import Confusion
 from red_core.store.labels import set_meanings
-from red_core.terminal import login
 from red_core.worker import start_job
 from widgets.history import show_label_history
 from widgets.judge_panel import connected_server, show_failure
@@ -24,6 +24,7 @@ from widgets.map_figure import STATES
 from widgets.marks import mark
 from widgets.reads import round_number
 from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write
 from widgets.similarity_figure import similarity_figure
 from widgets.untrusted import plain, show_text
 from widgets.words import counted
@@ -36,13 +37,13 @@ def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
     """Offer to let the judge's model write the meanings that are missing, where there is one."""
     missing = sum(not row["meaning"].strip() for row in rows)
     server = connected_server()
-    if not missing or server is None:
+    if not missing or server is None or not may_write():
         return
     show_failure(project, "meanings", "Writing the meanings")
     told = f"Let {plain(server.model)} write {counted(missing, 'missing meaning')}"
     if st.button(told, key="write_meanings", icon=":material/edit_note:", help="From the seeds; you can edit each."):
         with errors_in_one_line():
-            start_job(project, "meanings", RECOMMENDED, login())
+            start_job(project, "meanings", RECOMMENDED, who_acts())
             st.rerun()
 
 
@@ -175,6 +176,8 @@ def show_meaning(project: Project, row: Row) -> None:
         st.caption(plain(f"Written by {row['meaning_by']}."))
     else:
         st.caption("No meaning written. One sentence that tells it from its neighbours helps judge and analyst.")
+    if not may_write():
+        return
     with st.popover("Edit meaning", icon=":material/edit:"):
         key = f"meaning_{project.name}_{row['id']}"
         with st.form(key=f"form_{key}", border=False):  # what is typed counts with the first press of Save
@@ -182,7 +185,7 @@ def show_meaning(project: Project, row: Row) -> None:
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
         if saved and typed.strip() != row["meaning"]:
             with errors_in_one_line():
-                set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, login())
+                set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, who_acts())
                 st.rerun()
 
 

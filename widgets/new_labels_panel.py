@@ -12,6 +12,7 @@ from red_core.store.views import version
 from widgets.label_edit_panel import NEW_LABEL
 from widgets.reads import finished_round
 from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write
 from widgets.untrusted import plain, show_text
 from widgets.words import counted
 
@@ -71,7 +72,11 @@ def _show_found(project: Project, found: list[Cluster], key: object, *, connecte
     )
     st.caption(f"{counted(len(found), 'group')}, the best first. Choose one to look at its texts.")
     chosen = st.dataframe(frame, hide_index=True, key="clusters_table", on_select="rerun", selection_mode="single-row")
-    if connected and st.button("Let the judge suggest names", key="name_clusters", icon=":material/edit_note:"):
+    if (
+        connected
+        and may_write()
+        and st.button("Let the judge suggest names", key="name_clusters", icon=":material/edit_note:")
+    ):
         with errors_in_one_line(), st.spinner("Asking the model"):
             st.session_state["clusters"] = (key, named_by_judge(project, found))
             st.rerun()
@@ -83,6 +88,7 @@ def _show_found(project: Project, found: list[Cluster], key: object, *, connecte
         f"Make a label of it: {plain(one.name)}",
         key="cluster_to_label",
         type="primary",
+        disabled=not may_write(),
         on_click=_to_label,
         args=(one,),
         help="Opens the form of a new label with these texts as examples.",

@@ -12,6 +12,7 @@ from red_core.store.rounds import rounds
 from red_core.worker import mark_interrupted
 from widgets.reads import feed_back_plan, queue_counts
 from widgets.shell import PAGES
+from widgets.sign_in import may_write
 from widgets.words import counted
 
 
@@ -55,7 +56,9 @@ def next_step(project: Project) -> Step:
 
 
 def show_next_step(project: Project, here: str) -> None:
-    """Show the next action, with a link where it is done on another page."""
+    """Show an analyst the next action, with a link where it is done on another page."""
+    if not may_write():
+        return
     step = next_step(project)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
         st.text(step.sentence)

@@ -1,4 +1,7 @@
-"""The desk of native buttons, for a browser in which the fast one does not work. One decision, one run of the page."""
+"""The desk of native buttons, for a browser in which the fast one does not work, and for viewers, who turn the cards.
+
+One decision, one run of the page.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.decisions import decide, undo
 from red_core.errors import RedError
 from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project
 from red_core.store.desk import Card, Item, item_of
 from red_core.store.explanations import explanation
-from red_core.terminal import login
 from red_core.understanding import explain
 from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write
 from widgets.untrusted import plain, visible
 from widgets.verdict_card import DONE, rival_is_likelier, said, show_card
 
@@ -52,15 +56,19 @@ def show_plain_desk(project: Project, queue: PlainQueue, labels: dict[int, Label
         return
     left = len(queue.items) - queue.place
     last = f"  ·  last: {queue.done[-1]}" if queue.done else ""
-    st.caption(plain(f"{len(queue.done):,} decided here  ·  {left:,} left in this queue{last}"))
+    told = f"{len(queue.done):,} decided here  ·  {left:,} left in this queue{last}"
+    st.caption(plain(told if may_write() else f"card {queue.place + 1:,} of {len(queue.items):,} in this queue"))
     card = cards_of([queue.item])[0]
     above, below = st.container(), st.container()
     with below:  # the keys are there before the text is, so that none is lost
-        _show_buttons(project, queue, card, labels)
+        if may_write():
+            _show_buttons(project, queue, card, labels)
+        else:
+            _show_turning(queue)
     with above:
         if card.decision:
-            told = f"Decided: {said(card.decision)}. Another decision replaces it."
-            st.info(plain(told), icon=":material/history:")
+            told = f"Decided: {said(card.decision)}."
+            st.info(plain(f"{told} Another decision replaces it." if may_write() else told), icon=":material/history:")
         show_card(card, labels)
     _show_explanation(project, card)
 
@@ -71,7 +79,14 @@ def _decide_card(
     """Store a decision about the card that was on the screen and go to the next."""
     try:
         decide(
-            project, card.text, kind, label=label, proposal=card.proposal, who=login(), queue=queue.name, seen=card.seen
+            project,
+            card.text,
+            kind,
+            label=label,
+            proposal=card.proposal,
+            who=who_acts(),
+            queue=queue.name,
+            seen=card.seen,
         )
     except RedError as error:
         st.session_state["review_error"] = f"Not saved: {error}"
@@ -92,7 +107,7 @@ def _relabel_card(project: Project, queue: PlainQueue, card: Card, key: str, lab
 def _undo_last(project: Project, queue: PlainQueue) -> None:
     """Undo this person's newest decision and bring its card back to the desk."""
     try:
-        text, kind = undo(project, who=login())
+        text, kind = undo(project, who=who_acts())
     except RedError as error:
         st.session_state["review_error"] = str(error)
         return
@@ -104,6 +119,21 @@ def _undo_last(project: Project, queue: PlainQueue) -> None:
 def _show_undo(project: Project, queue: PlainQueue, n: int) -> None:
     """Show the button that undoes the last decision, however many cards ago."""
     st.button("Undo", key=f"undo_{n}", on_click=_undo_last, args=(project, queue), shortcut="U", icon=":material/undo:")
+
+
+def _turn(queue: PlainQueue, by: int) -> None:
+    queue.place = min(max(queue.place + by, 0), len(queue.items))
+
+
+def _show_turning(queue: PlainQueue) -> None:
+    """Show what turns to the card before or after this one; nothing is decided."""
+    with st.container(horizontal=True, key="card_turning"):
+        st.button(
+            "Previous", key="turn_back", on_click=_turn, args=(queue, -1), disabled=not queue.place,
+            icon=":material/arrow_back:",
+        )  # fmt: skip
+        if queue.item is not None:
+            st.button("Next", key="turn_on", on_click=_turn, args=(queue, 1), icon=":material/arrow_forward:")
 
 
 def _show_buttons(project: Project, queue: PlainQueue, card: Card, labels: dict[int, Label]) -> None:
@@ -159,6 +189,9 @@ def _show_end(project: Project, queue: PlainQueue) -> None:
         if queue.done:
             st.text("All done here.")
             _show_undo(project, queue, 0)
+        elif queue.items and not may_write():
+            st.text("That was the last card of this queue.")
+            _show_turning(queue)
         else:
             st.text(queue.empty)
 
@@ -168,8 +201,12 @@ def _show_explanation(project: Project, card: Card) -> None:
     if card.verdict is None or card.judge == "evidence":
         return
     place, told = st.empty(), explanation(project, card.verdict)
-    if told is None and place.button(
-        "Explain the verdict", key=f"explain_{card.text}", type="tertiary", icon=":material/psychology:"
+    if (
+        told is None
+        and may_write()
+        and place.button(
+            "Explain the verdict", key=f"explain_{card.text}", type="tertiary", icon=":material/psychology:"
+        )
     ):
         with errors_in_one_line(), st.spinner("Asking the model"):
             explain(project, card)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.records import Label, Project, Round
 from red_core.store.batches import BatchCounts, batch_counts, sample_of
 from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_places
-from red_core.terminal import login
 from widgets.reads import queue_counts
 from widgets.words import judge_name
 
@@ -91,7 +91,7 @@ def items_of(project: Project, current: Round, name: str, filters: Filters) -> l
     if name == SAMPLE_QUEUE:
         batch = open_batch(project)
         return sample_of(project, batch.id) if batch is not None else []
-    return queue(project, current.id, name, filters, who=login())
+    return queue(project, current.id, name, filters, who=who_acts())
 
 
 def open_batch(project: Project) -> BatchCounts | None:

@@ -6,21 +6,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from red_core.access import who_acts
 from red_core.label_set import Formation, adopt_subsets, examine_subsets, undo_subsets
 from red_core.records import Project
 from red_core.settings import make_settings
 from red_core.steps.judge_reliability import wilson
 from red_core.store import views
 from red_core.store.labels import current_places, earlier_places
-from red_core.terminal import login
 from widgets.reads import facts
 from widgets.shell import errors_in_one_line
+from widgets.sign_in import may_write
 
 WAYS = {"apart": "unlike labels together (the article)", "alike": "similar labels together"}
 
 
 def show_reforming(project: Project) -> None:
     """Show the form, the comparison it made, and what adopts or undoes."""
+    if not may_write():
+        return
     with st.expander("Re-form the subsets", icon=":material/shuffle:"):
         st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
         ids, now, _ = current_places(project)
@@ -39,7 +42,7 @@ def show_reforming(project: Project) -> None:
             if wanted:
                 _try(project, int(size), list(ways))
             elif undo:
-                undo_subsets(project, login())
+                undo_subsets(project, who_acts())
                 st.rerun()
         tried = st.session_state.get("tried_subsets")
         if tried is not None and tried[0] == _tried_for(project):
@@ -85,7 +88,7 @@ def _show_compared(project: Project, size: int, measured: dict[str, Formation]) 
                 f"Adopt: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains on them."
             ):
                 with errors_in_one_line():
-                    adopt_subsets(project, found.subset_of, login())
+                    adopt_subsets(project, found.subset_of, who_acts())
                     st.rerun()
         if st.button("Keep the current ones", key="keep_subsets"):
             del st.session_state["tried_subsets"]

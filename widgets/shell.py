@@ -1,4 +1,4 @@
-"""What every page stands on: the guard of a cold deep link, the project, the person, errors in one line."""
+"""What every page stands on: the guard of a cold deep link, the project, errors in one line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from red_core.errors import RedError
 from red_core.records import Project
 from red_core.store.database import open_project, project_names
+from widgets.sign_in import let_in
 from widgets.untrusted import plain
 
 PAGES = {
@@ -35,6 +36,8 @@ def inside_the_shell() -> None:
     if not st.session_state.pop("inside_the_shell", False):
         PagesManager.uses_pages_directory = False
         st.rerun()
+    if let_in() is not None:  # the shell has said so already
+        st.stop()
 
 
 def workspace() -> Path:

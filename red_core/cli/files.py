@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
 from red_core.embeddings import DEFAULT_MODEL, encode
 from red_core.errors import one_line
@@ -16,7 +17,7 @@ from red_core.restoring import restore_decisions
 from red_core.results import export, predict
 from red_core.settings import RECOMMENDED
 from red_core.store.database import open_project, project_names
-from red_core.terminal import Bars, login, say_import, work
+from red_core.terminal import Bars, say_import, work
 
 
 @click.command("import")

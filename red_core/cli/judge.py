@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from red_core.access import login
 from red_core.cli.options import json_option
 from red_core.errors import StateError
 from red_core.judges.server import judge_server
@@ -16,7 +17,7 @@ from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent
 from red_core.store.database import open_project
 from red_core.store.labels import labels
-from red_core.terminal import login, work
+from red_core.terminal import work
 
 
 @click.command("judge-check")

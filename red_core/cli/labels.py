@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
 from red_core.drift import drift
 from red_core.errors import one_line
 from red_core.label_edits import carry_out, preview
 from red_core.label_files import export_label_set, read_label_set
 from red_core.store.database import open_project
-from red_core.terminal import login
 
 
 @click.command("export-labels")

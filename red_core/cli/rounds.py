@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.decisions import feed_back, plan_feed_back
 from red_core.results import status
@@ -15,7 +16,7 @@ from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.database import open_project
 from red_core.store.decisions import roll_back
 from red_core.store.rounds import close_round
-from red_core.terminal import login, tell, work
+from red_core.terminal import tell, work
 
 
 @click.command("round")

@@ -1,4 +1,4 @@
-"""Where the LLM judge is and how it is asked: from the environment, or from .streamlit/secrets.toml beside the app.
+"""Where the LLM judge is and how it is asked: from the environment, or from the table [judge] of the secrets file.
 
 The key is read where it is needed and kept nowhere else: not in the database, not in a log, not in an error.
 """
@@ -8,31 +8,29 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import tomlkit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
+from red_core.access import refuse_viewers
 from red_core.errors import JudgeError
+from red_core.secrets_file import keep_in_table, read_table, secrets_file
 
 Wire = Literal["chat", "systemone", "decisions"]
 Format = Literal["auto", "json_schema", "json_object", "plain"]
 
 
-def secrets_file() -> Path:
-    """Return the file that holds the judge's settings where the environment does not."""
-    beside_app = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"
-    return Path(os.environ.get("RED_SECRETS", beside_app))
+TABLE = "judge"
+"""Of the secrets file."""
 
 
 def _from_json(value: object) -> object:
@@ -109,7 +107,7 @@ class JudgeServer(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources, the strongest first."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, secrets_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, read_table(TABLE))
 
 
 def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of a form, checked here
@@ -163,36 +161,24 @@ def keep(server: JudgeServer) -> Path:
     ------
     JudgeError
         If the file cannot be read or written.
+    AccessError
+        If a viewer acts.
     """
+    refuse_viewers()
     path = secrets_file()
     try:
-        _keep(server, path)
+        return keep_in_table(TABLE, _to_keep(server))
     except (OSError, ValueError, RecursionError) as error:
         raise JudgeError(f"{path} cannot be written: {type(error).__name__}. Check the file and its folder.") from None
-    return path
 
 
-def _keep(server: JudgeServer, path: Path) -> None:
-    held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
+def _to_keep(server: JudgeServer) -> dict[str, Any]:
+    """Return by name what differs from the defaults, None for what does not."""
+    kept: dict[str, Any] = {}
     for field, about in JudgeServer.model_fields.items():
-        value = getattr(server, field)
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        plain = json.dumps(plain) if isinstance(plain, dict) else plain
-        name = str(about.alias)
+        value, name = getattr(server, field), str(about.alias)
         if os.environ.get(name):
             continue
-        if value == about.get_default():
-            held.pop(name, None)
-        else:
-            held[name] = plain
-    path.parent.mkdir(parents=True, exist_ok=True)
-    target = path.resolve()  # a link stays one
-    descriptor, partial = tempfile.mkstemp(prefix=".secrets-", dir=target.parent)  # readable by its owner alone
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(tomlkit.dumps(held))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        kept[name] = None if value == about.get_default() else json.dumps(plain) if isinstance(plain, dict) else plain
+    return kept

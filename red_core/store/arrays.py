@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from red_core.access import refuse_viewers
 from red_core.errors import StoreError
 from red_core.records import Project
 
@@ -35,7 +36,10 @@ def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of a
     ------
     StoreError
         If it cannot be written; an earlier file stays.
+    AccessError
+        If a viewer would.
     """
+    refuse_viewers()
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

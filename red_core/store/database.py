@@ -1,4 +1,7 @@
-"""Open a project's database, run a transaction, and say in one line what is wrong when it cannot be done."""
+"""Open a project's database, run a transaction, and say in one line what is wrong when it cannot be done.
+
+Whoever acts is asked for here, at the one door to every project: a viewer's connections cannot write.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from red_core.errors import ProjectError, StoreError
+from red_core.access import acting, refuse_viewers
+from red_core.errors import AccessError, ProjectError, StoreError
 from red_core.records import Project
 from red_core.store.migrations import migrations
 
@@ -50,8 +54,9 @@ def create_project(workspace: Path, name: str) -> Project:
 
     Raises
     ------
-    ProjectError, StoreError
+    ProjectError, StoreError, AccessError
     """
+    refuse_viewers()
     project = Project(workspace, check_name(name))
     with _said_in_one_line(project):
         project.folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +95,8 @@ def open_project(workspace: Path, name: str) -> Project:
         If there is no such project; the text lists those there are.
     StoreError
         If the database cannot be read, or was written by a newer version.
+    AccessError
+        If it has to be brought up to date, and a viewer opens it.
     """
     project = find_project(workspace, name)
     with _said_in_one_line(project), closing(_open(project)) as db:
@@ -104,12 +111,14 @@ def project_names(workspace: Path) -> list[str]:
 
 @contextmanager
 def connection(project: Project) -> Iterator[Database]:
-    """Open a connection for one operation.
+    """Open a connection for one operation; a viewer's can only read, whatever is asked of it.
 
     Raises
     ------
     StoreError
         Whatever SQLite or the file system refuses, in one line.
+    AccessError
+        If nobody is let in, or a viewer would write.
     """
     with _said_in_one_line(project), closing(_open(project)) as db:
         yield db
@@ -117,7 +126,14 @@ def connection(project: Project) -> Iterator[Database]:
 
 @contextmanager
 def transaction(project: Project) -> Iterator[Database]:
-    """Open a connection and hold the write lock: all of the block is stored, or nothing of it."""
+    """Open a connection and hold the write lock: all of the block is stored, or nothing of it.
+
+    Raises
+    ------
+    StoreError, AccessError
+        As :func:`connection`.
+    """
+    refuse_viewers()
     with connection(project) as db:
         db.execute("BEGIN IMMEDIATE")
         with db.conn:  # commits, or rolls back on any exception
@@ -125,11 +141,15 @@ def transaction(project: Project) -> Iterator[Database]:
 
 
 def _open(project: Project) -> Database:
+    may_write = acting().may_write
     with ExitStack() as on_error:
         raw = sqlite3.connect(project.database, timeout=BUSY_SECONDS)
         on_error.callback(raw.close)
-        raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
+        if may_write:
+            raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
+        else:
+            raw.execute("PRAGMA query_only = ON")  # SQLite itself refuses, also what forgot to ask
         raw.execute("PRAGMA foreign_keys = ON")
         on_error.pop_all()
     return Database(raw, execute_plugins=False)
@@ -162,6 +182,11 @@ def _missing(project: Project, db: Database) -> list[str]:
 def _migrate(project: Project, db: Database) -> None:
     if not _missing(project, db):
         return
+    if not acting().may_write:
+        raise AccessError(
+            f"project {project.name} was last opened by an older version of this program. "
+            "It is brought up to date when an analyst opens it."
+        )
     db.execute("BEGIN IMMEDIATE")  # of programs that open it at once, one brings it up to date, the others wait
     with db.conn:
         missing = _missing(project, db)
@@ -205,6 +230,8 @@ def _said_in_one_line(project: Project) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY:
+            refuse_viewers()
         raise StoreError(f"{project.database}: {_remedy(str(error), project.folder)}") from error
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):

@@ -72,11 +72,14 @@ class Server:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
         command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)]
+        return [*command, "--server.headless", "true"]
+
+    def start(self) -> None:
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*command, "--server.headless", "true"],
+                self.command(),
                 cwd=ROOT, env=os.environ | {"RED_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
             )  # fmt: skip

@@ -208,10 +208,23 @@ def test_an_address_that_cannot_be_is_one_line(
 def test_a_secrets_file_that_cannot_be_read_is_one_line(in_state: InState, open_app: OpenApp, secrets: Path) -> None:
     in_state("prepared")
     secrets.parent.mkdir()
-    secrets.write_text(f'OPENAI_API_KEY = "{KEY}\n', "utf-8")
+    secrets.write_text(f'judge = "{KEY}"\n', "utf-8")
     app = rounds_with_llm(open_app)
     assert "secrets.toml cannot be read" in words_on(app)
     assert_no_key(app)
+
+
+def test_a_secrets_file_that_is_no_toml_shuts_the_app_for_it_may_say_who_is_let_in(
+    in_state: InState, open_app: OpenApp, secrets: Path
+) -> None:
+    in_state("prepared")
+    secrets.parent.mkdir()
+    secrets.write_text(f'OPENAI_API_KEY = "{KEY}\n', "utf-8")
+    app = open_app("rounds")
+    assert "secrets.toml cannot be read" in words_on(app)
+    assert KEY not in words_on(app)
+    assert not app.title
+    assert not app.button
 
 
 # --- Rounds: with a judge

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from judges.fault_server import KEY, use_settings
 
 from red_core.errors import JudgeError
-from red_core.judges.server import WHERE, JudgeServer, judge_server, keep, secrets_file
+from red_core.judges.server import WHERE, JudgeServer, judge_server, keep
+from red_core.secrets_file import secrets_file
 
 LOCAL = "http://127.0.0.1:8000/v1"
 
@@ -46,7 +48,7 @@ def test_the_defaults_ask_openai_politely():
 
 
 def test_the_environment_beats_the_secrets_file(secrets, monkeypatch):
-    write(secrets, f'RED_JUDGE_MODEL = "of the file"\nRED_JUDGE_TIMEOUT = 7\nOPENAI_API_KEY = "{KEY}"\n')
+    write(secrets, f'[judge]\nRED_JUDGE_MODEL = "of the file"\nRED_JUDGE_TIMEOUT = 7\nOPENAI_API_KEY = "{KEY}"\n')
     monkeypatch.setenv("RED_JUDGE_MODEL", "of the environment")
     server = judge_server()
     assert (server.model, server.timeout) == ("of the environment", 7)
@@ -54,7 +56,7 @@ def test_the_environment_beats_the_secrets_file(secrets, monkeypatch):
 
 
 def test_an_empty_variable_counts_as_none(secrets, monkeypatch):
-    write(secrets, 'RED_JUDGE_MODEL = "of the file"\n')
+    write(secrets, '[judge]\nRED_JUDGE_MODEL = "of the file"\n')
     monkeypatch.setenv("RED_JUDGE_MODEL", "")
     assert judge_server().model == "of the file"
 
@@ -127,7 +129,9 @@ def test_a_wrong_value_is_told_in_one_line_that_names_the_setting_and_not_the_ke
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("content", [f'OPENAI_API_KEY = "{KEY}', f'OPENAI_API_KEY = "{KEY}\xff"', f'{KEY}\n= "'])
+@pytest.mark.parametrize(
+    "content", [f'OPENAI_API_KEY = "{KEY}', f'OPENAI_API_KEY = "{KEY}\xff"', f'{KEY}\n= "', f'judge = "{KEY}"']
+)
 def test_a_secrets_file_that_cannot_be_read_is_named_and_not_quoted(content, secrets):
     secrets.parent.mkdir()
     secrets.write_bytes(content.encode("latin-1"))
@@ -187,19 +191,6 @@ def test_keeping_leaves_all_else_in_the_file_alone(secrets):
     assert tomllib.loads(OTHERS).items() <= tomllib.loads(secrets.read_text("utf-8")).items()
 
 
-def test_a_disk_that_fills_while_it_is_kept_leaves_the_file_as_it_was(secrets, monkeypatch):
-    write(secrets, OTHERS)
-
-    def full_disk(_: int) -> None:
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr("red_core.judges.server.os.fsync", full_disk)
-    with pytest.raises(JudgeError, match=r"secrets\.toml cannot be written: OSError\. Check the file and its folder"):
-        keep(judge_server(model="m", api_key=KEY))
-    assert secrets.read_text("utf-8") == OTHERS
-    assert list(secrets.parent.glob(".secrets-*")) == []
-
-
 def test_a_link_to_the_file_stays_a_link(secrets, tmp_path):
     secrets.parent.mkdir(parents=True, exist_ok=True)
     secrets.symlink_to(tmp_path / "elsewhere.toml")
@@ -208,10 +199,35 @@ def test_a_link_to_the_file_stays_a_link(secrets, tmp_path):
     assert judge_server().api_key.get_secret_value() == KEY
 
 
+def test_what_is_no_file_is_not_replaced_by_one(monkeypatch):
+    monkeypatch.setenv("RED_SECRETS", os.devnull)
+    with pytest.raises(JudgeError, match="cannot be written"):
+        keep(judge_server(model="m"))
+    assert Path(os.devnull).is_char_device()
+
+
+def test_nothing_is_kept_outside_a_table_where_streamlit_would_put_it_into_the_environment(secrets):
+    keep(judge_server(model="m", api_key=KEY, timeout=5))
+    assert [type(value) for value in tomllib.loads(secrets.read_text("utf-8")).values()] == [dict]
+
+
+def test_a_file_that_cannot_be_written_stays_whole(secrets, monkeypatch):
+    write(secrets, OTHERS)
+
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(JudgeError, match="cannot be written"):
+        keep(judge_server(model="m"))
+    assert secrets.read_text("utf-8") == OTHERS
+    assert list(secrets.parent.iterdir()) == [secrets]
+
+
 def test_what_is_set_back_to_its_default_leaves_the_file(secrets):
     keep(judge_server(model="m", api_key=KEY, timeout=5, extra={"a": 1}))
     keep(judge_server(model="m", api_key="", timeout=30, extra={}))
-    assert tomllib.loads(secrets.read_text("utf-8")) == {"RED_JUDGE_MODEL": "m"}
+    assert tomllib.loads(secrets.read_text("utf-8")) == {"judge": {"RED_JUDGE_MODEL": "m"}}
 
 
 def test_keeping_twice_changes_nothing(secrets):
@@ -235,7 +251,7 @@ def test_more_parameters_replace_the_earlier_ones(monkeypatch):
 
 
 def test_more_parameters_may_be_a_table_of_the_file(secrets):
-    write(secrets, 'RED_JUDGE_MODEL = "m"\n[RED_JUDGE_EXTRA]\ntemperature = 0\n')
+    write(secrets, '[judge]\nRED_JUDGE_MODEL = "m"\n[judge.RED_JUDGE_EXTRA]\ntemperature = 0\n')
     assert judge_server().extra == {"temperature": 0}
 
 

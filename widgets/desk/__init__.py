@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from red_core.access import who_acts
 from red_core.errors import RedError, StateError
 from red_core.records import Label, Project
 from red_core.review import Done, Message, carry_out, read_act, read_message
 from red_core.store import views
-from red_core.terminal import login
+from widgets.sign_in import at_this_machine
 from widgets.untrusted import visible
 
 _HERE = Path(__file__).parent
@@ -96,8 +97,9 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
 
 
 def _store_of(project: Project) -> str:
-    """Return the name under which a tab keeps what is not yet acknowledged for this project."""
-    return "red-" + hashlib.sha256(project.folder.resolve().as_posix().encode()).hexdigest()[:16]
+    """Return the name under which a tab keeps what is not yet acknowledged, of this project and this person."""
+    owner = "" if at_this_machine() else f"\0{who_acts()}"  # nobody sends what another pressed in this browser
+    return "red-" + hashlib.sha256((project.folder.resolve().as_posix() + owner).encode()).hexdigest()[:16]
 
 
 def _claim(store: str, sitting: Sitting) -> Message | None:
@@ -134,7 +136,7 @@ def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
         reply.acked.append(str(raw.get("id"))[:64])
         reply.refused.append({"why": visible(str(error)), "card": None})
         return
-    done = carry_out(sitting.project, act, who=login())
+    done = carry_out(sitting.project, act, who=who_acts())
     reply.acked.append(done.act)
     card = None
     if ("audit" in raw) == (sitting.mode == "audit"):

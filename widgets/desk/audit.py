@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from red_core.access import who_acts
 from red_core.auditing import deal
 from red_core.records import Project
 from red_core.review import Done
 from red_core.store.audits import AuditCard, Purpose
-from red_core.terminal import login
 from widgets.untrusted import FOLDED_AT, visible
 
 DEALT_AHEAD = 6
@@ -42,7 +42,7 @@ class AuditSitting:
 
     def _dealt(self, count: int) -> list[AuditCard]:
         purpose: Purpose = "certificate" if self._label is None else "label"
-        dealt = deal(self.project, who=login(), purpose=purpose, label=self._label, count=count)
+        dealt = deal(self.project, who=who_acts(), purpose=purpose, label=self._label, count=count)
         self._texts |= {card.audit: card.content for card in dealt}
         return dealt
 

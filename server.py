@@ -1,0 +1,72 @@
+"""What ``red serve`` runs: app.py, with security headers on every answer.
+
+``streamlit run app.py`` works as well, without the headers; who may do what does not depend on this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT = {
+    "default-src": "'self'",
+    # Streamlit's page begins with scripts of its own in the page, and loads a component's script as a blob.
+    "script-src": "'self' 'unsafe-inline' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",  # no picture of another site: a text that became markup could not call home
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in CONTENT.items()),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # an address may hold words somebody searched for
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class SecurityHeaders:
+    """Adds the headers to every answer that has none of that name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+@asynccontextmanager
+async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
+    """Open the app in the browser, where there is one, once the server listens."""
+    if not st.get_option("server.headless"):
+        bound = st.get_option("server.address") or ""
+        here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  asked about, not bound
+        address = f"http://{here}:{st.get_option('server.port')}"
+        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
+    yield {}
+
+
+app = st.App("app.py", middleware=[Middleware(SecurityHeaders)], lifespan=in_a_browser)

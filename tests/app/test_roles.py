@@ -1,0 +1,284 @@
+"""A viewer reads everything and changes nothing: every act of the screens, and every page."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from app_projects import NAME, queued
+from call_graph import ROOT, that_write, used_by_screens
+from oracle import no_judge, nobody, use
+from streamlit.testing.v1 import AppTest
+
+from red_core import auditing, batches, label_edits, label_set
+from red_core.access import Person, acting, acting_as
+from red_core.backup import back_up, restore
+from red_core.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.demo import make_demo
+from red_core.errors import AccessError
+from red_core.importing import import_files, sort_rows, store_prepared
+from red_core.judges.server import judge_server, keep
+from red_core.judging import try_connection
+from red_core.label_acts import Rename
+from red_core.label_files import read_label_set
+from red_core.new_labels import Cluster, named_by_judge, propose_clusters
+from red_core.pool_map import pool_map
+from red_core.records import Project
+from red_core.restoring import restore_decisions
+from red_core.results import export
+from red_core.review import carry_out, read_act
+from red_core.settings import RECOMMENDED
+from red_core.store.arrays import save_arrays
+from red_core.store.batches import BatchCounts, drop_batch
+from red_core.store.database import connection, create_project, open_project, transaction
+from red_core.store.decisions import roll_back
+from red_core.store.jobs import add_job, ask_to_cancel, claim_job, newest_job
+from red_core.store.labels import current_places, labels, set_meanings
+from red_core.store.rounds import close_round
+from red_core.tables import read_table
+from red_core.understanding import explain
+from red_core.worker import mark_interrupted, start_job
+
+VIEWER, ANALYST = Person("vera@viewers.org", "viewer"), Person("ana@example.org", "analyst")
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+Act = Callable[[Project], object]
+
+
+def decided(project: Project) -> object:
+    card = queued(project)[0]
+    return decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=acting().name)
+
+
+def pressed(project: Project) -> object:
+    """Do what a message of the desk asks for."""
+    card = queued(project)[0]
+    raw = {"id": "0" * 32, "kind": "accept", "text": card.text, "label": card.label.id, "proposal": card.proposal}
+    done = carry_out(project, read_act(raw), who=acting().name)
+    assert not done.refused
+    return done
+
+
+def listed(project: Project) -> object:
+    return batches.begin_batch(project, "accept", [(c.text, c.proposal) for c in queued(project)], "to decide")
+
+
+def counts(batch: int = 1, **more: Any) -> BatchCounts:
+    known = {"kind": "accept", "filters": "", "members": 40, "sampled": 20, "decided": 20, "agreed": 20}
+    return BatchCounts(id=batch, **(known | {"applied": 0, "was_applied": 0, "dropped": 0} | more))  # type: ignore[arg-type]
+
+
+def file_of(project: Project) -> Path:
+    file = project.workspace.parent / "more.csv"
+    file.write_text("text\nsomething new\n", "utf-8")
+    return file
+
+
+def imported(project: Project) -> object:
+    rows = sort_rows(read_table(file_of(project)), role="pool")
+    return store_prepared(project.workspace, NAME, [("pool", rows)], who="v")
+
+
+def exported(project: Project) -> object:
+    decided(project)
+    export(project, project.workspace.parent / "kept.jsonl")
+    return undo(project, who=ANALYST.name)
+
+
+def subsets(project: Project) -> object:
+    return label_set.adopt_subsets(project, current_places(project)[1][::-1].copy(), "v")
+
+
+def cluster(project: Project) -> Cluster:
+    return Cluster((1, 2), 0.5, labels(project)[0], 0.1, ("word",), "name")
+
+
+def label_file(project: Project) -> Path:
+    """Return an edited label set, outside the folder that is compared."""
+    path = project.workspace.parent.with_name(f"{project.workspace.parent.name}-labels.csv")
+    path.write_text("id,name\n1,money back\n", "utf-8")
+    return path
+
+
+def first(project: Project) -> int:
+    return labels(project)[0].id
+
+
+AS_IT_STANDS: dict[str, Act] = {
+    "auditing.deal": lambda p: auditing.deal(p, who="v", count=3),
+    "auditing.set_target": lambda p: auditing.set_target(p, 0.91),
+    "decisions.decide": decided,
+    "decisions.feed_back": lambda p: feed_back(p, plan_feed_back(p, accept_evidence_check=True), who="v"),
+    "importing.store_prepared": imported,
+    "judges.server.keep": lambda _: keep(judge_server(model="m")),
+    "label_edits.carry_out": lambda p: label_edits.carry_out(p, Rename(first(p), "another"), "v"),
+    "label_set.adopt_subsets": subsets,
+    "review.carry_out": pressed,
+    "store.labels.set_meanings": lambda p: set_meanings(p, {first(p): "what it means"}, "v"),
+    "store.rounds.close_round": close_round,
+    "worker.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
+}
+"""What an analyst can do with a round to review."""
+AFTER: dict[str, tuple[Act, Act]] = {
+    "auditing.answer": (lambda p: auditing.deal(p, who="v", count=1), lambda p: auditing.answer(p, 1, "none", who="v")),
+    "batches.begin_batch": (lambda _: None, listed),
+    "batches.apply_batch": (listed, lambda p: batches.apply_batch(p, counts())),
+    "store.batches.drop_batch": (listed, lambda p: drop_batch(p, 1, "v")),
+    "batches.take_back": (lambda _: None, lambda p: batches.take_back(p, 1)),
+    "decisions.undo": (decided, lambda p: undo(p, who=acting().name)),
+    "restoring.restore_decisions": (
+        exported, lambda p: restore_decisions(p, p.workspace.parent / "kept.jsonl", "v"),
+    ),
+    "label_edits.preview": (lambda _: None, lambda p: label_edits.preview(p, Rename(first(p), "another"))),
+    "label_files.Apply": (
+        lambda _: None, lambda p: label_edits.carry_out(p, read_label_set(p, label_file(p)), "v"),
+    ),
+    "label_edits.undo_edit": (AS_IT_STANDS["label_edits.carry_out"], lambda p: label_edits.undo_edit(p, "v")),
+    "label_set.undo_subsets": (subsets, lambda p: label_set.undo_subsets(p, "v")),
+    "store.decisions.roll_back": (AS_IT_STANDS["decisions.feed_back"], lambda p: roll_back(p, 1, "v")),
+    "store.jobs.ask_to_cancel": (lambda p: add_job(p, "prepare", "{}", "v"), lambda p: ask_to_cancel(p, 1)),
+    "demo.make_demo": (lambda _: None, lambda p: make_demo(p.workspace)),
+    "judging.try_connection": (lambda _: None, lambda p: try_connection(p, judge_server())),
+    "new_labels.named_by_judge": (lambda _: None, lambda p: named_by_judge(p, [cluster(p)])),
+    "understanding.explain": (lambda _: None, lambda p: explain(p, queued(p)[0])),
+    "backup.restore": (
+        lambda p: back_up(p, p.workspace.parent / "b.zip"),
+        lambda p: restore(p.workspace, p.workspace.parent / "b.zip", "b"),
+    ),
+    "importing.import_files": (lambda _: None, lambda p: import_files(p.workspace, NAME, None, file_of(p))),
+    "store.database.create_project": (lambda _: None, lambda p: create_project(p.workspace, "new")),
+    "store.arrays.save_arrays": (lambda _: None, lambda p: save_arrays(p.folder / "x.npz", a=np.zeros(1))),
+}  # fmt: skip
+"""What needs something before it, or a judge; or is offered outside the screens as well."""
+READ: dict[str, Act] = {
+    "label_edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),
+    "label_files.read_label_set": lambda p: read_label_set(p, label_file(p)),
+    "pool_map.pool_map": lambda p: pool_map(p, "fake"),
+    "new_labels.propose_clusters": propose_clusters,
+    "store.database.open_project": lambda p: open_project(p.workspace, p.name),
+    "worker.mark_interrupted": mark_interrupted,
+}
+"""What an analyst's look may store as well, and a viewer's does not."""
+
+
+@pytest.fixture(autouse=True)
+def somebody_else_is_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No worker is started, and the only judge is one that is not there."""
+    no_judge(monkeypatch, tmp_path / "secrets.toml")
+    use(monkeypatch, nobody())
+    started = lambda *_command, **_how: SimpleNamespace(poll=lambda: None, pid=os.getpid())  # noqa: E731
+    monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=started, DEVNULL=None))
+    monkeypatch.setattr("red_core.worker._started", {})
+    monkeypatch.setattr(batches, "SAMPLE", 5)
+
+
+def all_bytes(folder: Path) -> dict[str, str]:
+    """Return the hash of every file, but for the two that SQLite keeps beside a database while it is open."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    }
+
+
+def test_every_act_of_the_screens_is_tried_here() -> None:
+    offered = that_write() & used_by_screens()
+    assert len(offered) > 25
+    assert {name.removeprefix("red_core.") for name in offered} <= {*AS_IT_STANDS, *AFTER, *READ}
+
+
+@pytest.mark.parametrize("name", AS_IT_STANDS)
+def test_an_analyst_may(name: str, in_state: InState) -> None:
+    project = in_state("to review")
+    before = all_bytes(project.workspace.parent)
+    with acting_as(ANALYST):
+        AS_IT_STANDS[name](project)
+    assert all_bytes(project.workspace.parent) != before
+
+
+@pytest.mark.parametrize("name", [*AS_IT_STANDS, *AFTER])
+def test_a_viewer_may_not_and_nothing_changes(name: str, in_state: InState) -> None:
+    project = in_state("to review")
+    before_it, act = AFTER[name] if name in AFTER else (lambda _: None, AS_IT_STANDS[name])
+    with acting_as(ANALYST):
+        before_it(project)
+    before = all_bytes(project.workspace.parent)
+    with acting_as(VIEWER), pytest.raises(AccessError, match=r"^vera@viewers\.org is a viewer") as caught:
+        act(project)
+    assert "\n" not in str(caught.value)
+    after = all_bytes(project.workspace.parent)
+    assert [path for path in before if after.get(path) != before[path]] == []
+    assert set(after) - set(before) <= {"more.csv"}  # made by this test
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_viewer_may_look_and_nothing_changes(name: str, in_state: InState) -> None:
+    project = in_state("to review")
+    claim_job(project, add_job(project, "round", "{}", "v"), 2**22 - 1, 1.0)  # of a process that is gone
+    shutil.rmtree(project.folder / "map")
+    before = all_bytes(project.workspace)
+    with acting_as(VIEWER):
+        READ[name](project)
+    after = all_bytes(project.workspace)
+    assert [path for path in {*before, *after} if after.get(path) != before.get(path)] == []
+
+
+def test_a_viewer_is_told_of_a_job_whose_process_is_gone(in_state: InState) -> None:
+    project = in_state("to review")
+    claim_job(project, add_job(project, "round", "{}", "v"), 2**22 - 1, 1.0)
+    with acting_as(VIEWER):
+        told, stored = mark_interrupted(project), newest_job(project)
+    assert told is not None
+    assert (told.state, told.error) == ("interrupted", "its process was stopped from outside")
+    assert stored is not None
+    assert stored.state == "running"
+    seen = mark_interrupted(project)
+    assert seen is not None
+    assert seen == replace(told, heartbeat=seen.heartbeat)
+
+
+def test_sqlite_refuses_a_viewer_what_forgot_to_ask(in_state: InState) -> None:
+    project = in_state("to review")
+    with acting_as(VIEWER):
+        for statement in (
+            "UPDATE job SET error = ''",
+            "DELETE FROM decision",
+            "DROP TABLE job",
+            "PRAGMA user_version = 1",
+        ):
+            with pytest.raises(AccessError, match="is a viewer"), connection(project) as db:
+                db.execute(statement)
+        with connection(project) as db:
+            assert db.execute("SELECT count(*) FROM text").fetchone()[0] > 0
+    with transaction(project) as db:
+        db.execute("UPDATE job SET error = ''")
+
+
+def test_a_viewer_does_not_bring_an_older_database_up_to_date(in_state: InState) -> None:
+    project = in_state("to review")
+    with transaction(project) as db:
+        (newest,) = db.execute("SELECT name FROM _sqlite_migrations ORDER BY id DESC LIMIT 1").fetchone()
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = ?", [newest])
+    before = all_bytes(project.workspace)
+    with acting_as(VIEWER), pytest.raises(AccessError, match="when an analyst opens it"):
+        open_project(project.workspace, project.name)
+    assert all_bytes(project.workspace) == before
+
+
+def test_only_one_place_opens_databases_and_asks_who_acts() -> None:
+    """But for copies, which are read, and what a backup holds before it becomes a project."""
+    opened = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "red_core").rglob("*.py"))
+        if re.search(r"sqlite3\.connect\(|Database\((?!raw|memory)", path.read_text("utf-8"))
+    ]
+    assert opened == ["red_core/store/database.py"]

@@ -1,0 +1,350 @@
+"""Sign-in against an OpenID provider on this machine, in a browser: roles, the way out, restarts, headers, logs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from app_projects import NAME, decision_rows
+from playwright.sync_api import Browser, Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from test_browser import CHROMIUM, IDLE, MILLISECONDS, ROOT, Server, browser
+from test_roles import all_bytes
+from websockets import Subprotocol
+from websockets.sync.client import connect
+
+from red_core.records import Project
+
+__all__ = ["browser"]  # a fixture used here
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(CHROMIUM is None, reason="neither chromium nor google-chrome is installed"),
+]
+PEOPLE = {
+    "ana": {"email": "Ana@Example.org", "email_verified": True},
+    "vera": {"email": "vera@viewers.org", "email_verified": True},
+    "una": {"email": "una@viewers.org", "email_verified": False},
+    "eve": {"email": "eve@elsewhere.org", "email_verified": True},
+}
+CLIENT_SECRET, COOKIE_SECRET = token_hex(16), token_hex(24)
+TEXT = "is what I ask for"
+"""Stands in every text of the pool."""
+
+
+class SignedServer(Server):
+    """The app as ``red serve`` starts it."""
+
+    def command(self) -> list[str]:
+        red = Path(sys.executable).with_name("red")
+        return [str(red), "--workspace", str(self.workspace), "serve", "--port", str(self.port)]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The address of an OpenID provider that knows PEOPLE."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    known = [word for sub, told in PEOPLE.items() for word in ("--user-claims", json.dumps({"sub": sub} | told))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *known],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address, end = f"http://127.0.0.1:{port}", time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/.well-known/openid-configuration", timeout=2).close()  # noqa: S310
+            break
+        except OSError:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    yield address
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def app(
+    provider: str, templates: Callable[[str, bool], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SignedServer]:
+    """The app with a sign-in and a round to review; its log holds nothing secret when all tests are done."""
+    folder = tmp_path_factory.mktemp("signed")
+    workspace = folder / "workspace"
+    shutil.copytree(templates("to review", True), workspace)
+    server = SignedServer(ROOT / "server.py", workspace, folder / "server.log")
+    secrets = folder / "secrets.toml"
+    secrets.write_text(
+        f"""
+[auth]
+redirect_uri = "{server.address}/oauth2callback"
+cookie_secret = "{COOKIE_SECRET}"
+client_id = "red"
+client_secret = "{CLIENT_SECRET}"
+server_metadata_url = "{provider}/.well-known/openid-configuration"
+
+[access]
+analysts = ["ana@example.org"]
+viewers = ["@viewers.org"]
+""",
+        "utf-8",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RED_SECRETS", str(secrets))
+        patch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "1")
+        server.start()
+        yield server
+    server.kill()
+
+
+def project_of(server: Server) -> Project:
+    return Project(server.workspace, NAME)
+
+
+class Person:
+    """Somebody at a browser of her own; notes what the page complains about, and what must not be in a log."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(MILLISECONDS)
+        self.complaints: list[str] = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.secret: set[str] = set()
+        self.page.on("request", lambda request: self._look_at(request.url))
+
+    def _said(self, message: object) -> None:
+        text = str(getattr(message, "text", ""))
+        if getattr(message, "type", "") == "error" and "Failed to load resource" not in text:
+            self.complaints.append(text)  # a header that forbids what the app needs would be said here
+
+    def _look_at(self, url: str) -> None:
+        self.secret |= set(re.findall(r"[?&](?:code|state|nonce|id_token_hint)=([^&]+)", url))
+
+    def open(self, server: Server, path: str = "") -> Page:
+        self.page.goto(f"{server.address}/{path}")
+        return self.settle()
+
+    def settle(self) -> Page:
+        self.page.wait_for_selector(IDLE, state="attached")
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector(IDLE, state="attached")
+        return self.page
+
+    def sign_in(self, server: Server, sub: str) -> Page:
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name=sub, exact=True).click()
+        self.page.wait_for_url(f"{server.address}/**")
+        self.settle()
+        self.secret |= {
+            cookie["value"] for cookie in self.context.cookies() if cookie["name"].startswith("_streamlit_u")
+        }
+        return self.page
+
+    def sign_out(self, server: Server) -> Page:
+        self.page.get_by_role("button", name="Sign out").click()
+        self.page.get_by_role("button", name="End session").click()
+        self.page.wait_for_url(f"{server.address}/**")
+        return self.settle()
+
+
+@pytest.fixture
+def somebody(browser: Browser, app: SignedServer) -> Iterator[Callable[[], Person]]:
+    """A function that gives a browser of its own; in the end nothing was forbidden, and the log tells no secret."""
+    people: list[Person] = []
+
+    def come() -> Person:
+        people.append(Person(browser))
+        return people[-1]
+
+    yield come
+    log = app.log.read_text("utf-8")
+    for person in people:
+        assert person.complaints == []
+        assert [secret for secret in person.secret if secret in log] == []
+        person.context.close()
+    for told in (CLIENT_SECRET, COOKIE_SECRET, TEXT, "id_token", *(str(known["email"]) for known in PEOPLE.values())):
+        assert told.lower() not in log.lower()
+
+
+def test_a_cold_link_leads_to_the_door_and_an_analyst_through_it(
+    app: SignedServer, somebody: Callable[[], Person]
+) -> None:
+    ana = somebody()
+    page = ana.open(app, f"review?project={NAME}")
+    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    assert TEXT not in page.content()
+    assert page.get_by_role("link", name="Review").count() == 0
+    ana.sign_in(app, "ana")
+    expect(page.get_by_text("ana@example.org")).to_be_visible()
+    expect(page.get_by_role("heading", name="Review")).to_be_visible()
+    assert f"{app.address}/review?" in page.url
+    page.keyboard.press("a")
+    expect(page.get_by_text("all saved")).to_be_visible()
+    end = time.monotonic() + 15
+    while not decision_rows(project_of(app)) and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert [row[-1] for row in decision_rows(project_of(app))] == ["ana@example.org"]
+    ana.sign_out(app)
+    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    ana.open(app, "review")
+    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    assert TEXT not in page.content()
+
+
+def test_a_viewer_beside_an_analyst_sees_all_and_changes_nothing(
+    app: SignedServer, somebody: Callable[[], Person]
+) -> None:
+    ana, vera = somebody(), somebody()
+    ana.open(app)
+    ana.sign_in(app, "ana")
+    vera.open(app)
+    vera.sign_in(app, "vera")
+    before = all_bytes(app.workspace)
+    for path in ("", "label_map", "rounds", "review"):
+        page = vera.open(app, path)
+        ana.open(app, path)
+        expect(page.get_by_text("vera@viewers.org")).to_be_visible()
+        expect(ana.page.get_by_text("ana@example.org")).to_be_visible()
+        for wanted in ("Import", "Run round", "Accept", "Feed back ", "Adopt", "Do it", "Close without", "Save"):
+            assert page.get_by_role("button", name=re.compile(f"^{wanted}")).count() == 0, (path, wanted)
+    for key in "axnsu1":
+        page.keyboard.press(key)
+    vera.settle()
+    with page.expect_download() as download:
+        vera.open(app, "results?results_tab=Download").get_by_role("button", name="Download CSV").click()
+    assert TEXT in Path(download.value.path()).read_text("utf-8")
+    vera.settle()
+    assert all_bytes(app.workspace) == before
+
+
+@pytest.mark.parametrize(("who", "told"), [("una", "is not verified."), ("eve", "is not let in here.")])
+def test_others_are_told_in_one_line_and_leave(
+    who: str, told: str, app: SignedServer, somebody: Callable[[], Person]
+) -> None:
+    person = somebody()
+    person.open(app, "results")
+    page = person.sign_in(app, who)
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_count(1)
+    assert told in (alert.text_content() or "").replace("\u2060", "")
+    assert TEXT not in page.content()
+    person.sign_out(app)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_every_answer_has_the_headers(app: SignedServer) -> None:
+    for path in ("", "review", "_stcore/health", "_stcore/host-config"):
+        with urllib.request.urlopen(f"{app.address}/{path}", timeout=10) as answer:  # noqa: S310
+            heads = answer.headers
+        assert "frame-ancestors 'none'" in heads["Content-Security-Policy"]
+        assert (heads["X-Frame-Options"], heads["X-Content-Type-Options"]) == ("DENY", "nosniff")
+        assert heads["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_file_that_is_too_large_is_refused_by_page_and_server(
+    app: SignedServer, somebody: Callable[[], Person]
+) -> None:
+    ana = somebody()
+    ana.open(app)
+    page = ana.sign_in(app, "ana")
+    page.get_by_text("Import more, or begin another project").click()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "upload_file" in request.url else None)
+    field = page.locator("[data-testid=stFileUploaderDropzoneInput]").first
+    field.set_input_files({"name": "big.csv", "mimeType": "text/csv", "buffer": b"text\n" + b"x" * 2_000_000})
+    expect(page.get_by_text(re.compile("must be 1.0MB or smaller"))).to_be_visible()
+    assert sent == []
+    field.set_input_files({"name": "small.csv", "mimeType": "text/csv", "buffer": b"text\nhello there\n"})
+    ana.settle()
+    put = """async ([url, size, token]) => {
+        const form = new FormData(); form.append("file", new File(["x".repeat(size)], "f.csv"))
+        return (await fetch(url, {method: "PUT", body: form, headers: token ? {"X-Xsrftoken": token} : {}})).status }"""
+    token = next(cookie["value"] for cookie in ana.context.cookies() if cookie["name"] == "_streamlit_xsrf")
+    assert page.evaluate(put, [sent[0], 100, token]) == 204
+    assert page.evaluate(put, [sent[0], 3_000_000, token]) == 413
+    assert page.evaluate(put, [sent[0], 100, ""]) == 403
+    ana.complaints.clear()  # the browser says so of each refused answer
+
+
+def test_with_streamlit_alone_a_public_address_shows_nothing(
+    browser: Browser, templates: Callable[[str, bool], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = tmp_path / "workspace"
+    shutil.copytree(templates("to review", True), workspace)
+    monkeypatch.setenv("RED_SECRETS", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")  # noqa: S104  refused: that is the test
+    monkeypatch.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "localhost")
+    server = Server(ROOT / "app.py", workspace, tmp_path / "server.log")
+    server.start()
+    try:
+        person = Person(browser)
+        page = person.open(server, "review")
+        told = (page.get_by_role("alert").text_content() or "").replace("\u2060", "")
+        assert "nobody has to sign in" in told
+        assert TEXT not in page.content()
+        assert page.get_by_role("button", name=re.compile("Sign")).count() == 0
+        person.context.close()
+    finally:
+        server.kill()
+
+
+def told_to_a_stranger(server: Server) -> bytes:
+    """Return what a program gets that asks for a page as a browser would, with a name in a header and a cookie."""
+    message = BackMsg()
+    message.rerun_script.page_name = "review"
+    message.rerun_script.query_string = f"project={NAME}"
+    heads = {"X-Forwarded-Email": "ana@example.org", "Cookie": "_streamlit_user=made-up"}
+    address, got, end = server.address.replace("http", "ws"), b"", time.monotonic() + 20
+    with connect(
+        f"{address}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], additional_headers=heads
+    ) as wire:
+        wire.send(message.SerializeToString())
+        while b"Sign in to go on." not in got and time.monotonic() < end:
+            with suppress(TimeoutError):
+                got += bytes(wire.recv(timeout=1))  # binary, always
+        with suppress(TimeoutError):
+            while time.monotonic() < end:
+                got += bytes(wire.recv(timeout=1))
+    return got
+
+
+def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
+    app: SignedServer, somebody: Callable[[], Person], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The last test of this file: it leaves the server with another secret that signs the cookies."""
+    vera = somebody()
+    vera.open(app)
+    page = vera.sign_in(app, "vera")
+    app.kill()
+    app.start()
+    got = told_to_a_stranger(app)  # the first session of a server: no page runs without the shell around it
+    assert b"Sign in to go on." in got
+    assert TEXT.encode() not in got
+    assert b"repair" not in got  # a label
+    vera.open(app, "review")
+    expect(page.get_by_text("vera@viewers.org")).to_be_visible()
+    app.kill()
+    other = tmp_path / "secrets.toml"
+    kept = app.log.with_name("secrets.toml").read_text("utf-8")
+    other.write_text(kept.replace(COOKIE_SECRET, token_hex(24)), "utf-8")
+    monkeypatch.setenv("RED_SECRETS", str(other))
+    app.start()
+    vera.open(app, "review")
+    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    vera.complaints.clear()  # the page said that the server was gone

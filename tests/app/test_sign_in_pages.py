@@ -1,0 +1,257 @@
+"""The pages for somebody who is signed in: what a viewer is shown, and what becomes of a press that is not allowed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from app_projects import NAME, decision_rows
+from oracle import no_judge, nobody, use
+from rendered import words_on
+from streamlit.testing.v1 import AppTest
+from test_roles import all_bytes
+
+from red_core import sign_in
+from red_core.access import acting_as, person_here
+from red_core.records import Project
+
+ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
+READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "drift_compare", "results_next"}
+"""The keys of buttons that change nothing."""
+STATES = ["waiting", "preparing failed", "round failed", "to review", "fed back"]
+PRESSED = [
+    ("data", "preparing failed"),
+    ("label_map", "prepared"),
+    ("rounds", "prepared"),
+    ("rounds", "round failed"),
+    ("rounds", "fed back"),
+    ("review", "to review"),
+]
+PAGES = ["data", "label_map", "rounds", "review", "results"]
+InState = Callable[..., Project]
+SignedIn = Callable[..., AppTest]
+
+
+def write_list(path: Path, *, analysts: list[str], viewers: list[str]) -> None:
+    path.write_text(
+        f"""
+[auth]
+redirect_uri = "http://127.0.0.1:8501/oauth2callback"
+cookie_secret = "{"0123456789abcdef" * 3}"
+client_id = "red"
+client_secret = "of the client"
+server_metadata_url = "http://127.0.0.1:1/.well-known/openid-configuration"
+[access]
+analysts = {json.dumps(analysts)}
+viewers = {json.dumps(viewers)}
+""",
+        "utf-8",
+    )
+
+
+@pytest.fixture(autouse=True)
+def the_test_itself_is_here() -> Iterator[None]:
+    """The sessions have threads of their own, and nobody acts in them but who is signed in."""
+    with acting_as(person_here()):
+        yield
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sign-in is set up: one analyst, and everybody of a domain is a viewer."""
+    path = tmp_path / "kept" / "secrets.toml"
+    path.parent.mkdir()
+    no_judge(monkeypatch, path)
+    monkeypatch.setattr(sign_in, "_was_on", False)
+    write_list(path, analysts=[ANALYST], viewers=["@viewers.org"])
+    return path
+
+
+@pytest.fixture
+def signed_in(secrets: Path, open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> SignedIn:  # noqa: ARG001
+    """A function that opens a page as somebody; None is nobody yet."""
+
+    def open_(email: str | None, page: str = "data", **query: str) -> AppTest:
+        claims = {"is_logged_in": True, "email": email, "email_verified": True, "iat": time.time()}
+        made = AppTest.from_file
+
+        def as_them(*how: object, **named: object) -> AppTest:
+            app = made(*how, **named)  # type: ignore[arg-type]
+            app.user = claims if email else {}
+            return app
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AppTest, "from_file", as_them)
+            return open_app(page, **query)
+
+    return open_
+
+
+def enabled(app: AppTest) -> list[str]:
+    return [button.key or button.label for button in app.button if not button.disabled]
+
+
+def shown(app: AppTest) -> str:
+    return words_on(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_who_has_not_signed_in_sees_the_door_and_nothing_else(
+    page: str, in_state: InState, signed_in: SignedIn
+) -> None:
+    in_state("to review")
+    app = signed_in(None)
+    if page != "data":
+        app.switch_page(f"pages/{page}.py").run()
+    assert enabled(app) == ["sign_in_default"]
+    assert [each.value for each in app.text] == ["Sign in to go on."]
+    assert not app.sidebar.selectbox
+    assert not app.title
+    assert not app.caption
+    assert not app.dataframe
+
+
+def test_a_sign_in_that_streamlit_does_not_know_of_is_told_in_one_line(signed_in: SignedIn) -> None:
+    app = signed_in(None)
+    app.button(key="sign_in_default").click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Streamlit does not find [auth]. Start the app with red serve" in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("email", "told"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
+)
+def test_who_is_not_let_in_is_told_in_one_line_and_can_leave(
+    email: str, told: str, in_state: InState, signed_in: SignedIn
+) -> None:
+    in_state("to review")
+    app = signed_in(email)
+    if told == "is not verified":
+        app.user = app.user | {"email_verified": False}
+        app.run()
+    assert enabled(app) == ["sign_out"]
+    assert told in shown(app)
+    assert len(app.error) == 1
+    assert not app.title
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_viewer_sees_every_page_and_no_button_that_would_change_anything(
+    state: str, in_state: InState, signed_in: SignedIn, workspace: Path
+) -> None:
+    in_state(state)
+    before = all_bytes(workspace)
+    for page in PAGES:
+        app = signed_in(VIEWER, page)
+        assert not app.exception
+        assert not app.error, page
+        assert VIEWER in [each.value for each in app.sidebar.text]
+        assert set(enabled(app)) - {"Download"} <= READING, page
+        assert not app.get("file_uploader"), page
+        assert not app.get("chat_input"), page
+    assert all_bytes(workspace) == before
+
+
+def test_a_viewer_with_a_judge_is_offered_no_question(
+    in_state: InState, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_state("to review")
+    use(monkeypatch, nobody())
+    for page in PAGES:
+        assert set(enabled(signed_in(VIEWER, page))) - {"Download"} <= READING, page
+
+
+def test_a_viewer_turns_the_cards(in_state: InState, signed_in: SignedIn) -> None:
+    in_state("to review")
+    app = signed_in(VIEWER, "review")
+    assert "card 1 of 12" in shown(app)
+    while "turn_on" in enabled(app):
+        app.button(key="turn_on").click().run()
+    assert "That was the last card of this queue." in shown(app)
+    app.button(key="turn_back").click().run()
+    assert "card 12 of 12" in shown(app)
+
+
+def test_a_viewer_is_told_that_there_is_no_project_yet(signed_in: SignedIn, workspace: Path) -> None:
+    app = signed_in(VIEWER)
+    assert "An analyst makes the first." in shown(app)
+    assert set(enabled(app)) <= READING
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize(("page", "state"), PRESSED)
+def test_a_press_of_somebody_who_is_a_viewer_by_now_changes_nothing(
+    state: str, page: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
+) -> None:
+    """As a message that somebody made by hand: the widget is known to the session, and its callback runs."""
+    in_state(state)
+    keys = [key for key in enabled(signed_in(ANALYST, page)) if key not in {*READING, "Download"}]
+    assert keys
+    keys = [key for key in keys if not key.startswith("relabel")][:8]  # one of them is like the other
+    before = all_bytes(workspace)
+    for key in keys:
+        write_list(secrets, analysts=[ANALYST], viewers=["@viewers.org"])
+        app = signed_in(ANALYST, page)
+        button = next(each for each in app.button if key in {each.key, each.label})
+        write_list(secrets, analysts=["boss@example.org"], viewers=[ANALYST])
+        button.click().run()
+        assert not app.exception, key
+        assert all_bytes(workspace) == before, key
+
+
+@pytest.mark.parametrize(("page", "state"), [*PRESSED, ("data", "waiting")])
+def test_who_is_taken_off_the_list_is_at_the_door_with_the_next_press(
+    page: str, state: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
+) -> None:
+    in_state(state)
+    app = signed_in(ANALYST, page)
+    before = all_bytes(workspace)
+    button = next(each for each in app.button if not each.disabled and (each.key or "") not in READING)
+    write_list(secrets, analysts=["boss@example.org"], viewers=[])
+    button.click().run()
+    assert not app.exception
+    assert enabled(app) == ["sign_out"]
+    assert "is not let in here" in shown(app)
+    assert not app.title
+    assert all_bytes(workspace) == before
+
+
+def test_what_an_analyst_does_has_her_address_beside_it(in_state: InState, signed_in: SignedIn) -> None:
+    project = in_state("to review")
+    app = signed_in(ANALYST, "review")
+    key = next(key for key in enabled(app) if key.startswith("accept_"))
+    app.button(key=key).click().run()
+    assert [row[-1] for row in decision_rows(project)] == [ANALYST]
+    assert ANALYST in [each.value for each in app.sidebar.text]
+
+
+def test_where_nobody_has_to_sign_in_there_is_no_way_out(
+    in_state: InState, open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    no_judge(monkeypatch, tmp_path / "none.toml")
+    in_state("to review")
+    for page in PAGES:
+        app = open_app(page)
+        assert "sign_out" not in enabled(app)
+        assert not app.sidebar.text
+
+
+def test_only_at_this_machine_a_file_of_it_may_be_named(
+    in_state: InState,
+    open_app: Callable[..., AppTest],
+    signed_in: SignedIn,
+    secrets: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_state("to review")
+    assert "import_path_0" not in [each.key for each in signed_in(ANALYST).text_input]
+    secrets.unlink()
+    monkeypatch.setattr(sign_in, "_was_on", False)
+    assert "import_path_0" in [each.key for each in open_app().text_input]
+    monkeypatch.setenv("RED_BEHIND_PROXY", "1")
+    assert "import_path_0" not in [each.key for each in open_app().text_input]
+    assert NAME in [each.value for each in open_app().sidebar.selectbox]
