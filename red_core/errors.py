@@ -13,6 +13,8 @@ RedError
 └── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
 
+from __future__ import annotations
+
 
 class RedError(Exception):
     """The root: its text is one line, for people, and says what to do."""
@@ -37,6 +39,10 @@ class InputError(RedError):
         self.file, self.rule, self.remedy, self.row = file, rule, remedy, row
         place = file if row is None else f"{file}, row {row}"
         super().__init__(one_line(f"{place}: {rule}. {remedy}"))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, int | None]]:
+        """Let it be raised in another process."""
+        return type(self), (self.file, self.rule, self.remedy, self.row)
 
 
 class SettingsError(RedError):
