@@ -120,7 +120,13 @@ def predict_folder(
     Cancelled
         At Ctrl-C; finished parts stay.
     """
-    predictor = make_predictor(project)
+    return label_folder(make_predictor(project), source, target, text_column=text_column, report=report, run=run)
+
+
+def label_folder(
+    predictor: Predictor, source: str, target: str, *, text_column: str | None, report: Report, run: Run | None = None
+) -> FolderReport:
+    """Do what :func:`predict_folder` does, with a predictor that is there already."""
     source, target = _whole(source), _whole(target)
     if f"{target}/".startswith(f"{source}/") or f"{source}/".startswith(f"{target}/"):
         raise InputError(target, "one of the two folders holds the other", "Put the labels into a folder of its own")
