@@ -21,14 +21,16 @@ import pytest
 import small_parts
 from click.testing import CliRunner
 from small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
-from small_projects import FAST, fake_encode, small_project
+from small_projects import FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
 
 from red_core import features
 from red_core.cli import main
 from red_core.errors import SettingsError, StateError
+from red_core.importing import import_files
 from red_core.parts import predict_folder
 from red_core.records import Project
 from red_core.rounds import run_round
+from red_core.store.database import open_project
 from red_core.training import fitting_on, load_model, model_file
 
 dask = pytest.importorskip("dask", reason="the extra `cluster` is not installed")
@@ -41,8 +43,9 @@ RED = Path(sys.executable).with_name("red")
 class Cluster:
     """A scheduler and its workers, ended by their pids."""
 
-    def __init__(self, scheduler_file: Path, log: Path, stack: ExitStack) -> None:
+    def __init__(self, scheduler_file: Path, log: Path, stack: ExitStack, *, preload: bool) -> None:
         self.file, self.log, self.stack = scheduler_file, log, stack
+        self.preload = ["--preload", str(TESTS / "small_parts.py")] if preload else []
         self._start("dask_scheduler", "--port", "0")
         wait_for(scheduler_file.is_file)
         self.address = json.loads(scheduler_file.read_text("utf-8"))["address"]
@@ -50,8 +53,7 @@ class Cluster:
 
     def add_worker(self, seconds: float = 0.0, python_path: str = str(TESTS)) -> subprocess.Popen[bytes]:
         """Start a worker whose encoder takes so long for a part."""
-        preload = str(TESTS / "small_parts.py")
-        options = ["--nthreads", "1", "--no-nanny", "--preload", preload, "--local-directory", str(self.file.parent)]
+        options = ["--nthreads", "1", "--no-nanny", *self.preload, "--local-directory", str(self.file.parent)]
         return self._start("dask_worker", *options, **{small_parts.SECONDS: str(seconds), "PYTHONPATH": python_path})
 
     def _start(self, what: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -73,10 +75,10 @@ def wait_for(there: Callable[[], Any], seconds: float = 90) -> None:
 
 
 @contextmanager
-def running_cluster(folder: Path, log: Path) -> Iterator[Cluster]:
+def running_cluster(folder: Path, log: Path, *, preload: bool = True) -> Iterator[Cluster]:
     folder.mkdir()
     with ExitStack() as stack:
-        yield Cluster(folder / "scheduler.json", log, stack)
+        yield Cluster(folder / "scheduler.json", log, stack, preload=preload)
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +189,8 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, clus
     finished = len(list(out.rglob("*.parquet")))
     assert 2 <= finished < COUNT
     assert len(seen(cluster.log)) == finished
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.startswith(f"{COUNT * ROWS} rows in {COUNT} of {COUNT} parts, {finished} of them done before")
+    done = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
+    assert (done.rows, done.done_before) == (COUNT * ROWS, finished)
     assert len(seen(cluster.log)) == COUNT
     check_same_as_here(fitted, tmp_path, out)
 
@@ -263,3 +265,22 @@ def test_without_the_extra_the_option_says_what_to_install(workspace, tmp_path, 
     shown = CliRunner().invoke(main, [*words, "--cluster", "tcp://127.0.0.1:9"])
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert shown.stderr == "Error: --cluster needs distributed: `pip install -e '.[cluster]'`.\n"
+
+
+@pytest.mark.long
+def test_with_the_real_embedding_model_workers_give_the_labels_given_here(workspace, tmp_path):
+    folder = tmp_path / "files"
+    import_files(
+        workspace, "real",
+        write_csv(folder / "seeds.csv", ["text", "label"], seed_rows()),
+        write_csv(folder / "pool.csv", ["text"], [[text] for text, _ in pool_rows()]),
+    )  # fmt: skip
+    project = open_project(workspace, "real")
+    run_round(project, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
+    write_parts(tmp_path / "in")
+    with running_cluster(tmp_path / "dask", tmp_path / "log", preload=False) as cluster:
+        cluster.add_worker()
+        cluster.add_worker()
+        done = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+    assert (done.rows, done.failed) == (COUNT * ROWS, ())
+    check_same_as_here(project, tmp_path, tmp_path / "out")

@@ -17,10 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_parts
+from click.testing import CliRunner
 from small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
 from small_projects import FAST, LABELS, fake_encode, label_ids, small_project, write_csv
 
 from red_core import features
+from red_core.cli import main
 from red_core.decisions import decide
 from red_core.errors import Cancelled, EmbeddingError, InputError, StateError
 from red_core.label_edits import rename
@@ -360,3 +362,17 @@ def test_only_the_owner_of_a_folder_that_is_read_only_can_write_there(fitted, fo
     done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert len(done.failed) == COUNT
     assert "Permission denied" in done.failed[0][1]
+
+
+def test_the_command_labels_a_folder_and_says_what_failed(fitted, folder, tmp_path):
+    words = ["--workspace", str(fitted.workspace), "predict", "small", str(folder), str(tmp_path / "out")]
+    shown = CliRunner().invoke(main, words)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout == f"{COUNT * ROWS} rows in {COUNT} of {COUNT} parts: {tmp_path / 'out'}\n"
+    (folder / "new.parquet").write_bytes(b"no parquet")
+    shown = CliRunner().invoke(main, words)
+    assert shown.exit_code == 1
+    assert shown.stdout == f"{COUNT * ROWS} rows in 12 of 13 parts, 12 of them done before: {tmp_path / 'out'}\n"
+    first, last = shown.stderr.splitlines()
+    assert first.startswith(f"file://{folder}/new.parquet: failed 3 times, last: ")
+    assert last == "Error: 1 of 13 parts failed. The same command tries them again."
