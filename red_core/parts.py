@@ -10,10 +10,11 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,8 @@ class Part:
 class FolderReport:
     """What came of a folder.
 
-    Attributes
-    ----------
-    parts, done_before : int
-        All of them; how many of those had their output already.
-    rows : int
-        In all outputs that are there now.
-    failed : tuple of (str, str)
-        The file of each part that was given up, and why.
+    ``parts`` are all, ``done_before`` those that had their output already, ``rows`` those of all outputs that are there
+    now, ``failed`` the file of each part that was given up and why.
     """
 
     parts: int
@@ -154,17 +149,14 @@ def label_folder(
 def run_here(predictor: Predictor, parts: Sequence[Part]) -> Iterator[Outcome]:
     """Label parts in this process, one after the other."""
     for part in parts:
-        yield part, _tried(predictor, part)
-
-
-def _tried(predictor: Predictor, part: Part) -> int | BaseException:
-    for left in reversed(range(TRIES)):
-        try:
-            return label_part(predictor, part)
-        except _FAILURES as error:
-            if not left:
-                return error
-    raise AssertionError
+        outcome: int | BaseException = 0
+        for _ in range(TRIES):
+            try:
+                outcome = label_part(predictor, part)
+                break
+            except _FAILURES as error:
+                outcome = error
+        yield part, outcome
 
 
 def label_part(predictor: Predictor, part: Part) -> int:
@@ -243,18 +235,20 @@ def _parts(source: str, target: str, text_column: str | None) -> list[Part]:
     found = _parquet_files(source)
     if not found:
         raise InputError(source, "no Parquet files in this folder", "Give a folder of .parquet files")
-    head = next(iter(found))
-    column = _text_column(f"{source}/{head}", text_column)
+    column = choose_columns(_head(source, found), text_column, need_label=False).text
     return [Part(f"{source}/{name}", f"{target}/{name}", column, size) for name, size in found.items()]
 
 
-def _text_column(source: str, wanted: str | None) -> str:
-    tables = _tables(source, GUESS_ROWS)
-    head = pa.concat_tables([next(tables), *([first] if (first := next(tables, None)) is not None else [])])
-    cells = {name: [as_text(cell) for cell in head[name].to_pylist()] for name in head.column_names}
-    rows = np.arange(1, len(head) + 1)
-    table = Table(source, "", pd.DataFrame(cells, dtype=object), rows, ())
-    return choose_columns(table, wanted, need_label=False).text
+def _head(source: str, names: Iterable[str]) -> Table:
+    """Return the first rows of the first part that has any."""
+    for name in names:
+        with suppress(InputError):  # it will be reported with the others
+            _, *first = islice(_tables(f"{source}/{name}", GUESS_ROWS), 2)
+            if first:
+                cells = {key: [as_text(cell) for cell in first[0][key].to_pylist()] for key in first[0].column_names}
+                rows = np.arange(1, len(first[0]) + 1)
+                return Table(f"{source}/{name}", "", pd.DataFrame(cells, dtype=object), rows, ())
+    raise InputError(source, "no part of this folder can be read and has rows", "Write them again")
 
 
 def _parquet_files(folder: str) -> dict[str, int]:
@@ -288,11 +282,11 @@ def _standing(predictor: Predictor, target: str, parts: Sequence[Part]) -> dict[
         for path, (made, rows) in zip(there, pool.map(_footer, there), strict=True):
             if not made:
                 raise InputError(path, "this file is there, and `red predict` did not make it", "Name another folder")
-            if (made["fingerprint"], made["text"]) != (predictor.fingerprint, parts[0].text_column):
-                rule = f"it was made from column {made['text']!r} by {made['origin']}"
+            if (made.get("fingerprint"), made.get("text")) != (predictor.fingerprint, parts[0].text_column):
+                rule = f"it was made from column {made.get('text')!r} by {made.get('origin')}"
                 now = f"now it would be column {parts[0].text_column!r} and {predictor.origin}"
                 raise InputError(path, f"{rule}; {now}", "Name another folder, or delete this one")
-            if made["bytes"] == size_of.get(path):
+            if made.get("bytes") == size_of.get(path):
                 found[path] = rows
     return found
 

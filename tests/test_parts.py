@@ -267,6 +267,18 @@ def test_a_part_without_rows_has_an_output_without_rows(fitted, folder, tmp_path
     assert found["part-000.parquet"].schema.equals(found["part-002.parquet"].schema)
 
 
+def test_the_text_column_is_guessed_from_the_first_part_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
+    (folder / "below" / "part-001.parquet").write_bytes(b"no parquet")
+    pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "below/part-003.parquet")
+    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert [Path(file).name for file, _ in done.failed] == ["part-001.parquet"]
+    assert done.rows == (COUNT - 2) * ROWS
+    for path in folder.rglob("*.parquet"):
+        path.write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="no part of this folder can be read and has rows"):
+        predict_folder(fitted, str(folder), str(tmp_path / "out"))
+
+
 def test_a_large_part_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr("red_core.parts.TEXTS_AT_ONCE", 100)
     monkeypatch.setattr("red_core.predicting.TEXTS_AT_ONCE", 30)
