@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -32,6 +32,7 @@ from red_core.training_set import FrozenRows, frozen_rows
 __all__ = ["Model", "fitting_on", "load_model", "model_file", "save_model", "train"]
 
 Report = Callable[[int, int], None]
+SECONDS_FOR_A_WORKER = 60
 
 
 def train(
@@ -111,19 +112,20 @@ def fitting_on(backend: str) -> Iterator[None]:
     if not name:
         yield
         return
+    if address and name != "dask":
+        raise SettingsError(f"setting fit_backend: only dask takes an address; got {backend!r}.")
     try:
-        if address and name != "dask":
-            raise ValueError("only dask takes an address")  # noqa: TRY301  said like what joblib refuses
-        chosen = parallel_config(name, **({"scheduler_host": address} if address else {}))
+        where = {"scheduler_host": address, "wait_for_workers_timeout": SECONDS_FOR_A_WORKER} if address else {}
+        with parallel_config(name, **where) as held, ExitStack() as stack:
+            if address:
+                stack.callback(held["backend"].client.close)
+                held["backend"].effective_n_jobs(-1)  # waits for the first worker
+            ready = stack.pop_all()
     except (ValueError, OSError) as error:
         told = f"setting fit_backend: {error or type(error).__name__}; got {backend!r}."
         raise SettingsError(one_line(told)) from error
-    with chosen as held:
-        try:
-            yield
-        finally:
-            if address:
-                held["backend"].client.close()
+    with ready, parallel_config(held["backend"]):
+        yield
 
 
 class _Steps:

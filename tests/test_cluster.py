@@ -248,6 +248,13 @@ def test_a_round_is_fitted_on_the_cluster_to_the_same_weights(cluster, workspace
     assert found[0].calibration == found[1].calibration
 
 
+def test_fitting_on_a_cluster_without_workers_is_refused_in_one_line(cluster, monkeypatch):
+    monkeypatch.setattr("red_core.training.SECONDS_FOR_A_WORKER", 0.2)
+    refused = pytest.raises(SettingsError, match=r"setting fit_backend: .*has no worker after 0\.2 seconds")
+    with refused, fitting_on(f"dask:{cluster.address}"):
+        pass
+
+
 def test_dask_without_a_cluster_is_refused_in_one_line():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
