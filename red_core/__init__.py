@@ -20,6 +20,7 @@ from red_core.importing import import_files
 from red_core.judges.protocol import Judge
 from red_core.judges.self_test import SelfTest
 from red_core.judging import judge_check
+from red_core.parts import FolderReport, predict_folder
 from red_core.records import NONE_OF_THESE, Answer, JudgeRates, Label, Project, Question, Round
 from red_core.results import export, predict, status
 from red_core.rounds import prepare, run_round
@@ -40,6 +41,7 @@ __all__ = [
     "Cancelled",
     "EmbeddingError",
     "FeedBackPlan",
+    "FolderReport",
     "InputError",
     "Judge",
     "JudgeError",
@@ -68,6 +70,7 @@ __all__ = [
     "plan_feed_back",
     "pool",
     "predict",
+    "predict_folder",
     "prepare",
     "project_names",
     "roll_back",

@@ -15,6 +15,8 @@ RedError
 └── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
 """
 
+from __future__ import annotations
+
 LONGEST_TOLD = 1_000
 """Characters of an error, which may quote what somebody sent."""
 
@@ -51,6 +53,10 @@ class InputError(RedError):
         self.file, self.rule, self.remedy, self.row = file, rule, remedy, row
         place = file if row is None else f"{file}, row {row}"
         super().__init__(one_line(f"{place}: {rule}. {remedy}"))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, int | None]]:
+        """Let it be raised in another process."""
+        return type(self), (self.file, self.rule, self.remedy, self.row)
 
 
 class SettingsError(RedError):

@@ -118,27 +118,55 @@ class Features:
         embedded = load_vectors(project, self.embedding, ids)
         return self._beside(embedded, load_vectors(project, self.lexical, ids)) if self.lexical else embedded
 
-    def of_new(self, project: Project, texts: Sequence[str]) -> Floats:
-        """Return the features of texts that are not in the project."""
-        return self._complete(project, encode(self.embedding, texts), texts)
-
     def of_names(self, project: Project, names: Sequence[str]) -> Floats:
         """Return the features of label names read as texts."""
         words = [spoken(name) for name in names]
-        return self._complete(project, name_vectors(project, self.embedding, words), words)
+        return self.of_new(project).beside(name_vectors(project, self.embedding, words), words)
 
-    def _complete(self, project: Project, embedded: Floats, texts: Sequence[str]) -> Floats:
-        own = embedded
-        if self.lexical:
-            own = self._beside(embedded, lexical_vectors(load_lexical(project, self.lexical), texts))
-        if not self.near:
-            return own
-        everything = self.own(project, with_vector(project, self.near))
-        near = neighbour_means(own, everything)
-        return np.hstack([own, np.float32(self.near_weight) * near]).astype(np.float32)
+    def of_new(self, project: Project) -> NewTexts:
+        """Return what it takes to describe texts that are not in the project."""
+        lexical = load_lexical(project, self.lexical) if self.lexical else None
+        around = self.own(project, with_vector(project, self.near)) if self.near else None
+        return NewTexts(self.embedding, lexical, self.lexical_weight, around, self.near_weight)
 
     def _beside(self, embedded: Floats, lexical: Floats) -> Floats:
         return np.hstack([embedded, np.float32(self.lexical_weight) * lexical]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class NewTexts:
+    """What it takes to describe texts that are not in a project, apart from the project.
+
+    Attributes
+    ----------
+    embedding : str
+    lexical : LexicalModel or None
+    lexical_weight : float
+    around : ndarray of shape (m, d), float32, or None
+        The project's texts a new one may stand near; None where that does not count.
+    near_weight : float
+    """
+
+    embedding: str
+    lexical: LexicalModel | None
+    lexical_weight: float
+    around: Floats | None
+    near_weight: float
+
+    def features(self, texts: Sequence[str]) -> Floats:
+        """Return the features of texts, shape (n, d) or, with what stands near them, (n, 2 d), float32."""
+        return self.beside(encode(self.embedding, texts), texts)
+
+    def beside(self, embedded: Floats, texts: Sequence[str]) -> Floats:
+        """Return the features of texts that are embedded already."""
+        own = embedded
+        if self.lexical is not None:
+            words = np.float32(self.lexical_weight) * lexical_vectors(self.lexical, texts)
+            own = np.hstack([embedded, words]).astype(np.float32)
+        if self.around is None:
+            return own
+        near = neighbour_means(own, self.around)
+        return np.hstack([own, np.float32(self.near_weight) * near]).astype(np.float32)
 
 
 def spoken(name: str) -> str:

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from red_core.auditing import summary
-from red_core.errors import StateError
-from red_core.importing import Report, read_source
+from red_core.importing import Report
 from red_core.metrics import agreement, true_labels
-from red_core.records import NONE_OF_THESE, Project, Round
-from red_core.scoring import CANDIDATES_KEPT, ranked
+from red_core.predicting import TEXTS_AT_ONCE, labelled, make_predictor
+from red_core.records import Project, Round
 from red_core.settings import Settings
-from red_core.steps.belief import candidates, with_share_of_none
-from red_core.steps.pool_scoring import blocks, label_odds
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
-from red_core.store.exports import beside, opened_export
-from red_core.store.labels import label_set_version, labels, labels_now
-from red_core.store.rereading import read_as_now
+from red_core.store.exports import opened_export
+from red_core.store.labels import label_set_version, labels
 from red_core.store.rounds import current_training_rows, predicted_labels, rounds
 from red_core.store.texts import facts, remembered
-from red_core.tables import write_table
+from red_core.tables import choose_columns, read_table, write_table
 from red_core.tables.source import ending
-from red_core.training import load_model, model_file
 from red_core.worker import mark_interrupted
-
-PREDICTED: dict[str, object] = dict.fromkeys(
-    ("row", "text", "label", "belief", "runner_up", "runner_up_belief", "left_out")
-)
-"""The columns of a prediction, before those of the file."""
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -141,39 +133,17 @@ def predict(
     InputError
         If a file cannot be read or written.
     """
-    done = [r for r in rounds(project) if r.metrics]
-    if not done:
-        raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
-    model = load_model(model_file(project, done[-1].id))
-    fitted_for = _settings(done[-1]).none_share
-    names = {label.id: label.name for label in labels(project)} | {NONE_OF_THESE: ""}
-    is_now = labels_now(project)
-    prepared = read_source(source, role="pool", text_column=text_column, report=report)
-    written: dict[int, dict[str, object]] = {
-        r.row: beside(PREDICTED | {"row": r.row, "text": r.text, "left_out": r.reason}, r.extra)
-        for r in prepared.left_out
-    }
-    report("predict", 0, len(prepared.rows))
-    for block in blocks(len(prepared.rows)):
-        part = prepared.rows[block]
-        features = model.features.of_new(project, [r.text for r in part])
-        kept = candidates(label_odds(features, model.partitions), model.calibration, CANDIDATES_KEPT)
-        kept = with_share_of_none(kept, fitted_for, done[-1].metrics.get("none_share", fitted_for))
-        best, belief = ranked(model.label_ids, kept)
-        for row, ids, shares in zip(part, best.tolist(), belief.tolist(), strict=True):
-            found = [*read_as_now(list(zip(ids, shares, strict=True)), is_now), (NONE_OF_THESE, 0.0)]
-            written[row.row] = beside(PREDICTED | _predicted(row.row, row.text, found, names), row.extra)
-        report("predict", block.stop, len(prepared.rows))
-    columns = list(dict.fromkeys(name for row in written.values() for name in row))
-    return write_table(target, [written[number] for number in sorted(written)], columns)
+    predictor = make_predictor(project)
+    table = read_table(source, progress=lambda done, total: report("read", done, total))
+    column = choose_columns(table, text_column, need_label=False).text
+    whole = pa.table({name: pa.array(cells, pa.string()) for name, cells in table.frame.items()})
+    columns = labelled(predictor, whole.slice(0, 0), column).column_names
 
+    def rows() -> Iterator[dict[str, object]]:
+        report("predict", 0, len(whole))
+        for start in range(0, len(whole), TEXTS_AT_ONCE):
+            part = whole.slice(start, TEXTS_AT_ONCE)
+            yield from labelled(predictor, part, column, table.rows[start : start + len(part)]).to_pylist()
+            report("predict", start + len(part), len(whole))
 
-def _predicted(number: int, text: str, found: list[tuple[int, float]], names: dict[int, str]) -> dict[str, object]:
-    return {
-        "row": number,
-        "text": text,
-        "label": names[found[0][0]],
-        "belief": round(found[0][1], 5),
-        "runner_up": names[found[1][0]],
-        "runner_up_belief": round(found[1][1], 5),
-    }
+    return write_table(target, rows(), columns)

@@ -27,7 +27,7 @@ from red_core.settings import RECOMMENDED, Settings
 from red_core.store.labels import labels
 from red_core.store.rounds import finish_round, open_round, rounds, training_rows
 from red_core.store.texts import pool, remembered
-from red_core.training import Model, load_model, model_file, save_model, train
+from red_core.training import Model, fitting_on, load_model, model_file, save_model, train
 
 Progress = Callable[[str, int, int], None]
 """progress(stage, done, total); raises Cancelled when a person asked to stop."""
@@ -109,7 +109,8 @@ def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, 
     features = Features(remembered(project, "embedding"), lexical, settings.lexical_weight)
     near = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
     features = replace(features, near=near)
-    model = train(project, current.id, labels(project), settings, features, subset_of, _stage(progress, "fit"))
+    with fitting_on(settings.fit_backend):
+        model = train(project, current.id, labels(project), settings, features, subset_of, _stage(progress, "fit"))
     save_model(path, model)
     return model
 

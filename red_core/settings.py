@@ -60,6 +60,13 @@ class Settings(BaseModel):
         ),
     ] = (1.0, 3.0, 10.0, 30.0, 100.0)
     calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5
+    fit_backend: Annotated[
+        str,
+        Field(
+            description="The joblib backend that fits: loky, dask:tcp://host:8786, or another that is registered; "
+            "empty = threads, or what joblib.parallel_config names"
+        ),
+    ] = ""
     most_refitted: Annotated[
         float,
         Field(ge=0, le=1, description="Share of classifiers refitted alone; were more touched, all are fitted anew"),

@@ -7,14 +7,16 @@ After the first round only those whose labels or samples changed are fitted, unl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from joblib import parallel_config
 
 from red_core.choosing import Choice, choose, cores, weigh_near
-from red_core.errors import StoreError
+from red_core.errors import SettingsError, StoreError, one_line
 from red_core.features import Features, recipe
 from red_core.held_out import hold_out, load_held_out, save_held_out
 from red_core.label_set import hidden_partitions
@@ -27,9 +29,10 @@ from red_core.steps.refitting import Fitted, label_samples, refit, subsets_now, 
 from red_core.steps.subset_classifiers import NoiseRule
 from red_core.training_set import FrozenRows, frozen_rows
 
-__all__ = ["Model", "load_model", "model_file", "save_model", "train"]
+__all__ = ["Model", "fitting_on", "load_model", "model_file", "save_model", "train"]
 
 Report = Callable[[int, int], None]
+SECONDS_FOR_A_WORKER = 60
 
 
 def train(
@@ -94,6 +97,35 @@ def train(
         _known_proposals(held, own, rows.texts[held.rows], calibration),
         replace(features, near_weight=chosen.near_weight), chosen.regularisation, made_by, extent,
     )  # fmt: skip
+
+
+@contextmanager
+def fitting_on(backend: str) -> Iterator[None]:
+    """Have subset classifiers fitted by a joblib backend, see ``Settings.fit_backend``; the fits are the same.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such backend, or it cannot be reached.
+    """
+    name, _, address = backend.partition(":")
+    if not name:
+        yield
+        return
+    if address and name != "dask":
+        raise SettingsError(f"setting fit_backend: only dask takes an address; got {backend!r}.")
+    try:
+        where = {"scheduler_host": address, "wait_for_workers_timeout": SECONDS_FOR_A_WORKER} if address else {}
+        with parallel_config(name, **where) as held, ExitStack() as stack:
+            if address:
+                stack.callback(held["backend"].client.close)
+                held["backend"].effective_n_jobs(-1)  # waits for the first worker
+            ready = stack.pop_all()
+    except (ValueError, OSError) as error:
+        told = f"setting fit_backend: {error or type(error).__name__}; got {backend!r}."
+        raise SettingsError(one_line(told)) from error
+    with ready, parallel_config(held["backend"]):
+        yield
 
 
 class _Steps:

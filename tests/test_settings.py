@@ -1,14 +1,17 @@
 import json
 
+import joblib
 import numpy as np
 import pytest
+from joblib.parallel import ThreadingBackend
 from small_projects import FAST
 
 from red_core.errors import SettingsError
 from red_core.rounds import run_round
 from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
 from red_core.store.arrays import load_arrays, save_arrays
-from red_core.training import load_model, model_file
+from red_core.store.rounds import close_round
+from red_core.training import fitting_on, load_model, model_file
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -45,3 +48,27 @@ def test_a_model_of_the_first_version_still_predicts(project):
     save_arrays(path, **old, words=np.array([embedding, lexical, recipe]), lexical_weight=np.array(0.5))
     model = load_model(path)
     assert (model.features.near, model.features.lexical_weight, model.regularisation) == ("", 0.5, 30.0)
+
+
+def test_a_backend_that_is_registered_with_joblib_fits_if_a_setting_names_it(project):
+    submitted = []
+
+    class Counting(ThreadingBackend):
+        def submit(self, func, callback=None):
+            submitted.append(func)
+            return super().submit(func, callback)
+
+    joblib.register_parallel_backend("counting", Counting)
+    fast = FAST.model_copy(update={"most_questions": 0, "most_confirmations": 0})
+    run_round(project, fast)
+    assert not submitted
+    close_round(project)
+    run_round(project, fast.model_copy(update={"fit_backend": "counting", "most_refitted": 0.0, "random_state": 1}))
+    assert submitted
+    load_model(model_file(project, 2))
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "threading:tcp://127.0.0.1:9"])
+def test_a_backend_that_is_not_there_is_said_in_one_line(backend):
+    with pytest.raises(SettingsError, match=f"setting fit_backend: .*got '{backend}'"), fitting_on(backend):
+        pass

@@ -11,8 +11,10 @@ import click
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
 from red_core.embeddings import DEFAULT_MODEL, encode
-from red_core.errors import one_line
+from red_core.errors import SettingsError, StateError, one_line
 from red_core.importing import import_files, write_left_out
+from red_core.parts import TRIES, Run, is_folder, predict_folder
+from red_core.records import Project
 from red_core.restoring import restore_decisions
 from red_core.results import export, predict
 from red_core.settings import RECOMMENDED
@@ -103,15 +105,48 @@ def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
 @click.command("predict")
 @click.argument("name")
 @click.argument("source", metavar="IN")
-@click.argument("out", type=PATH)
+@click.argument("out")
 @click.option("--text", "text_column", metavar="COL", help="The column with the text.  [default: guessed]")
+@click.option("--cluster", metavar="ADDRESS", help="Label a folder on the Dask cluster at ADDRESS (docs/scale.md).")
 @json_option
 @click.pass_obj
-def predict_(workspace: Path, name: str, source: str, out: Path, text_column: str | None, *, as_json: bool) -> None:
-    """Label the texts of the file IN with project NAME's classifiers; write them to OUT."""
+def predict_(
+    workspace: Path, name: str, source: str, out: str, text_column: str | None, cluster: str | None, *, as_json: bool
+) -> None:
+    """Label the texts of the file IN with project NAME's classifiers; write them to OUT.
+
+    IN may be a folder of Parquet files, a path or a URL; OUT is then a folder too, and the same command goes on with
+    what is not done.
+    """
     project = open_project(workspace, name)
+    if cluster is not None or is_folder(source):
+        _predict_folder(project, source, out, text_column, cluster, as_json=as_json)
+        return
     with Bars() as bars:
         written = predict(project, source, out, text_column=text_column, report=bars.show)
-    click.echo(
-        json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
-    )
+    click.echo(json.dumps({"project": name, "rows": written, "file": out}) if as_json else f"{written:,} rows: {out}")
+
+
+def _predict_folder(
+    project: Project, source: str, out: str, text_column: str | None, cluster: str | None, *, as_json: bool
+) -> None:
+    run = None if cluster is None else _on_cluster(cluster)
+    with Bars() as bars:
+        done = predict_folder(project, source, out, text_column=text_column, report=bars.show, run=run)
+    if as_json:
+        click.echo(json.dumps({"project": project.name, **asdict(done), "folder": out}))
+    else:
+        again = f", {done.done_before:,} of them done before" if done.done_before else ""
+        click.echo(f"{done.rows:,} rows in {done.parts - len(done.failed):,} of {done.parts:,} parts{again}: {out}")
+    for file, reason in done.failed:
+        click.echo(f"{one_line(file)}: failed {TRIES} times, last: {reason}", err=True)
+    if done.failed:
+        raise StateError(f"{len(done.failed):,} of {done.parts:,} parts failed. The same command tries them again.")
+
+
+def _on_cluster(address: str) -> Run:
+    try:
+        from red_core.cluster import on_cluster  # noqa: PLC0415  Dask is an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"--cluster needs {error.name}: `pip install -e '.[cluster]'`.") from error
+    return on_cluster(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,9 +38,18 @@ def label_odds(features: Floats, partitions: Sequence[Partition]) -> Floats:
     -------
     ndarray of shape (n, L), float32
     """
-    weights = sum(p.weights for p in partitions) / np.float32(len(partitions))
-    bias = sum(p.bias - p.correction for p in partitions) / np.float32(len(partitions))
-    return np.asarray(features @ np.asarray(weights).T + bias, dtype=np.float32)
+    one = averaged(partitions)
+    return np.asarray(features @ one.weights.T + (one.bias - one.correction), dtype=np.float32)
+
+
+def averaged(partitions: Sequence[Partition]) -> Partition:
+    """Return one partition that gives the odds of all of them; its ``subset_of`` is that of the first."""
+    if len(partitions) == 1:
+        return partitions[0]
+    count = np.float32(len(partitions))
+    weights = np.asarray(sum(p.weights for p in partitions) / count, dtype=np.float32)
+    bias = np.asarray(sum(p.bias - p.correction for p in partitions) / count, dtype=np.float32)
+    return replace(partitions[0], weights=weights, bias=bias, correction=np.zeros_like(bias))
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ logit ever matters, so a whole partition of L labels is kept as one (L, d) matri
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from red_core.records import Booleans, Floats, Ints
 from red_core.steps.noise_oversampling import draw_noise
@@ -161,7 +162,7 @@ def fit_partition(
     previous, touched : Partition, collection of int
         Keep the classifiers of ``previous`` for every subset number not in ``touched``.
     workers : int
-        Subsets fitted at once, each on one core.
+        Subsets fitted at once, each on one core: by threads, unless ``joblib.parallel_config`` names another backend.
     fitted : callable(done, total), optional
         Called after each subset.
     """
@@ -173,14 +174,40 @@ def fit_partition(
     present = set(np.unique(subset_of[subset_of >= 0]).tolist())
     numbers = sorted(present if touched is None or previous is None else present & set(touched))
 
-    def fit(number: int) -> tuple[Ints, tuple[Floats, Floats, Floats]]:
-        inside = np.flatnonzero(subset_of == number)
-        rng = np.random.default_rng([random_state, number])
-        return inside, fit_subset(training, inside, noise, regularisation=regularisation, rng=rng)
-
-    with threadpool_limits(1), ThreadPoolExecutor(max_workers=workers) as pool:
-        for done, (inside, (w, b, c)) in enumerate(pool.map(fit, numbers), start=1):
+    insides = [np.flatnonzero(subset_of == number) for number in numbers]
+    # Arrays by themselves, so that a backend of other processes sends each of them once and not with every subset.
+    arrays = (training.features, training.labels, training.weights)
+    ways = (noise, regularisation, random_state)
+    with threadpool_limits(1):  # around all threads: each that ended would lift it for the others
+        found = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
+            delayed(_fit_on_one_core)(*arrays, inside, number, *ways)
+            for inside, number in zip(insides, numbers, strict=True)
+        )
+        for done, (inside, (w, b, c)) in enumerate(zip(insides, found, strict=True), start=1):
             weights[inside], bias[inside], correction[inside] = w, b, c
             if fitted is not None:
                 fitted(done, len(numbers))
     return Partition(subset_of, weights, bias, correction)
+
+
+def _fit_on_one_core(
+    features: Floats,
+    labels: Ints,
+    weights: Floats,
+    inside: Ints,
+    number: int,
+    noise: NoiseRule,
+    regularisation: float,
+    random_state: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Fit one subset, perhaps in another process, which knows nothing of the limit set in this one."""
+    rng = np.random.default_rng([random_state, number])
+    with _numerical_libraries().limit(limits=1):
+        training = TrainingSet(features, labels, weights)
+        return fit_subset(training, inside, noise, regularisation=regularisation, rng=rng)
+
+
+@cache
+def _numerical_libraries() -> Any:  # noqa: ANN401  threadpoolctl ships no types
+    """Return this process's numerical libraries: looking for them takes as long as fitting a small subset."""
+    return ThreadpoolController()

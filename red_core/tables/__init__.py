@@ -12,6 +12,7 @@ from red_core.tables.columns import (
     normalise_text,
     text_id,
     usable_rows,
+    usable_text,
 )
 from red_core.tables.reading import Table, read_table
 from red_core.tables.writing import write_table
@@ -26,5 +27,6 @@ __all__ = [
     "read_table",
     "text_id",
     "usable_rows",
+    "usable_text",
     "write_table",
 ]

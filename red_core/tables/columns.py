@@ -184,19 +184,26 @@ def usable_rows(table: Table, columns: Columns, *, longest: int = LONGEST_TEXT) 
     labels = frame[columns.label] if columns.label is not None else repeat(None, len(frame))
     extras = zip(*(frame[name] for name in others), strict=True) if others else repeat((), len(frame))
     for row, raw, raw_label, extra in zip(table.rows.tolist(), frame[columns.text], labels, extras, strict=True):
-        text, label = _bounded(raw, longest), _bounded(raw_label, LONGEST_LABEL)
+        (text, reason), label = usable_text(raw, longest=longest), _bounded(raw_label, LONGEST_LABEL)
         filled = {name: cell for name, cell in zip(others, extra, strict=True) if cell}
-        if not text:
-            left_out.append(LeftOut(row, "empty text", "", filled))
-        elif len(text) > longest:
-            reason = f"too long: {len(text):,} characters, at most {longest:,}"
-            left_out.append(LeftOut(row, reason, text[:200], filled))
+        if reason:
+            left_out.append(LeftOut(row, reason, text, filled))
         elif len(label) > LONGEST_LABEL:
             reason = f"label too long: {len(label):,} characters, at most {LONGEST_LABEL}"
             left_out.append(LeftOut(row, reason, text[:200], filled))
         else:
             usable.append(Row(row, text, label or None, filled))
     return usable, left_out
+
+
+def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
+    """Return the normalised text and '', or how a text that cannot be used begins and why it cannot."""
+    text = _bounded(raw, longest)
+    if not text:
+        return "", "empty text"
+    if len(text) > longest:
+        return text[:200], f"too long: {len(text):,} characters, at most {longest:,}"
+    return text, ""
 
 
 def _bounded(raw: Cell, longest: int) -> str:

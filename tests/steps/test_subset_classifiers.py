@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from red_core.steps import subset_classifiers
 from red_core.steps.greedy_subsets import greedy_subsets
 from red_core.steps.pool_scoring import label_odds
-from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partition, fit_subset
+from red_core.steps.subset_classifiers import (
+    NoiseRule,
+    TrainingSet,
+    _fit_on_one_core,
+    fit_partition,
+    fit_subset,
+)
 
 ALL_ROWS = NoiseRule(factor=2.0, rows=1000)
 three_subsets = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
@@ -129,6 +138,29 @@ def test_the_same_random_state_gives_the_same_bits_whatever_the_workers(noise):
     assert (one.weights == four.weights).all()
     assert (one.bias == four.bias).all()
     assert (one.correction == four.correction).all()
+
+
+@pytest.mark.parametrize("backend", ["threading", "sequential", pytest.param("loky", marks=pytest.mark.long)])
+def test_whatever_backend_joblib_is_told_to_use_gives_the_same_bits(backend):
+    training = training_set(rows_each=40)
+    with joblib.parallel_config(backend):
+        elsewhere = fitted(training, three_subsets)
+    here = fitted(training, three_subsets)
+    assert np.array_equal(elsewhere.weights, here.weights)
+    assert np.array_equal(elsewhere.bias, here.bias)
+
+
+def test_a_fit_uses_one_core_also_where_nothing_was_limited_before(monkeypatch):
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info()}
+
+    used = []
+    monkeypatch.setattr(subset_classifiers, "fit_subset", lambda *_, **__: used.append(threads()))
+    with threadpool_limits(2):
+        before = threads()
+        _fit_on_one_core(*(np.zeros(1),) * 4, 0, ALL_ROWS, 1.0, 0)
+        assert threads() == before == {2}
+    assert used == [{1}]
 
 
 def test_another_random_state_draws_other_noise():
