@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from small_projects import small_project
 
+from red_core import access, sign_in
 from red_core.records import Project
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +17,16 @@ ROOT = Path(__file__).parents[1]
 # A database file per example: its speed is the disk's, which says nothing about the code.
 settings.register_profile("disk", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("disk")
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_new_process() -> Iterator[None]:
+    """Whoever is logged in here acts, and no sign-in was ever set up; a process in which the app ran keeps both."""
+    sign_in._was_on = False
+    access._find = access.person_here
+    yield
+    sign_in._was_on = False
+    access._find = access.person_here
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ def test_a_fit_killed_on_its_way_ends_as_if_nothing_had_happened(steps, world):
 
     def stop(done, _total):
         if done == steps:
-            raise Cancelled
+            raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
         world.train(report=stop)

@@ -16,6 +16,7 @@ from small_projects import fake_encode
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from red_core.access import find_person_by
 from red_core.records import Project
 from red_core.store.database import transaction
 
@@ -23,7 +24,15 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # widgets and pages stand beside app.py, not in a package
 
+from widgets.sign_in import person_of_session  # noqa: E402  only now it is found
+
 SECONDS = 30
+
+
+@pytest.fixture(autouse=True)
+def as_in_the_app(as_in_a_new_process: None) -> None:  # noqa: ARG001  first that, then this
+    """Who acts is asked as the app asks it, also where it was imported by an earlier test."""
+    find_person_by(person_of_session)
 
 
 @pytest.fixture(scope="session")

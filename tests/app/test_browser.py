@@ -488,7 +488,8 @@ def feed_back(watched: Watched, project: Project, card: Card) -> None:
     page = watched.page
     page.get_by_text("Feed back", exact=True).first.click()
     page.locator(".st-key-feed_back button").get_by_text("Feed back 1 text").wait_for()
-    watched.press("feed_back")
+    page.locator(".st-key-feed_back button").press("Enter")  # by key, as the button still moves while the list unfolds
+    watched.settle()
     try:
         page.locator(".st-key-feed_back").wait_for(state="detached")
     except PlaywrightTimeoutError:
