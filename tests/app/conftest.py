@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from small_projects import fake_encode
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from red_core.access import find_person_by
+from red_core.access import acting_as, find_person_by, person_here
 from red_core.records import Project
 from red_core.store.database import transaction
 
@@ -30,9 +30,14 @@ SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
-def as_in_the_app(as_in_a_new_process: None) -> None:  # noqa: ARG001  first that, then this
-    """Who acts is asked as the app asks it, also where it was imported by an earlier test."""
+def as_in_the_app(as_in_a_new_process: None) -> Iterator[None]:  # noqa: ARG001  first that, then this
+    """Who acts is asked as the app asks it, also where it was imported by an earlier test; the test itself is here.
+
+    The sessions have threads of their own, and nobody acts in them but who is signed in.
+    """
     find_person_by(person_of_session)
+    with acting_as(person_here()):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -175,8 +175,11 @@ class Watched:
         self.page.wait_for_selector(IDLE, state="attached")
 
     def press(self, key: str) -> None:
-        """Press the button of this key and wait until the page is done."""
-        self.page.locator(f".st-key-{key} button").click()
+        """Press the button of this key and wait until the page is done.
+
+        By the keyboard: what has just been unfolded still moves, and a click may land where the button was.
+        """
+        self.page.locator(f".st-key-{key} button").press("Enter")
         self.settle()
 
     def assert_quiet(self) -> None:
@@ -488,8 +491,7 @@ def feed_back(watched: Watched, project: Project, card: Card) -> None:
     page = watched.page
     page.get_by_text("Feed back", exact=True).first.click()
     page.locator(".st-key-feed_back button").get_by_text("Feed back 1 text").wait_for()
-    page.locator(".st-key-feed_back button").press("Enter")  # by key, as the button still moves while the list unfolds
-    watched.settle()
+    watched.press("feed_back")
     try:
         page.locator(".st-key-feed_back").wait_for(state="detached")
     except PlaywrightTimeoutError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 from test_roles import all_bytes
 
 from red_core import sign_in
-from red_core.access import acting_as, person_here
 from red_core.records import Project
 
 ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
@@ -50,13 +49,6 @@ viewers = {json.dumps(viewers)}
 """,
         "utf-8",
     )
-
-
-@pytest.fixture(autouse=True)
-def the_test_itself_is_here() -> Iterator[None]:
-    """The sessions have threads of their own, and nobody acts in them but who is signed in."""
-    with acting_as(person_here()):
-        yield
 
 
 @pytest.fixture
