@@ -65,7 +65,7 @@ def label_map_figure(
     ink : str
         Colour of the names.
     """
-    places = np.array([(row["x"], row["y"]) for row in rows], dtype=np.float32)
+    places = np.round([(row["x"], row["y"]) for row in rows], 3)  # a thousandth is less than a pixel
     at = {row["id"]: place for row, place in zip(rows, places.tolist(), strict=True)}
     view = _view(at, bounds, focus)
     marks = [mark(row["subset"]) for row in rows]
@@ -83,13 +83,13 @@ def label_map_figure(
         text=texts,
         textposition=sides,
         textfont={"size": 11, "color": ink},
-        hovertext=[_told(row) for row in rows],
-        hovertemplate="%{hovertext}<extra></extra>",
+        customdata=[_told(row) for row in rows],
+        hovertemplate=_HOVER,
         marker={
             "color": [colour for colour, _, _ in marks],
             "symbol": [symbol + _FILLING[row["state"]] for row, (_, symbol, _) in zip(rows, marks, strict=True)],
             "size": sizes,
-            "opacity": np.where(clear, 0.95, FADED).astype(np.float32),
+            "opacity": 0.95 if clear.all() else np.where(clear, 0.95, FADED),
             "line": {"width": 1, "color": "rgba(128,128,128,0.55)"},
         },
         # What is clicked or in the lasso, the browser marks by itself: nothing is drawn anew, and the zoom stays.
@@ -127,15 +127,19 @@ _FILLING = {"": 0, "new": 100, "look": 200}
 STATES = {"new": "new since the last round", "look": "look at it: it drifted, or audits find it wrong too often"}
 
 
-def _told(row: dict[str, Any]) -> str:
+# What is the same for all stands here once: what a lasso sends holds all that is said of each of its labels.
+_HOVER = (
+    "<b>%{customdata[0]}</b><br>%{customdata[1]}Subset %{customdata[2]}<br>"
+    "%{customdata[3]} seeds, %{customdata[4]} fed back%{customdata[5]}<extra></extra>"
+)
+
+
+def _told(row: dict[str, Any]) -> list[Any]:
     """Return what the hover says of a label: everything from outside is escaped."""
     labelled = f"<br>{row['labelled']:,} labelled, mean belief {row['belief']:.2f}" if row["labelled"] else ""
     meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
     state = f"<br>{STATES[row['state']]}" if row["state"] else ""
-    return (
-        f"<b>{for_hover(row['name'], 60)}</b><br>{meaning}Subset {row['subset'] + 1}<br>"
-        f"{row['seeds']} seeds, {row['fed_back']} fed back{labelled}{state}"
-    )
+    return [for_hover(row["name"], 60), meaning, row["subset"] + 1, row["seeds"], row["fed_back"], labelled + state]
 
 
 def _in_focus(row: dict[str, Any], focus: Focus) -> bool:
@@ -150,7 +154,7 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> Floats:
     """Return the diameters of the marks: their area grows with the seeds, and all shrink where labels are many."""
     seeds = np.array([row["seeds"] for row in rows], dtype=np.float32)
     largest = float(np.clip(130 / np.sqrt(len(rows)), 8, 16))
-    return np.asarray(largest * (0.45 + 0.55 * np.sqrt(seeds / max(float(seeds.max()), 1.0))), dtype=np.float32)
+    return np.round(largest * (0.45 + 0.55 * np.sqrt(seeds / max(float(seeds.max()), 1.0))), 1)
 
 
 def _names_that_fit(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from red_core.records import Project
 from red_core.store.database import connection
 
+LEAST = 0.1
+"""Texts under which two labels are not called confused: of a thousand labels every two are a little."""
+
 _BELIEVED = """
     SELECT min(label, runner_up) AS one, max(label, runner_up) AS other, sum(runner_up_belief) AS expected, 0 AS n
     FROM prediction WHERE round = ? AND label > 0 AND runner_up > 0 AND text NOT IN (SELECT text FROM decided)
@@ -51,7 +54,7 @@ class Confusion:
 
 
 def confusions(project: Project, round_id: int) -> list[Confusion]:
-    """Return the pairs of labels that are confused, most texts first.
+    """Return the pairs of labels that are confused, about LEAST texts or more, most texts first.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def confusions(project: Project, round_id: int) -> list[Confusion]:
     """
     query = f"""
         SELECT one, other, sum(expected) AS expected, sum(n) AS n FROM ({_BELIEVED} UNION ALL {_OVERTURNED})
-        GROUP BY one, other ORDER BY sum(expected) + sum(n) DESC, one, other"""
+        GROUP BY one, other HAVING sum(expected) + sum(n) >= {LEAST} ORDER BY sum(expected) + sum(n) DESC, one, other"""
     with connection(project) as db:
         return [
             Confusion((int(one), int(other)), float(expected), int(n))
