@@ -346,9 +346,8 @@ def test_without_the_folds_of_the_round_before_they_are_fitted_anew(world):
 # No belief about a text from a model that saw it
 
 
-def seen_by(training, inside, noise, *, regularisation, rng):
+def seen_by(training, inside, noise, *, rng, **_how):
     """Fit nothing: the weights of a classifier are the texts it saw, its own and its noise."""
-    assert regularisation
     rows, _ = draw_noise(training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng)
     own = np.flatnonzero(np.isin(training.labels, inside))
     assert set(training.labels[own].tolist()) == set(inside.tolist())  # each label has a row

@@ -76,6 +76,7 @@ def fit_subset(
     *,
     regularisation: float,
     rng: np.random.Generator,
+    start: tuple[Floats, Floats] | None = None,
 ) -> tuple[Floats, Floats, Floats]:
     """Fit the n+1 class classifier of one subset.
 
@@ -88,6 +89,8 @@ def fit_subset(
     regularisation : float
         Inverse strength of the L2 penalty, scikit-learn's C.
     rng : numpy.random.Generator
+    start : weights (n, d) and bias (n,), optional
+        Those of an earlier fit, from which it takes fewer steps to the same end.
 
     Returns
     -------
@@ -103,16 +106,23 @@ def fit_subset(
     rows = np.r_[own_rows, noise_rows]
     classes = np.r_[place[training.labels[own_rows]], np.full(len(noise_rows), len(inside))]
     weights = np.r_[training.weights[own_rows], noise_weights].astype(np.float32)
+    features = np.take(training.features, rows, axis=0)
     if not len(noise_rows):
-        return _fit_without_noise(training.features[rows], classes, weights, regularisation)
-    coefficients, bias = _fit(training.features[rows], classes, weights, regularisation)
+        return _fit_without_noise(features, classes, weights, regularisation, start)
+    if start is not None:
+        start = np.vstack([start[0], np.zeros_like(start[0][:1])]), np.append(start[1], 0.0)
+    coefficients, bias = _fit(features, classes, weights, regularisation, start)
     class_weights = np.bincount(classes, weights=weights, minlength=len(inside) + 1)
     correction = np.log(class_weights[:-1] / class_weights[-1])
     return _relative(coefficients, bias, correction)
 
 
-def _fit(features: Floats, classes: Ints, weights: Floats, regularisation: float) -> tuple[Floats, Floats]:
-    model = LogisticRegression(C=regularisation, max_iter=1000, tol=1e-4)
+def _fit(
+    features: Floats, classes: Ints, weights: Floats, regularisation: float, start: tuple[Floats, Floats] | None
+) -> tuple[Floats, Floats]:
+    model = LogisticRegression(C=regularisation, max_iter=1000, tol=1e-4, warm_start=start is not None)
+    if start is not None and len(start[1]) > 2:  # of two classes scikit-learn keeps one row
+        model.coef_, model.intercept_ = start[0] - start[0].mean(axis=0), start[1] - start[1].mean()
     model.fit(features, classes, sample_weight=weights)
     if len(model.classes_) == 2:
         return np.vstack([np.zeros_like(model.coef_), model.coef_]), np.r_[0.0, model.intercept_]
@@ -126,10 +136,10 @@ def _relative(coefficients: Floats, bias: Floats, correction: Floats) -> tuple[F
 
 
 def _fit_without_noise(
-    features: Floats, classes: Ints, weights: Floats, regularisation: float
+    features: Floats, classes: Ints, weights: Floats, regularisation: float, start: tuple[Floats, Floats] | None
 ) -> tuple[Floats, Floats, Floats]:
     """Fit a subset that holds every label: there is nothing foreign, so odds are taken against the mean logit."""
-    coefficients, bias = _fit(features, classes, weights, regularisation)
+    coefficients, bias = _fit(features, classes, weights, regularisation, start)
     class_weights = np.bincount(classes, weights=weights)
     correction = np.log(class_weights / class_weights.mean())
     centred, level = coefficients - coefficients.mean(axis=0), bias - bias.mean()
@@ -158,7 +168,8 @@ def fit_partition(
     noise : NoiseRule
     regularisation : float
     random_state : int
-        Each subset draws from its own stream, so refitting one gives what a full fit would give.
+        Each subset draws from its own stream, so refitting one gives what a full fit would give, but for the last
+        digits: it starts from the classifier of ``previous``.
     previous, touched : Partition, collection of int
         Keep the classifiers of ``previous`` for every subset number not in ``touched``.
     workers : int
@@ -178,9 +189,13 @@ def fit_partition(
     # Arrays by themselves, so that a backend of other processes sends each of them once and not with every subset.
     arrays = (training.features, training.labels, training.weights)
     ways = (noise, regularisation, random_state)
+
+    def start(inside: Ints) -> tuple[Floats, Floats] | None:
+        return None if previous is None else (previous.weights[inside], previous.bias[inside])
+
     with threadpool_limits(1):  # around all threads: each that ended would lift it for the others
         found = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
-            delayed(_fit_on_one_core)(*arrays, inside, number, *ways)
+            delayed(_fit_on_one_core)(*arrays, inside, number, *ways, start(inside))
             for inside, number in zip(insides, numbers, strict=True)
         )
         for done, (inside, (w, b, c)) in enumerate(zip(insides, found, strict=True), start=1):
@@ -199,12 +214,13 @@ def _fit_on_one_core(
     noise: NoiseRule,
     regularisation: float,
     random_state: int,
+    start: tuple[Floats, Floats] | None,
 ) -> tuple[Floats, Floats, Floats]:
     """Fit one subset, perhaps in another process, which knows nothing of the limit set in this one."""
     rng = np.random.default_rng([random_state, number])
     with _numerical_libraries().limit(limits=1):
         training = TrainingSet(features, labels, weights)
-        return fit_subset(training, inside, noise, regularisation=regularisation, rng=rng)
+        return fit_subset(training, inside, noise, regularisation=regularisation, rng=rng, start=start)
 
 
 @cache
