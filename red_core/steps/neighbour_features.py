@@ -22,12 +22,14 @@ COPY = 3e-3
 """Unit vectors closer than this are the same text but for rounding."""
 BLOCK_ROWS = 4_096
 EXACT_UP_TO = 20_000 * 20_000
-"""Pairs that are all compared."""
+"""Pairs that are all compared, wherever they come from."""
 CELL_ROWS, CELLS_SEARCHED, SAMPLED_ROWS = 250, 16, 40
 """Of more: texts per cell, cells around each that are searched, and texts per cell from which cells are formed."""
 
 
-def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
+def neighbour_means(
+    features: Floats, everything: Floats, *, in_cells: bool = False, done: Callable[[int], None] | None = None
+) -> Floats:
     """Return the weighted mean of the features of each row's NEAREST rows of ``everything``, by cosine.
 
     A row's copies count for nothing, itself among them: so a text has the same neighbours whether it is in
@@ -38,6 +40,10 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     features : ndarray of shape (n, d), float32
     everything : ndarray of shape (m, d), float32
         The texts to look among.
+    in_cells : bool
+        Look only in the cells around each row where the pairs are more than EXACT_UP_TO: the work then grows with the
+        texts and not with their square, and about one neighbour in thirty is another one. What is found then depends
+        on all rows together, so it is not for rows that come in any cut.
     done : callable, optional
         Called with the number of rows done so far.
 
@@ -47,7 +53,9 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     """
     means = np.empty_like(features, dtype=np.float32)
     finished = 0
-    for rows, near, distance in _nearest(normalize(features), normalize(everything)):
+    few = not in_cells or len(features) * len(everything) <= EXACT_UP_TO
+    nearest = _nearest_of_all if few else _nearest_in_cells
+    for rows, near, distance in nearest(normalize(features), normalize(everything)):
         weight = _weights(distance)
         means[rows] = np.einsum("nk,nkd->nd", weight.astype(np.float32), everything[near])
         finished += len(rows)
@@ -56,19 +64,17 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     return means
 
 
-def _nearest(units: Floats, everything: Floats) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """Yield rows, their nearest rows of ``everything``, nearest first, and the Euclidean distances; in blocks.
+def _nearest_of_all(units: Floats, everything: Floats) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield rows, their nearest rows of ``everything``, nearest first, and the Euclidean distances; in blocks."""
+    search = _search(everything)
+    for start in range(0, len(units), BLOCK_ROWS):
+        rows = np.arange(start, min(start + BLOCK_ROWS, len(units)))
+        distance, near = search.kneighbors(units[rows])
+        yield rows, near, distance
 
-    Few pairs are all compared. Of many, only those in the cells around a row's own: the work then grows with the texts
-    and not with their square, and about one neighbour in thirty is another one.
-    """
-    if len(units) * len(everything) <= EXACT_UP_TO:
-        search = _search(everything)
-        for start in range(0, len(units), BLOCK_ROWS):
-            rows = np.arange(start, min(start + BLOCK_ROWS, len(units)))
-            distance, near = search.kneighbors(units[rows])
-            yield rows, near, distance
-        return
+
+def _nearest_in_cells(units: Floats, everything: Floats) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield the same, looked for only in the cells of k-means around a row's own; cell by cell."""
     cells = MiniBatchKMeans(len(everything) // CELL_ROWS, n_init=1, max_iter=10, batch_size=BLOCK_ROWS, random_state=0)
     cells.fit(everything[:: max(1, len(everything) // (SAMPLED_ROWS * cells.n_clusters))])
     around = _search(cells.cluster_centers_, CELLS_SEARCHED).kneighbors(cells.cluster_centers_, return_distance=False)

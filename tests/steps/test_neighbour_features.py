@@ -80,7 +80,7 @@ def test_looking_in_the_cells_around_finds_nearly_the_same(monkeypatch):
     exact = neighbour_means(everything, everything), neighbour_means(new, everything)
     monkeypatch.setattr("red_core.steps.neighbour_features.EXACT_UP_TO", 0)
     monkeypatch.setattr("red_core.steps.neighbour_features.CELLS_SEARCHED", 8)  # of 24
-    found = neighbour_means(everything, everything), neighbour_means(new, everything)
+    found = (neighbour_means(rows, everything, in_cells=True) for rows in (everything, new))
     for near, wanted in zip(found, exact, strict=True):
         assert (cosines(near, wanted) > 0.99).mean() > 0.95
 
@@ -88,10 +88,10 @@ def test_looking_in_the_cells_around_finds_nearly_the_same(monkeypatch):
 @pytest.mark.usefixtures("many")
 def test_every_row_is_looked_up_once_and_the_same_each_time():
     everything, done = like_texts(2, 2_000), []
-    found = neighbour_means(everything, everything, done=done.append)
+    found = neighbour_means(everything, everything, in_cells=True, done=done.append)
     assert (np.abs(found).sum(axis=1) > 0).all()
     assert done[-1] == 2_000
-    assert (neighbour_means(everything, everything) == found).all()
+    assert (neighbour_means(everything, everything, in_cells=True) == found).all()
 
 
 def test_looking_in_all_cells_finds_the_same(monkeypatch):
