@@ -14,21 +14,18 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks import synthetic
+from benchmarks.speed_files import embedding_stage, file_stage
+from benchmarks.timing import Figures, timed
 from red_core.decisions import decide, feed_back, plan_feed_back
-from red_core.embeddings import DEFAULT_MODEL, embed_missing, loaded_model
 from red_core.evidence import ValidSamples
 from red_core.features import Features
-from red_core.importing import import_files
 from red_core.records import Floats, Ints, Project
-from red_core.results import export
 from red_core.rounds import run_round
 from red_core.settings import Settings, make_settings
 from red_core.steps.greedy_subsets import greedy_subsets
@@ -36,26 +33,15 @@ from red_core.steps.informative import most_uncertain
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.steps.refitting import identities, refit
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
-from red_core.store.database import create_project, open_project
 from red_core.store.labels import labels
 from red_core.store.rounds import close_round, finish_round, open_round, rounds
-from red_core.store.texts import SourceFile, SourceRow, add_sources, facts, pool, remember
+from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
 from red_core.store.vectors import append_vectors, load_vectors, without_vector
 from red_core.tables import text_id
 from red_core.training import load_model, model_file, save_model, train
 
 DIMENSIONS, EMBEDDING = 1280, 384
 SEEDS_EACH, TOUCHED, SLICE = 30, 10, 1_000
-Figures = dict[str, float]
-
-
-@contextmanager
-def timed(figures: Figures, name: str) -> Iterator[None]:
-    """Note the seconds, and the processor seconds, of what runs inside."""
-    begun, busy = time.perf_counter(), time.process_time()
-    yield
-    figures[name] = time.perf_counter() - begun
-    figures[f"{name}, processor"] = time.process_time() - busy
 
 
 def unit_vectors(classes: Ints, label_count: int, dimensions: int, spread: float = 2.0) -> Floats:
@@ -271,55 +257,6 @@ def example_stage(options: argparse.Namespace) -> Figures:
     with timed(figures, "nearest examples of 1,000 proposals"):
         for row, place in enumerate(places.tolist()):
             samples.nearest(count + row, vectors[row], place, 3)
-    return figures
-
-
-def file_stage(options: argparse.Namespace) -> Figures:
-    """A file of the pool's size in, without embedding; the project opened; every row out as CSV and as JSONL."""
-    figures: Figures = {}
-    with tempfile.TemporaryDirectory() as folder:
-        workspace, rng = Path(folder) / "workspace", np.random.default_rng(0)
-        words = rng.choice(synthetic.WORDS, (options.pool, 12))
-        texts = [f"{' '.join(row)} number {n}" for n, row in enumerate(words)]
-        pd.DataFrame({"text": texts}).to_csv(Path(folder) / "pool.csv", index=False)
-        names = [f"label {n % options.labels:04d}" for n in range(10 * options.labels)]
-        seeds = [f"{' '.join(row)} seed {n}" for n, row in enumerate(rng.choice(synthetic.WORDS, (len(names), 12)))]
-        pd.DataFrame({"text": seeds, "label": names}).to_csv(Path(folder) / "seeds.csv", index=False)
-        import_files(workspace, "speed", labelled=Path(folder) / "seeds.csv", embedding="synthetic", who="benchmark")
-        with timed(figures, "import of the pool"):
-            import_files(workspace, "speed", pool=Path(folder) / "pool.csv", who="benchmark")
-        with timed(figures, "open the project, count its texts"):
-            project = open_project(workspace, "speed")
-            facts(project)
-        for kind in ("csv", "jsonl"):
-            with timed(figures, f"export as {kind}"):
-                export(project, Path(folder) / f"out.{kind}")
-    return figures
-
-
-def embedding_stage(_: argparse.Namespace) -> Figures:
-    """The product's embedding against bare ``SentenceTransformer.encode`` of the same 2,000 texts, by turns."""
-    figures: Figures = {}
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(3, 60, size=2_000)  # words, as unlike as real texts are
-    texts = [f"{' '.join(rng.choice(synthetic.WORDS, size))} number {n}" for n, size in enumerate(lengths)]
-    model = loaded_model(DEFAULT_MODEL)
-    model.encode(texts[:64])
-    bare, product = [], []
-    for _ in range(3):
-        with timed(figures, "bare encode"):
-            model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
-        bare.append(figures["bare encode"])
-        with tempfile.TemporaryDirectory() as folder:
-            project = create_project(Path(folder), "speed")
-            remember(project, "embedding", DEFAULT_MODEL)
-            rows = [SourceRow(n, text_id(text), text) for n, text in enumerate(texts, start=2)]
-            add_sources(project, [(SourceFile("pool.csv", "1" * 64, "pool", "text", None, ()), rows)], "benchmark")
-            with timed(figures, "embed_missing"):
-                embed_missing(project, DEFAULT_MODEL, lambda _done, _total: None)
-        product.append(figures["embed_missing"])
-    figures["texts per second"] = len(texts) / min(product)
-    figures["bare encode / embed_missing"] = min(bare) / min(product)
     return figures
 
 

@@ -68,6 +68,27 @@ def label_map_figure(
     places = np.round([(row["x"], row["y"]) for row in rows], 3)  # a thousandth is less than a pixel
     at = {row["id"]: place for row, place in zip(rows, places.tolist(), strict=True)}
     view = _view(at, bounds, focus)
+    figure = go.Figure(_points(rows, places, view, focus, overlay, ink))
+    figure.update_layout(
+        height=HEIGHT,
+        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        showlegend=False,
+        dragmode="pan",
+        hoverlabel={"align": "left", "font": {"color": ink}},
+        uirevision="map",  # a run of the page that changes nothing here leaves the zoom as it is
+        xaxis={"visible": False, "range": view[:, 0].tolist()},
+        yaxis={"visible": False, "range": view[:, 1].tolist()},
+        images=[_behind(picture, bounds)] if picture else [],
+        shapes=[*lines(at, focus, overlay), *rings(at, focus, overlay, ink)],
+        annotations=names_of_groups(overlay, ink),
+    )
+    return figure
+
+
+def _points(
+    rows: Sequence[dict[str, Any]], places: Floats, view: Floats, focus: Focus, overlay: Overlay, ink: str
+) -> go.Scatter:
+    """Return the labels, with the names that fit into what is in view."""
     marks = [mark(row["subset"]) for row in rows]
     rivals = {label for one in overlay.confusions for label in one.labels} if focus.label is not None else set()
     clear = np.array([row["id"] in rivals or _in_focus(row, focus) for row in rows])
@@ -76,7 +97,7 @@ def label_map_figure(
     room = np.where([row["id"] == focus.label for row in rows], 2 * RING, sizes)
     texts, sides = _names_that_fit(rows, places, view, room, [at for at in order if clear[at]])
     texts = [f"{GAP}{text}{GAP}" if row["id"] == focus.label else text for row, text in zip(rows, texts, strict=True)]
-    points = go.Scatter(
+    return go.Scatter(
         x=places[:, 0],
         y=places[:, 1],
         mode="markers+text",
@@ -96,21 +117,6 @@ def label_map_figure(
         unselected={"marker": {"opacity": UNSELECTED}},
         selected={"marker": {"opacity": 1.0}},
     )
-    figure = go.Figure(points)
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 0, "r": 0, "t": 28, "b": 0},
-        showlegend=False,
-        dragmode="pan",
-        hoverlabel={"align": "left", "font": {"color": ink}},
-        uirevision="map",  # a run of the page that changes nothing here leaves the zoom as it is
-        xaxis={"visible": False, "range": view[:, 0].tolist()},
-        yaxis={"visible": False, "range": view[:, 1].tolist()},
-        images=[_behind(picture, bounds)] if picture else [],
-        shapes=[*lines(at, focus, overlay), *rings(at, focus, overlay, ink)],
-        annotations=names_of_groups(overlay, ink),
-    )
-    return figure
 
 
 def _view(at: Mapping[int, list[float]], bounds: Floats, focus: Focus) -> Floats:
