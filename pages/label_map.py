@@ -67,13 +67,17 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     return str(shown)
 
 
+MOST_RINGS = 12
+"""Groups of texts that fit no label that get a ring: the best ones, or their names hide the labels."""
+
+
 def overlay_of(project: Project, groups: Sequence[Cluster], drawn: Mapping[str, Any] | None, focus: Focus) -> Overlay:
     """Return the lines of confusion, and where the groups of texts that fit no label lie."""
     pairs = confused(project)
     if focus.label is not None:
         pairs = [one for one in pairs if focus.label in one.labels][:NEAREST]
     places = []
-    for group in groups if drawn is not None else ():
+    for group in groups[:MOST_RINGS] if drawn is not None else ():
         at = np.isin(drawn["texts"], group.texts)  # type: ignore[index]
         if at.any():
             x, y = drawn["spots"][at].mean(axis=0).tolist()  # type: ignore[index]

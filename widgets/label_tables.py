@@ -87,6 +87,7 @@ def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, t
         | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
         | {name: st.column_config.Column(help=told) for name, told in HELP.items()}
         | {name: st.column_config.NumberColumn(format="%.2f", help=HELP.get(name)) for name in TWO_DIGITS}
+        | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
         | {"drift q": st.column_config.NumberColumn(format="%.4f", help=HELP["drift q"])},
     )
 
