@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from red_core.records import Project
 from red_core.store.database import create_project
-from red_core.store.exports import export_rows
+from red_core.store.exports import PROVENANCE, export_rows
 from red_core.store.labels import label_set_version, labels
 from red_core.store.texts import (
     SourceFile,
@@ -95,7 +95,7 @@ def test_any_other_column_comes_back_as_it_was(extras):
     with fresh() as project:
         add(project, [row(number, f"text {number}", extra=extra) for number, extra in enumerate(extras)])
         assert [
-            {name: exported[name if name in exported else f"source.{name}"] for name in extra}
+            {name: exported[f"source.{name}" if name in PROVENANCE else name] for name in extra}
             for exported, extra in zip(export_rows(project, 0), extras, strict=True)
         ] == extras
 
