@@ -78,7 +78,7 @@ def prepare_neighbours(
     if len(missing):
         everything = features.own(project, texts)
         own = everything[np.searchsorted(texts, missing)]
-        means = neighbour_means(own, everything, in_cells=True, done=lambda done: report(done, len(missing)))
+        means = neighbour_means(own, everything, done=lambda done: report(done, len(missing)))
         append_vectors(project, name, missing, means)
     return name
 
