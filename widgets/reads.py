@@ -111,7 +111,7 @@ def confused(project: Project) -> list[Confusion]:
     return _confused(project.folder.as_posix(), views.version(project), project, round_number(project))
 
 
-@st.cache_resource(max_entries=20, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)  # megabytes each, and every decision makes another version
 def _confused(folder: str, version: Version, _project: Project, round_id: int) -> list[Confusion]:  # noqa: ARG001
     return confusions(_project, round_id)
 
@@ -121,7 +121,7 @@ def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]
     return _label_records(project.folder.as_posix(), views.version(project), project, finished_round(project))
 
 
-@st.cache_resource(max_entries=20, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)
 def _label_records(
     folder: str,  # noqa: ARG001  it is the key, as the version is
     version: Version,  # noqa: ARG001
