@@ -89,7 +89,7 @@ def chart_key() -> str:
 def take_from_map(rows: Sequence[Row]) -> None:
     """Take what was clicked or lassoed on the map; letting go of it there shows all subsets again."""
     selection = st.session_state[chart_key()].selection
-    taken = [rows[at] for at in selection.point_indices if at < len(rows)]
+    taken = [rows[at] for at in selection.point_indices if 0 <= at < len(rows)]
     area = [np.column_stack([one["x"], one["y"]]) for one in selection.lasso]
     if len(taken) == 1 and not area:
         choose(taken[0]["name"], area=(), on_map=True)
