@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from widgets.facts_line import show_facts_line, show_job
-from widgets.shell import PAGES, choose_project, errors_in_one_line
-from widgets.sign_in import let_in, show_door, show_person
+from widgets.shell.facts_line import show_facts_line, show_job
+from widgets.shell.shell import PAGES, choose_project, errors_in_one_line
+from widgets.shell.sign_in import let_in, show_door, show_person
 
 st.set_page_config(
     page_title="R.E.D. Workbench", page_icon=str(Path(__file__).parent / "widgets" / "icon.png"), layout="wide"

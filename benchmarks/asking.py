@@ -23,15 +23,15 @@ from openai import AsyncOpenAI
 
 from benchmarks.synthetic import synthetic_project
 from red_core.judges.llm import LlmJudge
+from red_core.judges.project import reserve_for
 from red_core.judges.prompt import ANSWER, TASK, VERDICT_SCHEMA, prompt_of
 from red_core.judges.replies import Band
 from red_core.judges.server import JudgeServer
-from red_core.judging import reserve_for
 from red_core.records import Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
 from red_core.store.attempts import spent
-from red_core.store.labels import labels
+from red_core.store.labels import list_labels
 from red_core.store.rounds import open_round
 from red_core.store.texts import contents, pool
 from red_core.store.verdicts import add_proposals, add_verdicts, verdicts
@@ -68,7 +68,7 @@ def serve(delay: float, ready: Connection) -> None:
 
 
 def questions_of(project: Project, count: int) -> list[Question]:
-    texts, known = pool(project)[:count], labels(project)
+    texts, known = pool(project)[:count], list_labels(project)
     return [
         Question(int(text), content, known[0], known[1], (), (), 0.6, 0.4, "value", 0.1)
         for text, content in zip(texts, contents(project, texts), strict=True)

@@ -21,15 +21,15 @@ import pandas as pd
 
 from benchmarks.quality import project_of
 from benchmarks.trial import Draw, embedded
-from red_core.drift import drift
-from red_core.embeddings import DEFAULT_MODEL
-from red_core.new_labels import propose_clusters
+from red_core.data.tables import text_id
+from red_core.labels import measure_drift
+from red_core.labels.new_labels import propose_clusters
 from red_core.records import Floats, Ints, Project
 from red_core.rounds import run_round
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.rounds import close_round
 from red_core.store.texts import SourceFile, SourceRow, add_sources, contents, truths
 from red_core.store.vectors import append_vectors, without_vector
-from red_core.tables import text_id
 
 PURITY, COVERAGE = 0.8, 0.5
 
@@ -145,7 +145,7 @@ def after(project: Project, data: DataSet, rows: Ints, change: str, gone: str) -
     append_vectors(copy, DEFAULT_MODEL, ids, np.stack([known[text_id(text)] for text in contents(copy, ids)]))
     run_round(copy)
     begun = time.perf_counter()
-    found = drift(copy)
+    found = measure_drift(copy)
     seconds = time.perf_counter() - begun
     rank = next((place for place, each in enumerate(found, start=1) if each.label.name == gone), 0)
     q = found[rank - 1].q if rank else None

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from red_core.embeddings import DEFAULT_MODEL, loaded_model
 from red_core.judges.prompt import ANSWER, TASK, prompt_of
 from red_core.records import Example, Label, Question
+from red_core.settings import DEFAULT_MODEL
+from red_core.training.embeddings import loaded_model
 
 CLASSIFY = 'Choose the one label that fits the text. Reply with a JSON object and nothing else: {"label": "..."}.'
 

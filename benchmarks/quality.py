@@ -23,17 +23,16 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
 from benchmarks.trusting import Trusted, article_model, flat_model
-from red_core.decisions import feed_back, plan_feed_back
-from red_core.embeddings import DEFAULT_MODEL
+from red_core.data.tables import text_id
 from red_core.records import Floats, Project, Round
+from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import run_round
-from red_core.settings import RECOMMENDED, Settings
+from red_core.settings import DEFAULT_MODEL, RECOMMENDED, Settings
 from red_core.store.database import connection, create_project
-from red_core.store.labels import labels
+from red_core.store.labels import list_labels
 from red_core.store.rounds import best_beliefs, close_round, current_training_rows
 from red_core.store.texts import SourceFile, SourceRow, add_sources, contents, remember, truths
 from red_core.store.vectors import append_vectors, without_vector
-from red_core.tables import text_id
 
 BUDGETS = (0.1, 0.3, 0.5, 1.0)
 PLAIN = {"alike_partitions": 0, "lexical_dimensions": 0, "label_names_as_seeds": False, "neighbour_weights": ()}
@@ -127,7 +126,7 @@ def project_of(drawn: Draw, workspace: Path) -> Project:
 def fed_back(project: Project) -> list[bool]:
     """Feed back what the product would, and return whether each label is the true one."""
     plan = plan_feed_back(project)
-    names, truth = {label.id: label.name for label in labels(project)}, truths(project)
+    names, truth = {label.id: label.name for label in list_labels(project)}, truths(project)
     if not plan.items:
         close_round(project)
         return []
@@ -157,7 +156,7 @@ def share_fed_back(project: Project, *, foreign: bool) -> float | None:
 
 def calibration_error(project: Project, done: Round) -> float:
     """Return the expected calibration error of the best beliefs, in 15 bins of equal count."""
-    truth, names = truths(project), {label.id: label.name for label in labels(project)}
+    truth, names = truths(project), {label.id: label.name for label in list_labels(project)}
     pairs = [(json.loads(top)[0], truth[text]) for text, top in best_beliefs(project, done.id) if text in truth]
     belief = np.array([share for (_, share), _ in pairs])
     right = np.array([names.get(label, NOTHING) == true for (label, _), true in pairs])

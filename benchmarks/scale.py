@@ -28,15 +28,16 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from benchmarks.synthetic import LookedUpTexts, synthetic_texts
-from red_core.embeddings import DEFAULT_MODEL, encode
-from red_core.parts import label_folder
-from red_core.predicting import Predictor
+from red_core.data.tables import read_table
 from red_core.records import Floats
+from red_core.results.folder import label_folder
+from red_core.results.predictor import Predictor
+from red_core.settings import DEFAULT_MODEL
 from red_core.steps.belief import Calibration
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import neighbour_means
 from red_core.steps.subset_classifiers import Partition
-from red_core.tables import read_table
+from red_core.training import encode
 
 PART, EMBEDDING, LEXICAL = 10_000, 384, 256
 MEGABYTE = 1024  # of the kilobytes ru_maxrss counts in
@@ -73,7 +74,7 @@ def client(source: str, target: str, options: dict[str, int], address: str | Non
     predictor = make_synthetic_predictor(options["labels"], options["around"])
     run = None
     if address is not None:
-        from red_core.cluster import on_cluster  # noqa: PLC0415  a local client shall not import it
+        from red_core.results.cluster import on_cluster  # noqa: PLC0415  a local client shall not import it
 
         run = on_cluster(address)
     begun, worked = time.perf_counter(), time.process_time()

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.synthetic import synthetic_project
 from red_core.rounds import run_round
 from red_core.store.database import project_names
-from red_core.store.rounds import rounds
+from red_core.store.rounds import list_rounds
 
 CHROMIUM_FLAGS = [
     "--headless",
@@ -42,7 +42,7 @@ def prepare_project(workspace: Path, labels: int, texts: int) -> str:
         start = time.perf_counter()
         run_round(project, settings)
         print(f"one round in {time.perf_counter() - start:.1f} s", file=sys.stderr)
-        assert rounds(project)[-1].state == "to review"
+        assert list_rounds(project)[-1].state == "to review"
     return name
 
 

@@ -28,13 +28,13 @@ from benchmarks.desk import PRESS
 from benchmarks.pages import PAGES
 from benchmarks.served import CHROMIUM_FLAGS, RESTING, prepare_project, serving
 from benchmarks.synthetic import SETTINGS, WORDS
-from red_core.decisions import feed_back, plan_feed_back
 from red_core.records import Project
+from red_core.review import feed_back, plan_feed_back
+from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import make_settings
 from red_core.store.database import open_project
 from red_core.store.jobs import ask_to_cancel, find_job
-from red_core.store.rounds import close_round, rounds
-from red_core.worker import mark_interrupted, start_job
+from red_core.store.rounds import close_round, list_rounds
 
 RERUN_BUDGET = 0.4
 """Seconds, p95, of a rerun of any page."""
@@ -159,7 +159,7 @@ async def work(project: Project, seen: Seen, end: float) -> None:
     settings = make_settings("recommended", SETTINGS)
     await asyncio.sleep(min(REVIEW_SECONDS, max(0.0, end - time.monotonic()) / 3))
     while time.monotonic() < end:
-        if rounds(project)[-1].state == "to review":
+        if list_rounds(project)[-1].state == "to review":
             plan = await asyncio.to_thread(plan_feed_back, project, accept_evidence_check=True)
             await asyncio.to_thread(feed_back, project, plan) if plan.items else close_round(project)
         began, job = time.monotonic(), start_job(project, "round", settings, "soak")

@@ -22,10 +22,9 @@ import numpy as np
 from benchmarks import synthetic
 from benchmarks.speed_files import embedding_stage, file_stage
 from benchmarks.timing import Figures, timed
-from red_core.decisions import decide, feed_back, plan_feed_back
-from red_core.evidence import ValidSamples
-from red_core.features import Features
+from red_core.data.tables import text_id
 from red_core.records import Floats, Ints, Project
+from red_core.review import decide, feed_back, plan_feed_back
 from red_core.rounds import run_round
 from red_core.settings import Settings, make_settings
 from red_core.steps.greedy_subsets import greedy_subsets
@@ -33,12 +32,13 @@ from red_core.steps.informative import most_uncertain
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.steps.refitting import identities, refit
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
-from red_core.store.labels import labels
-from red_core.store.rounds import close_round, finish_round, open_round, rounds
+from red_core.store.labels import list_labels
+from red_core.store.rounds import close_round, finish_round, list_rounds, open_round
 from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
 from red_core.store.vectors import append_vectors, load_vectors, without_vector
-from red_core.tables import text_id
-from red_core.training import load_model, model_file, save_model, train
+from red_core.training import ValidSamples, train
+from red_core.training.features import Features
+from red_core.training.fit import load_model, model_file, save_model
 
 DIMENSIONS, EMBEDDING = 1280, 384
 SEEDS_EACH, TOUCHED, SLICE = 30, 10, 1_000
@@ -112,7 +112,7 @@ def train_next(project: Project, settings: Settings, shown: Ints, near: str = ""
     """Train the next round, feed back to ten labels, and return how many classifiers were fitted."""
     current = open_round(project, settings.model_dump_json(), "evidence", "benchmark")
     seen = Features("synthetic", "", 0.0, near)
-    model = train(project, current.id, labels(project), settings, seen, shown, lambda _done, _total: None)
+    model = train(project, current.id, list_labels(project), settings, seen, shown, lambda _done, _total: None)
     save_model(model_file(project, current.id), model)
     finish_round(project, current.id, [], {})
     if near:
@@ -194,7 +194,7 @@ def round_stage(options: argparse.Namespace) -> Figures:
             with timed(figures, name):
                 run_round(project, settings, stage_times(figures, name))
             feed_back_to_ten_labels(project)
-            last = rounds(project)[-1].id
+            last = list_rounds(project)[-1].id
             figures[f"{name}, classifiers fitted"] = float(load_model(model_file(project, last)).extent.refitted)
     return figures
 

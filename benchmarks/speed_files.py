@@ -11,12 +11,14 @@ import pandas as pd
 
 from benchmarks import synthetic
 from benchmarks.timing import Figures, timed
-from red_core.embeddings import DEFAULT_MODEL, embed_missing, loaded_model
-from red_core.importing import import_files
+from red_core.data import import_files
+from red_core.data.tables import text_id
 from red_core.results import export
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project, open_project
 from red_core.store.texts import SourceFile, SourceRow, add_sources, facts, remember
-from red_core.tables import text_id
+from red_core.training import embed_missing
+from red_core.training.embeddings import loaded_model
 
 
 def file_stage(options: argparse.Namespace) -> Figures:

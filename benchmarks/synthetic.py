@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from red_core.features import NewTexts
+from red_core.data.tables import text_id
 from red_core.records import Floats, Project
 from red_core.settings import Settings, make_settings
 from red_core.store.database import create_project
 from red_core.store.texts import SourceFile, SourceRow, add_sources, pool, remember, seeds
 from red_core.store.vectors import append_vectors
-from red_core.tables import text_id
+from red_core.training.features import NewTexts
 
 DIMENSIONS = 384
 WORDS = [

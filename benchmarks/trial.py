@@ -12,18 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from red_core.embeddings import DEFAULT_MODEL, encode
-from red_core.evidence import ValidSamples
-from red_core.judges.prompt import VERSION
+from red_core.data.tables import text_id
 from red_core.judges.self_test import self_test_pairs, summed_up
-from red_core.records import NONE_OF_THESE, Answer, Floats, Ints, JudgeRates, Project, Question
-from red_core.settings import RECOMMENDED
+from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Project, Question
+from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.steps.judge_reliability import log_likelihood_ratio
 from red_core.steps.label_map import label_vectors
-from red_core.store.labels import labels
+from red_core.store.labels import list_labels
 from red_core.store.self_tests import Tested
-from red_core.tables import text_id
-from red_core.training import Model
+from red_core.training import ValidSamples, encode
+from red_core.training.fit import Model
 
 NOTHING = "(none of these)"
 
@@ -121,7 +119,7 @@ class SimulatedJudge:
         """Take the self-test once, as the product does before it trusts a judge."""
         if not self.rates.pairs:
             pairs = self_test_pairs(
-                samples, labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
+                samples, list_labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
             )
             answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
             self.rates = summed_up(
@@ -135,4 +133,4 @@ class SimulatedJudge:
     def _answer(self, question: Question) -> Answer:
         outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
         ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
-        return Answer(outcome, None, ratio, "", "simulated", VERSION)
+        return Answer(outcome, None, ratio, "", "simulated", PROMPT_VERSION)

@@ -13,7 +13,7 @@ from red_core.records import Floats, Ints
 from red_core.settings import ARTICLE
 from red_core.steps.greedy_subsets import greedy_subsets
 from red_core.steps.label_map import label_vectors, reduce_labels
-from red_core.steps.pool_scoring import label_odds, normalised_entropy, subset_predictions
+from red_core.steps.pool_scoring import label_log_odds, normalised_entropy, subset_predictions
 from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partition
 
 
@@ -85,7 +85,7 @@ def article_model(drawn: Draw, trusted: Trusted):
             own = ((row, int(found.label[row, number])) for row in order.tolist() if found.label[row, number] >= 0)
             yield from first((pair for pair in own if trusted.open(*pair)), each)
 
-    return label_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))
+    return label_log_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))
 
 
 def first(pairs: Iterator[tuple[int, int]], count: int) -> list[tuple[int, int]]:

@@ -8,25 +8,24 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from red_core.access import who_acts
-from red_core.demo import make_demo
+from red_core.access.who import who_acts
+from red_core.data import make_demo, restore_decisions, write_left_out
+from red_core.data.importing import Prepared, sort_rows, store_prepared
+from red_core.data.tables import Table, read_table
 from red_core.errors import InputError
-from red_core.importing import Prepared, sort_rows, store_prepared, write_left_out
 from red_core.records import Project, Role
-from red_core.restoring import restore_decisions
+from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
-from red_core.tables import Table, read_table
-from red_core.worker import mark_interrupted, start_job
-from widgets.drift_panel import show_drift
-from widgets.next_step import show_next_step
-from widgets.reads import facts
-from widgets.shell import errors_in_one_line, inside_the_shell, workspace
-from widgets.sign_in import as_now, at_this_machine, may_write
-from widgets.untrusted import plain
-from widgets.words import ENDED
+from widgets.labels.drift_panel import show_drift
+from widgets.shell.next_step import show_next_step
+from widgets.shell.reads import facts
+from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
+from widgets.shell.sign_in import as_now, at_this_machine, may_write
+from widgets.shell.untrusted import plain
+from widgets.shell.words import ENDED
 
 inside_the_shell()
 

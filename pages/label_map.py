@@ -9,27 +9,26 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from red_core.access import who_acts
-from red_core.new_labels import Cluster
-from red_core.records import Project
+from red_core.access.who import who_acts
+from red_core.records import Cluster, Project
+from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
-from red_core.worker import mark_interrupted, start_job
-from widgets.judge_panel import connected_server
-from widgets.label_edit_panel import show_label_edits
-from widgets.label_panel import show_group, show_label, show_overview, show_write_meanings
-from widgets.label_rows import label_rows
-from widgets.label_tables import show_label_table
-from widgets.map_choice import NEAREST, Row, chart_key, choose, drawn_focus, focus_of, keep_valid, take_from_map
-from widgets.map_figure import ALT, CONFIG, label_map_figure, pool_picture
-from widgets.map_overlay import MOST_LINES, Focus, Overlay
-from widgets.marks import mark
-from widgets.new_labels_panel import found_groups, show_new_labels
-from widgets.pool_texts_panel import show_pool_texts
-from widgets.reads import confused, pool_drawn, similarities
-from widgets.reforming_panel import show_reforming
-from widgets.shell import current_project, errors_in_one_line, inside_the_shell
-from widgets.sign_in import may_write
+from widgets.labels.label_edit_panel import show_label_edits
+from widgets.labels.label_panel import show_group, show_label, show_overview, show_write_meanings
+from widgets.labels.label_rows import label_rows
+from widgets.labels.label_tables import show_label_table
+from widgets.labels.map_choice import NEAREST, Row, chart_key, choose, drawn_focus, focus_of, keep_valid, take_from_map
+from widgets.labels.map_figure import ALT, CONFIG, label_map_figure, pool_picture
+from widgets.labels.map_overlay import MOST_LINES, Focus, Overlay
+from widgets.labels.new_labels_panel import found_groups, show_new_labels
+from widgets.labels.pool_texts_panel import show_pool_texts
+from widgets.labels.reforming_panel import show_reforming
+from widgets.rounds.judge_panel import connected_server
+from widgets.shell.marks import mark
+from widgets.shell.reads import confused, pool_drawn, similarities
+from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.shell.sign_in import may_write
 
 inside_the_shell()
 

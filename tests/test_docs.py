@@ -2,15 +2,14 @@
 
 import ast
 import re
-from importlib import import_module
-from pathlib import Path
+import tomllib
 
 import pytest
 
 import red_core
 from red_core.cli import main
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -67,11 +66,26 @@ def test_every_public_name_is_there_and_documented():
             assert value.__doc__, name
 
 
-def test_every_room_in_the_architecture_exists():
-    text = (ROOT / "docs/architecture.md").read_text("utf-8").split("| room |")[1].split("\n\n")[0]
-    for cell in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE):
-        for room in re.findall(r"`(\w+)`", cell):
-            assert import_module(f"red_core.{room}")
+def test_the_tree_in_the_architecture_is_the_tree_there_is():
+    tree = (ROOT / "docs/architecture.md").read_text("utf-8").split("```")[1]
+    drawn, above = set(), [""] * 4
+    for indent, name in re.findall(r"^( *)([\w.]+/?) ", tree, re.MULTILINE):
+        depth = len(indent) // 2
+        above[depth] = above[depth - 1] * (depth > 0) + name
+        drawn.add(above[depth])
+    there = {"server.py", "app.py", "pages/"}
+    for top in ("red_core", "widgets"):
+        rooms = {path.parent for path in (ROOT / top).rglob("*.py")}
+        there |= {f"{room.relative_to(ROOT).as_posix()}/" for room in rooms}
+    there |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "red_core").glob("*.py")} - {"red_core/__init__.py"}
+    assert drawn == there
+
+
+def test_the_floors_in_the_architecture_are_those_of_the_contract():
+    table = (ROOT / "docs/architecture.md").read_text("utf-8").split("| floor | rooms |")[1].split("\n\n")[0]
+    floors = [set(re.findall(r"`(\w+)`", line)) for line in table.splitlines() if "`" in line]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
+    assert floors == [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
 
 
 def test_the_worked_example_of_the_api_runs(tmp_path, capsys):

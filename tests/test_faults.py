@@ -15,23 +15,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from faults import FAULTS, WRITING_FAULTS
-from project_facts import facts
-from small_projects import FAST, reviewed_round, write_csv
 
-from red_core import cli, label_edits
-from red_core.auditing import set_target
-from red_core.backup import back_up
-from red_core.decisions import decide, feed_back, plan_feed_back, undo
+from red_core import cli
+from red_core.data.backup import back_up
 from red_core.errors import StoreError
+from red_core.labels import edits as label_edits
 from red_core.records import Project
-from red_core.results import export, status
+from red_core.results.exports import export
+from red_core.review.audits import set_target
+from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.rounds.jobs import start_job
+from red_core.rounds.status import project_status
 from red_core.store import database
 from red_core.store.jobs import newest_job
 from red_core.store.labels import set_meanings
 from red_core.store.texts import pool, seeds
 from red_core.store.vectors import append_vectors, indexed_bytes, vector_file, without_vector
-from red_core.worker import start_job
+from tests.helpers.faults import FAULTS, WRITING_FAULTS
+from tests.helpers.project_facts import facts
+from tests.helpers.small_projects import FAST, reviewed_round, write_csv
 
 RED = Path(sys.executable).with_name("red")
 VERBS = {
@@ -182,7 +184,7 @@ def test_an_error_of_the_file_system_that_nobody_foresaw_is_one_line_too(project
     def broken(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/some/where")
 
-    monkeypatch.setattr("red_core.cli.rounds.status", broken)
+    monkeypatch.setattr("red_core.cli.rounds.project_status", broken)
     result = CliRunner().invoke(cli.main, ["--workspace", str(project.workspace), "status", "small"])
     assert result.exit_code == 1
     assert result.stderr == "Error: /some/where: Permission denied. Check the disk and the permissions.\n"
@@ -245,5 +247,5 @@ def test_on_a_disk_that_is_really_full_and_then_really_read_only(reviewed, tmp_p
     for lines, words in ((full, r"full|No space left|MB are free"), (read_only, r"cannot be written|Read-only")):
         assert len(lines.splitlines()) == len(ALL_WRITING), lines
         assert all(re.search(rf"^Error: .*({words})", line) for line in lines.splitlines()), lines
-    told, now = json.loads(done.stdout), json.loads(json.dumps(status(reviewed)))
+    told, now = json.loads(done.stdout), json.loads(json.dumps(project_status(reviewed)))
     assert {name: told[name] for name in told if name != "job"} == {name: now[name] for name in now if name != "job"}

@@ -21,20 +21,20 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from project_facts import facts, figures, whole
-from small_projects import FAST, LABELS, pool_rows, reviewed_round, seed_rows, small_project, write_csv
 
-from red_core.backup import back_up, restore
-from red_core.decisions import feed_back, plan_feed_back
-from red_core.embeddings import DEFAULT_MODEL
-from red_core.label_edits import edits
-from red_core.label_set import form_subsets
+from red_core.data.backup import back_up, restore
+from red_core.labels.edits import edits
+from red_core.labels.subsets import form_subsets
 from red_core.records import Project
-from red_core.results import export
+from red_core.results.exports import export
+from red_core.review.decisions import feed_back, plan_feed_back
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project, open_project, transaction
 from red_core.store.jobs import SILENT_SECONDS
 from red_core.store.texts import pool, seeds
 from red_core.store.vectors import without_vector
+from tests.helpers.project_facts import facts, figures, whole
+from tests.helpers.small_projects import FAST, LABELS, pool_rows, reviewed_round, seed_rows, small_project, write_csv
 
 SECONDS = 120
 NAME = "small"
@@ -49,14 +49,15 @@ main(sys.argv[1:])
 """
 IMPORT = """
 import sys
-from red_core.importing import import_files
+from red_core.data.importing import import_files
 print("begins", flush=True)
 print(len(import_files(*sys.argv[1:], embedding="fake", who="tester")), flush=True)
 """
 EDIT = """
 import json, sys
 from pathlib import Path
-from red_core import label_edits, label_files
+from red_core.labels import edits as label_edits
+from red_core.labels import file as label_files
 from red_core.store.database import open_project
 project = open_project(Path(sys.argv[1]), sys.argv[2])
 edits = json.loads(sys.argv[3])

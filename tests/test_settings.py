@@ -4,14 +4,14 @@ import joblib
 import numpy as np
 import pytest
 from joblib.parallel import ThreadingBackend
-from small_projects import FAST
 
 from red_core.errors import SettingsError
-from red_core.rounds import run_round
+from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.rounds import close_round
-from red_core.training import fitting_on, load_model, model_file
+from red_core.training.fit import fitting_on, load_model, model_file
+from tests.helpers.small_projects import FAST
 
 
 @pytest.mark.parametrize("preset", PRESETS)

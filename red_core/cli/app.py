@@ -10,16 +10,16 @@ from typing import TypeVar
 
 import click
 
-from red_core import demo as demo_project
-from red_core.access import login
+from red_core.access import login, refuse_open_address, sign_in_is_on
+from red_core.access.secrets_file import secrets_path
+from red_core.access.sign_in import BEHIND_PROXY, bound_address
 from red_core.cli.options import json_option
+from red_core.cli.terminal import Bars, tell, work
+from red_core.data import demo as demo_project
 from red_core.errors import StateError
-from red_core.results import status
-from red_core.secrets_file import secrets_file
+from red_core.rounds import project_status
 from red_core.settings import RECOMMENDED
-from red_core.sign_in import BEHIND_PROXY, bound_address, refuse_open_address, sign_in_is_on
-from red_core.store.labels import current_places
-from red_core.terminal import Bars, tell, work
+from red_core.store.labels import current_layout
 
 Verb = TypeVar("Verb", bound=Callable[..., None])
 
@@ -47,10 +47,10 @@ def demo(workspace: Path, port: int, address: str | None, *, behind_proxy: bool,
         _refuse_open(address, behind_proxy=behind_proxy)  # before the work
     with Bars() as bars:
         project = demo_project.make_demo(workspace, report=bars.show)
-    if not current_places(project)[0].size:
+    if not current_layout(project)[0].size:
         work(project, "prepare", RECOMMENDED, login())
     if no_serve or as_json:
-        tell(status(project), as_json=as_json)
+        tell(project_status(project), as_json=as_json)
     if not no_serve:
         _serve(workspace, port, address)
 
@@ -81,7 +81,7 @@ def _serve(workspace: Path, port: int, address: str | None) -> None:
     os.environ["RED_WORKSPACE"] = str(workspace.resolve())
     more = [] if address is None else [f"--server.address={address}"]
     if sign_in_is_on():
-        more.append(f"--secrets.files={secrets_file().resolve()}")  # Streamlit signs people in, as [auth] says there
+        more.append(f"--secrets.files={secrets_path().resolve()}")  # Streamlit signs people in, as [auth] says there
     os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml from here
     headless = sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     shown = address or bound_address() or "127.0.0.1"

@@ -10,16 +10,15 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
-from red_core.embeddings import DEFAULT_MODEL, encode
+from red_core.cli.terminal import Bars, say_import, work
+from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.errors import SettingsError, StateError, one_line
-from red_core.importing import import_files, write_left_out
-from red_core.parts import TRIES, Run, is_folder, predict_folder
 from red_core.records import Project
-from red_core.restoring import restore_decisions
-from red_core.results import export, predict
-from red_core.settings import RECOMMENDED
+from red_core.results import export, is_folder, predict, predict_folder
+from red_core.results.folder import TRIES, Run
+from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import open_project, project_names
-from red_core.terminal import Bars, say_import, work
+from red_core.training import encode
 
 
 @click.command("import")
@@ -146,7 +145,7 @@ def _predict_folder(
 
 def _on_cluster(address: str) -> Run:
     try:
-        from red_core.cluster import on_cluster  # noqa: PLC0415  Dask is an extra
+        from red_core.results.cluster import on_cluster  # noqa: PLC0415  Dask is an extra
     except ModuleNotFoundError as error:
         raise SettingsError(f"--cluster needs {error.name}: `pip install -e '.[cluster]'`.") from error
     return on_cluster(address)

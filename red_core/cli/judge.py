@@ -10,14 +10,13 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import json_option
+from red_core.cli.terminal import work
 from red_core.errors import StateError
-from red_core.judges.server import judge_server
-from red_core.judging import stored_self_test
+from red_core.judges import judge_server, stored_self_test
 from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent
 from red_core.store.database import open_project
-from red_core.store.labels import labels
-from red_core.terminal import work
+from red_core.store.labels import list_labels
 
 
 @click.command("judge-check")
@@ -51,5 +50,5 @@ def meanings_(workspace: Path, name: str) -> None:
     """Let the LLM judge's model write the meaning of every label of project NAME that has none."""
     project = open_project(workspace, name)
     work(project, "meanings", RECOMMENDED, login())
-    for label in labels(project):
+    for label in list_labels(project):
         click.echo(f"{label.name}: {label.meaning}")

@@ -10,10 +10,8 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
-from red_core.drift import drift
 from red_core.errors import one_line
-from red_core.label_edits import carry_out, preview
-from red_core.label_files import export_label_set, read_label_set
+from red_core.labels import apply_edit, export_label_set, measure_drift, preview, read_label_set
 from red_core.store.database import open_project
 
 
@@ -46,7 +44,7 @@ def import_labels_(
     project = open_project(workspace, name)
     act = read_label_set(project, file)
     would = preview(project, act)
-    version = None if only_preview else carry_out(project, act, who or login())
+    version = None if only_preview else apply_edit(project, act, who or login())
     facts = {"project": name, "told": would.told, "stale_verdicts": would.stale, "label_set_version": version}
     said = f"{'would be ' if only_preview else ''}{one_line(would.told)}; {would.stale:,} verdicts stale"
     click.echo(json.dumps(facts) if as_json else said)
@@ -58,7 +56,7 @@ def import_labels_(
 @click.pass_obj
 def drift_(workspace: Path, name: str, *, as_json: bool) -> None:
     """Compare the newest import of pool texts in project NAME with the earlier ones, label by label."""
-    found = drift(open_project(workspace, name))
+    found = measure_drift(open_project(workspace, name))
     if as_json:
         click.echo(json.dumps({"project": name, "labels": [asdict(one) | {"drifted": one.drifted} for one in found]}))
         return

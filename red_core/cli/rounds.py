@@ -10,13 +10,13 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import json_option, who_option
-from red_core.decisions import feed_back, plan_feed_back
-from red_core.results import status
+from red_core.cli.terminal import tell, work
+from red_core.review import feed_back, plan_feed_back
+from red_core.rounds import project_status
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.database import open_project
 from red_core.store.decisions import roll_back
 from red_core.store.rounds import close_round
-from red_core.terminal import tell, work
 
 
 @click.command("round")
@@ -37,7 +37,7 @@ def round_(
     """
     project = open_project(workspace, name)
     work(project, "round", make_settings(preset, _parse_changes(changes)), who or login())
-    tell(status(project), as_json=as_json)
+    tell(project_status(project), as_json=as_json)
 
 
 def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
@@ -117,7 +117,7 @@ def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None
 @click.pass_obj
 def status_(workspace: Path, name: str, *, as_json: bool) -> None:
     """Show what project NAME holds and where it stands."""
-    tell(status(open_project(workspace, name)), as_json=as_json)
+    tell(project_status(open_project(workspace, name)), as_json=as_json)
 
 
 @click.command("settings")

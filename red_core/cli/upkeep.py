@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from red_core.backup import back_up, restore
+from red_core.cli.doctor import examine
 from red_core.cli.options import PATH, json_option
-from red_core.doctor import examine
+from red_core.cli.terminal import Bars
+from red_core.data import back_up, restore
 from red_core.store.database import open_project
-from red_core.terminal import Bars
 
 
 @click.command("backup")

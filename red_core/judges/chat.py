@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from red_core.judges.line import Line
+from red_core.judges.client import Client
 from red_core.judges.replies import Band, content_of, read_reply, strict_json
+from red_core.judges.requests import chat_request
 from red_core.judges.server import Format
-from red_core.judges.wires import chat_request
 from red_core.records import Attempt
 
 DATA_ONLY = (
@@ -38,7 +38,7 @@ class Reply(Generic[Written]):
     attempts: tuple[Attempt, ...]
 
 
-async def ask_in_json(line: Line, form: Format, task: str, message: str, shape: type[Written]) -> Reply[Written]:
+async def ask_in_json(line: Client, form: Format, task: str, message: str, shape: type[Written]) -> Reply[Written]:
     """Ask for JSON of one shape; what cannot be read is asked once more."""
     path, body = chat_request(line.server, f"{DATA_ONLY} {task}", message, form, shape.model_json_schema())
     attempts: tuple[Attempt, ...] = ()

@@ -5,16 +5,24 @@ That a server takes a parameter proves nothing: some ignore it, some answer 500.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from red_core.errors import JudgeError
-from red_core.judges.line import Reserve, all_of
+import httpx2
+from openai import APIConnectionError, APIStatusError, OpenAI
+
+from red_core.errors import JudgeError, one_line
+from red_core.judges.client import Reserve, all_of
 from red_core.judges.llm import LlmJudge
 from red_core.judges.replies import Band
 from red_core.judges.server import Format, JudgeServer
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
+
+SECONDS = 5.0
+"""How long to wait for the list."""
+
 
 FORMS: tuple[Format, ...] = ("json_schema", "json_object", "plain")
 READ = ("valid", "invalid", "unsure")
@@ -97,3 +105,32 @@ def _badly(answers: Sequence[Answer]) -> str:
     if bad.outcome == "refused":
         return "the model refused to answer."
     return "a reply came, but not the answer that was asked for."
+
+
+def listed_models(server: JudgeServer) -> list[str]:
+    """Return the names of the models a server lists; none where it answers without such a list.
+
+    Raises
+    ------
+    JudgeError
+        If it does not answer, or refuses the key.
+    """
+    key = server.api_key.get_secret_value() or "none"  # the package insists on one
+    try:
+        with OpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=SECONDS) as client:
+            received = client.get("/models", cast_to=httpx2.Response)
+    except APIStatusError as error:
+        if error.status_code in {401, 403}:
+            raise JudgeError(f"{server.host} refuses the key ({error.status_code}). Check OPENAI_API_KEY.") from None
+        return []
+    except APIConnectionError as error:
+        why = one_line(server.scrubbed(str(error.__cause__ or error)), 120)
+        raise JudgeError(f"{server.host} does not answer ({why}). Start it, or check OPENAI_BASE_URL.") from None
+    try:
+        told = json.loads(received.text)
+    except (ValueError, RecursionError):
+        return []
+    listed = told.get("data") if isinstance(told, dict) else None
+    return (
+        [str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one] if isinstance(listed, list) else []
+    )

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from red_core.judges.chat import Strict, ask_in_json
-from red_core.judges.line import Line, Reserve, all_of
+from red_core.judges.client import Client, Reserve, all_of
 from red_core.judges.prompt import LONGEST_TEXT, cleaned, side
 from red_core.judges.server import Format, JudgeServer
 from red_core.records import Attempt, Example, Label
@@ -45,7 +45,7 @@ def corrections(
 ) -> Iterator[list[tuple[int, Corrected]]]:
     """Yield groups of (place, choice) for texts with their candidates, at least one each."""
 
-    async def ask(line: Line, item: tuple[str, Sequence[Candidate]]) -> Corrected:
+    async def ask(line: Client, item: tuple[str, Sequence[Candidate]]) -> Corrected:
         text, candidates = item
         numbered = [{"number": n} | side(label, examples) for n, (label, examples) in enumerate(candidates, start=1)]
         message = json.dumps({"candidates": numbered, "text": cleaned(text)[:LONGEST_TEXT]}, ensure_ascii=False)

@@ -16,14 +16,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit
 from sklearn.linear_model import LogisticRegression
 
-from red_core.evidence import ValidSamples
-from red_core.records import Answer, Booleans, Floats, Ints, JudgeRates, Outcome, Question
+from red_core.records import EVIDENCE_CHECK, Answer, Booleans, Floats, Ints, JudgeRates, Outcome, Question
 from red_core.steps.neighbours import label_similarities
+from red_core.training import ValidSamples
 
 VectorsOf = Callable[[Ints], Floats]
 """Text row ids of shape (n,) to unit vectors of shape (n, d)."""
 
-NAME = "evidence"
 MODEL = "margin of the mean of the 3 nearest"
 VERSION = "1"
 VALID_FROM = 0.7
@@ -62,7 +61,7 @@ class EvidenceCheck:
     @property
     def name(self) -> str:
         """The wire."""
-        return NAME
+        return EVIDENCE_CHECK
 
     @property
     def free(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from red_core.judges.line import Line, Reserve, Sent, all_of
-from red_core.judges.prompt import VERSION, can_be_judged, prompt_of
+from red_core.judges.client import Client, Reserve, Sent, all_of
+from red_core.judges.prompt import can_be_judged, prompt_of
 from red_core.judges.replies import Band, Reply, read_reply
+from red_core.judges.requests import verdict_request
 from red_core.judges.server import Format, JudgeServer
-from red_core.judges.wires import verdict_request
-from red_core.records import Answer, Attempt, JudgeRates, Question
+from red_core.records import PROMPT_VERSION, Answer, Attempt, JudgeRates, Question
 from red_core.steps.judge_reliability import ProbabilityScale, log_likelihood_ratio
 
 LONGEST_RAW = 20_000
@@ -57,12 +57,12 @@ class LlmJudge:
         """Yield answers in groups; see :class:`red_core.judges.protocol.Judge`."""
         return all_of(self.server, self.reserve, questions, self.answer)
 
-    async def answer(self, line: Line, question: Question) -> Answer:
+    async def answer(self, line: Client, question: Question) -> Answer:
         """Return the answer to one question; what cannot be read is asked once more."""
         prompt = prompt_of(question)
         key = prompt.key(self.server.wire, self.server.model)
         if not can_be_judged(prompt.state["text"]):
-            return Answer("unsure", None, 0.0, NOT_SENT, "", VERSION, key, prompt.cut, question.label.meaning_id)
+            return Answer("unsure", None, 0.0, NOT_SENT, "", PROMPT_VERSION, key, prompt.cut, question.label.meaning_id)
         path, body = verdict_request(self.server, self.form, prompt)
         attempts: tuple[Attempt, ...] = ()
         for _ in range(2):
@@ -72,10 +72,10 @@ class LlmJudge:
             if reply is None or reply.outcome != "unparseable":
                 break
         if reply is None:
-            return Answer("failed", None, 0.0, sent.failure, "", VERSION, key, prompt.cut, None, attempts)
+            return Answer("failed", None, 0.0, sent.failure, "", PROMPT_VERSION, key, prompt.cut, None, attempts)
         raw, model = self.server.scrubbed(sent.body or "")[:LONGEST_RAW], self.server.scrubbed(reply.model)
         return Answer(
-            reply.outcome, reply.p_valid, self._weight(reply), raw, model or self.server.model, VERSION, key,
+            reply.outcome, reply.p_valid, self._weight(reply), raw, model or self.server.model, PROMPT_VERSION, key,
             prompt.cut, question.label.meaning_id, attempts,
         )  # fmt: skip
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from red_core.errors import one_line
+import numpy as np
+
+from red_core.errors import JudgeError, one_line
 from red_core.judges.chat import Reply, Strict, ask_in_json
-from red_core.judges.line import Line, Reserve, all_of
+from red_core.judges.client import Client, Reserve, all_of
+from red_core.judges.project import form_of, reserve_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
-from red_core.judges.server import Format, JudgeServer
+from red_core.judges.server import Format, JudgeServer, judge_server
+from red_core.records import Cluster, Project
+from red_core.settings import RECOMMENDED, Settings
+from red_core.store.attempts import settle_attempts
+from red_core.store.labels import list_labels, name_key, unlike
+from red_core.store.texts import contents
 
 TASK = (
     'Texts are sorted under labels. Those in "texts" fit none of the labels there are and were found to be alike; '
@@ -19,6 +27,9 @@ TASK = (
     'says what texts belong to it. Reply with a JSON object and nothing else: {"name": "...", "meaning": "..."}.'
 )
 LONGEST_NAME, LONGEST_MEANING = 60, 600
+
+TEXTS_SHOWN = 12
+"""Texts of a cluster that the model sees."""
 
 
 class Name(Strict):
@@ -62,7 +73,63 @@ def names(
 ) -> Iterator[list[tuple[int, Reply[Name]]]]:
     """Yield groups of (place, what was suggested)."""
 
-    async def ask(line: Line, one: ToName) -> Reply[Name]:
+    async def ask(line: Client, one: ToName) -> Reply[Name]:
         return await ask_in_json(line, form, TASK, one.message, Name)
 
     return all_of(server, reserve, wanted, ask)
+
+
+def named_by_judge(
+    project: Project,
+    clusters: Sequence[Cluster],
+    settings: Settings = RECOMMENDED,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Cluster]:
+    """Return the clusters with names and meanings that the judge's model suggests; where none came, as they were.
+
+    Only what it cost is stored, under the purpose *meaning*.
+
+    Raises
+    ------
+    JudgeError
+        If no judge is set, or it cannot be reached, or nothing readable came of all that was asked.
+    """
+    server = judge_server()
+    form = form_of(project, server, settings)
+    reserve = reserve_for(project, server, "meaning", settings)
+    wanted = [
+        ToName(tuple(contents(project, np.array(cluster.texts[:TEXTS_SHOWN]))), cluster.words, cluster.near)
+        for cluster in clusters
+    ]
+    suggested: dict[int, tuple[Name, str]] = {}
+    failure, done = "", 0
+    report(0, len(wanted))
+    for group in names(server, form, reserve, wanted):
+        for place, reply in group:
+            settle_attempts(project, reply.attempts)
+            failure = reply.failure or failure
+            if reply.written is not None:
+                suggested[place] = (reply.written, reply.model)
+        done += len(group)
+        report(done, len(wanted))
+    if wanted and not suggested:
+        raise JudgeError(f"no name came: {failure or 'the cap of tokens is reached'}.")
+    return _renamed(clusters, suggested, {name_key(label.name) for label in list_labels(project)}, server.scrubbed)
+
+
+def _renamed(
+    clusters: Sequence[Cluster],
+    suggested: dict[int, tuple[Name, str]],
+    taken: set[str],
+    scrubbed: Callable[[str], str],
+) -> list[Cluster]:
+    renamed = []
+    for place, cluster in enumerate(clusters):
+        name, model = suggested.get(place, (None, ""))
+        short = scrubbed(name.short_name).strip() if name is not None else ""
+        if name is None or not short:
+            renamed.append(replace(cluster, name=unlike(cluster.name, taken)))
+        else:
+            meaning = scrubbed(name.sentence).strip()
+            renamed.append(replace(cluster, name=unlike(short, taken), meaning=meaning, named_by=model))
+    return renamed

@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from red_core.records import Example, Label, Question
-from red_core.unseen import UNSEEN
+from red_core.records import PROMPT_VERSION, Example, Label, Question
+from red_core.text import UNSEEN
 
-VERSION = "1"
-"""Stored with every verdict; to be raised with every change of a word below or of the object's shape."""
 LONGEST_TEXT = 4_000
 """Characters of the text in question; what is longer is cut, and the verdict says so."""
 LONGEST_EXAMPLE = 600
@@ -70,7 +68,7 @@ class Prompt:
 
     def key(self, wire: str, model: str) -> str:
         """Return what identifies this question to this judge: text, label, meaning, evidence, wire, model, version."""
-        return hashlib.sha256(json.dumps([self.state, wire, model, VERSION]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.state, wire, model, PROMPT_VERSION]).encode()).hexdigest()
 
 
 def prompt_of(question: Question) -> Prompt:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from red_core.records import Answer, JudgeRates, Question
+from red_core.judges.correction import Corrected
+from red_core.records import Answer, Example, JudgeRates, Label, Question
+
+Candidates = Sequence[tuple[Label, tuple[Example, ...]]]
+Corrector = Callable[[Sequence[tuple[str, Candidates]]], Iterator[list[tuple[int, Corrected]]]]
+"""Texts with their candidate labels to groups of (place, choice); see :mod:`red_core.judges.correction`."""
 
 
 class Judge(Protocol):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from red_core.errors import one_line
-from red_core.judges.server import Wire
+from red_core.judges.server import Api
 from red_core.records import Outcome
 
 QUESTION = "valid"
@@ -117,7 +117,7 @@ class _Decisions(_Loose):
     answers: Annotated[list[_Predicate], Field(min_length=1, max_length=1)]
 
 
-def read_reply(wire: Wire, raw: str, band: Band) -> Reply:
+def read_reply(wire: Api, raw: str, band: Band) -> Reply:
     """Return what the body of a reply says; *unparseable* for whatever is not exactly an answer."""
     try:
         body = strict_json(raw)
@@ -196,14 +196,14 @@ def _read_decisions(body: Any, band: Band) -> tuple[Outcome, float | None, str]:
     return band.outcome(answer.probability), answer.probability, _model(body)
 
 
-_READ: dict[Wire, Callable[[Any, Band], tuple[Outcome, float | None, str]]] = {
+_READ: dict[Api, Callable[[Any, Band], tuple[Outcome, float | None, str]]] = {
     "chat": _read_chat,
     "systemone": _read_systemone,
     "decisions": _read_decisions,
 }
 
 
-def _tokens(wire: Wire, body: Any) -> tuple[int | None, int | None]:  # noqa: ANN401
+def _tokens(wire: Api, body: Any) -> tuple[int | None, int | None]:  # noqa: ANN401
     usage = body.get("usage") if isinstance(body, dict) else None
     try:
         if wire == "chat":

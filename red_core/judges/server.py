@@ -22,10 +22,10 @@ from pydantic_settings import (
 )
 
 from red_core.access import refuse_viewers
+from red_core.access.secrets_file import keep_in_table, read_table, secrets_path
 from red_core.errors import JudgeError
-from red_core.secrets_file import keep_in_table, read_table, secrets_file
 
-Wire = Literal["chat", "systemone", "decisions"]
+Api = Literal["chat", "systemone", "decisions"]
 Format = Literal["auto", "json_schema", "json_object", "plain"]
 
 
@@ -60,7 +60,7 @@ class JudgeServer(BaseSettings):
         SecretStr, Field(alias="OPENAI_API_KEY", description="Its key; a server of your own may need none")
     ] = SecretStr("")
     model: Annotated[str, Field(alias="RED_JUDGE_MODEL", description="The model that judges")] = ""
-    wire: Annotated[Wire, Field(alias="RED_JUDGE_WIRE", description="What the server speaks")] = "chat"
+    wire: Annotated[Api, Field(alias="RED_JUDGE_WIRE", description="What the server speaks")] = "chat"
     response_format: Annotated[
         Format,
         Field(alias="RED_JUDGE_FORMAT", description="With chat: how the reply is held to JSON; auto = tried out"),
@@ -124,7 +124,7 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of 
         first = error.errors(include_input=False)[0]  # an input may be a key
         raise JudgeError(f"judge setting {first['loc'][0]}: {first['msg']}. {WHERE}") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise JudgeError(f"{secrets_file()} cannot be read: {type(error).__name__}. {WHERE}") from None
+        raise JudgeError(f"{secrets_path()} cannot be read: {type(error).__name__}. {WHERE}") from None
     if not server.model:
         raise JudgeError(f"no judge model is named. {WHERE}")
     if wrong := _wrong_address(server.base_url):
@@ -165,7 +165,7 @@ def keep(server: JudgeServer) -> Path:
         If a viewer acts.
     """
     refuse_viewers()
-    path = secrets_file()
+    path = secrets_path()
     try:
         return keep_in_table(TABLE, _to_keep(server))
     except (OSError, ValueError, RecursionError) as error:

@@ -13,7 +13,10 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp
 
-from red_core.records import Floats, Ints
+from red_core.records import NONE_OF_THESE, Floats, Ints
+
+CANDIDATES_KEPT = 10
+"""Labels kept apart per text; the others stand together as an exact remainder."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +44,33 @@ class Candidates:
     """
 
     labels: Ints
-    exponents: Floats
+    logits: Floats
     remainder: Floats
     none: float
 
     def only(self, rows: Ints) -> Candidates:
         """Return these rows."""
-        return Candidates(self.labels[rows], self.exponents[rows], self.remainder[rows], self.none)
+        return Candidates(self.labels[rows], self.logits[rows], self.remainder[rows], self.none)
 
 
-def candidates(odds: Floats, calibration: Calibration, keep: int) -> Candidates:
+def candidates(log_odds: Floats, calibration: Calibration, keep: int) -> Candidates:
     """Keep the ``keep`` best labels of each text apart.
 
     Parameters
     ----------
     odds : ndarray of shape (n, L), float32
-        See :func:`red_core.steps.pool_scoring.label_odds`.
+        See :func:`red_core.steps.pool_scoring.label_log_odds`.
     """
-    keep = min(keep, odds.shape[1])
-    exponents = np.float32(calibration.beta) * odds
-    best = np.argpartition(-exponents, keep - 1, axis=1)[:, :keep]
-    values = np.take_along_axis(exponents, best, axis=1)
+    keep = min(keep, log_odds.shape[1])
+    logits = np.float32(calibration.beta) * log_odds
+    best = np.argpartition(-logits, keep - 1, axis=1)[:, :keep]
+    values = np.take_along_axis(logits, best, axis=1)
     order = np.lexsort((best, -values), axis=1)
     labels, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
-    np.put_along_axis(exponents, best, -np.inf, axis=1)
+    np.put_along_axis(logits, best, -np.inf, axis=1)
     peak = values[:, :1]  # no other label is higher
     with np.errstate(divide="ignore"):
-        remainder = np.log(np.exp(exponents - peak).sum(axis=1)) + peak[:, 0]
+        remainder = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
     return Candidates(
         labels.astype(np.int64), values, remainder.astype(np.float32), calibration.beta * calibration.none_score
     )
@@ -82,8 +85,8 @@ def beliefs(kept: Candidates) -> Floats:
         Columns: the M candidates in their order, *none of these*, the remainder.
     """
     none = np.full(len(kept.labels), kept.none)
-    exponents = np.c_[kept.exponents, none, kept.remainder].astype(np.float64)
-    return np.asarray(np.exp(exponents - logsumexp(exponents, axis=1, keepdims=True)))
+    logits = np.c_[kept.logits, none, kept.remainder].astype(np.float64)
+    return np.asarray(np.exp(logits - logsumexp(logits, axis=1, keepdims=True)))
 
 
 LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
@@ -129,11 +132,13 @@ def add_evidence(kept: Candidates, row: int, label: int, log_likelihood_ratio: f
     place = np.flatnonzero(kept.labels[row] == label)
     if not len(place):
         return False
-    kept.exponents[row, place[0]] += log_likelihood_ratio
+    kept.logits[row, place[0]] += log_likelihood_ratio
     return True
 
 
-def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats, *, none_share: float) -> Calibration:
+def fit_calibration(
+    known_log_odds: Floats, known_labels: Ints, foreign_log_odds: Floats, *, none_share: float
+) -> Calibration:
     """Fit temperature and none-score by maximum likelihood on texts the classifiers were not trained on.
 
     Parameters
@@ -147,8 +152,8 @@ def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats
     none_share : float
         The share of pool texts expected to belong to no label, in (0, 1): how much the foreign rows weigh.
     """
-    known = np.asarray(known_odds, dtype=np.float64)
-    foreign = np.asarray(foreign_odds, dtype=np.float64)
+    known = np.asarray(known_log_odds, dtype=np.float64)
+    foreign = np.asarray(foreign_log_odds, dtype=np.float64)
     own = known[np.arange(len(known)), known_labels]
 
     def loss(parameters: Floats) -> float:
@@ -162,3 +167,19 @@ def fit_calibration(known_odds: Floats, known_labels: Ints, foreign_odds: Floats
     start = np.array([0.0, float(np.quantile(own, 0.05))])
     best = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (None, None)])
     return Calibration(beta=float(np.exp(best.x[0])), none_score=float(best.x[1]))
+
+
+def ranked(label_ids: Ints, kept: Candidates) -> tuple[Ints, Floats]:
+    """Return the candidates and *none of these*, best first.
+
+    Returns
+    -------
+    labels : ndarray of shape (n, M + 1), int64
+        Label ids; -1 is none of these.
+    belief : ndarray of the same shape
+        They sum to 1 less the remainder.
+    """
+    belief = beliefs(kept)[:, :-1]
+    labels = np.c_[label_ids[kept.labels], np.full(len(kept.labels), NONE_OF_THESE)]
+    order = np.argsort(-belief, axis=1, kind="stable")
+    return np.take_along_axis(labels, order, axis=1), np.take_along_axis(belief, order, axis=1)

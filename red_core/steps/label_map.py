@@ -91,7 +91,7 @@ def cosine_similarities(vectors: Floats) -> Floats:
     return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))
 
 
-def inside_polygon(spots: Floats, corners: Floats) -> Booleans:
+def inside_polygon(coordinates: Floats, corners: Floats) -> Booleans:
     """Return which spots lie inside a polygon, by the even-odd rule.
 
     Parameters
@@ -105,8 +105,8 @@ def inside_polygon(spots: Floats, corners: Floats) -> Booleans:
     ndarray of shape (n,), bool
         A spot on an edge may fall on either side.
     """
-    inside = np.zeros(len(spots), dtype=np.bool_)
-    x, y = spots[:, 0], spots[:, 1]
+    inside = np.zeros(len(coordinates), dtype=np.bool_)
+    x, y = coordinates[:, 0], coordinates[:, 1]
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         crossed = (y0 > y) != (y1 > y)
         if crossed.any():  # then the edge is not level, and where it crosses a spot's height is a number

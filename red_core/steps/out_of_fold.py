@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.records import Floats, Ints
-from red_core.steps.pool_scoring import label_odds
+from red_core.steps.pool_scoring import label_log_odds
 from red_core.steps.subset_classifiers import Partition, TrainingSet
 
 Fit = Callable[[TrainingSet, Sequence[Ints]], tuple[Partition, ...]]
@@ -30,8 +30,8 @@ class HeldOut:
     """
 
     rows: Ints
-    odds: Floats
-    foreign_odds: Floats
+    log_odds: Floats
+    foreign_log_odds: Floats
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def with_a_row_each(of_row: Ints, labels: Ints) -> Ints:
     return for_training
 
 
-def held_out_odds(
+def out_of_fold_log_odds(
     training: TrainingSet,
     eligible: Ints,
     partitions: Sequence[Ints],
@@ -121,7 +121,7 @@ def score_folds(
         Called once for each fold, in their order.
     """
     rows: list[Ints] = []
-    odds: list[Floats] = []
+    log_odds: list[Floats] = []
     foreign: list[Floats] = []
     for number in range(dealt.count if most_folds is None else min(dealt.count, most_folds)):
         absent = dealt.of_label == number
@@ -130,14 +130,14 @@ def score_folds(
         fitted = fit(training.only(kept), [np.where(absent, -1, subset_of) for subset_of in partitions])
         known = np.flatnonzero((dealt.of_row == number) & ~without)
         outside = np.flatnonzero((dealt.of_row >= 0) & without)
-        for target, where in ((odds, known), (foreign, outside)):
-            scored = label_odds(training.features[where], fitted)
+        for target, where in ((log_odds, known), (foreign, outside)):
+            scored = label_log_odds(training.features[where], fitted)
             scored[:, absent] = -np.inf
             target.append(scored)
         rows.append(known)
         if done is not None:
             done(number + 1)
-    return HeldOut(np.concatenate(rows), np.concatenate(odds), np.concatenate(foreign))
+    return HeldOut(np.concatenate(rows), np.concatenate(log_odds), np.concatenate(foreign))
 
 
 def _folds_within_label(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:

@@ -24,7 +24,7 @@ def blocks(row_count: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK_ROWS, row_count))
 
 
-def label_odds(features: Floats, partitions: Sequence[Partition]) -> Floats:
+def label_log_odds(features: Floats, partitions: Sequence[Partition]) -> Floats:
     """Return log odds of each label against noise, comparable across subsets, averaged over partitions.
 
     s(x, l) = log p(l|x) - log p(noise|x) - log(w_l / W_noise), w the total training weights.

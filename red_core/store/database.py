@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from red_core.access import acting, refuse_viewers
+from red_core.access import current_user, refuse_viewers
 from red_core.errors import AccessError, ProjectError, StoreError
 from red_core.records import Project
 from red_core.store.migrations import migrations
@@ -141,7 +141,7 @@ def transaction(project: Project) -> Iterator[Database]:
 
 
 def _open(project: Project) -> Database:
-    may_write = acting().may_write
+    may_write = current_user().may_write
     with ExitStack() as on_error:
         raw = sqlite3.connect(project.database, timeout=BUSY_SECONDS)
         on_error.callback(raw.close)
@@ -182,7 +182,7 @@ def _missing(project: Project, db: Database) -> list[str]:
 def _migrate(project: Project, db: Database) -> None:
     if not _missing(project, db):
         return
-    if not acting().may_write:
+    if not current_user().may_write:
         raise AccessError(
             f"project {project.name} was last opened by an older version of this program. "
             "It is brought up to date when an analyst opens it."

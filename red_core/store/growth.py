@@ -9,7 +9,7 @@ import numpy as np
 from red_core.errors import StateError
 from red_core.records import NONE_OF_THESE, Booleans, Floats, Ints, Project, Round
 from red_core.store.database import connection
-from red_core.store.rounds import rounds
+from red_core.store.rounds import list_rounds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def newest_finished_round(project: Project) -> Round:
     StateError
         If there is none yet.
     """
-    finished = [each for each in rounds(project) if each.metrics]
+    finished = [each for each in list_rounds(project) if each.metrics]
     if not finished:
         raise StateError(f"project {project.name} has no finished round yet. Run one with `red round {project.name}`.")
     return finished[-1]

@@ -109,11 +109,11 @@ class OpenEdit:
         rows = [SourceRow(row, identity, text, label) for row, (identity, text) in enumerate(texts.items(), 1)]
         add_source(self.db, SourceFile(name, sha256, "labelled", "text", "label", ()), rows, self.who, self.version)
 
-    def place(self, labels: Ints, subset_of: Ints, spots: Floats) -> None:
+    def place(self, labels: Ints, subset_of: Ints, coordinates: Floats) -> None:
         """Write where all labels stand from now on, unless they stand there already."""
         rows = [
             (int(label), int(subset), float(x), float(y))
-            for label, subset, (x, y) in zip(labels, subset_of, spots, strict=True)
+            for label, subset, (x, y) in zip(labels, subset_of, coordinates, strict=True)
         ]
         newest = "(SELECT max(version) FROM label_place)"
         if (

@@ -12,7 +12,7 @@ from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
 from red_core.store.database import connection, now
 from red_core.store.label_edits import OpenEdit
-from red_core.store.labels import places_in
+from red_core.store.labels import layout_in
 from red_core.store.rereading import put_back
 
 
@@ -107,7 +107,7 @@ def _places_around(
 ) -> tuple[tuple[Ints, Ints, Floats] | None, tuple[Ints, Ints, Floats] | None]:
     """Return the places that an edit wrote, and those before it."""
     earlier = db.execute("SELECT max(version) FROM label_place WHERE version < ?", [version]).fetchone()[0]
-    own, before = places_in(db, version), places_in(db, earlier or 0)
+    own, before = layout_in(db, version), layout_in(db, earlier or 0)
     return (own if len(own[0]) else None), (before if len(before[0]) else None)
 
 

@@ -26,7 +26,7 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
 
 
-def labels(project: Project) -> list[Label]:
+def list_labels(project: Project) -> list[Label]:
     """Return all labels that were neither merged into another nor retired, with their newest meaning, by id."""
     with connection(project) as db:
         return labels_in(db)
@@ -64,7 +64,7 @@ def active_by_name(project: Project) -> dict[str, int]:
 
 def names_by_key(project: Project) -> dict[str, str]:
     """Return name_key -> name of the active label meant by it, see :func:`active_by_name`."""
-    named = {label.id: label.name for label in labels(project)}
+    named = {label.id: label.name for label in list_labels(project)}
     return {key: named[label] for key, label in active_by_name(project).items()}
 
 
@@ -101,7 +101,7 @@ def meaning_authors(project: Project) -> dict[int, str]:
         return {int(r["id"]): str(r["meaning_by"]) for r in db.query(LABELS)}
 
 
-def save_places(project: Project, label_ids: Ints, subset_of: Ints, places: Floats, who: str) -> int:
+def save_layout(project: Project, label_ids: Ints, subset_of: Ints, places: Floats, who: str) -> int:
     """Record newly formed subsets as one edit of the label set; return its version.
 
     Parameters
@@ -126,12 +126,12 @@ def save_places(project: Project, label_ids: Ints, subset_of: Ints, places: Floa
     return version
 
 
-def current_places(project: Project) -> tuple[Ints, Ints, Floats]:
+def current_layout(project: Project) -> tuple[Ints, Ints, Floats]:
     """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest formation; empty before."""
     return _places(project, newest_formation(project))
 
 
-def earlier_places(project: Project) -> tuple[Ints, Ints, Floats]:
+def earlier_layout(project: Project) -> tuple[Ints, Ints, Floats]:
     """Return what :func:`current_places` returned before the newest formation."""
     newest = newest_formation(project)
     with connection(project) as db:
@@ -147,13 +147,22 @@ def newest_formation(project: Project) -> int:
 
 def _places(project: Project, version: int) -> tuple[Ints, Ints, Floats]:
     with connection(project) as db:
-        return places_in(db, version)
+        return layout_in(db, version)
 
 
-def places_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
+def layout_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
     """Return label ids, subset numbers and coordinates that one version wrote."""
     found = db.execute(
         "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
     ).fetchall()
     table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]
+
+
+def unlike(name: str, taken: set[str]) -> str:
+    """Return the name, with a number behind it if it is taken; take it."""
+    found, number = name, 2
+    while name_key(found) in taken:
+        found, number = f"{name} {number}", number + 1
+    taken.add(name_key(found))
+    return found

@@ -83,7 +83,7 @@ def training_rows(project: Project, round_id: int) -> list[tuple[int, int, float
     return [(int(t), int(label), float(w)) for t, label, w in found]
 
 
-def rounds(project: Project) -> list[Round]:
+def list_rounds(project: Project) -> list[Round]:
     """Return all rounds, oldest first."""
     with connection(project) as db:
         return _rounds(db)

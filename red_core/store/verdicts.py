@@ -125,3 +125,19 @@ def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
         WHERE round = ? GROUP BY outcome"""
     with connection(project) as db:
         return dict(db.execute(query, [round_id]).fetchall())
+
+
+def add_explanation(project: Project, verdict: int, words: str, model: str) -> None:
+    """Store an explanation beside its verdict."""
+    with transaction(project) as db:
+        db.execute(
+            "INSERT INTO explanation (verdict, words, model, at) VALUES (?, ?, ?, ?)", [verdict, words, model, now()]
+        )
+
+
+def explanation(project: Project, verdict: int) -> tuple[str, str] | None:
+    """Return the words and the model of a verdict's newest explanation; None where there is none."""
+    query = "SELECT words, model FROM explanation WHERE verdict = ? ORDER BY id DESC LIMIT 1"
+    with connection(project) as db:
+        found = db.execute(query, [verdict]).fetchone()
+    return None if found is None else (str(found[0]), str(found[1]))

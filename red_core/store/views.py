@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from red_core.records import Project
 from red_core.store.database import connection
 from red_core.store.labels import LABELS
+
+LEAST = 0.1
+"""Texts under which two labels are not called confused: of a thousand labels every two are a little."""
+_BELIEVED = """
+    SELECT min(label, runner_up) AS one, max(label, runner_up) AS other, sum(runner_up_belief) AS expected, 0 AS n
+    FROM prediction WHERE round = ? AND label > 0 AND runner_up > 0 AND text NOT IN (SELECT text FROM decided)
+    GROUP BY 1, 2"""
+# Found valid, and a person gave it another label; or found invalid, and a person gave it that very label.
+_OVERTURNED = """
+    SELECT min(label, instead) AS one, max(label, instead) AS other, 0 AS expected, count(DISTINCT text) AS n FROM
+        (SELECT d.text, q.label, CASE v.outcome WHEN 'valid' THEN d.label ELSE q.runner_up END AS instead
+        FROM decided d JOIN proposed q ON q.text = d.text JOIN verdict v ON v.proposal = q.id
+        WHERE d.label > 0 AND CASE v.outcome WHEN 'valid' THEN d.label <> q.label
+            WHEN 'invalid' THEN d.label = q.label ELSE 0 END)
+    WHERE instead > 0 AND instead <> label GROUP BY 1, 2"""
 
 
 def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
@@ -81,3 +100,75 @@ def version(project: Project) -> tuple[int, ...]:
     finished = "(SELECT count(*) FROM round WHERE state <> 'open'), (SELECT count(*) FROM round)"
     with connection(project) as db:
         return tuple(int(n) for n in db.execute(f"SELECT {parts}, {finished}").fetchone())
+
+
+def pace(project: Project) -> list[dict[str, Any]]:
+    """Return a row per person and queue: ``who``, ``queue``, ``decisions``, and ``p50`` and ``p95`` in seconds.
+
+    Counted is every decision that was timed and made one by one: nothing of a batch, and no skip, which decides
+    nothing. A decision that was undone later counts, for its seconds were spent.
+    """
+    query = """
+        SELECT who, queue, seconds FROM decision
+        WHERE seconds IS NOT NULL AND belief IS NULL AND kind NOT IN ('skip', 'undo')"""
+    taken: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    with connection(project) as db:
+        for who, queue, seconds in db.execute(query):
+            taken[who, queue].append(seconds)
+    return [
+        {
+            "who": who,
+            "queue": queue,
+            "decisions": len(seconds),
+            "p50": float(np.percentile(seconds, 50)),
+            "p95": float(np.percentile(seconds, 95)),
+        }
+        for (who, queue), seconds in sorted(taken.items())
+    ]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Two labels that are taken for each other.
+
+    Attributes
+    ----------
+    labels : (int, int)
+        Label ids, ascending.
+    expected : float
+        Undecided texts that are believed to be of the one and are expected to be of the other: the sum of the belief
+        in the runner-up.
+    overturned : int
+        Texts about which a person overturned the judge: it took the one for the other.
+    """
+
+    labels: tuple[int, int]
+    expected: float
+    overturned: int
+
+    @property
+    def texts(self) -> float:
+        """All of them."""
+        return self.expected + self.overturned
+
+    def other(self, label: int) -> int:
+        """Return the other of the two."""
+        return self.labels[self.labels[0] == label]
+
+
+def confusions(project: Project, round_id: int) -> list[Confusion]:
+    """Return the pairs of labels that are confused, about LEAST texts or more, most texts first.
+
+    Parameters
+    ----------
+    round_id : int
+        The round whose beliefs count; 0 before the first.
+    """
+    query = f"""
+        SELECT one, other, sum(expected) AS expected, sum(n) AS n FROM ({_BELIEVED} UNION ALL {_OVERTURNED})
+        GROUP BY one, other HAVING sum(expected) + sum(n) >= {LEAST} ORDER BY sum(expected) + sum(n) DESC, one, other"""
+    with connection(project) as db:
+        return [
+            Confusion((int(one), int(other)), float(expected), int(n))
+            for one, other, expected, n in db.execute(query, [round_id])
+        ]

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from app_projects import NAME, WHO, hostile_project, make_state
-from small_projects import fake_encode
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from red_core.access import acting_as, find_person_by, person_here
+from red_core.access.who import acting_as, find_person_by, person_here
 from red_core.records import Project
 from red_core.store.database import transaction
+from tests.helpers.app_projects import NAME, WHO, hostile_project, make_state
+from tests.helpers.browser import browser, serve, watched
+from tests.helpers.paths import ROOT
+from tests.helpers.small_projects import fake_encode
+from widgets.shell.sign_in import person_of_session
 
-ROOT = Path(__file__).parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))  # widgets and pages stand beside app.py, not in a package
-
-from widgets.sign_in import person_of_session  # noqa: E402  only now it is found
+__all__ = ["browser", "serve", "watched"]  # fixtures of all tests in a browser
 
 SECONDS = 30
 
@@ -49,7 +47,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool],
         workspace = folder / f"{state}, trial {trial}" / "workspace"
         if not workspace.is_dir():
             with pytest.MonkeyPatch.context() as patch:  # a new project tries its embedding model before it keeps it
-                patch.setattr("red_core.importing.encode", fake_encode, raising=False)
+                patch.setattr("red_core.data.importing.encode", fake_encode, raising=False)
                 if state == "hostile":
                     hostile_project(workspace)
                 else:
@@ -124,6 +122,6 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         started.append(command)
         return SimpleNamespace(poll=lambda: None, pid=os.getpid())
 
-    monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
-    monkeypatch.setattr("red_core.worker._started", {})  # what was never started is not waited for
+    monkeypatch.setattr("red_core.rounds.jobs.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
+    monkeypatch.setattr("red_core.rounds.jobs._started", {})  # what was never started is not waited for
     return started

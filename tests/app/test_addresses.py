@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from app_projects import PAGES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from project_facts import facts
 from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
+from tests.helpers.app_projects import PAGES
+from tests.helpers.project_facts import facts
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]

@@ -4,196 +4,32 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from app_projects import HOSTILE, NAME, PAGES, decision_rows, fed_back_rows, queued
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
-from rendered import JOINER
 
 from red_core.records import Project
 from red_core.store.desk import Card
 from red_core.store.jobs import newest_job
-from red_core.store.labels import labels
-from red_core.store.rounds import rounds, training_rows
+from red_core.store.labels import list_labels
+from red_core.store.rounds import list_rounds, training_rows
 from red_core.store.texts import contents, facts
-
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
-MILLISECONDS = 60_000
-SHUTDOWN_SECONDS = 10
-ICON = "https://fonts.gstatic.com/s/i/short-term/release/materialsymbolsrounded/"
-"""Where Streamlit fetches a page icon that is a Material symbol; a test of its own says that it should not."""
-PATIENCE = 240
-"""Seconds a job may take on a busy machine."""
+from tests.helpers.app_projects import HOSTILE, NAME, PAGES, decision_rows, fed_back_rows, queued
+from tests.helpers.browser import CHROMIUM, FOREIGN, Server, Watched, saying, wait_for
+from tests.helpers.rendered import JOINER
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="neither chromium nor google-chrome is installed"),
 ]
-
-
-class Server:
-    """The app on a loopback port, ended and begun again on the same port."""
-
-    def __init__(self, script: Path, workspace: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.script, self.workspace, self.log = script, workspace, log
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def command(self) -> list[str]:
-        command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)]
-        return [*command, "--server.headless", "true"]
-
-    def start(self) -> None:
-        with self.log.open("ab") as sink:
-            self.process = subprocess.Popen(
-                self.command(),
-                cwd=ROOT, env=os.environ | {"RED_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-            )  # fmt: skip
-        end = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2) as reply:  # noqa: S310
-                return bool(reply.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait(SHUTDOWN_SECONDS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """A function that starts the app, or another script, on a workspace; all it started are ended."""
-    servers: list[Server] = []
-
-    def start(workspace: Path, script: Path = ROOT / "app.py") -> Server:
-        servers.append(Server(script, workspace, tmp_path / "server.log"))
-        servers[-1].start()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.kill()
-
-
-class Watched:
-    """A page of the browser, what it asked for from elsewhere, and what it complained about."""
-
-    def __init__(self, browser: Browser, scheme: str = "light") -> None:
-        self.context = browser.new_context(
-            viewport={"width": 1440, "height": 900},
-            color_scheme=scheme,
-            accept_downloads=True,  # type: ignore[arg-type]
-        )
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(MILLISECONDS)
-        self.left: list[str] = []
-        self.icons: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", self._requested)
-        self.page.on("websocket", lambda socket_: self._address(socket_.url))
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
-
-    def _requested(self, request: Request) -> None:
-        self._address(request.url)
-
-    def _address(self, url: str) -> None:
-        parts = urlsplit(url)
-        if url.startswith(ICON):
-            self.icons.append(url)
-        elif parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1":
-            self.left.append(url)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not self._harmless(message):
-            self.complaints.append(f"{message.text} {message.location}")
-
-    def _harmless(self, message: ConsoleMessage) -> bool:
-        """A deep link asks for two of Streamlit's own files beside the page, which are not there."""
-        url = str((message.location or {}).get("url", ""))
-        return ("404" in message.text and "_stcore" in url) or url.startswith(ICON)
-
-    def open(self, address: str) -> Page:
-        self.page.goto(address)
-        self.settle()
-        return self.page
-
-    def settle(self) -> None:
-        self.page.wait_for_selector(IDLE, state="attached")
-        self.page.wait_for_timeout(150)
-        self.page.wait_for_selector(IDLE, state="attached")
-
-    def press(self, key: str) -> None:
-        """Press the button of this key and wait until the page is done.
-
-        By the keyboard: what has just been unfolded still moves, and a click may land where the button was.
-        """
-        self.page.locator(f".st-key-{key} button").press("Enter")
-        self.settle()
-
-    def assert_quiet(self) -> None:
-        assert self.left == []
-        assert self.complaints == []
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    """A page whose test fails in the end if anything left 127.0.0.1, or the console holds an error."""
-    page = Watched(browser)
-    yield page
-    page.assert_quiet()
-    page.context.close()
 
 
 def strike(watched: Watched, project: Project, key: str) -> None:
@@ -209,25 +45,6 @@ def strike(watched: Watched, project: Project, key: str) -> None:
 
 def address_of(page: str) -> str:
     return "" if page == "data" else page
-
-
-def wait_for(project: Project, number: int, kind: str) -> None:
-    """Wait until the job of this number is done."""
-    end = time.monotonic() + PATIENCE
-    while (
-        not project.database.is_file()
-        or (job := newest_job(project)) is None
-        or job.id < number
-        or job.state in {"waiting", "running"}
-    ):
-        assert time.monotonic() < end, f"job {number}, {kind}"
-        time.sleep(0.2)
-    assert (job.id, job.kind, job.state) == (number, kind, "done"), job
-
-
-def saying(text: str) -> re.Pattern[str]:
-    """Return a pattern of a text on the page, where a joiner that shows nothing may stand beside every sign."""
-    return re.compile(re.sub(r"\\?([^\w\s])", rf"{JOINER}?\\\1{JOINER}?", text))
 
 
 @pytest.mark.parametrize("target", ["review", "rounds"])
@@ -320,11 +137,9 @@ def test_hostile_names_stay_words_in_the_browser(
         page.locator(f".st-key-accept_{queue[place + 1].text}").wait_for()
 
 
-FOREIGN = "img[src*=beacon], script, iframe, .katex, a[href^=javascript]"
-"""What a text from outside must never become."""
 SHOW_ALL = """
 import streamlit as st
-from widgets.untrusted import plain
+from widgets.shell.untrusted import plain
 for place, text in enumerate({texts!r}):
     with st.container(key=f"t{{place}}"):
         st.markdown(plain(text))
@@ -343,7 +158,7 @@ DRAWN = " -> ", " <- ", " <-> ", " -- ", " >= ", " <= ", " ~= ", ":streamlit:", 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> dict[str, tuple[list[str], int]]:
     """Every text that Streamlit does not show as it is, though escaped: what is shown, and how many tags."""
-    from widgets.untrusted import visible  # noqa: PLC0415  beside app.py, found once conftest has said where
+    from widgets.shell.untrusted import visible  # noqa: PLC0415  beside app.py, found once conftest has said where
 
     folder = tmp_path_factory.mktemp("all")
     texts = [*HOSTILE, *SPECIAL]
@@ -385,7 +200,7 @@ def test_arrows_and_signs_in_texts_stay_as_they_are(changed: dict[str, tuple[lis
 
 def subset_of_the_demo(folder: Path, label_count: int = 12, each: int = 6) -> tuple[Path, Path]:
     """Write seeds of a few labels of the demo and the pool texts of the same labels."""
-    demo = Path(str(files("red_core.demo")))
+    demo = Path(str(files("red_core.data.demo")))
     with (demo / "seeds.csv").open(encoding="utf-8", newline="") as file:
         seeds = list(csv.DictReader(file))
     with (demo / "pool_truth.csv").open(encoding="utf-8", newline="") as file:
@@ -447,7 +262,7 @@ def bring_in(watched: Watched, project: Project, labelled: Path, pool: Path) -> 
 def run_a_round(watched: Watched, server: Server, project: Project, *, kill: bool) -> None:
     """Press Run; where asked, kill the server meanwhile, begin it again on a cold deep link, and reload the page."""
     page = watched.open(f"{server.address}/rounds?project={project.name}")
-    number = len(rounds(project)) + 1
+    number = len(list_rounds(project)) + 1
     page.locator(".st-key-run_round button").click()
     page.locator(".st-key-cancel_job").wait_for()
     if kill:
@@ -461,7 +276,7 @@ def run_a_round(watched: Watched, server: Server, project: Project, *, kill: boo
         page.reload()  # F5 begins a new session
     wait_for(project, number + 2, "round")
     page.get_by_text(saying(f"Round {number}, to review")).first.wait_for()
-    assert [r.state for r in rounds(project)] == ["fed back"] * (number - 1) + ["to review"]
+    assert [r.state for r in list_rounds(project)] == ["fed back"] * (number - 1) + ["to review"]
     if kill:
         watched.complaints.clear()  # while the server was gone, the browser said so
 
@@ -538,5 +353,5 @@ def test_the_whole_path_from_files_to_labels(
     content = contents(project, np.array([card.text]))[0]
     assert (row["text"], row["label"], row["decision"]) == (content, card.label.name, "accept")
     assert row["fed_back_in_round"] == "1"
-    assert {r["label"] for r in rows} <= {label.name for label in labels(project)} | {""}
+    assert {r["label"] for r in rows} <= {label.name for label in list_labels(project)} | {""}
     screenshots(browser, server, project)

@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable
 
 import pytest
-from app_projects import HOSTILE_TEXTS, WHO, decision_rows, project_with_cards, queued
 from playwright.sync_api import Page, expect
-from small_projects import fake_encode
-from test_browser import CHROMIUM, Server, Watched, browser, saying, serve, watched
 
-from red_core.auditing import summary
-from red_core.decisions import decide
 from red_core.records import Project
+from red_core.review.audits import summary
+from red_core.review.decisions import decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection
-from red_core.store.labels import labels, set_meanings
-
-__all__ = ["browser", "serve", "watched"]  # fixtures used here
+from red_core.store.labels import list_labels, set_meanings
+from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, decision_rows, project_with_cards, queued
+from tests.helpers.browser import CHROMIUM, Server, Watched, saying
+from tests.helpers.small_projects import fake_encode
 
 pytestmark = [
     pytest.mark.browser,
@@ -51,7 +49,7 @@ async ([keys, gap]) => {
 @pytest.fixture
 def many(workspace: object, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with more cards than a tab holds."""
-    monkeypatch.setattr("red_core.importing.encode", fake_encode, raising=False)
+    monkeypatch.setattr("red_core.data.importing.encode", fake_encode, raising=False)
     monkeypatch.setenv("LOGNAME", WHO)
     return project_with_cards(workspace, "many", NAMES, [f"text number {n} about it" for n in range(TEXTS)])  # type: ignore[arg-type]
 
@@ -190,7 +188,7 @@ def test_a_label_is_found_and_given_by_keyboard_alone(many: Project, serve: Serv
     page.keyboard.type("tpc k")
     page.keyboard.press("Enter")
     saved(page)
-    wanted = next(label.id for label in labels(many) if label.name == "topic k")
+    wanted = next(label.id for label in list_labels(many) if label.name == "topic k")
     assert [row[:3] for row in decision_rows(many)] == [("relabel", card.text, wanted)]
     page.keyboard.press("/")
     page.keyboard.type("topic")
@@ -219,7 +217,7 @@ def test_a_reason_goes_with_the_decision_and_is_searched(many: Project, serve: S
 def test_history_and_the_whole_text_are_shown_on_demand(
     workspace: object, serve: Serve, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("red_core.importing.encode", fake_encode, raising=False)
+    monkeypatch.setattr("red_core.data.importing.encode", fake_encode, raising=False)
     monkeypatch.setenv("LOGNAME", WHO)
     long = "![x](http://beacon.invalid) " + "word " * 2_000 + "the very end"
     project = project_with_cards(workspace, "long", NAMES, [long, *(f"text {n}" for n in range(5))])  # type: ignore[arg-type]
@@ -253,8 +251,8 @@ def test_hostile_words_stay_words_on_the_desk(in_state: Callable[..., Project], 
 
 def test_the_place_is_kept_on_reload_and_a_link_opens_it(many: Project, serve: Serve, watched: Watched) -> None:
     server = serve(many.workspace)
-    cards = queued(many, label=labels(many)[0].id)
-    page = desk_of(watched, server, many, review_label=labels(many)[0].name)
+    cards = queued(many, label=list_labels(many)[0].id)
+    page = desk_of(watched, server, many, review_label=list_labels(many)[0].name)
     expect(page.locator(".desk .text")).to_have_text(cards[0].content)
     page.evaluate(STRIKE, ["as", 60])
     saved(page)

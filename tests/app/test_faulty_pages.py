@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from app_projects import PAGES, label_ids, queued
-from faults import FAULTS, WRITING_FAULTS
-from project_facts import facts
-from rendered import JOINER
 from streamlit.testing.v1 import AppTest
 
-from red_core.batches import begin_batch
 from red_core.records import Project
-from red_core.results import export
+from red_core.results.exports import export
+from red_core.review.batches import begin_batch
 from red_core.store.desk import Filters, queue
+from tests.helpers.app_projects import PAGES, label_ids, queued
+from tests.helpers.faults import FAULTS, WRITING_FAULTS
+from tests.helpers.project_facts import facts
+from tests.helpers.rendered import JOINER
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -164,7 +164,7 @@ def test_what_cannot_be_written_is_said_on_the_page_and_nothing_changes(
     state, page, do, query = PRESSED[act]
     project = in_state(state)
     if act.endswith("batch"):
-        for module in ("red_core.batches", "widgets.batch_panel"):
+        for module in ("red_core.review.batches", "widgets.review.batch_panel"):
             monkeypatch.setattr(f"{module}.SAMPLE", 1)  # the lists of a small project are short
     if act == "drop a batch":
         begin_batch(project, "accept", queue(project, 1, "to decide", Filters()), "all", who="tester")

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app_projects import NAME, fed_back_rows, queued
-from oracle import KEY, MODEL, Oracle, no_judge, oracle
 from playwright.sync_api import expect
-from small_projects import EMBEDDING, fake_encode, pool_rows, seed_rows
-from test_browser import CHROMIUM, FOREIGN, Server, Watched, browser, saying, serve, wait_for, watched
 
-from red_core.embeddings import name_vectors
 from red_core.records import Project
 from red_core.store.attempts import spent
-from red_core.store.explanations import explanation
-from red_core.store.labels import labels
-from red_core.store.rounds import rounds
-
-__all__ = ["browser", "serve", "watched"]  # fixtures used here
+from red_core.store.labels import list_labels
+from red_core.store.rounds import list_rounds
+from red_core.store.verdicts import explanation
+from red_core.training.embeddings import name_vectors
+from tests.helpers.app_projects import NAME, fed_back_rows, queued
+from tests.helpers.browser import CHROMIUM, FOREIGN, Server, Watched, saying, wait_for
+from tests.helpers.oracle import KEY, MODEL, Oracle, no_judge, oracle
+from tests.helpers.small_projects import EMBEDDING, fake_encode, pool_rows, seed_rows
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,8 +47,8 @@ def judge() -> Iterator[Oracle]:
 def prepared(in_state: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trial project that a worker can judge though no model makes its vectors: also those of its names are there."""
     project = in_state("prepared")
-    monkeypatch.setattr("red_core.embeddings.encode", fake_encode)
-    name_vectors(project, EMBEDDING, [label.name for label in labels(project)])
+    monkeypatch.setattr("red_core.training.embeddings.encode", fake_encode)
+    name_vectors(project, EMBEDDING, [label.name for label in list_labels(project)])
     return project
 
 
@@ -130,7 +128,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     page.get_by_text(saying("Round 1, to review")).first.wait_for()
     watched.settle()
     picture(watched, "7-done")
-    assert rounds(prepared)[-1].metrics["judge"] == f"chat/{MODEL}"
+    assert list_rounds(prepared)[-1].metrics["judge"] == f"chat/{MODEL}"
 
     page = watched.open(f"{server.address}/review?project={NAME}&review_queue=judged+valid")
     card = queued(prepared, "judged valid")[0]

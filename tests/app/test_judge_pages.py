@@ -9,31 +9,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app_projects import HOSTILE, NAME, WHO, card_of, label_ids, queued
 from google.protobuf.message import Message
-from oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
-from rendered import without_joiners, words_on
-from small_projects import FAST, pool_rows, seed_rows, small_project
 from streamlit.testing.v1 import AppTest
-from test_pages import everything_harmless, keys_of
 
-from red_core.decisions import decide, feed_back, plan_feed_back
-from red_core.judges import line
+from red_core.judges import client
+from red_core.judges.meanings import write_meanings
+from red_core.judges.project import judge_check, stored_self_test
 from red_core.judges.self_test import SelfTest
-from red_core.judging import judge_check, stored_self_test
-from red_core.pool_map import pool_map
+from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Job, Project
-from red_core.rounds import run_round
+from red_core.review.decisions import decide, feed_back, plan_feed_back
+from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.desk import Card
-from red_core.store.explanations import explanation
 from red_core.store.jobs import end_job, newest_job
-from red_core.store.labels import labels, set_meanings
+from red_core.store.labels import list_labels, set_meanings
 from red_core.store.rounds import current_training_rows
-from red_core.store.verdicts import verdicts
-from red_core.understanding import write_meanings
+from red_core.store.verdicts import explanation, verdicts
+from tests.helpers.app_projects import HOSTILE, NAME, WHO, card_of, label_ids, queued
+from tests.helpers.oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
+from tests.helpers.rendered import everything_harmless, keys_of, without_joiners, words_on
+from tests.helpers.small_projects import FAST, pool_rows, seed_rows, small_project
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -88,7 +86,7 @@ def judged_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         use(patch, running.address)
         project = small_project(folder / "workspace")
         run_round(project, JUDGED, who=WHO)
-        pool_map(project, "fake")
+        draw_pool_map(project, "fake")
     return folder / "workspace"
 
 
@@ -102,8 +100,8 @@ def judged(judged_once: Path, workspace: Path) -> Project:
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send again at once what failed."""
-    monkeypatch.setattr(line, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(line, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.01)
 
 
 def rounds_with_llm(open_app: OpenApp) -> AppTest:
@@ -546,7 +544,7 @@ def test_missing_meanings_are_written_by_a_job(
     in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
 ) -> None:
     project = in_state("prepared")
-    set_meanings(project, {labels(project)[0].id: "Money back."}, WHO)
+    set_meanings(project, {list_labels(project)[0].id: "Money back."}, WHO)
     app = open_app("label_map")
     assert f"Let {MODEL} write 3 missing meanings" in words_on(app)
     app.button(key="write_meanings").click().run()

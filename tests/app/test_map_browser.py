@@ -6,20 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from app_projects import WHO
 from playwright.sync_api import Page, expect
-from small_projects import EMBEDDING, FAST, fake_encode, pool_rows, seed_rows, small_project
-from test_browser import CHROMIUM, Server, Watched, browser, saying, serve, watched
 
-from red_core.label_edits import edits
-from red_core.label_set import form_subsets
-from red_core.pool_map import pool_map, texts_inside
+from red_core.labels.edits import edits
+from red_core.labels.pool_map import draw_pool_map, texts_inside
+from red_core.labels.subsets import form_subsets
 from red_core.records import Project
-from red_core.rounds import run_round
-from red_core.store.labels import current_places, labels
+from red_core.rounds.run import run_round
+from red_core.store.labels import current_layout, list_labels
 from red_core.store.texts import seeds
-
-__all__ = ["browser", "serve", "watched"]  # fixtures used here
+from tests.helpers.app_projects import WHO
+from tests.helpers.browser import CHROMIUM, Server, Watched, saying
+from tests.helpers.small_projects import EMBEDDING, FAST, fake_encode, pool_rows, seed_rows, small_project
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,7 +38,7 @@ VIEW = "() => document.querySelector('.st-key-map .js-plotly-plot')._fullLayout.
 @pytest.fixture
 def mapped(workspace: object, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of six labels after a round."""
-    monkeypatch.setattr("red_core.importing.encode", fake_encode, raising=False)
+    monkeypatch.setattr("red_core.data.importing.encode", fake_encode, raising=False)
     monkeypatch.setenv("LOGNAME", WHO)
     project = small_project(workspace, name="mapped", seeds=seed_rows(NAMES), pool=pool_rows(NAMES))  # type: ignore[arg-type]
     form_subsets(project, FAST, EMBEDDING, WHO)
@@ -57,8 +55,8 @@ def map_of(watched: Watched, server: Server, project: Project) -> Page:
 
 def lasso(watched: Watched, around: list[list[float]]) -> None:
     """Draw a lasso a little outside these spots on the screen."""
-    page, spots = watched.page, np.array(around)
-    low, high = spots.min(axis=0) - 14, spots.max(axis=0) + 14
+    page, coordinates = watched.page, np.array(around)
+    low, high = coordinates.min(axis=0) - 14, coordinates.max(axis=0) + 14
     page.locator(".st-key-map [data-title='Lasso Select']").click()
     corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]), (low[0], low[1])]
     page.mouse.move(*corners[0])
@@ -97,16 +95,16 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     mapped: Project, serve: Callable[..., Server], watched: Watched
 ) -> None:
     page = map_of(watched, serve(mapped.workspace), mapped)
-    spots, places = page.evaluate(SPOTS), current_places(mapped)[2]
+    coordinates, places = page.evaluate(SPOTS), current_layout(mapped)[2]
     away = np.linalg.norm(places - places[0], axis=1)
     pair = [0, int(np.argsort(away)[1])]  # a label and its neighbour on the map
-    lasso(watched, [spots[place] for place in pair])
+    lasso(watched, [coordinates[place] for place in pair])
     wanted = [NAMES[place] for place in pair]
     page.locator(".st-key-pool_texts label").first.click()
     watched.settle()
     low, high = places[pair].min(axis=0), places[pair].max(axis=0)
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-    inside = texts_inside(pool_map(mapped, EMBEDDING), corners)  # at least what lies between the two labels
+    inside = texts_inside(draw_pool_map(mapped, EMBEDDING), corners)  # at least what lies between the two labels
     told = int(page.get_by_text("A text lies between the three labels").inner_text().split()[0])
     assert len(inside) <= told <= 60
 
@@ -120,18 +118,18 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     watched.settle()
     watched.press("edit_preview")
     page.get_by_text("It moves 4 seeds").first.wait_for()
-    assert len(labels(mapped)) == 6  # a preview changes nothing
+    assert len(list_labels(mapped)) == 6  # a preview changes nothing
     watched.press("edit_do")
     page.get_by_text(saying("Done: merged")).first.wait_for()
-    assert wanted[0] not in {label.name for label in labels(mapped)}
+    assert wanted[0] not in {label.name for label in list_labels(mapped)}
     assert len(page.evaluate(SPOTS)) == 5
     left = np.delete(np.arange(6), 0)
-    assert (current_places(mapped)[2] == places[left]).all()  # the picture keeps its place
+    assert (current_layout(mapped)[2] == places[left]).all()  # the picture keeps its place
 
     page.locator(".st-key-edit_undo button").first.click()  # its help repeats it
     watched.settle()
     page.get_by_text(saying("Undone: merged")).first.wait_for()
-    assert [label.name for label in labels(mapped)] == list(NAMES)
+    assert [label.name for label in list_labels(mapped)] == list(NAMES)
     assert len(page.evaluate(SPOTS)) == 6
     assert edits(mapped)[-1].kind == "undo"
     watched.assert_quiet()
@@ -148,7 +146,7 @@ def test_a_label_is_added_from_the_map(mapped: Project, serve: Callable[..., Ser
     page.get_by_text("7 labels then").first.wait_for()
     watched.press("edit_do")
     page.get_by_text(saying("Done: added")).first.wait_for()
-    added = labels(mapped)[-1]
+    added = list_labels(mapped)[-1]
     assert added.name == "<b>praise</b>"
     assert (seeds(mapped)[1] == added.id).sum() == 2
     assert len(page.evaluate(SPOTS)) == 7

@@ -9,30 +9,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_projects import label_ids
-from rendered import plotly_specs, words_on
-from small_projects import FAST, embed, write_csv
 from streamlit.testing.v1 import AppTest
 
-from red_core.auditing import answer, deal
-from red_core.drift import drift
-from red_core.importing import import_files
-from red_core.label_edits import edits
-from red_core.label_facts import audited_accuracy
-from red_core.label_files import export_label_set
+from red_core.data.importing import import_files
+from red_core.labels.drift import measure_drift
+from red_core.labels.edits import edits
+from red_core.labels.file import export_label_set
 from red_core.records import Project
-from red_core.rounds import run_round
-from red_core.store.confusions import confusions
-from red_core.store.labels import current_places, labels
+from red_core.review.audits import answer, audited_accuracy, deal
+from red_core.rounds.run import run_round
+from red_core.store.labels import current_layout, list_labels
 from red_core.store.texts import seeds
-from widgets.map_figure import CLOSE
+from red_core.store.views import confusions
+from tests.helpers.app_projects import label_ids
+from tests.helpers.rendered import plotly_specs, words_on
+from tests.helpers.small_projects import FAST, embed, write_csv
+from widgets.labels.map_figure import CLOSE
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
 
 
 def names(project: Project) -> list[str]:
-    return [label.name for label in labels(project)]
+    return [label.name for label in list_labels(project)]
 
 
 def choose(app: AppTest, label: str, kind: str) -> None:
@@ -104,13 +103,13 @@ def test_a_label_is_retired_and_comes_back(in_state: InState, open_app: OpenApp)
 
 def test_a_label_is_added_with_typed_examples(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
-    before, app = current_places(project), open_app("label_map")
+    before, app = current_layout(project), open_app("label_map")
     app.text_input(key="add_name_").set_value("praise").run()
     assert app.button(key="edit_preview").disabled  # examples are missing
     app.text_area(key="add_examples").set_value("what a lovely shop\nthank you so much").run()
     carry_out(app)
     assert names(project)[-1] == "praise"
-    after = current_places(project)
+    after = current_layout(project)
     assert after[2][: len(before[2])].tolist() == before[2].tolist()  # the picture keeps its place
 
 
@@ -132,7 +131,7 @@ def test_a_hostile_name_is_previewed_as_words(in_state: InState, open_app: OpenA
     choose(app, names(project)[0], "Rename")
     app.text_input(key=f"rename_{label_ids(project)[names(project)[0]]}").set_value(name).run()
     carry_out(app)
-    assert labels(project)[0].name == name
+    assert list_labels(project)[0].name == name
     assert not app.exception
 
 
@@ -204,7 +203,7 @@ def test_labels_that_are_confused_are_joined_and_told(in_state: InState, open_ap
     drawn = [one for one in chart(app)["layout"]["shapes"] if one["type"] == "line"]
     assert len(drawn) == len(confusions(project, 1))
     told = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overturned"])
-    named = {label.id: label.name for label in labels(project)}
+    named = {label.id: label.name for label in list_labels(project)}
     assert (told["one"][0], told["other"][0]) == tuple(named[label] for label in worst.labels)
     assert told["texts"][0] == pytest.approx(worst.expected, abs=0.06)
 
@@ -263,10 +262,10 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
     table = next(table.value for table in app.dataframe if "now" in table.value)
     assert len(table.columns) == 3
     assert "cross-validated accuracy" in table.index
-    before = current_places(project)[1].tolist()
+    before = current_layout(project)[1].tolist()
     app.button(key="adopt_alike").click().run()
     assert not app.exception
-    after = current_places(project)[1].tolist()
+    after = current_layout(project)[1].tolist()
     assert sorted(np.bincount(after)) == sorted(np.bincount(before))
 
 
@@ -287,7 +286,7 @@ def test_drift_is_told_and_leads_to_what_mends_it(
     run_round(embed(project), FAST)
     app = open_app("data")
     app.button(key="drift_compare").click().run()
-    moved = [one for one in drift(project) if one.drifted]
+    moved = [one for one in measure_drift(project) if one.drifted]
     table = next(table.value for table in app.dataframe if "do first" in table.value)
     assert table["label"].tolist() == [one.label.name for one in moved] != []
     app.session_state["drift_table"] = {"selection": {"rows": [0], "columns": []}}

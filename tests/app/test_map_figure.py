@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from red_core.store.confusions import Confusion
-from widgets.map_figure import CLOSE, FADED, label_map_figure
-from widgets.map_overlay import CONFUSED, MOST_LINES, Focus, Overlay
+from red_core.store.views import Confusion
+from widgets.labels.map_figure import CLOSE, FADED, label_map_figure
+from widgets.labels.map_overlay import CONFUSED, MOST_LINES, Focus, Overlay
 
 BOUNDS = np.array([[-1.0, -1.0], [1.0, 1.0]])
 INK = "#23292D"

@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_projects import (
+from streamlit.testing.v1 import AppTest
+
+from red_core.records import Project
+from red_core.review.decisions import decide, plan_feed_back
+from red_core.rounds.status import recommendation
+from red_core.settings import ARTICLE, RECOMMENDED, Settings
+from red_core.store.database import connection, open_project
+from red_core.store.desk import QUEUES, Card
+from red_core.store.jobs import end_job, newest_job
+from red_core.store.rounds import list_rounds
+from red_core.store.texts import facts
+from tests.helpers.app_projects import (
     HOSTILE,
     HOSTILE_TEXTS,
     NAME,
@@ -22,19 +33,16 @@ from app_projects import (
     label_ids,
     queued,
 )  # fmt: skip
-from rendered import markdown_of, plotly_strings, without_joiners, words_on
-from small_projects import seed_rows, write_csv
-from streamlit.testing.v1 import AppTest
-
-from red_core.decisions import decide, plan_feed_back
-from red_core.records import Project
-from red_core.results import recommendation
-from red_core.settings import ARTICLE, RECOMMENDED, Settings
-from red_core.store.database import connection, open_project
-from red_core.store.desk import QUEUES, Card
-from red_core.store.jobs import end_job, newest_job
-from red_core.store.rounds import rounds
-from red_core.store.texts import facts
+from tests.helpers.paths import ROOT
+from tests.helpers.rendered import (
+    assert_harmless,
+    everything_harmless,
+    keys_of,
+    markdown_of,
+    plotly_strings,
+    words_on,
+)
+from tests.helpers.small_projects import seed_rows, write_csv
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -59,10 +67,6 @@ NEXT = {
 }
 """What the one next action says in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
-
-
-def keys_of(app: AppTest) -> set[str]:
-    return {str(button.key) for button in app.button}
 
 
 # --- every page in every state
@@ -102,7 +106,7 @@ def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp
 
 
 def finished(project: Project) -> bool:
-    return any(r.metrics for r in rounds(project))
+    return any(r.metrics for r in list_rounds(project))
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -133,7 +137,7 @@ def test_a_database_of_a_newer_version_is_one_line(in_state: InState) -> None:
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999', 'now')"
         )
         db.conn.commit()
-    app = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=30).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
     assert not app.exception
     assert "written by a newer version" in app.error[0].value.replace("\\", "")
 
@@ -147,7 +151,7 @@ def test_the_demo_is_one_press(open_app: OpenApp, workspace: Path, no_worker: li
     assert not app.exception
     project = open_project(workspace, "demo")
     assert facts(project)["labels"] > 50
-    assert [command[2:] for command in no_worker] == [["red_core.worker", str(workspace.resolve()), "demo", "1"]]
+    assert [command[2:] for command in no_worker] == [["red_core.rounds.worker", str(workspace.resolve()), "demo", "1"]]
     assert app.sidebar.selectbox(key="project").value == "demo"
     assert "Work goes on in the background" in words_on(app)
 
@@ -420,7 +424,7 @@ def test_a_round_left_open_can_be_closed(in_state: InState, open_app: OpenApp) -
     app = open_app("rounds")
     app.button(key="close_open").click().run()
     assert not app.exception
-    assert [r.state for r in rounds(project)] == ["closed"]
+    assert [r.state for r in list_rounds(project)] == ["closed"]
 
 
 def test_a_round_that_was_closed_leads_to_the_form_of_the_next(in_state: InState, open_app: OpenApp) -> None:
@@ -452,7 +456,7 @@ def test_a_round_to_review_can_be_closed(in_state: InState, open_app: OpenApp) -
     app = open_app("rounds")
     app.button(key="close_round").click().run()
     assert not app.exception
-    assert [r.state for r in rounds(project)] == ["closed"]
+    assert [r.state for r in list_rounds(project)] == ["closed"]
     assert app.button(key="run_round").label == "Run round 2"
 
 
@@ -684,7 +688,7 @@ def test_exactly_the_plan_is_fed_back_and_not_before_the_button(
     app.button(key="feed_back").click().run()
     assert not app.exception
     assert fed_back_rows(project) == [(i.text, i.label, i.weight, i.source) for i in plan.items]
-    assert [r.state for r in rounds(project)] == ["fed back"]
+    assert [r.state for r in list_rounds(project)] == ["fed back"]
     with connection(project) as db:
         assert [tuple(row) for row in db.execute("SELECT round, accept_evidence_check, who FROM feed_back")] == [
             (1, int(accept), WHO)
@@ -706,7 +710,7 @@ def test_feeding_back_is_refused_while_a_job_runs(in_state: InState, open_app: O
     app.button(key="feed_back").click().run()
     assert not app.exception
     assert "a job is running" in words_on(app)
-    assert [r.state for r in rounds(project)] == ["to review"]
+    assert [r.state for r in list_rounds(project)] == ["to review"]
 
 
 def test_nothing_cannot_be_fed_back(in_state: InState, open_app: OpenApp) -> None:
@@ -825,32 +829,7 @@ def test_the_texts_of_results_are_searched(in_state: InState, open_app: OpenApp,
 
 # --- Nothing from outside is rendered
 
-_UNESCAPED = re.compile(r"(?<!\\)(!\[|\]\(|<[a-z/!]|\$|:red\[|~~|\{\{|\|)", re.IGNORECASE)
 ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\x07\x1b]")
-
-
-def assert_harmless(where: str, text: str) -> None:
-    """Fail where a string that is rendered as Markdown holds something from outside that is not escaped."""
-    from widgets.untrusted import plain, visible  # noqa: PLC0415  beside app.py, found once conftest has said where
-
-    assert not _UNESCAPED.search(text), (where, text)
-    assert not _INVISIBLE.search(without_joiners(text)), (where, text)
-    for hostile in HOSTILE:
-        shown = " ".join(visible(hostile).split())
-        assert shown not in text or plain(hostile) in text, (where, text)
-
-
-def everything_harmless(app: AppTest) -> list[str]:
-    """Check every string of a page that is rendered, and every one in a figure; return the rendered ones."""
-    assert not app.exception
-    rendered = markdown_of(app)
-    for where, text in rendered:
-        assert_harmless(where, text)
-    for text in plotly_strings(app):
-        assert not re.search(r"<(script|img|b>bold|a )", text), text
-        assert not _INVISIBLE.search(text), text
-    return [text for _, text in rendered]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -860,7 +839,7 @@ def test_hostile_names_and_texts_are_never_rendered(in_state: InState, open_app:
 
 
 def test_every_hostile_card_is_harmless(in_state: InState, open_app: OpenApp) -> None:
-    from widgets.untrusted import plain  # noqa: PLC0415
+    from widgets.shell.untrusted import plain  # noqa: PLC0415
 
     project = in_state("hostile", trial=False)
     app, seen = open_app("review"), []

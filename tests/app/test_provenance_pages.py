@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_projects import HOSTILE, WHO, decision_rows, label_ids
-from rendered import markdown_of, words_on
-from small_projects import small_project
 from streamlit.testing.v1 import AppTest
 
-from red_core.decisions import decide
 from red_core.records import Project
-from red_core.results import export
+from red_core.results.exports import export
+from red_core.review.decisions import decide
 from red_core.store.database import connection
 from red_core.store.decisions import decided
 from red_core.store.texts import pool
+from tests.helpers.app_projects import HOSTILE, WHO, decision_rows, label_ids
+from tests.helpers.rendered import markdown_of, words_on
+from tests.helpers.small_projects import small_project
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,39 +13,44 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_projects import NAME, queued
-from call_graph import ROOT, that_write, used_by_screens
-from oracle import no_judge, nobody, use
 from streamlit.testing.v1 import AppTest
 
-from red_core import auditing, batches, label_edits, label_set
-from red_core.access import Person, acting, acting_as
-from red_core.backup import back_up, restore
-from red_core.decisions import decide, feed_back, plan_feed_back, undo
-from red_core.demo import make_demo
+from red_core.access.who import Person, acting_as, current_user
+from red_core.data.backup import back_up, restore
+from red_core.data.demo import make_demo
+from red_core.data.importing import import_files, sort_rows, store_prepared
+from red_core.data.restoring import restore_decisions
+from red_core.data.tables import read_table
 from red_core.errors import AccessError
-from red_core.importing import import_files, sort_rows, store_prepared
+from red_core.judges.explanations import explain
+from red_core.judges.names import named_by_judge
+from red_core.judges.project import try_connection
 from red_core.judges.server import judge_server, keep
-from red_core.judging import try_connection
-from red_core.label_acts import Rename
-from red_core.label_files import read_label_set
-from red_core.new_labels import Cluster, named_by_judge, propose_clusters
-from red_core.pool_map import pool_map
-from red_core.records import Project
-from red_core.restoring import restore_decisions
-from red_core.results import export
-from red_core.review import carry_out, read_act
+from red_core.labels import edits as label_edits
+from red_core.labels import subsets as label_set
+from red_core.labels.acts import Rename
+from red_core.labels.file import read_label_set
+from red_core.labels.new_labels import propose_clusters
+from red_core.labels.pool_map import draw_pool_map
+from red_core.records import Cluster, Project
+from red_core.results.exports import export
+from red_core.review import audits as auditing
+from red_core.review import batches
+from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.desk import apply_key_press, read_key_press
+from red_core.rounds.jobs import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.arrays import save_arrays
 from red_core.store.batches import BatchCounts, drop_batch
 from red_core.store.database import connection, create_project, open_project, transaction
 from red_core.store.decisions import roll_back
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, newest_job
-from red_core.store.labels import current_places, labels, set_meanings
+from red_core.store.labels import current_layout, list_labels, set_meanings
 from red_core.store.rounds import close_round
-from red_core.tables import read_table
-from red_core.understanding import explain
-from red_core.worker import mark_interrupted, start_job
+from tests.helpers.app_projects import NAME, queued
+from tests.helpers.call_graph import ROOT, that_write, used_by_screens
+from tests.helpers.oracle import no_judge, nobody, use
+from tests.helpers.project_facts import all_bytes
 
 VIEWER, ANALYST = Person("vera@viewers.org", "viewer"), Person("ana@example.org", "analyst")
 InState = Callable[..., Project]
@@ -56,14 +60,14 @@ Act = Callable[[Project], object]
 
 def decided(project: Project) -> object:
     card = queued(project)[0]
-    return decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=acting().name)
+    return decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=current_user().name)
 
 
 def pressed(project: Project) -> object:
     """Do what a message of the desk asks for."""
     card = queued(project)[0]
     raw = {"id": "0" * 32, "kind": "accept", "text": card.text, "label": card.label.id, "proposal": card.proposal}
-    done = carry_out(project, read_act(raw), who=acting().name)
+    done = apply_key_press(project, read_key_press(raw), who=current_user().name)
     assert not done.refused
     return done
 
@@ -95,11 +99,11 @@ def exported(project: Project) -> object:
 
 
 def subsets(project: Project) -> object:
-    return label_set.adopt_subsets(project, current_places(project)[1][::-1].copy(), "v")
+    return label_set.adopt_subsets(project, current_layout(project)[1][::-1].copy(), "v")
 
 
 def cluster(project: Project) -> Cluster:
-    return Cluster((1, 2), 0.5, labels(project)[0], 0.1, ("word",), "name")
+    return Cluster((1, 2), 0.5, list_labels(project)[0], 0.1, ("word",), "name")
 
 
 def label_file(project: Project) -> Path:
@@ -110,62 +114,64 @@ def label_file(project: Project) -> Path:
 
 
 def first(project: Project) -> int:
-    return labels(project)[0].id
+    return list_labels(project)[0].id
 
 
 AS_IT_STANDS: dict[str, Act] = {
-    "auditing.deal": lambda p: auditing.deal(p, who="v", count=3),
-    "auditing.set_target": lambda p: auditing.set_target(p, 0.91),
-    "decisions.decide": decided,
-    "decisions.feed_back": lambda p: feed_back(p, plan_feed_back(p, accept_evidence_check=True), who="v"),
-    "importing.store_prepared": imported,
+    "review.audits.deal": lambda p: auditing.deal(p, who="v", count=3),
+    "review.audits.set_target": lambda p: auditing.set_target(p, 0.91),
+    "review.decisions.decide": decided,
+    "review.decisions.feed_back": lambda p: feed_back(p, plan_feed_back(p, accept_evidence_check=True), who="v"),
+    "data.importing.store_prepared": imported,
     "judges.server.keep": lambda _: keep(judge_server(model="m")),
-    "label_edits.carry_out": lambda p: label_edits.carry_out(p, Rename(first(p), "another"), "v"),
-    "label_set.adopt_subsets": subsets,
-    "review.carry_out": pressed,
+    "labels.edits.apply_edit": lambda p: label_edits.apply_edit(p, Rename(first(p), "another"), "v"),
+    "labels.subsets.adopt_subsets": subsets,
+    "review.desk.apply_key_press": pressed,
     "store.labels.set_meanings": lambda p: set_meanings(p, {first(p): "what it means"}, "v"),
     "store.rounds.close_round": close_round,
-    "worker.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
+    "rounds.jobs.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
 }
 """What an analyst can do with a round to review."""
 AFTER: dict[str, tuple[Act, Act]] = {
-    "auditing.answer": (lambda p: auditing.deal(p, who="v", count=1), lambda p: auditing.answer(p, 1, "none", who="v")),
-    "batches.begin_batch": (lambda _: None, listed),
-    "batches.apply_batch": (listed, lambda p: batches.apply_batch(p, counts())),
+    "review.audits.answer": (
+        lambda p: auditing.deal(p, who="v", count=1), lambda p: auditing.answer(p, 1, "none", who="v"),
+    ),
+    "review.batches.begin_batch": (lambda _: None, listed),
+    "review.batches.apply_batch": (listed, lambda p: batches.apply_batch(p, counts())),
     "store.batches.drop_batch": (listed, lambda p: drop_batch(p, 1, "v")),
-    "batches.take_back": (lambda _: None, lambda p: batches.take_back(p, 1)),
-    "decisions.undo": (decided, lambda p: undo(p, who=acting().name)),
-    "restoring.restore_decisions": (
+    "review.batches.take_back": (lambda _: None, lambda p: batches.take_back(p, 1)),
+    "review.decisions.undo": (decided, lambda p: undo(p, who=current_user().name)),
+    "data.restoring.restore_decisions": (
         exported, lambda p: restore_decisions(p, p.workspace.parent / "kept.jsonl", "v"),
     ),
-    "label_edits.preview": (lambda _: None, lambda p: label_edits.preview(p, Rename(first(p), "another"))),
-    "label_files.Apply": (
-        lambda _: None, lambda p: label_edits.carry_out(p, read_label_set(p, label_file(p)), "v"),
+    "labels.edits.preview": (lambda _: None, lambda p: label_edits.preview(p, Rename(first(p), "another"))),
+    "labels.file.Apply": (
+        lambda _: None, lambda p: label_edits.apply_edit(p, read_label_set(p, label_file(p)), "v"),
     ),
-    "label_edits.undo_edit": (AS_IT_STANDS["label_edits.carry_out"], lambda p: label_edits.undo_edit(p, "v")),
-    "label_set.undo_subsets": (subsets, lambda p: label_set.undo_subsets(p, "v")),
-    "store.decisions.roll_back": (AS_IT_STANDS["decisions.feed_back"], lambda p: roll_back(p, 1, "v")),
+    "labels.edits.undo_edit": (AS_IT_STANDS["labels.edits.apply_edit"], lambda p: label_edits.undo_edit(p, "v")),
+    "labels.subsets.undo_subsets": (subsets, lambda p: label_set.undo_subsets(p, "v")),
+    "store.decisions.roll_back": (AS_IT_STANDS["review.decisions.feed_back"], lambda p: roll_back(p, 1, "v")),
     "store.jobs.ask_to_cancel": (lambda p: add_job(p, "prepare", "{}", "v"), lambda p: ask_to_cancel(p, 1)),
-    "demo.make_demo": (lambda _: None, lambda p: make_demo(p.workspace)),
-    "judging.try_connection": (lambda _: None, lambda p: try_connection(p, judge_server())),
-    "new_labels.named_by_judge": (lambda _: None, lambda p: named_by_judge(p, [cluster(p)])),
-    "understanding.explain": (lambda _: None, lambda p: explain(p, queued(p)[0])),
-    "backup.restore": (
+    "data.demo.make_demo": (lambda _: None, lambda p: make_demo(p.workspace)),
+    "judges.project.try_connection": (lambda _: None, lambda p: try_connection(p, judge_server())),
+    "judges.names.named_by_judge": (lambda _: None, lambda p: named_by_judge(p, [cluster(p)])),
+    "judges.explanations.explain": (lambda _: None, lambda p: explain(p, queued(p)[0])),
+    "data.backup.restore": (
         lambda p: back_up(p, p.workspace.parent / "b.zip"),
         lambda p: restore(p.workspace, p.workspace.parent / "b.zip", "b"),
     ),
-    "importing.import_files": (lambda _: None, lambda p: import_files(p.workspace, NAME, None, file_of(p))),
+    "data.importing.import_files": (lambda _: None, lambda p: import_files(p.workspace, NAME, None, file_of(p))),
     "store.database.create_project": (lambda _: None, lambda p: create_project(p.workspace, "new")),
     "store.arrays.save_arrays": (lambda _: None, lambda p: save_arrays(p.folder / "x.npz", a=np.zeros(1))),
 }  # fmt: skip
 """What needs something before it, or a judge; or is offered outside the screens as well."""
 READ: dict[str, Act] = {
-    "label_edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),
-    "label_files.read_label_set": lambda p: read_label_set(p, label_file(p)),
-    "pool_map.pool_map": lambda p: pool_map(p, "fake"),
-    "new_labels.propose_clusters": propose_clusters,
+    "labels.edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),
+    "labels.file.read_label_set": lambda p: read_label_set(p, label_file(p)),
+    "labels.pool_map.draw_pool_map": lambda p: draw_pool_map(p, "fake"),
+    "labels.new_labels.propose_clusters": propose_clusters,
     "store.database.open_project": lambda p: open_project(p.workspace, p.name),
-    "worker.mark_interrupted": mark_interrupted,
+    "rounds.jobs.mark_interrupted": mark_interrupted,
 }
 """What an analyst's look may store as well, and a viewer's does not."""
 
@@ -176,18 +182,9 @@ def somebody_else_is_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     no_judge(monkeypatch, tmp_path / "secrets.toml")
     use(monkeypatch, nobody())
     started = lambda *_command, **_how: SimpleNamespace(poll=lambda: None, pid=os.getpid())  # noqa: E731
-    monkeypatch.setattr("red_core.worker.subprocess", SimpleNamespace(Popen=started, DEVNULL=None))
-    monkeypatch.setattr("red_core.worker._started", {})
+    monkeypatch.setattr("red_core.rounds.jobs.subprocess", SimpleNamespace(Popen=started, DEVNULL=None))
+    monkeypatch.setattr("red_core.rounds.jobs._started", {})
     monkeypatch.setattr(batches, "SAMPLE", 5)
-
-
-def all_bytes(folder: Path) -> dict[str, str]:
-    """Return the hash of every file, but for the two that SQLite keeps beside a database while it is open."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
-    }
 
 
 def test_every_act_of_the_screens_is_tried_here() -> None:

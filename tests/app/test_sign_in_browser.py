@@ -17,17 +17,16 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from app_projects import NAME, decision_rows
 from playwright.sync_api import Browser, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from test_browser import CHROMIUM, IDLE, MILLISECONDS, ROOT, Server, browser
-from test_roles import all_bytes
 from websockets import Subprotocol
 from websockets.sync.client import connect
 
 from red_core.records import Project
-
-__all__ = ["browser"]  # a fixture used here
+from tests.helpers.app_projects import NAME, decision_rows
+from tests.helpers.browser import CHROMIUM, IDLE, MILLISECONDS, Server
+from tests.helpers.paths import ROOT
+from tests.helpers.project_facts import all_bytes
 
 pytestmark = [
     pytest.mark.browser,

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_projects import NAME, decision_rows
-from oracle import no_judge, nobody, use
-from rendered import words_on
 from streamlit.testing.v1 import AppTest
-from test_roles import all_bytes
 
-from red_core import sign_in
+from red_core.access import sign_in
 from red_core.records import Project
+from tests.helpers.app_projects import NAME, decision_rows
+from tests.helpers.oracle import no_judge, nobody, use
+from tests.helpers.project_facts import all_bytes
+from tests.helpers.rendered import words_on
 
 ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
 READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "drift_compare", "results_next"}

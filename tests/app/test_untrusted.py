@@ -6,12 +6,12 @@ import html
 import re
 
 import pytest
-from app_projects import HOSTILE
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from widgets.untrusted import FOLDED_AT, JOINER, for_hover, plain, visible
+from tests.helpers.app_projects import HOSTILE
+from widgets.shell.untrusted import FOLDED_AT, JOINER, for_hover, plain, visible
 
 MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": False, "typographer": True})
 MARKUP = st.text(alphabet="ab1 \n\t!#$%&*()+-./:;<=>?@[]\\^_`{|}~\"'\u202e\u200b")
@@ -90,7 +90,7 @@ def test_a_long_text_folds_but_is_not_cut() -> None:
     from streamlit.testing.v1 import AppTest  # noqa: PLC0415
 
     text = ("word " * FOLDED_AT).strip()
-    app = AppTest.from_string(f"from widgets.untrusted import show_text\nshow_text({text!r})").run()
+    app = AppTest.from_string(f"from widgets.shell.untrusted import show_text\nshow_text({text!r})").run()
     assert not app.exception
     assert [len(shown.value) for shown in app.text] == [FOLDED_AT + 1, len(text)]
     assert len(app.expander) == 1

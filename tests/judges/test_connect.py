@@ -3,7 +3,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from judges.fault_server import (
+
+from red_core.errors import JudgeError
+from red_core.judges.connect import connect
+from red_core.judges.server import judge_server
+from red_core.records import Label
+from tests.helpers.fault_server import (
     KEY,
     MODEL,
     FaultServer,
@@ -20,11 +25,6 @@ from judges.fault_server import (
     some_questions,
     word,
 )
-
-from red_core.errors import JudgeError
-from red_core.judges.connect import connect
-from red_core.judges.server import judge_server
-from red_core.records import Label
 
 RIGHT, LATER = some_questions(2)
 WRONG = type(LATER)(

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from red_core.evidence import ValidSamples
 from red_core.judges.evidence_check import (
     INVALID_UNDER,
     QUESTIONS_PER_GROUP,
@@ -17,6 +16,7 @@ from red_core.judges.evidence_check import (
     outcome_of,
 )
 from red_core.records import JudgeRates, Label, Question
+from red_core.training.samples import ValidSamples
 
 LABEL_IDS = np.array([3, 7, 12, 40])  # ids are not places
 RATES = JudgeRates({"valid": 1.0}, {"invalid": 1.0}, 1)

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from judges.fault_server import (
+
+from red_core.errors import JudgeError
+from red_core.judges.llm import LONGEST_RAW, NOT_SENT
+from red_core.judges.prompt import LONGEST_TEXT, prompt_of
+from red_core.judges.server import judge_server
+from red_core.records import PROMPT_VERSION, Label
+from red_core.steps.judge_reliability import ProbabilityScale, judge_rates
+from tests.helpers.fault_server import (
     ASKED_FOR,
     KEY,
     MODEL,
@@ -28,13 +35,6 @@ from judges.fault_server import (
     word,
 )
 
-from red_core.errors import JudgeError
-from red_core.judges.llm import LONGEST_RAW, NOT_SENT
-from red_core.judges.prompt import LONGEST_TEXT, VERSION, prompt_of
-from red_core.judges.server import judge_server
-from red_core.records import Label
-from red_core.steps.judge_reliability import ProbabilityScale, judge_rates
-
 RATES = judge_rates({"valid": 40, "invalid": 10}, {"valid": 5, "invalid": 45})
 PROSE = chat("I think it is valid.")
 
@@ -45,7 +45,7 @@ def test_an_answer_is_worth_what_the_self_test_measured(verdict):
         ((_, answer),) = next(llm_judge(rates=RATES).answers(some_questions()))
     assert (answer.outcome, answer.p_valid, answer.model) == (verdict, None, MODEL)
     assert answer.log_likelihood_ratio == pytest.approx(np.log(RATES.right[verdict] / RATES.wrong[verdict]))
-    assert answer.prompt_version == VERSION
+    assert answer.prompt_version == PROMPT_VERSION
     assert answer.raw == word(verdict).sent.decode()
 
 

@@ -8,20 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judges.fault_server import KEY
 
-from red_core.judges.prompt import (
-    LONGEST_EXAMPLE,
-    LONGEST_TEXT,
-    VERSION,
-    can_be_judged,
-    cleaned,
-    prompt_of,
-)
+from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, prompt_of
+from red_core.judges.requests import verdict_request
 from red_core.judges.server import JudgeServer
-from red_core.judges.wires import verdict_request
-from red_core.records import Example, Label, Question
-from red_core.unseen import UNSEEN
+from red_core.records import PROMPT_VERSION, Example, Label, Question
+from red_core.text import UNSEEN
+from tests.helpers.fault_server import KEY
 
 GOLDEN = Path(__file__).parent / "golden" / "question.json"
 RENEW = "RED_RENEW_GOLDEN"
@@ -49,18 +42,18 @@ def requests() -> dict[str, object]:
         name: verdict_request(SERVER.model_copy(update={"wire": wire}), form, prompt)
         for name, (wire, form) in ways.items()
     }
-    return {"version": VERSION} | {name: {"path": path, "body": body} for name, (path, body) in found.items()}
+    return {"version": PROMPT_VERSION} | {name: {"path": path, "body": body} for name, (path, body) in found.items()}
 
 
 def test_requests_are_as_they_were_under_this_version():
     now = json.dumps(requests(), ensure_ascii=False, indent=1) + "\n"
     before = GOLDEN.read_text("utf-8") if GOLDEN.is_file() else '{"version": ""}'
     if os.environ.get(RENEW) and now != before:
-        assert json.loads(before)["version"] != VERSION, "raise VERSION in red_core/judges/prompt.py first"
+        assert json.loads(before)["version"] != PROMPT_VERSION, "raise PROMPT_VERSION in red_core/records.py first"
         GOLDEN.write_text(now, "utf-8")
     elif now != before:
         pytest.fail(
-            "What is sent to a judge has changed. If that is on purpose, raise VERSION in red_core/judges/prompt.py, "
+            "What is sent to a judge has changed. If that is on purpose, raise PROMPT_VERSION in red_core/records.py, "
             f"then renew the golden file with {RENEW}=1 and this test, and read its difference."
         )
 
@@ -160,7 +153,7 @@ def test_another_question_has_another_key(other):
 def test_another_wire_model_or_version_is_another_question(monkeypatch):
     before = key()
     assert len({before, key(wire="systemone"), key(model="n")}) == 3
-    monkeypatch.setattr("red_core.judges.prompt.VERSION", "next")
+    monkeypatch.setattr("red_core.judges.prompt.PROMPT_VERSION", "next")
     assert key() != before
 
 

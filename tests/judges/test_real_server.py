@@ -14,17 +14,17 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from judges.fault_server import ask, llm_judge, use_settings
-from small_projects import FAST, label_ids
 
 from red_core.errors import JudgeError
+from red_core.judges.project import stored_self_test, try_connection
 from red_core.judges.replies import Band
 from red_core.judges.server import judge_server
-from red_core.judging import stored_self_test, try_connection
 from red_core.records import Label, Question
-from red_core.rounds import run_round
+from red_core.rounds.run import run_round
 from red_core.store.attempts import spent
 from red_core.store.verdicts import verdicts
+from tests.helpers.fault_server import ask, llm_judge, use_settings
+from tests.helpers.small_projects import FAST, label_ids
 
 NEEDED = ("accelerate", "fastapi", "rich", "starlette", "tokenizers", "torch", "transformers", "uvicorn")
 MISSING = [name for name in NEEDED if find_spec(name) is None]

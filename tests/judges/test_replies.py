@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from judges.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
 
 from red_core.judges.replies import Band, content_of, read_reply, strict_json
-from red_core.judges.server import Wire
+from red_core.judges.server import Api
 from red_core.records import Outcome
+from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
 
-WIRES: tuple[Wire, ...] = get_args(Wire)
+WIRES: tuple[Api, ...] = get_args(Api)
 WORDS = ("valid", "invalid", "unsure")
 YES = '{"verdict": "valid"}'
 ANYTHING = st.recursive(
@@ -24,7 +24,7 @@ ANYTHING = st.recursive(
 )
 
 
-def read(wire: Wire, said: Said):
+def read(wire: Api, said: Said):
     return read_reply(wire, said.sent.decode("utf-8", "replace"), Band())
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from red_core.evidence import ValidSamples
 from red_core.judges.prompt import prompt_of
 from red_core.judges.self_test import INJECTION, self_test_pairs, summed_up
 from red_core.records import Label
 from red_core.steps.judge_reliability import judge_rates, wilson
 from red_core.store import self_tests  # by its module: pytest would collect Tested
+from red_core.training.samples import ValidSamples
 
 LABELS = [Label(10 * place, f"label {place}") for place in range(1, 5)]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judges.fault_server import KEY, use_settings
 
+from red_core.access.secrets_file import secrets_path
 from red_core.errors import JudgeError
 from red_core.judges.server import WHERE, JudgeServer, judge_server, keep
-from red_core.secrets_file import secrets_file
+from tests.helpers.fault_server import KEY, use_settings
 
 LOCAL = "http://127.0.0.1:8000/v1"
 
@@ -143,8 +143,8 @@ def test_a_secrets_file_that_cannot_be_read_is_named_and_not_quoted(content, sec
 
 def test_without_a_variable_the_secrets_file_is_beside_the_app(monkeypatch):
     monkeypatch.delenv("RED_SECRETS")
-    assert secrets_file().parts[-2:] == (".streamlit", "secrets.toml")
-    assert (secrets_file().parents[1] / "app.py").is_file()
+    assert secrets_path().parts[-2:] == (".streamlit", "secrets.toml")
+    assert (secrets_path().parents[1] / "app.py").is_file()
 
 
 # Keeping

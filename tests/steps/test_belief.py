@@ -28,18 +28,18 @@ def odds_of_texts(draw):
     return (rng.normal(size=shape) * draw(st.floats(0.01, 15))).astype(np.float32)
 
 
-def full_belief(odds, calibration):
+def full_belief(log_odds, calibration):
     """Softmax over all L labels and, last, none of these."""
-    exponents = calibration.beta * np.c_[odds.astype(float), np.full(len(odds), calibration.none_score)]
-    return softmax(exponents, axis=1)
+    logits = calibration.beta * np.c_[log_odds.astype(float), np.full(len(log_odds), calibration.none_score)]
+    return softmax(logits, axis=1)
 
 
 @given(odds_of_texts(), calibrations, st.integers(1, 20))
 @settings(deadline=None)
-def test_candidates_have_the_belief_of_a_full_softmax_over_labels_and_none(odds, calibration, keep):
-    kept = candidates(odds, calibration, keep)
+def test_candidates_have_the_belief_of_a_full_softmax_over_labels_and_none(log_odds, calibration, keep):
+    kept = candidates(log_odds, calibration, keep)
 
-    found, full = beliefs(kept), full_belief(odds, calibration)
+    found, full = beliefs(kept), full_belief(log_odds, calibration)
 
     assert found[:, :-2] == pytest.approx(np.take_along_axis(full[:, :-1], kept.labels, axis=1), abs=1e-4)
     assert found[:, -2] == pytest.approx(full[:, -1], abs=1e-4)
@@ -47,10 +47,10 @@ def test_candidates_have_the_belief_of_a_full_softmax_over_labels_and_none(odds,
 
 @given(odds_of_texts(), calibrations, st.integers(1, 20))
 @settings(deadline=None)
-def test_the_remainder_has_the_belief_of_all_other_labels_together(odds, calibration, keep):
-    kept = candidates(odds, calibration, keep)
+def test_the_remainder_has_the_belief_of_all_other_labels_together(log_odds, calibration, keep):
+    kept = candidates(log_odds, calibration, keep)
 
-    others = full_belief(odds, calibration)[:, :-1].copy()
+    others = full_belief(log_odds, calibration)[:, :-1].copy()
     np.put_along_axis(others, kept.labels, 0.0, axis=1)
 
     assert beliefs(kept)[:, -1] == pytest.approx(others.sum(axis=1), abs=1e-4)
@@ -58,25 +58,25 @@ def test_the_remainder_has_the_belief_of_all_other_labels_together(odds, calibra
 
 @given(odds_of_texts(), calibrations, st.integers(1, 20))
 @settings(deadline=None)
-def test_beliefs_sum_to_one(odds, calibration, keep):
-    assert beliefs(candidates(odds, calibration, keep)).sum(axis=1) == pytest.approx(1.0, abs=1e-12)
+def test_beliefs_sum_to_one(log_odds, calibration, keep):
+    assert beliefs(candidates(log_odds, calibration, keep)).sum(axis=1) == pytest.approx(1.0, abs=1e-12)
 
 
 @given(odds_of_texts(), calibrations, st.integers(1, 20))
 @settings(deadline=None)
-def test_candidates_are_the_labels_of_the_highest_odds_best_first(odds, calibration, keep):
-    kept = candidates(odds, calibration, keep)
+def test_candidates_are_the_labels_of_the_highest_odds_best_first(log_odds, calibration, keep):
+    kept = candidates(log_odds, calibration, keep)
 
     for row, labels in enumerate(kept.labels):
-        ordered = sorted(range(odds.shape[1]), key=lambda label, row=row: -odds[row, label])
-        assert odds[row, labels].tolist() == odds[row, ordered[:keep]].tolist()
+        ordered = sorted(range(log_odds.shape[1]), key=lambda label, row=row: -log_odds[row, label])
+        assert log_odds[row, labels].tolist() == log_odds[row, ordered[:keep]].tolist()
         assert len(set(labels.tolist())) == len(labels)
 
 
 def test_equal_odds_come_by_label_number():
-    odds = np.array([[1.0, 3.0, 1.0, 3.0, 1.0]], dtype=np.float32)
+    log_odds = np.array([[1.0, 3.0, 1.0, 3.0, 1.0]], dtype=np.float32)
 
-    assert candidates(odds, Calibration(1.0, 0.0), 5).labels.tolist() == [[1, 3, 0, 2, 4]]
+    assert candidates(log_odds, Calibration(1.0, 0.0), 5).labels.tolist() == [[1, 3, 0, 2, 4]]
 
 
 def test_with_all_labels_kept_nothing_remains():
@@ -86,44 +86,44 @@ def test_with_all_labels_kept_nothing_remains():
 
 
 def test_a_label_left_out_has_no_belief():
-    odds = np.array([[1.0, -np.inf, 0.5, -np.inf]], dtype=np.float32)
+    log_odds = np.array([[1.0, -np.inf, 0.5, -np.inf]], dtype=np.float32)
 
-    found = beliefs(candidates(odds, Calibration(1.0, 0.0), 2))[0]
+    found = beliefs(candidates(log_odds, Calibration(1.0, 0.0), 2))[0]
 
     assert found[-1] == 0.0
     assert found[0] == pytest.approx(exp(1) / (exp(1) + exp(0.5) + 1))
 
 
 def test_very_high_odds_do_not_overflow():
-    odds = np.array([[800.0, 790.0, -900.0, 0.0]], dtype=np.float32)
+    log_odds = np.array([[800.0, 790.0, -900.0, 0.0]], dtype=np.float32)
 
-    found = beliefs(candidates(odds, Calibration(5.0, -300.0), 2))
+    found = beliefs(candidates(log_odds, Calibration(5.0, -300.0), 2))
 
     assert np.isfinite(found).all()
     assert found.sum() == pytest.approx(1.0)
 
 
 def test_a_higher_temperature_makes_a_belief_surer():
-    odds = np.array([[2.0, 1.0, 0.0]], dtype=np.float32)
-    mild, sharp = (beliefs(candidates(odds, Calibration(beta, 0.0), 3))[0, 0] for beta in (0.5, 4.0))
+    log_odds = np.array([[2.0, 1.0, 0.0]], dtype=np.float32)
+    mild, sharp = (beliefs(candidates(log_odds, Calibration(beta, 0.0), 3))[0, 0] for beta in (0.5, 4.0))
 
     assert sharp > mild
 
 
 def test_the_odds_are_left_as_they_were():
-    odds = np.array([[2.0, 1.0, 0.0]], dtype=np.float32)
-    before = odds.copy()
+    log_odds = np.array([[2.0, 1.0, 0.0]], dtype=np.float32)
+    before = log_odds.copy()
 
-    candidates(odds, Calibration(1.0, 0.0), 1)
+    candidates(log_odds, Calibration(1.0, 0.0), 1)
 
-    assert (odds == before).all()
+    assert (log_odds == before).all()
 
 
 @given(odds_of_texts(), calibrations, st.floats(-6, 6), st.integers(0, 100))
 @settings(deadline=None)
-def test_evidence_multiplies_the_odds_of_its_label_against_every_other_outcome(odds, calibration, ratio, pick):
-    kept = candidates(odds, calibration, 4)
-    row, place = pick % len(odds), pick % kept.labels.shape[1]
+def test_evidence_multiplies_the_odds_of_its_label_against_every_other_outcome(log_odds, calibration, ratio, pick):
+    kept = candidates(log_odds, calibration, 4)
+    row, place = pick % len(log_odds), pick % kept.labels.shape[1]
     prior = beliefs(kept)
 
     add_evidence(kept, row, int(kept.labels[row, place]), ratio)
@@ -151,8 +151,8 @@ def test_a_label_ruled_out_has_no_belief_left():
 
 
 def test_some_rows_keep_their_beliefs():
-    odds = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    kept = candidates(odds, Calibration(1.3, 0.2), 2)
+    log_odds = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    kept = candidates(log_odds, Calibration(1.3, 0.2), 2)
     rows = np.array([3, 1])
 
     assert (beliefs(kept.only(rows)) == beliefs(kept)[rows]).all()
@@ -161,11 +161,11 @@ def test_some_rows_keep_their_beliefs():
 def simulated(beta, none_score, *, texts=30_000, labels=12, seed=0):
     """Texts whose true outcome follows the belief exactly; returns known odds, their labels, and foreign odds."""
     rng = np.random.default_rng(seed)
-    odds = rng.normal(0.0, 2.0, (texts, labels))
-    chances = full_belief(odds, Calibration(beta, none_score))
+    log_odds = rng.normal(0.0, 2.0, (texts, labels))
+    chances = full_belief(log_odds, Calibration(beta, none_score))
     outcome = (chances.cumsum(axis=1) < rng.random((texts, 1))).sum(axis=1).clip(max=labels)
     inside = outcome < labels
-    return odds[inside].astype(np.float32), outcome[inside], odds[~inside].astype(np.float32)
+    return log_odds[inside].astype(np.float32), outcome[inside], log_odds[~inside].astype(np.float32)
 
 
 @pytest.mark.parametrize(("beta", "none_score"), [(0.6, 2.0), (1.0, 0.0), (2.0, 3.5)])
@@ -265,11 +265,11 @@ def test_the_share_of_none_is_found_whatever_it_was_fitted_for(share):
 
 
 def test_the_share_of_none_moves_nothing_else():
-    odds, _, _ = simulated(1.0, 2.0, texts=500)
-    there = candidates(odds, Calibration(1.0, 2.0), 5)
+    log_odds, _, _ = simulated(1.0, 2.0, texts=500)
+    there = candidates(log_odds, Calibration(1.0, 2.0), 5)
     moved = with_share_of_none(there, 0.05, 0.3)
     assert (moved.labels == there.labels).all()
-    assert (moved.exponents == there.exponents).all()
+    assert (moved.logits == there.logits).all()
     assert (moved.remainder == there.remainder).all()
 
 

@@ -110,8 +110,8 @@ def test_the_most_valuable_questions_are_those_of_an_enumeration(seed, most, lea
 
 
 def two_rivals(count=4):
-    odds = np.tile(np.array([[2.0, 1.9, -5.0]], dtype=np.float32), (count, 1))
-    return candidates(odds, Calibration(1.0, -5.0), 3)
+    log_odds = np.tile(np.array([[2.0, 1.9, -5.0]], dtype=np.float32), (count, 1))
+    return candidates(log_odds, Calibration(1.0, -5.0), 3)
 
 
 def ask(kept, **changes):

@@ -168,23 +168,23 @@ def by_winding(spot, corners):
 @settings(deadline=None)
 def test_a_spot_is_inside_where_the_outline_turns_around_it(seed, count):
     rng = np.random.default_rng(seed)
-    corners, spots = rng.normal(size=(count, 2)), rng.normal(size=(30, 2))
+    corners, coordinates = rng.normal(size=(count, 2)), rng.normal(size=(30, 2))
 
-    found = inside_polygon(spots, corners)
+    found = inside_polygon(coordinates, corners)
 
-    assert found.tolist() == [by_winding(spot, corners) for spot in spots]
+    assert found.tolist() == [by_winding(spot, corners) for spot in coordinates]
 
 
 @given(seeds)
 @settings(deadline=None)
 def test_where_an_outline_begins_and_which_way_it_goes_is_all_the_same(seed):
     rng = np.random.default_rng(seed)
-    corners, spots = rng.normal(size=(7, 2)), rng.normal(size=(50, 2))
+    corners, coordinates = rng.normal(size=(7, 2)), rng.normal(size=(50, 2))
 
-    found = inside_polygon(spots, corners)
+    found = inside_polygon(coordinates, corners)
 
-    assert (inside_polygon(spots, np.roll(corners, 3, axis=0)) == found).all()
-    assert (inside_polygon(spots, corners[::-1]) == found).all()
+    assert (inside_polygon(coordinates, np.roll(corners, 3, axis=0)) == found).all()
+    assert (inside_polygon(coordinates, corners[::-1]) == found).all()
 
 
 @pytest.mark.parametrize("corners", [np.zeros((0, 2)), np.zeros((1, 2)), np.array([[-1.0, 0.0], [1.0, 0.0]])])

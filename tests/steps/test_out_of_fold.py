@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from red_core.steps.out_of_fold import held_out_odds
-from red_core.steps.pool_scoring import label_odds
+from red_core.steps.out_of_fold import out_of_fold_log_odds
+from red_core.steps.pool_scoring import label_log_odds
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
 
 CALL = 10_000.0
@@ -43,17 +43,17 @@ class Case:
         self.trained_on, self.subsets_fitted = [], []
         numbers = np.arange(len(self.labels), dtype=np.float32)[:, None]
         training = TrainingSet(numbers, self.labels, np.ones(len(self.labels), dtype=np.float32))
-        return held_out_odds(
+        return out_of_fold_log_odds(
             training, self.eligible, [self.subset_of, self.subset_of], self.fit,
             folds=self.folds, rng=np.random.default_rng(self.seed), done=done,
         )  # fmt: skip
 
 
-def scored_by(odds):
+def scored_by(log_odds):
     """Return (row, fold) of each row of odds, and which labels it left out."""
-    known = odds.max(axis=1)
+    known = log_odds.max(axis=1)
     return list(zip((known % CALL).astype(int).tolist(), (known // CALL).astype(int).tolist(), strict=True)), np.isinf(
-        odds
+        log_odds
     )
 
 
@@ -78,7 +78,7 @@ def cases(draw, label_count=FEW_OR_MANY):
 def test_no_row_is_scored_by_classifiers_trained_on_it(case):
     held = case.run()
 
-    both = scored_by(held.odds)[0] + scored_by(held.foreign_odds)[0]
+    both = scored_by(held.log_odds)[0] + scored_by(held.foreign_log_odds)[0]
     assert all(row not in case.trained_on[fold] for row, fold in both)
 
 
@@ -87,7 +87,7 @@ def test_no_row_is_scored_by_classifiers_trained_on_it(case):
 def test_the_rows_named_are_the_rows_scored(case):
     held = case.run()
 
-    assert held.rows.tolist() == [row for row, _ in scored_by(held.odds)[0]]
+    assert held.rows.tolist() == [row for row, _ in scored_by(held.log_odds)[0]]
 
 
 @given(cases())
@@ -103,7 +103,7 @@ def test_no_row_is_scored_twice_as_known(case):
 def test_only_eligible_rows_are_scored(case):
     held = case.run()
 
-    scored = set(held.rows.tolist()) | {row for row, _ in scored_by(held.foreign_odds)[0]}
+    scored = set(held.rows.tolist()) | {row for row, _ in scored_by(held.foreign_log_odds)[0]}
     assert scored <= set(case.eligible.tolist())
 
 
@@ -112,7 +112,7 @@ def test_only_eligible_rows_are_scored(case):
 def test_classifiers_that_score_a_row_as_known_were_trained_on_its_label(case):
     held = case.run()
 
-    for row, fold in scored_by(held.odds)[0]:
+    for row, fold in scored_by(held.log_odds)[0]:
         assert case.labels[row] in case.labels[list(case.trained_on[fold])]
 
 
@@ -121,7 +121,7 @@ def test_classifiers_that_score_a_row_as_known_were_trained_on_its_label(case):
 def test_classifiers_that_score_a_row_as_foreign_never_saw_its_label(case):
     held = case.run()
 
-    for row, fold in scored_by(held.foreign_odds)[0]:
+    for row, fold in scored_by(held.foreign_log_odds)[0]:
         assert case.labels[row] not in case.labels[list(case.trained_on[fold])]
 
 
@@ -130,8 +130,8 @@ def test_classifiers_that_score_a_row_as_foreign_never_saw_its_label(case):
 def test_a_labels_odds_are_missing_just_where_it_was_left_out(case):
     held = case.run()
 
-    for odds in (held.odds, held.foreign_odds):
-        pairs, missing = scored_by(odds)
+    for log_odds in (held.log_odds, held.foreign_log_odds):
+        pairs, missing = scored_by(log_odds)
         for (_, fold), gone in zip(pairs, missing, strict=True):
             assert gone.tolist() == (case.subsets_fitted[fold] == -1).tolist()
 
@@ -141,7 +141,7 @@ def test_a_labels_odds_are_missing_just_where_it_was_left_out(case):
 def test_a_known_rows_own_label_always_has_odds(case):
     held = case.run()
 
-    assert np.isfinite(held.odds[np.arange(len(held.rows)), case.labels[held.rows]]).all()
+    assert np.isfinite(held.log_odds[np.arange(len(held.rows)), case.labels[held.rows]]).all()
 
 
 @given(cases())
@@ -177,7 +177,7 @@ def test_every_fold_leaves_out_about_as_many_labels(case):
 def test_where_labels_are_many_every_eligible_row_is_foreign_once(case):
     held = case.run()
 
-    foreign = sorted(row for row, _ in scored_by(held.foreign_odds)[0])
+    foreign = sorted(row for row, _ in scored_by(held.foreign_log_odds)[0])
     assert foreign == (case.eligible.tolist() if case.label_count >= 2 * case.folds else [])
 
 
@@ -240,8 +240,8 @@ def test_the_same_seed_gives_the_same_folds(case):
     first, again = case.run(), case.run()
 
     assert (first.rows == again.rows).all()
-    assert (first.odds == again.odds).all()
-    assert (first.foreign_odds == again.foreign_odds).all()
+    assert (first.log_odds == again.log_odds).all()
+    assert (first.foreign_log_odds == again.foreign_log_odds).all()
 
 
 def test_progress_is_told_after_each_fold():
@@ -270,28 +270,32 @@ def test_held_out_odds_do_not_flatter_labels_without_meaning():
     meaningless = TrainingSet(rng.normal(size=(60, 40)).astype(np.float32), labels, np.ones(60, dtype=np.float32))
     subset_of = np.arange(6) % 2
 
-    held = held_out_odds(meaningless, np.arange(60), [subset_of], real_fit, folds=5, rng=np.random.default_rng(0))
+    held = out_of_fold_log_odds(
+        meaningless, np.arange(60), [subset_of], real_fit, folds=5, rng=np.random.default_rng(0)
+    )
 
-    trained_on = label_odds(meaningless.features, real_fit(meaningless, [subset_of]))
+    trained_on = label_log_odds(meaningless.features, real_fit(meaningless, [subset_of]))
     assert (trained_on.argmax(axis=1) == labels).mean() > 0.95
-    assert (held.odds.argmax(axis=1) == labels[held.rows]).mean() < 0.4
+    assert (held.log_odds.argmax(axis=1) == labels[held.rows]).mean() < 0.4
 
 
 def test_known_rows_have_higher_best_odds_than_foreign_ones():
     training = real_rows(12, 8, spread=0.2)
 
-    held = held_out_odds(training, np.arange(96), [np.arange(12) % 3], real_fit, folds=4, rng=np.random.default_rng(0))
+    held = out_of_fold_log_odds(
+        training, np.arange(96), [np.arange(12) % 3], real_fit, folds=4, rng=np.random.default_rng(0)
+    )
 
-    assert np.median(held.odds.max(axis=1)) > np.median(held.foreign_odds.max(axis=1)) + 1
+    assert np.median(held.log_odds.max(axis=1)) > np.median(held.foreign_log_odds.max(axis=1)) + 1
 
 
 @pytest.mark.parametrize("label_count", [2, 3, 4, 5])
 def test_few_labels_are_recognised_out_of_fold(label_count):
     training = real_rows(label_count, 6, spread=0.05)
 
-    held = held_out_odds(
+    held = out_of_fold_log_odds(
         training, np.arange(len(training.labels)), [np.arange(label_count) % max(1, label_count // 2)], real_fit,
         folds=2, rng=np.random.default_rng(0),
     )  # fmt: skip
 
-    assert (held.odds.argmax(axis=1) == training.labels[held.rows]).all()
+    assert (held.log_odds.argmax(axis=1) == training.labels[held.rows]).all()

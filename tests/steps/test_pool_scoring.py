@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from red_core.steps.pool_scoring import (
     BLOCK_ROWS,
     blocks,
-    label_odds,
+    label_log_odds,
     normalised_entropy,
     softmax,
     subset_predictions,
@@ -50,7 +50,7 @@ def test_no_block_is_empty_or_larger_than_its_limit(row_count):
 def test_odds_are_logits_less_the_correction():
     one = partition()
 
-    found = label_odds(texts(), [one])
+    found = label_log_odds(texts(), [one])
 
     for row, x in enumerate(texts()):
         for label in range(5):
@@ -63,17 +63,17 @@ def test_odds_are_logits_less_the_correction():
 def test_odds_of_several_partitions_are_averaged(partition_count, seed):
     several = [partition(seed + number) for number in range(partition_count)]
 
-    single = [label_odds(texts(), [one]) for one in several]
+    single = [label_log_odds(texts(), [one]) for one in several]
 
-    assert label_odds(texts(), several) == pytest.approx(sum(single) / partition_count, abs=1e-4)
+    assert label_log_odds(texts(), several) == pytest.approx(sum(single) / partition_count, abs=1e-4)
 
 
 def test_scoring_in_blocks_gives_what_scoring_at_once_gives():
     pool = texts(2 * BLOCK_ROWS + 5)
 
-    in_blocks = np.concatenate([label_odds(pool[block], [partition()]) for block in blocks(len(pool))])
+    in_blocks = np.concatenate([label_log_odds(pool[block], [partition()]) for block in blocks(len(pool))])
 
-    assert in_blocks == pytest.approx(label_odds(pool, [partition()]), abs=1e-5)
+    assert in_blocks == pytest.approx(label_log_odds(pool, [partition()]), abs=1e-5)
 
 
 def classified(number):

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from red_core.steps import subset_classifiers
 from red_core.steps.greedy_subsets import greedy_subsets
-from red_core.steps.pool_scoring import label_odds
+from red_core.steps.pool_scoring import label_log_odds
 from red_core.steps.subset_classifiers import (
     NoiseRule,
     TrainingSet,
@@ -58,7 +58,7 @@ def test_odds_are_those_of_scikit_learns_probabilities_corrected_for_class_weigh
     training = training_set()
     partition = fitted(training, three_subsets, NoiseRule(factor, 1000))
 
-    found = label_odds(queries(), [partition])
+    found = label_log_odds(queries(), [partition])
 
     for number in range(3):
         inside = np.flatnonzero(three_subsets == number)
@@ -70,7 +70,7 @@ def test_a_single_label_against_noise_has_the_odds_of_scikit_learn():
     training = training_set(label_count=4)
     subset_of = np.array([0, 1, 1, 1])
 
-    found = label_odds(queries(), [fitted(training, subset_of)])
+    found = label_log_odds(queries(), [fitted(training, subset_of)])
 
     assert found[:, :1] == pytest.approx(odds_from_scikit_learn(training, [0], queries()), abs=2e-2)
 
@@ -93,17 +93,17 @@ def test_the_order_of_the_labels_does_not_matter_to_the_odds():
     subset_of = np.empty(9, dtype=np.int64)
     subset_of[new_number] = three_subsets
 
-    found = label_odds(queries(), [fitted(renamed, subset_of)])
+    found = label_log_odds(queries(), [fitted(renamed, subset_of)])
 
-    assert found[:, new_number] == pytest.approx(label_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
+    assert found[:, new_number] == pytest.approx(label_log_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
 
 
 def test_the_numbers_of_the_subsets_do_not_matter_to_the_odds():
     training = training_set()
 
-    found = label_odds(queries(), [fitted(training, np.array([2, 0, 1])[three_subsets])])
+    found = label_log_odds(queries(), [fitted(training, np.array([2, 0, 1])[three_subsets])])
 
-    assert found == pytest.approx(label_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
+    assert found == pytest.approx(label_log_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
 
 
 def test_a_row_given_twice_at_half_weight_counts_once():
@@ -112,9 +112,9 @@ def test_a_row_given_twice_at_half_weight_counts_once():
         np.vstack([training.features] * 2), np.tile(training.labels, 2), np.tile(training.weights / 2, 2)
     )
 
-    found = label_odds(queries(), [fitted(doubled, three_subsets)])
+    found = label_log_odds(queries(), [fitted(doubled, three_subsets)])
 
-    assert found == pytest.approx(label_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
+    assert found == pytest.approx(label_log_odds(queries(), [fitted(training, three_subsets)]), abs=2e-2)
 
 
 def test_a_row_of_next_to_no_weight_does_not_count():
@@ -126,9 +126,9 @@ def test_a_row_of_next_to_no_weight_does_not_count():
     )
     subset_of = np.zeros(9, dtype=np.int64)
 
-    found = label_odds(queries(), [fitted(with_stray, subset_of)])
+    found = label_log_odds(queries(), [fitted(with_stray, subset_of)])
 
-    assert found == pytest.approx(label_odds(queries(), [fitted(training, subset_of)]), abs=2e-2)
+    assert found == pytest.approx(label_log_odds(queries(), [fitted(training, subset_of)]), abs=2e-2)
 
 
 @pytest.mark.parametrize("noise", [ALL_ROWS, NoiseRule(2.0, 10), NoiseRule(2.0, None)])
@@ -189,7 +189,7 @@ def test_refitting_touched_subsets_gives_them_what_a_full_fit_would(noise):
     full = fitted(grown, three_subsets, noise)
 
     touched = three_subsets == 1
-    found, wanted = (label_odds(queries(), [one])[:, touched] for one in (refitted, full))
+    found, wanted = (label_log_odds(queries(), [one])[:, touched] for one in (refitted, full))
     assert found == pytest.approx(wanted, abs=0.1)  # both end within the solver's tolerance of the same optimum
     assert (refitted.correction[touched] == full.correction[touched]).all()
     assert np.abs(refitted.weights[touched] - before.weights[touched]).max() > 0.01
@@ -266,7 +266,7 @@ def test_few_labels_are_told_apart_whatever_the_size(label_count, size):
     training = training_set(label_count, spread=0.05)
     centres = training.features[::6]
 
-    found = label_odds(training.features, [fitted(training, greedy_subsets(centres, size))])
+    found = label_log_odds(training.features, [fitted(training, greedy_subsets(centres, size))])
 
     assert np.isfinite(found).all()
     assert (found.argmax(axis=1) == training.labels).all()
@@ -280,7 +280,7 @@ def test_a_subset_of_all_labels_has_the_log_ratios_of_scikit_learn_between_its_l
     logs = model.predict_log_proba(queries())
     logs -= np.log([training.weights[training.labels == label].sum() for label in range(label_count)])
 
-    found = label_odds(queries(), [fitted(training, np.zeros(label_count, dtype=np.int64))])
+    found = label_log_odds(queries(), [fitted(training, np.zeros(label_count, dtype=np.int64))])
 
     assert found - found[:, :1] == pytest.approx(logs - logs[:, :1], abs=2e-2)
 
@@ -308,8 +308,8 @@ def test_the_other_labels_have_the_odds_they_would_have_if_it_did_not_exist():
     training = training_set()
     without = training.only(training.labels != 8)
 
-    left_out = label_odds(queries(), [fitted(without, np.where(np.arange(9) == 8, -1, three_subsets))])
-    not_there = label_odds(queries(), [fitted(without, three_subsets[:8])])
+    left_out = label_log_odds(queries(), [fitted(without, np.where(np.arange(9) == 8, -1, three_subsets))])
+    not_there = label_log_odds(queries(), [fitted(without, three_subsets[:8])])
 
     assert (left_out[:, :8] == not_there).all()
 

@@ -10,13 +10,13 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_projects import count, question, reviewed_round, small_project
 
 from red_core.records import Answer, Attempt, Project
 from red_core.store.attempts import Purpose, add_attempts, settle_attempts, spent, tokens_per_question
 from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.small_projects import count, question, reviewed_round, small_project
 
 ROUND_CAP, PROJECT_CAP = 300, 500
 

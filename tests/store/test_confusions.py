@@ -6,14 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
-from small_projects import FAST, METRICS, label_ids, question
 
-from red_core.decisions import decide, undo
 from red_core.records import Answer
-from red_core.store.confusions import confusions
+from red_core.review.decisions import decide, undo
 from red_core.store.rounds import finish_round, open_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
+from red_core.store.views import confusions
+from tests.helpers.small_projects import FAST, METRICS, label_ids, question
 
 
 def a_round(project, believed, asked=()):

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from small_projects import count, label_ids, reviewed_round, seed_rows, small_project
 
-from red_core.decisions import decide, undo
 from red_core.errors import StateError
 from red_core.records import FeedBackItem, Project
+from red_core.review.decisions import decide, undo
 from red_core.store.database import connection
 from red_core.store.decisions import add_feed_back, decided, last_decision, rejected, roll_back
 from red_core.store.jobs import add_job
-from red_core.store.rounds import close_round, current_training_rows, rounds
+from red_core.store.rounds import close_round, current_training_rows, list_rounds
 from red_core.store.texts import pool, seeds
+from tests.helpers.small_projects import count, label_ids, reviewed_round, seed_rows, small_project
 
 PEOPLE = ("ann", "bob")
 
@@ -168,7 +168,7 @@ TURN = FEED | st.tuples(st.just("roll back"), st.integers(1, 6))
 
 def feed(project: Project, items: dict[int, int], weight: float = 0.9) -> int:
     """Run a round that feeds back these texts (by place in the pool) with their labels; return its number."""
-    before = rounds(project)
+    before = list_rounds(project)
     if before and before[-1].state == "to review":  # what was rolled back is to review again
         close_round(project)
     number = reviewed_round(project, {})
@@ -195,9 +195,9 @@ def test_rolling_back_takes_out_exactly_that_feed_back(turns):
             if turn == "feed":
                 standing[feed(project, what)] = what
             elif what in standing:
-                last = rounds(project)[-1]
+                last = list_rounds(project)[-1]
                 assert roll_back(project, what, "tester") == len(standing.pop(what))
-                after = rounds(project)[-1].state
+                after = list_rounds(project)[-1].state
                 assert after == ("to review" if last.id == what and last.state == "fed back" else last.state)
             else:
                 with pytest.raises(StateError, match=f"round {what} has nothing fed back"):
@@ -236,7 +236,7 @@ def test_nothing_is_fed_back_while_a_job_runs(project):
     add_job(project, "round", "{}", "tester")
     with pytest.raises(StateError, match="a job is running"):
         add_feed_back(project, number, [], made_on=0, accept_evidence_check=False, who="tester")
-    assert rounds(project)[-1].state == "to review"
+    assert list_rounds(project)[-1].state == "to review"
 
 
 def test_a_round_is_fed_back_once(project):
@@ -257,7 +257,7 @@ def test_items_that_cannot_all_be_stored_leave_the_round_to_review(project):
     number, twice = reviewed_round(project, {}), [FeedBackItem(text, label, 1.0, "verdict") for label in (1, 2)]
     with pytest.raises(Exception, match="UNIQUE"):
         add_feed_back(project, number, twice, made_on=0, accept_evidence_check=False, who="tester")
-    assert rounds(project)[-1].state == "to review"
+    assert list_rounds(project)[-1].state == "to review"
     assert fed_back(project) == {}
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_projects import LABELS, label_ids, question, reviewed_round, seed_rows, small_project, text_ids
 from sqlite_utils import Database
 
-from red_core.decisions import decide, undo
 from red_core.records import Answer, Example, Outcome, Project
+from red_core.review.decisions import decide, undo
 from red_core.store import database
 from red_core.store.database import connection, transaction
 from red_core.store.desk import (
@@ -30,10 +29,11 @@ from red_core.store.desk import (
     queue,
     queue_counts,
 )
-from red_core.store.labels import labels, save_places, set_meanings
+from red_core.store.labels import list_labels, save_layout, set_meanings
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.small_projects import LABELS, label_ids, question, reviewed_round, seed_rows, small_project, text_ids
 
 PEOPLE = ("ann", "bob")
 ROUNDS = 3
@@ -58,7 +58,7 @@ def random_project(workspace: Any, seed: int) -> Project:
     project = small_project(workspace, name=f"random{seed}", seeds=[*seed_rows(each=2), *torn], pool=rows)
     ids = np.array(sorted(label_ids(project).values()))
     for _ in range(2):
-        save_places(project, ids, rng.permutation([0, 0, 1, 1]), np.zeros((4, 2)), "ann")
+        save_layout(project, ids, rng.permutation([0, 0, 1, 1]), np.zeros((4, 2)), "ann")
     for number in range(1, ROUNDS + 1):
         _random_round(project, number, rng)
         _random_decisions(project, rng)
@@ -87,7 +87,7 @@ def _random_round(project: Project, number: int, rng: np.random.Generator) -> No
         for text, label in rng.permutation(sorted(pairs)).tolist()
     ]
     judge, answered = str(rng.choice(["chat", "evidence"])), []
-    newest = {label.id: label.meaning_id for label in labels(project)}
+    newest = {label.id: label.meaning_id for label in list_labels(project)}
     for proposal, one in zip(add_proposals(project, number, asked), asked, strict=True):
         read = (None, 0, newest[one.label.id], newest[one.label.id])[rng.integers(4)]
         said = Answer(OUTCOMES[rng.integers(5)], 0.5, 1.5, f"raw {number}", "m", "v", meaning_id=read)
@@ -480,7 +480,7 @@ def test_a_rejected_label_leaves_and_the_next_one_proposed_stays(reviewed):
 def test_of_a_text_proposed_twice_a_filter_sees_the_proposal_that_is_shown(reviewed):
     project, (text, *_) = reviewed
     ids = np.array(sorted(label_ids(project).values()))
-    save_places(project, ids, np.array([0, 1, 1, 1]), np.zeros((4, 2)), "ann")
+    save_layout(project, ids, np.array([0, 1, 1, 1]), np.zeros((4, 2)), "ann")
     _, shown = proposed(project, (text, 1, 0.3), (text, 2, 0.1))
     assert queue(project, 1, "to decide", Filters(subset=1)) == [(text, shown)]
     assert queue(project, 1, "to decide", Filters(subset=0)) == []

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
-from small_projects import (
+
+from red_core.data.importing import import_files
+from red_core.labels.subsets import form_subsets
+from red_core.records import Answer, Project
+from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.store.database import connection
+from red_core.store.decisions import roll_back
+from red_core.store.history import label_history, text_history
+from red_core.store.labels import set_meanings
+from red_core.store.texts import pool
+from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.small_projects import (
     EMBEDDING,
     FAST,
     label_ids,
@@ -16,17 +27,6 @@ from small_projects import (
     text_ids,
     write_csv,
 )
-
-from red_core.decisions import decide, feed_back, plan_feed_back, undo
-from red_core.importing import import_files
-from red_core.label_set import form_subsets
-from red_core.records import Answer, Project
-from red_core.store.database import connection
-from red_core.store.decisions import roll_back
-from red_core.store.history import label_history, text_history
-from red_core.store.labels import set_meanings
-from red_core.store.texts import pool
-from red_core.store.verdicts import add_proposals, add_verdicts
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 

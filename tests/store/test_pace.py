@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_projects import small_project
 
 from red_core.records import Project
 from red_core.store.database import connection
-from red_core.store.pace import pace
 from red_core.store.texts import pool
+from red_core.store.views import pace
+from tests.helpers.small_projects import small_project
 
 
 def timed(project: Project, seconds: float | None, *, kind: str = "accept", who: str = "ann", queue: str = "to decide",

@@ -3,11 +3,10 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from small_projects import FAST, count, label_ids, reviewed_round, text_ids
 
-from red_core.decisions import decide
 from red_core.errors import StateError
 from red_core.records import FeedBackItem, Project, Round
+from red_core.review.decisions import decide
 from red_core.store.database import transaction
 from red_core.store.decisions import add_feed_back, last_decision
 from red_core.store.jobs import add_job
@@ -16,12 +15,13 @@ from red_core.store.rounds import (
     close_round,
     current_training_rows,
     finish_round,
+    list_rounds,
     open_round,
     predicted_labels,
-    rounds,
     training_rows,
 )
 from red_core.store.texts import pool, seeds
+from tests.helpers.small_projects import FAST, count, label_ids, reviewed_round, text_ids
 
 
 def begin(project: Project) -> Round:
@@ -40,14 +40,14 @@ def feed(project: Project, round_id: int, text: int, label: int) -> None:
 
 
 def test_before_the_first_round_there_is_none(project):
-    assert rounds(project) == []
+    assert list_rounds(project) == []
 
 
 def test_a_round_knows_its_settings_its_judge_and_the_label_set(project):
     opened = begin(project)
     assert (opened.id, opened.state, opened.judge, opened.label_set_version) == (1, "open", "evidence", 1)
     assert opened.settings == FAST.model_dump_json()
-    assert rounds(project) == [opened]
+    assert list_rounds(project) == [opened]
 
 
 def test_opening_a_round_that_is_open_returns_it_with_the_settings_it_began_with(project):
@@ -78,14 +78,14 @@ def test_after_a_round_was_closed_the_next_is_opened(project):
 
 def test_after_a_round_was_fed_back_the_next_is_opened(project):
     feed(project, reviewed_round(project, {}), a_pool_text(project), 1)
-    assert [r.state for r in rounds(project)] == ["fed back"]
+    assert [r.state for r in list_rounds(project)] == ["fed back"]
     assert begin(project).id == 2
 
 
 def test_a_round_left_open_can_be_closed(project):
     begin(project)
     close_round(project)
-    assert rounds(project)[-1].state == "closed"
+    assert list_rounds(project)[-1].state == "closed"
 
 
 def test_without_an_open_round_there_is_nothing_to_close(project):
@@ -98,7 +98,7 @@ def test_a_round_is_not_closed_while_a_job_runs(project):
     add_job(project, "round", "{}", "tester")
     with pytest.raises(StateError, match=r"a job is running in project small\. Wait for it, or cancel it first"):
         close_round(project)
-    assert rounds(project)[-1].state == "open"
+    assert list_rounds(project)[-1].state == "open"
 
 
 # The training set
@@ -139,7 +139,7 @@ def test_a_round_remembers_the_last_decision_before_it(project):
 def test_a_finished_round_is_to_review_with_its_figures_and_beliefs(project):
     text = a_pool_text(project)
     reviewed_round(project, {text: (2, 0.75)})
-    (last,) = rounds(project)
+    (last,) = list_rounds(project)
     assert (last.state, last.metrics["expected_agreement"]) == ("to review", 0.9)
     assert [ids.tolist() for ids in predicted_labels(project, last.id)] == [[text], [2]]
     assert best_beliefs(project, last.id) == [(text, "[[2, 0.75], [4, 0.25]]")]
@@ -151,7 +151,7 @@ def test_finishing_a_round_twice_is_refused_and_changes_nothing(project):
     with pytest.raises(sqlite3.IntegrityError, match="round 1 is not open"):
         finish_round(project, number, [(text, 1, 0.5, 2, 0.5, 0.0, 0.5, "[]")], {})
     assert best_beliefs(project, number) == [(text, "[[2, 0.75], [4, 0.25]]")]
-    assert rounds(project)[-1].metrics
+    assert list_rounds(project)[-1].metrics
 
 
 def test_beliefs_that_cannot_all_be_stored_leave_the_round_open(project):
@@ -160,7 +160,7 @@ def test_beliefs_that_cannot_all_be_stored_leave_the_round_open(project):
     good, bad = (text, 1, 0.5, 2, 0.5, 0.0, 0.5, "[]"), (10_000, 1, 0.5, 2, 0.5, 0.0, 0.5, "[]")
     with pytest.raises(sqlite3.IntegrityError):
         finish_round(project, opened.id, [good, bad], {})
-    assert rounds(project)[-1].state == "open"
+    assert list_rounds(project)[-1].state == "open"
     assert best_beliefs(project, opened.id) == []
 
 
@@ -168,7 +168,7 @@ def test_each_round_keeps_its_own_beliefs(project):
     text = a_pool_text(project)
     feed(project, reviewed_round(project, {text: (1, 0.5)}), text, 1)
     second = reviewed_round(project, {text: (2, 0.75)})
-    assert [predicted_labels(project, r.id)[1].tolist() for r in rounds(project)] == [[1], [2]]
+    assert [predicted_labels(project, r.id)[1].tolist() for r in list_rounds(project)] == [[1], [2]]
     assert second == 2
 
 

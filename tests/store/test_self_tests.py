@@ -3,21 +3,20 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from small_projects import count
 
-from red_core.judges.prompt import VERSION
-from red_core.records import Answer, Attempt
+from red_core.records import PROMPT_VERSION, Answer, Attempt
 from red_core.store import self_tests  # by its module: pytest would collect `tested`
 from red_core.store.attempts import add_attempts, spent
+from tests.helpers.small_projects import count
 
 JUDGE = "chat/m"
 
 
-def answer(outcome="valid", p=None, version=VERSION, **more) -> Answer:
+def answer(outcome="valid", p=None, version=PROMPT_VERSION, **more) -> Answer:
     return Answer(outcome, p, 1.0, "the reply", "m-1", version, "key", **more)
 
 
-def stored(project, judge=JUDGE, version=VERSION) -> list[tuple]:
+def stored(project, judge=JUDGE, version=PROMPT_VERSION) -> list[tuple]:
     return [(t.text, t.label, t.kind, t.outcome, t.p_valid) for t in self_tests.tested(project, judge, version)]
 
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from red_core.data.tables import normalise_text, text_id
 from red_core.records import Project
 from red_core.store.database import create_project
 from red_core.store.exports import PROVENANCE, export_rows
-from red_core.store.labels import label_set_version, labels
+from red_core.store.labels import label_set_version, list_labels
 from red_core.store.texts import (
     SourceFile,
     SourceRow,
@@ -33,7 +34,6 @@ from red_core.store.texts import (
     seeds,
     truths,
 )
-from red_core.tables import normalise_text, text_id
 
 AWKWARD = [
     *(
@@ -87,7 +87,7 @@ def test_any_label_comes_back_as_it_was_first_spelled(one, other):
     with fresh() as project:
         add(project, [row(2, "a", one), row(3, "b", other)])
         wanted = [one] if name_key(one) == name_key(other) else [one, other]
-        assert [label.name for label in labels(project)] == wanted
+        assert [label.name for label in list_labels(project)] == wanted
 
 
 @given(st.lists(EXTRA, min_size=1, max_size=4))
@@ -171,7 +171,7 @@ def test_a_seed_is_a_text_under_exactly_one_label(rows):
     with fresh() as project:
         add(project, [row(number, *each) for number, each in enumerate(rows)])
         texts, labels_of = seeds(project)
-        keys = {label.id: name_key(label.name) for label in labels(project)}
+        keys = {label.id: name_key(label.name) for label in list_labels(project)}
         found = zip(contents(project, texts), (keys[label] for label in labels_of.tolist()), strict=True)
         assert sorted(found) == sorted(
             (text, next(iter(keys))) for text, keys in keys_of(rows).items() if len(keys) == 1
@@ -239,7 +239,7 @@ def test_a_label_is_unique_after_nfc_whitespace_and_case(name, form, cased, spac
     other = unicodedata.normalize(form, cased(name))
     with fresh() as project:
         add(project, [row(2, "a", name), row(3, "b", f"  {other}\t" if spaced else other)])
-        assert len(labels(project)) == 1
+        assert len(list_labels(project)) == 1
 
 
 @given(NAME)
@@ -250,7 +250,7 @@ def test_the_key_of_a_key_is_itself(name):
 def test_labels_that_differ_in_more_than_case_are_two():
     with fresh() as project:
         add(project, [row(2, "a", "reset password"), row(3, "b", "reset-password"), row(4, "c", "réset password")])
-        assert len(labels(project)) == 3
+        assert len(list_labels(project)) == 3
 
 
 def test_new_labels_are_one_edit_of_the_label_set_and_known_ones_are_none():

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from red_core.data.tables import text_id
 from red_core.errors import StoreError
 from red_core.records import Project
 from red_core.store.database import connection, create_project
 from red_core.store.texts import SourceFile, SourceRow, add_sources
 from red_core.store.vectors import append_vectors, load_vectors, vector_file, without_vector
-from red_core.tables import text_id
 
 TEXTS, DIMENSIONS = 40, 3
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_projects import count, question, reviewed_round, small_project
 
 from red_core.records import Answer, Example, Project, Question
 from red_core.store.database import connection
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts, outcome_counts, proposals_of, verdicts
+from tests.helpers.small_projects import count, question, reviewed_round, small_project
 
 OUTCOMES = ("valid", "invalid", "unsure", "refused", "unparseable")
 

@@ -1,0 +1,24 @@
+"""Files in and out: every table a user brings becomes text, and every refusal is one line.
+
+A file is judged by its content first and by its name second. Nothing is inferred about values:
+"NA", "007" and "1e5" stay the text they are.
+"""
+
+from red_core.data.tables.columns import Columns, LeftOut, Row, choose_columns, usable_rows, usable_text
+from red_core.data.tables.reading import Table, read_table
+from red_core.data.tables.writing import write_table
+from red_core.text import normalise_text, text_id
+
+__all__ = [
+    "Columns",
+    "LeftOut",
+    "Row",
+    "Table",
+    "choose_columns",
+    "normalise_text",
+    "read_table",
+    "text_id",
+    "usable_rows",
+    "usable_text",
+    "write_table",
+]

@@ -1,0 +1,138 @@
+"""The label set of a project: form its subsets and place its labels on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from red_core.errors import StateError
+from red_core.labels.placement import LabelLayout, taken_in
+from red_core.records import Floats, Ints, Project
+from red_core.settings import Settings
+from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
+from red_core.steps.label_map import reduce_labels
+from red_core.steps.out_of_fold import out_of_fold_log_odds
+from red_core.steps.subset_classifiers import TrainingSet
+from red_core.store.labels import current_layout, earlier_layout, list_labels, save_layout
+from red_core.store.rounds import refuse_in_mid_round
+from red_core.store.texts import remembered, seeds
+from red_core.store.vectors import load_vectors
+from red_core.training.model_selection import fitter
+from red_core.training.samples import seed_label_vectors
+
+
+def form_subsets(project: Project, settings: Settings, embedding: str, who: str) -> Ints:
+    """Form the subsets and the map of the current labels if they are not formed yet; return subset numbers (L,).
+
+    Article step 1: embed the labels, reduce with UMAP, split greedily. Labels that came later join the subsets there
+    are, which an analyst may have edited; everything is formed anew only where as many came as there were.
+    """
+    ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
+    placed = LabelLayout(*current_layout(project))
+    if placed.labels.tolist() == ids.tolist():
+        return placed.subset_of
+    vectors = seed_label_vectors(project, embedding)
+    kept = placed.without(np.setdiff1d(placed.labels, ids).tolist())
+    new = np.setdiff1d(ids, kept.labels)
+    if len(new) < len(kept.labels):
+        known = dict(zip(ids.tolist(), vectors, strict=True))
+        now = taken_in(kept, new.tolist(), known).whole(known)
+        save_layout(project, now.labels, now.subset_of, now.coordinates, who)
+        return now.subset_of
+    subset_of = _greedy(vectors, settings.subset_size, settings)
+    places = reduce_labels(vectors, 2, random_state=settings.random_state)
+    save_layout(project, ids, subset_of, places, who)
+    return subset_of
+
+
+def _greedy(vectors: Floats, size: int, settings: Settings, *, alike: bool = False) -> Ints:
+    reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
+    return greedy_subsets(reduced, size, alike=alike)
+
+
+@dataclass(frozen=True)
+class Formation:
+    """One way to split the labels into subsets, with what tells whether it is a good one.
+
+    Attributes
+    ----------
+    subset_of : ndarray of shape (L,), int64
+        In the order of the label ids.
+    similarity, highest : ndarray of shape (S,), float32
+        Mean and highest cosine similarity between two labels of a subset, in the embedding.
+    accuracy : float
+        Share of seeds whose label the subset classifiers find, cross-validated, in [0, 1].
+    """
+
+    subset_of: Ints
+    similarity: Floats
+    highest: Floats
+    accuracy: float
+
+
+def examine_subsets(
+    project: Project,
+    settings: Settings,
+    size: int | None,
+    report: Callable[[int, int], None],
+    *,
+    alike: bool = False,
+) -> Formation:
+    """Measure the current subsets, or what the greedy way would make of them; nothing is stored.
+
+    Parameters
+    ----------
+    size : int or None
+        The article's n of the new subsets; None measures the current ones.
+    report : callable(done, total)
+        Called after each fold.
+    alike : bool
+        Put labels that look alike together, instead of apart as the article does.
+    """
+    embedding = remembered(project, "embedding")
+    vectors = seed_label_vectors(project, embedding)
+    subset_of = current_layout(project)[1] if size is None else _greedy(vectors, size, settings, alike=alike)
+    texts, seed_labels = seeds(project)
+    ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
+    training = TrainingSet(
+        load_vectors(project, embedding, texts),
+        np.asarray(np.searchsorted(ids, seed_labels), dtype=np.int64),
+        np.ones(len(texts), dtype=np.float32),
+    )
+    strength = float(np.median(settings.regularisation))
+    folds = settings.calibration_folds
+    held = out_of_fold_log_odds(
+        training, np.arange(len(texts)), [subset_of], fitter(settings, strength),
+        folds=folds, rng=np.random.default_rng(settings.random_state), done=lambda n: report(n, folds),
+    )  # fmt: skip
+    right = held.log_odds.argmax(axis=1) == training.labels[held.rows]
+    return Formation(subset_of, *similarity_within(vectors, subset_of), float(right.mean()))
+
+
+def adopt_subsets(project: Project, subset_of: Ints, who: str) -> None:
+    """Make these the subsets of the current labels; the map stays where it is.
+
+    Raises
+    ------
+    StateError
+        If a job is running, or a round was left open.
+    """
+    refuse_in_mid_round(project)
+    ids, _, places = current_layout(project)
+    save_layout(project, ids, subset_of, places, who)
+
+
+def undo_subsets(project: Project, who: str) -> None:
+    """Go back to the subsets before the newest; the undo is itself an edit that can be undone.
+
+    Raises
+    ------
+    StateError
+        If there are no earlier subsets of the same labels, or a job is running.
+    """
+    ids, subset_of, _ = earlier_layout(project)
+    if ids.tolist() != current_layout(project)[0].tolist():
+        raise StateError("there are no earlier subsets of these labels to go back to.")
+    adopt_subsets(project, subset_of, who)

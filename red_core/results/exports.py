@@ -1,0 +1,32 @@
+"""What came out: the state of a project, every row with its label and where it comes from, labels for new texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from red_core.data.tables import write_table
+from red_core.data.tables.source import ending
+from red_core.records import Project
+from red_core.store.exports import opened_export
+from red_core.store.rounds import list_rounds
+
+
+def export(project: Project, path: str | Path) -> int:
+    """Write every source row with its label and its provenance; return how many rows were written.
+
+    JSONL is lossless: it holds every decision as well, and :func:`red_core.data.restoring.restore_decisions` reads it.
+
+    Parameters
+    ----------
+    path : path
+        .csv, .tsv, .jsonl, each also with .gz, or .parquet.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    last = [r for r in list_rounds(project) if r.metrics]
+    lossless = ending(str(path)) == "jsonl"
+    with opened_export(project, last[-1].id if last else 0, lossless=lossless) as (columns, rows):
+        return write_table(path, rows, columns)

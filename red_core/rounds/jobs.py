@@ -1,0 +1,127 @@
+"""Start jobs, watch them, and notice when a worker is gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from red_core.access import current_user, refuse_viewers
+from red_core.errors import StateError, StoreError, one_line
+from red_core.records import Job, Project
+from red_core.settings import Settings
+from red_core.store.jobs import SILENT_SECONDS, add_job, end_job, find_job, name_process, newest_job
+
+WORKER = "red_core.rounds.worker"
+_started: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
+"""Workers that are children of this process."""
+
+
+def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
+    """Queue a job and start its worker, detached; return the job's id.
+
+    Parameters
+    ----------
+    kind : {"prepare", "round", "judge-check", "meanings"}
+
+    Raises
+    ------
+    StateError
+        If another job is waiting or running.
+    StoreError
+        If its worker cannot be started; then no job stays behind.
+    AccessError
+        If a viewer acts.
+    """
+    refuse_viewers()
+    mark_interrupted(project)
+    job_id = add_job(project, kind, settings.model_dump_json(), who)
+    log = log_file(project, job_id)
+    command = [sys.executable, "-m", WORKER, str(project.workspace.resolve()), project.name, str(job_id)]
+    try:
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as sink:
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            )
+    except OSError as error:
+        place = f"{error.filename or log}: {error.strerror}"
+        told = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
+        end_job(project, job_id, "failed", told)
+        raise StoreError(told) from error
+    _started[project.folder, job_id] = process
+    with suppress(psutil.NoSuchProcess, StoreError):  # it has ended, or says itself who it is when it claims the job
+        name_process(project, job_id, process.pid, psutil.Process(process.pid).create_time())
+    return job_id
+
+
+def mark_interrupted(project: Project) -> Job | None:
+    """Return the newest job; one whose process is gone or silent is marked *interrupted* first.
+
+    A viewer is told the same, and it is stored when an analyst looks.
+    """
+    job = newest_job(project)
+    if job is None or job.state not in {"waiting", "running"} or _lives(project, job):
+        return job
+    told = _last_words(log_file(project, job.id))
+    if not current_user().may_write:
+        return replace(job, state="interrupted", error=told)
+    end_job(project, job.id, "interrupted", told)
+    return find_job(project, job.id)
+
+
+def log_file(project: Project, job_id: int) -> Path:
+    """Return where a job's worker writes what nobody expected, such as a traceback."""
+    return project.folder / "jobs" / f"{job_id}.log"
+
+
+def _last_words(log: Path) -> str:
+    """Return why the process ended: the last line of a traceback, or that it was stopped from outside."""
+    lines = log.read_text("utf-8", "replace").strip().splitlines() if log.is_file() else []
+    if any(line.startswith("Traceback") for line in lines):
+        return one_line(f"{lines[-1]} (details: {log})")
+    return "its process was stopped from outside"
+
+
+def _lives(project: Project, job: Job) -> bool:
+    if job.pid is None:  # whoever queued it has not started its worker yet, or died before
+        return time.time() - job.heartbeat < SILENT_SECONDS
+    if (project.folder, job.id) in _started:
+        _started[project.folder, job.id].poll()  # a child of this process that has ended is a zombie until it is asked
+    try:
+        process = psutil.Process(job.pid)
+        # Where nobody waits for the orphans of a killed process, as in many containers, they stay as zombies.
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return bool(not ended and abs(process.create_time() - (job.process_started or 0.0)) < 1.0)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def follow_job(project: Project, job_id: int, show: Callable[[Job], None], every: float = 0.2) -> Job:
+    """Call ``show`` with the job until it ends; return it as it ended.
+
+    Raises
+    ------
+    StateError
+        If it failed or was interrupted; the text says why.
+    """
+    while True:
+        mark_interrupted(project)
+        job = find_job(project, job_id)
+        show(job)
+        if job.state not in {"waiting", "running"}:
+            break
+        time.sleep(every)
+    if job.state == "failed":
+        raise StateError(job.error)
+    if job.state == "interrupted":
+        raise StateError(
+            f"the job was interrupted: {job.error}. Nothing stored was lost; run the command again to go on."
+        )
+    return job

@@ -1,0 +1,118 @@
+"""One round, from top to bottom as the article tells it: fit, score, select, ask, believe.
+
+It runs in the worker. After each stage and each group of replies everything is stored, so a round that was
+cancelled or killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from red_core.errors import StateError
+from red_core.judges import Judge, evidence_check, llm_judge
+from red_core.judges.protocol import Corrector
+from red_core.labels import draw_pool_map, form_subsets
+from red_core.records import Ints, Project, Round
+from red_core.rounds.metrics import round_metrics
+from red_core.rounds.querying import Asking, ask_all
+from red_core.rounds.scoring import predictions_of, score_pool
+from red_core.settings import RECOMMENDED, Settings
+from red_core.store.labels import list_labels
+from red_core.store.rounds import finish_round, list_rounds, open_round, training_rows
+from red_core.store.texts import pool, remembered
+from red_core.training import Model, ValidSamples, embed_missing, load_model, model_file, train, valid_samples
+from red_core.training.features import Features, prepare_lexical, prepare_neighbours
+from red_core.training.fit import fitting_on
+from red_core.training.model import save_model
+
+Progress = Callable[[str, int, int], None]
+"""progress(stage, done, total); raises Cancelled when a person asked to stop."""
+JudgeMaker = Callable[[Project, Model, ValidSamples], Judge]
+
+
+def prepare(project: Project, settings: Settings, progress: Progress, who: str) -> Ints:
+    """Embed all texts, form the subsets and place the labels on the map (article step 1); return subset numbers."""
+    embedding = remembered(project, "embedding")
+    embed_missing(project, embedding, _stage(progress, "embed"))
+    progress("form subsets", 0, 1)
+    subset_of = form_subsets(project, settings, embedding, who)
+    draw_pool_map(project, embedding)
+    progress("form subsets", 1, 1)
+    return subset_of
+
+
+def run_round(
+    project: Project,
+    settings: Settings = RECOMMENDED,
+    progress: Progress = lambda _stage, _done, _total: None,
+    who: str = "analyst",
+    make_judge: JudgeMaker | None = None,
+) -> Round:
+    """Run one round, or go on with the one left open; it ends *to review*.
+
+    Parameters
+    ----------
+    project : Project
+    settings : Settings
+        A round that was left open goes on with the settings it began with.
+    progress : callable(stage, done, total)
+    who : str
+    make_judge : callable, optional
+        Makes the judge from the fitted model; by default the one named in the settings.
+
+    Raises
+    ------
+    StateError
+        If the last round is still to review, or there is nothing to label.
+    Cancelled
+        If ``progress`` raised it; what was stored stays.
+    """
+    texts = pool(project)
+    if not len(texts):
+        raise StateError(f"project {project.name} has no pool. `red import {project.name} --pool FILE` adds one.")
+    subset_of = prepare(project, settings, progress, who)
+    current = open_round(project, settings.model_dump_json(), settings.judge, who)
+    settings = Settings.model_validate_json(current.settings)
+
+    model = _fit(project, current, settings, subset_of, progress)
+    scored = score_pool(
+        project, model, texts,
+        none_share=settings.none_share, with_entropy=settings.selection == "entropy", report=_stage(progress, "score"),
+    )  # fmt: skip
+    samples = valid_samples(project, model.features.embedding, model.label_ids)
+    correct: Corrector | None = None
+    if make_judge is None and settings.judge == "llm":
+        judge, correct = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+    else:
+        judge = (make_judge or evidence_check)(project, model, samples)
+    known = list_labels(project)
+    asking = Asking(project, current, settings, model.features.embedding, known, scored, samples, judge, correct)
+    asked = ask_all(asking, _stage(progress, "ask"))
+
+    progress("believe", 0, 1)
+    metrics = round_metrics(project, current, settings, known, scored, asked, judge)
+    finish_round(project, current.id, predictions_of(scored), metrics)
+    progress("believe", 1, 1)
+    return list_rounds(project)[-1]
+
+
+def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Progress) -> Model:
+    path = model_file(project, current.id)
+    if path.is_file():  # the round was interrupted after this stage
+        return load_model(path)
+    everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
+    lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))
+    features = Features(remembered(project, "embedding"), lexical, settings.lexical_weight)
+    near = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
+    features = replace(features, near=near)
+    with fitting_on(settings.fit_backend):
+        model = train(project, current.id, list_labels(project), settings, features, subset_of, _stage(progress, "fit"))
+    save_model(path, model)
+    return model
+
+
+def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)

@@ -1,0 +1,84 @@
+"""."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from red_core.records import Project, Round
+from red_core.review import summary
+from red_core.rounds.jobs import mark_interrupted
+from red_core.rounds.metrics import agreement, true_labels
+from red_core.settings import Settings
+from red_core.steps.stopping import Recommendation, RoundSignals, recommend
+from red_core.store.decisions import decided
+from red_core.store.labels import label_set_version, list_labels
+from red_core.store.rounds import current_training_rows, list_rounds, predicted_labels
+from red_core.store.texts import facts, remembered
+
+
+def project_status(project: Project) -> dict[str, Any]:
+    """Return the facts of a project: counts, the last round, what it says about stopping, how sure and how right.
+
+    ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
+    share of the pool whose label, decisions included, is the true one; ``audit`` what blind audits say, see
+    :class:`red_core.review.audits.AuditSummary`. All three are None before the first round.
+    """
+    done = [r for r in list_rounds(project) if r.metrics]
+    job = mark_interrupted(project)
+    counts = facts(project)
+    trained = len(current_training_rows(project))
+    return {
+        "project": project.name,
+        "trial": counts.pop("truths") > 0,
+        "embedding": remembered(project, "embedding"),
+        "label_set_version": label_set_version(project),
+        **counts,
+        "fed_back": trained - counts["seeds"],
+        "decided": len(decided(project)),
+        "round": _round_facts(list_rounds(project)[-1]) if list_rounds(project) else None,
+        "expected_agreement": done[-1].metrics["expected_agreement"] if done else None,
+        "true_agreement": _true_agreement(project, done[-1].id) if done else None,
+        "audit": asdict(summary(project)) if done else None,
+        "stopping": asdict(recommendation(project)) if done else None,
+        "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
+        if job
+        else None,
+    }
+
+
+def recommendation(project: Project) -> Recommendation:
+    """Return whether to run another round, from the signals of all finished rounds (article step 4)."""
+    done = [r for r in list_rounds(project) if r.metrics]
+    if not done:
+        return Recommendation(False, "No round is finished yet: run one.")
+    return recommend(_signals(done), least_information=_settings(done[-1]).least_information)
+
+
+def _round_facts(last: Round) -> dict[str, Any]:
+    return {
+        "number": last.id,
+        "state": last.state,
+        "preset": _settings(last).preset,
+        "judge": last.judge,
+        "started_at": last.started_at,
+        **last.metrics,
+    }
+
+
+def _settings(one: Round) -> Settings:
+    return Settings.model_validate_json(one.settings)
+
+
+def _signals(done: list[Round]) -> list[RoundSignals]:
+    wanted = ("uncertain", "information_gain", "worth_asking", "failed", "complete")
+    return [RoundSignals(asked=r.metrics["questions"], **{name: r.metrics[name] for name in wanted}) for r in done]
+
+
+def _true_agreement(project: Project, round_id: int) -> float | None:
+    texts, machine = predicted_labels(project, round_id)
+    fixed = decided(project)
+    final = np.array([fixed.get(text, label) for text, label in zip(texts.tolist(), machine.tolist(), strict=True)])
+    return agreement(texts, final, true_labels(project, list_labels(project)))

@@ -1,0 +1,92 @@
+"""Runs a job outside the browser: ``python -m red_core.rounds.worker WORKSPACE PROJECT JOB``.
+
+A page or the command line starts it detached and then only reads the job's row. Closing the browser, the
+terminal or the server changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from red_core.errors import Cancelled, RedError
+from red_core.judges import judge_check, write_meanings
+from red_core.records import Project
+from red_core.rounds.run import Progress, prepare, run_round
+from red_core.settings import Settings
+from red_core.store.database import open_project
+from red_core.store.jobs import (
+    claim_job,
+    end_job,
+    report_progress,
+)
+
+BEAT_SECONDS = 0.5
+"""How often a working job writes its progress and asks whether to stop."""
+
+
+def run_job(project: Project, job_id: int) -> None:
+    """Claim a job, do its work in this process, and record how it ended.
+
+    An error nobody expected ends the process with its traceback in the log; whoever reads the job next finds the
+    process gone and marks the job *interrupted*.
+    """
+    me = psutil.Process()
+    job = claim_job(project, job_id, me.pid, me.create_time())
+    if job is None:
+        return
+    settings = Settings.model_validate_json(job.settings)
+    beat = _Beat(project, job_id)
+    try:
+        WORK[job.kind](project, settings, beat, job.who)
+    except Cancelled:
+        end_job(project, job_id, "cancelled")
+    except RedError as error:
+        end_job(project, job_id, "failed", str(error))
+    else:
+        end_job(project, job_id, "done")
+
+
+def _judge_check(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+    judge_check(project, settings, lambda done, total: progress("test the judge", done, total))
+
+
+def _meanings(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+    write_meanings(project, settings, lambda done, total: progress("write meanings", done, total))
+
+
+WORK: Mapping[str, Callable[[Project, Settings, Progress, str], object]] = {
+    "prepare": prepare,
+    "round": run_round,
+    "judge-check": _judge_check,
+    "meanings": _meanings,
+}
+"""What a job of each kind does."""
+
+
+class _Beat:
+    """The progress callback of a job: writes at most every BEAT_SECONDS, and raises when asked to stop."""
+
+    def __init__(self, project: Project, job_id: int) -> None:
+        self._project, self._job_id, self._last, self._stage = project, job_id, 0.0, ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage == self._stage and done < total and time.monotonic() - self._last < BEAT_SECONDS:
+            return
+        self._last, self._stage = time.monotonic(), stage
+        if report_progress(self._project, self._job_id, stage, done, total):
+            raise Cancelled(f"job {self._job_id} was cancelled at {stage}.")
+
+
+def main() -> None:
+    """Run one job, named on the command line."""
+    workspace, name, job_id = sys.argv[1:]
+    run_job(open_project(Path(workspace), name), int(job_id))
+
+
+if __name__ == "__main__":
+    main()

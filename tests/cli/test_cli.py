@@ -1,0 +1,564 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from red_core import cli
+from red_core.cli import terminal
+from red_core.data.importing import import_files
+from red_core.labels.drift import measure_drift
+from red_core.labels.edits import edits
+from red_core.records import Answer, Project
+from red_core.review.decisions import decide
+from red_core.rounds.jobs import _started
+from red_core.rounds.run import run_round
+from red_core.settings import DEFAULT_MODEL, Settings
+from red_core.store.database import open_project
+from red_core.store.jobs import add_job, ask_to_cancel, end_job, newest_job
+from red_core.store.labels import list_labels
+from red_core.store.rounds import close_round, list_rounds
+from red_core.store.texts import pool
+from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.small_projects import FAST, embed, question, reviewed_round, seed_rows, write_csv
+
+RED = Path(sys.executable).with_name("red")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def no_worker_left_over() -> Iterator[None]:
+    yield
+    for process in _started.values():
+        process.wait(timeout=60)
+    _started.clear()
+
+
+@pytest.fixture
+def run(workspace: Path) -> Run:
+    """Run ``red --workspace ...`` in this process."""
+    return lambda *arguments, **more: CliRunner().invoke(
+        cli.main, ["--workspace", str(workspace), *map(str, arguments)], **more
+    )
+
+
+def told(result: Result) -> dict[str, Any]:
+    """Return the one JSON object on standard output of a command that succeeded."""
+    assert (result.exit_code, result.exception) == (0, None), result.output
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def check_refused(result: Result, says: str) -> None:
+    """Check that the command failed with one line on standard error, and nothing else anywhere."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert says in line
+
+
+def text(project: Project, place: int = 0) -> int:
+    return int(pool(project)[place])
+
+
+# Refusals: exit code 1, one line
+
+NO_PROJECT = {
+    "status": ["status", "p"],
+    "round": ["round", "p"],
+    "feed-back": ["feed-back", "p"],
+    "close": ["close", "p"],
+    "roll-back": ["roll-back", "p", "1"],
+    "export": ["export", "p", "out.csv"],
+    "predict": ["predict", "p", "in.csv", "out.csv"],
+}
+
+
+@pytest.mark.parametrize("arguments", NO_PROJECT.values(), ids=NO_PROJECT)
+def test_a_verb_about_a_project_that_is_not_there_says_so_in_one_line(arguments, run, workspace):
+    check_refused(run(*arguments), "there is no project 'p'")
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize("arguments", NO_PROJECT.values(), ids=NO_PROJECT)
+def test_a_verb_about_a_project_whose_name_is_not_allowed_says_so_in_one_line(arguments, run):
+    check_refused(run(arguments[0], "../p", *arguments[2:]), "is not allowed")
+
+
+REFUSED = {
+    "import of nothing": (["import", "small"], "nothing to import"),
+    "import of a file that is not there": (["import", "small", "--pool", "gone.csv"], "No such file"),
+    "import with one seed a label": (["import", "small", "--pool", "a.csv", "--seeds-per-label", "1"], "at least 2"),
+    "a setting that is not there": (["round", "small", "--set", "nonsense=1"], "no setting 'nonsense'"),
+    "a setting out of range": (["round", "small", "--set", "subset_size=1"], "setting subset_size"),
+    "a setting of the wrong kind": (["round", "small", "--set", "subset_size=many"], "setting subset_size"),
+    "feeding back before a round": (["feed-back", "small"], "no round is to review"),
+    "closing no round": (["close", "small"], "no round is open"),
+    "rolling back no round": (["roll-back", "small", "7"], "round 7 has nothing fed back"),
+    "an export of unknown kind": (["export", "small", "out.doc"], "its ending is unknown"),
+    "an export to nowhere": (["export", "small", "no/where.csv"], "Check that the file and its folder exist"),
+    "predicting before a round": (["predict", "small", "in.csv", "out.csv"], "has no finished round"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.usefixtures("project")
+def test_what_cannot_be_done_is_refused_in_one_line(arguments, says, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_refused(run(*arguments), says)
+
+
+def test_a_second_job_is_refused_in_one_line(run, project):
+    add_job(project, "round", "{}", "tester")
+    check_refused(run("round", "small"), "a job is already running")
+
+
+def test_a_round_beside_one_to_review_fails_with_one_line(run, project):
+    reviewed_round(project, {})
+    check_refused(run("round", "small", *QUICK), "round 1 is to review")
+
+
+def test_a_corrupt_project_is_refused_in_one_line(run, project):
+    project.database.write_bytes(b"no database " * 1000)
+    check_refused(run("status", "small"), "is not a readable database")
+
+
+USAGE = {
+    "no verb of that name": ["nonsense"],
+    "no project": ["status"],
+    "a preset that is not there": ["round", "small", "--preset", "nonsense"],
+    "a setting without a value": ["round", "small", "--set", "subset_size"],
+    "a round that is no number": ["roll-back", "small", "one"],
+    "seeds that are no number": ["import", "small", "--seeds-per-label", "many"],
+    "a port that is none": ["serve", "--port", "0"],
+    "an option that is not there": ["status", "small", "--nonsense"],
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE)
+@pytest.mark.usefixtures("project")
+def test_a_command_that_is_misspelled_exits_with_two_and_shows_its_usage(arguments, run):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def red(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own."""
+    command = [str(RED), "--workspace", str(workspace), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_real_command_refuses_without_a_traceback(workspace):
+    done = red(workspace, "status", "nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: there is no project 'nowhere'")
+    assert done.stderr.count("\n") == 1
+
+
+# Help
+
+
+def test_the_help_lists_every_verb(run):
+    shown = run("--help").stdout
+    assert [verb for verb in cli.main.commands if f"\n  {verb} " not in shown] == []
+    assert {"import", "round", "feed-back", "status", "export", "predict", "demo", "serve"} <= set(cli.main.commands)
+
+
+@pytest.mark.parametrize("verb", cli.main.commands)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_every_verb_explains_itself(verb, option, run):
+    result = run(verb, option)
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()[2].strip()) > 10
+
+
+def test_every_setting_is_listed_with_its_meaning_and_both_presets(run):
+    shown = run("settings").stdout
+    for name, field in Settings.model_fields.items():
+        assert f"{name}\n    {field.description}\n    recommended: " in shown
+
+
+def test_the_version_is_told(run):
+    assert "version" in run("--version").stdout
+
+
+# Import and round, with a worker
+
+QUICK = [
+    argument
+    for name in ("subset_size", "alike_partitions", "lexical_dimensions", "noise_rows", "calibration_folds")
+    for argument in ("--set", f"{name}={getattr(FAST, name)}")
+] + ["--set", "label_names_as_seeds=false"]
+
+
+@pytest.fixture
+def seeds_file(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "seeds.csv", ["text", "label"], [*seed_rows(), ("", "refund")])
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every job end well at once."""
+
+    def end_at_once(project: Project, kind: str, settings: Settings, who: str) -> int:
+        job = add_job(project, kind, settings.model_dump_json(), who)
+        end_job(project, job, "done")
+        return job
+
+    monkeypatch.setattr(terminal, "start_job", end_at_once)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_tells_what_it_did(run, seeds_file):
+    shown = run("import", "p", "--labelled", seeds_file).stdout
+    assert "text column: 'text' (guessed from its name)" in shown
+    assert "17 rows, 0 folded, 1 left out. The project now has 4 labels, 16 seeds, 0 texts in the pool." in shown
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_tells_it_as_json(run, seeds_file):
+    facts = told(run("import", "p", "--labelled", seeds_file, "--json"))
+    assert facts["project"] == "p"
+    assert [(each["rows"], each["seeds"], each["left_out"]) for each in facts["imports"]] == [(17, 16, 1)]
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_of_a_file_that_was_imported_before_says_so(run, seeds_file):
+    run("import", "p", "--labelled", seeds_file)
+    assert "imported before, nothing changed" in run("import", "p", "--labelled", seeds_file).stdout
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_writes_the_rows_it_left_out(run, seeds_file, tmp_path):
+    out = tmp_path / "left-out.csv"
+    told(run("import", "p", "--labelled", seeds_file, "--left-out", out, "--json"))
+    assert "empty text" in out.read_text("utf-8")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_makes_a_trial_project(run, tmp_path):
+    rows = write_csv(tmp_path / "all.csv", ["text", "label"], seed_rows(each=6))
+    facts = told(run("import", "p", "--labelled", rows, "--seeds-per-label", 2, "--json"))
+    assert (facts["imports"][0]["seeds"], facts["imports"][0]["pool"]) == (8, 16)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_import_stores_the_name_of_the_person(run, seeds_file, workspace):
+    run("import", "p", "--labelled", seeds_file, "--who", "Zoë")
+    job = newest_job(open_project(workspace, "p"))
+    assert job is not None
+    assert job.who == "Zoë"
+
+
+@pytest.fixture
+def cancelled_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every job be cancelled at once, as by another window."""
+
+    def cancel_at_once(project: Project, kind: str, settings: Settings, who: str) -> int:
+        job = add_job(project, kind, settings.model_dump_json(), who)
+        ask_to_cancel(project, job)
+        return job
+
+    monkeypatch.setattr(terminal, "start_job", cancel_at_once)
+
+
+@pytest.mark.usefixtures("cancelled_work", "project")
+def test_a_cancelled_round_is_no_success(run):
+    check_refused(run("round", "small"), "cancelled at")
+
+
+@pytest.mark.usefixtures("cancelled_work")
+def test_a_cancelled_import_is_no_success(run, seeds_file):
+    assert run("import", "p", "--labelled", seeds_file).exit_code == 1
+
+
+@pytest.mark.usefixtures("project")
+def test_ctrl_c_cancels_the_job_and_is_no_success(run, monkeypatch):
+    follow, interrupted = terminal.follow_job, []
+
+    def press_once(*arguments: Any) -> Any:
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return follow(*arguments)
+
+    monkeypatch.setattr(terminal, "start_job", lambda project, kind, *_: add_job(project, kind, "{}", "tester"))
+    monkeypatch.setattr(terminal, "follow_job", press_once)
+    result = run("round", "small")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: cancelled at")
+
+
+def test_round_runs_a_worker_and_tells_what_came_out(run, project):
+    facts = told(run("round", "small", *QUICK, "--json"))
+    assert (facts["round"]["state"], facts["round"]["number"], facts["job"]["state"]) == ("to review", 1, "done")
+    assert [r.state for r in list_rounds(project)] == ["to review"]
+
+
+def test_round_keeps_the_settings_it_was_given(run, project):
+    told(run("round", "small", *QUICK, "--set", "least_gain=0.125", "--json"))
+    assert Settings.model_validate_json(list_rounds(project)[0].settings).least_gain == 0.125
+
+
+# The other verbs, on a round of fake vectors
+
+
+@pytest.fixture
+def reviewed(project: Project) -> Project:
+    run_round(project, FAST)
+    return project
+
+
+@pytest.mark.usefixtures("project")
+def test_status_before_a_round_says_what_to_do(run):
+    result = run("status", "small")
+    assert result.exit_code == 0
+    assert "4 labels, 16 seeds, 0 fed back, 40 texts in the pool" in result.stdout
+    assert "Run one: red round small" in result.stdout
+
+
+@pytest.mark.usefixtures("reviewed")
+def test_status_after_a_round_tells_its_figures(run):
+    shown = run("status", "small").stdout
+    assert "round 1 (recommended, judge: evidence) is to review" in shown
+    assert "expected agreement" in shown
+    assert "agreement with the truth" in shown
+
+
+@pytest.mark.usefixtures("reviewed")
+def test_status_tells_it_as_json(run):
+    assert told(run("status", "small", "--json"))["round"]["number"] == 1
+
+
+@pytest.mark.usefixtures("project")
+def test_the_workspace_may_come_from_the_environment(workspace):
+    result = CliRunner().invoke(cli.main, ["status", "small", "--json"], env={"RED_WORKSPACE": str(workspace)})
+    assert told(result)["project"] == "small"
+
+
+def test_feed_back_shows_what_it_would_do_and_does_nothing(run, reviewed):
+    decide(reviewed, text(reviewed), "accept", label=1)
+    facts = told(run("feed-back", "small", "--dry-run", "--json"))
+    assert (facts["fed_back"], facts["would_feed_back"], facts["decisions"]) == (0, 1, 1)
+    assert list_rounds(reviewed)[-1].state == "to review"
+
+
+def test_feed_back_feeds_back_and_counts_by_source(run, reviewed):
+    decide(reviewed, text(reviewed), "accept", label=1)
+    facts = told(run("feed-back", "small", "--accept-evidence-check", "--json"))
+    assert facts["fed_back"] == facts["decisions"] + facts["verdicts"] >= 1
+    assert list_rounds(reviewed)[-1].state == "fed back"
+
+
+def test_feed_back_says_what_it_withheld_and_why(run, project):
+    number = reviewed_round(project, {text(project): (1, 0.97)})
+    (proposal,) = add_proposals(project, number, [question(text(project), 1, 2)])
+    add_verdicts(project, "evidence", [(proposal, Answer("valid", None, 1.0, "", "", ""))])
+    assert run("feed-back", "small").stdout.splitlines() == [
+        "round 1: fed back 0 texts (0 by decision, 0 by verdict).",
+        "  withheld 1: the evidence check needs a decision",
+    ]
+
+
+def test_close_closes_the_round(run, reviewed):
+    result = run("close", "small")
+    assert (result.exit_code, result.stdout) == (0, "round 1 is closed; nothing was fed back.\n")
+    assert list_rounds(reviewed)[-1].state == "closed"
+
+
+def test_roll_back_tells_how_many_texts_are_out_again(run, reviewed):
+    decide(reviewed, text(reviewed), "accept", label=1)
+    run("feed-back", "small")
+    result = run("roll-back", "small", 1)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("round 1: 1 texts are out of the training set")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.gz"])
+@pytest.mark.usefixtures("project")
+def test_export_writes_every_row_in_every_format(ending, run, tmp_path):
+    out = tmp_path / f"out.{ending}"
+    facts = told(run("export", "small", out, "--json"))
+    assert facts == {"project": "small", "rows": 56, "file": str(out)}
+    assert out.stat().st_size > 0
+
+
+@pytest.mark.usefixtures("project")
+def test_export_tells_where_it_wrote(run, tmp_path):
+    assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows: {tmp_path / 'out.csv'}\n"
+
+
+def test_serve_becomes_the_server_of_this_workspace(run, workspace, monkeypatch, tmp_path):
+    became: list[Sequence[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RED_WORKSPACE", "another")
+    monkeypatch.setattr(os, "execv", lambda _program, command: became.append(command))
+    result = run("serve", "--port", 8765)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("R.E.D. Workbench: http://127.0.0.1:8765")
+    assert {"streamlit", "run", "--server.port=8765"} <= set(became[0])
+    assert os.environ["RED_WORKSPACE"] == str(workspace.resolve())
+
+
+# The real model, once: the demo from end to end
+
+patient = pytest.mark.timeout(900)  # half a minute on two idle cores
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
+    """The demo project made, and one round of it run, by the real command."""
+    workspace = tmp_path_factory.mktemp("walk") / "workspace"
+    made = red(workspace, "demo", "--no-serve", "--json")
+    return workspace, {"demo": made, "round": red(workspace, "round", "demo", "--json")}
+
+
+@pytest.fixture
+def demo(walked: tuple[Path, Any], workspace: Path) -> Path:
+    """A copy of the workspace with the demo and its round."""
+    shutil.copytree(walked[0], workspace)
+    return workspace
+
+
+@patient
+@pytest.mark.parametrize("verb", ["demo", "round"])
+def test_the_demo_is_made_and_its_round_run_with_nothing_on_standard_error(verb, walked):
+    done = walked[1][verb]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["project"] == "demo"
+
+
+@patient
+def test_the_demo_is_a_trial_project_with_its_subsets_formed(walked):
+    facts = json.loads(walked[1]["demo"].stdout)
+    assert (facts["trial"], facts["embedding"], facts["round"]) == (True, DEFAULT_MODEL, None)
+    assert (facts["job"]["kind"], facts["job"]["state"]) == ("prepare", "done")
+
+
+@patient
+def test_a_round_of_the_demo_is_far_better_than_chance_and_knows_how_sure_it_is(walked):
+    facts = json.loads(walked[1]["round"].stdout)
+    assert facts["round"]["state"] == "to review"
+    assert facts["true_agreement"] > 0.4
+    assert abs(facts["expected_agreement"] - facts["true_agreement"]) < 0.15
+
+
+@patient
+def test_the_demo_again_changes_nothing_and_succeeds(run, demo):
+    before = told(run("status", "demo", "--json"))
+    assert told(run("demo", "--no-serve", "--json")) == before
+    assert demo.is_dir()
+
+
+@patient
+def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path):
+    texts = write_csv(tmp_path / "in.csv", ["text"], [["my parcel says delivered but it is not here"], [""]])
+    done = red(demo, "predict", "demo", str(texts), str(tmp_path / "out.jsonl"), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["rows"] == 2
+    first, second = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
+    assert first["label"] == "delivery_marked_delivered"
+    assert second["left_out"] == "empty text"
+
+
+# Upkeep
+
+
+def test_a_backup_is_restored_under_another_name(run, project, tmp_path):
+    facts = told(run("backup", "small", tmp_path / "b.zip", "--json"))
+    assert (facts["project"], facts["files"], facts["file"]) == ("small", 2, str(tmp_path / "b.zip"))
+    assert told(run("restore", tmp_path / "b.zip", "--as", "again", "--json"))["project"] == "again"
+    before, after = (told(run("status", name, "--json")) for name in ("small", "again"))
+    assert after == before | {"project": "again"}
+    assert project.database.is_file()
+
+
+@pytest.mark.usefixtures("project")
+def test_backup_and_restore_tell_what_they_did(run, tmp_path):
+    assert run("backup", "small", tmp_path / "b.zip").stdout.startswith("2 files, ")
+    assert (
+        run("restore", tmp_path / "b.zip", "--as", "again").stdout == "restored: again. Look at it: red status again\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
+def test_neither_overwrites_anything(run, tmp_path):
+    run("backup", "small", tmp_path / "b.zip")
+    check_refused(run("backup", "small", tmp_path / "b.zip"), "it is there already")
+    check_refused(run("restore", tmp_path / "b.zip"), "there is a project 'small'")
+    check_refused(run("restore", tmp_path / "gone.zip"), "there is no such file")
+
+
+def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
+    run("backup", "small", tmp_path / "before.zip")
+    decide(project, text(project), "accept", label=1)
+    run("export", "small", tmp_path / "out.jsonl")
+    run("restore", tmp_path / "before.zip", "--as", "again")
+    facts = told(run("import-decisions", "again", tmp_path / "out.jsonl", "--json"))
+    assert (facts["project"], facts["restored"], facts["there"]) == ("again", 1, 0)
+    again = run("import-decisions", "again", tmp_path / "out.jsonl", "--who", "Zoë")
+    assert again.stdout == "Decisions restored: 0; 1 there already.\n"
+    check_refused(run("import-decisions", "again", tmp_path / "gone.jsonl"), "No such file")
+
+
+# The label set as a file, and drift
+
+
+def test_the_label_set_goes_out_is_edited_and_comes_back_as_one_edit(run, project, tmp_path):
+    assert told(run("export-labels", "small", tmp_path / "labels.json", "--json"))["labels"] == 4
+    rows = json.loads((tmp_path / "labels.json").read_text())
+    rows[0]["name"] = "money back"
+    (tmp_path / "labels.json").write_text(json.dumps(rows))
+    would = run("import-labels", "small", tmp_path / "labels.json", "--preview")
+    assert would.stdout.startswith("would be applied '")
+    assert would.stdout.endswith("labels.json': 1 renamed, 0 meanings, 0 moved, 0 added; 0 verdicts stale\n")
+    assert list_labels(project)[0].name == "refund"
+    facts = told(run("import-labels", "small", tmp_path / "labels.json", "--who", "Zoë", "--json"))
+    assert (facts["project"], facts["label_set_version"], facts["stale_verdicts"]) == ("small", 2, 0)
+    assert list_labels(project)[0].name == "money back"
+    assert edits(project)[-1].who == "Zoë"
+
+
+def test_a_label_file_that_breaks_a_rule_is_one_line(run, project, tmp_path):
+    write_csv(tmp_path / "labels.csv", ["name"], [["refund"], ["Refund"]])
+    check_refused(run("import-labels", "small", tmp_path / "labels.csv"), "row 2 is about")
+    check_refused(run("import-labels", "small", tmp_path / "gone.csv"), "gone.csv")
+    assert [edit.kind for edit in edits(project)] == ["labels added"]  # with the import
+
+
+def test_drift_is_told_or_says_what_has_to_come_first(run, project, tmp_path):
+    check_refused(run("drift", "small"), "no finished round")
+    run_round(project, FAST)
+    check_refused(run("drift", "small"), "no earlier import")
+    close_round(project)
+    later = [[f"refund is what I ask for, again {number}"] for number in range(30)]
+    import_files(project.workspace, "small", pool=write_csv(tmp_path / "later.csv", ["text"], later), who="tester")
+    run_round(embed(project), FAST)
+    facts = told(run("drift", "small", "--json"))
+    assert sorted(one["label"]["name"] for one in facts["labels"]) == sorted(
+        label.name for label in list_labels(project)
+    )
+    said = run("drift", "small").stdout.splitlines()
+    moved = [one for one in facts["labels"] if one["drifted"]]
+    assert said[0] == f"{len(moved)} of 4 labels changed more than chance explains"
+    assert len(said) == 1 + len(moved)
+    assert (
+        [one["label"]["name"] for one in moved]
+        == [one.label.name for one in measure_drift(project) if one.drifted]
+        != []
+    )

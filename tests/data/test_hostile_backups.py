@@ -1,0 +1,285 @@
+"""Archives nobody should trust: refused in one line, with nothing left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import stat
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from red_core.data.backup import back_up, restore
+from red_core.errors import InputError, RedError
+from red_core.records import Project
+from red_core.results.exports import export
+from red_core.store.arrays import save_arrays
+from tests.helpers.small_projects import small_project
+
+Members = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a project that has arrays of every kind, and its backup beside it; tests leave both alone."""
+    folder = tmp_path_factory.mktemp("backed up")
+    project = small_project(folder / "workspace")
+    for name in ("label-names.npz", "lexical-4-0-56.npz", "rounds/1.npz", "map/2-40.npz"):
+        save_arrays(project.folder / name, numbers=np.arange(500), name=np.array(name))
+    back_up(project, folder / "small.zip")
+    return folder
+
+
+@pytest.fixture
+def packed(made: Path) -> Path:
+    return made / "small.zip"
+
+
+def refusal(caught: pytest.ExceptionInfo[Exception]) -> str:
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.isprintable()
+    return line
+
+
+def members_of(packed: Path) -> Members:
+    with zipfile.ZipFile(packed) as zipped:
+        return {name: zipped.read(name) for name in zipped.namelist()}
+
+
+def with_manifest(members: Members, change: Callable[[dict[str, Any]], None]) -> Members:
+    told = json.loads(members["manifest.json"])
+    change(told)
+    return members | {"manifest.json": json.dumps(told).encode()}
+
+
+def written(path: Path, members: Members, compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return path
+
+
+def named_as_well(name: str) -> Callable[[Path, Members], Path]:
+    """Return what adds a member and names it, with its true length and checksum, in the manifest."""
+
+    def make(path: Path, members: Members) -> Path:
+        told = json.loads(members["manifest.json"])
+        told["files"][name] = told["files"]["label-names.npz"]
+        changed = with_manifest(members, lambda manifest: manifest.update(told))
+        return written(path, changed | {name: members["label-names.npz"]})
+
+    return make
+
+
+def a_stranger(path: Path, members: Members) -> Path:
+    return written(path, members | {"rounds/9.npz": b"not named in the manifest"})
+
+
+def a_missing_member(path: Path, members: Members) -> Path:
+    return written(path, {name: content for name, content in members.items() if name != "rounds/1.npz"})
+
+
+def the_same_name_twice(path: Path, members: Members) -> Path:
+    written(path, members)
+    with zipfile.ZipFile(path, "a") as zipped, pytest.warns(UserWarning, match="Duplicate name"):
+        zipped.writestr("project.db", b"another")
+    return path
+
+
+def names_that_differ_in_case(path: Path, members: Members) -> Path:
+    return named_as_well("rounds/A.npz")(path, members | {"rounds/a.npz": b""})
+
+
+def other_content(path: Path, members: Members) -> Path:
+    return written(path, members | {"rounds/1.npz": members["rounds/1.npz"][::-1]})
+
+
+def a_link(path: Path, members: Members) -> Path:
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in members.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = ((stat.S_IFLNK if name == "rounds/1.npz" else stat.S_IFREG) | 0o777) << 16
+            zipped.writestr(entry, content)
+    return path
+
+
+def a_bomb(path: Path, members: Members) -> Path:
+    return written(path, members | {"rounds/1.npz": bytes(10**7)}, zipfile.ZIP_DEFLATED)
+
+
+def a_bomb_of_overlapping_members(path: Path, members: Members) -> Path:
+    """Let the directory name the same bytes a thousand times."""
+    written(path, members)
+    with zipfile.ZipFile(path, "a") as zipped:
+        entry = zipped.getinfo("project.db")
+        for number in range(1000):
+            again = zipfile.ZipInfo(f"rounds/{number + 100}.npz")
+            for part in ("header_offset", "CRC", "compress_size", "file_size"):
+                setattr(again, part, getattr(entry, part))
+            zipped.filelist.append(again)
+        zipped._didModify = True  # type: ignore[attr-defined]
+    return path
+
+
+def a_huge_manifest(path: Path, members: Members) -> Path:
+    return written(path, members | {"manifest.json": b" " * (9 * 2**20) + members["manifest.json"]})
+
+
+def no_manifest(path: Path, members: Members) -> Path:
+    return written(path, {name: content for name, content in members.items() if name != "manifest.json"})
+
+
+def a_deep_manifest(path: Path, members: Members) -> Path:
+    return written(path, members | {"manifest.json": b"[" * 10**6})
+
+
+def a_later_format(path: Path, members: Members) -> Path:
+    return written(path, with_manifest(members, lambda told: told.update(format=2)))
+
+
+def a_hostile_project_name(path: Path, members: Members) -> Path:
+    return written(path, with_manifest(members, lambda told: told.update(project="../../up")))
+
+
+def text_instead(path: Path, _: Members) -> Path:
+    path.write_text("not a zip at all " * 1000)
+    return path
+
+
+def nothing(path: Path, _: Members) -> Path:
+    path.touch()
+    return path
+
+
+def the_first_half(path: Path, members: Members) -> Path:
+    written(path, members)
+    os.truncate(path, path.stat().st_size // 2)
+    return path
+
+
+def sealed(path: Path, members: Members, database_content: bytes) -> Path:
+    """Write a backup around another database, with its true length and checksum."""
+    told = {"bytes": len(database_content), "sha256": hashlib.sha256(database_content).hexdigest()}
+    changed = with_manifest(members, lambda manifest: manifest["files"].update({"project.db": told}))
+    return written(path, changed | {"project.db": database_content})
+
+
+def another_database(change: str) -> Callable[[Path, Members], Path]:
+    def make(path: Path, members: Members) -> Path:
+        file = path.with_suffix(".db")
+        file.write_bytes(members["project.db"])
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute(change)
+        return sealed(path, members, file.read_bytes())
+
+    return make
+
+
+def no_database(path: Path, members: Members) -> Path:
+    return sealed(path, members, b"this is no database " * 500)
+
+
+NEWER = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999_later', 'now')"
+TRIGGER = "CREATE TRIGGER _sqlite_t AFTER INSERT ON decision BEGIN UPDATE decision SET who = 'mallory'; END"
+HOSTILE = {
+    "a path that leads out": (named_as_well("../../out.npz"), "no file of a project"),
+    "an absolute path": (named_as_well("/tmp/out.npz"), "no file of a project"),  # noqa: S108
+    "a path of Windows": (named_as_well("rounds\\..\\out.npz"), "no file of a project"),
+    "a path through its own folder": (named_as_well("rounds/../../out.npz"), "no file of a project"),
+    "a folder nobody asked for": (named_as_well("jobs/1.npz"), "no file of a project"),
+    "a hidden file": (named_as_well(".hidden.npz"), "no file of a project"),
+    "a write-ahead log": (named_as_well("project.db-wal"), "no file of a project"),
+    "a program": (named_as_well("sitecustomize.py"), "no file of a project"),
+    "a member that is not named": (a_stranger, "not those its manifest names"),
+    "a member that is missing": (a_missing_member, "not those its manifest names"),
+    "a name twice": (the_same_name_twice, "have the same name"),
+    "names that differ in case alone": (names_that_differ_in_case, "have the same name"),
+    "a member with other content": (other_content, "is damaged"),
+    "a symbolic link": (a_link, "no plain file"),
+    "a bomb": (a_bomb, "is compressed"),
+    "a bomb of overlapping members": (a_bomb_of_overlapping_members, "longer than the file"),
+    "a huge manifest": (a_huge_manifest, "no usable manifest.json"),
+    "no manifest": (no_manifest, "no usable manifest.json"),
+    "a deep manifest": (a_deep_manifest, "no whole backup"),
+    "a later format": (a_later_format, "no whole backup"),
+    "a project name that leads out": (a_hostile_project_name, "is not allowed"),
+    "a text": (text_instead, "no whole backup"),
+    "an empty file": (nothing, "no whole backup"),
+    "half a backup": (the_first_half, "no whole backup"),
+    "no database inside": (no_database, "is not a readable database"),
+    "a database of a newer version": (another_database(NEWER), "newer version of this program"),
+    "a trigger in the database": (another_database(TRIGGER), "trigger _sqlite_t is not as this program makes it"),
+    "a table too many": (another_database("CREATE TABLE more (x)"), "table more is not as this program makes it"),
+    "a table too few": (another_database("DROP TABLE explanation"), "table explanation is not as"),
+    "more vectors in the index than in the file": (
+        another_database("UPDATE vector SET row = row + 1000"), "is missing or too short"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "says"), HOSTILE.values(), ids=HOSTILE)
+def test_an_archive_that_is_no_backup_of_ours_is_refused_and_leaves_nothing(make, says, packed, workspace, tmp_path):
+    archive = make(tmp_path / "hostile.zip", members_of(packed))
+    before = set(tmp_path.iterdir())
+    with pytest.raises(RedError, match=says) as caught:
+        restore(workspace, archive)
+    refusal(caught)
+    assert set(tmp_path.iterdir()) - before <= {workspace}
+    assert not workspace.exists() or list(workspace.iterdir()) == []
+
+
+def test_a_file_that_is_not_there_is_refused(workspace, tmp_path):
+    for missing in (tmp_path / "gone.zip", tmp_path, Path("/dev/null")):
+        with pytest.raises(InputError, match="there is no such file"):
+            restore(workspace, missing)
+    assert not workspace.exists()
+
+
+def flipped(content: bytes, places: list[int], bit: int) -> bytes:
+    changed = bytearray(content)
+    for place in places:
+        changed[place % len(changed)] ^= 1 << bit
+    return bytes(changed)
+
+
+def check_refused_or_whole(content: bytes, made: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "flipped.zip").write_bytes(content)
+    refused = None
+    try:
+        again = restore(folder / "workspace", folder / "flipped.zip", "again")
+    except RedError as error:
+        refused = str(error)
+    if refused is not None:
+        assert "\n" not in refused
+        assert list((folder / "workspace").glob("*")) == []
+    else:  # it hit a date, an attribute or the like
+        assert export(again, folder / "a.jsonl") == export(Project(made / "workspace", "small"), folder / "b.jsonl")
+        assert (folder / "a.jsonl").read_bytes() == (folder / "b.jsonl").read_bytes()
+
+
+@given(places=st.lists(st.integers(0, 2**30), min_size=1, max_size=3), bit=st.integers(0, 7))
+def test_flipped_bits_are_found_or_do_not_matter(made, tmp_path_factory, places, bit):
+    content = flipped((made / "small.zip").read_bytes(), places, bit)
+    check_refused_or_whole(content, made, tmp_path_factory.getbasetemp() / "flips")
+
+
+def test_flipped_bits_in_the_directory_of_the_zip_are_found_or_do_not_matter(made, packed, tmp_path):
+    content = packed.read_bytes()
+    begins = content.rindex(b"PK\x01\x02", 0, content.index(b"PK\x05\x06"))
+    chance = random.Random(0)  # noqa: S311  no secret
+    for _ in range(60):
+        place, bit = chance.randrange(begins, len(content)), chance.randrange(8)
+        check_refused_or_whole(flipped(content, [place], bit), made, tmp_path / "flips")

@@ -1,0 +1,1 @@
+"""What several test files use: projects, files, servers, a browser, and what they look like from outside."""

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+
+import httpx2
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from red_core.errors import BudgetSpent, JudgeError, StoreError
+from red_core.judges import client
+from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, retry_after
+from red_core.judges.server import judge_server
+from tests.helpers.fault_server import (
+    MODEL,
+    TOKENS,
+    FaultServer,
+    Heard,
+    Said,
+    always,
+    ask,
+    closed_address,
+    honest,
+    in_turn,
+    llm_judge,
+    refused,
+    some_questions,
+    word,
+)
+
+# A pause, and sending again
+
+
+def test_a_pause_in_seconds_holds_for_every_worker():
+    with FaultServer(in_turn(refused(429, **{"Retry-After": "1"}))) as server:
+        answers = ask(12, at_once=4)
+    assert {a.outcome for a in answers} == {"valid"}
+    assert not [t for t in server.times() if 0.1 < t < 0.99]
+    assert sum(t >= 0.99 for t in server.times()) > 0
+
+
+def test_a_pause_until_a_date_holds_for_every_worker():
+    until = math.ceil(time.time()) + 1
+    with FaultServer(in_turn(refused(429, **{"Retry-After": formatdate(until, usegmt=True)}))) as server:
+        ask(12, at_once=4)
+        over = until - time.time() + time.monotonic() - server.heard[0].at
+    assert not [t for t in server.times() if 0.1 < t < over - 0.01]
+    assert max(server.times()) >= over - 0.01
+
+
+def test_a_pause_that_grows_while_others_wait_holds_for_them_too():
+    short, long = refused(429, **{"Retry-After": "0.3"}), refused(429, **{"Retry-After": "1"})
+    with FaultServer(in_turn(short, Said(long.body, 429, long.headers, delay=0.15))) as server:
+        ask(6, at_once=2)
+    assert not [t for t in server.times() if 0.1 < t < 1.14]
+
+
+def test_a_pause_of_an_hour_is_not_waited_for():
+    with (
+        FaultServer(always(refused(429, **{"Retry-After": "3600"}))) as server,
+        pytest.raises(JudgeError, match=r"^the judge at 127\.0\.0\.1:\d+ asks to wait 3,600 s\. Go on after that\.$"),
+    ):
+        ask(5)
+    assert len(server.heard) == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+def test_a_server_that_recovers_is_asked_again(status):
+    with FaultServer(in_turn(refused(status), refused(status))) as server:
+        (answer,) = ask()
+    assert answer.outcome == "valid"
+    refusal = (0, 0) if status < 500 else (None, None)  # work may have been done, and paid for, behind a 5xx
+    assert [(a.tokens_in, a.tokens_out) for a in answer.attempts] == [refusal, refusal, TOKENS]
+    assert len(server.heard) == 3
+
+
+def test_a_request_that_only_fails_is_given_up_and_is_no_verdict():
+    with FaultServer(always(refused(500))) as server:
+        (answer,) = ask()
+    assert (answer.outcome, answer.log_likelihood_ratio, answer.model) == ("failed", 0.0, "")
+    assert answer.raw == "status 500: Error code: 500 - as you wish"
+    assert len(server.heard) == len(answer.attempts) == TRIES
+
+
+def test_a_server_that_only_fails_ends_the_run_with_the_reason():
+    words = rf"^{FAILURES_IN_A_ROW} questions in a row failed at 127.*the last with: status 500: .*Check the server"
+    with FaultServer(always(refused(500))) as server, pytest.raises(JudgeError, match=words):
+        ask(30)
+    assert len(server.heard) == FAILURES_IN_A_ROW * TRIES
+
+
+def test_failures_with_answers_between_do_not_end_the_run():
+    def seven_of_eight_fail(heard: Heard) -> Said:
+        return honest(heard) if int(heard.text.split()[-1]) % 8 == 0 else refused(500)
+
+    with FaultServer(seven_of_eight_fail):
+        outcomes = [a.outcome for a in ask(24)]
+    assert [outcomes.count(kind) for kind in ("valid", "failed")] == [3, 21]
+
+
+def test_a_server_that_hangs_is_not_waited_for_beyond_the_timeout():
+    with FaultServer(always(Said(word("valid").body, delay=20))):
+        began = time.monotonic()
+        (answer,) = ask(timeout=0.1)
+    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.1 s")
+    assert {(a.tokens_in, a.tokens_out) for a in answer.attempts} == {(None, None)}
+    assert time.monotonic() - began < 5
+
+
+def test_a_reply_that_only_drips_is_not_waited_for_beyond_the_timeout():
+    with FaultServer(always(Said(word("valid").body, drip=0.05))):
+        (answer,) = ask(timeout=0.1)
+    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.1 s")
+
+
+def test_a_connection_that_breaks_inside_a_reply_is_tried_again():
+    broken = Said(word("valid").body, stop_after=40)
+    with FaultServer(in_turn(broken)):
+        assert [a.outcome for a in ask()] == ["valid"]
+    with FaultServer(always(broken)) as server:
+        (answer,) = ask()
+    assert answer.outcome == "failed"
+    assert answer.raw.startswith("the connection broke: ")
+    assert {(a.tokens_in, a.tokens_out) for a in answer.attempts} == {(None, None)}
+    assert len(server.heard) == TRIES
+
+
+def test_a_server_that_is_not_there_ends_the_run_with_the_reason():
+    with FaultServer() as server, pytest.raises(JudgeError, match=r"in a row failed .*the connection broke: "):
+        ask(20, base_url=closed_address(), at_once=4)
+    assert server.heard == []
+
+
+# What cannot succeed
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (401, r"refused the key\. Check OPENAI_API_KEY \(401\)"),
+        (402, r"wants payment first\. Top up the account \(402\)"),
+        (403, r"Check OPENAI_API_KEY and RED_JUDGE_MODEL \(403\)"),
+        (404, r"Check RED_JUDGE_MODEL, the wire, and that OPENAI_BASE_URL ends in /v1 \(404\)"),
+    ],
+)
+def test_a_hopeless_error_ends_the_run_at_once_and_says_what_to_do(status, remedy):
+    with FaultServer(always(refused(status))) as server, pytest.raises(JudgeError, match=remedy):
+        ask(30)
+    assert len(server.heard) == 1
+
+
+@pytest.mark.parametrize("field", ["code", "type"])
+def test_an_empty_account_is_not_asked_again(field):
+    empty = Said({"error": {"message": "no", field: "insufficient_quota"}}, 429, {"Retry-After": "1"})
+    with (
+        FaultServer(always(empty)) as server,
+        pytest.raises(JudgeError, match=r"quota is used up\. Top up the account"),
+    ):
+        ask(30)
+    assert len(server.heard) == 1
+
+
+def test_the_same_refusal_three_times_ends_the_run():
+    words = r"refuses every question, status 400: .*as you wish"
+    with FaultServer(always(refused(400))) as server, pytest.raises(JudgeError, match=words):
+        ask(30)
+    assert len(server.heard) == 3
+
+
+def test_one_refusal_is_one_failed_question():
+    with FaultServer(in_turn(refused(400), then=honest)) as server:
+        answers = ask(3)
+    assert [a.outcome for a in answers] == ["failed", "valid", "valid"]
+    assert [(a.tokens_in, a.tokens_out) for a in answers[0].attempts] == [(0, 0)]
+    assert len(server.heard) == 3
+
+
+def test_refusals_with_ever_other_words_end_the_run_too():
+    def another(heard: Heard) -> Said:
+        return Said({"error": {"message": heard.text}}, 422)
+
+    with FaultServer(another) as server, pytest.raises(JudgeError, match="8 questions in a row failed"):
+        ask(30)
+    assert len(server.heard) == FAILURES_IN_A_ROW
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b'{"error": {"code": ["a"], "type": {"b": 1}}}', b"[1]"])
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_error_of_any_shape_is_one_line(status, body):
+    with FaultServer(always(Said(body, status))):
+        (answer,) = ask()
+    assert answer.outcome == "failed"
+    assert answer.raw.startswith(f"status {status}: ")
+    assert "\n" not in answer.raw
+
+
+def test_what_had_come_is_yielded_before_the_run_ends():
+    came = []
+    with FaultServer(in_turn(word("valid"), word("invalid"), then=always(refused(401)))), pytest.raises(JudgeError):
+        came.extend(pair for group in llm_judge().answers(some_questions(9)) for pair in group)
+    assert [(place, answer.outcome) for place, answer in came] == [(0, "valid"), (1, "invalid")]
+
+
+def test_a_hopeless_error_is_told_even_where_the_budget_ends_at_the_same_time():
+    async def both(_line: object, number: int) -> None:
+        raise JudgeError("no key") if number == 0 else BudgetSpent("spent")
+
+    with FaultServer(), pytest.raises(JudgeError, match="no key"):
+        list(client.all_of(judge_server(at_once=2), list, [0, 1], both))
+
+
+# Many at once
+
+
+def slowly(heard: Heard) -> Said:
+    return Said(honest(heard).body, delay=0.03)
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 16])
+def test_no_more_questions_are_in_flight_than_allowed_and_all_are_answered_once(at_once):
+    together = threading.Barrier(at_once, timeout=20)
+
+    def when_all_are_there(heard: Heard) -> Said:
+        together.wait()
+        return honest(heard)
+
+    with FaultServer(when_all_are_there) as server:
+        answers = ask(32, at_once=at_once)
+    assert {a.outcome for a in answers} == {"valid"}
+    assert server.most_at_once == at_once
+    assert sorted(h.text for h in server.heard) == sorted(q.content for q in some_questions(32))
+    assert len({a.attempts[0].id for a in answers}) == 32
+
+
+def test_answers_come_while_others_are_in_flight():
+    def one_hangs(heard: Heard) -> Said:
+        return Said(honest(heard).body, delay=1.0 if heard.text.endswith(" 0") else 0.0)
+
+    with FaultServer(one_hangs) as server:
+        groups = llm_judge(judge_server(at_once=4)).answers(some_questions(20))
+        early = [place for group, _ in zip(groups, range(5), strict=False) for place, _ in group]
+        assert len(server.heard) > len(server.answered)
+        groups.close()
+    assert early
+    assert 0 not in early
+
+
+def test_closing_early_cancels_what_is_in_flight_and_sends_nothing_more():
+    with FaultServer(slowly) as server:
+        groups = llm_judge(judge_server(at_once=4)).answers(some_questions(40))
+        next(groups)
+        groups.close()
+        sent = len(server.heard)
+        time.sleep(0.2)
+        assert len(server.heard) == sent < 40
+
+
+def test_a_spent_budget_ends_the_asking_without_an_error_and_what_is_in_flight_comes():
+    left = iter(range(1, 11))
+
+    def reserve(tokens: Sequence[int]) -> list[int]:
+        return [attempt for _, attempt in zip(tokens, left, strict=False)]
+
+    with FaultServer(slowly) as server:
+        judge = llm_judge(judge_server(at_once=4), reserve=reserve)
+        came = [place for group in judge.answers(some_questions(40)) for place, _ in group]
+    assert len(came) == len(set(came)) == len(server.heard) == 10
+
+
+def test_attempts_that_are_due_at_once_are_stored_at_once():
+    sizes = []
+
+    def reserve(tokens: Sequence[int]) -> list[int]:
+        sizes.append(len(tokens))
+        return list(range(len(tokens)))
+
+    with FaultServer(slowly):
+        list(llm_judge(judge_server(at_once=16), reserve=reserve).answers(some_questions(48)))
+    assert (sizes[0], sum(sizes)) == (16, 48)
+
+
+def test_a_store_that_fails_ends_the_run_with_its_error_and_nothing_is_sent():
+    def reserve(_tokens: Sequence[int]) -> list[int]:
+        raise StoreError("the disk is full")
+
+    with FaultServer() as server, pytest.raises(StoreError, match="the disk is full"):
+        list(llm_judge(judge_server(at_once=4), reserve=reserve).answers(some_questions(9)))
+    assert server.heard == []
+
+
+def test_more_is_reserved_than_a_request_of_plain_words_takes():
+    reserved = []
+    with FaultServer() as server:
+        list(llm_judge(reserve=lambda tokens: reserved.extend(tokens) or [1]).answers(some_questions()))
+        words = str(server.heard[0].body).split()
+    assert reserved[0] > 2 * len(words)
+
+
+def test_without_a_key_a_server_of_ones_own_is_asked_all_the_same():
+    with FaultServer() as server:
+        (answer,) = ask(api_key="")
+    assert (answer.outcome, answer.model) == ("valid", MODEL)
+    assert server.heard[0].path == "/v1/chat/completions"
+
+
+# Retry-After
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)) | st.floats().map(str))
+@example("Wed, 21 Oct 99999999999 07:28:00 GMT")
+@example("inf")
+@example("nan")
+def test_any_retry_after_is_a_pause_or_none(told):
+    pause = retry_after(httpx2.Headers({"retry-after": told}))
+    assert pause is None or pause >= 0
+
+
+@pytest.mark.parametrize(("told", "pause"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("", None)])
+def test_a_retry_after_in_seconds_is_read(told, pause):
+    assert retry_after(httpx2.Headers({"retry-after": told})) == pause
+
+
+def test_a_date_that_has_passed_is_no_pause():
+    assert retry_after(httpx2.Headers({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})) == 0.0
+
+
+def test_pauses_double_up_to_a_longest():
+    for turn in range(12):
+        middle = min(client.FIRST_PAUSE * 2**turn, client.LONGEST_PAUSE)
+        assert 0.75 * middle <= client.pause(turn) <= 1.25 * middle

@@ -1,0 +1,141 @@
+"""The label set as a file, out and in again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from red_core.errors import InputError, StateError
+from red_core.labels.edits import edits, rename, undo_edit
+from red_core.labels.file import COLUMNS, export_label_set, import_label_set
+from red_core.records import Project
+from red_core.store.labels import current_layout, label_set_version, list_labels, save_layout, set_meanings
+from red_core.store.texts import pool, seeds
+from tests.helpers.small_projects import LABELS, label_ids, small_project, text_ids, write_csv
+
+
+@pytest.fixture
+def project(workspace: Path) -> Project:
+    """Four labels in two subsets, one with a meaning."""
+    made = small_project(workspace)
+    ids = np.array([label.id for label in list_labels(made)])
+    save_layout(made, ids, np.array([0, 1, 0, 1]), np.random.default_rng(0).random((4, 2)), "tester")
+    set_meanings(made, {1: "money goes back, =SUM(1)"}, "ann")
+    return made
+
+
+def written(project: Project, path: Path) -> list[dict[str, object]]:
+    assert export_label_set(project, path) == len(list_labels(project))
+    if path.suffix == ".json":
+        return json.loads(path.read_text("utf-8"))
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(project: Project) -> list[object]:
+    return [list_labels(project), *(part.tolist() for part in current_layout(project))]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_what_goes_out_changes_nothing_when_it_comes_in_again(ending, project, tmp_path):
+    rename(project, 2, "=1+1", "ann")
+    rename(project, 3, '\'quoted, "so"', "ann")
+    before = told(project)
+    rows = written(project, tmp_path / f"labels.{ending}")
+    assert [set(row) for row in rows] == [set(COLUMNS)] * 4
+    import_label_set(project, tmp_path / f"labels.{ending}", "bob")
+    assert told(project) == before
+    assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
+
+
+def test_a_spreadsheet_runs_no_name_as_a_formula(project, tmp_path):
+    rename(project, 2, "=1+1", "ann")
+    assert written(project, tmp_path / "labels.csv")[1]["name"] == "'=1+1"
+    assert written(project, tmp_path / "labels.json")[1]["name"] == "=1+1"
+
+
+def test_a_file_holds_names_meanings_subsets_and_seeds(project, tmp_path):
+    (first, *_) = written(project, tmp_path / "labels.json")
+    assert first == {
+        "id": 1, "name": "refund", "meaning": "money goes back, =SUM(1)", "subset": 1,
+        "seeds": [f"refund please, case number {n}" for n in range(4)],
+    }  # fmt: skip
+
+
+def test_a_file_renames_explains_moves_and_adds_as_one_edit(project, tmp_path):
+    before, kept = told(project), seeds(project)[0].tolist()
+    pool_text = next(content for content, t in text_ids(project).items() if t == int(pool(project)[0]))
+    rows = [
+        ["1", "delivery", "", "", ""],  # two labels swap their names
+        ["2", "refund", "a parcel", "", ""],
+        ["", " WARRANTY ", "", "2", ""],
+        ["", "upgrade", "a better one", "1", json.dumps([pool_text, "the next size"])],
+    ]
+    import_label_set(project, write_csv(tmp_path / "n.csv", COLUMNS, rows), "bob")
+    assert {label.name: (label.id, label.meaning) for label in list_labels(project)} == {
+        "delivery": (1, "money goes back, =SUM(1)"), "refund": (2, "a parcel"), "warranty": (3, ""), "repair": (4, ""),
+        "upgrade": (5, "a better one"),
+    }  # fmt: skip
+    assert current_layout(project)[1].tolist() == [0, 1, 1, 1, 0]
+    assert sorted(set(seeds(project)[0].tolist()) - set(kept)) == sorted(
+        text_ids(project)[content] for content in (pool_text, "the next size")
+    )
+    undo_edit(project, "ann")
+    assert told(project) == before
+    assert seeds(project)[0].tolist() == kept
+
+
+def test_a_label_without_a_row_stays_and_an_empty_cell_changes_nothing(project, tmp_path):
+    before = told(project)
+    import_label_set(project, write_csv(tmp_path / "n.csv", ["Name", "meaning"], [["refund", ""]]), "bob")
+    assert told(project) == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "row", "rule"),
+    [
+        (["label"], [["refund"]], None, "no column 'name'"),
+        (["id", "name"], [["1", "refund"], ["9", "x"]], 3, "no label with id '9'"),
+        (["id", "name"], [["one", "x"]], 2, "no label with id 'one'"),
+        (["id", "name"], [["1", "x"], ["1", "y"]], 3, "row 2 is about id 1 too"),
+        (["id", "name"], [["1", "x"], ["2", "X"]], 3, "row 2 is about name 'x' too"),
+        (["id", "name"], [["1", "delivery"]], 2, "there is a label 'delivery' already"),
+        (["id", "name"], [["1", "x" * 201]], 2, "1 to 200 characters"),
+        (["name", "meaning"], [["", "what"]], 2, "1 to 200 characters"),
+        (["name", "meaning"], [["refund", "x" * 1001]], 2, "at most 1,000 characters"),
+        (["name", "subset"], [["refund", "3"]], 2, "no subset '3': they are numbered from 1 to 2"),
+        (["name", "subset"], [["refund", "-1"]], 2, "no subset '-1'"),
+        (["name", "subset"], [["refund", "²"]], 2, "no subset '²'"),
+        (["name", "seeds"], [["refund", ""], ["new", "not json"]], 3, "no JSON list"),
+        (["name", "seeds"], [["new", "[1, 2]"]], 2, "no JSON list"),
+        (["name", "seeds"], [["new", ""]], 2, "at least 2 different examples"),
+        (["name", "seeds"], [["new", '["one", "one"]']], 2, "at least 2 different examples"),
+        (["name", "seeds"], [["new", '["refund please, case number 1", "x"]']], 2, "not in the pool"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_rule_and_nothing_changes(columns, rows, row, rule, project, tmp_path):
+    before, version = told(project), label_set_version(project)
+    path = write_csv(tmp_path / "n.csv", columns, rows)
+    with pytest.raises(InputError) as error:
+        import_label_set(project, path, "bob", name="labels of mine.csv")
+    assert error.value.row == row
+    assert rule in str(error.value)
+    assert str(error.value).startswith("labels of mine.csv")
+    assert "\n" not in str(error.value)
+    assert (told(project), label_set_version(project)) == (before, version)
+
+
+def test_before_subsets_are_formed_a_file_names_and_adds_but_cannot_place(workspace, tmp_path):
+    project = small_project(workspace, name="fresh")
+    with pytest.raises(InputError, match="no subsets are formed yet"):
+        import_label_set(project, write_csv(tmp_path / "n.csv", ["name", "subset"], [["refund", "1"]]), "bob")
+    rows = [["new", '["the one", "the other"]']]
+    import_label_set(project, write_csv(tmp_path / "m.csv", ["name", "seeds"], rows), "bob")
+    assert label_ids(project)["new"] == len(LABELS) + 1
+    undo_edit(project, "bob")
+    with pytest.raises(StateError, match="no edit"):
+        undo_edit(project, "bob")

@@ -1,0 +1,173 @@
+"""Labels that are missing, on small projects whose vectors follow from their words, and once on real data."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from red_core.errors import JudgeError, StateError
+from red_core.judges.names import LONGEST_NAME, named_by_judge
+from red_core.labels.new_labels import propose_clusters
+from red_core.review.decisions import decide
+from red_core.rounds.run import run_round
+from red_core.store.attempts import spent
+from red_core.store.labels import list_labels
+from red_core.store.texts import contents
+from tests.helpers import small_projects
+from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, always, chat, refused
+from tests.helpers.small_projects import FAST, count, label_ids, pool_rows, small_project
+
+MISSING = ("upgrade", "voucher")
+EACH = 20
+
+
+@pytest.fixture
+def grown(workspace, monkeypatch):
+    """A project after a round, whose pool holds texts of two labels it does not have."""
+    monkeypatch.setattr(small_projects, "NOISE", 0.6)
+    project = small_project(workspace, pool=pool_rows(each=EACH) + pool_rows(MISSING, each=EACH))
+    run_round(project, FAST)
+    return project
+
+
+def topic(project, texts):
+    """Return the word that most of these texts begin with, and how many do."""
+    return Counter(text.split()[0] for text in contents(project, np.array(texts))).most_common(1)[0]
+
+
+def rows_stored(project):
+    tables = ("label", "label_edit", "label_meaning", "decision", "attempt", "proposal", "verdict", "source_row")
+    return [count(project, f"SELECT count(*) FROM {table}") for table in tables]
+
+
+def named(name, meaning="What it means."):
+    return always(chat(json.dumps({"name": name, "meaning": meaning})))
+
+
+# Clusters
+
+
+def test_the_missing_labels_come_first(grown):
+    found = propose_clusters(grown)
+    assert {topic(grown, cluster.texts)[0] for cluster in found[:2]} == set(MISSING)
+    for cluster in found[:2]:
+        assert topic(grown, cluster.texts)[1] >= 0.9 * cluster.size
+        assert cluster.size >= EACH / 2
+
+
+def test_a_cluster_is_named_by_its_words_and_knows_its_nearest_label(grown):
+    for cluster in propose_clusters(grown)[:2]:
+        word = topic(grown, cluster.texts)[0]
+        assert word in " ".join(cluster.words).split()
+        assert word in cluster.name.split()
+        assert (cluster.named_by, cluster.meaning) == ("", "")
+        assert cluster.nearest.name == cluster.near[0]
+        assert set(cluster.near) <= set(label_ids(grown))
+        assert -1 <= cluster.similarity <= 1
+        assert 0 <= cluster.none_belief <= 1
+
+
+def test_nothing_is_stored_and_the_same_is_proposed_again(grown):
+    before = rows_stored(grown)
+    assert propose_clusters(grown) == propose_clusters(grown)
+    assert rows_stored(grown) == before
+
+
+def test_no_text_is_in_two_clusters_and_names_are_unlike(grown):
+    found = propose_clusters(grown)
+    texts = [text for cluster in found for text in cluster.texts]
+    assert len(set(texts)) == len(texts)
+    names = [cluster.name.casefold() for cluster in found]
+    assert len(set(names) | {label.name for label in list_labels(grown)}) == len(names) + len(list_labels(grown))
+
+
+def test_decided_texts_stay_out(grown):
+    first = propose_clusters(grown)[0]
+    for text in first.texts[:3]:
+        decide(grown, text, "none", who="tester")
+    left = {text for cluster in propose_clusters(grown) for text in cluster.texts}
+    assert not left & set(first.texts[:3])
+    assert left & set(first.texts[3:])
+
+
+def test_the_best_are_kept_where_only_so_many_are_wanted(grown):
+    every = propose_clusters(grown)
+    assert propose_clusters(grown, most=1)[0].texts == every[0].texts
+    assert propose_clusters(grown, smallest=1_000) == []
+
+
+def test_before_the_first_round_there_is_nothing_to_group(project):
+    with pytest.raises(StateError, match="no finished round"):
+        propose_clusters(project)
+
+
+def test_a_pool_the_labels_explain_holds_no_sure_cluster(workspace, monkeypatch):
+    monkeypatch.setattr(small_projects, "NOISE", 0.3)
+    project = small_project(workspace, pool=pool_rows(each=EACH))
+    run_round(project, FAST)
+    assert all(cluster.none_belief < 0.5 for cluster in propose_clusters(project))
+
+
+# Names by the judge
+
+
+def test_the_judge_names_a_cluster_and_what_it_took_is_stored_as_a_meaning(grown):
+    found = propose_clusters(grown)[:1]
+    before = rows_stored(grown)
+    with FaultServer(named("Upgrades  wanted", "Asks for a\nbetter plan.")) as server:
+        (got,) = named_by_judge(grown, found)
+    assert (got.name, got.meaning, got.named_by) == ("Upgrades wanted", "Asks for a better plan.", MODEL)
+    assert replace(got, name="", meaning="", named_by="") == replace(found[0], name="")
+    assert server.heard[0].state["near_labels"] == list(found[0].near)
+    assert server.heard[0].state["texts"] == contents(grown, np.array(found[0].texts[:12]))
+    assert count(grown, "SELECT count(*) FROM attempt WHERE purpose = 'meaning'") == 1
+    assert spent(grown).tokens == sum(TOKENS)
+    assert [a - b for a, b in zip(rows_stored(grown), before, strict=True)].count(0) == len(before) - 1
+
+
+def test_names_that_are_taken_get_a_number(grown):
+    with FaultServer(named("Refund")):
+        got = named_by_judge(grown, propose_clusters(grown)[:2])
+    assert [cluster.name for cluster in got] == ["Refund 2", "Refund 3"]
+
+
+def test_a_long_name_is_cut_and_one_that_cannot_be_seen_is_not_taken(grown):
+    found = propose_clusters(grown)[:1]
+    with FaultServer(named("very " * 50)):
+        assert len(named_by_judge(grown, found)[0].name) <= LONGEST_NAME
+    with FaultServer(named("\u200b \u202e")):
+        assert named_by_judge(grown, found) == found
+
+
+def test_without_a_readable_name_the_clusters_are_told_so(grown):
+    found = propose_clusters(grown)[:1]
+    with FaultServer(always(chat("I would call it upgrades."))), pytest.raises(JudgeError, match="no name came"):
+        named_by_judge(grown, found)
+    with FaultServer(always(refused(401))), pytest.raises(JudgeError, match="OPENAI_API_KEY"):
+        named_by_judge(grown, found)
+
+
+def test_no_clusters_need_no_name(grown):
+    with FaultServer(named("never")) as server:
+        assert named_by_judge(grown, []) == []
+    assert not server.heard
+
+
+# Real data
+
+
+@pytest.mark.data
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_labels_taken_out_of_real_seeds_come_back_as_clusters(shared_data, tmp_path):
+    from benchmarks.growth import data_set, found_labels, options_of  # noqa: PLC0415  reads vectors of a whole set
+
+    path = shared_data / "clinc150.csv.gz"
+    options = options_of([str(path)])
+    found = found_labels(data_set(path, options.cache), 0, options, tmp_path)
+    assert found.clusters <= 40
+    assert len(found.ranks) >= 12

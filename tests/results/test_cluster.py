@@ -1,0 +1,293 @@
+"""The same folder on a real Dask cluster: a scheduler and two worker processes that speak TCP on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from red_core.cli import main
+from red_core.data.importing import import_files
+from red_core.errors import SettingsError, StateError
+from red_core.records import Project
+from red_core.results.folder import predict_folder
+from red_core.rounds.run import run_round
+from red_core.store.database import open_project
+from red_core.training import features
+from red_core.training.fit import fitting_on, load_model, model_file
+from tests.helpers import small_parts
+from tests.helpers.paths import ROOT
+from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
+from tests.helpers.small_projects import FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
+
+dask = pytest.importorskip("dask", reason="the extra `cluster` is not installed")
+leaf = pytest.importorskip("red_core.results.cluster", reason="the extra `cluster` is not installed")
+
+RED = Path(sys.executable).with_name("red")
+
+
+class Cluster:
+    """A scheduler and its workers, ended by their pids."""
+
+    def __init__(self, scheduler_file: Path, log: Path, stack: ExitStack, *, preload: bool) -> None:
+        self.file, self.log, self.stack = scheduler_file, log, stack
+        self.preload = ["--preload", str(ROOT / "tests/helpers/small_parts.py")] if preload else []
+        self._start("dask_scheduler", "--port", "0")
+        wait_for(scheduler_file.is_file)
+        self.address = json.loads(scheduler_file.read_text("utf-8"))["address"]
+        assert self.address.startswith("tcp://127.0.0.1:")
+
+    def add_worker(self, seconds: float = 0.0, python_path: str = str(ROOT)) -> subprocess.Popen[bytes]:
+        """Start a worker whose encoder takes so long for a part."""
+        options = ["--nthreads", "1", "--no-nanny", *self.preload, "--local-directory", str(self.file.parent)]
+        return self._start("dask_worker", *options, **{small_parts.SECONDS: str(seconds), "PYTHONPATH": python_path})
+
+    def _start(self, what: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.{what}", "--scheduler-file", str(self.file)]
+        command += ["--host", "127.0.0.1", "--no-dashboard", *options]
+        env = os.environ | {small_parts.LOG: str(self.log)} | environment
+        with (self.file.parent / "dask.log").open("ab") as log:
+            process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        self.stack.callback(process.wait, 30)
+        self.stack.callback(process.kill)
+        return process
+
+
+def wait_for(there: Callable[[], Any], seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running_cluster(folder: Path, log: Path, *, preload: bool = True) -> Iterator[Cluster]:
+    folder.mkdir()
+    with ExitStack() as stack:
+        yield Cluster(folder / "scheduler.json", log, stack, preload=preload)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "encode", fake_encode)
+        made = small_project(tmp_path_factory.mktemp("once") / "workspace")
+        run_round(made, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
+    return made
+
+
+@pytest.fixture
+def fitted(once: Project, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(features, "encode", small_parts.encode)
+    monkeypatch.setenv(small_parts.LOG, str(tmp_path / "here"))
+    shutil.copytree(once.folder, workspace / once.name)
+    write_parts(tmp_path / "in")
+    return Project(workspace, once.name)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with running_cluster(tmp_path / "dask", tmp_path / "log") as made:
+        yield made
+
+
+def on(cluster: Cluster) -> Any:
+    return leaf.on_cluster(cluster.address)
+
+
+def check_same_as_here(project: Project, tmp_path: Path, out: Path) -> None:
+    predict_folder(project, str(tmp_path / "in"), str(tmp_path / "here-out"))
+    here, there = outputs(tmp_path / "here-out"), outputs(out)
+    assert list(here) == list(there)
+    for name, table in here.items():
+        for column in table.column_names:
+            if "belief" not in column:
+                assert there[name][column].equals(table[column]), (name, column)
+            else:
+                wanted = np.array(table[column].drop_null())
+                assert np.array(there[name][column].drop_null()) == pytest.approx(wanted, abs=2e-5)
+
+
+def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
+    out, killed = tmp_path / "out", []
+    workers = [cluster.add_worker(seconds=0.4) for _ in range(2)]
+    stood: dict[Path, int] = {}
+
+    def kill_one(_stage: str, done: int, _total: int) -> None:
+        if done >= 3 and not killed:
+            wait_for(lambda: len(seen(cluster.log)) > done)  # somebody is at work
+            at_work = [int(line.split()[0]) for line in cluster.log.read_text("utf-8").splitlines()]
+            victim = next(worker for worker in workers if worker.pid == at_work[-1])
+            stood.update({path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")})
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(victim.pid)
+
+    done = predict_folder(fitted, str(tmp_path / "in"), str(out), report=kill_one, run=on(cluster))
+    assert killed
+    assert (done.parts, done.rows, done.failed) == (COUNT, COUNT * ROWS, ())
+    begun = seen(cluster.log)
+    again = [text for text in set(begun) if begun.count(text) > 1]
+    assert len(again) <= 1  # what the killed worker was at
+    assert set(begun) == {first_text(part) for part in range(COUNT)}
+    assert {path: path.stat().st_mtime_ns for path in stood} == stood  # nothing that was done was done again
+    assert len(stood) >= 3
+    assert not {first_text(int(path.stem[-3:])) for path in stood} & set(again)
+    check_same_as_here(fitted, tmp_path, out)
+    (tmp_path / "log").unlink()
+    assert predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster)).done_before == COUNT
+    assert seen(cluster.log) == []
+
+
+@pytest.mark.usefixtures("fitted")
+def test_a_part_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
+    (tmp_path / "in" / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
+    pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), tmp_path / "in" / "part-004.parquet")
+    cluster.add_worker()
+    cluster.add_worker()
+    words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
+    shown = CliRunner().invoke(main, [*words, "--cluster", cluster.address, "--json"])
+    assert shown.exit_code == 1
+    told = json.loads(shown.stdout)
+    assert (told["parts"], told["done_before"], told["rows"]) == (COUNT, 0, (COUNT - 2) * ROWS)
+    reasons = {Path(file).name: reason for file, reason in told["failed"]}
+    assert reasons["part-004.parquet"] == "the encoder exploded"
+    assert "cannot be read as Parquet" in reasons["part-002.parquet"]
+    *lines, last = shown.stderr.splitlines()
+    assert [line for line in lines if "part-004.parquet: failed 3 times, last: the encoder exploded" in line]
+    assert last == "Error: 2 of 12 parts failed. The same command tries them again."
+    assert seen(cluster.log).count(f"{small_parts.EXPLODES} now") == 3
+    assert len(outputs(tmp_path / "out")) == COUNT - 2
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, cluster, tmp_path, workspace):
+    cluster.add_worker(seconds=0.5)
+    out = tmp_path / "out"
+    command = [str(RED), "--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(out)]
+    command += ["--cluster", cluster.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        wait_for(lambda: len(list(out.rglob("*.parquet"))) >= 2)
+        running.send_signal(signal.SIGINT)
+        _, error = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "Error: cancelled: " in error
+    assert "Traceback" not in error
+    time.sleep(1.2)  # the part the worker was at is finished; none is begun after it
+    finished = len(list(out.rglob("*.parquet")))
+    assert 2 <= finished < COUNT
+    assert len(seen(cluster.log)) == finished
+    done = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
+    assert (done.rows, done.done_before) == (COUNT * ROWS, finished)
+    assert len(seen(cluster.log)) == COUNT
+    check_same_as_here(fitted, tmp_path, out)
+
+
+def test_when_all_workers_are_lost_the_run_ends_in_one_line(fitted, cluster, tmp_path):
+    workers = [cluster.add_worker(seconds=0.4) for _ in range(2)]
+
+    def kill_all(_stage: str, done: int, _total: int) -> None:
+        if done == 2:
+            for worker in workers:
+                worker.kill()
+
+    with pytest.raises(StateError, match=r"all workers that held the classifiers are lost\. The same command"):
+        predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), report=kill_all, run=on(cluster))
+    cluster.add_worker()
+    done = predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+    assert done.done_before >= 2
+    assert done.rows == COUNT * ROWS
+
+
+def test_nobody_at_the_address_and_no_worker_are_told_in_one_line(fitted, cluster, tmp_path, monkeypatch):
+    folders = str(tmp_path / "in"), str(tmp_path / "out")
+    monkeypatch.setattr(leaf, "SECONDS_FOR_A_WORKER", 0.2)
+    with pytest.raises(StateError, match=r"has no workers\. Start some: `dask worker tcp://127"):
+        predict_folder(fitted, *folders, run=on(cluster))
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
+        pytest.raises(StateError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\. Start one"),
+    ):
+        predict_folder(fitted, *folders, run=leaf.on_cluster("tcp://127.0.0.1:9"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_of_another_version_is_refused(fitted, cluster, tmp_path):
+    about = tmp_path / "old" / "red_workbench-0.0.1.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: red-workbench\nVersion: 0.0.1\n", "utf-8")
+    cluster.add_worker(python_path=f"{tmp_path / 'old'}{os.pathsep}{ROOT}")
+    with pytest.raises(SettingsError, match=r"worker tcp://127\.0\.0\.1:\d+ has red-workbench 0\.0\.1, this is "):
+        predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+
+
+def test_a_round_is_fitted_on_the_cluster_to_the_same_weights(cluster, workspace):
+    cluster.add_worker()
+    cluster.add_worker()
+    settings = FAST.model_copy(update={"most_questions": 0, "most_confirmations": 0})
+    found = []
+    for number, backend in enumerate(["", f"dask:{cluster.address}"]):
+        project = small_project(workspace / str(number))
+        run_round(project, settings.model_copy(update={"fit_backend": backend}))
+        found.append(load_model(model_file(project, 1)))
+    for here, there in zip(found[0].partitions, found[1].partitions, strict=True):
+        assert np.array_equal(here.weights, there.weights)
+        assert np.array_equal(here.bias, there.bias)
+    assert found[0].calibration == found[1].calibration
+
+
+def test_fitting_on_a_cluster_without_workers_is_refused_in_one_line(cluster, monkeypatch):
+    monkeypatch.setattr("red_core.training.fit.SECONDS_FOR_A_WORKER", 0.2)
+    refused = pytest.raises(SettingsError, match=r"setting fit_backend: .*has no worker after 0\.2 seconds")
+    with refused, fitting_on(f"dask:{cluster.address}"):
+        pass
+
+
+def test_dask_without_a_cluster_is_refused_in_one_line():
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
+        pytest.raises(SettingsError, match=r"setting fit_backend: .*got 'dask:tcp://127\.0\.0\.1:9'"),
+        fitting_on("dask:tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("fitted")
+def test_without_the_extra_the_option_says_what_to_install(workspace, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "red_core.results.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
+    shown = CliRunner().invoke(main, [*words, "--cluster", "tcp://127.0.0.1:9"])
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr == "Error: --cluster needs distributed: `pip install -e '.[cluster]'`.\n"
+
+
+@pytest.mark.long
+def test_with_the_real_embedding_model_workers_give_the_labels_given_here(workspace, tmp_path):
+    folder = tmp_path / "files"
+    import_files(
+        workspace, "real",
+        write_csv(folder / "seeds.csv", ["text", "label"], seed_rows()),
+        write_csv(folder / "pool.csv", ["text"], [[text] for text, _ in pool_rows()]),
+    )  # fmt: skip
+    project = open_project(workspace, "real")
+    run_round(project, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
+    write_parts(tmp_path / "in")
+    with running_cluster(tmp_path / "dask", tmp_path / "log", preload=False) as cluster:
+        cluster.add_worker()
+        cluster.add_worker()
+        done = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+    assert (done.rows, done.failed) == (COUNT * ROWS, ())
+    check_same_as_here(project, tmp_path, tmp_path / "out")

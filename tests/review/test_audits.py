@@ -1,0 +1,1022 @@
+"""The blind audit: whom it samples, what a card gives away, what its answers prove, what it keeps from training."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, chisquare
+
+from red_core.data.importing import import_files
+from red_core.errors import StateError
+from red_core.records import PROMPT_VERSION, Answer, Project
+from red_core.review import audit_sample
+from red_core.review import audits as auditing
+from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
+from red_core.review.audits import answer, deal, set_target, summary, target, undo_answer
+from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.rounds.status import project_status
+from red_core.steps import audit_statistics
+from red_core.steps.audit_statistics import lower_bound
+from red_core.store.audits import AuditCard, looks
+from red_core.store.database import connection, transaction
+from red_core.store.rounds import close_round, current_training_rows, finish_round, open_round
+from red_core.store.self_tests import add_tested
+from red_core.store.texts import contents, pool, remember, seeds
+from red_core.store.verdicts import add_proposals, add_verdicts
+from red_core.training.samples import seed_label_vectors, valid_samples
+from tests.helpers.small_projects import (
+    EMBEDDING,
+    FAST,
+    METRICS,
+    count,
+    fake_encode,
+    label_ids,
+    pool_rows,
+    question,
+    reviewed_round,
+    seed_rows,
+    small_project,
+    text_ids,
+    write_csv,
+)
+
+ANN, BOB = "ann", "bob"
+FIRST, SECOND, THIRD, LAST = SMALL_LOOKS = (4, 8, 16, 32)
+SURE = 0.97
+TOPICS = ("refund", "delivery", "warranty", "repair", "invoice", "account", "password", "colour", "size", "weather",
+          "holiday", "voucher", "postcode", "receipt")  # fmt: skip
+
+
+@pytest.fixture
+def ready(project) -> Project:
+    """A project of 4 labels and 40 pool texts whose machine labels are all true."""
+    return labelled(project)
+
+
+@pytest.fixture
+def plain(ready, monkeypatch) -> Project:
+    """The same with nothing planted, looked at after 4, 8, 16 and 32 audits."""
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
+    return ready
+
+
+@pytest.fixture
+def many_labels(workspace) -> Project:
+    """A project of 14 labels; of every text the machine thinks the same first five, every other time none first."""
+    project = small_project(workspace, seeds=seed_rows(TOPICS, 3), pool=pool_rows(TOPICS, 4))
+    top = [[3, 0.5], [7, 0.2], [1, 0.1], [12, 0.05], [9, 0.04]]
+    with_none = [[3, 0.5], [-1, 0.3], [7, 0.1], [1, 0.05], [12, 0.01]]
+    number = open_round(project, FAST.model_dump_json(), "evidence", "tester").id
+    rows = [
+        (text, 3, 0.5, 7, 0.2, 0.0, 0.5, json.dumps(with_none if place % 2 else top))
+        for place, text in enumerate(pool(project).tolist())
+    ]
+    finish_round(project, number, rows, METRICS)
+    return project
+
+
+def truth(project: Project) -> dict[int, int]:
+    ids, texts = label_ids(project), text_ids(project)
+    return {texts[content]: ids[name] for content, name in pool_rows()}
+
+
+def labelled(project: Project, wrong: Iterable[int] = (), judge: str = "evidence") -> Project:
+    """Put a round to review whose labels are true, but for the texts that are wrong."""
+    wrong, true = set(wrong), truth(project)
+    reviewed_round(
+        project, {t: (label % 4 + 1 if t in wrong else label, 0.9) for t, label in true.items()}, judge=judge
+    )
+    return project
+
+
+def again(project: Project, wrong: Iterable[int] = ()) -> Project:
+    close_round(project)
+    return labelled(project, wrong)
+
+
+def tell(project: Project, cards: Sequence[AuditCard], who: str = ANN, misses: int = 0) -> None:
+    """Answer what is true, but for so many at the end."""
+    true, names = truth(project), dict(seed_rows())
+    for place, card in enumerate(cards):
+        label = true.get(card.text) or label_ids(project)[names[card.content]]
+        missed = place >= len(cards) - misses
+        answer(project, card.audit, "label", label=label % 4 + 1 if missed else label, who=who)
+
+
+def purposes(project: Project) -> dict[int, str]:
+    with connection(project) as db:
+        return dict(db.execute("SELECT text, purpose FROM audit").fetchall())
+
+
+def rows(project: Project, table: str = "audit_answer") -> int:
+    return count(project, f"SELECT count(*) FROM {table}")
+
+
+# Dealing
+
+
+def test_before_the_first_round_there_is_nothing_to_audit(project):
+    with pytest.raises(StateError, match=r"has no finished round\. Run one"):
+        deal(project, who=ANN)
+
+
+def test_a_round_closed_unfinished_is_none(project):
+    open_round(project, FAST.model_dump_json(), "evidence", "tester")
+    close_round(project)
+    with pytest.raises(StateError, match="has no finished round"):
+        deal(project, who=ANN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"purpose": "planted"}, "there is no audit for 'planted'"),
+        ({"purpose": "label"}, "an audit for the label takes a label"),
+        ({"label": 1}, "an audit for the certificate takes no label"),
+        ({"purpose": "label", "label": 99}, "there is no label 99"),
+        ({"purpose": "label", "label": -1}, "there is no label -1"),
+    ],
+)
+def test_what_cannot_be_dealt_is_refused(asked, told, ready):
+    with pytest.raises(StateError, match=told):
+        deal(ready, who=ANN, **asked)
+    assert rows(ready, "audit") == 0
+
+
+@pytest.mark.parametrize("wanted", [1, 3, 10])
+def test_as_many_are_dealt_as_wanted_whatever_is_planted(wanted, ready):
+    for seed in range(3):
+        cards = deal(ready, who=f"person {seed}", count=wanted, rng=np.random.default_rng(seed))
+        assert len(cards) == wanted
+
+
+def test_cards_dealt_one_by_one_are_planted_as_well(planting):
+    for number in range(12):
+        assert len(deal(planting, who=f"person {number}", count=1, rng=np.random.default_rng(number))) == 1
+    assert set(purposes(planting).values()) == {"certificate", "planted"}
+
+
+def test_a_card_tells_the_text_and_its_options_and_nothing_else(ready):
+    cards = deal(ready, who=ANN, count=40)
+    assert {field.name for field in fields(AuditCard)} == {"audit", "text", "content", "options"}
+    assert [card.content for card in cards] == contents(ready, np.array([card.text for card in cards]))
+
+
+def test_what_was_dealt_and_not_answered_comes_back_first_in_the_same_order(ready):
+    cards = deal(ready, who=ANN, count=6)
+    assert deal(ready, who=ANN, count=4) == cards[:4]
+    assert deal(ready, who=ANN, count=8)[:6] == cards
+    assert rows(ready, "audit") == 8
+
+
+def test_what_is_answered_does_not_come_back(plain):
+    first, *others = deal(plain, who=ANN, count=5)
+    answer(plain, first.audit, "cannot tell", who=ANN)
+    assert deal(plain, who=ANN, count=4) == others
+
+
+def test_nobody_is_dealt_what_another_person_was_just_dealt(ready):
+    ann, bob = deal(ready, who=ANN, count=12), deal(ready, who=BOB, count=12)
+    assert not {card.text for card in ann} & {card.text for card in bob}
+    assert deal(ready, who=ANN, count=12) == ann
+
+
+def test_what_somebody_left_lying_for_a_day_is_handed_on(plain):
+    cards = deal(plain, who=ANN, count=3)
+    with transaction(plain) as db:
+        db.execute("UPDATE audit SET at = '2020-01-01T00:00:00.000+00:00' WHERE id = ?", [cards[1].audit])
+    assert deal(plain, who=BOB, count=1) == [cards[1]]
+    answer(plain, cards[1].audit, "none", who=BOB)
+    assert deal(plain, who=ANN, count=2) == [cards[0], cards[2]]
+
+
+def test_the_whole_population_can_be_dealt_and_then_no_more_not_even_planted_texts(ready, monkeypatch):
+    cards = deal(ready, who=ANN, count=1000)
+    dealt = purposes(ready)
+    assert {text for text, purpose in dealt.items() if purpose == "certificate"} == set(pool(ready).tolist())
+    assert len(cards) == len(dealt) < 40 + 16
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
+    assert deal(ready, who=BOB, count=5) == []
+
+
+def test_decided_texts_are_not_dealt(plain):
+    left, *others = pool(plain).tolist()
+    for text in others:
+        decide(plain, text, "accept" if text % 2 else "none", label=1 if text % 2 else None)
+    assert [card.text for card in deal(plain, who=ANN)] == [left]
+
+
+@pytest.mark.parametrize("kind", ["reject", "skip"])
+def test_a_decision_that_fixes_nothing_leaves_a_text_to_be_dealt(kind, plain):
+    text = int(pool(plain)[0])
+    decide(plain, text, kind, label=1 if kind == "reject" else None)
+    assert text in {card.text for card in deal(plain, who=ANN, count=40)}
+
+
+def test_a_text_that_became_a_seed_since_the_round_is_neither_dealt_nor_counted(workspace, plain):
+    labelled_later, name = pool_rows()[0]
+    deal(plain, who=ANN, count=40)
+    tell(plain, deal(plain, who=ANN, count=40))
+    file = write_csv(workspace.parent / "more.csv", ["text", "label"], [(labelled_later, name)])
+    import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
+    assert summary(plain).accuracy.of == 39
+
+
+def test_texts_that_are_not_prepared_yet_are_said_to_be(workspace, ready):
+    file = write_csv(workspace.parent / "more.csv", ["text", "label"], [("a new one", "refund")])
+    import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
+    with pytest.raises(StateError, match=r"are not prepared yet\. Run a round first"):
+        deal(ready, who=ANN)
+
+
+def test_extras_of_a_label_are_texts_the_machine_gives_it_and_nothing_planted(planting):
+    cards = deal(planting, who=ANN, purpose="label", label=2, count=40)
+    assert {truth(planting)[card.text] for card in cards} == {2}
+    assert len(cards) == 10
+    assert set(purposes(planting).values()) == {"label"}
+
+
+def test_extras_and_the_sample_wait_apart(plain):
+    extras = deal(plain, who=ANN, purpose="label", label=2, count=2)
+    sample = deal(plain, who=ANN, count=3)
+    assert deal(plain, who=ANN, purpose="label", label=2, count=2) == extras
+    assert deal(plain, who=ANN, count=3) == sample
+    assert not {card.text for card in deal(plain, who=ANN, purpose="label", label=3, count=2)} & {
+        card.text for card in extras
+    }
+
+
+# A simple random sample
+
+
+def test_every_text_is_as_likely_to_be_drawn_as_any_other(ready):
+    rng = np.random.default_rng(1)
+    drawn, at_first = Counter[int](), Counter[int]()
+    for _ in range(120):
+        texts = [new.text for new in draw(ready, None, 10, rng) if new.purpose == "certificate"]
+        assert len(set(texts)) == len(texts)
+        drawn.update(texts)
+        at_first[texts[0]] += 1
+    for found in (drawn, at_first):
+        counts = [found[text] for text in pool(ready).tolist()]
+        assert sum(counts) == found.total()
+        assert chisquare(counts).pvalue > 1e-3
+
+
+def test_planted_texts_are_about_one_in_ten_at_any_place(ready):
+    rng = np.random.default_rng(2)
+    places = Counter[int]()
+    for _ in range(150):
+        places.update(place for place, new in enumerate(draw(ready, None, 8, rng)) if new.purpose == "planted")
+    assert binomtest(places.total(), 1200, PLANTED_SHARE).pvalue > 1e-3
+    assert chisquare([places[place] for place in range(8)]).pvalue > 1e-3
+
+
+def test_planted_texts_are_seeds_with_their_own_label_each_dealt_once(ready):
+    rng = np.random.default_rng(3)
+    deal(ready, who=ANN, count=60, rng=rng)
+    with connection(ready) as db:
+        planted = db.execute("SELECT text, label FROM audit WHERE purpose = 'planted'").fetchall()
+    known = dict(zip(*(found.tolist() for found in seeds(ready)), strict=True))
+    assert len(planted) > 0
+    assert all(known[text] == label for text, label in planted)
+
+
+def test_without_a_generator_two_projects_are_not_dealt_alike(make_project):
+    orders = [[c.content for c in deal(labelled(make_project(name=n)), who=ANN, count=20)] for n in ("one", "two")]
+    assert orders[0] != orders[1]
+
+
+# What the options give away
+
+
+def test_options_are_the_best_five_and_near_decoys_ten_in_all(many_labels):
+    vectors = seed_label_vectors(many_labels, EMBEDDING)
+    near = (np.argsort(-(vectors @ vectors[3 - 1])) + 1).tolist()
+    for new in draw(many_labels, None, 40, np.random.default_rng(0)):
+        if new.purpose == "certificate":
+            best = [3, 7, 1, 12, 9] if (new.text - int(pool(many_labels)[0])) % 2 == 0 else [3, 7, 1, 12]
+            decoys = [label for label in near if label not in best][: OPTIONS - len(best)]
+            assert sorted(new.options) == sorted(best + decoys)
+
+
+def test_every_card_has_as_many_options_as_the_next_and_none_twice(many_labels):
+    drawn = draw(many_labels, None, 60, np.random.default_rng(0))
+    assert {new.purpose for new in drawn} == {"certificate", "planted"}
+    assert {(len(new.options), len(set(new.options))) for new in drawn} == {(OPTIONS, OPTIONS)}
+
+
+def test_a_small_project_shows_all_its_labels(ready):
+    assert {tuple(sorted(card.options)) for card in deal(ready, who=ANN, count=5)} == {(1, 2, 3, 4)}
+
+
+def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
+    vectors, known = seed_label_vectors(many_labels, EMBEDDING), 0
+    for new in draw(many_labels, None, 50, np.random.default_rng(0)):
+        if new.purpose == "planted":
+            known += 1
+            own = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
+            nearest = (np.argsort(-(vectors @ own)) + 1).tolist()
+            assert {new.label, *nearest[: BEST_SHOWN - 1]} <= set(new.options)
+    assert known > 20
+
+
+def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspace, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
+    stray = "postcode is what this seed is about, whatever it is called"
+    own = fake_encode(EMBEDDING, [stray])[0]
+    without = small_project(workspace, name="without", seeds=seed_rows(TOPICS, 9))
+    vectors = seed_label_vectors(without, EMBEDDING)
+    nearest = int(np.argmax(vectors @ own))
+    farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ own))]
+    project = small_project(workspace, seeds=[*seed_rows(TOPICS, 9), (stray, farthest)], pool=pool_rows(TOPICS, 8))
+    reviewed_round(project, {int(text): (3, 0.9) for text in pool(project)})
+    drawn = {new.text: new for new in draw(project, None, 1000, np.random.default_rng(0))}
+    options = drawn[text_ids(project)[stray]].options
+    assert {label_ids(project)[farthest], label_ids(project)[TOPICS[nearest]]} <= set(options)
+
+
+def test_where_an_option_stands_tells_nothing_of_its_rank(many_labels):
+    rng = np.random.default_rng(4)
+    best, rank = Counter[int](), Counter[int]()
+    ranked = [3, 7, 1, 12]
+    for _ in range(25):
+        for new in draw(many_labels, None, 56, rng):
+            if new.purpose == "certificate":
+                best[new.options.index(3)] += 1
+                rank[tuple(sorted(ranked, key=new.options.index))] += 1
+    assert best.total() > 1000
+    assert chisquare([best[place] for place in range(OPTIONS)]).pvalue > 1e-3
+    assert chisquare([rank[order] for order in permutations(ranked)]).pvalue > 1e-3
+
+
+def test_options_are_stored_in_the_order_shown(many_labels):
+    cards = {card.text: list(card.options) for card in deal(many_labels, who=ANN, count=9)}
+    with connection(many_labels) as db:
+        assert {text: json.loads(options) for text, options in db.execute("SELECT text, options FROM audit")} == cards
+
+
+# Two people at once
+
+
+def together(*acts: Callable[[], object]) -> list[object]:
+    """Do all at once; what an act raised stands in place of what it returned."""
+    with ThreadPoolExecutor(len(acts)) as threads:
+        done = [threads.submit(act) for act in acts]
+        return [each.exception() or each.result() for each in done]
+
+
+def test_people_dealing_at_once_never_get_the_same_text(ready):
+    hands = together(*(lambda who=who: deal(ready, who=who, count=16) for who in (ANN, BOB, "cleo", "dan")))
+    texts = [card.text for hand in hands for card in hand]
+    assert len(texts) == len(set(texts))
+    assert {text for text, purpose in purposes(ready).items() if purpose == "certificate"} == set(pool(ready).tolist())
+
+
+def test_what_another_person_was_dealt_between_drawing_and_storing_is_drawn_anew(plain, monkeypatch):
+    real, bobs = auditing.draw, []
+
+    def slow_draw(project, label, wanted, rng):
+        drawn = real(project, label, wanted, rng)
+        if not bobs:
+            auditing.stored.add_audits(project, drawn[:4], BOB)
+            bobs.extend(new.text for new in drawn[:4])
+        return drawn
+
+    monkeypatch.setattr(auditing, "draw", slow_draw)
+    cards = deal(plain, who=ANN, count=6)
+    assert len(cards) == 6
+    assert len(bobs) == 4
+    assert not {card.text for card in cards} & set(bobs)
+
+
+def test_of_two_answers_at_once_one_is_stored_and_one_is_refused(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    told = together(*(lambda who=who: answer(plain, card.audit, "none", who=who) for who in (ANN, BOB)))
+    assert sorted(type(each).__name__ for each in told) == ["StateError", "int"]
+    assert rows(plain) == 1
+
+
+def test_one_act_sent_many_times_at_once_is_stored_once(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, act="a")] * 4)
+    assert len(set(ids)) == 1
+    assert isinstance(ids[0], int)
+    assert rows(plain) == 1
+
+
+# Answers
+
+
+def test_an_answer_is_stored_with_all_that_was_told(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, act="click 1")
+    with connection(plain) as db:
+        found = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
+    assert found == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "told"),
+    [
+        ("undo", None, "there is no answer 'undo'"),
+        ("label", None, "the answer 'label' takes a label"),
+        ("none", 1, "the answer 'none' takes no label"),
+        ("cannot tell", 1, "the answer 'cannot tell' takes no label"),
+        ("label", 99, "no such label"),
+    ],
+)
+def test_what_is_no_answer_is_refused(kind, label, told, plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    with pytest.raises(StateError, match=told):
+        answer(plain, card.audit, kind, label=label, who=ANN)
+    assert rows(plain) == 0
+
+
+def test_an_audit_that_is_not_there_cannot_be_answered(plain):
+    with pytest.raises(StateError, match="there is no audit 99"):
+        answer(plain, 99, "none", who=ANN)
+
+
+def test_an_answered_audit_is_not_answered_again(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    answer(plain, card.audit, "none", who=ANN)
+    with pytest.raises(StateError, match="ann has answered audit 1 already"):
+        answer(plain, card.audit, "label", label=1, who=BOB)
+
+
+def test_the_same_act_sent_twice_is_one_answer(plain):
+    first, second = deal(plain, who=ANN, count=2)
+    once = answer(plain, first.audit, "label", label=1, who=ANN, act="a")
+    assert answer(plain, first.audit, "label", label=1, who=ANN, act="a") == once
+    assert answer(plain, second.audit, "label", label=1, who=ANN, act="b") != once
+    assert rows(plain) == 2
+
+
+def test_an_act_that_was_another_answer_is_refused_not_lost(plain):
+    first, second = deal(plain, who=ANN, count=2)
+    answer(plain, first.audit, "label", label=1, who=ANN, act="a")
+    for audit, label in ((second.audit, 1), (first.audit, 2)):
+        with pytest.raises(StateError, match="the act a was another answer"):
+            answer(plain, audit, "label", label=label, who=ANN, act="a")
+
+
+# Undo
+
+
+def test_an_undone_answer_counts_no_more_and_its_card_comes_back_in_its_place(plain):
+    cards = deal(plain, who=ANN, count=3)
+    tell(plain, cards[:2])
+    assert undo_answer(plain, ANN) == cards[1].audit
+    assert summary(plain).accuracy.of == 1
+    assert deal(plain, who=ANN, count=2) == cards[1:]
+    tell(plain, cards[1:])
+    assert summary(plain).accuracy.of == 3
+    assert rows(plain) == 5  # nothing was taken away
+
+
+def test_undoing_goes_back_answer_by_answer_and_leaves_those_of_others(plain):
+    cards = deal(plain, who=ANN, count=3)
+    tell(plain, cards[:1], BOB)
+    tell(plain, cards[1:])
+    assert [undo_answer(plain, ANN), undo_answer(plain, ANN)] == [cards[2].audit, cards[1].audit]
+    with pytest.raises(StateError, match="there is no answer to undo"):
+        undo_answer(plain, ANN)
+    assert summary(plain).accuracy.of == 1
+
+
+def test_an_undo_sent_twice_undoes_once(plain):
+    cards = deal(plain, who=ANN, count=2)
+    tell(plain, cards)
+    assert [undo_answer(plain, ANN, act="u"), undo_answer(plain, ANN, act="u")] == [cards[1].audit] * 2
+    assert summary(plain).accuracy.of == 1
+
+
+def test_an_act_is_an_answer_or_an_undo_never_both(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    answer(plain, card.audit, "none", who=ANN, act="a")
+    with pytest.raises(StateError, match="the act a was an answer"):
+        undo_answer(plain, ANN, act="a")
+    undo_answer(plain, ANN, act="u")
+    with pytest.raises(StateError, match="the act u was another answer"):
+        answer(plain, card.audit, "none", who=ANN, act="u")
+
+
+def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    once = answer(plain, card.audit, "none", who=ANN, act="a")
+    undo_answer(plain, ANN)
+    assert answer(plain, card.audit, "none", who=ANN, act="a") == once
+    assert summary(plain).accuracy.of == 0
+
+
+# Accuracy
+
+
+def test_before_any_audit_nothing_is_claimed(plain):
+    found = summary(plain)
+    assert (found.accuracy.share, found.accuracy.low, found.accuracy.high) == (None, 0.0, 1.0)
+    assert (found.until_next_look, found.looks, found.certificate) == (FIRST, (), None)
+    assert (found.judge, found.warning, found.labels, found.target) == (None, "", (), 0.9)
+
+
+def test_before_the_first_round_the_summary_is_empty(project):
+    assert (summary(project).accuracy.of, summary(project).judge_name) == (0, "")
+
+
+def test_accuracy_is_how_often_the_machine_says_what_the_audit_says(plain):
+    tell(plain, deal(plain, who=ANN, count=20), misses=5)
+    found = summary(plain).accuracy
+    assert (found.right, found.of, found.share) == (15, 20, 0.75)
+    assert (found.low, found.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
+
+
+def test_none_of_these_is_right_where_the_machine_says_so(plain):
+    close_round(plain)
+    reviewed_round(plain, {t: (-1 if label == 1 else label, 0.9) for t, label in truth(plain).items()})
+    true = truth(plain)
+    for card in deal(plain, who=ANN, count=40):
+        answer(plain, card.audit, "none", who=ANN)
+    assert summary(plain).accuracy.right == sum(label == 1 for label in true.values()) == 10
+
+
+def test_cannot_tell_is_an_answer_that_is_not_right(plain):
+    first, second, third = deal(plain, who=ANN, count=3)
+    tell(plain, [first, second])
+    answer(plain, third.audit, "cannot tell", who=ANN)
+    found = summary(plain)
+    assert (found.accuracy.right, found.accuracy.of, found.cannot_tell) == (2, 3, 1)
+
+
+def test_later_rounds_are_scored_by_the_same_answers(plain):
+    cards = deal(plain, who=ANN, count=10)
+    tell(plain, cards)
+    assert summary(plain).accuracy.right == 10
+    again(plain, wrong=[card.text for card in cards[:3]])
+    assert (summary(plain).accuracy.right, summary(plain).accuracy.of) == (7, 10)
+    again(plain)
+    assert summary(plain).accuracy.right == 10
+
+
+def test_a_round_that_is_open_leaves_the_figures_of_the_one_before(plain):
+    tell(plain, deal(plain, who=ANN, count=5))
+    before = summary(plain)
+    close_round(plain)
+    open_round(plain, FAST.model_dump_json(), "evidence", "tester")
+    assert summary(plain) == before
+
+
+def test_misses_cannot_be_decided_away_after_their_audit(plain):
+    cards = deal(plain, who=ANN, count=6)
+    tell(plain, cards[:5], misses=1)
+    before = summary(plain).accuracy
+    for card in cards[:5]:
+        decide(plain, card.text, "accept", label=1, who=ANN)
+    assert summary(plain).accuracy == before
+    assert (before.right, before.of) == (4, 5)
+
+
+def test_a_text_decided_before_its_answer_leaves_the_sample_until_that_is_undone(plain):
+    cards = deal(plain, who=ANN, count=6)
+    tell(plain, cards[:5], misses=1)
+    decide(plain, cards[5].text, "none", who=ANN)
+    assert (summary(plain).accuracy.right, summary(plain).accuracy.of) == (4, 5)
+    assert cards[5] not in deal(plain, who=ANN, count=3)
+    undo(plain, who=ANN)
+    assert deal(plain, who=ANN, count=1) == [cards[5]]
+
+
+# Looks and the certificate
+
+
+def test_until_the_next_look_counts_answers_and_undone_ones(plain):
+    cards = deal(plain, who=ANN, count=6)
+    tell(plain, cards[:3])
+    assert (summary(plain).until_next_look, looks(plain)) == (1, [])
+    undo_answer(plain, ANN)
+    assert summary(plain).until_next_look == 2
+    tell(plain, cards[2:4])
+    assert (summary(plain).until_next_look, len(looks(plain))) == (SECOND - FIRST, 1)
+
+
+def test_a_look_tells_what_was_seen_and_proven(plain):
+    set_target(plain, 0.2)
+    tell(plain, deal(plain, who=BOB, count=FIRST), BOB, misses=1)
+    (look,) = looks(plain)
+    assert (look.audits, look.round, look.hits, look.target, look.who) == (FIRST, 1, 3, 0.2, BOB)
+    assert look.lower == pytest.approx(float(lower_bound(3, FIRST)))
+    assert summary(plain).looks == (look,)
+
+
+def test_the_certificate_is_given_where_the_bound_reaches_the_target(plain):
+    set_target(plain, 0.5)
+    cards = deal(plain, who=ANN, count=SECOND)
+    tell(plain, cards[:FIRST])
+    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 prove .33
+    tell(plain, cards[FIRST:])
+    found = summary(plain)
+    assert found.certificate == found.looks[1]
+    assert found.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
+
+
+def test_at_the_real_looks_a_hundred_answers_take_the_first(workspace, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = small_project(workspace, pool=pool_rows(each=30))
+    ids, texts = label_ids(project), text_ids(project)
+    true = {texts[content]: ids[name] for content, name in pool_rows(each=30)}
+    reviewed_round(project, {text: (label, 0.9) for text, label in true.items()})
+    sampled = deal(project, who=ANN, count=100)
+    with transaction(project) as db:
+        db.conn.executemany(
+            "INSERT INTO audit_answer (audit, kind, label, who, at) VALUES (?, 'label', ?, ?, '')",
+            [(card.audit, true[card.text], ANN) for card in sampled[:-1]],
+        )
+    assert (summary(project).until_next_look, looks(project)) == (1, [])
+    answer(project, sampled[-1].audit, "cannot tell", who=ANN)
+    (look,) = looks(project)
+    assert (look.audits, look.hits, summary(project).certificate) == (100, 99, look)
+    assert look.lower == pytest.approx(
+        binomtest(99, 100, alternative="greater").proportion_ci(0.9875, "exact").low, abs=1e-9
+    )
+
+
+def test_a_look_is_taken_once_whatever_is_undone_answered_anew_or_labelled_later(plain):
+    set_target(plain, 0.3)
+    cards = deal(plain, who=ANN, count=SECOND)
+    tell(plain, cards[:FIRST], misses=2)
+    before = looks(plain)
+    assert [look.given for look in before] == [False]
+    undo_answer(plain, ANN)
+    undo_answer(plain, ANN)
+    tell(plain, cards[2:FIRST])
+    again(plain)
+    tell(plain, cards[FIRST:6])
+    assert looks(plain) == before
+    assert summary(plain).certificate is None
+
+
+def test_of_two_looks_stored_at_once_the_first_stays(plain):
+    for hits in (3, 4):
+        auditing.stored.add_look(plain, FIRST, 1, hits, 0.9, 0.1, ANN)
+    assert [look.hits for look in looks(plain)] == [3]
+
+
+def test_a_look_stays_spent_where_texts_leave_the_sample_after_it(plain):
+    cards = deal(plain, who=ANN, count=FIRST + 2)
+    tell(plain, cards[:FIRST], misses=1)
+    decide(plain, cards[FIRST].text, "accept", label=1)
+    tell(plain, cards[FIRST + 1 :])
+    assert [(look.audits, look.hits) for look in looks(plain)] == [(FIRST, 3)]
+    assert summary(plain).until_next_look == SECOND - 5
+
+
+def test_a_look_waits_for_the_audits_dealt_first_whoever_has_them(plain):
+    bobs = deal(plain, who=BOB, count=2)
+    tell(plain, deal(plain, who=ANN, count=SECOND), misses=1)
+    assert (summary(plain).until_next_look, looks(plain)) == (2, [])
+    tell(plain, bobs, BOB)
+    assert [(look.audits, look.hits) for look in looks(plain)] == [(FIRST, FIRST), (SECOND, SECOND)]
+
+
+def test_a_look_that_a_decision_made_due_is_taken_at_the_next_deal(plain):
+    cards = deal(plain, who=ANN, count=FIRST + 1)
+    tell(plain, cards[1:])
+    decide(plain, cards[0].text, "none")
+    assert (summary(plain).until_next_look, looks(plain)) == (0, [])
+    deal(plain, who=ANN, count=1)
+    assert [look.audits for look in looks(plain)] == [FIRST]
+
+
+def test_after_the_last_look_there_is_none(plain):
+    tell(plain, deal(plain, who=ANN, count=LAST))
+    assert [look.audits for look in looks(plain)] == list(SMALL_LOOKS)
+    assert summary(plain).until_next_look is None
+
+
+def test_the_newest_certificate_stands_with_its_round(plain):
+    set_target(plain, 0.3)
+    cards = deal(plain, who=ANN, count=THIRD)
+    tell(plain, cards[:FIRST])
+    again(plain, wrong=[card.text for card in cards])
+    tell(plain, cards[FIRST:SECOND])
+    found = summary(plain)
+    assert [(look.round, look.given) for look in found.looks] == [(1, True), (2, False)]
+    assert found.certificate == found.looks[0]
+
+
+# The target
+
+
+def test_the_target_is_remembered(plain):
+    assert target(plain) == 0.9
+    set_target(plain, 0.85)
+    assert (target(plain), summary(plain).target) == (0.85, 0.85)
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0, -1.0, 90.0, float("nan")])
+def test_a_target_that_means_nothing_is_refused(accuracy, plain):
+    with pytest.raises(StateError, match="cannot be certified"):
+        set_target(plain, accuracy)
+    assert target(plain) == 0.9
+
+
+def test_the_target_stays_once_a_look_was_taken(plain):
+    set_target(plain, 0.8)
+    tell(plain, deal(plain, who=ANN, count=FIRST))
+    with pytest.raises(StateError, match=r"the target stays 0\.8: the sample was looked at under it at 4 audits"):
+        set_target(plain, 0.3)
+    set_target(plain, 0.8)
+    remember(plain, auditing.TARGET, "0.3", anew=True)  # by somebody who set it while the look was taken
+    assert target(plain) == 0.8
+
+
+# Planted texts
+
+
+@pytest.fixture
+def planting(ready, monkeypatch) -> Project:
+    """A project that plants about every other card."""
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
+    monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
+    return ready
+
+
+def split(project: Project, cards: Sequence[AuditCard]) -> tuple[list[AuditCard], list[AuditCard]]:
+    """Return the cards of the sample and the planted ones."""
+    of = purposes(project)
+    return [c for c in cards if of[c.text] == "certificate"], [c for c in cards if of[c.text] == "planted"]
+
+
+def test_planted_texts_enter_neither_accuracy_nor_a_look(planting):
+    set_target(planting, 0.3)
+    sample, planted = split(planting, deal(planting, who=ANN, count=20, rng=np.random.default_rng(0)))
+    tell(planting, planted, misses=len(planted))
+    found = summary(planting)
+    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+    tell(planting, sample[:FIRST])
+    found = summary(planting)
+    assert (found.accuracy.right, found.accuracy.of, found.looks[0].hits) == (FIRST, FIRST, FIRST)
+
+
+def test_planted_texts_tell_how_well_a_person_answers(planting):
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    tell(planting, planted[:8], misses=2)
+    found = summary(planting).planted
+    assert (found.right, found.of) == (6, 8)
+
+
+@pytest.mark.parametrize(("misses", "warned"), [(0, False), (1, False), (4, True), (8, True)])
+def test_a_person_who_misses_known_labels_is_told_so_in_plain_words(misses, warned, planting):
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    tell(planting, planted[:8], misses=misses)
+    warning = summary(planting).warning
+    assert bool(warning) == warned
+    assert not warned or f"Of 8 texts whose label is known, only {8 - misses} were given it." in warning
+
+
+def test_a_person_who_takes_the_first_option_unread_is_told_so(many_labels, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
+    for card in deal(many_labels, who=ANN, count=20, rng=np.random.default_rng(0)):
+        answer(many_labels, card.audit, "label", label=card.options[0], who=ANN)
+    assert summary(many_labels).warning
+
+
+def test_a_few_misses_say_nothing_yet(planting):
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    tell(planting, planted[:4], misses=4)
+    assert summary(planting).warning == ""
+
+
+@pytest.mark.parametrize("kind", ["none", "cannot tell"])
+def test_any_other_answer_to_a_planted_text_is_not_the_known_one(kind, planting):
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    answer(planting, planted[0].audit, kind, who=ANN)
+    assert (summary(planting).planted.right, summary(planting).planted.of) == (0, 1)
+
+
+def test_a_planted_text_whose_seed_a_decision_contradicts_says_nothing(planting):
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    tell(planting, planted[:1])
+    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted[0].text]
+    decide(planting, planted[0].text, "relabel", label=own % 4 + 1)
+    assert summary(planting).planted.of == 0
+
+
+# Extras of a label
+
+
+def test_extras_of_a_label_stand_apart_from_the_sample(plain):
+    tell(plain, deal(plain, who=ANN, purpose="label", label=2, count=6), misses=2)
+    tell(plain, deal(plain, who=ANN, purpose="label", label=3, count=2))
+    deal(plain, who=ANN, purpose="label", label=4, count=1)
+    found = summary(plain)
+    assert [(e.label, e.accuracy.right, e.accuracy.of) for e in found.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
+    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+
+
+def test_extras_are_of_texts_that_still_have_the_label(plain):
+    cards = deal(plain, who=ANN, purpose="label", label=2, count=6)
+    tell(plain, cards)
+    again(plain, wrong=[cards[0].text])
+    (found,) = summary(plain).labels
+    assert (found.accuracy.right, found.accuracy.of) == (5, 5)
+
+
+# The judge
+
+
+def judged(project: Project, *verdicts: tuple[int, int, str], judge: str = "chat") -> None:
+    number = count(project, "SELECT max(id) FROM round")
+    ids = add_proposals(project, number, [question(text, label, 4) for text, label, _ in verdicts])
+    replies = [Answer(outcome, None, 1.0, "", "", "", meaning_id=0) for _, _, outcome in verdicts]
+    add_verdicts(project, judge, list(zip(ids, replies, strict=True)))
+
+
+@pytest.fixture
+def asked(plain) -> Project:
+    """The plain project after a round of the judge *chat*."""
+    close_round(plain)
+    return labelled(plain, judge="chat")
+
+
+def test_the_judge_is_measured_on_audited_texts_it_was_asked_about(asked):
+    cards = deal(asked, who=ANN, count=6)
+    true = [truth(asked)[card.text] for card in cards]
+    tell(asked, cards[:4])
+    answer(asked, cards[4].audit, "none", who=ANN)
+    judged(
+        asked,
+        (cards[0].text, true[0], "valid"),
+        (cards[1].text, true[1], "invalid"),
+        (cards[2].text, true[2] % 4 + 1, "invalid"),
+        (cards[2].text, true[2], "unsure"),
+        (cards[4].text, 1, "valid"),
+        (cards[5].text, true[5], "valid"),  # not answered
+    )
+    found = summary(asked)
+    assert found.judge_name == "chat"
+    assert (found.judge.tpr.right, found.judge.tpr.of, found.judge.tnr.right, found.judge.tnr.of) == (1, 3, 1, 2)
+    assert (found.judge.pairs, found.judge.coverage, found.judge.kappa) == (5, 4 / 5, 0.0)
+
+
+def test_decisions_made_beside_the_verdict_say_nothing_of_the_judge(asked):
+    text, label = next(iter(truth(asked).items()))
+    judged(asked, (text, label, "valid"))
+    decide(asked, text, "accept", label=label, proposal=1)
+    assert summary(asked).judge is None
+
+
+def test_planted_texts_those_nobody_could_tell_and_other_judges_say_nothing_of_the_judge(asked, monkeypatch):
+    first, second = deal(asked, who=ANN, count=2)
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
+    _, (planted, *_) = split(asked, deal(asked, who=BOB, count=8, rng=np.random.default_rng(0)))
+    answer(asked, first.audit, "cannot tell", who=ANN)
+    tell(asked, [second, planted])
+    judged(asked, (first.text, 1, "valid"), (planted.text, 1, "valid"))
+    judged(asked, (second.text, 2, "valid"), judge="another")
+    assert summary(asked).judge is None
+
+
+def test_the_newest_verdict_of_a_pair_counts_and_none_that_is_stale(asked):
+    first, second = deal(asked, who=ANN, count=2)
+    tell(asked, [first, second])
+    true = truth(asked)
+    judged(asked, (first.text, true[first.text], "invalid"))
+    again(asked)
+    close_round(asked)
+    labelled(asked, judge="chat")
+    judged(asked, (first.text, true[first.text], "valid"))
+    assert (summary(asked).judge.tpr.right, summary(asked).judge.tpr.of) == (1, 1)
+    with transaction(asked) as db:
+        db.execute("INSERT INTO label_meaning (label, meaning, who, at) VALUES (?, 'x', '', '')", [true[first.text]])
+    assert summary(asked).judge is None
+
+
+def test_the_self_test_counts_beside_the_audits_as_at_most_twenty_pairs(asked):
+    (card,) = deal(asked, who=ANN, count=1)
+    tell(asked, [card])
+    judged(asked, (card.text, truth(asked)[card.text], "valid"))
+    said = Answer("valid", None, 1.0, "", "", PROMPT_VERSION)
+    known = list(zip(*(found.tolist() for found in seeds(asked)), strict=True))
+    kinds = ("right", "wrong", "canary")
+    add_tested(asked, "chat", [(text, label, kind, said) for text, label in known for kind in kinds])
+    found = summary(asked).judge
+    assert (found.tpr.right, found.tpr.of, found.tpr.share) == (1, 1, 1.0)
+    assert found.tpr.low == pytest.approx(binomtest(17, 17).proportion_ci(0.95, "wilson").low)
+    assert (found.tnr.of, found.tnr.share) == (0, 0.0)
+
+
+# Audited texts never train and are never evidence
+
+
+def fed_back(project: Project) -> set[int]:
+    return {text for text, _, _ in current_training_rows(project)} - set(seeds(project)[0].tolist())
+
+
+def believed(project: Project) -> None:
+    close_round(project)
+    reviewed_round(project, {text: (label, SURE) for text, label in truth(project).items()}, judge="chat")
+
+
+def test_a_text_found_valid_is_not_fed_back_while_it_is_audited(plain):
+    believed(plain)
+    texts = pool(plain).tolist()[:2]
+    judged(plain, *((text, truth(plain)[text], "valid") for text in texts))
+    assert {item.text for item in plan_feed_back(plain).items} == set(texts)
+    deal(plain, who=ANN, count=40)
+    plan = plan_feed_back(plain)
+    assert (plan.items, plan.withheld) == ((), {"in the blind audit": 2})
+
+
+def test_a_decided_text_is_not_fed_back_when_it_was_dealt_before(plain):
+    (card,) = deal(plain, who=ANN, count=1)
+    decide(plain, card.text, "accept", label=1)
+    other = next(text for text in pool(plain).tolist() if text != card.text)
+    decide(plain, other, "accept", label=1)
+    plan = plan_feed_back(plain)
+    assert ([item.text for item in plan.items], plan.withheld) == ([other], {"in the blind audit": 1})
+
+
+def test_a_decided_and_judged_text_is_withheld_and_counted_once_for_each(plain):
+    believed(plain)
+    (card,) = deal(plain, who=ANN, count=1)
+    judged(plain, (card.text, 1, "valid"))
+    decide(plain, card.text, "accept", label=1)
+    plan = plan_feed_back(plain)
+    assert plan.items == ()
+    assert plan.withheld == {"in the blind audit": 1, "settled by a decision, which counts instead": 1}
+
+
+@pytest.mark.parametrize("source", ["verdict", "decision"])
+def test_a_text_fed_back_before_it_was_dealt_leaves_the_training_set(source, plain):
+    believed(plain)
+    text = pool(plain).tolist()[0]
+    if source == "verdict":
+        judged(plain, (text, truth(plain)[text], "valid"))
+    else:
+        decide(plain, text, "accept", label=1)
+    feed_back(plain, plan_feed_back(plain))
+    assert fed_back(plain) == {text}
+    if source == "decision":
+        undo(plain)
+    deal(plain, who=ANN, count=40)
+    if source == "decision":
+        decide(plain, text, "accept", label=1)
+    assert fed_back(plain) == set()
+    opened = open_round(plain, FAST.model_dump_json(), "evidence", "tester").id
+    assert count(plain, f"SELECT count(*) FROM training_row WHERE round = {opened} AND text = {text}") == 0
+
+
+def test_a_decided_text_is_no_evidence_when_it_was_dealt(plain):
+    ids = np.array(sorted(label_ids(plain).values()))
+    (card,) = deal(plain, who=ANN, purpose="label", label=1, count=1)
+    other = next(text for text in pool(plain).tolist() if text != card.text)
+    for text in (card.text, other):
+        decide(plain, text, "accept", label=1)
+    found = valid_samples(plain, EMBEDDING, ids)
+    assert set(found.texts.tolist()) == {*seeds(plain)[0].tolist(), other}
+    assert len(found.vectors) == len(found.labels) == len(found.contents) == 17
+
+
+def test_planted_seeds_go_on_training_and_being_evidence(planting):
+    ids = np.array(sorted(label_ids(planting).values()))
+    before = valid_samples(planting, EMBEDDING, ids).texts.tolist(), current_training_rows(planting)
+    _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    tell(planting, planted)
+    assert planted
+    assert (valid_samples(planting, EMBEDDING, ids).texts.tolist(), current_training_rows(planting)) == before
+
+
+def test_a_planted_seed_that_a_decision_relabels_trains_and_is_evidence_under_its_new_label(planting):
+    ids = np.array(sorted(label_ids(planting).values()))
+    _, (planted, *_) = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
+    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted.text]
+    decide(planting, planted.text, "relabel", label=own % 4 + 1)
+    assert [(item.text, item.label) for item in plan_feed_back(planting).items] == [(planted.text, own % 4 + 1)]
+    assert planted.text in valid_samples(planting, EMBEDDING, ids).texts.tolist()
+
+
+# Status
+
+
+def test_the_status_tells_what_the_audits_say_and_can_be_written_as_json(asked):
+    assert project_status(asked)["audit"]["until_next_look"] == FIRST
+    cards = deal(asked, who=ANN, count=FIRST)
+    tell(asked, cards)
+    judged(asked, (cards[0].text, 1, "valid"))
+    told = json.loads(json.dumps(project_status(asked)))["audit"]
+    assert (told["accuracy"]["right"], told["accuracy"]["of"], told["judge_name"]) == (FIRST, FIRST, "chat")
+    assert (told["looks"][0]["audits"], told["certificate"]) == (FIRST, None)
+
+
+def test_before_the_first_round_the_status_tells_of_no_audit(project):
+    assert project_status(project)["audit"] is None

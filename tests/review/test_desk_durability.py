@@ -1,0 +1,224 @@
+"""Two desks at once on one project, one of them really killed: no decision is lost, doubled, made up or misplaced."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from red_core.records import Project
+from red_core.store.database import connection
+from red_core.store.decisions import decided
+from red_core.store.texts import pool
+from tests.helpers.small_projects import small_project
+
+PEOPLE = ("ann", "bob")
+ACTS = 1_000
+SECONDS = 90
+Row = tuple[str, str, int, int | None, str | None, str, float | None]
+"""A stored decision: its act, kind, text, label, the act it undoes, its reason and its seconds."""
+
+DESK = """
+import json, sys
+from pathlib import Path
+from red_core.review.desk import apply_key_press, read_key_press
+from red_core.store import database
+
+opened = database._open
+
+def open_(project):
+    db = opened(project)
+    db.execute("PRAGMA synchronous = OFF")  # a process that dies loses nothing it wrote; only a power cut does
+    return db
+
+database._open = open_
+project = database.open_project(Path(sys.argv[1]), sys.argv[2])
+for line in sys.stdin:
+    done = apply_key_press(project, read_key_press(json.loads(line)), who=sys.argv[3])
+    print(json.dumps([done.act, done.refused, done.back]), flush=True)
+"""
+
+
+@dataclass
+class Plan:
+    """What one person does: the acts as they are sent, some of them twice, and what each should lead to."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    back: dict[str, int | None] = field(default_factory=dict)
+
+
+def random_plan(texts: Sequence[int], rng: np.random.Generator) -> Plan:
+    """A thousand acts that are all carried out; an undo is of an act by name, or of the newest."""
+    plan, standing = Plan(), list[Row]()
+    kinds = ("accept", "relabel", "reject", "none", "skip", "undo", "undo newest")
+    while len(plan.rows) < ACTS:
+        kind, text, name = str(rng.choice(kinds)), int(rng.choice(texts)), rng.bytes(16).hex()
+        raw: dict[str, Any] = {"id": name, "kind": "undo" if kind.startswith("undo") else kind}
+        if kind.startswith("undo"):
+            if not standing:
+                continue
+            undone = standing.pop(-1 if kind == "undo newest" else int(rng.integers(len(standing))))
+            raw |= {} if kind == "undo newest" else {"undoes": undone[0]}
+            row: Row = (name, "undo", undone[2], None, undone[0], "", None)
+        else:
+            label = int(rng.integers(1, 5)) if kind in {"accept", "relabel", "reject"} else None
+            row = (name, kind, text, label, None, f"because {len(plan.rows)}", round(float(rng.random()), 3))
+            raw |= {"text": text, "label": label, "reason": row[5], "seconds": row[6], "queue": "to decide"}
+            standing.append(row)
+        plan.rows.append(row)
+        plan.back[name] = row[2] if row[1] == "undo" else None
+        plan.sent.append(raw)
+        if rng.random() < 0.2:  # what was not acknowledged in time comes again, be it late
+            plan.sent.append(plan.sent[-int(rng.integers(1, min(len(plan.sent), 5) + 1))])
+    return plan
+
+
+class Desk:
+    """A process that carries out one person's acts, and may be started again with those it did not acknowledge."""
+
+    def __init__(self, project: Project, who: str, plan: Plan, folder: Path) -> None:
+        self.project, self.who, self.plan = project, who, plan
+        self._told, self._errors, self._acts = (folder / f"{who}.{kind}" for kind in ("told", "errors", "acts"))
+        self._told.touch()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.before = 0
+
+    def told(self) -> int:
+        """Return how many acts were acknowledged, those among them that came twice."""
+        return self._told.read_bytes().count(b"\n")
+
+    def begun(self) -> bool:
+        """Whether this process has acknowledged an act, or has none left."""
+        return self.told() > self.before or self.ended()
+
+    def acks(self) -> list[list[Any]]:
+        """Return what this process, and those before it, acknowledged: act, refused, and the text that came back."""
+        return [
+            json.loads(line) for line in self._told.read_text("utf-8").splitlines(keepends=True) if line[-1] == "\n"
+        ]
+
+    @contextmanager
+    def running(self, again: int = 0) -> Iterator[None]:
+        """Start with all that is not acknowledged, and the last ``again`` that are; it has ended after the block."""
+        self.before, acknowledged = self.told(), {act for act, _, _ in self.acks()}
+        sent = self.plan.sent
+        first = next((n for n, raw in enumerate(sent) if raw["id"] not in acknowledged), len(sent))
+        waiting = sent[max(first - again, 0) :]
+        self._acts.write_text("".join(json.dumps(raw) + "\n" for raw in waiting), "utf-8")
+        command = [sys.executable, "-c", DESK, str(self.project.workspace), self.project.name, self.who]
+        with self._acts.open("rb") as acts, self._told.open("ab") as told, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(command, stdin=acts, stdout=told, stderr=errors)
+        try:
+            yield
+        finally:
+            self.process.kill()
+            self.process.wait(SECONDS)
+
+    def ended(self) -> bool:
+        assert self.process is not None
+        code = self.process.poll()
+        assert code in {None, 0}, self._errors.read_text("utf-8")
+        return code == 0
+
+    def kill(self) -> None:
+        """Kill the process as if its machine's memory had run out."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        assert self.process.wait(SECONDS) == -signal.SIGKILL
+
+    def stored(self) -> list[Row]:
+        """Return what is stored of this person, oldest first."""
+        query = """SELECT d.act, d.kind, d.text, d.label, o.act, d.reason, d.seconds
+            FROM decision d LEFT JOIN decision o ON o.id = d.undoes WHERE d.who = ? ORDER BY d.id"""
+        with connection(self.project) as db:
+            return list(db.execute(query, [self.who]).fetchall())
+
+
+def wait_for(reached: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + SECONDS
+    while not reached():
+        assert time.monotonic() < end, f"waited {SECONDS} s for {what}"
+        time.sleep(0.02)
+
+
+def killed_at_a_random_moment(desk: Desk, other: Desk, most: int) -> None:
+    """Kill a desk while another runs, and check that what it acknowledged, and no more, is stored."""
+    rng = np.random.default_rng()  # a random moment is another one each time
+    wait_for(lambda: desk.begun() and other.begun(), "both desks to begin")
+    more = int(rng.integers(1, most))
+    wait_for(lambda: desk.ended() or desk.told() >= desk.before + more, "acts to be carried out")
+    time.sleep(float(rng.uniform(0, 0.05)))
+    desk.kill()
+    acknowledged, stored = {act for act, _, _ in desk.acks()}, desk.stored()
+    assert stored == desk.plan.rows[: len(stored)]
+    assert len(stored) < ACTS, "it was killed too late"
+    assert acknowledged <= {row[0] for row in stored}
+    assert len(stored) <= len(acknowledged) + 1  # one may be stored and not acknowledged
+
+
+def check_everything(project: Project, desks: Sequence[Desk]) -> None:
+    """Check that each act of each person is stored once, in order, as it was meant, and nothing else is."""
+    for desk in desks:
+        assert desk.stored() == desk.plan.rows
+        assert {act: back for act, _, back in desk.acks()} == desk.plan.back
+        assert {refused for _, refused, _ in desk.acks()} == {""}
+    with connection(project) as db:
+        rows = db.execute("SELECT id, text, kind, label, undoes, who FROM decision ORDER BY id").fetchall()
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert [row[0] for row in rows] == list(range(1, ACTS * len(desks) + 1))
+    turns = sum(one[5] != next_[5] for one, next_ in pairwise(rows))
+    assert turns > 10, "they did not work at once"
+    undone, fixed = {row[4] for row in rows}, dict[int, int]()
+    for id_, text, kind, label, _, _ in rows:
+        if id_ not in undone and kind in {"accept", "relabel", "none"}:
+            fixed[text] = -1 if label is None else label
+        elif id_ not in undone and kind == "reject" and fixed.get(text) == label:
+            del fixed[text]
+    assert decided(project) == fixed
+
+
+@pytest.fixture
+def desks(workspace: Path, tmp_path: Path, request: pytest.FixtureRequest) -> list[Desk]:
+    project, rng = small_project(workspace), np.random.default_rng(getattr(request, "param", 0))
+    texts = pool(project).tolist()[:12]
+    return [Desk(project, who, random_plan(texts, rng), tmp_path) for who in PEOPLE]
+
+
+@pytest.mark.timeout(200)
+def test_two_desks_of_which_one_is_killed_lose_no_decision_and_make_none_up(desks):
+    ann, bob = desks
+    with bob.running():
+        with ann.running():
+            killed_at_a_random_moment(ann, bob, most=ACTS // 2)
+        with ann.running(again=2):
+            wait_for(lambda: ann.ended() and bob.ended(), "the end of all acts")
+    check_everything(ann.project, desks)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("desks", range(5), indirect=True)
+def test_two_desks_killed_again_and_again_lose_no_decision_and_make_none_up(desks):
+    for again in range(4):
+        with ExitStack() as running:
+            for desk in desks:
+                running.enter_context(desk.running(again))
+            victim, other = sorted(desks, key=Desk.told)
+            killed_at_a_random_moment(victim, other, most=ACTS // 10)
+    with ExitStack() as running:
+        for desk in desks:
+            running.enter_context(desk.running(again=2))
+        wait_for(lambda: all(desk.ended() for desk in desks), "the end of all acts")
+    check_everything(desks[0].project, desks)

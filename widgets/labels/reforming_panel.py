@@ -1,0 +1,106 @@
+"""Form the subsets anew: tried first, compared with those there are, adopted or not, undone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from red_core.access.who import who_acts
+from red_core.labels.subsets import Formation, adopt_subsets, examine_subsets, undo_subsets
+from red_core.records import Project
+from red_core.settings import make_settings
+from red_core.steps.judge_reliability import wilson
+from red_core.store import views
+from red_core.store.labels import current_layout, earlier_layout
+from widgets.shell.reads import facts
+from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import may_write
+
+WAYS = {"apart": "unlike labels together (the article)", "alike": "similar labels together"}
+
+
+def show_reforming(project: Project) -> None:
+    """Show the form, the comparison it made, and what adopts or undoes."""
+    if not may_write():
+        return
+    with st.expander("Re-form the subsets", icon=":material/shuffle:"):
+        st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
+        ids, now, _ = current_layout(project)
+        most, largest = max(2, min(100, len(now))), int(np.bincount(now).max())
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            size = st.number_input("Labels per subset (n)", 2, most, min(largest, most), width=170)
+            ways = st.pills(
+                "Put", list(WAYS), selection_mode="multi", default=list(WAYS), format_func=WAYS.__getitem__,
+                key="ways_to_form",
+            )  # fmt: skip
+        with st.container(horizontal=True):
+            wanted = st.button("Try it", key="try_subsets", icon=":material/play_arrow:", disabled=not ways)
+            undoable = earlier_layout(project)[0].tolist() == ids.tolist()
+            undo = st.button("Undo the last change of subsets", key="undo_subsets", disabled=not undoable)
+        with errors_in_one_line():
+            if wanted:
+                _try(project, int(size), list(ways))
+            elif undo:
+                undo_subsets(project, who_acts())
+                st.rerun()
+        tried = st.session_state.get("tried_subsets")
+        if tried is not None and tried[0] == _tried_for(project):
+            _show_compared(project, *tried[1:])
+
+
+def _tried_for(project: Project) -> tuple[str, tuple[int, ...]]:
+    """Return what a trial belongs to: after another import or change of subsets it is out of date."""
+    return project.folder.as_posix(), views.version(project)[:2]
+
+
+def _try(project: Project, size: int, ways: list[str]) -> None:
+    settings = make_settings(changes={"subset_size": size})
+    measured = {}
+    with st.spinner("Fitting the classifiers of each"):
+        bar = st.progress(0.0)
+        for part, way in enumerate(["now", *ways]):
+
+            def report(done: int, of: int, part: int = part, way: str = way) -> None:
+                told = f"{WAYS.get(way, 'the current subsets')}, {done} of {of} folds"
+                bar.progress((part + done / of) / (1 + len(ways)), told)
+
+            report(0, settings.calibration_folds)
+            measured[way] = examine_subsets(
+                project, settings, None if way == "now" else size, report, alike=way == "alike"
+            )
+        bar.empty()
+    st.session_state["tried_subsets"] = (_tried_for(project), size, measured)
+
+
+def _show_compared(project: Project, size: int, measured: dict[str, Formation]) -> None:
+    seeds = facts(project)["seeds"]
+    headings = {"now": "now"} | {way: f"n = {size}, {told}" for way, told in WAYS.items()}
+    st.dataframe(pd.DataFrame({headings[way]: _told(found, seeds) for way, found in measured.items()}))
+    st.caption(
+        f"Accuracy: classifiers fitted without a fifth of the {seeds:,} seeds label that fifth; the share they get "
+        "right, with its 95% interval. Where the intervals overlap, the difference may be chance. Similarity: lower "
+        "is easier for a classifier; similar labels together are told apart by one that sees them all."
+    )
+    with st.container(horizontal=True):
+        for way, found in measured.items():
+            if way != "now" and st.button(
+                f"Adopt: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains on them."
+            ):
+                with errors_in_one_line():
+                    adopt_subsets(project, found.subset_of, who_acts())
+                    st.rerun()
+        if st.button("Keep the current ones", key="keep_subsets"):
+            del st.session_state["tried_subsets"]
+            st.rerun()
+
+
+def _told(formation: Formation, seeds: int) -> dict[str, str]:
+    sizes = np.bincount(formation.subset_of)
+    low, high = wilson(round(formation.accuracy * seeds), seeds)
+    return {
+        "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
+        "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
+        "highest similarity in a subset": f"{formation.highest.max():.3f}",
+        "cross-validated accuracy": f"{formation.accuracy:.1%} [{low:.1%} to {high:.1%}]",
+    }
