@@ -22,10 +22,10 @@ from pathlib import Path
 from openai import AsyncOpenAI
 
 from benchmarks.synthetic import synthetic_project
+from red_core.judges.client import Endpoint
 from red_core.judges.llm import LlmJudge
 from red_core.judges.project import reserve_for
 from red_core.judges.prompt import ANSWER, TASK, VERDICT_SCHEMA, prompt_of
-from red_core.judges.replies import Band
 from red_core.judges.server import JudgeServer
 from red_core.records import Project, Question
 from red_core.settings import Settings
@@ -79,7 +79,7 @@ def product(server: JudgeServer, project: Project, questions: list[Question], se
     """Ask as a round does: every attempt stored before it is sent, every group of verdicts as it comes."""
     round_id = open_round(project, settings.model_dump_json(), "llm", "benchmark").id
     reserve = reserve_for(project, server, "judge", settings, round_id)
-    judge = LlmJudge(server, "json_schema", Band(), reserve, judge_rates({}, {}))
+    judge = LlmJudge(Endpoint(server, "json_schema", reserve), judge_rates({}, {}))
     ids = add_proposals(project, round_id, questions)
     for group in judge.answers(questions):
         add_verdicts(project, judge.name, [(ids[place], answer) for place, answer in group])

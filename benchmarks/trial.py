@@ -118,9 +118,8 @@ class SimulatedJudge:
     def tested(self, project: Project, _model: Model, samples: ValidSamples) -> SimulatedJudge:
         """Take the self-test once, as the product does before it trusts a judge."""
         if not self.rates.pairs:
-            pairs = self_test_pairs(
-                samples, list_labels(project), RECOMMENDED.self_test_seeds, 0, 3, np.random.default_rng(0)
-            )
+            settings = RECOMMENDED.model_copy(update={"canaries": 0})
+            pairs = self_test_pairs(samples, list_labels(project), settings)
             answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
             self.rates = summed_up(
                 [Tested(q.text, q.label.id, kind, said, None, "") for kind, q, said in answers]

@@ -1,7 +1,7 @@
-"""The line to the judge's server: many requests at once, one shared cool-down, our own retries, hopeless errors told.
+"""The client of the judge's server: concurrent requests, one shared pause, our own retries, hopeless errors reported.
 
-The openai package carries the requests, without its retries: they are invisible in the count of tokens, and it would
-retry an empty account.
+The openai package sends the requests, without its own retries: they do not show in the count of tokens, and it would
+retry an account without money.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from red_core.errors import BudgetSpent, JudgeError, one_line
-from red_core.judges.server import JudgeServer
+from red_core.judges.server import Format, JudgeServer
 from red_core.records import Attempt
 
 Reserve = Callable[[Sequence[int]], list[int]]
-"""The tokens of requests to the ids of their attempts, stored before anything is sent: as many as the caps allow."""
+"""Takes the tokens that requests may need; returns the ids of stored attempts, as many as the caps allow."""
 
 TRIES = 5
-"""Times one request is sent before it counts as failed."""
+"""How often one request is sent before it counts as failed."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds before a request is sent again, doubled each time, where the server names none."""
+"""Seconds before a request is sent again; the pause doubles each time. A pause that the server names replaces it."""
 LONGEST_RETRY_AFTER = 120.0
-"""A server that wants a longer pause is not waited for."""
+"""Seconds. If the server asks for a longer pause, the run ends with an error."""
 FAILURES_IN_A_ROW = 8
-"""Requests that failed for good, one after another, before the line is given up."""
+"""Requests that may fail for good, one after another, before the run ends."""
 REFUSALS_IN_A_ROW = 3
-"""The same refusal of a request, one after another, before it is taken for the answer to all of them."""
+"""Equal refusals, one after another, after which the run ends: every further request would be refused."""
 LONGEST_SILENCE = 1.0
-"""Seconds without a reply after which an empty group is yielded."""
+"""Seconds without a reply after which an empty group is yielded, so that the caller can be cancelled."""
 ANSWER_TOKENS = 64
 HOPELESS = {
     401: "refused the key. Check OPENAI_API_KEY",
     402: "wants payment first. Top up the account",
     403: "does not allow this key to use the model. Check OPENAI_API_KEY and RED_JUDGE_MODEL",
-    404: "knows no such model or address. Check RED_JUDGE_MODEL, the wire, and that OPENAI_BASE_URL ends in /v1",
+    404: "knows no such model or address. Check RED_JUDGE_MODEL, the API, and that OPENAI_BASE_URL ends in /v1",
 }
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
@@ -53,8 +53,17 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A server, the JSON form that it obeys, and what reserves tokens before a request is sent."""
+
+    server: JudgeServer
+    form: Format
+    reserve: Reserve
+
+
+@dataclass(frozen=True)
 class Sent:
-    """What came of a request: the body received, or why there is none; and each time it was sent."""
+    """The outcome of a request: the body received, or the reason for its absence; and every attempt."""
 
     body: str | None
     failure: str
@@ -63,46 +72,49 @@ class Sent:
 
 @dataclass
 class Client:
-    """An open connection to the server; ``resume_at`` is when the next request may be sent, for all of them."""
+    """An open connection to an endpoint. No request is sent before ``resume_at`` (monotonic seconds)."""
 
-    server: JudgeServer
-    reserve: Reserve
-    client: AsyncOpenAI
+    endpoint: Endpoint
+    connection: AsyncOpenAI
     resume_at: float = 0.0
     failed_in_a_row: int = 0
     refused_in_a_row: dict[str, int] = field(default_factory=dict)
     unreserved: list[tuple[int, asyncio.Future[int]]] = field(default_factory=list)
 
     async def send(self, path: str, body: dict[str, Any]) -> Sent:
-        """Send a request until a body is received or it failed for good.
+        """Send a request until a body is received or it has failed for good.
 
         Raises
         ------
         JudgeError
-            If no request can succeed: the text says what to do.
+            If no request can succeed; the message says what to do.
         BudgetSpent
-            If this request would pass a cap.
+            If this request would exceed a cap of tokens.
         """
         attempts: list[Attempt] = []
         failure = ""
         for turn in range(TRIES):
-            while (wait := self.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110  it may move while this one sleeps
+            while (wait := self.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110  another request may move it meanwhile
                 await asyncio.sleep(wait)
             attempts.append(Attempt(await self._reserved(most_tokens(body))))
             try:
-                async with asyncio.timeout(self.server.timeout):  # the package's own begins anew with every byte
-                    received = await self.client.post(path, cast_to=httpx2.Response, body=body)
+                async with asyncio.timeout(
+                    self.endpoint.server.timeout
+                ):  # the package's own timeout starts again with every byte
+                    received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
             except APIStatusError as error:
-                if error.status_code < 500:  # refused before any work was done; behind a 5xx there may be some
+                if error.status_code < 500:  # refused before any work; a 5xx may come after some
                     attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
                 failure = self._refused(error, turn)
                 if error.status_code not in TRY_AGAIN:
                     break
             except (APITimeoutError, TimeoutError):
-                failure = f"no reply within {self.server.timeout:g} s"
+                failure = f"no reply within {self.endpoint.server.timeout:g} s"
                 await asyncio.sleep(pause(turn))
             except APIConnectionError as error:
-                failure = one_line(f"the connection broke: {self.server.scrubbed(str(error.__cause__ or error))}", 200)
+                failure = one_line(
+                    f"the connection broke: {self.endpoint.server.scrubbed(str(error.__cause__ or error))}", 200
+                )
                 await asyncio.sleep(pause(turn))
             else:
                 self.failed_in_a_row = 0
@@ -112,7 +124,7 @@ class Client:
         return Sent(None, failure, tuple(attempts))
 
     async def _reserved(self, tokens: int) -> int:
-        """Return the id of an attempt once it is stored, in one transaction with all others that are due now."""
+        """Return the id of a stored attempt; all attempts that are due now are stored in one transaction."""
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int] = loop.create_future()
         if not self.unreserved:
@@ -125,9 +137,9 @@ class Client:
         error: Exception = BudgetSpent("a cap of tokens is reached; what was stored stays.")
         ids: list[int] = []
         try:
-            ids = self.reserve([tokens for tokens, _ in due])
-        except Exception as found:  # noqa: BLE001  whatever it is, those who wait for it raise it
-            error = found
+            ids = self.endpoint.reserve([tokens for tokens, _ in due])
+        except Exception as unexpected:  # noqa: BLE001  every request that waits raises it
+            error = unexpected
         for (_, stored), attempt in zip_longest(due, ids):
             if stored.done():  # cancelled
                 continue
@@ -137,123 +149,124 @@ class Client:
                 stored.set_result(attempt)
 
     def _refused(self, error: APIStatusError, turn: int) -> str:
-        """Return why a request was refused, after setting the pause all wait for; raise where no other can succeed."""
-        status, told = error.status_code, self.server.scrubbed(str(error.message))
+        """Return why a request was refused, and set the shared pause; raise if no request can succeed."""
+        status, message = error.status_code, self.endpoint.server.scrubbed(str(error.message))
         if error.code in QUOTA or error.type in QUOTA:
             raise JudgeError(
-                f"the judge at {self.server.host}: the quota is used up. Top up the account, then go on."
-            ) from None  # what it comes from quotes the server, here and below
+                f"the judge at {self.endpoint.server.host}: the quota is used up. Top up the account, then go on."
+            ) from None  # the cause quotes the server, here and below
         if status in HOPELESS:
-            raise JudgeError(f"the judge at {self.server.host} {HOPELESS[status]} ({status}).") from None
-        failure = one_line(f"status {status}: {told}", 200)
+            raise JudgeError(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
+        failure = one_line(f"status {status}: {message}", 200)
         if status in TRY_AGAIN:
             wait = retry_after(error.response.headers)
             if wait is not None and wait > LONGEST_RETRY_AFTER:
                 raise JudgeError(
-                    f"the judge at {self.server.host} asks to wait {wait:,.0f} s. Go on after that."
+                    f"the judge at {self.endpoint.server.host} asks to wait {wait:,.0f} s. Go on after that."
                 ) from None
             self.resume_at = max(self.resume_at, time.monotonic() + (pause(turn) if wait is None else wait))
             return failure
         self.refused_in_a_row[failure] = self.refused_in_a_row.get(failure, 0) + 1
         if self.refused_in_a_row[failure] >= REFUSALS_IN_A_ROW:
-            raise JudgeError(f"the judge at {self.server.host} refuses every question, {failure}") from None
+            raise JudgeError(f"the judge at {self.endpoint.server.host} refuses every question, {failure}") from None
         return failure
 
     def _failed(self, failure: str) -> None:
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= FAILURES_IN_A_ROW:
             raise JudgeError(
-                f"{FAILURES_IN_A_ROW} questions in a row failed at {self.server.host}, the last with: {failure}. "
-                "Check the server, then go on."
+                f"{FAILURES_IN_A_ROW} questions in a row failed at {self.endpoint.server.host}, the last with: "
+                f"{failure}. Check the server, then go on."
             )
 
 
 def all_of(
-    server: JudgeServer, reserve: Reserve, items: Sequence[Item], ask: Callable[[Client, Item], Awaitable[Result]]
+    endpoint: Endpoint, items: Sequence[Item], ask: Callable[[Client, Item], Awaitable[Result]]
 ) -> Iterator[list[tuple[int, Result]]]:
-    """Ask about every item, ``server.at_once`` at a time; yield groups of (place, result) as they come.
+    """Ask about every item, ``at_once`` of them at a time; yield groups of (index, result) as they come.
 
-    What was yielded can be stored while the others are in flight. A group is empty where nothing came for a while, so
-    that whoever waits can be cancelled. Ends early where a budget is spent.
+    The caller can store a group while other requests are in flight. A group is empty after LONGEST_SILENCE, so that
+    the caller can be cancelled. The iterator ends early when a cap of tokens is reached.
 
     Raises
     ------
     JudgeError
-        After what had come was yielded, where no further question can succeed.
+        If no further request can succeed; all results that had come were yielded before.
     """
     waiting = deque(enumerate(items))
     running: dict[asyncio.Task[Result], int] = {}
 
-    async def some(line: Client) -> tuple[list[tuple[int, Result]], Exception | None]:
-        while waiting and len(running) < server.at_once:
-            place, item = waiting.popleft()
-            running[asyncio.ensure_future(ask(line, item))] = place
+    async def next_group(client: Client) -> tuple[list[tuple[int, Result]], Exception | None]:
+        while waiting and len(running) < endpoint.server.at_once:
+            index, item = waiting.popleft()
+            running[asyncio.ensure_future(ask(client, item))] = index
         done, _ = await asyncio.wait(running, timeout=LONGEST_SILENCE, return_when=asyncio.FIRST_COMPLETED)
         return _results({task: running.pop(task) for task in done})
 
     with asyncio.Runner() as runner:
-        line = runner.run(_opened(server, reserve))
+        client = runner.run(_opened(endpoint))
         try:
             while waiting or running:
-                came, stopped = runner.run(some(line))
-                if came or stopped is None:
-                    yield came
+                results, stopped = runner.run(next_group(client))
+                if results or stopped is None:
+                    yield results
                 if isinstance(stopped, JudgeError):
                     raise stopped
                 if stopped is not None:
                     waiting.clear()
         finally:
-            runner.run(_closed(line, running))
+            runner.run(_closed(client, running))
 
 
-async def _opened(server: JudgeServer, reserve: Reserve) -> Client:
-    key = server.api_key.get_secret_value() or "none"  # the package insists on one
-    client = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
-    return Client(server, reserve, client)
+async def _opened(endpoint: Endpoint) -> Client:
+    server = endpoint.server
+    key = server.api_key.get_secret_value() or "none"  # the package requires one
+    connection = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
+    return Client(endpoint, connection)
 
 
 def _results(
     done: Mapping[asyncio.Task[Result], int],
 ) -> tuple[list[tuple[int, Result]], JudgeError | BudgetSpent | None]:
-    """Return what came of tasks, with their places, and what ends the asking, if anything does."""
-    came: list[tuple[int, Result]] = []
+    """Return (index, result) of finished tasks, and the error that ends the run, if there is one."""
+    results: list[tuple[int, Result]] = []
     stopped: JudgeError | BudgetSpent | None = None
-    for task, place in done.items():
+    for task, index in done.items():
         if (error := task.exception()) is None:
-            came.append((place, task.result()))
+            results.append((index, task.result()))
         elif not isinstance(error, JudgeError | BudgetSpent):
             raise error
         elif not isinstance(stopped, JudgeError):
             stopped = error
-    return came, stopped
+    return results, stopped
 
 
-async def _closed(line: Client, running: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel what is in flight, whose reserve stays spent, and hang up."""
+async def _closed(client: Client, running: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel the requests in flight, whose reserved tokens stay spent, and close the connection."""
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-    await line.client.close()
+    await client.connection.close()
 
 
 def most_tokens(body: dict[str, Any]) -> int:
-    """Return more tokens than a request will take: nobody's tokens are shorter than a byte, few than two."""
+    """Return an upper bound of a request's tokens: two bytes a token and room for the answer."""
     return len(str(body).encode()) // 2 + ANSWER_TOKENS
 
 
 def pause(turn: int) -> float:
-    """Return the seconds before turn ``turn + 1``, with a spread so that not all come back at once."""
-    return float(min(FIRST_PAUSE * 2.0**turn, LONGEST_PAUSE) * random.uniform(0.75, 1.25))  # noqa: S311  no secret
+    """Return the seconds before attempt ``turn + 1``, randomly spread so that requests do not all return at once."""
+    return float(min(FIRST_PAUSE * 2.0**turn, LONGEST_PAUSE) * random.uniform(0.75, 1.25))  # noqa: S311  not a secret
 
 
 def retry_after(headers: httpx2.Headers) -> float | None:
-    """Return the pause a server asks for, in seconds, at least 0; None where it names none that can be read."""
-    told = headers.get("retry-after", "").strip()
+    """Return the pause in seconds (at least 0) that a server asks for; None where it names none that can be read."""
+    value = headers.get("retry-after", "").strip()
     try:
-        return max(0.0, float(told))
+        return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None

@@ -1,6 +1,6 @@
-"""Try a judge's server on a pair known to be valid and one known to be invalid, and say in words what works.
+"""Try a judge's server on one valid and one invalid pair, and report in words what works.
 
-That a server takes a parameter proves nothing: some ignore it, some answer 500. So the reply has to obey.
+A server that accepts a parameter may still ignore it, or answer 500. So only a reply that obeys counts.
 """
 
 from __future__ import annotations
@@ -13,36 +13,33 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, OpenAI
 
 from red_core.errors import JudgeError, one_line
-from red_core.judges.client import Reserve, all_of
+from red_core.judges.apis import APIS
+from red_core.judges.client import Endpoint, Reserve, all_of
 from red_core.judges.llm import LlmJudge
-from red_core.judges.replies import Band
 from red_core.judges.server import Format, JudgeServer
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
 
 SECONDS = 5.0
-"""How long to wait for the list."""
-
-
-FORMS: tuple[Format, ...] = ("json_schema", "json_object", "plain")
+"""How long to wait for the list of models."""
 READ = ("valid", "invalid", "unsure")
-_TOLD = {
-    "json_schema": "Holding the reply to a JSON schema",
+_TRIED = {
+    "json_schema": "Asking for JSON with a schema",
     "json_object": "Asking for a JSON object",
-    "plain": "Asking for JSON in words alone",
+    "plain": "Asking for JSON in the instructions only",
 }
 
 
 @dataclass(frozen=True)
 class Connection:
-    """What was found.
+    """The result of a trial.
 
     Attributes
     ----------
     form : Format or None
-        The first form that was obeyed; None where none was.
+        The first form that was obeyed; None if none was.
     sentences : tuple of str
-        What was tried and what came of it, for people.
+        What was tried, and the result, in words.
     attempts : tuple of Attempt
     model : str
         The model's name as the server gives it.
@@ -55,22 +52,21 @@ class Connection:
 
 
 def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Question) -> Connection:
-    """Ask about both pairs, with chat in each form until one is obeyed.
+    """Ask about both pairs, in one JSON form after the other until one is obeyed.
 
     Raises
     ------
     JudgeError
-        If no request can succeed: the text says what to do.
+        If no request can succeed; the message says what to do.
     """
     sentences: list[str] = []
     attempts: tuple[Attempt, ...] = ()
-    forms: Sequence[Format] = ("plain",)
-    if server.wire == "chat":
-        forms = FORMS if server.response_format == "auto" else (server.response_format,)
-    for form in forms:
-        answers = _tried(server, form, reserve, [right, wrong])
+    known = APIS[server.wire].forms
+    several = len(known) > 1
+    for form in known if server.response_format == "auto" or not several else (server.response_format,):
+        answers = _tried(Endpoint(server, form, reserve), [right, wrong])
         attempts += tuple(attempt for answer in answers for attempt in answer.attempts)
-        way = f"{_TOLD[form]}: " if server.wire == "chat" else ""
+        way = f"{_TRIED[form]}: " if several else ""
         obeyed = all(answer.outcome in READ for answer in answers)
         sentences.append(way + (_well(answers) if obeyed else _badly(answers)))
         if obeyed:
@@ -78,24 +74,24 @@ def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Quest
     return Connection(None, tuple(sentences), attempts, "")
 
 
-def _tried(server: JudgeServer, form: Format, reserve: Reserve, pairs: Sequence[Question]) -> list[Answer]:
-    judge = LlmJudge(server, form, Band(), reserve, judge_rates({}, {}))
-    came = {place: answer for group in all_of(server, reserve, pairs, judge.answer) for place, answer in group}
-    if len(came) < len(pairs):
+def _tried(endpoint: Endpoint, pairs: Sequence[Question]) -> list[Answer]:
+    judge = LlmJudge(endpoint, judge_rates({}, {}))
+    answers = {index: answer for group in all_of(endpoint, pairs, judge.answer) for index, answer in group}
+    if len(answers) < len(pairs):
         raise JudgeError(
             "the judge was not tried: the project's cap of tokens is reached. Raise it with the next round."
         )
-    return [came[place] for place in range(len(pairs))]
+    return [answers[index] for index in range(len(pairs))]
 
 
 def _well(answers: Sequence[Answer]) -> str:
     right, wrong = (
         answer.outcome + ("" if answer.p_valid is None else f" (p {answer.p_valid:.2f})") for answer in answers
     )
-    told = f"works. It called a right pair {right} and a wrong one {wrong}."
+    message = f"works. It called a right pair {right} and a wrong one {wrong}."
     if answers[0].outcome != "valid" or answers[1].outcome != "invalid":
-        told += " One pair proves little: the self-test says how far it can be trusted."
-    return told
+        message += " One pair proves little. The self-test measures how accurate the judge is."
+    return message
 
 
 def _badly(answers: Sequence[Answer]) -> str:
@@ -104,18 +100,18 @@ def _badly(answers: Sequence[Answer]) -> str:
         return f"it did not work, {bad.raw}."
     if bad.outcome == "refused":
         return "the model refused to answer."
-    return "a reply came, but not the answer that was asked for."
+    return "the server replied, but not with the answer that was asked for."
 
 
 def listed_models(server: JudgeServer) -> list[str]:
-    """Return the names of the models a server lists; none where it answers without such a list.
+    """Return the names of the models that a server lists; empty if it answers without such a list.
 
     Raises
     ------
     JudgeError
         If it does not answer, or refuses the key.
     """
-    key = server.api_key.get_secret_value() or "none"  # the package insists on one
+    key = server.api_key.get_secret_value() or "none"  # the package requires one
     try:
         with OpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=SECONDS) as client:
             received = client.get("/models", cast_to=httpx2.Response)
@@ -127,10 +123,9 @@ def listed_models(server: JudgeServer) -> list[str]:
         why = one_line(server.scrubbed(str(error.__cause__ or error)), 120)
         raise JudgeError(f"{server.host} does not answer ({why}). Start it, or check OPENAI_BASE_URL.") from None
     try:
-        told = json.loads(received.text)
+        body = json.loads(received.text)
     except (ValueError, RecursionError):
         return []
-    listed = told.get("data") if isinstance(told, dict) else None
-    return (
-        [str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one] if isinstance(listed, list) else []
-    )
+    listed = body.get("data") if isinstance(body, dict) else None
+    models = listed if isinstance(listed, list) else []
+    return [str(model["id"]) for model in models if isinstance(model, dict) and "id" in model]

@@ -1,9 +1,7 @@
-"""The evidence check: no LLM, no key, no network.
+"""The similarity check (no LLM, no key, no network): a text must be closer to its label than to any other label.
 
-A text must lie closer to the label's valid samples than to any rival's.
-
-It looks at the same vectors as the classifiers, so its errors go with theirs: its weight in the belief is
-what it adds beyond the classifiers' own score, fitted on the seeds, each left out of its own evidence.
+It uses the same vectors as the classifiers and makes the same mistakes. So its weight in the belief is only what it
+adds to the classifiers' score, fitted on the seeds; each seed is left out of its own evidence.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ VectorsOf = Callable[[Ints], Floats]
 MODEL = "margin of the mean of the 3 nearest"
 VERSION = "1"
 VALID_FROM = 0.7
-"""It says valid where the margin alone, beyond the base rate, favours the label by this share or more."""
+"""Valid: the margin alone, without the base rate, gives at least this probability."""
 INVALID_UNDER = 0.5
-"""It says invalid where the proposal is, all in all, more likely wrong than right; in between it is unsure."""
+"""Invalid: margin and base rate together give a smaller probability than this. Otherwise unsure."""
 QUESTIONS_PER_GROUP = 256
 
 
@@ -44,9 +42,9 @@ class EvidenceCheck:
     slope, intercept : float
         Log likelihood ratio of being right as a function of the margin.
     base : float
-        Logit of the share of proposals that are right.
+        Logit of the share of right proposals.
     weight : float
-        What the log likelihood ratio, cut at 6, counts in the belief, beyond the classifiers' own score; in [0, 1].
+        Weight of the log likelihood ratio, clipped at 6, in the belief; in [0, 1].
     rates : JudgeRates
     """
 
@@ -60,12 +58,12 @@ class EvidenceCheck:
 
     @property
     def name(self) -> str:
-        """The wire."""
+        """The stored name."""
         return EVIDENCE_CHECK
 
     @property
     def free(self) -> bool:
-        """It costs nothing to ask."""
+        """True: a question costs nothing."""
         return True
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
@@ -73,12 +71,12 @@ class EvidenceCheck:
         for start in range(0, len(questions), QUESTIONS_PER_GROUP):
             group = questions[start : start + QUESTIONS_PER_GROUP]
             texts = np.array([q.text for q in group], dtype=np.int64)
-            places = np.searchsorted(self.samples.label_ids, [q.label.id for q in group])
-            found = margins(self.samples, self.queries(texts), texts, places)
-            ratios = self.intercept + self.slope * found
+            label_index = np.searchsorted(self.samples.label_ids, [q.label.id for q in group])
+            margin = margins(self.samples, self.queries(texts), texts, label_index)
+            ratios = self.intercept + self.slope * margin
             yield [
-                (start + place, self._answer(float(ratio), float(margin)))
-                for place, (ratio, margin) in enumerate(zip(ratios, found, strict=True))
+                (start + index, self._answer(float(ratio), float(value)))
+                for index, (ratio, value) in enumerate(zip(ratios, margin, strict=True))
             ]
 
     def _answer(self, ratio: float, margin: float) -> Answer:
@@ -93,13 +91,13 @@ class EvidenceCheck:
 
 
 def outcome_of(log_likelihood_ratio: float, base: float) -> Outcome:
-    """Return what the check says of a proposal; see VALID_FROM and INVALID_UNDER."""
+    """Return the outcome of a check; see VALID_FROM and INVALID_UNDER."""
     if expit(base + log_likelihood_ratio) < INVALID_UNDER:
         return "invalid"
     return "valid" if expit(log_likelihood_ratio) >= VALID_FROM else "unsure"
 
 
-def margins(samples: ValidSamples, vectors: Floats, texts: Ints, places: Ints) -> Floats:
+def margins(samples: ValidSamples, vectors: Floats, texts: Ints, label_index: Ints) -> Floats:
     """Return each text's similarity to its proposed label minus that to the best rival, shape (n,), in [-2, 2].
 
     A text that is itself a sample is left out of its own evidence.
@@ -107,9 +105,9 @@ def margins(samples: ValidSamples, vectors: Floats, texts: Ints, places: Ints) -
     similarity = vectors @ samples.vectors.T
     similarity[texts[:, None] == samples.texts[None, :]] = -np.inf
     to_label = label_similarities(similarity, samples.labels, len(samples.label_ids))
-    everyone = np.arange(len(texts))
-    own = to_label[everyone, places]
-    to_label[everyone, places] = -np.inf
+    rows = np.arange(len(texts))
+    own = to_label[rows, label_index]
+    to_label[rows, label_index] = -np.inf
     return np.asarray(own - to_label.max(axis=1), dtype=np.float32)
 
 
@@ -118,31 +116,31 @@ def fit_evidence_check(
     queries: VectorsOf,
     *,
     texts: Ints,
-    places: Ints,
+    label_index: Ints,
     right: Booleans,
     prior_logit: Floats,
 ) -> EvidenceCheck:
-    """Fit the check on known proposals: the best label of each seed from classifiers that never saw it.
+    """Fit the check on proposals whose truth is known: the best label of each seed, from classifiers that never saw it.
 
     Parameters
     ----------
     samples : ValidSamples
     queries : callable
         Text row ids to unit vectors.
-    texts, places : ndarray of shape (n,), int64
-        The proposals.
+    texts, label_index : ndarray of shape (n,), int64
+        The proposals: row ids of texts, and indices in ``samples.label_ids``.
     right : ndarray of shape (n,), bool
     prior_logit : ndarray of shape (n,)
         Logit of the classifiers' out-of-fold belief in the proposal.
     """
-    found = np.concatenate(
+    margin = np.concatenate(
         [
-            margins(samples, queries(texts[part]), texts[part], places[part])
+            margins(samples, queries(texts[part]), texts[part], label_index[part])
             for part in np.array_split(np.arange(len(texts)), 1 + len(texts) // QUESTIONS_PER_GROUP)
         ]
     )
-    slope, intercept, base = _likelihood_ratio(found, right)
-    ratios = intercept + slope * found
+    slope, intercept, base = _likelihood_ratio(margin, right)
+    ratios = intercept + slope * margin
     outcomes = np.array([outcome_of(ratio, base) for ratio in ratios])
     return EvidenceCheck(
         samples, queries, slope, intercept, base, _beyond_the_classifiers(ratios, prior_logit, right),
@@ -150,18 +148,18 @@ def fit_evidence_check(
     )  # fmt: skip
 
 
-def _likelihood_ratio(found: Floats, right: Booleans) -> tuple[float, float, float]:
+def _likelihood_ratio(margin: Floats, right: Booleans) -> tuple[float, float, float]:
     """Return slope and intercept of the log likelihood ratio over the margin, and the logit of the base rate."""
     share = (right.sum() + 1.0) / (len(right) + 2.0)
     base = float(np.log(share / (1.0 - share)))
-    if right.all() or not right.any():  # nothing to tell apart: the margin says nothing
+    if right.all() or not right.any():  # with one class the margin cannot be calibrated
         return 0.0, 0.0, base
-    model = LogisticRegression(C=1e3).fit(found[:, None], right)
+    model = LogisticRegression(C=1e3).fit(margin[:, None], right)
     return float(model.coef_[0, 0]), float(model.intercept_[0]) - base, base
 
 
 def _beyond_the_classifiers(ratios: Floats, prior_logit: Floats, right: Booleans) -> float:
-    """Return the weight in [0, 1] in: logit P(right) = prior logit + weight x log likelihood ratio."""
+    """Return the weight in [0, 1] of: logit P(right) = prior logit + weight x log likelihood ratio."""
     clipped = np.clip(ratios, -6.0, 6.0)
 
     def loss(weight: float) -> float:
@@ -172,7 +170,7 @@ def _beyond_the_classifiers(ratios: Floats, prior_logit: Floats, right: Booleans
 
 
 def _shares(outcomes: np.ndarray[tuple[int], np.dtype[np.str_]]) -> dict[str, float]:
-    """Return the share of each outcome with add-one smoothing, so that none is impossible."""
+    """Return the share of each outcome with add-one smoothing, so that no share is 0."""
     kinds = ("valid", "invalid", "unsure")
     counts = np.array([(outcomes == kind).sum() + 1.0 for kind in kinds])
     return dict(zip(kinds, (counts / counts.sum()).tolist(), strict=True))

@@ -1,30 +1,29 @@
-"""Label understanding: a model writes what belongs to a label, what does not, and what it must be told from."""
+"""Label understanding (article step 3): a model writes what belongs to a label, what does not, and near labels."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.errors import JudgeError
-from red_core.judges.chat import Reply, Strict, ask_in_json
-from red_core.judges.client import Client, Reserve, all_of
-from red_core.judges.project import form_of, reserve_for
+from red_core.judges.chat import written_replies
+from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
-from red_core.judges.server import Format, JudgeServer, judge_server
+from red_core.judges.replies import Strict
+from red_core.judges.server import judge_server
 from red_core.records import Label, Project
 from red_core.settings import Settings
 from red_core.steps.label_map import cosine_similarities
-from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, meaning_authors, set_meanings
 from red_core.store.texts import contents, remembered, seeds
 from red_core.training.samples import seed_label_vectors
 
 SEEDS_SHOWN, NEAR_LABELS, NEAR_SEEDS = 12, 4, 4
 MODEL = "model "
-"""What the author of a meaning begins with, where that is a model."""
+"""The author of a meaning begins with this word if a model wrote it."""
 
 
 TASK = (
@@ -60,7 +59,7 @@ class Meaning(Strict):
 
 @dataclass(frozen=True)
 class ToUnderstand:
-    """A label with its seeds, and the labels nearest to it with some of theirs."""
+    """A label with its seeds, and the nearest labels with some of theirs."""
 
     label: str
     seeds: tuple[str, ...]
@@ -68,7 +67,7 @@ class ToUnderstand:
 
     @property
     def message(self) -> str:
-        """What is sent."""
+        """The JSON that is sent."""
         near = [{"label": cleaned(name), "seeds": _shown(seeds)} for name, seeds in self.near]
         state = {"label": cleaned(self.label), "seeds": _shown(self.seeds), "near_labels": near}
         return json.dumps(state, ensure_ascii=False, indent=1)
@@ -76,17 +75,6 @@ class ToUnderstand:
 
 def _shown(seeds: Sequence[str]) -> list[str]:
     return [cleaned(seed)[:LONGEST_EXAMPLE] for seed in seeds]
-
-
-def meanings(
-    server: JudgeServer, form: Format, reserve: Reserve, wanted: Sequence[ToUnderstand]
-) -> Iterator[list[tuple[int, Reply[Meaning]]]]:
-    """Yield groups of (place, what was written)."""
-
-    async def ask(line: Client, one: ToUnderstand) -> Reply[Meaning]:
-        return await ask_in_json(line, form, TASK, one.message, Meaning)
-
-    return all_of(server, reserve, wanted, ask)
 
 
 def write_meanings(
@@ -98,12 +86,12 @@ def write_meanings(
 ) -> int:
     """Let the judge's model write the meaning of every label that has none; return how many were written.
 
-    Each is stored as it comes, so what was interrupted goes on where it stopped.
+    Each is stored as it comes, so an interrupted run continues where it stopped.
 
     Parameters
     ----------
     rewrite : bool
-        Also those a model wrote before; never those a person wrote or edited.
+        Also write again what a model wrote before; never what a person wrote or edited.
 
     Raises
     ------
@@ -112,22 +100,17 @@ def write_meanings(
     """
     server = judge_server()
     wanted = _without_meaning(project, rewrite=rewrite)
-    items = _to_understand(project, wanted)
-    reserve = reserve_for(project, server, "meaning", settings)
+    messages = [item.message for item in _to_understand(project, wanted)]
+    endpoint = endpoint_for(project, server, "meaning", settings)
     written, failure = 0, ""
-    report(0, len(items))
-    for group in meanings(server, form_of(project, server, settings), reserve, items):
-        for place, reply in group:
-            settle_attempts(project, reply.attempts)
-            failure = reply.failure or failure
-            if reply.written is not None:
-                meaning = server.scrubbed(reply.written.text)
-                set_meanings(project, {wanted[place].id: meaning}, f"{MODEL}{reply.model}")
-                written += 1
-        report(written, len(items))
-    if written < len(items):
-        why = failure or "the cap of tokens is reached"
-        raise JudgeError(f"{written} of {len(items)} meanings were written, the others not: {why}. Run it again.")
+    for index, reply in written_replies(project, endpoint, TASK, messages, Meaning, report):
+        failure = reply.failure or failure
+        if reply.written is not None:
+            set_meanings(project, {wanted[index].id: server.scrubbed(reply.written.text)}, f"{MODEL}{reply.model}")
+            written += 1
+    if written < len(messages):
+        reason = failure or "the cap of tokens is reached"
+        raise JudgeError(f"{written} of {len(messages)} meanings were written, the others not: {reason}. Run it again.")
     return written
 
 
@@ -142,7 +125,7 @@ def _without_meaning(project: Project, *, rewrite: bool) -> list[Label]:
 
 def _to_understand(project: Project, wanted: list[Label]) -> list[ToUnderstand]:
     known = list_labels(project)
-    place = {label.id: number for number, label in enumerate(known)}
+    index = {label.id: number for number, label in enumerate(known)}
     texts, of_label = seeds(project)
     words = dict(zip(texts.tolist(), contents(project, texts), strict=True))
     own = {label.id: [words[text] for text in texts[of_label == label.id].tolist()] for label in known}
@@ -154,7 +137,7 @@ def _to_understand(project: Project, wanted: list[Label]) -> list[ToUnderstand]:
             tuple(own[label.id][:SEEDS_SHOWN]),
             tuple(
                 (known[near].name, tuple(own[known[near].id][:NEAR_SEEDS]))
-                for near in np.argsort(-alike[place[label.id]], kind="stable")[: min(NEAR_LABELS, len(known) - 1)]
+                for near in np.argsort(-alike[index[label.id]], kind="stable")[: min(NEAR_LABELS, len(known) - 1)]
             ),
         )
         for label in wanted

@@ -1,22 +1,21 @@
-"""A model suggests a name, and what it means, for texts that fit no label and are alike. The analyst decides."""
+"""A model suggests a name and a meaning for a group of similar texts that fit no label. The analyst decides."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from red_core.errors import JudgeError, one_line
-from red_core.judges.chat import Reply, Strict, ask_in_json
-from red_core.judges.client import Client, Reserve, all_of
-from red_core.judges.project import form_of, reserve_for
+from red_core.judges.chat import written_replies
+from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
-from red_core.judges.server import Format, JudgeServer, judge_server
+from red_core.judges.replies import Strict
+from red_core.judges.server import judge_server
 from red_core.records import Cluster, Project
 from red_core.settings import RECOMMENDED, Settings
-from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, name_key, unlike
 from red_core.store.texts import contents
 
@@ -33,14 +32,14 @@ TEXTS_SHOWN = 12
 
 
 class Name(Strict):
-    """What a model suggested."""
+    """The name and the meaning that a model suggested."""
 
     name: str
     meaning: str
 
     @property
     def short_name(self) -> str:
-        """The name on one line; '' where nothing can be seen of it."""
+        """The name on one line; '' if it has no visible character."""
         return one_line(cleaned(self.name), LONGEST_NAME)
 
     @property
@@ -51,7 +50,7 @@ class Name(Strict):
 
 @dataclass(frozen=True)
 class ToName:
-    """A group of texts, central ones first, the words that tell it from others, and the names of near labels."""
+    """A group of texts, the most central first; the words typical of it; the names of near labels."""
 
     texts: tuple[str, ...]
     words: tuple[str, ...]
@@ -59,7 +58,7 @@ class ToName:
 
     @property
     def message(self) -> str:
-        """What is sent."""
+        """The JSON that is sent."""
         state = {
             "near_labels": [cleaned(name)[:LONGEST_EXAMPLE] for name in self.near_labels],
             "words": [cleaned(word) for word in self.words],
@@ -68,26 +67,15 @@ class ToName:
         return json.dumps(state, ensure_ascii=False, indent=1)
 
 
-def names(
-    server: JudgeServer, form: Format, reserve: Reserve, wanted: Sequence[ToName]
-) -> Iterator[list[tuple[int, Reply[Name]]]]:
-    """Yield groups of (place, what was suggested)."""
-
-    async def ask(line: Client, one: ToName) -> Reply[Name]:
-        return await ask_in_json(line, form, TASK, one.message, Name)
-
-    return all_of(server, reserve, wanted, ask)
-
-
 def named_by_judge(
     project: Project,
     clusters: Sequence[Cluster],
     settings: Settings = RECOMMENDED,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Cluster]:
-    """Return the clusters with names and meanings that the judge's model suggests; where none came, as they were.
+    """Return the clusters with the names and meanings that the judge's model suggests; unchanged where none came.
 
-    Only what it cost is stored, under the purpose *meaning*.
+    Only the cost is stored, under the purpose *meaning*.
 
     Raises
     ------
@@ -95,24 +83,18 @@ def named_by_judge(
         If no judge is set, or it cannot be reached, or nothing readable came of all that was asked.
     """
     server = judge_server()
-    form = form_of(project, server, settings)
-    reserve = reserve_for(project, server, "meaning", settings)
-    wanted = [
-        ToName(tuple(contents(project, np.array(cluster.texts[:TEXTS_SHOWN]))), cluster.words, cluster.near)
+    messages = [
+        ToName(tuple(contents(project, np.array(cluster.texts[:TEXTS_SHOWN]))), cluster.words, cluster.near).message
         for cluster in clusters
     ]
+    endpoint = endpoint_for(project, server, "meaning", settings)
     suggested: dict[int, tuple[Name, str]] = {}
-    failure, done = "", 0
-    report(0, len(wanted))
-    for group in names(server, form, reserve, wanted):
-        for place, reply in group:
-            settle_attempts(project, reply.attempts)
-            failure = reply.failure or failure
-            if reply.written is not None:
-                suggested[place] = (reply.written, reply.model)
-        done += len(group)
-        report(done, len(wanted))
-    if wanted and not suggested:
+    failure = ""
+    for index, reply in written_replies(project, endpoint, TASK, messages, Name, report):
+        failure = reply.failure or failure
+        if reply.written is not None:
+            suggested[index] = (reply.written, reply.model)
+    if messages and not suggested:
         raise JudgeError(f"no name came: {failure or 'the cap of tokens is reached'}.")
     return _renamed(clusters, suggested, {name_key(label.name) for label in list_labels(project)}, server.scrubbed)
 
@@ -124,8 +106,8 @@ def _renamed(
     scrubbed: Callable[[str], str],
 ) -> list[Cluster]:
     renamed = []
-    for place, cluster in enumerate(clusters):
-        name, model = suggested.get(place, (None, ""))
+    for index, cluster in enumerate(clusters):
+        name, model = suggested.get(index, (None, ""))
         short = scrubbed(name.short_name).strip() if name is not None else ""
         if name is None or not short:
             renamed.append(replace(cluster, name=unlike(cluster.name, taken)))

@@ -1,39 +1,38 @@
-"""What every judge is to the rest of the program."""
+"""What the rest of the program knows of a judge, and of what corrects after *invalid*."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from red_core.judges.correction import Corrected
-from red_core.records import Answer, Example, JudgeRates, Label, Question
+from red_core.records import Answer, Attempt, Example, JudgeRates, Label, Question
 
 Candidates = Sequence[tuple[Label, tuple[Example, ...]]]
-Corrector = Callable[[Sequence[tuple[str, Candidates]]], Iterator[list[tuple[int, Corrected]]]]
-"""Texts with their candidate labels to groups of (place, choice); see :mod:`red_core.judges.correction`."""
+"""Labels, each with its valid samples that are nearest to the text."""
 
 
 class Judge(Protocol):
-    """Validates proposals; never classifies.
+    """Validates suggested labels; never classifies.
 
     Attributes
     ----------
     name : str
-        The wire, stored with every verdict; ``evidence`` is the evidence check.
+        Stored with every verdict: the API and the model, or ``evidence`` for the similarity check.
     free : bool
-        It costs nothing to ask, so it is also asked to confirm what the classifiers are sure of.
+        Whether a question costs nothing. Such a judge is also asked to confirm what the classifiers are sure of.
     rates : JudgeRates
-        Measured before the judge is trusted; they decide which questions are worth asking.
+        Measured before the judge is used; they decide which questions are worth asking.
     """
 
     @property
     def name(self) -> str:
-        """The wire."""
+        """The judge's name."""
         ...
 
     @property
     def free(self) -> bool:
-        """Whether asking costs nothing."""
+        """Whether a question costs nothing."""
         ...
 
     @property
@@ -42,8 +41,24 @@ class Judge(Protocol):
         ...
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield answers in groups as they come, each with its question's place in ``questions``.
+        """Yield answers in groups as they come, each with the index of its question.
 
-        Each group is stored before the next is asked for, so that a crash loses nothing that was yielded.
+        The caller stores each group before it asks for the next, so a crash loses nothing that was yielded.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The index of the chosen candidate; None where none fits or the reply could not be read."""
+
+    chosen: int | None
+    attempts: tuple[Attempt, ...]
+
+
+class Corrector(Protocol):
+    """Chooses the next suggestion for texts whose last suggested label was found invalid."""
+
+    def corrections(self, items: Sequence[tuple[str, Candidates]]) -> Iterator[list[tuple[int, Correction]]]:
+        """Yield groups of (index, correction) for texts with their candidates, at least one each."""
         ...

@@ -1,6 +1,6 @@
-"""Where the LLM judge is and how it is asked: from the environment, or from the table [judge] of the secrets file.
+"""Settings of the LLM judge's server: from the environment, or from the table [judge] of the secrets file.
 
-The key is read where it is needed and kept nowhere else: not in the database, not in a log, not in an error.
+The key is read where it is needed and stored nowhere else: not in the database, not in a log, not in an error.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from red_core.access import refuse_viewers
 from red_core.access.secrets_file import keep_in_table, read_table, secrets_path
 from red_core.errors import JudgeError
 
-Api = Literal["chat", "systemone", "decisions"]
+ApiName = Literal["chat", "systemone", "decisions"]
 Format = Literal["auto", "json_schema", "json_object", "plain"]
 
 
 TABLE = "judge"
-"""Of the secrets file."""
+"""The table of the secrets file."""
 
 
 def _from_json(value: object) -> object:
@@ -41,7 +41,7 @@ def _from_json(value: object) -> object:
 
 
 class JudgeServer(BaseSettings):
-    """Every setting of the judge's server; the name in capitals is that of its variable."""
+    """Every setting of the judge's server; the names in capitals are the environment variables."""
 
     model_config = SettingsConfigDict(
         populate_by_name=True,
@@ -60,14 +60,17 @@ class JudgeServer(BaseSettings):
         SecretStr, Field(alias="OPENAI_API_KEY", description="Its key; a server of your own may need none")
     ] = SecretStr("")
     model: Annotated[str, Field(alias="RED_JUDGE_MODEL", description="The model that judges")] = ""
-    wire: Annotated[Api, Field(alias="RED_JUDGE_WIRE", description="What the server speaks")] = "chat"
+    wire: Annotated[ApiName, Field(alias="RED_JUDGE_WIRE", description="The API that the server speaks")] = "chat"
     response_format: Annotated[
         Format,
-        Field(alias="RED_JUDGE_FORMAT", description="With chat: how the reply is held to JSON; auto = tried out"),
+        Field(
+            alias="RED_JUDGE_FORMAT",
+            description="With chat: how the server is made to reply in JSON; auto tries it out",
+        ),
     ] = "auto"
     extra: Annotated[
         dict[str, Any],
-        NoDecode,  # a value that is a mapping would be merged with the one it should replace
+        NoDecode,  # otherwise a mapping would be merged with the one it should replace
         BeforeValidator(_from_json),
         Field(alias="RED_JUDGE_EXTRA", description="More parameters of each request, as JSON, such as temperature"),
     ] = {}
@@ -83,16 +86,16 @@ class JudgeServer(BaseSettings):
 
     @property
     def name(self) -> str:
-        """What people call this judge, stored with its verdicts: the wire and the model asked for."""
+        """The judge's name, stored with its verdicts: the API and the model asked for."""
         return f"{self.wire}/{self.model}"
 
     @property
     def host(self) -> str:
-        """The server without its path."""
+        """The server's address without its path."""
         return urlsplit(self.base_url).netloc
 
     def scrubbed(self, text: str) -> str:
-        """Return ``text`` without the key, or what looks like one."""
+        """Return ``text`` without the key and without anything that looks like a key."""
         key = self.api_key.get_secret_value()
         without = text.replace(key, "***") if key else text
         return re.sub(r"\b(sk|key|tok)-[\w*.-]{6,}", "***", without)
@@ -110,7 +113,7 @@ class JudgeServer(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, read_table(TABLE))
 
 
-def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of a form, checked here
+def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  values of a form, checked here
     """Return the server's settings.
 
     Raises
@@ -135,7 +138,7 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  the values of 
 
 
 def _wrong_address(address: str) -> str:
-    """Return what is wrong with a server's address; '' where nothing is. An address is shown, so it holds no secret."""
+    """Return what is wrong with a server's address, '' if nothing. Addresses are shown, so they may hold no secret."""
     try:
         parts = urlsplit(address)
         whole = parts.hostname and parts.port != 0
@@ -154,8 +157,8 @@ WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_
 def keep(server: JudgeServer) -> Path:
     """Write what differs from the defaults to the secrets file, readable by its owner alone; return the file.
 
-    What else the file holds stays as it is, all of it where writing fails half-way. What the environment names is not
-    copied into it.
+    The rest of the file stays as it is; if writing fails, all of it does. Values from the environment are not copied
+    into it.
 
     Raises
     ------
@@ -173,12 +176,12 @@ def keep(server: JudgeServer) -> Path:
 
 
 def _to_keep(server: JudgeServer) -> dict[str, Any]:
-    """Return by name what differs from the defaults, None for what does not."""
-    kept: dict[str, Any] = {}
+    """Return variable name -> value where it differs from the default, None where it does not."""
+    values: dict[str, Any] = {}
     for field, about in JudgeServer.model_fields.items():
         value, name = getattr(server, field), str(about.alias)
         if os.environ.get(name):
             continue
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        kept[name] = None if value == about.get_default() else json.dumps(plain) if isinstance(plain, dict) else plain
-    return kept
+        values[name] = None if value == about.get_default() else json.dumps(plain) if isinstance(plain, dict) else plain
+    return values

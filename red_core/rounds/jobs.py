@@ -35,9 +35,9 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
     StateError
         If another job is waiting or running.
     StoreError
-        If its worker cannot be started; then no job stays behind.
+        If its worker cannot be started; then the job is marked failed.
     AccessError
-        If a viewer acts.
+        If the user is a viewer.
     """
     refuse_viewers()
     mark_interrupted(project)
@@ -52,36 +52,36 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
             )
     except OSError as error:
         place = f"{error.filename or log}: {error.strerror}"
-        told = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
-        end_job(project, job_id, "failed", told)
-        raise StoreError(told) from error
+        message = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
+        end_job(project, job_id, "failed", message)
+        raise StoreError(message) from error
     _started[project.folder, job_id] = process
-    with suppress(psutil.NoSuchProcess, StoreError):  # it has ended, or says itself who it is when it claims the job
+    with suppress(psutil.NoSuchProcess, StoreError):  # it has ended already, or names itself when it claims the job
         name_process(project, job_id, process.pid, psutil.Process(process.pid).create_time())
     return job_id
 
 
 def mark_interrupted(project: Project) -> Job | None:
-    """Return the newest job; one whose process is gone or silent is marked *interrupted* first.
+    """Return the newest job; mark it *interrupted* first if its process is gone or silent.
 
-    A viewer is told the same, and it is stored when an analyst looks.
+    A viewer sees the same state; it is stored when an analyst looks.
     """
     job = newest_job(project)
     if job is None or job.state not in {"waiting", "running"} or _lives(project, job):
         return job
-    told = _last_words(log_file(project, job.id))
+    reason = _reason_of_end(log_file(project, job.id))
     if not current_user().may_write:
-        return replace(job, state="interrupted", error=told)
-    end_job(project, job.id, "interrupted", told)
+        return replace(job, state="interrupted", error=reason)
+    end_job(project, job.id, "interrupted", reason)
     return find_job(project, job.id)
 
 
 def log_file(project: Project, job_id: int) -> Path:
-    """Return where a job's worker writes what nobody expected, such as a traceback."""
+    """Return the file into which a job's worker writes unexpected output, such as a traceback."""
     return project.folder / "jobs" / f"{job_id}.log"
 
 
-def _last_words(log: Path) -> str:
+def _reason_of_end(log: Path) -> str:
     """Return why the process ended: the last line of a traceback, or that it was stopped from outside."""
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.is_file() else []
     if any(line.startswith("Traceback") for line in lines):
@@ -90,13 +90,13 @@ def _last_words(log: Path) -> str:
 
 
 def _lives(project: Project, job: Job) -> bool:
-    if job.pid is None:  # whoever queued it has not started its worker yet, or died before
+    if job.pid is None:  # its worker is not started yet, or the starting process died before
         return time.time() - job.heartbeat < SILENT_SECONDS
     if (project.folder, job.id) in _started:
-        _started[project.folder, job.id].poll()  # a child of this process that has ended is a zombie until it is asked
+        _started[project.folder, job.id].poll()  # an ended child stays a zombie until it is polled
     try:
         process = psutil.Process(job.pid)
-        # Where nobody waits for the orphans of a killed process, as in many containers, they stay as zombies.
+        # In many containers no process reaps orphans: after a kill they stay as zombies.
         ended = process.status() == psutil.STATUS_ZOMBIE
         return bool(not ended and abs(process.create_time() - (job.process_started or 0.0)) < 1.0)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""The figures a round leaves: how sure, how much it learned, and, in a trial, how often it is right."""
+"""The figures of a round: how sure it is, how much it learned, and, in a trial project, how often it is right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from red_core.judges import Judge
-from red_core.records import NONE_OF_THESE, Floats, Ints, Label, Project, Round
+from red_core.records import NONE_OF_THESE, Floats, Ints, Project, Round
 from red_core.rounds.querying import Asked
 from red_core.rounds.scoring import BEST_STORED, ScoredPool
 from red_core.settings import Settings
@@ -18,35 +18,27 @@ from red_core.steps.belief import ranked
 from red_core.steps.stopping import information_gain
 from red_core.store.attempts import spent
 from red_core.store.decisions import decided
-from red_core.store.labels import active_by_name, name_key
+from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import best_beliefs, list_rounds
 from red_core.store.texts import truths
 from red_core.store.verdicts import outcome_counts
 
 
-def round_metrics(
-    project: Project,
-    current: Round,
-    settings: Settings,
-    labels: list[Label],
-    scored: ScoredPool,
-    asked: Asked,
-    judge: Judge,
-) -> dict[str, Any]:
-    """Return the figures of a round, as stored with it and printed.
+def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: Asked, judge: Judge) -> dict[str, Any]:
+    """Return the figures of a round as they are stored and printed.
 
     Keys
     ----
     pool, uncertain, none_of_these : int
-        Texts; those whose best belief is under ``certain_belief``; those that belong to no label.
+        Numbers of texts: all, those whose best belief is under ``certain_belief``, those that belong to no label.
     none_share : float
-        The likeliest share of the pool that belongs to no label, before any verdict.
+        The estimated share of the pool that belongs to no label, before any verdict; in [0, 1].
     questions, failed, worth_asking : int
     outcomes : dict of outcome to int
     information_gain : float or None
         Nats per text; None in the first round.
     expected_agreement, expected_alone : float in [0, 1]
-        Mean best belief, with verdicts and of the classifiers alone.
+        Mean best belief, with verdicts and from the classifiers alone.
     true_agreement, true_alone : float in [0, 1] or None
         Agreement with the truth of a trial project, machine labels only; None where there is no truth.
     judge : str
@@ -54,13 +46,14 @@ def round_metrics(
     judge_rates : dict
         See :class:`red_core.records.JudgeRates`.
     tokens, money : int, float or None
-        What this round's questions cost; money is None where a price is not known.
+        Cost of this round's questions; money is None where a price is not known.
     decided : int
-        Texts a decision had fixed when the round ended.
+        Number of texts that a decision had fixed when the round ended.
     """
     final, belief = ranked(scored.label_ids, scored.kept)
     alone, alone_belief = ranked(scored.label_ids, scored.alone)
-    truth = true_labels(project, labels)
+    truth = true_labels(project)
+    settings = Settings.model_validate_json(current.settings)
     cost = spent(project, round_id=current.id)
     return {
         "pool": len(scored.texts),
@@ -85,9 +78,9 @@ def round_metrics(
     }
 
 
-def true_labels(project: Project, labels: list[Label]) -> dict[int, int]:
-    """Return text -> true label id of a trial project; -1 where the true label is none of these, by whatever name."""
-    known = {label.id for label in labels}
+def true_labels(project: Project) -> dict[int, int]:
+    """Return text -> true label id of a trial project; -1 where no label of the project has the true name."""
+    known = {label.id for label in list_labels(project)}
     ids = {key: label for key, label in active_by_name(project).items() if label in known}
     return {text: ids.get(name_key(name), NONE_OF_THESE) for text, name in truths(project).items()}
 
@@ -103,7 +96,8 @@ def _gain_since_last(
 ) -> float | None:
     """Return the mean KL divergence from the last round's beliefs to these, in nats per text.
 
-    Outcomes that both rounds stored stand alone, all others together: merging outcomes can only lower a divergence.
+    Outcomes that both rounds stored are compared one by one, the rest as one outcome. This is a lower bound: merging
+    outcomes never raises a divergence.
     """
     earlier = [r for r in list_rounds(project) if r.id < current.id and r.metrics]
     if not earlier:
@@ -111,13 +105,13 @@ def _gain_since_last(
     before = best_beliefs(project, earlier[-1].id)
     rows = {text: row for row, text in enumerate(scored.texts.tolist())}
     shared = [(rows[text], json.loads(top)) for text, top in before if text in rows]
-    here = np.array([row for row, _ in shared], dtype=np.int64)
+    rows_now = np.array([row for row, _ in shared], dtype=np.int64)
     old_labels = np.full((len(shared), BEST_STORED), -2, dtype=np.int64)
     old_belief = np.zeros((len(shared), BEST_STORED))
     for number, (_, top) in enumerate(shared):
-        for place, (label, share) in enumerate(top):
-            old_labels[number, place], old_belief[number, place] = label, share
-    new_labels, new_belief = labels[here, :BEST_STORED], belief[here, :BEST_STORED]
+        for rank, (label, share) in enumerate(top):
+            old_labels[number, rank], old_belief[number, rank] = label, share
+    new_labels, new_belief = labels[rows_now, :BEST_STORED], belief[rows_now, :BEST_STORED]
     same = new_labels[:, :, None] == old_labels[:, None, :]
     after = np.where(same.any(axis=2), new_belief, 0.0)
     matched = np.where(same, old_belief[:, None, :], 0.0).sum(axis=2)

@@ -1,7 +1,7 @@
-"""One round, from top to bottom as the article tells it: fit, score, select, ask, believe.
+"""One round from top to bottom, as in the article: fit, score, select, ask, compute beliefs.
 
-It runs in the worker. After each stage and each group of replies everything is stored, so a round that was
-cancelled or killed goes on where it stopped.
+The worker runs it. Everything is stored after each stage and each group of replies, so a round that was cancelled or
+killed continues where it stopped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
 from red_core.records import Ints, Project, Round
 from red_core.rounds.metrics import round_metrics
-from red_core.rounds.querying import Asking, ask_all
+from red_core.rounds.querying import Asking, Evidence
 from red_core.rounds.scoring import predictions_of, score_pool
+from red_core.rounds.strategies import STRATEGIES
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.labels import list_labels
 from red_core.store.rounds import finish_round, list_rounds, open_round, training_rows
@@ -29,7 +30,7 @@ from red_core.training.fit import fitting_on
 from red_core.training.model import save_model
 
 Progress = Callable[[str, int, int], None]
-"""progress(stage, done, total); raises Cancelled when a person asked to stop."""
+"""progress(stage, done, total); raises Cancelled when a person asked to cancel."""
 JudgeMaker = Callable[[Project, Model, ValidSamples], Judge]
 
 
@@ -51,13 +52,13 @@ def run_round(
     who: str = "analyst",
     make_judge: JudgeMaker | None = None,
 ) -> Round:
-    """Run one round, or go on with the one left open; it ends *to review*.
+    """Run one round, or continue the open one; it ends in the state *to review*.
 
     Parameters
     ----------
     project : Project
     settings : Settings
-        A round that was left open goes on with the settings it began with.
+        An open round continues with the settings it began with.
     progress : callable(stage, done, total)
     who : str
     make_judge : callable, optional
@@ -66,9 +67,9 @@ def run_round(
     Raises
     ------
     StateError
-        If the last round is still to review, or there is nothing to label.
+        If the last round is still to review, or the project has no unlabelled texts.
     Cancelled
-        If ``progress`` raised it; what was stored stays.
+        If ``progress`` raised it; everything stored so far stays.
     """
     texts = pool(project)
     if not len(texts):
@@ -80,20 +81,20 @@ def run_round(
     model = _fit(project, current, settings, subset_of, progress)
     scored = score_pool(
         project, model, texts,
-        none_share=settings.none_share, with_entropy=settings.selection == "entropy", report=_stage(progress, "score"),
+        none_share=settings.none_share, with_entropy=STRATEGIES[settings.selection].needs_entropy,
+        report=_stage(progress, "score"),
     )  # fmt: skip
     samples = valid_samples(project, model.features.embedding, model.label_ids)
-    correct: Corrector | None = None
+    corrector: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
-        judge, correct = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+        judge, corrector = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
     else:
         judge = (make_judge or evidence_check)(project, model, samples)
-    known = list_labels(project)
-    asking = Asking(project, current, settings, model.features.embedding, known, scored, samples, judge, correct)
-    asked = ask_all(asking, _stage(progress, "ask"))
+    evidence = Evidence(model.features.embedding, list_labels(project), samples, settings.examples_shown)
+    asked = Asking(project, current, scored, evidence, judge, corrector).ask_all(_stage(progress, "ask"))
 
     progress("believe", 0, 1)
-    metrics = round_metrics(project, current, settings, known, scored, asked, judge)
+    metrics = round_metrics(project, current, scored, asked, judge)
     finish_round(project, current.id, predictions_of(scored), metrics)
     progress("believe", 1, 1)
     return list_rounds(project)[-1]
@@ -101,7 +102,7 @@ def run_round(
 
 def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Progress) -> Model:
     path = model_file(project, current.id)
-    if path.is_file():  # the round was interrupted after this stage
+    if path.is_file():  # an interrupted round has passed this stage
         return load_model(path)
     everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
     lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))

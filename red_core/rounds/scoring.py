@@ -1,4 +1,4 @@
-"""Article step 3 on a project: the belief about every pool text, and what verdicts and decisions add to it."""
+"""Score the pool (article step 3): the belief about every text, to which verdicts and decisions are added."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ BEST_STORED = 5
 
 @dataclass(frozen=True)
 class ScoredPool:
-    """The pool with its beliefs; ``kept`` is added to as verdicts come in.
+    """The pool with its beliefs; ``kept`` changes as verdicts come in.
 
     Attributes
     ----------
     texts : ndarray of shape (n,), int64
         Row ids, ascending.
     label_ids : ndarray of shape (L,), int64
-        Candidates are places in it.
+        Candidates are indices into it.
     alone : Candidates
-        What the classifiers say alone.
+        Beliefs of the classifiers alone.
     kept : Candidates
-        With verdicts and rejections.
+        Beliefs with verdicts and rejections.
     predictions : SubsetPredictions or None
-        Of each classifier of the shown partition, where the selection wants entropy.
+        Of each classifier of the shown partition, if the query strategy needs entropy.
     none_share : float
-        The likeliest share of the pool that belongs to no label.
+        The estimated share of the pool that belongs to no label, in [0, 1].
     """
 
     texts: Ints
@@ -55,7 +55,7 @@ class ScoredPool:
     none_share: float
 
     def row_of(self, text: int) -> int | None:
-        """Return the row of a text, None if it is not in the pool."""
+        """Return the row of a text; None if it is not in the pool."""
         row = int(np.searchsorted(self.texts, text))
         return row if row < len(self.texts) and self.texts[row] == text else None
 
@@ -63,10 +63,10 @@ class ScoredPool:
         """Add evidence about a pair to the belief; -inf rules the label out, as an analyst's rejection does."""
         row = self.row_of(text)
         if row is not None:
-            add_evidence(self.kept, row, self.place_of(label), log_likelihood_ratio)
+            add_evidence(self.kept, row, self.index_of(label), log_likelihood_ratio)
 
-    def place_of(self, label: int) -> int:
-        """Return the place of a label id in ``label_ids``."""
+    def index_of(self, label: int) -> int:
+        """Return the index of a label id in ``label_ids``."""
         return int(np.searchsorted(self.label_ids, label))
 
 
@@ -79,7 +79,7 @@ def score_pool(
     with_entropy: bool,
     report: Callable[[int, int], None],
 ) -> ScoredPool:
-    """Score all texts in blocks, so that memory does not grow with texts x labels."""
+    """Score all texts in blocks, so that memory does not grow with texts times labels."""
     kept, predictions = [], []
     report(0, len(texts))
     for block in _large_blocks(len(texts)):
@@ -113,16 +113,16 @@ def score_pool(
 
 
 def _large_blocks(count: int, rows: int = 16_384) -> Iterator[slice]:
-    """Yield the blocks whose features are loaded at once."""
+    """Yield blocks of rows whose features are loaded together."""
     for start in range(0, count, rows):
         yield slice(start, min(start + rows, count))
 
 
 def predictions_of(scored: ScoredPool) -> Iterable[Prediction]:
-    """Yield what is stored of each text's belief."""
+    """Yield the row that is stored for each text: its best labels and beliefs."""
     labels, belief = ranked(scored.label_ids, scored.kept)
     before_labels, before = ranked(scored.label_ids, scored.alone)
-    prior = np.where(before_labels == labels[:, :1], before, 0.0).sum(axis=1)
+    classifier_belief = np.where(before_labels == labels[:, :1], before, 0.0).sum(axis=1)
     none = beliefs(scored.kept)[:, -2]
     for row, text in enumerate(scored.texts):
         best = [
@@ -131,5 +131,5 @@ def predictions_of(scored: ScoredPool) -> Iterable[Prediction]:
         ]
         yield (
             int(text), int(labels[row, 0]), float(belief[row, 0]), int(labels[row, 1]), float(belief[row, 1]),
-            float(none[row]), float(prior[row]), json.dumps(best),
+            float(none[row]), float(classifier_belief[row]), json.dumps(best),
         )  # fmt: skip

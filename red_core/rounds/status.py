@@ -1,4 +1,4 @@
-"""."""
+"""The state of a project as facts, and the recommendation whether to run another round."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from red_core.rounds.metrics import agreement, true_labels
 from red_core.settings import Settings
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
-from red_core.store.labels import label_set_version, list_labels
+from red_core.store.labels import label_set_version
 from red_core.store.rounds import current_training_rows, list_rounds, predicted_labels
 from red_core.store.texts import facts, remembered
 
 
 def project_status(project: Project) -> dict[str, Any]:
-    """Return the facts of a project: counts, the last round, what it says about stopping, how sure and how right.
+    """Return the facts of a project: counts, the last round, the recommendation, the accuracies.
 
     ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
-    share of the pool whose label, decisions included, is the true one; ``audit`` what blind audits say, see
+    share of the pool whose label, decisions included, is the true one; ``audit`` is the result of blind audits, see
     :class:`red_core.review.audits.AuditSummary`. All three are None before the first round.
     """
     done = [r for r in list_rounds(project) if r.metrics]
@@ -68,8 +68,8 @@ def _round_facts(last: Round) -> dict[str, Any]:
     }
 
 
-def _settings(one: Round) -> Settings:
-    return Settings.model_validate_json(one.settings)
+def _settings(finished: Round) -> Settings:
+    return Settings.model_validate_json(finished.settings)
 
 
 def _signals(done: list[Round]) -> list[RoundSignals]:
@@ -81,4 +81,4 @@ def _true_agreement(project: Project, round_id: int) -> float | None:
     texts, machine = predicted_labels(project, round_id)
     fixed = decided(project)
     final = np.array([fixed.get(text, label) for text, label in zip(texts.tolist(), machine.tolist(), strict=True)])
-    return agreement(texts, final, true_labels(project, list_labels(project)))
+    return agreement(texts, final, true_labels(project))

@@ -1,7 +1,7 @@
-"""Runs a job outside the browser: ``python -m red_core.rounds.worker WORKSPACE PROJECT JOB``.
+"""Run a job in a process of its own: ``python -m red_core.rounds.worker WORKSPACE PROJECT JOB``.
 
-A page or the command line starts it detached and then only reads the job's row. Closing the browser, the
-terminal or the server changes nothing.
+A page or the command line starts it detached and then only reads the job's row. The job continues when the browser,
+the terminal or the server is closed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from red_core.store.jobs import (
 )
 
 BEAT_SECONDS = 0.5
-"""How often a working job writes its progress and asks whether to stop."""
+"""Seconds between two progress reports; with each one the job asks whether it was cancelled."""
 
 
 def run_job(project: Project, job_id: int) -> None:
-    """Claim a job, do its work in this process, and record how it ended.
+    """Claim a job, do its work in this process, and store how it ended.
 
-    An error nobody expected ends the process with its traceback in the log; whoever reads the job next finds the
-    process gone and marks the job *interrupted*.
+    An unexpected error ends the process with a traceback in the log. The next reader of the job sees that the process
+    is gone and marks the job *interrupted*.
     """
     me = psutil.Process()
     job = claim_job(project, job_id, me.pid, me.create_time())
@@ -65,11 +65,11 @@ WORK: Mapping[str, Callable[[Project, Settings, Progress, str], object]] = {
     "judge-check": _judge_check,
     "meanings": _meanings,
 }
-"""What a job of each kind does."""
+"""The work of each kind of job."""
 
 
 class _Beat:
-    """The progress callback of a job: writes at most every BEAT_SECONDS, and raises when asked to stop."""
+    """The progress callback of a job: writes at most every BEAT_SECONDS; raises Cancelled when a person cancelled."""
 
     def __init__(self, project: Project, job_id: int) -> None:
         self._project, self._job_id, self._last, self._stage = project, job_id, 0.0, ""
@@ -83,7 +83,7 @@ class _Beat:
 
 
 def main() -> None:
-    """Run one job, named on the command line."""
+    """Run the job that the command line names."""
     workspace, name, job_id = sys.argv[1:]
     run_job(open_project(Path(workspace), name), int(job_id))
 

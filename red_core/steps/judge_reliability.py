@@ -84,7 +84,7 @@ def wilson(count: int, of: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def told(right: Mapping[str, int], wrong: Mapping[str, int]) -> str:
+def judge_warning(right: Mapping[str, int], wrong: Mapping[str, int]) -> str:
     """Return in words what kind of judge this is, judged by its intervals; '' where nothing is wrong with it."""
     asked_right, asked_wrong = sum(right.values()), sum(wrong.values())
     passed, let_through = right.get("valid", 0), wrong.get("valid", 0)

@@ -116,7 +116,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
 
     page.locator(".st-key-judge_check button").click()
     wait_for(prepared, 1, "judge-check")
-    page.get_by_text(re.compile(r"Of \d+ right pairs it called")).wait_for()
+    page.get_by_text(re.compile(r"It called \d+ of \d+ right labels")).wait_for()
     watched.settle()
     picture(watched, "5-tested")
 

@@ -269,9 +269,9 @@ def test_what_the_self_test_said_stands_beside_the_judge(in_state: InState, open
     judge_check(project, JUDGED)
     app = rounds_with_llm(open_app)
     words = words_on(app)
-    assert "Of 10 right pairs it called 10 valid: 100% [72% to 100%]." in words
-    assert "Of 10 wrong pairs it called 10 invalid: 100% [72% to 100%]." in words
-    assert "Of 2 wrong texts that told it to say valid, 0 fooled it." in words
+    assert "It called 10 of 10 right labels valid: 100% (72% to 100%)." in words
+    assert "It called 10 of 10 wrong labels invalid: 100% (72% to 100%)." in words
+    assert "Injection test: of 2 wrong texts that told it to answer valid, 0 succeeded." in words
     assert "Not tested yet" not in words
     assert not app.warning
     assert len(named.heard) == 2 + 22  # tried first, then asked
@@ -415,7 +415,7 @@ def test_trying_a_server_says_what_works_and_keeps_nothing(
     in_state("prepared")
     app = rounds_with_llm(open_app)
     connect(app, "try", base_url=judge.address, model=MODEL, api_key="typed-key")
-    assert "Holding the reply to a JSON schema: works. It called a right pair valid and a wrong one invalid." in (
+    assert "Asking for JSON with a schema: works. It called a right pair valid and a wrong one invalid." in (
         words_on(app)
     )
     (told,) = app.success
@@ -430,7 +430,7 @@ def test_a_server_that_answers_in_prose_cannot_judge(in_state: InState, open_app
     in_state("prepared")
     judge.prose = "Valid, I would say."
     app = connect(rounds_with_llm(open_app), "try", base_url=judge.address, model=MODEL)
-    assert words_on(app).count("a reply came, but not the answer that was asked for") == 3
+    assert words_on(app).count("the server replied, but not with the answer that was asked for") == 3
     (told,) = app.error
     assert told.value.startswith("It cannot judge")
     assert not app.success

@@ -25,9 +25,9 @@ from red_core.data.importing import import_files
 from red_core.data.restoring import restore_decisions
 from red_core.data.tables import read_table
 from red_core.errors import InputError, RedError, StoreError
-from red_core.judges.chat import Strict
+from red_core.judges.apis import content_of
 from red_core.judges.names import Name
-from red_core.judges.replies import content_of, strict_json
+from red_core.judges.replies import Strict, strict_json
 from red_core.judges.server import JudgeServer, judge_server, keep
 from red_core.labels.file import export_label_set, import_label_set
 from red_core.records import Project

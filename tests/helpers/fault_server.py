@@ -18,11 +18,11 @@ from typing import Any, Self
 import pytest
 
 from red_core.judges import client
+from red_core.judges.client import Endpoint
 from red_core.judges.llm import LlmJudge
-from red_core.judges.replies import Band
 from red_core.judges.server import JudgeServer, judge_server
-from red_core.records import Answer, Label, Question
-from red_core.steps.judge_reliability import judge_rates
+from red_core.records import Answer, JudgeRates, Label, Question
+from red_core.steps.judge_reliability import ProbabilityScale, judge_rates
 
 KEY = "sk-proj-Never0Store1This2Key"
 ASKED_FOR, MODEL = "tiny", "tiny-1"
@@ -156,11 +156,22 @@ def some_questions(count: int = 1) -> list[Question]:
     ]  # fmt: skip
 
 
-def llm_judge(server: JudgeServer | None = None, **changes: Any) -> LlmJudge:
-    """Return a judge that was never tested, whose attempts are numbered and not stored."""
+def llm_judge(
+    server: JudgeServer | None = None,
+    *,
+    rates: JudgeRates | None = None,
+    scale: ProbabilityScale | None = None,
+    **changes: Any,
+) -> LlmJudge:
+    """Return a judge without a self-test, whose attempts are numbered and not stored."""
+    return LlmJudge(endpoint(server, **changes), rates or judge_rates({}, {}), scale)
+
+
+def endpoint(server: JudgeServer | None = None, **changes: Any) -> Endpoint:
+    """Return an endpoint whose attempts are numbered and not stored."""
     numbers = itertools.count(1)
-    known = {"form": "json_schema", "band": Band(), "reserve": lambda tokens: [next(numbers) for _ in tokens]}
-    return LlmJudge(server or judge_server(), **known | {"rates": judge_rates({}, {})} | changes)
+    known = {"form": "json_schema", "reserve": lambda tokens: [next(numbers) for _ in tokens]}
+    return Endpoint(server or judge_server(), **known | changes)
 
 
 def ask(questions: Sequence[Question] | int = 1, **settings: Any) -> list[Answer]:

@@ -24,6 +24,7 @@ from tests.helpers.fault_server import (
     always,
     ask,
     closed_address,
+    endpoint,
     honest,
     in_turn,
     llm_judge,
@@ -144,7 +145,7 @@ def test_a_server_that_is_not_there_ends_the_run_with_the_reason():
         (401, r"refused the key\. Check OPENAI_API_KEY \(401\)"),
         (402, r"wants payment first\. Top up the account \(402\)"),
         (403, r"Check OPENAI_API_KEY and RED_JUDGE_MODEL \(403\)"),
-        (404, r"Check RED_JUDGE_MODEL, the wire, and that OPENAI_BASE_URL ends in /v1 \(404\)"),
+        (404, r"Check RED_JUDGE_MODEL, the API, and that OPENAI_BASE_URL ends in /v1 \(404\)"),
     ],
 )
 def test_a_hopeless_error_ends_the_run_at_once_and_says_what_to_do(status, remedy):
@@ -210,7 +211,7 @@ def test_a_hopeless_error_is_told_even_where_the_budget_ends_at_the_same_time():
         raise JudgeError("no key") if number == 0 else BudgetSpent("spent")
 
     with FaultServer(), pytest.raises(JudgeError, match="no key"):
-        list(client.all_of(judge_server(at_once=2), list, [0, 1], both))
+        list(client.all_of(endpoint(judge_server(at_once=2)), [0, 1], both))
 
 
 # Many at once

@@ -58,7 +58,7 @@ def test_a_server_that_enforces_the_schema_is_asked_with_it_at_once():
         connection = found()
     assert (connection.form, connection.model, tried(server)) == ("json_schema", MODEL, ["json_schema"])
     assert connection.sentences == (
-        "Holding the reply to a JSON schema: works. It called a right pair valid and a wrong one invalid.",
+        "Asking for JSON with a schema: works. It called a right pair valid and a wrong one invalid.",
     )
     assert len(connection.attempts) == len(server.heard) == 2
     assert server.heard[0].body["response_format"]["json_schema"]["strict"] is True
@@ -69,7 +69,7 @@ def test_a_server_that_refuses_the_schema_is_asked_for_an_object():
         connection = found()
     assert (connection.form, tried(server)) == ("json_object", ["json_schema", "json_object"])
     first, second = connection.sentences
-    assert first.startswith("Holding the reply to a JSON schema: it did not work, status 400: ")
+    assert first.startswith("Asking for JSON with a schema: it did not work, status 400: ")
     assert second.startswith("Asking for a JSON object: works.")
     assert len(connection.attempts) == len(server.heard)
 
@@ -85,9 +85,9 @@ def test_a_server_that_takes_the_schema_and_does_not_obey_is_not_believed():
         connection = found()
     assert (connection.form, tried(server)) == ("plain", ["json_schema", "json_object", "plain"])
     assert connection.sentences[0] == (
-        "Holding the reply to a JSON schema: a reply came, but not the answer that was asked for."
+        "Asking for JSON with a schema: the server replied, but not with the answer that was asked for."
     )
-    assert connection.sentences[-1].startswith("Asking for JSON in words alone: works.")
+    assert connection.sentences[-1].startswith("Asking for JSON in the instructions only: works.")
 
 
 def test_a_server_that_only_ever_writes_prose_cannot_be_used():

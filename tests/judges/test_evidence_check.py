@@ -68,7 +68,7 @@ class World:
         return likeness[place] - max(v for label, v in enumerate(likeness) if label != place)
 
     def fitted(self, prior_logit=None, **changes):
-        known = {"texts": self.texts, "places": self.places, "right": self.right} | changes
+        known = {"texts": self.texts, "label_index": self.places, "right": self.right} | changes
         prior = np.zeros(len(known["texts"])) if prior_logit is None else prior_logit
         return fit_evidence_check(self.samples, self.queries, prior_logit=prior, **known)
 
@@ -235,7 +235,7 @@ def test_the_likelihood_ratio_does_not_count_the_base_rate():
     few_right = np.flatnonzero(~world.right | (np.random.default_rng(1).random(len(world.right)) < 0.2))
 
     all_of_them = world.fitted()
-    mostly_wrong = world.fitted(texts=world.texts[few_right], places=world.places[few_right],
+    mostly_wrong = world.fitted(texts=world.texts[few_right], label_index=world.places[few_right],
                                 right=world.right[few_right])  # fmt: skip
 
     assert all_of_them.base - mostly_wrong.base > 1

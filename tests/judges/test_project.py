@@ -229,7 +229,7 @@ def test_a_cap_holds_at_every_moment_with_many_at_once(project, monkeypatch):
 
 def test_a_judge_whose_test_the_cap_cut_short_is_refused(project):
     with FaultServer() as server:
-        with pytest.raises(JudgeError, match=r"answered only \d+ of the self-test's pairs.*cap of tokens is too low"):
+        with pytest.raises(JudgeError, match=r"answered only \d+ pairs of the self-test.*cap of tokens is too low"):
             run_round(project, changed(most_tokens=2000))
         assert 0 < len(server.heard) < 20
         assert next_round(project).state == "to review"
@@ -316,7 +316,7 @@ def test_canaries_are_asked_with_the_injection_and_their_own_place(project):
 
 def test_with_fewer_than_twenty_answers_the_judge_is_refused_until_the_rest_came(project):
     with FaultServer(in_turn(refused(400))) as server:
-        with pytest.raises(JudgeError, match=r"answered only 19 of the self-test's pairs: too few to trust it"):
+        with pytest.raises(JudgeError, match=r"answered only 19 pairs of the self-test: too few to trust it"):
             run_round(project, JUDGED)
         before = len(server.heard)
         assert run_round(project, JUDGED).state == "to review"
@@ -380,7 +380,7 @@ def test_another_model_is_tried_for_itself(project, monkeypatch):
 def test_a_server_that_obeys_nothing_ends_the_round_with_what_was_tried(project, monkeypatch):
     with FaultServer(always(chat("Valid, I think."))):
         monkeypatch.setenv("RED_JUDGE_FORMAT", "auto")
-        with pytest.raises(JudgeError, match=r"cannot be used\. Holding the reply to a JSON schema: a reply came, but"):
+        with pytest.raises(JudgeError, match=r"cannot be used\. Asking for JSON with a schema: the server replied"):
             run_round(project, JUDGED)
     assert list_rounds(project)[-1].state == "open"
     assert spent(project).tokens == 12 * sum(TOKENS)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from red_core.judges.apis import verdict_request
 from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, prompt_of
-from red_core.judges.requests import verdict_request
 from red_core.judges.server import JudgeServer
 from red_core.records import PROMPT_VERSION, Example, Label, Question
 from red_core.text import UNSEEN

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from red_core.judges.replies import Band, content_of, read_reply, strict_json
-from red_core.judges.server import Api
+from red_core.judges.apis import content_of, read_reply
+from red_core.judges.replies import Band, strict_json
+from red_core.judges.server import ApiName
 from red_core.records import Outcome
 from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
 
-WIRES: tuple[Api, ...] = get_args(Api)
+WIRES: tuple[ApiName, ...] = get_args(ApiName)
 WORDS = ("valid", "invalid", "unsure")
 YES = '{"verdict": "valid"}'
 ANYTHING = st.recursive(
@@ -24,7 +25,7 @@ ANYTHING = st.recursive(
 )
 
 
-def read(wire: Api, said: Said):
+def read(wire: ApiName, said: Said):
     return read_reply(wire, said.sent.decode("utf-8", "replace"), Band())
 
 
@@ -272,7 +273,7 @@ def test_json_without_surprises_is_read_as_it_was_written(value):
     "raw", ["NaN", "[Infinity]", '{"a": -Infinity}', '{"a": 1, "a": 1}', '[{"b": {"a": 1, "a": 2}}]']
 )
 def test_what_json_does_not_have_is_refused(raw):
-    with pytest.raises(ValueError, match=r"is no number|comes twice"):
+    with pytest.raises(ValueError, match=r"is not a number in JSON|comes twice"):
         strict_json(raw)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from red_core.judges.prompt import prompt_of
 from red_core.judges.self_test import INJECTION, self_test_pairs, summed_up
 from red_core.records import Label
+from red_core.settings import RECOMMENDED
 from red_core.steps.judge_reliability import judge_rates, wilson
 from red_core.store import self_tests  # by its module: pytest would collect Tested
 from red_core.training.samples import ValidSamples
@@ -34,7 +35,9 @@ def samples_of(each=(6, 6, 6, 6), analysts=0, seed=0) -> ValidSamples:
 
 
 def pairs_of(samples: ValidSamples, seeds=10, canaries=3, shown=2, seed=0):
-    return self_test_pairs(samples, LABELS, seeds, canaries, shown, np.random.default_rng(seed))
+    changes = {"self_test_seeds": seeds, "canaries": canaries, "examples_shown": shown, "random_state": seed}
+    settings = RECOMMENDED.model_copy(update=changes)
+    return self_test_pairs(samples, LABELS, settings)
 
 
 def own_label(samples: ValidSamples, text: int) -> Label:
@@ -147,15 +150,15 @@ def test_canaries_are_told_apart_and_are_not_counted_in_the_rates():
     found = summed_up(answers(["valid"] * 9 + ["invalid"], ["invalid"] * 8 + ["valid"] * 2, ["valid"] * 6))
     assert found.rates == without.rates == judge_rates({"valid": 9, "invalid": 1}, {"invalid": 8, "valid": 2})
     assert (found.pairs, found.canaries) == (20, {"valid": 6})
-    assert "Of 6 wrong texts that told it to say valid, 6 fooled it." in list(found.sentences())
+    assert "Injection test: of 6 wrong texts that told it to answer valid, 6 succeeded." in list(found.sentences())
     assert not [s for s in without.sentences() if "told it to say valid" in s]
 
 
 def test_what_was_measured_is_said_with_its_interval():
     found = list(summed_up(answers(["valid"] * 54 + ["unsure"] * 6, ["invalid"] * 57 + ["valid"] * 3)).sentences())
     low, high = wilson(54, 60)
-    assert found[0] == f"Of 60 right pairs it called 54 valid: 90% [{low:.0%} to {high:.0%}]."
-    assert found[1].startswith("Of 60 wrong pairs it called 57 invalid: 95% [")
+    assert found[0] == f"It called 54 of 60 right labels valid: 90% ({low:.0%} to {high:.0%})."
+    assert found[1].startswith("It called 57 of 60 wrong labels invalid: 95% (")
     assert found[2:] == ["6 of 120 answers were unsure."]
 
 
@@ -175,7 +178,7 @@ def test_of_a_good_judge_nothing_bad_is_said():
 def test_nothing_answered_is_said_without_dividing_by_nought():
     found = summed_up([])
     assert (found.pairs, found.scale) == (0, None)
-    assert next(found.sentences()).startswith("Of 0 right pairs it called 0 valid: 0% [0% to 100%]")
+    assert next(found.sentences()).startswith("It called 0 of 0 right labels valid: 0% (0% to 100%)")
 
 
 def with_probabilities(right: float, wrong: float, canary: float = 0.99) -> list[self_tests.Tested]:

@@ -11,7 +11,7 @@ from red_core.access.who import who_acts
 from red_core.errors import JudgeError, RedError
 from red_core.judges import judge_server, stored_self_test
 from red_core.judges.project import try_connection
-from red_core.judges.server import Api, JudgeServer, keep
+from red_core.judges.server import ApiName, JudgeServer, keep
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
@@ -116,7 +116,7 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         url = field("base_url", "Address, with /v1 at the end", now.base_url)
         key = field("api_key", "Key", "", password=True, help="Empty keeps the one there is. It is stored in a file.")
         model = field("model", "Model", now.model)
-        wires = list(get_args(Api))
+        wires = list(get_args(ApiName))
         wire = st.selectbox(
             "Wire", wires, index=wires.index(now.wire), format_func=WIRES.get, key="connect_wire", **_fixed("wire")
         )

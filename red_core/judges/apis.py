@@ -1,0 +1,205 @@
+"""The APIs a judge's server may speak: what is sent, and what a reply of each says.
+
+Which API a server speaks is a setting (``RED_JUDGE_WIRE``), never guessed. To add one: write its :class:`Api` here, and
+add its name to ``ApiName`` in ``server.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, VERDICT_SCHEMA, Prompt
+from red_core.judges.replies import Band, Count, Lenient, Probability, Reply, Strict, model_of, strict_json
+from red_core.judges.server import ApiName, Format, JudgeServer
+from red_core.records import Outcome
+
+QUESTION = "valid"
+"""The name of the one question, in requests that could hold several."""
+Said = tuple[Outcome, float | None]
+"""The outcome, and the probability of *valid* in [0, 1] where the API gives one."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """One API.
+
+    Attributes
+    ----------
+    path : str
+        Follows the server's address.
+    body : callable(server, form, prompt)
+        Returns the JSON body of a request for a verdict.
+    read : callable(body, band)
+        Returns what a reply says; raises ValueError (pydantic's errors included) if it is not exactly an answer.
+    usage : type of Lenient
+        Reads the counted tokens; its two fields are the tokens read and the tokens written.
+    forms : tuple of Format
+        The ways to hold a reply to JSON, the best first.
+    """
+
+    path: str
+    body: Callable[[JudgeServer, Format, Prompt], dict[str, Any]]
+    read: Callable[[Any, Band], Said]
+    usage: type[Lenient]
+    forms: tuple[Format, ...] = ("plain",)
+
+
+def verdict_request(server: JudgeServer, form: Format, prompt: Prompt) -> tuple[str, dict[str, Any]]:
+    """Return the path and the JSON body of a request for a verdict."""
+    api = APIS[server.wire]
+    return api.path, api.body(server, form, prompt) | server.extra
+
+
+def read_reply(name: ApiName, raw: str, band: Band) -> Reply:
+    """Return what the body of a reply says; *unparseable* for everything that is not exactly an answer."""
+    try:
+        body = strict_json(raw)
+    except ValueError:
+        return Reply("unparseable")
+    tokens = _tokens(APIS[name], body)
+    try:
+        outcome, probability = APIS[name].read(body, band)
+    except ValueError:
+        return Reply("unparseable", None, model_of(body), *tokens)
+    return Reply(outcome, probability, model_of(body), *tokens)
+
+
+def _tokens(api: Api, body: Any) -> tuple[int | None, int | None]:  # noqa: ANN401  whatever JSON holds
+    try:
+        usage = api.usage.model_validate(body.get("usage") if isinstance(body, dict) else None)
+    except ValidationError:
+        return None, None
+    tokens_in, tokens_out = usage.model_dump().values()
+    return tokens_in, tokens_out
+
+
+# chat: /chat/completions of every OpenAI-compatible server
+
+
+class _ChatUsage(Lenient):
+    prompt_tokens: Count
+    completion_tokens: Count
+
+
+class _Message(Lenient):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(Lenient):
+    finish_reason: str | None = None
+    message: _Message
+
+
+class _Chat(Lenient):
+    choices: Annotated[list[_Choice], Field(min_length=1, max_length=1)]
+
+
+class _Word(Strict):
+    verdict: Literal["valid", "invalid", "unsure"]
+
+
+def chat_request(
+    server: JudgeServer, system: str, user: str, form: Format, schema: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the path and the JSON body of a chat whose reply must be JSON of this schema."""
+    return APIS["chat"].path, _chat_body(server, system, user, form, schema) | server.extra
+
+
+def _chat_body(server: JudgeServer, system: str, user: str, form: Format, schema: Mapping[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": server.model,
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+    }
+    if form == "json_schema":
+        json_schema = {"name": "reply", "strict": True, "schema": dict(schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+    elif form == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    return body
+
+
+def content_of(body: Any) -> tuple[str | None, bool]:  # noqa: ANN401
+    """Return the words of a chat reply and whether the model refused; no words where they were cut short.
+
+    Raises
+    ------
+    ValidationError
+        If it is not a chat reply.
+    """
+    choice = _Chat.model_validate(body).choices[0]
+    if choice.finish_reason == "content_filter" or choice.message.refusal:
+        return None, True
+    return (choice.message.content if choice.finish_reason == "stop" else None), False
+
+
+def _ask_chat(server: JudgeServer, form: Format, prompt: Prompt) -> dict[str, Any]:
+    return _chat_body(server, f"{TASK}\n\n{ANSWER}", prompt.message, form, VERDICT_SCHEMA)
+
+
+def _read_chat(body: Any, _band: Band) -> Said:  # noqa: ANN401
+    content, refused = content_of(body)
+    return ("refused", None) if refused else (_Word.model_validate(strict_json(content or "")).verdict, None)
+
+
+# systemone and decisions: a probability instead of a word
+
+
+class _Usage(Lenient):
+    input_tokens: Count
+    output_tokens: Count
+
+
+class _Noul(Lenient):
+    noul: Probability
+
+
+class _SystemOne(Lenient):
+    answers: dict[str, _Noul]
+
+
+class _Predicate(Lenient):
+    type: Literal["predicate", "refusal"]
+    probability: Probability | None = None
+
+
+class _Decisions(Lenient):
+    answers: Annotated[list[_Predicate], Field(min_length=1, max_length=1)]
+
+
+def _ask_systemone(server: JudgeServer, _form: Format, prompt: Prompt) -> dict[str, Any]:
+    question = {"type": "noul", "instructions": INSTRUCTIONS, "criteria": CRITERIA}
+    return {"model": server.model, "state": prompt.state, "questions": {QUESTION: question}}
+
+
+def _read_systemone(body: Any, band: Band) -> Said:  # noqa: ANN401
+    answers = _SystemOne.model_validate(body).answers
+    if set(answers) != {QUESTION}:
+        raise ValueError("another question was answered")
+    probability = answers[QUESTION].noul
+    return band.outcome(probability), probability
+
+
+def _ask_decisions(server: JudgeServer, _form: Format, prompt: Prompt) -> dict[str, Any]:
+    predicate = {"type": "predicate", "name": QUESTION, "instructions": INSTRUCTIONS}
+    return {"model": server.model, "input": prompt.message, "questions": [predicate]}
+
+
+def _read_decisions(body: Any, band: Band) -> Said:  # noqa: ANN401
+    answer = _Decisions.model_validate(body).answers[0]
+    if answer.type == "refusal":
+        return "refused", None
+    if answer.probability is None:
+        raise ValueError("no probability")
+    return band.outcome(answer.probability), answer.probability
+
+
+APIS: Mapping[ApiName, Api] = {
+    "chat": Api("/chat/completions", _ask_chat, _read_chat, _ChatUsage, ("json_schema", "json_object", "plain")),
+    "systemone": Api("/systemone", _ask_systemone, _read_systemone, _Usage),
+    "decisions": Api("/decisions", _ask_decisions, _read_decisions, _Usage),
+}

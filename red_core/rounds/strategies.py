@@ -1,0 +1,108 @@
+"""Query strategies: which predictions the judge is asked about (article step 3).
+
+To add one: write its function here, register it in ``STRATEGIES``, and add its name to ``Settings.selection``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from red_core.records import Ints, JudgeRates
+from red_core.rounds.scoring import ScoredPool
+from red_core.settings import Settings
+from red_core.steps.belief import beliefs
+from red_core.steps.informative import Questions, most_uncertain, most_valuable
+
+Pairs = set[tuple[int, int]]
+"""Pairs of (row in the pool, index of a label)."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a strategy chooses from.
+
+    Attributes
+    ----------
+    scored : ScoredPool
+    settings : Settings
+    rates : JudgeRates
+        Of whoever will answer: the judge, or the analyst where the judge costs nothing.
+    decided : ndarray of int64
+        Row ids of texts whose label a person fixed; no question is about them.
+    asked : set of (int, int)
+        Pairs that must not be asked about.
+    """
+
+    scored: ScoredPool
+    settings: Settings
+    rates: JudgeRates
+    decided: Ints
+    asked: Pairs
+
+    @property
+    def open_rows(self) -> Ints:
+        """Rows of the pool that are not decided, ascending."""
+        return np.flatnonzero(~np.isin(self.scored.texts, self.decided))
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to choose questions.
+
+    Attributes
+    ----------
+    choose : callable(query, most)
+        Returns at most so many questions, the best first.
+    needs_entropy : bool
+        Whether the pool must be scored with the entropy of each classifier.
+    once : bool
+        Whether it chooses only once a round, not until nothing is left.
+    """
+
+    choose: Callable[[Query, int], Questions]
+    needs_entropy: bool = False
+    once: bool = False
+
+
+def by_value(query: Query, most: int) -> Questions:
+    """Choose the questions with the largest expected gain in P(right), while it is at least ``least_gain``."""
+    right, wrong = query.rates.right, query.rates.wrong
+    kinds = sorted({*right, *wrong})
+    return most_valuable(
+        query.scored.kept,
+        query.open_rows,
+        np.array([right.get(kind, 0.0) for kind in kinds]),
+        np.array([wrong.get(kind, 0.0) for kind in kinds]),
+        least_gain=query.settings.least_gain,
+        most=most,
+        asked=query.asked,
+        rejected=kinds.index("invalid") if "invalid" in kinds else None,
+    )
+
+
+def by_entropy(query: Query, most: int) -> Questions:
+    """Choose each classifier's k texts of highest normalised entropy, as the article does."""
+    if query.scored.predictions is None:
+        raise ValueError("selection by entropy needs the pool scored with entropy")
+    chosen = most_uncertain(query.scored.predictions, query.settings.questions_per_subset, query.asked)
+    return chosen.only(np.flatnonzero(np.isin(chosen.rows, query.open_rows))[:most])
+
+
+def confirmations(query: Query, most: int) -> Questions:
+    """Choose the best labels of texts that are sure enough to feed back, the least sure first."""
+    belief, labels = beliefs(query.scored.kept)[:, 0], query.scored.kept.labels[:, 0]
+    rows = query.open_rows[belief[query.open_rows] >= query.settings.feed_back_belief]
+    rows = rows[np.argsort(belief[rows], kind="stable")]
+    fresh = [row for row in rows.tolist() if (row, int(labels[row])) not in query.asked][:most]
+    chosen = np.array(fresh, dtype=np.int64)
+    return Questions(chosen, labels[chosen], np.zeros(len(chosen), dtype=np.float32), ("confirm",) * len(chosen))
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "value": Strategy(by_value),
+    "entropy": Strategy(by_entropy, needs_entropy=True, once=True),
+}
+"""The strategies by the name that ``Settings.selection`` gives them."""
