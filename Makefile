@@ -1,14 +1,18 @@
-# make app: the app on the demo project. make test: what CI runs. Both make .venv first.
+# make app: the app on the demo project. make check: before every commit. make test: what CI runs.
+# Each of them makes .venv first.
 SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: app test test-long lint format clean
+.PHONY: app check test test-long lint format clean
 
 app: $(STAMP)
 	$(BIN)/red demo
+
+check: lint
+	$(BIN)/python -m pytest -n 2 tests/steps tests/store tests/test_house.py
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile

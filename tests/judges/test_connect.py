@@ -115,8 +115,8 @@ def test_wrong_answers_work_but_are_warned_of():
         connection = found()
     assert connection.form == "json_schema"
     assert connection.sentences[0].endswith(
-        "It called a right pair valid and a wrong one valid. One pair proves little: the self-test says how far it "
-        "can be trusted."
+        "It called a right pair valid and a wrong one valid. One pair proves little. The self-test measures "
+        "how accurate the judge is."
     )
 
 
