@@ -21,6 +21,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 
 from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.server import Format, JudgeServer
+from red_core.judges.transport import connection_to
 from red_core.records import Attempt
 
 Reserve = Callable[[Sequence[int]], list[int]]
@@ -45,6 +46,7 @@ HOPELESS = {
     403: "does not allow this key to use the model. Check OPENAI_API_KEY and RED_JUDGE_MODEL",
     404: "knows no such model or address. Check RED_JUDGE_MODEL, the API, and that OPENAI_BASE_URL ends in /v1",
 }
+REDIRECTS = range(300, 400)
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 
@@ -155,6 +157,11 @@ class Client:
             raise JudgeError(
                 f"the judge at {self.endpoint.server.host}: the quota is used up. Top up the account, then go on."
             ) from None  # the cause quotes the server, here and below
+        if status in REDIRECTS:
+            raise JudgeError(
+                f"the judge at {self.endpoint.server.host} redirects to another address ({status}); redirects are not "
+                "followed. Set OPENAI_BASE_URL to the final address."
+            ) from None
         if status in HOPELESS:
             raise JudgeError(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
         failure = one_line(f"status {status}: {message}", 200)
@@ -219,10 +226,7 @@ def all_of(
 
 
 async def _opened(endpoint: Endpoint) -> Client:
-    server = endpoint.server
-    key = server.api_key.get_secret_value() or "none"  # the package requires one
-    connection = AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=server.timeout)
-    return Client(endpoint, connection)
+    return Client(endpoint, connection_to(endpoint.server, endpoint.server.timeout))
 
 
 def _results(

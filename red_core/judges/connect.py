@@ -5,18 +5,20 @@ A server that accepts a parameter may still ignore it, or answer 500. So only a 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx2
-from openai import APIConnectionError, APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError
 
 from red_core.errors import JudgeError, one_line
 from red_core.judges.apis import APIS
 from red_core.judges.client import Endpoint, Reserve, all_of
 from red_core.judges.llm import LlmJudge
 from red_core.judges.server import Format, JudgeServer
+from red_core.judges.transport import connection_to
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
 
@@ -103,6 +105,11 @@ def _badly(answers: Sequence[Answer]) -> str:
     return "the server replied, but not with the answer that was asked for."
 
 
+async def _models(server: JudgeServer) -> httpx2.Response:
+    async with asyncio.timeout(SECONDS), connection_to(server, SECONDS) as connection:
+        return await connection.get("/models", cast_to=httpx2.Response)
+
+
 def listed_models(server: JudgeServer) -> list[str]:
     """Return the names of the models that a server lists; empty if it answers without such a list.
 
@@ -111,14 +118,16 @@ def listed_models(server: JudgeServer) -> list[str]:
     JudgeError
         If it does not answer, or refuses the key.
     """
-    key = server.api_key.get_secret_value() or "none"  # the package requires one
     try:
-        with OpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=SECONDS) as client:
-            received = client.get("/models", cast_to=httpx2.Response)
+        received = asyncio.run(_models(server))
     except APIStatusError as error:
         if error.status_code in {401, 403}:
             raise JudgeError(f"{server.host} refuses the key ({error.status_code}). Check OPENAI_API_KEY.") from None
         return []
+    except TimeoutError:
+        raise JudgeError(
+            f"{server.host} does not answer within {SECONDS:g} s. Start it, or check OPENAI_BASE_URL."
+        ) from None
     except APIConnectionError as error:
         why = one_line(server.scrubbed(str(error.__cause__ or error)), 120)
         raise JudgeError(f"{server.host} does not answer ({why}). Start it, or check OPENAI_BASE_URL.") from None

@@ -266,10 +266,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         owner = self.server.owner
-        raw = self.rfile.read(int(self.headers["content-length"]))
+        raw = self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}"
         heard = Heard(time.monotonic(), self.path, dict(self.headers.items()), json.loads(raw))
         with owner.taking(heard) as said:
             self._say(said, owner)
+
+    def do_GET(self) -> None:
+        self.do_POST()
 
     def _say(self, said: Said, owner: FaultServer) -> None:
         body = said.sent

@@ -130,7 +130,7 @@ def test_a_server_that_takes_a_schema_and_writes_prose_cannot_be_used(project):
     found = try_connection(project, judge_server())
     assert found.form is None
     assert len(found.sentences) == 3
-    assert all(sentence.endswith("not the answer that was asked for.") for sentence in found.sentences)
+    assert all(sentence.endswith("not with the answer that was asked for.") for sentence in found.sentences)
 
 
 def test_real_probabilities_come_back_and_become_outcomes():
