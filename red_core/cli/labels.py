@@ -57,7 +57,7 @@ def import_labels_(
 @json_option
 @click.pass_obj
 def drift_(workspace: Path, name: str, *, as_json: bool) -> None:
-    """Compare the newest import of unlabelled texts with the earlier ones, label by label."""
+    """Compare the newest import of project NAME with its earlier imports, label by label."""
     labels = measure_drift(open_project(workspace, name))
     if as_json:
         click.echo(
