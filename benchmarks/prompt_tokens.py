@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.prompt_tokens DATA.csv[.gz]`` uses the embedding model's tokenizer. It counts the real requests
 of the judge (3 examples of the suggested label and of its rival), and two prompts that would classify instead: all
-label names, and all names with one example each. Some texts are asked about more than once and many not at all, so the last
-columns multiply by the questions per text.
+label names, and all names with one example each. Some texts are asked about more than once and many not at all, so the
+last columns multiply by the questions per text.
 """
 
 from __future__ import annotations

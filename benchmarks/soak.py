@@ -2,8 +2,8 @@
 
 Four sessions of a headless Chromium open the pages, rerun them, decide cards, filter, and select labels on the map,
 while rounds run one after another and are fed back or closed. Printed: seconds of the reruns of each page and of the
-other actions, with and without a running round; the memory of server and worker; every error. The exit code is 1 if a budget
-is missed. The project is a copy of the one that ``benchmarks.pages`` creates.
+other actions, with and without a running round; the memory of server and worker; every error. The exit code is 1 if a
+budget is missed. The project is a copy of the one that ``benchmarks.pages`` creates.
 """
 
 from __future__ import annotations
