@@ -1,12 +1,12 @@
-# docker build -t red-workbench .        docs/deploy.md says how to run it behind a proxy.
-# The plain index brings torch with its GPU libraries. To leave them out, name the index of torch's CPU builds:
+# docker build -t red-workbench .        docs/deploy.md explains how to run it behind a proxy.
+# By default, torch is installed with its GPU libraries. To leave them out, add the index of torch's CPU builds:
 # --build-arg PIP_EXTRA_INDEX_URL=...
 FROM python:3.11-slim
 
 ARG PIP_EXTRA_INDEX_URL
 WORKDIR /app
 
-# Dependencies first: this layer is built again only when they change.
+# Dependencies come first: this layer is rebuilt only when they change.
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
         > /tmp/requirements.txt \
@@ -19,9 +19,9 @@ RUN pip install --no-cache-dir --no-build-isolation --no-deps -e . \
     && useradd --uid 10001 --create-home red \
     && install -d -o red -g red -m 700 /data
 
-# Inside the container every address is bound: it starts where people sign in (/data/secrets.toml), or with
-# -e RED_BEHIND_PROXY=1 where a proxy signs them in. Who reaches it is decided by the port that is published.
-# The browser's address is set so that Streamlit does not ask a server outside for it.
+# Inside the container the app listens on every address. It starts only with sign-in (/data/secrets.toml), or with
+# -e RED_BEHIND_PROXY=1 if a proxy signs people in. The published port decides who can reach the app.
+# STREAMLIT_BROWSER_SERVER_ADDRESS is set because Streamlit would otherwise ask an outside server for the address.
 ENV RED_WORKSPACE=/data \
     RED_SECRETS=/data/secrets.toml \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \

@@ -1,5 +1,5 @@
-# make app: the app on the demo project. make check: before every commit. make test: what CI runs.
-# Each of them makes .venv first.
+# make app: the app with the demo project. make check: before every commit. make test: what CI runs.
+# Each target first creates .venv if it is missing.
 SHELL := bash
 PYTHON ?= python3
 VENV := .venv
@@ -30,7 +30,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# torch first and by its exact version: a bare name may bring gigabytes that no default needs.
+# Install torch first, in the exact version of constraints.txt. Another version may add gigabytes of GPU libraries.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"

@@ -1,1 +1,1 @@
-"""Measurements, as ratios within one run where a machine matters. See README.md in this folder."""
+"""Measurements; see README.md in this folder. Where the machine matters, they are ratios within one run."""

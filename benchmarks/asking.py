@@ -1,9 +1,9 @@
-"""How fast an LLM judge is asked: ``python -m benchmarks.asking [--questions 1000] [--at-once 32] [--delay 0.2]``.
+"""Measure the speed of an LLM judge: ``python -m benchmarks.asking [--questions 1000] [--at-once 32] [--delay 0.2]``.
 
-A server of its own process answers every request after ``delay`` seconds. Printed as JSON: the ideal time, the time and
-CPU of the product's path, attempts and verdicts stored in a real project, and those of a bare loop of the openai
-package at the same concurrency. ``--times`` repeats both in turn; the best of each counts, since others use the
-machine too.
+A local server in its own process answers every request after ``delay`` seconds. Three times are printed as JSON: the
+ideal time; the product's path, which stores attempts and verdicts in a real project; and a bare loop of the openai
+package with the same concurrency. CPU seconds are printed too. ``--times`` repeats both in turn and keeps the best of
+each, because other programs use the machine too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 
 
 def serve(delay: float, ready: Connection) -> None:
-    """Answer every request after a delay, for ever."""
+    """Answer every request after a delay, until the process is ended."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -76,19 +76,19 @@ def questions_of(project: Project, count: int) -> list[Question]:
 
 
 def product(server: JudgeServer, project: Project, questions: list[Question], settings: Settings) -> None:
-    """Ask as a round does: every attempt stored before it is sent, every group of verdicts as it comes."""
+    """Ask as a round does: store every attempt before it is sent, and every group of verdicts when it arrives."""
     round_id = open_round(project, settings.model_dump_json(), "llm", "benchmark").id
     reserve = reserve_for(project, server, "judge", settings, round_id)
     judge = LlmJudge(Endpoint(server, "json_schema", reserve), judge_rates({}, {}))
     ids = add_proposals(project, round_id, questions)
     for group in judge.answers(questions):
-        add_verdicts(project, judge.name, [(ids[place], answer) for place, answer in group])
+        add_verdicts(project, judge.name, [(ids[index], answer) for index, answer in group])
     assert len(verdicts(project)) == len(questions)
     assert spent(project).tokens == len(questions) * USAGE["total_tokens"]
 
 
 async def bare(server: JudgeServer, questions: list[Question]) -> None:
-    """Ask with nothing but the package and a semaphore."""
+    """Ask with only the openai package and a semaphore."""
     turn = asyncio.Semaphore(server.at_once)
     form = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": dict(VERDICT_SCHEMA)}}
     async with AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0, timeout=30) as client:
@@ -102,12 +102,12 @@ async def bare(server: JudgeServer, questions: list[Question]) -> None:
                 reply = await client.chat.completions.create(model="m", messages=messages, response_format=form)
             return reply.choices[0].message.content
 
-        told = await asyncio.gather(*map(one, questions))
-    assert set(told) == {MESSAGE["content"]}
+        replies = await asyncio.gather(*map(one, questions))
+    assert set(replies) == {MESSAGE["content"]}
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds and the CPU seconds of this process that ``work`` takes."""
+    """Return the seconds and the CPU seconds of this process for ``work``."""
     start, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - start, time.process_time() - cpu
@@ -147,7 +147,7 @@ def main() -> None:
     ideal = chosen.questions / chosen.at_once * chosen.delay
     seconds, cpu = (min(run[part] for run in ours) for part in (0, 1))
     bare_seconds, bare_cpu = (min(run[part] for run in theirs) for part in (0, 1))
-    found = {
+    figures = {
         "ideal_seconds": ideal,
         "seconds": seconds,
         "cpu_seconds": cpu,
@@ -156,7 +156,7 @@ def main() -> None:
         "time_to_ideal": seconds / ideal,
         "cpu_to_bare": cpu / bare_cpu,
     }
-    print(json.dumps({name: round(value, 2) for name, value in found.items()}, indent=1))
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The review desk at full size, in a real browser: ``python -m benchmarks.desk --workspace DIR``.
+"""Measure the review desk at full size in a real browser: ``python -m benchmarks.desk --workspace DIR``.
 
-Milliseconds from a key until the next card is on the screen, p50 and p95, and the bytes on the wire for a decision;
-beside it the desk of native buttons, on the same project in the same run. The project is a copy of the one that
-``benchmarks.pages`` makes, so that its queue stays whole.
+For the desk and for *Plain buttons*, on the same project in the same run: milliseconds from a key until the next card
+is on the screen (p50 and p95), and the bytes sent for a decision. The project is a copy of the one that
+``benchmarks.pages`` creates, so that the queue of the original stays complete.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async ([key, times, gap, card]) => {
   return took
 }
 """
-"""Counts until the frame after the one in which the next card was drawn."""
+"""Measures until the frame after the one that drew the next card."""
 
 
 def measure(page: Page, address: str, card: str, times: int, gap: int) -> dict[str, float]:

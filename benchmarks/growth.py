@@ -1,8 +1,9 @@
-"""Missing labels found, and drift told: ``python -m benchmarks.growth DATA.csv[.gz] ...``, for columns text,label.
+"""Measure missing labels and drift: ``python -m benchmarks.growth DATA.csv[.gz] ...``, with columns text,label.
 
-*New labels*: some labels are taken out of the seeds and left in the pool, one round is run, and clusters are proposed.
-A label counts as found where a proposed cluster is it to 80% and covers half its texts. *Drift*: a second import
-without a change, and one in which the texts of one label are replaced by others of another label; another round each.
+*New labels*: some labels are removed from the seeds but stay in the pool. After one round, clusters are proposed. A
+label is found if 80% of a cluster are texts of the label and the cluster contains half of the label's texts. *Drift*: a
+second import without a change, and one where the texts of one label are replaced by texts of another label; each is
+followed by a round.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class DataSet:
     vectors: Floats
 
     def draw(self, seed: int, seeds: Ints, pool: Ints) -> Draw:
-        """Return a trial of these rows."""
+        """Return a draw with these rows as seeds and pool."""
         return Draw(
             self.name, seed, self.names, [self.texts[row] for row in seeds], self.labels[seeds],
             [self.texts[row] for row in pool], self.labels[pool], self.vectors[seeds], self.vectors[pool],
@@ -53,24 +54,24 @@ class DataSet:
 
 
 def data_set(path: Path, cache: Path) -> DataSet:
-    """Read a data set; a text under two labels stays under the first."""
+    """Read a data set; a text with two labels keeps the first."""
     frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"])
     frame = frame[~frame["text"].map(text_id).duplicated()]
     names, texts = sorted(frame["label"].unique()), frame["text"].tolist()
-    place = frame["label"].map({name: number for number, name in enumerate(names)})
-    return DataSet(path.name.split(".")[0], names, texts, place.to_numpy(dtype=np.int64), embedded(texts, cache))
+    label = frame["label"].map({name: number for number, name in enumerate(names)})
+    return DataSet(path.name.split(".")[0], names, texts, label.to_numpy(dtype=np.int64), embedded(texts, cache))
 
 
 def shuffled(data: DataSet, seed: int, shots: int) -> tuple[Ints, Ints]:
-    """Return the rows that are seeds, ``shots`` of each label, and the others, both in random order."""
+    """Return the rows of the seeds, ``shots`` per label, and the other rows, both in random order."""
     order = np.random.default_rng(seed).permutation(len(data.texts))
     turn = pd.Series(data.labels[order]).groupby(data.labels[order]).cumcount().to_numpy()
     return order[turn < shots], order[turn >= shots]
 
 
 @dataclass(frozen=True)
-class Found:
-    """How many labels of those held out came back as clusters, at which ranks, among how many clusters."""
+class FoundLabels:
+    """How many of the held-out labels were found as clusters, at which ranks, among how many clusters."""
 
     held_out: int
     ranks: list[int]
@@ -78,8 +79,8 @@ class Found:
     seconds: float
 
 
-def found_labels(data: DataSet, seed: int, options: argparse.Namespace, workspace: Path) -> Found:
-    """Take labels out of the seeds, run a round, and count those that come back as clusters."""
+def found_labels(data: DataSet, seed: int, options: argparse.Namespace, workspace: Path) -> FoundLabels:
+    """Remove labels from the seeds, run a round, and count the labels that are found as clusters."""
     seeds, rest = shuffled(data, seed, options.shots)
     held_out = np.random.default_rng(seed).choice(len(data.names), options.held_out, replace=False)
     out = np.isin(data.labels[seeds], held_out)
@@ -97,12 +98,12 @@ def found_labels(data: DataSet, seed: int, options: argparse.Namespace, workspac
         missing = name in {data.names[label] for label in held_out}
         if missing and count >= PURITY * cluster.size and count >= COVERAGE * sizes[name]:
             ranks.setdefault(name, rank)
-    return Found(options.held_out, sorted(ranks.values()), len(clusters), seconds)
+    return FoundLabels(options.held_out, sorted(ranks.values()), len(clusters), seconds)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is said after a second import: how many labels drifted, and at which rank the replaced one stands."""
+class DriftReport:
+    """The drift after a second import: how many labels drifted, and the rank of the replaced label."""
 
     change: str
     raised: int
@@ -113,27 +114,27 @@ class Told:
     seconds: float
 
 
-def told_drift(data: DataSet, seed: int, options: argparse.Namespace, workspace: Path) -> list[Told]:
-    """Import twice, without a change and with one label's texts replaced by another's."""
+def drift_reports(data: DataSet, seed: int, options: argparse.Namespace, workspace: Path) -> list[DriftReport]:
+    """Import twice: without a change, and with the texts of one label replaced by those of another."""
     seeds, rest = shuffled(data, seed, options.shots)
     first, second = rest[: options.pool], rest[options.pool : options.pool + options.newer]
     spare = rest[options.pool + options.newer :]
     project = project_of(data.draw(seed, seeds, first), workspace)
     run_round(project)
     close_round(project)
-    told = [after(project, data, second, "no change", "")]
+    reports = [after(project, data, second, "no change", "")]
     rng = np.random.default_rng(seed)
     for _ in range(options.replaced):
         gone, instead = rng.choice(len(data.names), 2, replace=False)
         taken_out = data.labels[second] == gone
         others = spare[data.labels[spare] == instead][: taken_out.sum()]
         rows = np.concatenate([second[~taken_out], others])
-        told.append(after(project, data, rows, f"{data.names[gone]} -> {data.names[instead]}", data.names[gone]))
-    return told
+        reports.append(after(project, data, rows, f"{data.names[gone]} -> {data.names[instead]}", data.names[gone]))
+    return reports
 
 
-def after(project: Project, data: DataSet, rows: Ints, change: str, gone: str) -> Told:
-    """Import rows into a copy of the project, run a round, and tell what drifted."""
+def after(project: Project, data: DataSet, rows: Ints, change: str, gone: str) -> DriftReport:
+    """Import rows into a copy of the project, run a round, and report what drifted."""
     copy = Project(project.workspace, f"{project.name}-2")
     shutil.rmtree(copy.folder, ignore_errors=True)
     shutil.copytree(project.folder, copy.folder)
@@ -145,12 +146,14 @@ def after(project: Project, data: DataSet, rows: Ints, change: str, gone: str) -
     append_vectors(copy, DEFAULT_MODEL, ids, np.stack([known[text_id(text)] for text in contents(copy, ids)]))
     run_round(copy)
     begun = time.perf_counter()
-    found = measure_drift(copy)
+    labels = measure_drift(copy)
     seconds = time.perf_counter() - begun
-    rank = next((place for place, each in enumerate(found, start=1) if each.label.name == gone), 0)
-    q = found[rank - 1].q if rank else None
-    why = "; ".join(found[rank - 1].reasons) if rank else ""
-    return Told(change, sum(each.drifted for each in found), len(found), rank, 1.0 if q is None else q, why, seconds)
+    rank = next((rank for rank, each in enumerate(labels, start=1) if each.label.name == gone), 0)
+    q = labels[rank - 1].q if rank else None
+    why = "; ".join(labels[rank - 1].reasons) if rank else ""
+    return DriftReport(
+        change, sum(each.drifted for each in labels), len(labels), rank, 1.0 if q is None else q, why, seconds
+    )
 
 
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -158,10 +161,10 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--shots", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--held-out", type=int, default=15, help="labels taken out of the seeds; 0 leaves this out")
+    parser.add_argument("--held-out", type=int, default=15, help="labels removed from the seeds; 0 skips this part")
     parser.add_argument("--pool", type=int, default=8000, help="texts of the first import")
     parser.add_argument("--newer", type=int, default=4000, help="texts of the second import")
-    parser.add_argument("--replaced", type=int, default=3, help="labels replaced, each by itself; 0 leaves drift out")
+    parser.add_argument("--replaced", type=int, default=3, help="labels replaced, one at a time; 0 skips drift")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     return parser.parse_args(arguments)
 
@@ -173,18 +176,18 @@ def main() -> None:
         for seed in options.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 if options.held_out:
-                    found = found_labels(data, seed, options, Path(folder) / "new-labels")
+                    labels = found_labels(data, seed, options, Path(folder) / "new-labels")
                     print(
-                        f"{data.name:10} {seed:4} found {len(found.ranks):2} of {found.held_out}, among "
-                        f"{found.clusters:2} clusters, at ranks {found.ranks}; {found.seconds:.1f} s",
+                        f"{data.name:10} {seed:4} found {len(labels.ranks):2} of {labels.held_out}, among "
+                        f"{labels.clusters:2} clusters, at ranks {labels.ranks}; {labels.seconds:.1f} s",
                         flush=True,
                     )
                 if options.replaced:
-                    for told in told_drift(data, seed, options, Path(folder) / "drift"):
-                        place = f"; rank {told.rank}, q {told.q:.1g} {told.why}" if told.rank else ""
+                    for report in drift_reports(data, seed, options, Path(folder) / "drift"):
+                        suffix = f"; rank {report.rank}, q {report.q:.1g} {report.why}" if report.rank else ""
                         print(
-                            f"{data.name:10} {seed:4} {told.change}: {told.raised} of {told.labels} labels drifted"
-                            f"{place}; {told.seconds:.1f} s",
+                            f"{data.name:10} {seed:4} {report.change}: {report.raised} of {report.labels} labels "
+                            f"drifted{suffix}; {report.seconds:.1f} s",
                             flush=True,
                         )
 

@@ -1,8 +1,8 @@
-"""How long each page takes at full size, in a real browser: ``python -m benchmarks.pages --workspace DIR``.
+"""Measure each page at full size in a real browser: ``python -m benchmarks.pages --workspace DIR``.
 
-For each page: seconds from a click that reruns it until the page rests, p50 and p95, and what its first paint takes.
-On the label map also from the end of a lasso until its labels are listed, and reruns while the selection stands.
-The project is synthetic, made and taken through one round at the first call, and kept in DIR.
+For each page: seconds from a click that reruns it until the page is idle (p50 and p95), and seconds of the first paint.
+For the label map also: seconds from the end of a lasso until its labels are listed, and reruns with that selection.
+The project is synthetic. The first call creates it, runs one round and keeps it in DIR.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def measure(page: Page, base: str, name: str, times: int) -> list[dict[str, obje
 
 
 def measure_lasso(page: Page, base: str, name: str, times: int) -> dict[str, object]:
-    """Draw a lasso around the middle of the map, and rerun the page while it stands."""
+    """Measure a lasso around the middle of the map, and reruns of the page with that selection."""
     sent = [0]
     page.on("websocket", lambda ws: ws.on("framesent", lambda data: sent.__setitem__(0, sent[0] + len(data))))
     page.goto(f"{base}/label_map?project={name}")
@@ -63,16 +63,16 @@ def measure_lasso(page: Page, base: str, name: str, times: int) -> dict[str, obj
     listed.wait_for()
     seconds, kilobytes = time.perf_counter() - start, sent[0] / 1000
     rest(page)
-    found = {
+    figures = {
         "lasso": listed.inner_text(), "lasso_to_list_seconds": round(seconds, 3), "sent_kilobytes": round(kilobytes, 1)
     }  # fmt: skip
-    return found | quantiles([rerun(page) for _ in range(times)])
+    return figures | quantiles([rerun(page) for _ in range(times)])
 
 
 def rerun(page: Page) -> float:
     """Return the seconds of a rerun."""
     start = time.perf_counter()
-    page.keyboard.press("r")  # Streamlit's own key for a rerun
+    page.keyboard.press("r")  # Streamlit's key for a rerun
     page.wait_for_timeout(15)
     page.wait_for_function("rest => document.querySelector(rest) !== null", arg=RESTING, polling="raf")
     return time.perf_counter() - start

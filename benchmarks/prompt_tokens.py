@@ -1,9 +1,9 @@
-"""What a question costs: tokens per text of binary validation against one prompt that names all labels.
+"""Count the tokens of a question: validating one label against a prompt that lists all labels.
 
-``python -m benchmarks.prompt_tokens DATA.csv[.gz]`` counts, with the embedding model's own tokenizer, the real requests
-of the judge (3 examples of the proposed label and of its rival) and prompts that would classify instead: all label
-names, and all names with one example each. Validation asks some texts more than once and many not at all: the last
-columns multiply with the questions per text that were asked.
+``python -m benchmarks.prompt_tokens DATA.csv[.gz]`` uses the embedding model's tokenizer. It counts the real requests
+of the judge (3 examples of the suggested label and of its rival), and two prompts that would classify instead: all
+label names, and all names with one example each. Some texts are asked about more than once and many not at all, so the
+last columns multiply by the questions per text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Right labels for the fewest questions: ``python -m benchmarks.quality DATA.csv[.gz] ...``, for columns text,label.
+"""Measure accuracy against the number of questions: ``python -m benchmarks.quality DATA.csv[.gz] ...`` (text,label).
 
-For each data set and seed, in one run and on the same draw: `flat` and `article` take a verdict for the truth,
-`flat_evidence` (plain vectors), `flat_features` (the product's features and use of the pool) and `product` take it as
-evidence and are the product's own rounds with a simulated judge, whose rates they learn only from its self-test, whose
-questions count. Prints tables and writes rows as JSON; draws the curves with --plot.
+All methods run on the same draw for each data set and seed. `flat` and `article` take a verdict as the truth.
+`flat_evidence` (plain vectors), `flat_features` (the product's features) and `product` take it as evidence. They are
+the product's own rounds with a simulated judge. They know its rates only from its self-test, whose questions count.
+Prints tables and writes rows as JSON; --plot draws the curves.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ METHODS = ("flat", "flat_evidence", "flat_features", "article", "product")
 
 @dataclass(frozen=True)
 class Row:
-    """One point of one method's curve; the fields of the JSON."""
+    """One point of a method's curve; its fields are the JSON fields."""
 
     data: str
     seed: int
@@ -55,15 +55,15 @@ class Row:
     stopped: bool
     seconds: float
     foreign_auroc: float | None = None
-    """How well belief in *none of these* tells texts that belong to no label, where the pool has such."""
+    """AUROC of belief in *none of these* for texts that belong to no label; None without such texts."""
     foreign_fed_back: float | None = None
-    """The share of those texts that was fed back under some label so far."""
+    """The share of those texts that was fed back under a label so far."""
     inside_fed_back: float | None = None
-    """The share of the other texts of the pool that was."""
+    """The share of the other pool texts that was fed back so far."""
 
 
 def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, settings: Settings) -> Iterator[Row]:
-    """Yield the points of a method that is the product's own rounds, fed back after each budget."""
+    """Yield the points of a method that runs the product's rounds and feeds back after each budget."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         project = project_of(drawn, Path(folder))
@@ -100,7 +100,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
 
 
 def project_of(drawn: Draw, workspace: Path) -> Project:
-    """Make a trial project of the draw, with its vectors."""
+    """Create a trial from the draw, with its vectors."""
     project = create_project(workspace, drawn.data)
     remember(project, "embedding", DEFAULT_MODEL)
     seeds = [
@@ -124,7 +124,7 @@ def project_of(drawn: Draw, workspace: Path) -> Project:
 
 
 def fed_back(project: Project) -> list[bool]:
-    """Feed back what the product would, and return whether each label is the true one."""
+    """Feed back what the product would feed back; return whether each label is the true one."""
     plan = plan_feed_back(project)
     names, truth = {label.id: label.name for label in list_labels(project)}, truths(project)
     if not plan.items:
@@ -135,12 +135,12 @@ def fed_back(project: Project) -> list[bool]:
 
 
 def foreign_auroc(project: Project, done: Round) -> float | None:
-    """Return the area under the ROC curve of belief in *none of these*, verdicts included; None without such texts."""
+    """Return the AUROC of belief in *none of these*, verdicts included; None without such texts."""
     truth = truths(project)
     with connection(project) as db:
-        found = db.execute("SELECT text, none_belief FROM prediction WHERE round = ?", [done.id]).fetchall()
-    foreign = np.array([truth[text] == NOTHING for text, _ in found])
-    return auroc(foreign, np.array([share for _, share in found]))
+        rows = db.execute("SELECT text, none_belief FROM prediction WHERE round = ?", [done.id]).fetchall()
+    foreign = np.array([truth[text] == NOTHING for text, _ in rows])
+    return auroc(foreign, np.array([share for _, share in rows]))
 
 
 def auroc(foreign: np.ndarray, score: Floats) -> float | None:
@@ -148,7 +148,7 @@ def auroc(foreign: np.ndarray, score: Floats) -> float | None:
 
 
 def share_fed_back(project: Project, *, foreign: bool) -> float | None:
-    """Return the share of the pool's texts that belong to no label, or of the others, which train some label now."""
+    """Return the share of the texts that belong to no label, or of the other texts, that are in the training data."""
     asked = {text for text, label in truths(project).items() if (label == NOTHING) == foreign}
     trained = {text for text, _, _ in current_training_rows(project)}
     return len(asked & trained) / len(asked) if asked else None
@@ -165,7 +165,7 @@ def calibration_error(project: Project, done: Round) -> float:
 
 
 def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iterator[Row]:
-    """Yield the points of a method that takes accept for the truth and reject for never again."""
+    """Yield the points of a method that takes *valid* as the truth and never asks about an invalid pair again."""
     begun, judge, count = time.perf_counter(), SimulatedJudge(drawn, options), len(drawn.truth)
     trusted = Trusted({}, set())
     budgets = [0.0, *(b for b in BUDGETS if b < options.max_questions), options.max_questions]
@@ -204,7 +204,7 @@ def rows_of(method: str, drawn: Draw, options: argparse.Namespace) -> Iterator[R
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return a table per data set: a line per method, a column per budget, the mean over seeds."""
+    """Return one table per data set, with a line per method and a column per budget: means over the seeds."""
     lines = []
     for data in dict.fromkeys(row.data for row in rows):
         lines += [f"\n{data}", f"{'method':14}{'0':>8}" + "".join(f"{b:>8}" for b in BUDGETS) + "   stops itself"]
@@ -216,16 +216,16 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def at(rows: Sequence[Row], budget: float) -> float:
-    """Return the mean agreement at a budget: that of the last point not past it; one that stopped keeps its end."""
-    found = []
+    """Return the mean agreement at a budget: at the last point within it; after a stop, the final value."""
+    agreements = []
     for seed in {row.seed for row in rows}:
         reached = [row for row in rows if row.seed == seed and row.questions_per_text <= budget + 0.005]
-        found.append(reached[-1].agreement if reached else np.nan)
-    return float(np.mean(found))
+        agreements.append(reached[-1].agreement if reached else np.nan)
+    return float(np.mean(agreements))
 
 
 def stop(rows: Sequence[Row]) -> str:
-    """Return where it stopped itself and with what, the mean over seeds."""
+    """Return where a method stopped by itself, and with which agreement: means over the seeds."""
     ends = [
         max((r for r in rows if r.seed == seed), key=lambda r: r.questions_per_text) for seed in {r.seed for r in rows}
     ]
@@ -242,7 +242,7 @@ def mean(rows: Sequence[Row], field: str) -> float:
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw agreement against questions per text, a picture per data set."""
+    """Draw agreement against questions per text, one picture per data set."""
     for data in dict.fromkeys(row.data for row in rows):
         figure = go.Figure()
         for method in METHODS:
@@ -263,8 +263,8 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=8000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--least-texts", type=int, default=0, help="labels with fewer texts are left out")
-    parser.add_argument("--most-texts", type=int, default=10**9, help="texts of a label that are used")
-    parser.add_argument("--oos", type=Path, help="a file whose texts belong to no label, mixed into the pool")
+    parser.add_argument("--most-texts", type=int, default=10**9, help="texts used per label")
+    parser.add_argument("--oos", type=Path, help="a file of texts that belong to no label; they join the pool")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="a folder for the curves")

@@ -1,10 +1,10 @@
-"""Folders of 1e5, 3e5 and 1e6 texts, here and on Dask workers: ``python -m benchmarks.scale``.
+"""Label folders of 1e5, 3e5 and 1e6 texts, in this process and on Dask workers: ``python -m benchmarks.scale``.
 
-Everything is the product's but the embedding, which is looked up: texts of ten words, 384 + 256 dimensions and as many
-of what stands near, Parquet parts of 10,000 texts. One BLAS thread in every process, so that a worker is a core. Each
-run has a client of its own, whose peak memory is its own. One worker and two run in turn; beside seconds, which a busy
-machine stretches, stand the processor seconds of the busiest worker. ``--embedding`` measures instead what MiniLM takes
-of one core.
+Only the embedding is not the product's: vectors are looked up. Texts have ten words; features have 384 + 256 dimensions
+and as many nearest-neighbour features; Parquet parts have 10,000 texts. Every process has one BLAS thread, so a worker
+uses one core. Each run has its own client process, so its peak memory is measured alone. One worker and two workers run
+in turn. The processor seconds of the busiest worker are printed too, because a busy machine makes seconds longer.
+``--embedding`` measures the core seconds of MiniLM instead.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from red_core.steps.subset_classifiers import Partition
 from red_core.training import encode
 
 PART, EMBEDDING, LEXICAL = 10_000, 384, 256
-MEGABYTE = 1024  # of the kilobytes ru_maxrss counts in
+MEGABYTE = 1024  # ru_maxrss counts kilobytes
 Figures = dict[str, float]
 
 
 def unit_vectors(count: int, dimensions: int) -> Floats:
-    found = np.random.default_rng(count).standard_normal((count, dimensions), dtype=np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    vectors = np.random.default_rng(count).standard_normal((count, dimensions), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def make_synthetic_predictor(labels: int, around: int) -> Predictor:
@@ -70,15 +70,15 @@ def write_folder(folder: Path, texts: int) -> Path:
 
 
 def client(source: str, target: str, options: dict[str, int], address: str | None) -> Figures:
-    """Label a folder; runs in a process of its own."""
+    """Label a folder; return the figures of this process, which runs nothing else."""
     predictor = make_synthetic_predictor(options["labels"], options["around"])
     run = None
     if address is not None:
-        from red_core.results.cluster import on_cluster  # noqa: PLC0415  a local client shall not import it
+        from red_core.results.cluster import on_cluster  # noqa: PLC0415  a local client must not import Dask
 
         run = on_cluster(address)
     begun, worked = time.perf_counter(), time.process_time()
-    with threadpool_limits(1):  # workers limit themselves
+    with threadpool_limits(1):  # workers set this limit themselves
         done = label_folder(predictor, source, target, text_column="text", report=lambda *_: None, run=run)
     assert not done.failed, done.failed[:1]
     seconds = time.perf_counter() - begun
@@ -97,17 +97,17 @@ def alone(call: Callable[[], Figures]) -> Figures:
 
 
 def show(where: str, figures: Figures) -> None:
-    told = "  ".join(f"{name} {value:,.1f}" for name, value in figures.items())
-    print(f"{where:12} {told}  (load {os.getloadavg()[0]:.1f})", flush=True)
+    columns = "  ".join(f"{name} {value:,.1f}" for name, value in figures.items())
+    print(f"{where:12} {columns}  (load {os.getloadavg()[0]:.1f})", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
     parser.add_argument("--labels", type=int, default=1_000)
-    parser.add_argument("--around", type=int, default=2_000, help="texts of the pool to look near")
-    parser.add_argument("--ratio", type=int, default=100_000, help="texts for one worker against two")
-    parser.add_argument("--repeats", type=int, default=3, help="of one against two")
+    parser.add_argument("--around", type=int, default=2_000, help="pool texts that are searched for neighbours")
+    parser.add_argument("--ratio", type=int, default=100_000, help="number of texts for one worker against two")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of one worker against two")
     parser.add_argument("--embedding", type=Path, metavar="FILE", help="a table of texts")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -115,16 +115,16 @@ def main() -> None:
         with threadpool_limits(1):
             measure_one_core(options.embedding)
         return
-    found = measure_folders(options)
+    figures = measure_folders(options)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+        options.json.write_text(json.dumps(figures, indent=1))
 
 
 def measure_folders(options: argparse.Namespace) -> dict[str, list[Figures]]:
-    from distributed import LocalCluster  # noqa: PLC0415  --embedding needs none
+    from distributed import LocalCluster  # noqa: PLC0415  --embedding runs without Dask
 
     shape = {"labels": options.labels, "around": options.around}
-    found: dict[str, list[Figures]] = {"one": [], "two": [], "here": [], "two workers": []}
+    runs: dict[str, list[Figures]] = {"one": [], "two": [], "here": [], "two workers": []}
     workers = partial(LocalCluster, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None)
     with tempfile.TemporaryDirectory() as name, workers(n_workers=1) as one, workers(n_workers=2) as two:
         folder = Path(name)
@@ -143,47 +143,47 @@ def measure_folders(options: argparse.Namespace) -> dict[str, list[Figures]]:
             return figures | ({"busiest worker, processor": max(spent)} if spent else {})
 
         for cluster in (one, two):
-            measured(2 * PART, cluster.scheduler_address)  # their imports
+            measured(2 * PART, cluster.scheduler_address)  # so that their imports are done before the measurement
         plan = [("one", options.ratio, one), ("two", options.ratio, two)] * options.repeats
         plan += [(where, size, at) for size in options.sizes for where, at in (("here", None), ("two workers", two))]
         for where, size, cluster in plan:
-            found[where].append(measured(size, cluster and cluster.scheduler_address))
-            show(where, found[where][-1])
+            runs[where].append(measured(size, cluster and cluster.scheduler_address))
+            show(where, runs[where][-1])
     for name in ("seconds", "processor"):
-        ratios = [taken(a, name) / taken(b, name) for a, b in zip(found["one"], found["two"], strict=True)]
+        ratios = [taken(a, name) / taken(b, name) for a, b in zip(runs["one"], runs["two"], strict=True)]
         print(
             f"two workers against one, {name}: {statistics.median(ratios):.2f}", [round(ratio, 2) for ratio in ratios]
         )
     for where in ("here", "two workers"):
-        peaks = [figures["peak MB"] for figures in found[where]]
+        peaks = [figures["peak MB"] for figures in runs[where]]
         print(f"peak memory of the client, {where}: largest over smallest {max(peaks) / min(peaks):.2f}")
-    return found
+    return runs
 
 
 def busy(address: str | None) -> dict[str, float]:
-    """Return the processor seconds of each worker so far."""
+    """Return the processor seconds of each worker so far, as address -> seconds."""
     if address is None:
         return {}
     from distributed import Client  # noqa: PLC0415
 
-    with Client(address, set_as_default=False) as asking:
-        found: dict[str, float] = asking.run(time.process_time)
-    return found
+    with Client(address, set_as_default=False) as client:
+        seconds: dict[str, float] = client.run(time.process_time)
+    return seconds
 
 
 def taken(figures: Figures, name: str) -> float:
-    """Return how long a run took; in processor seconds, what a machine of idle cores would need at least."""
+    """Return the seconds of a run. Processor seconds are a lower bound for a machine with idle cores."""
     if name == "seconds":
         return figures["seconds"]
     return figures["busiest worker, processor"] + figures["client, processor"]
 
 
 def measure_one_core(file: Path) -> None:
-    """Processor seconds per million texts of each step, on one core."""
+    """Print the processor seconds of each step per million texts, on one core."""
     texts = [text for text in read_table(file).frame["text"].tolist() if text]
     rng = np.random.default_rng(0)
-    short = [texts[place] for place in rng.choice(len(texts), 4_096)]
-    long = [" ".join(texts[place] for place in rng.choice(len(texts), 9)) for _ in range(512)]
+    short = [texts[row] for row in rng.choice(len(texts), 4_096)]
+    long = [" ".join(texts[row] for row in rng.choice(len(texts), 9)) for _ in range(512)]
     lexical = fit_lexical(short, LEXICAL, random_state=0)
     own = unit_vectors(2_048, EMBEDDING + LEXICAL)
     encode(DEFAULT_MODEL, short[:64])

@@ -1,4 +1,4 @@
-"""The app on a loopback port with a headless Chromium in front of it: what the benchmarks of the screens begin with."""
+"""Serve the app on a loopback port and open it in a headless Chromium, for the benchmarks of the screens."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ RESTING = "[data-testid=stApp][data-test-script-state=notRunning][data-test-conn
 
 
 def prepare_project(workspace: Path, labels: int, texts: int) -> str:
-    """Make a synthetic project and take it through one round, unless it is there; return its name."""
+    """Create a synthetic project and run one round, unless it exists; return its name."""
     name = f"synthetic-{labels}-{texts}"
     if name not in project_names(workspace):
         start = time.perf_counter()
         project, settings = synthetic_project(workspace, name, labels=labels, seeds_per_label=10, texts=texts)
-        print(f"made {name} in {time.perf_counter() - start:.1f} s", file=sys.stderr)
+        print(f"created {name} in {time.perf_counter() - start:.1f} s", file=sys.stderr)
         start = time.perf_counter()
         run_round(project, settings)
         print(f"one round in {time.perf_counter() - start:.1f} s", file=sys.stderr)
@@ -48,7 +48,7 @@ def prepare_project(workspace: Path, labels: int, texts: int) -> str:
 
 @contextmanager
 def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tuple[str, int]]:
-    """Yield the address of the app and its server's process id; what the server says goes into ``log``."""
+    """Yield the address of the app and the process id of its server, whose output goes into ``log``."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     environment = os.environ | {"RED_WORKSPACE": str(workspace.resolve())}
     base = f"http://127.0.0.1:{port}"
@@ -69,7 +69,7 @@ def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tup
 
 @contextmanager
 def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
-    """Yield the address of the app and a page of a browser; both are ended afterwards."""
+    """Yield the address of the app and a browser page; end both afterwards."""
     with serving(workspace, port) as (base, _), sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         yield base, browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -77,5 +77,5 @@ def served(workspace: Path, port: int) -> Iterator[tuple[str, Page]]:
 
 
 def rest(page: Page) -> None:
-    """Wait until no script runs."""
+    """Wait until Streamlit runs no script."""
     page.wait_for_selector(RESTING, timeout=60_000)

@@ -1,9 +1,9 @@
-"""Four people and a worker on the big project for minutes: ``python -m benchmarks.soak --workspace DIR``.
+"""Run four sessions and a worker on the large project for minutes: ``python -m benchmarks.soak --workspace DIR``.
 
-Four sessions of a headless Chromium walk the pages, rerun them, decide cards, filter, and choose labels on the map,
-while rounds run one after another, each fed back or closed. Printed: seconds of a rerun of each page and of the other
-acts, with and without a round running; the memory of server and worker; every error. Exit code 1 if a budget is missed.
-The project is a copy of the one that ``benchmarks.pages`` makes.
+Four sessions of a headless Chromium open the pages, rerun them, decide cards, filter, and select labels on the map,
+while rounds run one after another and are fed back or closed. Printed: seconds of the reruns of each page and of the
+other actions, with and without a running round; the memory of server and worker; every error. The exit code is 1 if a
+budget is missed. The project is a copy of the one that ``benchmarks.pages`` creates.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ from red_core.store.jobs import ask_to_cancel, find_job
 from red_core.store.rounds import close_round, list_rounds
 
 RERUN_BUDGET = 0.4
-"""Seconds, p95, of a rerun of any page."""
+"""Budget for the reruns of any page: seconds at p95."""
 GROWTH_BUDGET = 0.1
-"""How much more memory the server may hold at the end than after its first fifth."""
+"""Budget for the memory growth of the server, as a share; see :func:`growth`."""
 SAMPLE_SECONDS = 1.0
 REVIEW_SECONDS = 45
-"""How long a round is reviewed before the next one begins."""
+"""Seconds of review between two rounds."""
 PATIENCE = 60
 ALL_IN_FRONT = [
     "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
     "--disable-background-timer-throttling",
 ]  # fmt: skip
-"""Without these a browser draws only one of its windows at full speed, and the others would seem slow."""
+"""Without these flags a browser draws only one window at full speed, and the others seem slow."""
 TITLES = {"data": "Data", "label_map": "Label map", "rounds": "Rounds", "review": "Review", "results": "Results"}
 LEAVE = "document.activeElement.blur()"
-"""So that the next key is a command, and no letter of a field."""
+"""Leave the field, so that the next key is a command and not a letter."""
 NOISE = "the server responded with a status of 404"
-"""Streamlit's own two requests that miss after a deep link."""
+"""Streamlit's two own requests that fail after a deep link."""
 
 
 @dataclass
-class Seen:
-    """What was measured: seconds by act and by whether a round ran, memory by process, and what went wrong."""
+class Measurements:
+    """Seconds by action and by whether a round ran, memory by process, and all errors."""
 
     seconds: dict[tuple[str, bool], list[float]] = field(default_factory=lambda: defaultdict(list))
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
@@ -67,12 +67,12 @@ class Seen:
     working: bool = False
     processor_seconds: float = 0.0
 
-    async def timed(self, act: str, what: Awaitable[object]) -> None:
-        """Await something and note how long it took, if a round ran all the while or none did."""
+    async def timed(self, action: str, what: Awaitable[object]) -> None:
+        """Await ``what`` and record its seconds, unless a round began or ended meanwhile."""
         began, working = time.perf_counter(), self.working
         await what
         if working == self.working:
-            self.seconds[act, working].append(time.perf_counter() - began)
+            self.seconds[action, working].append(time.perf_counter() - began)
 
 
 async def rests(page: Page) -> None:
@@ -83,7 +83,7 @@ async def rests(page: Page) -> None:
 
 
 async def rerun(page: Page) -> None:
-    await page.keyboard.press("r")  # Streamlit's own key
+    await page.keyboard.press("r")  # Streamlit's key for a rerun
     await rests(page)
 
 
@@ -94,7 +94,7 @@ async def walk(page: Page, key: str) -> None:
 
 
 async def choose(page: Page, key: str, words: str) -> None:
-    """Find an option of a selectbox by typing, and take the first."""
+    """Search an option of a selectbox by typing, and select the first match."""
     await page.locator(f".st-key-{key} input").first.fill(words)
     await page.keyboard.press("Enter")
     await rests(page)
@@ -108,11 +108,11 @@ async def search(page: Page, words: str) -> None:
     await page.evaluate(LEAVE)
 
 
-async def session(page: Page, base: str, name: str, number: int, seen: Seen, end: float) -> None:
-    """Be one person until the end."""
+async def session(page: Page, base: str, name: str, number: int, seen: Measurements, end: float) -> None:
+    """Act as one person until the time ``end``."""
     rng = np.random.default_rng(number)
     page.on("pageerror", lambda error: seen.errors.append(f"page error: {error}"))
-    page.on("console", lambda said: note_console(seen, said.type, said.text))
+    page.on("console", lambda message: note_console(seen, message.type, message.text))
     await page.goto(f"{base}/data?project={name}")
     await rests(page)
     while time.monotonic() < end:
@@ -122,18 +122,18 @@ async def session(page: Page, base: str, name: str, number: int, seen: Seen, end
         except Error as error:
             seen.errors.append(f"{key}: {str(error).splitlines()[0]}")
             await page.goto(f"{base}/{key}?project={name}")
-        for shown in await page.locator("[data-testid=stException]").all_inner_texts():
-            seen.errors.append(f"{key}: {shown[:200]}")
-        await asyncio.sleep(float(rng.uniform(0.5, 2)))  # people read
+        for exception in await page.locator("[data-testid=stException]").all_inner_texts():
+            seen.errors.append(f"{key}: {exception[:200]}")
+        await asyncio.sleep(float(rng.uniform(0.5, 2)))  # a person reads in between
 
 
-def note_console(seen: Seen, kind: str, text: str) -> None:
+def note_console(seen: Measurements, kind: str, text: str) -> None:
     if kind == "error" and NOISE not in text:
         seen.errors.append(f"console: {text[:200]}")
 
 
-async def visit(page: Page, key: str, rng: np.random.Generator, seen: Seen) -> None:
-    """Go to a page, rerun it, and do what one does there."""
+async def visit(page: Page, key: str, rng: np.random.Generator, seen: Measurements) -> None:
+    """Open a page, rerun it, and do the usual action of that page."""
     await seen.timed(f"walk to {key}", walk(page, key))
     for _ in range(2):
         await seen.timed(f"rerun {key}", rerun(page))
@@ -146,16 +146,16 @@ async def visit(page: Page, key: str, rng: np.random.Generator, seen: Seen) -> N
     elif key == "review" and not seen.working and await page.locator(".desk .text").count():
         for kind in rng.choice(["a", "x", "n"], 5, p=[0.6, 0.3, 0.1]):
             decided = page.evaluate(PRESS, [str(kind), 1, 300, ".desk .text"])
-            with suppress(TimeoutError):  # the queue may end
+            with suppress(TimeoutError):  # the queue may be empty
                 (took,) = await asyncio.wait_for(decided, 20)
                 seen.seconds["key to card", seen.working].append(took / 1000)
 
 
-# The work behind it
+# Rounds in the background, and the memory
 
 
-async def work(project: Project, seen: Seen, end: float) -> None:
-    """Run rounds one after another, the first after a while without; each is reviewed and fed back."""
+async def work(project: Project, seen: Measurements, end: float) -> None:
+    """Wait, then run rounds one after another; each is reviewed for a while and then fed back."""
     settings = make_settings("recommended", SETTINGS)
     await asyncio.sleep(min(REVIEW_SECONDS, max(0.0, end - time.monotonic()) / 3))
     while time.monotonic() < end:
@@ -176,8 +176,8 @@ async def work(project: Project, seen: Seen, end: float) -> None:
         await asyncio.sleep(max(0.0, min(REVIEW_SECONDS, end - time.monotonic())))
 
 
-async def sample(project: Project, server: int, seen: Seen, end: float) -> None:
-    """Note the resident memory of the server, and of the worker where one works, in MB."""
+async def sample(project: Project, server: int, seen: Measurements, end: float) -> None:
+    """Record the resident memory in MB of the server, and of the worker while a round runs."""
     while time.monotonic() < end:
         job = mark_interrupted(project)
         worker = job.pid if job is not None and job.state == "running" else None
@@ -188,9 +188,9 @@ async def sample(project: Project, server: int, seen: Seen, end: float) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-async def soak(workspace: Path, name: str, people: int, minutes: float, port: int) -> Seen:
-    """Let everybody work; return what was seen."""
-    seen, project, log = Seen(), open_project(workspace, name), workspace / "server.log"
+async def soak(workspace: Path, name: str, people: int, minutes: float, port: int) -> Measurements:
+    """Run all sessions and the rounds; return the measurements."""
+    seen, project, log = Measurements(), open_project(workspace, name), workspace / "server.log"
     with serving(workspace, port, log) as (base, server):
         async with async_playwright() as play:
             browser = await play.chromium.launch(
@@ -204,12 +204,12 @@ async def soak(workspace: Path, name: str, people: int, minutes: float, port: in
             spent = psutil.Process(server).cpu_times()
             seen.processor_seconds = spent.user + spent.system
             await browser.close()
-    told = log.read_text("utf-8", "replace")
-    seen.errors += [f"server log: {line}" for line in told.splitlines() if line.startswith("Traceback")]
+    output = log.read_text("utf-8", "replace")
+    seen.errors += [f"server log: {line}" for line in output.splitlines() if line.startswith("Traceback")]
     return seen
 
 
-# What came out
+# The report
 
 
 def p95(seconds: list[float]) -> float:
@@ -217,34 +217,38 @@ def p95(seconds: list[float]) -> float:
 
 
 def growth(samples: list[tuple[float, float]]) -> float:
-    """Return how much more memory the last fifth of the samples holds than the second, as a share."""
+    """Return the growth from the median of the second fifth of the samples to that of the last fifth, as a share."""
     held = np.array([size for _, size in samples])
     fifth = max(1, len(held) // 5)
     return float(np.median(held[-fifth:]) / np.median(held[fifth : 2 * fifth]) - 1)
 
 
-def told(seen: Seen) -> list[str]:
+def print_report(seen: Measurements) -> list[str]:
     """Print tables; return the budgets that were missed."""
     missed = [f"{len(seen.errors)} errors"] if seen.errors else []
-    print("| act | without a round: times | p50, s | p95, s | a round running: times | p50, s | p95, s |")
+    print("| action | without a round: times | p50, s | p95, s | a round running: times | p50, s | p95, s |")
     print("|---|---|---|---|---|---|---|")
-    for act in sorted({act for act, _ in seen.seconds}):
+    for action in sorted({action for action, _ in seen.seconds}):
         cells = []
         for working in (False, True):
-            found = seen.seconds.get((act, working), [])
-            cells += [f"{len(found)}", f"{np.median(found):.2f}", f"{p95(found):.2f}"] if found else ["0", "", ""]
-            if found and act.startswith("rerun") and p95(found) > RERUN_BUDGET:
-                missed.append(f"{act}, {'a' if working else 'no'} round running: p95 {p95(found):.2f} s")
-        print(f"| {act} | {' | '.join(cells)} |")
+            seconds = seen.seconds.get((action, working), [])
+            cells += (
+                [f"{len(seconds)}", f"{np.median(seconds):.2f}", f"{p95(seconds):.2f}"] if seconds else ["0", "", ""]
+            )
+            if seconds and action.startswith("rerun") and p95(seconds) > RERUN_BUDGET:
+                missed.append(f"{action}, {'a' if working else 'no'} round running: p95 {p95(seconds):.2f} s")
+        print(f"| {action} | {' | '.join(cells)} |")
     for name, samples in seen.memory.items():
         sizes = [size for _, size in samples]
         print(f"{name}: {min(sizes):,.0f} to {max(sizes):,.0f} MB, growth {growth(samples):+.1%}")
-    acts = sum(map(len, seen.seconds.values()))
+    actions = sum(map(len, seen.seconds.values()))
     spent = seen.processor_seconds
-    print(f"server: {spent:,.0f} processor seconds for {acts:,} acts measured, {spent / max(1, acts):.2f} each")
+    print(
+        f"server: {spent:,.0f} processor seconds for {actions:,} actions measured, {spent / max(1, actions):.2f} each"
+    )
     if growth(seen.memory["server"]) > GROWTH_BUDGET:
         missed.append(f"the server's memory grew by {growth(seen.memory['server']):.0%}")
-    print(f"rounds: {', '.join(seen.rounds) or 'none ended'}")
+    print(f"rounds: {', '.join(seen.rounds) or 'none finished'}")
     for error in seen.errors[:20]:
         print(f"error: {error}")
     return missed
@@ -263,7 +267,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as copy:
         shutil.copytree(chosen.workspace / name, Path(copy) / name)
         seen = asyncio.run(soak(Path(copy), name, chosen.people, chosen.minutes, chosen.port))
-    missed = told(seen)
+    missed = print_report(seen)
     print(f"missed: {'; '.join(missed) or 'nothing'}")
     sys.exit(1 if missed else 0)
 

@@ -1,8 +1,9 @@
-"""Seconds and memory of each stage of a round: ``python -m benchmarks.speed [--labels 1000] [--pool 100000]``.
+"""Measure seconds and memory of each stage of a round: ``python -m benchmarks.speed [--labels 1000] [--pool 100000]``.
 
-Vectors are random, around random centres, as long as the product's (384 + 256 of words and characters, and as many of
-what stands near). Each stage runs in a process of its own, so that its peak memory is its own; what a ratio compares
-runs in one process, one after the other. Beside seconds stand processor seconds, which a busy machine does not stretch.
+Vectors are random, around random centres, with the product's dimensions (384 + 256 of n-grams, and as many
+nearest-neighbour features). Each stage runs in its own process, so its peak memory is measured alone. The two sides
+of a ratio run in one process, one after the other. Processor seconds are printed beside seconds: a busy machine does
+not make them longer.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def unit_vectors(classes: Ints, label_count: int, dimensions: int, spread: float
 
 
 def fit_stage(options: argparse.Namespace) -> Figures:
-    """One partition, 30 seeds a label: on one core, on two, and again after ten labels were fed back to."""
+    """Fit one partition, 30 seeds per label: on one core, on two, and again after a feed-back to ten labels."""
     count = options.labels
     classes = np.repeat(np.arange(count), SEEDS_EACH)
     own = identities(str(row) for row in range(len(classes)))
@@ -85,9 +86,9 @@ def fit_stage(options: argparse.Namespace) -> Figures:
 
 
 def label_stage(_: argparse.Namespace) -> Figures:
-    """A label added to 150, 10 seeds each: the whole of training, with the folds that calibrate."""
+    """Add a label to 150 labels with 10 seeds each: all of training, with the calibration folds."""
     figures: Figures = {}
-    synthetic.DIMENSIONS = DIMENSIONS  # in this process alone: as wide as the product's features
+    synthetic.DIMENSIONS = DIMENSIONS  # in this process only: as many as the product's features
     with tempfile.TemporaryDirectory() as folder:
         project, settings = synthetic.synthetic_project(
             Path(folder), "speed", labels=150, seeds_per_label=10, texts=2_000
@@ -123,7 +124,7 @@ def train_next(project: Project, settings: Settings, shown: Ints, near: str = ""
 
 
 def score_stage(options: argparse.Namespace) -> Figures:
-    """The pool through one partition, with entropy and selection, against the bare matrix product in equal blocks."""
+    """Score the pool with one partition, entropy and selection; compare with the bare matrix product in blocks."""
     count = options.labels
     rng = np.random.default_rng(0)
     texts = unit_vectors(rng.integers(count, size=options.pool), count, DIMENSIONS)
@@ -132,15 +133,15 @@ def score_stage(options: argparse.Namespace) -> Figures:
     partition = Partition(subset_of, weights, np.zeros(count, np.float32), np.zeros(count, np.float32))
     figures: Figures = {}
     bare, product = [], []
-    for _ in range(2):  # the better of two, by turns
+    for _ in range(2):  # in turn, twice; the better one counts
         with timed(figures, "bare product"):
             for block in blocks(len(texts)):
                 texts[block] @ weights.T
         bare.append(figures["bare product"])
         with timed(figures, "score and select"):
-            found = [subset_predictions(texts[block], partition) for block in blocks(len(texts))]
+            predictions = [subset_predictions(texts[block], partition) for block in blocks(len(texts))]
             together = SubsetPredictions(
-                np.concatenate([f.entropy for f in found]), np.concatenate([f.label for f in found])
+                np.concatenate([f.entropy for f in predictions]), np.concatenate([f.label for f in predictions])
             )
             most_uncertain(together, 20, set())
         product.append(figures["score and select"])
@@ -155,7 +156,7 @@ def score_stage(options: argparse.Namespace) -> Figures:
 
 
 def training_stage(options: argparse.Namespace) -> Figures:
-    """The whole of training at full size, choices and folds included; then after ten labels were fed back to."""
+    """Run all of training at full size, with model selection and folds; again after a feed-back to ten labels."""
     figures: Figures = {}
     synthetic.DIMENSIONS = DIMENSIONS // 2
     with tempfile.TemporaryDirectory() as folder:
@@ -171,19 +172,19 @@ def training_stage(options: argparse.Namespace) -> Figures:
 
 
 def remember_near(project: Project) -> None:
-    """Take each text's own vector for what stands near it: only its length matters here."""
+    """Store each text's own vector as its nearest-neighbour features: only their number matters here."""
     ids = without_vector(project, "near")
     append_vectors(project, "near", ids, load_vectors(project, "synthetic", ids))
 
 
 def feed_back_to_ten_labels(project: Project) -> None:
-    for place, text in enumerate(pool(project)[:30].tolist()):
-        decide(project, text, "accept", label=1 + place % TOUCHED)
+    for index, text in enumerate(pool(project)[:30].tolist()):
+        decide(project, text, "accept", label=1 + index % TOUCHED)
     feed_back(project, plan_feed_back(project))
 
 
 def round_stage(options: argparse.Namespace) -> Figures:
-    """Two rounds of the recommended preset without questions: a full one, and one after ten labels were fed back to."""
+    """Run two rounds of the recommended preset without questions: one full, one after a feed-back to ten labels."""
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
         project, _ = synthetic.synthetic_project(
@@ -200,7 +201,7 @@ def round_stage(options: argparse.Namespace) -> Figures:
 
 
 def growth_stage(options: argparse.Namespace) -> Figures:
-    """Full rounds without questions at three sizes of the pool: the seconds of one more text, early and late."""
+    """Run full rounds without questions at three pool sizes; return the seconds of one more text, early and late."""
     figures: Figures = {}
     sizes = (options.pool // 10, options.pool * 55 // 100, options.pool)
     for size in sizes:
@@ -223,7 +224,7 @@ def growth_stage(options: argparse.Namespace) -> Figures:
 
 
 def stage_times(figures: Figures, name: str) -> Callable[[str, int, int], None]:
-    """Return a progress callback that adds up the seconds of each stage."""
+    """Return a progress callback that sums the seconds of each stage."""
     last = [time.perf_counter()]
 
     def note(stage: str, _done: int, _total: int) -> None:
@@ -236,7 +237,7 @@ def stage_times(figures: Figures, name: str) -> Callable[[str, int, int], None]:
 
 
 def subset_stage(_: argparse.Namespace) -> Figures:
-    """The article's greedy subsets of 10,000 labels, in the 16 dimensions UMAP would leave; and of look-alikes."""
+    """Form subsets of 10,000 labels in 16 dimensions (as after UMAP): the article's greedy ones, and similar labels."""
     figures: Figures = {}
     vectors = np.random.default_rng(0).standard_normal((10_000, 16)).astype(np.float32)
     with timed(figures, "greedy subsets of 10,000 labels"):
@@ -245,7 +246,7 @@ def subset_stage(_: argparse.Namespace) -> Figures:
 
 
 def example_stage(options: argparse.Namespace) -> Figures:
-    """The nearest valid samples of 1,000 proposals."""
+    """Find the nearest valid samples of 1,000 proposals."""
     classes = np.repeat(np.arange(options.labels), SEEDS_EACH)
     vectors = unit_vectors(classes, options.labels, EMBEDDING)
     count = len(classes)
@@ -255,8 +256,8 @@ def example_stage(options: argparse.Namespace) -> Figures:
     places = np.random.default_rng(0).integers(options.labels, size=1_000)
     figures: Figures = {}
     with timed(figures, "nearest examples of 1,000 proposals"):
-        for row, place in enumerate(places.tolist()):
-            samples.nearest(count + row, vectors[row], place, 3)
+        for row, label in enumerate(places.tolist()):
+            samples.nearest(count + row, vectors[row], label, 3)
     return figures
 
 
@@ -269,7 +270,7 @@ LONG = ("training", "round", "growth")
 
 
 def measured(name: str, options: argparse.Namespace) -> Figures:
-    """Run a stage and add its peak memory; runs in a process of its own."""
+    """Run a stage in this process, which runs nothing else; return its figures with the peak memory."""
     figures = STAGES[name](options)
     return figures | {"peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
 
@@ -281,16 +282,16 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=[name for name in STAGES if name not in LONG])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = {"load": {"processes waiting or running before": os.getloadavg()[0], "cores": float(os.cpu_count() or 1)}}
-    print(json.dumps(found))
+    figures = {"load": {"processes waiting or running before": os.getloadavg()[0], "cores": float(os.cpu_count() or 1)}}
+    print(json.dumps(figures))
     for name in options.stages:
         with multiprocessing.get_context("spawn").Pool(1) as alone:
-            found[name] = alone.apply(measured, (name, options))
+            figures[name] = alone.apply(measured, (name, options))
         print(f"\n{name}")
-        for figure, value in found[name].items():
+        for figure, value in figures[name].items():
             print(f"  {figure:55} {value:10.3f}", flush=True)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+        options.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two stages of ``benchmarks.speed``: files in and out, and embedding."""
+"""Two stages of ``benchmarks.speed``: import and export, and embedding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from red_core.training.embeddings import loaded_model
 
 
 def file_stage(options: argparse.Namespace) -> Figures:
-    """A file of the pool's size in, without embedding; the project opened; every row out as CSV and as JSONL."""
+    """Import a file of the pool's size without embedding; open the project; export every row as CSV and as JSONL."""
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
         workspace, rng = Path(folder) / "workspace", np.random.default_rng(0)
@@ -45,10 +45,10 @@ def file_stage(options: argparse.Namespace) -> Figures:
 
 
 def embedding_stage(_: argparse.Namespace) -> Figures:
-    """The product's embedding against bare ``SentenceTransformer.encode`` of the same 2,000 texts, by turns."""
+    """Compare the product's embedding with bare ``SentenceTransformer.encode`` on the same 2,000 texts, in turn."""
     figures: Figures = {}
     rng = np.random.default_rng(0)
-    lengths = rng.integers(3, 60, size=2_000)  # words, as unlike as real texts are
+    lengths = rng.integers(3, 60, size=2_000)  # words per text, as varied as in real texts
     texts = [f"{' '.join(rng.choice(synthetic.WORDS, size))} number {n}" for n, size in enumerate(lengths)]
     model = loaded_model(DEFAULT_MODEL)
     model.encode(texts[:64])

@@ -1,4 +1,4 @@
-"""A project of any size without an embedding model: unit vectors around random label centres."""
+"""Create a project of any size without an embedding model: unit vectors around random label centres."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ WORDS = [
     "morning",
 ]
 SETTINGS = {"lexical_dimensions": 0, "label_names_as_seeds": False}
-"""What needs no words: the texts mean nothing."""
+"""No text features: the texts have no meaning."""
 
 
 def synthetic_project(
     workspace: Path, name: str, *, labels: int, seeds_per_label: int, texts: int, spread: float = 3.0
 ) -> tuple[Project, Settings]:
-    """Make a project with its vectors; ``spread`` is the distance of texts from their label's centre."""
+    """Create a project with vectors; ``spread`` is the distance of texts from their label's centre."""
     rng = np.random.default_rng(0)
     project = create_project(workspace, name)
     remember(project, "embedding", "synthetic")
@@ -76,17 +76,17 @@ def _rows(words: np.ndarray, labels: int, seeds_per_label: int) -> Iterator[Sour
 
 
 def synthetic_texts(start: int, count: int) -> list[str]:
-    """Return texts of nine words and a number that no other has."""
+    """Return texts of nine words and a unique number."""
     words = np.random.default_rng(start).choice(WORDS, (count, 9))
     return [f"{' '.join(chosen)} number {start + number}" for number, chosen in enumerate(words)]
 
 
 @dataclass(frozen=True)
 class LookedUpTexts(NewTexts):
-    """Features as the product makes them but for the embedding: some unit vectors, chosen by the text's checksum."""
+    """The product's features, except for the embedding: a text's checksum picks one of some unit vectors."""
 
     vectors: Floats
 
     def features(self, texts: Sequence[str]) -> Floats:
-        places = [zlib.crc32(text.encode()) % len(self.vectors) for text in texts]
-        return self.beside(self.vectors[places], texts)
+        rows = [zlib.crc32(text.encode()) % len(self.vectors) for text in texts]
+        return self.beside(self.vectors[rows], texts)

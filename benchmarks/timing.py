@@ -1,4 +1,4 @@
-"""Seconds, and processor seconds beside them."""
+"""Measure seconds and processor seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Figures = dict[str, float]
 
 @contextmanager
 def timed(figures: Figures, name: str) -> Iterator[None]:
-    """Note the seconds, and the processor seconds, of what runs inside."""
+    """Add the seconds and the processor seconds of the block to ``figures``."""
     begun, busy = time.perf_counter(), time.process_time()
     yield
     figures[name] = time.perf_counter() - begun

@@ -1,4 +1,4 @@
-"""The trial behind the quality benchmark: a draw of seeds and pool, and a judge whose errors are simulated."""
+"""The trial of the quality benchmark: a draw of seeds and pool, and a judge with simulated errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTHING = "(none of these)"
 
 @dataclass(frozen=True)
 class Draw:
-    """Seeds and pool of one data set; labels are numbers, -1 where the truth is none of them."""
+    """Seeds and pool of one data set. Labels are numbers; a true label of -1 means none of them."""
 
     data: str
     seed: int
@@ -42,6 +42,7 @@ class Draw:
 
 
 def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
+    """Read a data set and draw its seeds and its pool at random."""
     frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"])
     frame["id"] = frame["text"].map(text_id)
     frame = frame.drop_duplicates("id").reset_index(drop=True)
@@ -53,7 +54,7 @@ def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
     seeds, rest = frame[turn < options.shots], frame[(turn >= options.shots) & (turn < options.most_texts)]
     rest = rest.iloc[: options.pool]
     names = sorted(seeds["label"].unique())
-    number = {name: place for place, name in enumerate(names)}
+    number = {name: index for index, name in enumerate(names)}
     pool_texts, truth = rest["text"].tolist(), rest["label"].map(number).to_numpy(dtype=np.int64)
     if options.oos is not None:
         foreign = pd.read_csv(options.oos, dtype=str)["text"].dropna().unique().tolist()
@@ -67,21 +68,21 @@ def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
 
 
 def embedded(texts: Sequence[str], cache: Path) -> Floats:
-    """Return the vectors of the default model, kept in a folder by the texts' hash."""
+    """Return the vectors of the default model, shape (n, d); they are cached under the hash of the texts."""
     cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"{hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()[:16]}.npz"
     order = np.argsort(np.array(texts, dtype=object), kind="stable")
     if not path.is_file():
-        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[place] for place in order]))
-    found = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
-    found[order] = np.load(path)["vectors"]
-    return found
+        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[row] for row in order]))
+    vectors = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
+    vectors[order] = np.load(path)["vectors"]
+    return vectors
 
 
 class SimulatedJudge:
-    """Right as often as asked: by a coin for each pair, or persistently wrong about some texts.
+    """A judge with given error rates: independent for each pair, or persistent for some texts.
 
-    Persistent errors: of a share of the texts it always takes the nearest rival for the truth.
+    With persistent errors, the judge always takes the nearest rival as the truth for a share of the texts.
     """
 
     name, free = "simulated", False
@@ -116,18 +117,18 @@ class SimulatedJudge:
         return int.from_bytes(hashlib.sha256(f"{self._seed} {key}".encode()).digest()[:7], "big") / 256**7
 
     def tested(self, project: Project, _model: Model, samples: ValidSamples) -> SimulatedJudge:
-        """Take the self-test once, as the product does before it trusts a judge."""
+        """Run the self-test once, as the product does before the first round; return the judge."""
         if not self.rates.pairs:
             settings = RECOMMENDED.model_copy(update={"canaries": 0})
             pairs = self_test_pairs(samples, list_labels(project), settings)
             answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
             self.rates = summed_up(
-                [Tested(q.text, q.label.id, kind, said, None, "") for kind, q, said in answers]
+                [Tested(q.text, q.label.id, kind, outcome, None, "") for kind, q, outcome in answers]
             ).rates
         return self
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
-        yield [(place, self._answer(question)) for place, question in enumerate(questions)]
+        yield [(index, self._answer(question)) for index, question in enumerate(questions)]
 
     def _answer(self, question: Question) -> Answer:
         outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"

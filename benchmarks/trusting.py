@@ -1,4 +1,4 @@
-"""What the quality benchmark compares with: loops that take a verdict for the truth."""
+"""Baselines of the quality benchmark: loops that take a verdict as the truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from red_core.steps.subset_classifiers import NoiseRule, TrainingSet, fit_partit
 
 @dataclass
 class Trusted:
-    """What was accepted for the truth, and what is never asked again."""
+    """The pairs accepted as true, and the pairs that are never asked again."""
 
     accepted: dict[int, int]
     refused: set[tuple[int, int]]
@@ -54,7 +54,7 @@ class Trusted:
 
 
 def flat_model(drawn: Draw, trusted: Trusted):
-    """One logistic regression over all labels; the most uncertain texts first."""
+    """Fit one logistic regression over all labels; it asks about the most uncertain texts first."""
     training = training_of(drawn, trusted.accepted)
     fitted = LogisticRegression(C=10.0, max_iter=500, tol=1e-4).fit(training.features, training.labels)
     shares, logits = fitted.predict_proba(drawn.pool_vectors), fitted.decision_function(drawn.pool_vectors)
@@ -70,19 +70,23 @@ def flat_model(drawn: Draw, trusted: Trusted):
 
 
 def article_model(drawn: Draw, trusted: Trusted):
-    """The article's subsets and noise; each classifier's k texts of highest entropy, argmax noise is no proposal."""
+    """Fit the article's subsets with noise; each classifier asks about its k texts of highest entropy, except noise."""
     training = training_of(drawn, trusted.accepted)
     vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
     subset_of = greedy_subsets(reduce_labels(vectors, ARTICLE.subset_dimensions, random_state=0), ARTICLE.subset_size)
     rule = NoiseRule(ARTICLE.noise_factor, ARTICLE.noise_rows)
     partition = fit_partition(training, subset_of, rule, regularisation=ARTICLE.regularisation[0], random_state=0)
-    found = subset_predictions(drawn.pool_vectors, partition)
+    predictions = subset_predictions(drawn.pool_vectors, partition)
 
     def propose(batch: int) -> Iterator[tuple[int, int]]:
-        each = max(1, batch // found.label.shape[1])
-        for number in range(found.label.shape[1]):
-            order = np.argsort(-found.entropy[:, number], kind="stable")
-            own = ((row, int(found.label[row, number])) for row in order.tolist() if found.label[row, number] >= 0)
+        each = max(1, batch // predictions.label.shape[1])
+        for number in range(predictions.label.shape[1]):
+            order = np.argsort(-predictions.entropy[:, number], kind="stable")
+            own = (
+                (row, int(predictions.label[row, number]))
+                for row in order.tolist()
+                if predictions.label[row, number] >= 0
+            )
             yield from first((pair for pair in own if trusted.open(*pair)), each)
 
     return label_log_odds(drawn.pool_vectors, [partition]), lambda batch: list(propose(batch))

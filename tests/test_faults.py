@@ -1,4 +1,4 @@
-"""Disks that are full, folders that cannot be written, databases that are locked, damaged or newer: one line each."""
+"""Full disks, read-only folders, and locked, damaged or newer databases: each gives an error of one line."""
 
 from __future__ import annotations
 
@@ -66,20 +66,22 @@ EDITS: dict[str, Callable[[Project], object]] = {
     "start a job": lambda project: start_job(project, "prepare", FAST, "ann"),
     "append vectors": lambda project: append_vectors(project, "fake", pool(project)[:1], np.ones((1, 24), np.float32)),
 }
-"""What the screens do to a project beside the verbs."""
+"""Actions of the screens that no verb has."""
 
 
 def seeds_of(project: Project, label: int) -> list[int]:
+    """Return the row ids of a label's seeds."""
     texts, labels = seeds(project)
     return [int(text) for text in texts[labels == label]]
 
 
 def invoke(project: Project, verb: str) -> Result:
+    """Run a verb on the project in this process, with the arguments of VERBS."""
     return CliRunner().invoke(cli.main, ["--workspace", str(project.workspace), verb, "small", *VERBS[verb]])
 
 
 def one_line(result: Result) -> str:
-    """Return the only line of an error output, of a command that failed and said nothing else."""
+    """Return the error line of a command that failed and printed nothing else."""
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
@@ -88,7 +90,7 @@ def one_line(result: Result) -> str:
 
 @pytest.fixture
 def in_files(tmp_path, monkeypatch) -> Path:
-    """The folder in which verbs are invoked, with files to read, and a judge's server that is never reached."""
+    """Return the current folder of the verbs, with a file to import and a judge's server that does not answer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("RED_JUDGE_MODEL", "m")
@@ -98,6 +100,7 @@ def in_files(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def closing_at_the_end() -> Iterator[ExitStack]:
+    """Return a stack that is closed after the test."""
     with ExitStack() as stack:
         yield stack
 
@@ -109,15 +112,15 @@ def test_a_verb_says_in_one_line_what_is_wrong_and_changes_nothing(
 ):
     (in_files / "in.jsonl").write_text(json.dumps({"text_id": None, "decisions": []}))
     says = fault(project, closing_at_the_end, monkeypatch)
-    there, before = set(in_files.iterdir()), project.database.read_bytes()
+    files, before = set(in_files.iterdir()), project.database.read_bytes()
     assert says in one_line(invoke(project, verb))
     assert project.database.read_bytes() == before
-    assert set(in_files.iterdir()) == there
+    assert set(in_files.iterdir()) == files
 
 
 @pytest.fixture
 def reviewed(project: Project, in_files: Path) -> Project:
-    """A project with a round to review and a decision, whose export has another decision than it has now."""
+    """Return a project with a round under review and one decision; in.jsonl has another decision."""
     texts = pool(project).tolist()
     reviewed_round(project, dict.fromkeys(texts, (1, 0.9)))
     decide(project, texts[0], "accept", label=1, who="ann")
@@ -132,11 +135,11 @@ def reviewed(project: Project, in_files: Path) -> Project:
 def test_a_verb_that_cannot_write_says_so_in_one_line_and_changes_nothing(
     fault: Callable[..., str], verb, reviewed, closing_at_the_end, monkeypatch, in_files
 ):
-    before, there = facts(reviewed), set(in_files.rglob("*"))
+    before, files = facts(reviewed), set(in_files.rglob("*"))
     says = fault(reviewed, closing_at_the_end, monkeypatch)
     assert says in one_line(invoke(reviewed, verb))
     assert facts(reviewed) == before
-    assert {path for path in in_files.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}} <= there
+    assert {path for path in in_files.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}} <= files
 
 
 def test_a_roll_back_that_cannot_be_written_is_one_line(reviewed, monkeypatch):
@@ -204,7 +207,7 @@ def test_vectors_that_do_not_fit_on_the_disk_leave_no_half_of_them(project, monk
     assert vector_file(project, "fake").stat().st_size == known
 
 
-IN_A_SMALL_ROOM = """
+ON_A_SMALL_DISK = """
 set -e
 mount -t tmpfs -o size=2600k tmpfs "$1"
 cp -r "$2" "$1/small"
@@ -212,7 +215,7 @@ cp "$4" "$1/pool.csv"
 cd "$1"
 try() { shift 4; for verb in "$@"; do "$RED" --workspace . $verb >/dev/null && exit 9 || true; done; }
 RED="$3"
-"$RED" --workspace . import small --pool pool.csv >/dev/null && exit 9  # there is room for some of it
+"$RED" --workspace . import small --pool pool.csv >/dev/null && exit 9  # there is space for a part of it
 head -c 100000000 /dev/zero >fill 2>/dev/null || true
 echo full >&2
 try "$@"
@@ -233,19 +236,21 @@ ALL_WRITING = [
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare: a small file system cannot be made")
 def test_on_a_disk_that_is_really_full_and_then_really_read_only(reviewed, tmp_path):
-    (room := tmp_path / "room").mkdir()
+    (disk := tmp_path / "disk").mkdir()
     back_up(reviewed, tmp_path / "backup.zip")
-    much = write_csv(tmp_path / "much.csv", ["text"], [[f"{'much ' * 40}{number}"] for number in range(6_000)])
+    large = write_csv(tmp_path / "large.csv", ["text"], [[f"{'much ' * 40}{number}"] for number in range(6_000)])
     alone = ["unshare", "--user", "--map-root-user", "--mount"]
-    if subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", str(room)], check=False).returncode:
+    if subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", str(disk)], check=False).returncode:
         pytest.skip("a small file system may not be made here")
-    command = [*alone, "sh", "-c", IN_A_SMALL_ROOM, "sh", *map(str, (room, reviewed.folder, RED, much))]
-    done = subprocess.run([*command, *ALL_WRITING], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    half, full, read_only = re.split("^(?:full|read-only)\n", done.stderr, flags=re.MULTILINE)
+    command = [*alone, "sh", "-c", ON_A_SMALL_DISK, "sh", *map(str, (disk, reviewed.folder, RED, large))]
+    process = subprocess.run([*command, *ALL_WRITING], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    half, full, read_only = re.split("^(?:full|read-only)\n", process.stderr, flags=re.MULTILINE)
     assert "the disk is full. Free some space, then try again; nothing was lost." in half
     for lines, words in ((full, r"full|No space left|MB are free"), (read_only, r"cannot be written|Read-only")):
         assert len(lines.splitlines()) == len(ALL_WRITING), lines
         assert all(re.search(rf"^Error: .*({words})", line) for line in lines.splitlines()), lines
-    told, now = json.loads(done.stdout), json.loads(json.dumps(project_status(reviewed)))
-    assert {name: told[name] for name in told if name != "job"} == {name: now[name] for name in now if name != "job"}
+    printed, now = json.loads(process.stdout), json.loads(json.dumps(project_status(reviewed)))
+    assert {name: printed[name] for name in printed if name != "job"} == {
+        name: now[name] for name in now if name != "job"
+    }

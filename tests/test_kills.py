@@ -1,7 +1,7 @@
-"""The verbs as real processes, really killed at random moments, with whatever they started.
+"""Run the verbs as real processes and kill them, and all processes they started, at random moments.
 
-After each kill: the project opens and is sound, what was acknowledged is there, of the rest all or nothing; a file is
-whole or not there under its name; and the same command, given again, ends as if nothing had happened.
+After each kill the project opens and is sound. Acknowledged work is there; other work is there completely or not at
+all. A file is complete or absent. The same command, run again, ends with the same result as without the kill.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from red_core.store.database import create_project, open_project, transaction
 from red_core.store.jobs import SILENT_SECONDS
 from red_core.store.texts import pool, seeds
 from red_core.store.vectors import without_vector
-from tests.helpers.project_facts import facts, figures, whole
+from tests.helpers.project_facts import facts, figures, is_sound
 from tests.helpers.small_projects import FAST, LABELS, pool_rows, reviewed_round, seed_rows, small_project, write_csv
 
 SECONDS = 120
 NAME = "small"
 MOMENTS = 6
 EDITS_BEFORE = 2
-"""The labels came with a file, and subsets were formed."""
+"""Edits of the label set before the test: the import of the labels, and the forming of subsets."""
 RED = """
 import sys
 from red_core.cli import main
@@ -69,17 +69,17 @@ for where, name, values in edits:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended: what it said after it began, its error output, its code, and the seconds it took."""
+class ProcessResult:
+    """How a process ended: its output lines after it began, its error output, its exit code and its seconds."""
 
-    said: list[str]
+    lines: list[str]
     errors: str
     code: int
     seconds: float
 
 
-def run(scene: Scene, code: str, arguments: Sequence[str], moment: float | None = None) -> Ended:
-    """Run a process in a scene's folder; kill it, and all it started, so many seconds after it began."""
+def run(scene: Scene, code: str, arguments: Sequence[str], moment: float | None = None) -> ProcessResult:
+    """Run a process in a scene's folder; with ``moment``, kill it and its children that many seconds after it began."""
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(
         command, cwd=scene.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -92,26 +92,26 @@ def run(scene: Scene, code: str, arguments: Sequence[str], moment: float | None 
             with suppress(subprocess.TimeoutExpired):
                 process.wait(moment)
             kill(process.pid)
-        said, errors = process.communicate(timeout=SECONDS)
-    return Ended(said.splitlines(), errors, process.returncode, time.monotonic() - began)
+        output, errors = process.communicate(timeout=SECONDS)
+    return ProcessResult(output.splitlines(), errors, process.returncode, time.monotonic() - began)
 
 
 def kill(pid: int) -> None:
-    """Kill a process and its children, detached ones too, as if the machine had gone down."""
+    """Kill a process and its children, including detached ones, as a power cut would."""
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)
-        parent.suspend()  # so that it starts nothing more meanwhile
+        parent.suspend()  # so that it cannot start another process meanwhile
         for process in (*parent.children(recursive=True), parent):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
 
-# What is killed
+# The scenes and the commands that are killed
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A folder with a workspace in it, in which a command is run."""
+    """A folder with a workspace, in which a command runs."""
 
     folder: Path
 
@@ -135,16 +135,17 @@ class Scene:
 
 
 def state(scene: Scene) -> dict[str, Any]:
-    """Return what the project holds, which is sound; a project that is not there holds nothing."""
+    """Return the facts of the project, after checking that it is sound; a missing project has no facts."""
     if not (scene.workspace / NAME / "project.db").is_file():
-        return nothing(scene.folder.parent)
-    assert whole(scene.project)
+        return no_facts(scene.folder.parent)
+    assert is_sound(scene.project)
     return facts(scene.project)
 
 
 @cache
-def nothing(folder: Path) -> dict[str, Any]:
-    return facts(create_project(folder / "nothing", NAME))
+def no_facts(folder: Path) -> dict[str, Any]:
+    """Return the facts of an empty project."""
+    return facts(create_project(folder / "empty", NAME))
 
 
 def files_to_import(folder: Path) -> Scene:
@@ -165,7 +166,7 @@ def to_begin(folder: Path) -> Scene:
 
 
 def to_review(folder: Path) -> Scene:
-    """A round to review with subsets, 6,000 predictions and 3,000 decisions."""
+    """Return a scene with subsets and a round under review, with 6,000 predictions and 3,000 decisions."""
     project = small_project(folder / "workspace", seeds=seed_rows(each=8), pool=pool_rows(each=1_500))
     form_subsets(project, FAST, "fake", "tester")
     texts = pool(project).tolist()
@@ -202,7 +203,7 @@ def import_alone(scene: Scene) -> tuple[str, list[str]]:
 
 
 def plan(scene: Scene) -> list[tuple[str, str, list[Any]]]:
-    """Edits of every kind, each of which stands on those before it."""
+    """Return edits of every kind; each needs the edits before it."""
     texts, labels = seeds(scene.project)
     of_delivery = texts[labels == 2].tolist()
     return [
@@ -219,8 +220,8 @@ def plan(scene: Scene) -> list[tuple[str, str, list[Any]]]:
 
 
 def edit_all(scene: Scene) -> tuple[str, list[str]]:
-    done = len(edits(scene.project)) - EDITS_BEFORE
-    return EDIT, [str(scene.workspace), NAME, json.dumps(plan(scene)[done:])]
+    finished = len(edits(scene.project)) - EDITS_BEFORE
+    return EDIT, [str(scene.workspace), NAME, json.dumps(plan(scene)[finished:])]
 
 
 ROUND = ["round", NAME, "--set", "subset_size=2", "--set", "alike_partitions=1", "--set", "lexical_dimensions=0"]
@@ -230,13 +231,13 @@ ROUND += ["--set", "questions_at_once=2", "--who", "tester"]
 
 @dataclass(frozen=True)
 class Verb:
-    """A scene, the command that is killed in it, and the file it writes, if it writes one."""
+    """A scene, the command that is killed in it, and the file that the command writes, if any."""
 
     scene: Callable[[Path], Scene]
     command: Callable[[Scene], tuple[str, list[str]]]
     file: str = ""
     in_steps: bool = False
-    """Whether what is stored on the way stays: then the end alone is compared."""
+    """Whether the command stores results on the way. Then only its final state is compared."""
 
 
 VERBS = {
@@ -260,12 +261,12 @@ VERBS = {
     "restore": Verb(with_a_backup, lambda s: s.red("restore", s.path("backup.zip"))),
 }
 AT_ONCE = ("import", "feed-back", "edit", "export csv", "export parquet")
-"""Of the verbs, those killed once in every run of the tests; rounds are in test_durability."""
+"""The verbs that are killed once in every test run; tests/rounds/test_worker.py does the same for rounds."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A verb's scene before it, and after a run that nothing interrupted; how long that took."""
+    """A scene before a verb, the scene after an uninterrupted run, and the seconds of that run."""
 
     before: Scene
     after: Scene
@@ -274,6 +275,8 @@ class Reference:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reference]:
+    """Return a function that returns the reference of a verb; each is computed once."""
+
     @cache
     def scene(make: Callable[[Path], Scene]) -> Scene:
         folder = tmp_path_factory.mktemp(make.__name__)
@@ -284,49 +287,49 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Refer
         verb = VERBS[name]
         before = scene(verb.scene)
         after = before.copy(tmp_path_factory.mktemp("after") / "scene")
-        ended = run(after, *verb.command(after))
-        assert ended.code == 0, ended.errors
-        return Reference(before, after, ended.seconds)
+        result = run(after, *verb.command(after))
+        assert result.code == 0, result.errors
+        return Reference(before, after, result.seconds)
 
     return reference_of
 
 
-# What has to be so
+# The checks
 
 
-def check_kill(verb: Verb, ended: Ended, scene: Scene, reference: Reference) -> None:
-    """Check what a killed process left behind."""
+def check_kill(verb: Verb, result: ProcessResult, scene: Scene, reference: Reference) -> None:
+    """Check the state that a killed process left behind."""
     before, now, after = state(reference.before), state(scene), state(reference.after)
     if verb.file:
         assert now == before
-        check_file(verb, scene, reference, acknowledged=bool(ended.said))
+        check_file(verb, scene, reference, acknowledged=bool(result.lines))
     elif not verb.in_steps:
-        assert now == after if ended.said else now in (before, after)
+        assert now == after if result.lines else now in (before, after)
     elif verb.command is edit_all:
-        made = [(edit.kind, edit.told) for edit in edits(scene.project)]
-        assert made == [(edit.kind, edit.told) for edit in edits(reference.after.project)][: len(made)]
-        assert len(ended.said) <= len(now["edits"]) - len(before["edits"]) <= len(ended.said) + 1
-    elif ended.said:  # the files are in, though not all is embedded yet
+        applied = [(edit.kind, edit.told) for edit in edits(scene.project)]
+        assert applied == [(edit.kind, edit.told) for edit in edits(reference.after.project)][: len(applied)]
+        assert len(result.lines) <= len(now["edits"]) - len(before["edits"]) <= len(result.lines) + 1
+    elif result.lines:  # the files are imported, but not all texts are embedded yet
         assert now["sources"] == after["sources"]
 
 
 def check_file(verb: Verb, scene: Scene, reference: Reference, *, acknowledged: bool) -> None:
-    """Check that a file is whole, or that there is none (of an export: that the earlier one is there)."""
+    """Check that a file is complete or absent; of an export, that the file is complete or the earlier one."""
     path = scene.folder / verb.file
     if not path.exists():
         assert not acknowledged
     elif path.suffix == ".zip":
-        (back := scene.folder / "back").mkdir()
-        assert facts(restore(back, path)) == state(reference.before)
-        shutil.rmtree(back)
+        (restored := scene.folder / "restored").mkdir()
+        assert facts(restore(restored, path)) == state(reference.before)
+        shutil.rmtree(restored)
     else:
-        whole_file = (reference.after.folder / verb.file).read_bytes()
-        assert path.read_bytes() in ([whole_file] if acknowledged else [whole_file, OLD])
+        complete = (reference.after.folder / verb.file).read_bytes()
+        assert path.read_bytes() in ([complete] if acknowledged else [complete, OLD])
 
 
-def check_end(verb: Verb, again: Ended, scene: Scene, reference: Reference) -> None:
-    """Check that the same command ends as without the kill, or says in one line that it is done already."""
-    assert again.code == 0 or re_done(again), again.errors
+def check_end(verb: Verb, again: ProcessResult, scene: Scene, reference: Reference) -> None:
+    """Check that the same command ends as without the kill, or says in one line that its work is finished."""
+    assert again.code == 0 or already_finished(again), again.errors
     now, after = state(scene), state(reference.after)
     assert now == after
     np.testing.assert_allclose(figures(scene.project), figures(reference.after.project), atol=1e-5)
@@ -336,28 +339,28 @@ def check_end(verb: Verb, again: Ended, scene: Scene, reference: Reference) -> N
         assert len(without_vector(scene.project, DEFAULT_MODEL)) == 0
 
 
-def re_done(again: Ended) -> bool:
-    """Tell whether a command was refused, in one line, because it was carried out before."""
-    done = ("already", "no round is to review", "has nothing fed back")
-    return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in done)
+def already_finished(again: ProcessResult) -> bool:
+    """Return whether a command was refused, in one line, because its work is finished."""
+    refusals = ("already", "no round is to review", "has nothing fed back")
+    return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in refusals)
 
 
 OLD = b"an earlier export\n"
 
 
 def kill_and_go_on(name: str, reference: Reference, share: float, folder: Path) -> bool:
-    """Kill a verb after this share of its time, check what is left and go on; return whether the kill came in time."""
+    """Kill a verb after this share of its time, check the state, and continue; return whether the kill came in time."""
     verb, scene = VERBS[name], reference.before.copy(folder)
     if name.startswith("export"):
         (folder / verb.file).write_bytes(OLD)
-    ended = run(scene, *verb.command(scene), share * reference.seconds)
-    check_kill(verb, ended, scene, reference)
+    result = run(scene, *verb.command(scene), share * reference.seconds)
+    check_kill(verb, result, scene, reference)
     check_end(verb, go_on(verb, scene), scene, reference)
-    return ended.code != 0
+    return result.code != 0
 
 
-def go_on(verb: Verb, scene: Scene) -> Ended:
-    """Give the command again, and once more where it was killed between queueing a job and starting its worker."""
+def go_on(verb: Verb, scene: Scene) -> ProcessResult:
+    """Run the command again; if it was killed between queueing a job and starting the worker, wait and run it again."""
     again = run(scene, *verb.command(scene))
     if "a job is already running" in again.errors:
         time.sleep(SILENT_SECONDS + 1)
@@ -378,8 +381,8 @@ def test_a_verb_that_is_killed_loses_nothing_and_ends_the_same_when_it_is_run_ag
 def test_a_verb_killed_at_random_moments_of_its_whole_course(name, reference, tmp_path):
     rng = np.random.default_rng(list(VERBS).index(name))
     shares = (np.arange(MOMENTS) + rng.random(MOMENTS)) / MOMENTS  # one in each sixth of its time
-    hit = [
+    in_time = [
         kill_and_go_on(name, reference(name), float(share), tmp_path / str(number))
         for number, share in enumerate(shares)
     ]
-    assert sum(hit) >= 2, "the kills came too late to show anything"
+    assert sum(in_time) >= 2, "the kills came too late to show anything"

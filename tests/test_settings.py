@@ -19,38 +19,38 @@ def test_a_preset_survives_being_stored(preset):
     assert Settings.model_validate_json(PRESETS[preset].model_dump_json()) == PRESETS[preset]
 
 
-def test_settings_of_a_round_of_the_first_version_can_be_read():
+def test_settings_stored_by_version_0_1_0_can_be_read():
     stored = json.loads(RECOMMENDED.model_dump_json()) | {"regularisation": 30.0}
     del stored["neighbour_weights"]
     assert Settings.model_validate_json(json.dumps(stored)).regularisation == (30.0,)
 
 
-def test_one_number_stands_for_a_list_of_one():
+def test_a_single_number_is_read_as_a_list_of_one():
     assert make_settings(changes={"regularisation": 3, "neighbour_weights": 0.5}).neighbour_weights == (0.5,)
 
 
-def test_the_article_looks_at_nothing_near_and_chooses_nothing():
+def test_the_article_preset_has_no_neighbours_and_no_model_selection():
     assert (ARTICLE.neighbour_weights, len(ARTICLE.regularisation)) == ((), 1)
 
 
 @pytest.mark.parametrize("change", [{"regularisation": []}, {"regularisation": "strong"}, {"judge": "oracle"}])
-def test_a_value_out_of_range_is_said_with_its_name(change):
+def test_an_error_names_the_setting_that_is_out_of_range(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         make_settings(changes=change)
 
 
-def test_a_model_of_the_first_version_still_predicts(project):
+def test_a_model_of_version_0_1_0_still_predicts(project):
     run_round(project, FAST.model_copy(update={"neighbour_weights": (), "regularisation": (30.0,)}))
     path = model_file(project, 1)
-    kept = load_arrays(path)
-    embedding, lexical, _, recipe = kept.pop("words")
-    old = {name: value for name, value in kept.items() if name != "numbers"}
+    arrays = load_arrays(path)
+    embedding, lexical, _, recipe = arrays.pop("words")
+    old = {name: value for name, value in arrays.items() if name != "numbers"}
     save_arrays(path, **old, words=np.array([embedding, lexical, recipe]), lexical_weight=np.array(0.5))
     model = load_model(path)
     assert (model.features.near, model.features.lexical_weight, model.regularisation) == ("", 0.5, 30.0)
 
 
-def test_a_backend_that_is_registered_with_joblib_fits_if_a_setting_names_it(project):
+def test_a_registered_joblib_backend_fits_if_a_setting_names_it(project):
     submitted = []
 
     class Counting(ThreadingBackend):
@@ -69,6 +69,6 @@ def test_a_backend_that_is_registered_with_joblib_fits_if_a_setting_names_it(pro
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "threading:tcp://127.0.0.1:9"])
-def test_a_backend_that_is_not_there_is_said_in_one_line(backend):
+def test_an_unknown_backend_is_refused_in_one_line(backend):
     with pytest.raises(SettingsError, match=f"setting fit_backend: .*got '{backend}'"), fitting_on(backend):
         pass

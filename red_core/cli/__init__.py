@@ -1,4 +1,4 @@
-"""The verbs of the product without a browser: ``red --help``."""
+"""The command line: ``red --help`` lists its verbs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from red_core.errors import RedError
 
 
 class _OneLineErrors(click.Group):
-    """Shows an error of ours, or of the file system, as one line and exits with 1."""
+    """Print an error of ours, or of the file system, as one line and exit with code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
         try:
@@ -21,10 +21,10 @@ class _OneLineErrors(click.Group):
         except RedError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # who read our output has gone: click ends quietly
+            if error.errno == errno.EPIPE:  # the reader of a pipe has closed it: click ends quietly
                 raise
-            place = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{place}{error.strerror}. Check the disk and the permissions.") from error
+            file = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{file}{error.strerror}. Check the disk and the permissions.") from error
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,7 +39,7 @@ class _OneLineErrors(click.Group):
 )
 @click.pass_context
 def main(ctx: click.Context, workspace: Path) -> None:
-    """R.E.D. Workbench: label text with hundreds of labels and a handful of examples each."""
+    """Label text with hundreds of labels and a few examples of each (R.E.D. Workbench)."""
     ctx.obj = workspace
 
 

@@ -1,4 +1,4 @@
-"""What is in order, what is not, and what to do about it. Nothing is repaired or brought up to date: it only looks."""
+"""Check the installation and the projects. Each finding says what to do; nothing is repaired or migrated here."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from red_core.store.texts import remembered
 from red_core.training.embeddings import default_model_folder
 
 FREE_MB, LITTLE_MB = 1_000, 100
-"""Less free space than the first is a warning; with less than the second a round cannot be expected to end."""
+"""Megabytes: less free space than FREE_MB is a warning; with less than LITTLE_MB a round may not finish."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: how it is, about what, and in words, with what to do unless it is ok."""
+    """One line of the report: a state, what was checked, and a message that says what to do unless the state is ok."""
 
     state: Literal["ok", "warning", "broken"]
     about: str
@@ -50,14 +50,14 @@ class Finding:
 
 
 def examine(workspace: Path, name: str | None = None) -> Iterator[Finding]:
-    """Yield the findings about this installation and every project of a workspace, or the one of that name.
+    """Yield the findings about this installation and about every project of a workspace, or only about one project.
 
     Raises
     ------
     ProjectError
-        If there is no project of that name.
+        If there is no project with that name.
     """
-    projects = [Project(workspace, each) for each in project_names(workspace)]
+    projects = [Project(workspace, project) for project in project_names(workspace)]
     if name is not None:
         projects = [find_project(workspace, name)]
     yield from _packages()
@@ -76,23 +76,29 @@ def _packages() -> Iterator[Finding]:
     if is_new_enough:
         yield Finding("ok", "SQLite", engine)
     else:
-        yield Finding("broken", "SQLite", f"{engine} is too old. Use a Python that is built with 3.37 or newer.")
-    fine = []
-    for line in (*(requires("red-workbench") or []), "torch", "transformers"):  # these two come with the embeddings
-        wanted = Requirement(line)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        yield Finding("broken", "SQLite", f"{engine} is too old. Use a Python with SQLite 3.37 or newer.")
+    satisfied = []
+    for line in (
+        *(requires("red-workbench") or []),
+        "torch",
+        "transformers",
+    ):  # sentence-transformers requires these two
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            found = version(wanted.name)
+            installed = version(requirement.name)
         except PackageNotFoundError:
-            yield Finding("broken", wanted.name, "is not installed. Install the project's dependencies.")
+            yield Finding("broken", requirement.name, "is not installed. Install the project's dependencies.")
             continue
-        if wanted.specifier.contains(found, prereleases=True):
-            fine.append(f"{wanted.name} {found}")
+        if requirement.specifier.contains(installed, prereleases=True):
+            satisfied.append(f"{requirement.name} {installed}")
         else:
-            told = f"{found} is installed, {wanted.specifier} is needed. Install the project's dependencies."
-            yield Finding("broken", wanted.name, told)
-    yield Finding("ok", "packages", ", ".join(sorted(fine)))
+            message = (
+                f"{installed} is installed, {requirement.specifier} is needed. Install the project's dependencies."
+            )
+            yield Finding("broken", requirement.name, message)
+    yield Finding("ok", "packages", ", ".join(sorted(satisfied)))
 
 
 def _model() -> Finding:
@@ -100,24 +106,32 @@ def _model() -> Finding:
         folder = default_model_folder()
     except (RedError, OSError) as error:
         return Finding("broken", "embedding model", str(error))
-    return Finding("ok", "embedding model", f"{DEFAULT_MODEL}, its weights as expected, in {folder}")
+    return Finding("ok", "embedding model", f"{DEFAULT_MODEL}, with the expected weights, in {folder}")
 
 
 def _workspace(workspace: Path) -> Iterator[Finding]:
     if not workspace.is_dir():
-        yield Finding("warning", "workspace", f"{workspace} is not there. The first import makes it.")
+        yield Finding("warning", "workspace", f"{workspace} does not exist yet. The first import creates it.")
         return
     free = shutil.disk_usage(workspace).free / 1e6
     if not os.access(workspace, os.W_OK | os.X_OK):
-        yield Finding("broken", "workspace", f"{workspace} cannot be written. Check its permissions.")
+        yield Finding("broken", "workspace", f"the folder {workspace} is not writable. Check its permissions.")
     elif free < LITTLE_MB:
-        yield Finding("broken", "workspace", f"only {free:,.0f} MB are free at {workspace}. Free some space.")
+        yield Finding(
+            "broken", "workspace", f"only {free:,.0f} MB of disk space are free at {workspace}. Delete files now."
+        )
     elif free < FREE_MB:
-        yield Finding("warning", "workspace", f"only {free:,.0f} MB are free at {workspace}. Free some space soon.")
+        yield Finding(
+            "warning", "workspace", f"only {free:,.0f} MB of disk space are free at {workspace}. Delete files soon."
+        )
     else:
-        yield Finding("ok", "workspace", f"{free:,.0f} MB are free at {workspace}")
-    for left in sorted(workspace.glob(f"{RESTORING}*")):
-        yield Finding("warning", "workspace", f"{left} is left of a restore that was stopped. Delete it if none runs.")
+        yield Finding("ok", "workspace", f"{free:,.0f} MB of disk space are free at {workspace}")
+    for leftover in sorted(workspace.glob(f"{RESTORING}*")):
+        yield Finding(
+            "warning",
+            "workspace",
+            f"{leftover} is from a restore that was stopped. If no restore is running, delete it.",
+        )
 
 
 def _project(project: Project) -> Iterator[Finding]:
@@ -131,18 +145,25 @@ def _project(project: Project) -> Iterator[Finding]:
         yield Finding("broken", about, str(error))
         return
     for fault in faults:
-        yield Finding("broken", about, f"database: {fault}. Restore a backup under another name: `red restore`.")
+        yield Finding("broken", about, f"database: {fault}. Restore a backup under another name with `red restore`.")
     for fault in vectors:
-        yield Finding("broken", about, f"{fault}. Restore a backup under another name: `red restore`.")
+        yield Finding("broken", about, f"{fault}. Restore a backup under another name with `red restore`.")
     if missing:
-        told = f"its database is older than this program ({missing[0]}). It is updated, with a copy, when it is opened."
-        yield Finding("warning", about, told)
+        message = (
+            f"the database is older than this program ({missing[0]}). "
+            "The program updates it, after keeping a copy, when it opens the project."
+        )
+        yield Finding("warning", about, message)
     damaged = list(_damaged_arrays(project))
     yield from damaged
     if os.sep in model and not Path(model).is_dir():
-        yield Finding("warning", about, f"its embedding model {model} is not there. New texts cannot be embedded.")
+        yield Finding(
+            "warning",
+            about,
+            f"the embedding model {model} is missing. New texts cannot be embedded: put the model back.",
+        )
     if not faults and not vectors and not damaged:
-        yield Finding("ok", about, "database, vectors and arrays are whole")
+        yield Finding("ok", about, "database, vectors and arrays are complete")
 
 
 def _damaged_arrays(project: Project) -> Iterator[Finding]:
@@ -156,65 +177,68 @@ def _damaged_arrays(project: Project) -> Iterator[Finding]:
 def _judge() -> Iterator[Finding]:
     secrets = secrets_path()
     if secrets.is_file() and secrets.stat().st_mode & 0o077:
-        yield Finding("warning", "judge", f"others may read {secrets}, which may hold a key. Run: chmod 600 {secrets}")
+        yield Finding(
+            "warning", "judge", f"other users can read {secrets}, which may contain a key. Run: chmod 600 {secrets}"
+        )
     try:
         if not read_table(TABLE) and not os.environ.get("RED_JUDGE_MODEL"):
-            yield Finding("ok", "judge", "no LLM is connected; the evidence check (no LLM) judges")
+            yield Finding("ok", "judge", "no LLM is connected; the similarity check (no LLM) judges")
             return
     except (OSError, ValueError):
-        pass  # said in one line by what reads the settings
+        pass  # judge_server below reports it in one line
     try:
         server = judge_server()
-        listed = listed_models(server)
+        models = listed_models(server)
     except JudgeError as error:
         yield Finding("broken", "judge", str(error))
         return
-    told = f"{server.name} at {server.host} answers"
-    if listed and server.model not in listed:
-        yield Finding("warning", "judge", f"{told}, but does not list it. Check RED_JUDGE_MODEL if rounds fail.")
+    message = f"{server.name} at {server.host} answers"
+    if models and server.model not in models:
+        yield Finding(
+            "warning", "judge", f"{message}, but does not list this model. If rounds fail, check RED_JUDGE_MODEL."
+        )
     else:
-        yield Finding("ok", "judge", f"{told}, and lists that model" if listed else told)
+        yield Finding("ok", "judge", f"{message} and lists this model" if models else message)
 
 
 def _sign_in() -> Finding:
     try:
         if not sign_in_is_on():
-            return Finding("ok", "sign-in", "nobody has to sign in; everybody is an analyst")
-        listed = access_list()
+            return Finding("ok", "sign-in", "off: everybody who opens the app is an analyst")
+        people = access_list()
     except AccessError as error:
         return Finding("broken", "sign-in", str(error))
-    called = address_of_sign_in()
-    name, names = called.hostname or "", names_let_in()
+    redirect = address_of_sign_in()
+    name, names = redirect.hostname or "", names_let_in()
     if names and "*" not in names and name not in names:
-        told = f"[auth] calls the app {name}, which is not let in. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
-        return Finding("warning", "sign-in", told)
-    if called.scheme == "http" and not is_loopback(name):
-        told = f"whoever listens on the way to {name} can act as who signed in. Serve it by https: docs/deploy.md."
-        return Finding("warning", "sign-in", told)
-    told = (
-        f"{len(listed.analysts)} entries for analysts, {len(listed.viewers)} for viewers, {listed.hours:g} hours each"
+        message = f"redirect_uri of [auth] has the host name {name}. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
+        return Finding("warning", "sign-in", message)
+    if redirect.scheme == "http" and not is_loopback(name):
+        message = f"{name} uses http: others on the network can take over a session. Use https (docs/deploy.md)."
+        return Finding("warning", "sign-in", message)
+    message = (
+        f"on: {len(people.analysts)} entries for analysts, {len(people.viewers)} for viewers; "
+        f"a sign-in lasts {people.hours:g} hours"
     )
-    return Finding("ok", "sign-in", told)
+    return Finding("ok", "sign-in", message)
 
 
 def _address() -> Finding:
     address, others = bound_address(), [name for name in names_let_in() if not is_loopback(name)]
-    told = f"the app is bound to {address or 'every address'}"
+    message = f"the app listens on {address or 'every address'}"
     try:
         refuse_open_address(address)
-        signed = sign_in_is_on()
+        people_sign_in = sign_in_is_on()
     except AccessError as error:
-        return Finding("broken", "address", f"the app is not served: {error}")
-    if signed:
-        return Finding("ok", "address", f"{told}; people sign in")
+        return Finding("broken", "address", f"the app does not start: {error}")
+    if people_sign_in:
+        return Finding("ok", "address", f"{message}; people sign in")
     if is_behind_proxy():
-        told += (
-            ", and whoever reaches it can do everything. Keep it behind a proxy that signs people in: docs/deploy.md."
-        )
-        return Finding("warning", "address", told)
+        message += ". Everybody who can connect can change everything, so only the proxy may connect (docs/deploy.md)."
+        return Finding("warning", "address", message)
     if others:
-        told += (
-            f", and lets {others[0]} in, where nobody has to sign in. Sign people in, or let the proxy: docs/deploy.md."
+        message += (
+            f" and accepts the host name {others[0]} without sign-in. Set up sign-in or a proxy (docs/deploy.md)."
         )
-        return Finding("warning", "address", told)
-    return Finding("ok", "address", f"{told}: only this machine can open it")
+        return Finding("warning", "address", message)
+    return Finding("ok", "address", f"{message}: only this machine can open the app")

@@ -1,4 +1,4 @@
-"""Files in and out: import, import-decisions, export, predict."""
+"""The verbs that read and write files: import, import-decisions, export, predict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
-from red_core.cli.terminal import Bars, say_import, work
+from red_core.cli.terminal import Bars, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
@@ -23,18 +23,22 @@ from red_core.training import encode
 
 @click.command("import")
 @click.argument("name")
-@click.option("--labelled", metavar="FILE", help="Texts with labels; rows without one are pool.")
-@click.option("--pool", metavar="FILE", help="Texts without labels.")
-@click.option("--text", "text_column", metavar="COL", help="The column with the text.  [default: guessed]")
-@click.option("--label", "label_column", metavar="COL", help="The column with the label.  [default: guessed]")
+@click.option(
+    "--labelled", metavar="FILE", help="File of labelled examples. Rows without a label become unlabelled texts."
+)
+@click.option("--pool", metavar="FILE", help="File of unlabelled texts.")
+@click.option("--text", "text_column", metavar="COL", help="Name of the text column.  [default: guessed]")
+@click.option("--label", "label_column", metavar="COL", help="Name of the label column.  [default: guessed]")
 @click.option(
     "--seeds-per-label",
     type=int,
     metavar="K",
-    help="Make a trial project: K seeds a label, the rest is pool, its labels are truth that only scoring reads.",
+    help="Trial: keep K labelled examples per label and hide the other labels, to measure accuracy.",
 )
-@click.option("--model", help=f"The embedding model, a name or a folder.  [default: {DEFAULT_MODEL}]")
-@click.option("--left-out", type=PATH, metavar="FILE", help="Write the rows that cannot be used, and why, to FILE.")
+@click.option("--model", help=f"Name or folder of the embedding model.  [default: {DEFAULT_MODEL}]")
+@click.option(
+    "--left-out", type=PATH, metavar="FILE", help="Write the rows that cannot be used, with the reason, to FILE."
+)
 @who_option
 @json_option
 @click.pass_obj
@@ -52,28 +56,28 @@ def import_(
     *,
     as_json: bool,
 ) -> None:
-    """Import files into project NAME, made now if it is new, and embed its texts.
+    """Import files into project NAME and embed the texts. A new project is created.
 
-    A file is CSV, TSV, JSONL, Parquet or Excel, also gzipped; a path or hf://...
+    Files can be CSV, TSV, JSON, JSONL, Parquet or Excel, also gzipped. A file is a path or an hf:// address.
     """
     person = who or login()
     if model is not None and name not in project_names(workspace):
-        encode(model, ["a model that cannot be loaded would be kept for good"])
+        encode(model, ["try the model first: a project never changes its model"])
     with Bars() as bars:
-        done = import_files(
+        summaries = import_files(
             workspace, name, labelled, pool,
             text_column=text_column, label_column=label_column, seeds_per_label=seeds_per_label,
             embedding=model, who=person, report=bars.show,
         )  # fmt: skip
     project = open_project(workspace, name)
     if not as_json:
-        for summary in done:
-            say_import(summary)
+        for summary in summaries:
+            print_import(summary)
     if left_out is not None:
-        click.echo(f"{write_left_out(project, left_out)} rows that are not used: {left_out}", err=as_json)
+        click.echo(f"{write_left_out(project, left_out)} rows cannot be used; see {left_out}", err=as_json)
     work(project, "prepare", RECOMMENDED, person)
     if as_json:
-        click.echo(json.dumps({"project": name, "imports": [asdict(summary) for summary in done]}))
+        click.echo(json.dumps({"project": name, "imports": [asdict(summary) for summary in summaries]}))
 
 
 @click.command("import-decisions")
@@ -83,7 +87,10 @@ def import_(
 @json_option
 @click.pass_obj
 def import_decisions_(workspace: Path, name: str, file: Path, who: str | None, *, as_json: bool) -> None:
-    """Add the decisions of a JSONL export to project NAME, each once, and none over a later one."""
+    """Add the decisions of a JSONL export to project NAME.
+
+    A decision that the project already has is not added again. A later decision in the project is kept.
+    """
     restored = restore_decisions(open_project(workspace, name), file, who or login())
     click.echo(json.dumps({"project": name, **asdict(restored)}) if as_json else one_line(restored.sentence()))
 
@@ -94,7 +101,10 @@ def import_decisions_(workspace: Path, name: str, file: Path, who: str | None, *
 @json_option
 @click.pass_obj
 def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
-    """Write every row of project NAME with its label and provenance to OUT (.csv, .tsv, .jsonl, .parquet)."""
+    """Write every row of project NAME to OUT, with its label and where the label comes from.
+
+    The name of OUT ends in .csv, .tsv, .jsonl or .parquet; all but .parquet can be gzipped (.gz).
+    """
     written = export(open_project(workspace, name), out)
     click.echo(
         json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
@@ -105,17 +115,17 @@ def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("source", metavar="IN")
 @click.argument("out")
-@click.option("--text", "text_column", metavar="COL", help="The column with the text.  [default: guessed]")
-@click.option("--cluster", metavar="ADDRESS", help="Label a folder on the Dask cluster at ADDRESS (docs/scale.md).")
+@click.option("--text", "text_column", metavar="COL", help="Name of the text column.  [default: guessed]")
+@click.option("--cluster", metavar="ADDRESS", help="Label a folder on the Dask cluster at ADDRESS (see docs/scale.md).")
 @json_option
 @click.pass_obj
 def predict_(
     workspace: Path, name: str, source: str, out: str, text_column: str | None, cluster: str | None, *, as_json: bool
 ) -> None:
-    """Label the texts of the file IN with project NAME's classifiers; write them to OUT.
+    """Label the texts of file IN with the classifiers of project NAME, and write the result to OUT.
 
-    IN may be a folder of Parquet files, a path or a URL; OUT is then a folder too, and the same command goes on with
-    what is not done.
+    IN can also be a folder of Parquet files (a path or a URL); then OUT is a folder too. If the command stops, run it
+    again: it labels only the files that are not finished.
     """
     project = open_project(workspace, name)
     if cluster is not None or is_folder(source):
@@ -131,21 +141,27 @@ def _predict_folder(
 ) -> None:
     run = None if cluster is None else _on_cluster(cluster)
     with Bars() as bars:
-        done = predict_folder(project, source, out, text_column=text_column, report=bars.show, run=run)
+        folder = predict_folder(project, source, out, text_column=text_column, report=bars.show, run=run)
     if as_json:
-        click.echo(json.dumps({"project": project.name, **asdict(done), "folder": out}))
+        click.echo(json.dumps({"project": project.name, **asdict(folder), "folder": out}))
     else:
-        again = f", {done.done_before:,} of them done before" if done.done_before else ""
-        click.echo(f"{done.rows:,} rows in {done.parts - len(done.failed):,} of {done.parts:,} parts{again}: {out}")
-    for file, reason in done.failed:
-        click.echo(f"{one_line(file)}: failed {TRIES} times, last: {reason}", err=True)
-    if done.failed:
-        raise StateError(f"{len(done.failed):,} of {done.parts:,} parts failed. The same command tries them again.")
+        before = f", {folder.done_before:,} of them finished earlier" if folder.done_before else ""
+        click.echo(
+            f"{folder.rows:,} rows in {folder.parts - len(folder.failed):,} of {folder.parts:,} files{before}: {out}"
+        )
+    for file, reason in folder.failed:
+        click.echo(f"{one_line(file)}: failed {TRIES} times; last error: {reason}", err=True)
+    if folder.failed:
+        raise StateError(
+            f"{len(folder.failed):,} of {folder.parts:,} files failed. Run the command again to retry them."
+        )
 
 
 def _on_cluster(address: str) -> Run:
     try:
         from red_core.results.cluster import on_cluster  # noqa: PLC0415  Dask is an extra
     except ModuleNotFoundError as error:
-        raise SettingsError(f"--cluster needs {error.name}: `pip install -e '.[cluster]'`.") from error
+        raise SettingsError(
+            f"--cluster needs the package {error.name}. Install it: `pip install -e '.[cluster]'`."
+        ) from error
     return on_cluster(address)

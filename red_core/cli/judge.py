@@ -1,4 +1,4 @@
-"""The LLM judge: judge-check, meanings."""
+"""The verbs of the LLM judge: judge-check, meanings."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from red_core.store.labels import list_labels
 @json_option
 @click.pass_obj
 def judge_check_(workspace: Path, name: str, *, as_json: bool) -> None:
-    """Test the LLM judge on seeds of project NAME: how often it is right about right and about wrong labels.
+    """Test the LLM judge on labelled examples of project NAME.
 
-    The judge is named by OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL, or by .streamlit/secrets.toml.
+    The test measures how often the judge is right about right labels and about wrong labels. Set the judge with
+    OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL, or in .streamlit/secrets.toml.
     """
     project = open_project(workspace, name)
     server = judge_server()
     work(project, "judge-check", RECOMMENDED, login())
-    found = stored_self_test(project, server.name)
-    if found is None:
-        raise StateError(f"the judge {server.name} answered nothing. Look at its server.")
+    test = stored_self_test(project, server.name)
+    if test is None:
+        raise StateError(f"the judge {server.name} gave no answer. Check that its server runs, then try again.")
     if as_json:
-        counts = {"right": found.right, "wrong": found.wrong, "canaries": found.canaries}
+        counts = {"right": test.right, "wrong": test.wrong, "canaries": test.canaries}
         click.echo(json.dumps({"judge": server.name, **counts, **asdict(spent(project))}))
         return
     click.echo(f"{server.name} at {server.host}")
-    for sentence in found.sentences():
+    for sentence in test.sentences():
         click.echo(f"  {sentence}")
 
 
@@ -47,7 +48,7 @@ def judge_check_(workspace: Path, name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @click.pass_obj
 def meanings_(workspace: Path, name: str) -> None:
-    """Let the LLM judge's model write the meaning of every label of project NAME that has none."""
+    """Let the judge's model write a meaning for every label of project NAME without one."""
     project = open_project(workspace, name)
     work(project, "meanings", RECOMMENDED, login())
     for label in list_labels(project):

@@ -1,4 +1,4 @@
-"""The label set and its drift: export-labels, import-labels, drift."""
+"""The verbs of the label set: export-labels, import-labels, drift."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from red_core.store.database import open_project
 @json_option
 @click.pass_obj
 def export_labels_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
-    """Write the label set of project NAME to OUT (.csv, .json): names, meanings, subsets, seeds."""
+    """Write the labels of project NAME to OUT (.csv or .json): names, meanings, subsets, examples."""
     written = export_label_set(open_project(workspace, name), out)
     facts = {"project": name, "labels": written, "file": str(out)}
     click.echo(json.dumps(facts) if as_json else f"{written:,} labels: {out}")
@@ -30,24 +30,26 @@ def export_labels_(workspace: Path, name: str, out: Path, *, as_json: bool) -> N
 @click.command("import-labels")
 @click.argument("name")
 @click.argument("file", type=PATH)
-@click.option("--preview", "only_preview", is_flag=True, help="Say what it would do; change nothing.")
+@click.option("--preview", "only_preview", is_flag=True, help="Show what would change, but change nothing.")
 @who_option
 @json_option
 @click.pass_obj
 def import_labels_(
     workspace: Path, name: str, file: Path, who: str | None, *, only_preview: bool, as_json: bool
 ) -> None:
-    """Apply an edited label file to project NAME as one edit, which the label map can undo.
+    """Apply an edited label file to project NAME. Undo on the label map takes it back.
 
-    A row is about the label with its id, else with its name; a row about neither is a new label, with its seeds.
+    A row changes the label with its id or, without an id, the label with its name. If there is no such label, the row
+    adds a new label with its examples.
     """
     project = open_project(workspace, name)
-    act = read_label_set(project, file)
-    would = preview(project, act)
-    version = None if only_preview else apply_edit(project, act, who or login())
-    facts = {"project": name, "told": would.told, "stale_verdicts": would.stale, "label_set_version": version}
-    said = f"{'would be ' if only_preview else ''}{one_line(would.told)}; {would.stale:,} verdicts stale"
-    click.echo(json.dumps(facts) if as_json else said)
+    edit = read_label_set(project, file)
+    effect = preview(project, edit)
+    version = None if only_preview else apply_edit(project, edit, who or login())
+    facts = {"project": name, "told": effect.told, "stale_verdicts": effect.stale, "label_set_version": version}
+    prefix = "preview, nothing is changed: " if only_preview else ""
+    sentence = f"{prefix}{one_line(effect.told)}; {effect.stale:,} verdicts become outdated"
+    click.echo(json.dumps(facts) if as_json else sentence)
 
 
 @click.command("drift")
@@ -55,12 +57,14 @@ def import_labels_(
 @json_option
 @click.pass_obj
 def drift_(workspace: Path, name: str, *, as_json: bool) -> None:
-    """Compare the newest import of pool texts in project NAME with the earlier ones, label by label."""
-    found = measure_drift(open_project(workspace, name))
+    """Compare the newest import of project NAME with its earlier imports, label by label."""
+    labels = measure_drift(open_project(workspace, name))
     if as_json:
-        click.echo(json.dumps({"project": name, "labels": [asdict(one) | {"drifted": one.drifted} for one in found]}))
+        click.echo(
+            json.dumps({"project": name, "labels": [asdict(label) | {"drifted": label.drifted} for label in labels]})
+        )
         return
-    moved = [one for one in found if one.drifted]
-    click.echo(f"{len(moved):,} of {len(found):,} labels changed more than chance explains")
-    for one in moved:
-        click.echo(f"  {one.advice} {one_line(one.label.name)} (q {one.q:.4f}): {'; '.join(one.reasons)}")
+    drifted = [label for label in labels if label.drifted]
+    click.echo(f"{len(drifted):,} of {len(labels):,} labels changed more than chance explains")
+    for label in drifted:
+        click.echo(f"  {label.advice} {one_line(label.label.name)} (q {label.q:.4f}): {'; '.join(label.reasons)}")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the facts as one JSON object.")
-who_option = click.option(
-    "--who", default=None, help="Whose name stands beside what is done.  [default: your login name]"
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+who_option = click.option("--who", default=None, help="The name to store with this change.  [default: your login name]")
 PATH = click.Path(path_type=Path)

@@ -1,4 +1,4 @@
-"""The loop: round, feed-back, close, roll-back, and what they are set to and have come to."""
+"""The verbs of a round: round, feed-back, close, roll-back, status, settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import json_option, who_option
-from red_core.cli.terminal import tell, work
+from red_core.cli.terminal import print_status, work
 from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import project_status
 from red_core.settings import PRESETS, Settings, make_settings
@@ -21,9 +21,19 @@ from red_core.store.rounds import close_round
 
 @click.command("round")
 @click.argument("name")
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="recommended", show_default=True)
 @click.option(
-    "--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one setting; `red settings` lists them."
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="recommended",
+    show_default=True,
+    help="The settings to start from.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one setting. `red settings` lists all settings.",
 )
 @who_option
 @json_option
@@ -31,13 +41,14 @@ from red_core.store.rounds import close_round
 def round_(
     workspace: Path, name: str, preset: str, changes: tuple[str, ...], who: str | None, *, as_json: bool
 ) -> None:
-    """Run a round of project NAME in the background and follow it, or go on with one that was interrupted.
+    """Run a round of project NAME in the background and show its progress.
 
-    Ctrl-C cancels it; what was stored stays, and the next call goes on.
+    An interrupted round continues. Ctrl-C cancels the round; everything stored so far is kept, and the next call
+    continues from there.
     """
     project = open_project(workspace, name)
     work(project, "round", make_settings(preset, _parse_changes(changes)), who or login())
-    tell(project_status(project), as_json=as_json)
+    print_status(project_status(project), as_json=as_json)
 
 
 def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
@@ -45,10 +56,10 @@ def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
-            raise click.BadParameter(f"{change!r} is not NAME=VALUE", param_hint="--set")
+            raise click.BadParameter(f"{change!r} must have the form NAME=VALUE", param_hint="--set")
         try:
             parsed[key.strip()] = json.loads(value)
-        except (ValueError, RecursionError):  # no JSON, or more digits or brackets than Python reads
+        except (ValueError, RecursionError):  # not JSON, or more digits or brackets than Python reads: take it as text
             parsed[key.strip()] = value
     return parsed
 
@@ -56,16 +67,21 @@ def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:
 @click.command("feed-back")
 @click.argument("name")
 @click.option(
-    "--accept-evidence-check", is_flag=True, help="Feed back what only the evidence check (no LLM) found valid."
+    "--accept-evidence-check",
+    is_flag=True,
+    help="Also feed back labels that only the similarity check (no LLM) found valid.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be fed back.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fed back, but change nothing.")
 @who_option
 @json_option
 @click.pass_obj
 def feed_back_(
     workspace: Path, name: str, who: str | None, *, accept_evidence_check: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Feed back what was found valid in the round to review of project NAME."""
+    """Feed back the valid texts of the round under review in project NAME.
+
+    They join the training data of the next round.
+    """
     project = open_project(workspace, name)
     plan = plan_feed_back(project, accept_evidence_check=accept_evidence_check)
     if not dry_run:
@@ -86,18 +102,18 @@ def feed_back_(
     verb = "would feed back" if dry_run else "fed back"
     click.echo(
         f"round {plan.round_id}: {verb} {len(sources):,} texts "
-        f"({facts['decisions']:,} by decision, {facts['verdicts']:,} by verdict)."
+        f"({facts['decisions']:,} from decisions, {facts['verdicts']:,} from verdicts)."
     )
     for reason, count in sorted(plan.withheld.items()):
-        click.echo(f"  withheld {count:,}: {reason}")
+        click.echo(f"  {count:,} not fed back: {reason}")
 
 
 @click.command("close")
 @click.argument("name")
 @click.pass_obj
 def close(workspace: Path, name: str) -> None:
-    """Close the open round of project NAME without feeding anything back."""
-    click.echo(f"round {close_round(open_project(workspace, name))} is closed; nothing was fed back.")
+    """Close the open round of project NAME. Nothing is fed back."""
+    click.echo(f"round {close_round(open_project(workspace, name))} is closed. Nothing was fed back.")
 
 
 @click.command("roll-back")
@@ -106,9 +122,12 @@ def close(workspace: Path, name: str) -> None:
 @who_option
 @click.pass_obj
 def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None:
-    """Take what round NUMBER of project NAME fed back out of the training set again."""
+    """Take back the texts that round NUMBER of project NAME fed back.
+
+    They leave the training data. Verdicts and decisions are kept.
+    """
     count = roll_back(open_project(workspace, name), number, who or login())
-    click.echo(f"round {number}: {count:,} texts are out of the training set; verdicts and decisions stay.")
+    click.echo(f"round {number}: {count:,} texts left the training data. Verdicts and decisions are kept.")
 
 
 @click.command("status")
@@ -116,13 +135,13 @@ def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None
 @json_option
 @click.pass_obj
 def status_(workspace: Path, name: str, *, as_json: bool) -> None:
-    """Show what project NAME holds and where it stands."""
-    tell(project_status(open_project(workspace, name)), as_json=as_json)
+    """Show the contents, the progress and the accuracy of project NAME."""
+    print_status(project_status(open_project(workspace, name)), as_json=as_json)
 
 
 @click.command("settings")
 def settings_() -> None:
-    """List every setting of a round with its values in both presets."""
+    """List every setting of a round, with its value in both presets."""
     for name, field in Settings.model_fields.items():
         values = ", ".join(f"{preset}: {getattr(chosen, name)}" for preset, chosen in PRESETS.items())
         click.echo(f"{name}\n    {field.description}\n    {values}")

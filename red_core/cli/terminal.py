@@ -1,4 +1,4 @@
-"""What the command line says: facts in sentences, progress bars, and a job that is followed until it ends."""
+"""Terminal output: facts as sentences or JSON, progress bars, and following a job until it ends."""
 
 from __future__ import annotations
 
@@ -10,64 +10,66 @@ import click
 from tqdm import tqdm
 
 from red_core.errors import StateError
-from red_core.records import ImportSummary, Job, Project
+from red_core.records import EVIDENCE_CHECK, ImportSummary, Job, Project
 from red_core.rounds import follow_job, start_job
 from red_core.settings import Settings
 from red_core.store.jobs import ask_to_cancel
 
 
-def say_import(summary: ImportSummary) -> None:
-    """Say what one file brought in, and what was guessed."""
+def print_import(summary: ImportSummary) -> None:
+    """Print what was imported from one file, and what was guessed about it."""
     for note in summary.notes:
         click.echo(f"{summary.file}: {note}")
     if summary.already_imported:
-        click.echo(f"{summary.file}: imported before, nothing changed")
+        click.echo(f"{summary.file}: already imported, nothing changed")
     click.echo(
-        f"{summary.file}: {summary.rows:,} rows, {summary.folded:,} folded, {summary.left_out:,} left out. "
-        f"The project now has {summary.labels:,} labels, {summary.seeds:,} seeds, {summary.pool:,} texts in the pool."
+        f"{summary.file}: {summary.rows:,} rows ({summary.folded:,} duplicates, {summary.left_out:,} left out). "
+        f"The project now has {summary.labels:,} labels, {summary.seeds:,} labelled examples "
+        f"and {summary.pool:,} unlabelled texts."
     )
 
 
-def tell(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Say where a project stands, in sentences or as JSON; see :func:`red_core.results.exports.status`."""
+def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print a project's status, as sentences or as JSON; see :func:`red_core.rounds.status.project_status`."""
     if as_json:
         click.echo(json.dumps(facts))
         return
-    kind = "trial project (its truth is known, and only scoring reads it)" if facts["trial"] else "project"
+    kind = "trial (most labels are hidden, to measure accuracy)" if facts["trial"] else "project"
     click.echo(f"{facts['project']}: {kind}")
     click.echo(
-        f"  {facts['labels']:,} labels, {facts['seeds']:,} seeds, {facts['fed_back']:,} fed back, "
-        f"{facts['pool']:,} texts in the pool, {facts['decided']:,} decided, {facts['left_out']:,} rows left out"
+        f"  {facts['labels']:,} labels, {facts['seeds']:,} labelled examples, {facts['fed_back']:,} fed back, "
+        f"{facts['pool']:,} unlabelled texts, {facts['decided']:,} decided, {facts['left_out']:,} rows left out"
     )
     last = facts["round"]
     if last is None:
-        click.echo(f"  no round yet. Run one: red round {facts['project']}")
+        click.echo(f"  no round yet. Next: red round {facts['project']}")
         return
-    click.echo(f"  round {last['number']} ({last['preset']}, judge: {last['judge']}) is {last['state']}")
+    judge = "similarity check (no LLM)" if last["judge"] == EVIDENCE_CHECK else last["judge"]
+    click.echo(f"  round {last['number']} ({last['preset']}, judge: {judge}) is {last['state']}")
     if "pool" not in last:
         return
-    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(last["outcomes"].items())) or "no verdict"
-    click.echo(f"  asked {last['questions']:,}: {told}; {last['failed']:,} failed")
-    click.echo(f"  uncertain {last['uncertain']:,}, none of these {last['none_of_these']:,}")
-    gain = last["information_gain"]
-    click.echo(f"  information gain {'-' if gain is None else f'{gain:.4f} nats per text'}")
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(last["outcomes"].items())) or "no verdict"
+    click.echo(f"  {last['questions']:,} questions to the judge: {outcomes}; {last['failed']:,} failed")
+    click.echo(f"  {last['uncertain']:,} texts uncertain, {last['none_of_these']:,} texts none of these")
+    change = last["information_gain"]
+    click.echo(f"  change since the last round: {'-' if change is None else f'{change:.4f} nats per text'}")
     click.echo(
-        f"  expected agreement {last['expected_agreement']:.4f} (classifiers alone {last['expected_alone']:.4f})"
+        f"  estimated accuracy {last['expected_agreement']:.2%} (classifiers alone {last['expected_alone']:.2%})"
     )
     if last["true_agreement"] is not None:
         click.echo(
-            f"  agreement with the truth {facts['true_agreement']:.4f} (classifiers alone {last['true_alone']:.4f})"
+            f"  true accuracy (trial) {facts['true_agreement']:.2%} (classifiers alone {last['true_alone']:.2%})"
         )
     click.echo(f"  {facts['stopping']['reason']}")
 
 
 def work(project: Project, kind: str, settings: Settings, who: str) -> None:
-    """Start a job in the background and follow it; Ctrl-C asks it to stop.
+    """Start a job in the background and show its progress until it ends; Ctrl-C cancels it.
 
     Raises
     ------
     StateError
-        If it failed, was interrupted or was cancelled.
+        If the job failed, was interrupted or was cancelled.
     """
     job_id = start_job(project, kind, settings, who)
     with Bars() as bars:
@@ -79,15 +81,17 @@ def work(project: Project, kind: str, settings: Settings, who: str) -> None:
         try:
             job = follow_job(project, job_id, show)
         except KeyboardInterrupt:
-            click.echo("cancelling; what is stored stays", err=True)
+            click.echo("cancelling; everything stored so far is kept", err=True)
             ask_to_cancel(project, job_id)
             job = follow_job(project, job_id, show)
     if job.state == "cancelled":
-        raise StateError(f"cancelled at {job.stage or 'the start'}; nothing stored was lost. The same command goes on.")
+        raise StateError(
+            f"cancelled at {job.stage or 'the start'}; nothing stored was lost. Run the same command again to continue."
+        )
 
 
 class Bars:
-    """One progress bar per stage, on standard error, where that is a terminal."""
+    """One progress bar per stage, on standard error; nothing is shown if that is not a terminal."""
 
     def __init__(self) -> None:
         self._stage, self._bar = "", None
@@ -99,7 +103,7 @@ class Bars:
         self._finish()
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Move the stage's bar, or begin the next one's."""
+        """Advance the bar of the current stage, or start a bar for the next stage."""
         if stage != self._stage:
             self._finish()
             self._stage = stage

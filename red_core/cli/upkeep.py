@@ -1,4 +1,4 @@
-"""What keeps a project safe: backup, restore, doctor."""
+"""The verbs that protect a project: backup, restore, doctor."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from red_core.store.database import open_project
 @json_option
 @click.pass_obj
 def backup_(workspace: Path, name: str, file: Path, *, as_json: bool) -> None:
-    """Write project NAME, as it stands at this moment, to FILE, also while a round runs.
+    """Back up project NAME to FILE. A round may be running.
 
-    FILE is a zip that only you may read; it is not there yet.
+    FILE is a zip file that only you can read. A file that exists is not overwritten.
     """
     project = open_project(workspace, name)
     with Bars() as bars:
@@ -34,15 +34,15 @@ def backup_(workspace: Path, name: str, file: Path, *, as_json: bool) -> None:
 
 @click.command("restore")
 @click.argument("file", type=PATH)
-@click.option("--as", "name", metavar="NAME", help="The project's name.  [default: the one it had]")
+@click.option("--as", "name", metavar="NAME", help="Name of the restored project.  [default: its old name]")
 @json_option
 @click.pass_obj
 def restore_(workspace: Path, file: Path, name: str | None, *, as_json: bool) -> None:
-    """Make a project from FILE, which `red backup` wrote. No project is ever overwritten."""
+    """Create a project from FILE, a backup made by `red backup`. No project is overwritten."""
     with Bars() as bars:
         project = restore(workspace, file, name, bars.show)
     facts = {"project": project.name, "file": str(file)}
-    click.echo(json.dumps(facts) if as_json else f"restored: {project.name}. Look at it: red status {project.name}")
+    click.echo(json.dumps(facts) if as_json else f"restored: {project.name}. Next: red status {project.name}")
 
 
 @click.command("doctor")
@@ -50,10 +50,10 @@ def restore_(workspace: Path, file: Path, name: str | None, *, as_json: bool) ->
 @json_option
 @click.pass_context
 def doctor_(context: click.Context, name: str | None, *, as_json: bool) -> None:
-    """Say what is in order and what to do about the rest; exit with 1 if anything is broken.
+    """Check the installation and every project (or only NAME), and say what to repair.
 
-    Looks at this installation and at every project, or at NAME alone. Nothing is changed. A judge's server is asked
-    for its list of models, never a question.
+    Nothing is changed. The judge's server is asked for its list of models, but gets no question. The exit code is 1 if
+    anything is broken.
     """
     findings = []
     for finding in examine(context.obj, name):

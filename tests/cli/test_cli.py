@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -37,6 +39,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def no_worker_left_over() -> Iterator[None]:
+    """Wait for the workers of a test: the next test uses the same job numbers."""
     yield
     for process in _started.values():
         process.wait(timeout=60)
@@ -45,22 +48,22 @@ def no_worker_left_over() -> Iterator[None]:
 
 @pytest.fixture
 def run(workspace: Path) -> Run:
-    """Run ``red --workspace ...`` in this process."""
+    """Return a function that runs ``red --workspace ...`` in this process."""
     return lambda *arguments, **more: CliRunner().invoke(
         cli.main, ["--workspace", str(workspace), *map(str, arguments)], **more
     )
 
 
-def told(result: Result) -> dict[str, Any]:
-    """Return the one JSON object on standard output of a command that succeeded."""
+def printed_json(result: Result) -> dict[str, Any]:
+    """Return the one JSON object that a successful command printed on standard output."""
     assert (result.exit_code, result.exception) == (0, None), result.output
-    found = json.loads(result.stdout)
-    assert isinstance(found, dict)
-    return found
+    facts = json.loads(result.stdout)
+    assert isinstance(facts, dict)
+    return facts
 
 
 def check_refused(result: Result, says: str) -> None:
-    """Check that the command failed with one line on standard error, and nothing else anywhere."""
+    """Check that the command failed with one line on standard error and printed nothing else."""
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
@@ -69,11 +72,12 @@ def check_refused(result: Result, says: str) -> None:
     assert says in line
 
 
-def text(project: Project, place: int = 0) -> int:
-    return int(pool(project)[place])
+def text(project: Project, index: int = 0) -> int:
+    """Return the row id of an unlabelled text."""
+    return int(pool(project)[index])
 
 
-# Refusals: exit code 1, one line
+# Refused commands: exit code 1 and one line
 
 NO_PROJECT = {
     "status": ["status", "p"],
@@ -87,13 +91,13 @@ NO_PROJECT = {
 
 
 @pytest.mark.parametrize("arguments", NO_PROJECT.values(), ids=NO_PROJECT)
-def test_a_verb_about_a_project_that_is_not_there_says_so_in_one_line(arguments, run, workspace):
+def test_a_missing_project_is_refused_in_one_line(arguments, run, workspace):
     check_refused(run(*arguments), "there is no project 'p'")
     assert not workspace.exists()
 
 
 @pytest.mark.parametrize("arguments", NO_PROJECT.values(), ids=NO_PROJECT)
-def test_a_verb_about_a_project_whose_name_is_not_allowed_says_so_in_one_line(arguments, run):
+def test_a_project_name_that_is_not_allowed_is_refused_in_one_line(arguments, run):
     check_refused(run(arguments[0], "../p", *arguments[2:]), "is not allowed")
 
 
@@ -115,7 +119,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.usefixtures("project")
-def test_what_cannot_be_done_is_refused_in_one_line(arguments, says, run, tmp_path, monkeypatch):
+def test_an_impossible_command_is_refused_in_one_line(arguments, says, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_refused(run(*arguments), says)
 
@@ -149,7 +153,7 @@ USAGE = {
 
 @pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE)
 @pytest.mark.usefixtures("project")
-def test_a_command_that_is_misspelled_exits_with_two_and_shows_its_usage(arguments, run):
+def test_a_wrong_command_exits_with_2_and_shows_its_usage(arguments, run):
     result = run(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -158,16 +162,16 @@ def test_a_command_that_is_misspelled_exits_with_two_and_shows_its_usage(argumen
 
 
 def red(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own."""
+    """Run the installed command in a process of its own."""
     command = [str(RED), "--workspace", str(workspace), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_real_command_refuses_without_a_traceback(workspace):
-    done = red(workspace, "status", "nowhere")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: there is no project 'nowhere'")
-    assert done.stderr.count("\n") == 1
+    result = red(workspace, "status", "nowhere")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: there is no project 'nowhere'")
+    assert result.stderr.count("\n") == 1
 
 
 # Help
@@ -185,6 +189,13 @@ def test_every_verb_explains_itself(verb, option, run):
     result = run(verb, option)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()[2].strip()) > 10
+    assert max(len(line) for line in result.stdout.splitlines()) <= 100
+
+
+@pytest.mark.parametrize("verb", cli.main.commands.values(), ids=cli.main.commands)
+def test_every_option_of_a_verb_has_a_help_text(verb):
+    options = [parameter for parameter in (*cli.main.params, *verb.params) if isinstance(parameter, click.Option)]
+    assert [option.name for option in options if not option.help] == []
 
 
 def test_every_setting_is_listed_with_its_meaning_and_both_presets(run):
@@ -193,7 +204,7 @@ def test_every_setting_is_listed_with_its_meaning_and_both_presets(run):
         assert f"{name}\n    {field.description}\n    recommended: " in shown
 
 
-def test_the_version_is_told(run):
+def test_the_version_is_printed(run):
     assert "version" in run("--version").stdout
 
 
@@ -208,12 +219,13 @@ QUICK = [
 
 @pytest.fixture
 def seeds_file(tmp_path: Path) -> Path:
+    """Return a CSV file of 16 labelled examples and one row with an empty text."""
     return write_csv(tmp_path / "seeds.csv", ["text", "label"], [*seed_rows(), ("", "refund")])
 
 
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every job end well at once."""
+    """Make every job finish at once, with success."""
 
     def end_at_once(project: Project, kind: str, settings: Settings, who: str) -> int:
         job = add_job(project, kind, settings.model_dump_json(), who)
@@ -224,15 +236,18 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_work")
-def test_import_tells_what_it_did(run, seeds_file):
+def test_import_prints_what_it_did(run, seeds_file):
     shown = run("import", "p", "--labelled", seeds_file).stdout
     assert "text column: 'text' (guessed from its name)" in shown
-    assert "17 rows, 0 folded, 1 left out. The project now has 4 labels, 16 seeds, 0 texts in the pool." in shown
+    assert (
+        "17 rows (0 duplicates, 1 left out). The project now has 4 labels, 16 labelled examples and 0 unlabelled texts."
+        in shown
+    )
 
 
 @pytest.mark.usefixtures("no_work")
-def test_import_tells_it_as_json(run, seeds_file):
-    facts = told(run("import", "p", "--labelled", seeds_file, "--json"))
+def test_import_prints_json(run, seeds_file):
+    facts = printed_json(run("import", "p", "--labelled", seeds_file, "--json"))
     assert facts["project"] == "p"
     assert [(each["rows"], each["seeds"], each["left_out"]) for each in facts["imports"]] == [(17, 16, 1)]
 
@@ -240,20 +255,20 @@ def test_import_tells_it_as_json(run, seeds_file):
 @pytest.mark.usefixtures("no_work")
 def test_import_of_a_file_that_was_imported_before_says_so(run, seeds_file):
     run("import", "p", "--labelled", seeds_file)
-    assert "imported before, nothing changed" in run("import", "p", "--labelled", seeds_file).stdout
+    assert "already imported, nothing changed" in run("import", "p", "--labelled", seeds_file).stdout
 
 
 @pytest.mark.usefixtures("no_work")
 def test_import_writes_the_rows_it_left_out(run, seeds_file, tmp_path):
     out = tmp_path / "left-out.csv"
-    told(run("import", "p", "--labelled", seeds_file, "--left-out", out, "--json"))
+    printed_json(run("import", "p", "--labelled", seeds_file, "--left-out", out, "--json"))
     assert "empty text" in out.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("no_work")
 def test_import_makes_a_trial_project(run, tmp_path):
     rows = write_csv(tmp_path / "all.csv", ["text", "label"], seed_rows(each=6))
-    facts = told(run("import", "p", "--labelled", rows, "--seeds-per-label", 2, "--json"))
+    facts = printed_json(run("import", "p", "--labelled", rows, "--seeds-per-label", 2, "--json"))
     assert (facts["imports"][0]["seeds"], facts["imports"][0]["pool"]) == (8, 16)
 
 
@@ -267,7 +282,7 @@ def test_import_stores_the_name_of_the_person(run, seeds_file, workspace):
 
 @pytest.fixture
 def cancelled_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every job be cancelled at once, as by another window."""
+    """Make every job be cancelled at once, as another window would do it."""
 
     def cancel_at_once(project: Project, kind: str, settings: Settings, who: str) -> int:
         job = add_job(project, kind, settings.model_dump_json(), who)
@@ -304,14 +319,14 @@ def test_ctrl_c_cancels_the_job_and_is_no_success(run, monkeypatch):
     assert result.stderr.splitlines()[-1].startswith("Error: cancelled at")
 
 
-def test_round_runs_a_worker_and_tells_what_came_out(run, project):
-    facts = told(run("round", "small", *QUICK, "--json"))
+def test_round_runs_a_worker_and_prints_the_result(run, project):
+    facts = printed_json(run("round", "small", *QUICK, "--json"))
     assert (facts["round"]["state"], facts["round"]["number"], facts["job"]["state"]) == ("to review", 1, "done")
     assert [r.state for r in list_rounds(project)] == ["to review"]
 
 
 def test_round_keeps_the_settings_it_was_given(run, project):
-    told(run("round", "small", *QUICK, "--set", "least_gain=0.125", "--json"))
+    printed_json(run("round", "small", *QUICK, "--set", "least_gain=0.125", "--json"))
     assert Settings.model_validate_json(list_rounds(project)[0].settings).least_gain == 0.125
 
 
@@ -320,6 +335,7 @@ def test_round_keeps_the_settings_it_was_given(run, project):
 
 @pytest.fixture
 def reviewed(project: Project) -> Project:
+    """Return a project with a round under review."""
     run_round(project, FAST)
     return project
 
@@ -328,78 +344,78 @@ def reviewed(project: Project) -> Project:
 def test_status_before_a_round_says_what_to_do(run):
     result = run("status", "small")
     assert result.exit_code == 0
-    assert "4 labels, 16 seeds, 0 fed back, 40 texts in the pool" in result.stdout
-    assert "Run one: red round small" in result.stdout
+    assert "4 labels, 16 labelled examples, 0 fed back, 40 unlabelled texts" in result.stdout
+    assert "no round yet. Next: red round small" in result.stdout
 
 
 @pytest.mark.usefixtures("reviewed")
-def test_status_after_a_round_tells_its_figures(run):
+def test_status_after_a_round_prints_its_figures(run):
     shown = run("status", "small").stdout
-    assert "round 1 (recommended, judge: evidence) is to review" in shown
-    assert "expected agreement" in shown
-    assert "agreement with the truth" in shown
+    assert "round 1 (recommended, judge: similarity check (no LLM)) is to review" in shown
+    assert re.search(r"estimated accuracy \d+\.\d\d% \(classifiers alone \d+\.\d\d%\)", shown)
+    assert "true accuracy (trial)" in shown
 
 
 @pytest.mark.usefixtures("reviewed")
-def test_status_tells_it_as_json(run):
-    assert told(run("status", "small", "--json"))["round"]["number"] == 1
+def test_status_prints_json(run):
+    assert printed_json(run("status", "small", "--json"))["round"]["number"] == 1
 
 
 @pytest.mark.usefixtures("project")
 def test_the_workspace_may_come_from_the_environment(workspace):
     result = CliRunner().invoke(cli.main, ["status", "small", "--json"], env={"RED_WORKSPACE": str(workspace)})
-    assert told(result)["project"] == "small"
+    assert printed_json(result)["project"] == "small"
 
 
-def test_feed_back_shows_what_it_would_do_and_does_nothing(run, reviewed):
+def test_feed_back_dry_run_shows_the_plan_and_changes_nothing(run, reviewed):
     decide(reviewed, text(reviewed), "accept", label=1)
-    facts = told(run("feed-back", "small", "--dry-run", "--json"))
+    facts = printed_json(run("feed-back", "small", "--dry-run", "--json"))
     assert (facts["fed_back"], facts["would_feed_back"], facts["decisions"]) == (0, 1, 1)
     assert list_rounds(reviewed)[-1].state == "to review"
 
 
 def test_feed_back_feeds_back_and_counts_by_source(run, reviewed):
     decide(reviewed, text(reviewed), "accept", label=1)
-    facts = told(run("feed-back", "small", "--accept-evidence-check", "--json"))
+    facts = printed_json(run("feed-back", "small", "--accept-evidence-check", "--json"))
     assert facts["fed_back"] == facts["decisions"] + facts["verdicts"] >= 1
     assert list_rounds(reviewed)[-1].state == "fed back"
 
 
-def test_feed_back_says_what_it_withheld_and_why(run, project):
+def test_feed_back_prints_what_was_not_fed_back_and_why(run, project):
     number = reviewed_round(project, {text(project): (1, 0.97)})
     (proposal,) = add_proposals(project, number, [question(text(project), 1, 2)])
     add_verdicts(project, "evidence", [(proposal, Answer("valid", None, 1.0, "", "", ""))])
     assert run("feed-back", "small").stdout.splitlines() == [
-        "round 1: fed back 0 texts (0 by decision, 0 by verdict).",
-        "  withheld 1: the evidence check needs a decision",
+        "round 1: fed back 0 texts (0 from decisions, 0 from verdicts).",
+        "  1 not fed back: the evidence check needs a decision",
     ]
 
 
 def test_close_closes_the_round(run, reviewed):
     result = run("close", "small")
-    assert (result.exit_code, result.stdout) == (0, "round 1 is closed; nothing was fed back.\n")
+    assert (result.exit_code, result.stdout) == (0, "round 1 is closed. Nothing was fed back.\n")
     assert list_rounds(reviewed)[-1].state == "closed"
 
 
-def test_roll_back_tells_how_many_texts_are_out_again(run, reviewed):
+def test_roll_back_prints_how_many_texts_left_the_training_data(run, reviewed):
     decide(reviewed, text(reviewed), "accept", label=1)
     run("feed-back", "small")
     result = run("roll-back", "small", 1)
     assert result.exit_code == 0
-    assert result.stdout.startswith("round 1: 1 texts are out of the training set")
+    assert result.stdout.startswith("round 1: 1 texts left the training data")
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.gz"])
 @pytest.mark.usefixtures("project")
 def test_export_writes_every_row_in_every_format(ending, run, tmp_path):
     out = tmp_path / f"out.{ending}"
-    facts = told(run("export", "small", out, "--json"))
+    facts = printed_json(run("export", "small", out, "--json"))
     assert facts == {"project": "small", "rows": 56, "file": str(out)}
     assert out.stat().st_size > 0
 
 
 @pytest.mark.usefixtures("project")
-def test_export_tells_where_it_wrote(run, tmp_path):
+def test_export_prints_where_it_wrote(run, tmp_path):
     assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows: {tmp_path / 'out.csv'}\n"
 
 
@@ -415,14 +431,14 @@ def test_serve_becomes_the_server_of_this_workspace(run, workspace, monkeypatch,
     assert os.environ["RED_WORKSPACE"] == str(workspace.resolve())
 
 
-# The real model, once: the demo from end to end
+# The demo from end to end, once, with the real embedding model
 
-patient = pytest.mark.timeout(900)  # half a minute on two idle cores
+patient = pytest.mark.timeout(900)  # it takes half a minute on two idle cores
 
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
-    """The demo project made, and one round of it run, by the real command."""
+    """Create the demo and run one round of it with the real command; return the workspace and both results."""
     workspace = tmp_path_factory.mktemp("walk") / "workspace"
     made = red(workspace, "demo", "--no-serve", "--json")
     return workspace, {"demo": made, "round": red(workspace, "round", "demo", "--json")}
@@ -430,7 +446,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, su
 
 @pytest.fixture
 def demo(walked: tuple[Path, Any], workspace: Path) -> Path:
-    """A copy of the workspace with the demo and its round."""
+    """Return a copy of the workspace with the demo and its round."""
     shutil.copytree(walked[0], workspace)
     return workspace
 
@@ -438,9 +454,9 @@ def demo(walked: tuple[Path, Any], workspace: Path) -> Path:
 @patient
 @pytest.mark.parametrize("verb", ["demo", "round"])
 def test_the_demo_is_made_and_its_round_run_with_nothing_on_standard_error(verb, walked):
-    done = walked[1][verb]
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["project"] == "demo"
+    result = walked[1][verb]
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["project"] == "demo"
 
 
 @patient
@@ -451,7 +467,7 @@ def test_the_demo_is_a_trial_project_with_its_subsets_formed(walked):
 
 
 @patient
-def test_a_round_of_the_demo_is_far_better_than_chance_and_knows_how_sure_it_is(walked):
+def test_a_round_of_the_demo_is_far_better_than_chance_and_estimates_its_accuracy_well(walked):
     facts = json.loads(walked[1]["round"].stdout)
     assert facts["round"]["state"] == "to review"
     assert facts["true_agreement"] > 0.4
@@ -460,17 +476,17 @@ def test_a_round_of_the_demo_is_far_better_than_chance_and_knows_how_sure_it_is(
 
 @patient
 def test_the_demo_again_changes_nothing_and_succeeds(run, demo):
-    before = told(run("status", "demo", "--json"))
-    assert told(run("demo", "--no-serve", "--json")) == before
+    before = printed_json(run("status", "demo", "--json"))
+    assert printed_json(run("demo", "--no-serve", "--json")) == before
     assert demo.is_dir()
 
 
 @patient
 def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path):
     texts = write_csv(tmp_path / "in.csv", ["text"], [["my parcel says delivered but it is not here"], [""]])
-    done = red(demo, "predict", "demo", str(texts), str(tmp_path / "out.jsonl"), "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["rows"] == 2
+    result = red(demo, "predict", "demo", str(texts), str(tmp_path / "out.jsonl"), "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["rows"] == 2
     first, second = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
     assert first["label"] == "delivery_marked_delivered"
     assert second["left_out"] == "empty text"
@@ -480,24 +496,22 @@ def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path):
 
 
 def test_a_backup_is_restored_under_another_name(run, project, tmp_path):
-    facts = told(run("backup", "small", tmp_path / "b.zip", "--json"))
+    facts = printed_json(run("backup", "small", tmp_path / "b.zip", "--json"))
     assert (facts["project"], facts["files"], facts["file"]) == ("small", 2, str(tmp_path / "b.zip"))
-    assert told(run("restore", tmp_path / "b.zip", "--as", "again", "--json"))["project"] == "again"
-    before, after = (told(run("status", name, "--json")) for name in ("small", "again"))
+    assert printed_json(run("restore", tmp_path / "b.zip", "--as", "again", "--json"))["project"] == "again"
+    before, after = (printed_json(run("status", name, "--json")) for name in ("small", "again"))
     assert after == before | {"project": "again"}
     assert project.database.is_file()
 
 
 @pytest.mark.usefixtures("project")
-def test_backup_and_restore_tell_what_they_did(run, tmp_path):
+def test_backup_and_restore_print_what_they_did(run, tmp_path):
     assert run("backup", "small", tmp_path / "b.zip").stdout.startswith("2 files, ")
-    assert (
-        run("restore", tmp_path / "b.zip", "--as", "again").stdout == "restored: again. Look at it: red status again\n"
-    )
+    assert run("restore", tmp_path / "b.zip", "--as", "again").stdout == "restored: again. Next: red status again\n"
 
 
 @pytest.mark.usefixtures("project")
-def test_neither_overwrites_anything(run, tmp_path):
+def test_backup_and_restore_overwrite_nothing(run, tmp_path):
     run("backup", "small", tmp_path / "b.zip")
     check_refused(run("backup", "small", tmp_path / "b.zip"), "it is there already")
     check_refused(run("restore", tmp_path / "b.zip"), "there is a project 'small'")
@@ -509,7 +523,7 @@ def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
     decide(project, text(project), "accept", label=1)
     run("export", "small", tmp_path / "out.jsonl")
     run("restore", tmp_path / "before.zip", "--as", "again")
-    facts = told(run("import-decisions", "again", tmp_path / "out.jsonl", "--json"))
+    facts = printed_json(run("import-decisions", "again", tmp_path / "out.jsonl", "--json"))
     assert (facts["project"], facts["restored"], facts["there"]) == ("again", 1, 0)
     again = run("import-decisions", "again", tmp_path / "out.jsonl", "--who", "Zoë")
     assert again.stdout == "Decisions restored: 0; 1 there already.\n"
@@ -520,15 +534,17 @@ def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
 
 
 def test_the_label_set_goes_out_is_edited_and_comes_back_as_one_edit(run, project, tmp_path):
-    assert told(run("export-labels", "small", tmp_path / "labels.json", "--json"))["labels"] == 4
+    assert printed_json(run("export-labels", "small", tmp_path / "labels.json", "--json"))["labels"] == 4
     rows = json.loads((tmp_path / "labels.json").read_text())
     rows[0]["name"] = "money back"
     (tmp_path / "labels.json").write_text(json.dumps(rows))
-    would = run("import-labels", "small", tmp_path / "labels.json", "--preview")
-    assert would.stdout.startswith("would be applied '")
-    assert would.stdout.endswith("labels.json': 1 renamed, 0 meanings, 0 moved, 0 added; 0 verdicts stale\n")
+    preview = run("import-labels", "small", tmp_path / "labels.json", "--preview")
+    assert preview.stdout.startswith("preview, nothing is changed: applied '")
+    assert preview.stdout.endswith(
+        "labels.json': 1 renamed, 0 meanings, 0 moved, 0 added; 0 verdicts become outdated\n"
+    )
     assert list_labels(project)[0].name == "refund"
-    facts = told(run("import-labels", "small", tmp_path / "labels.json", "--who", "Zoë", "--json"))
+    facts = printed_json(run("import-labels", "small", tmp_path / "labels.json", "--who", "Zoë", "--json"))
     assert (facts["project"], facts["label_set_version"], facts["stale_verdicts"]) == ("small", 2, 0)
     assert list_labels(project)[0].name == "money back"
     assert edits(project)[-1].who == "Zoë"
@@ -541,7 +557,7 @@ def test_a_label_file_that_breaks_a_rule_is_one_line(run, project, tmp_path):
     assert [edit.kind for edit in edits(project)] == ["labels added"]  # with the import
 
 
-def test_drift_is_told_or_says_what_has_to_come_first(run, project, tmp_path):
+def test_drift_is_printed_or_the_missing_step_is_named(run, project, tmp_path):
     check_refused(run("drift", "small"), "no finished round")
     run_round(project, FAST)
     check_refused(run("drift", "small"), "no earlier import")
@@ -549,16 +565,16 @@ def test_drift_is_told_or_says_what_has_to_come_first(run, project, tmp_path):
     later = [[f"refund is what I ask for, again {number}"] for number in range(30)]
     import_files(project.workspace, "small", pool=write_csv(tmp_path / "later.csv", ["text"], later), who="tester")
     run_round(embed(project), FAST)
-    facts = told(run("drift", "small", "--json"))
-    assert sorted(one["label"]["name"] for one in facts["labels"]) == sorted(
+    facts = printed_json(run("drift", "small", "--json"))
+    assert sorted(drift["label"]["name"] for drift in facts["labels"]) == sorted(
         label.name for label in list_labels(project)
     )
-    said = run("drift", "small").stdout.splitlines()
-    moved = [one for one in facts["labels"] if one["drifted"]]
-    assert said[0] == f"{len(moved)} of 4 labels changed more than chance explains"
-    assert len(said) == 1 + len(moved)
+    lines = run("drift", "small").stdout.splitlines()
+    drifted = [drift for drift in facts["labels"] if drift["drifted"]]
+    assert lines[0] == f"{len(drifted)} of 4 labels changed more than chance explains"
+    assert len(lines) == 1 + len(drifted)
     assert (
-        [one["label"]["name"] for one in moved]
-        == [one.label.name for one in measure_drift(project) if one.drifted]
+        [drift["label"]["name"] for drift in drifted]
+        == [drift.label.name for drift in measure_drift(project) if drift.drifted]
         != []
     )

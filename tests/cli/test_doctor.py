@@ -31,12 +31,12 @@ from tests.helpers.fault_server import KEY, closed_address, use_settings
 from tests.helpers.sign_in import ACCESS, AUTH
 from tests.helpers.small_projects import EMBEDDING, small_project
 
-Found = Callable[..., list[Finding]]
+Findings = Callable[..., list[Finding]]
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No judge, no sign-in, and no address but the configured one."""
+def nothing_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove every setting of a judge, of sign-in and of the address from the environment."""
     use_settings(monkeypatch, {})
     for name in ("STREAMLIT_SERVER_ADDRESS", "STREAMLIT_SERVER_ALLOWED_HOSTS", "RED_BEHIND_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -44,18 +44,19 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def found(workspace: Path) -> Found:
-    """A function that returns the findings about one thing."""
+def findings_about(workspace: Path) -> Findings:
+    """Return a function that returns the findings about one subject."""
     return lambda about, name=None: [each for each in examine(workspace, name) if each.about == about]
 
 
 def only(findings: list[Finding]) -> tuple[str, str]:
+    """Return the state and the message of the only finding."""
     (finding,) = findings
     assert "\n" not in finding.told
     return finding.state, finding.told
 
 
-def test_where_all_is_well_every_finding_is_ok(project):
+def test_every_finding_is_ok_on_a_healthy_installation(project):
     findings = list(examine(project.workspace))
     assert [each for each in findings if each.state != "ok"] == []
     assert [each.about for each in findings] == [
@@ -65,7 +66,7 @@ def test_where_all_is_well_every_finding_is_ok(project):
 
 
 @pytest.mark.usefixtures("project")
-def test_looking_changes_nothing(workspace):
+def test_doctor_changes_nothing(workspace):
     before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
     list(examine(workspace))
     assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
@@ -74,58 +75,58 @@ def test_looking_changes_nothing(workspace):
 # The installation
 
 
-def test_the_versions_that_matter_are_told(found):
-    state, told = only(found("packages"))
+def test_the_versions_of_the_packages_are_reported(findings_about):
+    state, message = only(findings_about("packages"))
     assert state == "ok"
-    assert {"streamlit", "numpy", "sqlite-utils", "torch"} <= {each.split()[0] for each in told.split(", ")}
+    assert {"streamlit", "numpy", "sqlite-utils", "torch"} <= {each.split()[0] for each in message.split(", ")}
 
 
-def test_a_package_of_another_version_or_missing_is_broken(found, monkeypatch):
+def test_a_package_of_another_version_or_missing_is_broken(findings_about, monkeypatch):
     monkeypatch.setattr(doctor, "requires", lambda _: ["streamlit<1", "no-such-package", "pytest; extra == 'test'"])
-    assert only(found("streamlit")) == (
+    assert only(findings_about("streamlit")) == (
         "broken", f"{doctor.version('streamlit')} is installed, <1 is needed. Install the project's dependencies.",
     )  # fmt: skip
-    assert only(found("no-such-package"))[0] == "broken"
-    assert found("pytest") == []
+    assert only(findings_about("no-such-package"))[0] == "broken"
+    assert findings_about("pytest") == []
 
 
-def test_an_sqlite_that_is_too_old_is_broken(found, monkeypatch):
+def test_an_sqlite_that_is_too_old_is_broken(findings_about, monkeypatch):
     monkeypatch.setattr(health, "OLDEST_SQLITE", (99,))
-    assert only(found("SQLite"))[0] == "broken"
+    assert only(findings_about("SQLite"))[0] == "broken"
 
 
-def test_other_weights_of_the_embedding_model_are_broken(found, monkeypatch):
+def test_other_weights_of_the_embedding_model_are_broken(findings_about, monkeypatch):
     monkeypatch.setattr(embeddings, "DEFAULT_MODEL_SHA256", "0" * 64)
-    state, told = only(found("embedding model"))
+    state, message = only(findings_about("embedding model"))
     assert state == "broken"
-    assert "Reinstall" in told
+    assert "Reinstall" in message
 
 
 # The workspace
 
 
 @pytest.mark.parametrize(("free", "state"), [(5e6, "broken"), (5e8, "warning"), (5e10, "ok")])
-def test_little_room_is_told(free, state, found, workspace, monkeypatch):
+def test_little_disk_space_is_reported(free, state, findings_about, workspace, monkeypatch):
     workspace.mkdir()
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert only(found("workspace"))[0] == state
+    assert only(findings_about("workspace"))[0] == state
 
 
-def test_a_workspace_that_is_not_there_yet_is_no_fault(found):
-    assert only(found("workspace"))[0] == "warning"
+def test_a_workspace_that_is_not_there_yet_is_no_fault(findings_about):
+    assert only(findings_about("workspace"))[0] == "warning"
 
 
-def test_a_workspace_that_cannot_be_written_is_broken(found, workspace, monkeypatch):
+def test_a_workspace_that_cannot_be_written_is_broken(findings_about, workspace, monkeypatch):
     workspace.mkdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert only(found("workspace"))[0] == "broken"
+    assert only(findings_about("workspace"))[0] == "broken"
 
 
-def test_what_a_stopped_restore_left_is_told(found, workspace):
+def test_leftovers_of_a_stopped_restore_are_reported(findings_about, workspace):
     (workspace / ".restoring-abc" / "small").mkdir(parents=True)
     (workspace / ".restoring-abc" / "small" / "project.db").touch()
-    assert [each.state for each in found("workspace")] == ["ok", "warning"]
-    assert found("project .restoring-abc") == []
+    assert [each.state for each in findings_about("workspace")] == ["ok", "warning"]
+    assert findings_about("project .restoring-abc") == []
 
 
 # Projects
@@ -145,7 +146,7 @@ def run(project: Project, statement: str) -> None:
         db.execute(statement)
 
 
-def stray_row(project: Project) -> None:
+def orphan_row(project: Project) -> None:
     run(project, "INSERT INTO decision (text, kind, reason, who, at) VALUES (99999, 'none', '', '', '')")
 
 
@@ -175,7 +176,7 @@ def damaged_arrays(project: Project) -> None:
 DAMAGES = {
     no_database: "is not a readable database",
     damaged_pages: "",
-    stray_row: "database: 1 rows of decision belong to no row of text",
+    orphan_row: "database: 1 rows of decision belong to no row of text",
     a_trigger: "database: its trigger t is not as this program makes it",
     newer: "newer version of this program",
     short_vectors: "vectors-fake.f32 is missing or too short",
@@ -185,54 +186,54 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "says"), DAMAGES.items())
-def test_a_damaged_project_is_broken_and_the_others_are_looked_at(damage, says, project, workspace, found):
+def test_a_damaged_project_is_broken_and_the_others_are_still_checked(damage, says, project, workspace, findings_about):
     small_project(workspace, name="zebra")
     damage(project)
-    findings = found("project small")
+    findings = findings_about("project small")
     assert {each.state for each in findings} == {"broken"}
     assert all("\n" not in each.told for each in findings)
     assert says in findings[0].told
-    assert only(found("project zebra")) == ("ok", "database, vectors and arrays are whole")
+    assert only(findings_about("project zebra")) == ("ok", "database, vectors and arrays are complete")
 
 
-def test_vectors_past_the_index_are_no_fault(project, found):
+def test_vectors_past_the_index_are_no_fault(project, findings_about):
     with vector_file(project, EMBEDDING).open("ab") as file:
         file.write(b"of a process that was killed")
-    assert only(found("project small"))[0] == "ok"
+    assert only(findings_about("project small"))[0] == "ok"
 
 
-def test_an_older_database_is_told_and_left_as_it_is(project, found, monkeypatch):
+def test_an_older_database_is_reported_and_not_migrated(project, findings_about, monkeypatch):
     more = type(database.migrations)("red_core")
     for landed in database.migrations._migrations:
         more(name=landed.name)(landed.fn)
     more(name="m999_add_mood")(lambda db: db.execute("CREATE TABLE mood (name TEXT) STRICT"))
     for module in (database, health):
         monkeypatch.setattr(module, "migrations", more)
-    assert [each.state for each in found("project small")] == ["warning", "ok"]
+    assert [each.state for each in findings_about("project small")] == ["warning", "ok"]
     assert database.missing_migrations(project) == ["m999_add_mood"]
 
 
-def test_a_model_of_ones_own_that_is_gone_is_told(project, found):
+def test_a_missing_custom_model_is_reported(project, findings_about):
     remember(project, "embedding", "/nowhere/my-model", anew=True)
-    assert "warning" in [each.state for each in found("project small")]
+    assert "warning" in [each.state for each in findings_about("project small")]
 
 
-def test_one_project_may_be_looked_at_alone(project, workspace, found):
+def test_a_single_project_can_be_checked(project, workspace, findings_about):
     small_project(workspace, name="zebra")
     no_database(project)
-    assert found("project small", "zebra") == []
+    assert findings_about("project small", "zebra") == []
     with pytest.raises(ProjectError, match="no project 'p'"):
-        found("project p", "p")
+        findings_about("project p", "p")
 
 
-# The judge: its list of models is asked for, never a question
+# The judge: doctor asks for its list of models, never a question
 
 NAMED = {"RED_JUDGE_MODEL": "tiny", "OPENAI_API_KEY": KEY}
 Serve = Callable[..., tuple[str, str]]
 
 
 class Lists(BaseHTTPRequestHandler):
-    """Answers GET alone, and remembers what was asked."""
+    """Answer only GET requests, and record their paths."""
 
     status, body, asked = 200, b"", [""]
 
@@ -244,12 +245,12 @@ class Lists(BaseHTTPRequestHandler):
         self.wfile.write(self.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the signature is the library's
-        """Keep quiet."""
+        """Print nothing."""
 
 
 @pytest.fixture
-def served(found: Found, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """A function that returns what is found where a server answers like this."""
+def served(findings_about: Findings, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Return a function that returns the finding about a judge's server with this answer."""
 
     def serve(body: Any, status: int = 200) -> tuple[str, str]:
         content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -258,21 +259,21 @@ def served(found: Found, monkeypatch: pytest.MonkeyPatch) -> Serve:
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             host = f"127.0.0.1:{server.server_address[1]}"
             use_settings(monkeypatch, NAMED | {"OPENAI_BASE_URL": f"http://{host}/v1"})
-            state, told = only(found("judge"))
+            state, message = only(findings_about("judge"))
             server.shutdown()
         assert handler.asked == ["/v1/models"]
-        assert KEY not in told
-        return state, told.replace(host, "HOST")
+        assert KEY not in message
+        return state, message.replace(host, "HOST")
 
     return serve
 
 
 def test_a_judge_that_lists_its_model_is_ok(served):
     body = {"object": "list", "data": [{"id": "tiny", "object": "model"}]}
-    assert served(body) == ("ok", "chat/tiny at HOST answers, and lists that model")
+    assert served(body) == ("ok", "chat/tiny at HOST answers and lists this model")
 
 
-def test_a_judge_that_does_not_list_its_model_is_worth_a_warning(served):
+def test_a_judge_that_does_not_list_its_model_is_a_warning(served):
     assert served({"data": [{"id": "another"}]})[0] == "warning"
 
 
@@ -290,102 +291,104 @@ def test_an_address_without_such_a_list_answers(status, served):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_broken_and_not_shown(status, served):
-    state, told = served({"error": {"message": f"wrong key {KEY}"}}, status)
-    assert (state, told) == ("broken", f"HOST refuses the key ({status}). Check OPENAI_API_KEY.")
+    state, message = served({"error": {"message": f"wrong key {KEY}"}}, status)
+    assert (state, message) == ("broken", f"HOST refuses the key ({status}). Check OPENAI_API_KEY.")
 
 
-def test_a_judge_that_is_not_there_is_broken(found, monkeypatch):
+def test_a_judge_that_is_not_there_is_broken(findings_about, monkeypatch):
     use_settings(monkeypatch, NAMED | {"OPENAI_BASE_URL": closed_address()})
-    state, told = only(found("judge"))
+    state, message = only(findings_about("judge"))
     assert state == "broken"
-    assert "does not answer" in told
-    assert KEY not in told
+    assert "does not answer" in message
+    assert KEY not in message
 
 
-def test_a_setting_of_the_judge_out_of_range_is_broken(found, monkeypatch):
+def test_a_setting_of_the_judge_out_of_range_is_broken(findings_about, monkeypatch):
     use_settings(monkeypatch, NAMED | {"RED_JUDGE_TIMEOUT": "-1"})
-    assert only(found("judge"))[0] == "broken"
+    assert only(findings_about("judge"))[0] == "broken"
 
 
-def test_a_secrets_file_that_others_may_read_is_told(found, tmp_path, monkeypatch):
+def test_a_secrets_file_that_others_can_read_is_reported(findings_about, tmp_path, monkeypatch):
     file = tmp_path / "secrets.toml"
     file.touch(mode=0o644)
     monkeypatch.setenv("RED_SECRETS", str(file))
-    assert f"chmod 600 {file}" in found("judge")[0].told
+    assert f"chmod 600 {file}" in findings_about("judge")[0].told
     file.chmod(0o600)
-    assert all("chmod" not in each.told for each in found("judge"))
+    assert all("chmod" not in each.told for each in findings_about("judge"))
 
 
 # The address
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "127.0.0.2"])
-def test_an_address_of_this_machine_alone_is_ok(address, found, monkeypatch):
+def test_an_address_of_this_machine_alone_is_ok(address, findings_about, monkeypatch):
     monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", address)
-    assert only(found("address"))[0] == "ok"
+    assert only(findings_about("address"))[0] == "ok"
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.2", "label.example.org", ""])  # noqa: S104
-def test_any_other_address_is_not_served_unless_people_sign_in(address, found, monkeypatch, tmp_path):
+def test_any_other_address_is_not_served_unless_people_sign_in(address, findings_about, monkeypatch, tmp_path):
     monkeypatch.setattr(sign_in, "CONFIG", tmp_path / "config.toml")
     (tmp_path / "config.toml").write_text(f'[server]\naddress = "{address}"\n' if address else "[server]\n")
-    state, told = only(found("address"))
+    state, message = only(findings_about("address"))
     assert state == "broken"
-    assert "nobody has to sign in" in told
+    assert "nobody has to sign in" in message
     monkeypatch.setenv("RED_BEHIND_PROXY", "1")
-    state, told = only(found("address"))
+    state, message = only(findings_about("address"))
     assert state == "warning"
-    assert "proxy" in told
+    assert "proxy" in message
     monkeypatch.delenv("RED_BEHIND_PROXY")
     monkeypatch.setenv("RED_SECRETS", str(tmp_path / "secrets.toml"))
     (tmp_path / "secrets.toml").write_text(AUTH + ACCESS)
-    assert only(found("address"))[0] == "ok"
+    assert only(findings_about("address"))[0] == "ok"
 
 
-def test_a_name_that_is_let_in_where_nobody_signs_in_is_worth_a_warning(found, monkeypatch):
+def test_an_allowed_host_name_without_sign_in_is_a_warning(findings_about, monkeypatch):
     monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "localhost label.example.org")
-    state, told = only(found("address"))
+    state, message = only(findings_about("address"))
     assert state == "warning"
-    assert "label.example.org" in told
+    assert "label.example.org" in message
 
 
 # Sign-in
 
 
 @pytest.fixture
-def signed(found: Found, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], tuple[str, str]]:
-    """A function that returns what is found about a sign-in that is set up like this."""
+def signed(
+    findings_about: Findings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str], tuple[str, str]]:
+    """Return a function that returns the finding about sign-in with this secrets file."""
     path = tmp_path / "secrets.toml"
     monkeypatch.setenv("RED_SECRETS", str(path))
 
     def look(content: str) -> tuple[str, str]:
         path.write_text(content, "utf-8")
         path.chmod(0o600)
-        assert [each.state for each in found("judge")] == ["ok"]
-        return only(found("sign-in"))
+        assert [each.state for each in findings_about("judge")] == ["ok"]
+        return only(findings_about("sign-in"))
 
     return look
 
 
-def test_a_sign_in_is_ok_where_its_name_is_let_in(signed, monkeypatch):
-    state, told = signed(AUTH + ACCESS)
+def test_sign_in_is_ok_if_its_host_name_is_allowed(signed, monkeypatch):
+    state, message = signed(AUTH + ACCESS)
     assert state == "warning"
-    assert "calls the app label.example.org" in told
+    assert "has the host name label.example.org" in message
     monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "label.example.org")
-    assert signed(AUTH + ACCESS) == ("ok", "2 entries for analysts, 2 for viewers, 12 hours each")
-    state, told = signed((AUTH + ACCESS).replace("https://label", "http://label"))
+    assert signed(AUTH + ACCESS) == ("ok", "on: 2 entries for analysts, 2 for viewers; a sign-in lasts 12 hours")
+    state, message = signed((AUTH + ACCESS).replace("https://label", "http://label"))
     assert state == "warning"
-    assert "https" in told
+    assert "https" in message
 
 
 @pytest.mark.parametrize("content", [AUTH, ACCESS, (AUTH + ACCESS).replace("cookie_secret", "secret")])
-def test_half_a_sign_in_is_broken(content, signed):
-    state, told = signed(content)
+def test_an_incomplete_sign_in_is_broken(content, signed):
+    state, message = signed(content)
     assert state == "broken"
-    assert "not set up" in told
+    assert "not set up" in message
 
 
-def test_the_configured_address_is_that_of_this_machine():
+def test_the_configured_address_is_this_machine():
     assert bound_address() == "127.0.0.1"
 
 
@@ -397,11 +400,11 @@ def red(workspace: Path, *arguments: str) -> Result:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_verb_tells_a_line_each_and_exits_with_0_where_nothing_is_broken(workspace):
+def test_the_verb_prints_one_line_per_finding_and_exits_with_0_if_nothing_is_broken(workspace):
     result = red(workspace)
     assert (result.exit_code, result.stderr) == (0, "")
     assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok"}
-    assert "ok       project small: database, vectors and arrays are whole" in result.stdout
+    assert "ok       project small: database, vectors and arrays are complete" in result.stdout
 
 
 def test_a_warning_is_no_failure(workspace):
@@ -410,19 +413,19 @@ def test_a_warning_is_no_failure(workspace):
     assert "warning  workspace: " in result.stdout
 
 
-def test_the_verb_exits_with_1_where_anything_is_broken(project, workspace):
+def test_the_verb_exits_with_1_if_anything_is_broken(project, workspace):
     short_vectors(project)
     result = red(workspace, "small")
     assert (result.exit_code, result.stderr) == (1, "")
     assert "broken   project small: vectors-fake.f32" in result.stdout
 
 
-def test_the_verb_tells_it_as_json(project, workspace):
+def test_the_verb_prints_json(project, workspace):
     short_vectors(project)
     result = red(workspace, "--json")
-    told = json.loads(result.stdout)
-    assert (result.exit_code, told["broken"]) == (1, 1)
-    assert {"state", "about", "told"} == set(told["findings"][0])
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["broken"]) == (1, 1)
+    assert {"state", "about", "told"} == set(report["findings"][0])
 
 
 def test_a_project_that_is_not_there_is_refused_in_one_line(workspace):

@@ -1,1 +1,1 @@
-"""What several test files use: projects, files, servers, a browser, and what they look like from outside."""
+"""Helpers of several test files: projects, files, servers, a browser, and functions that compare projects."""

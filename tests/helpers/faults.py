@@ -1,4 +1,4 @@
-"""What can be wrong with a disk or a database: each function brings it about and returns what a person is told."""
+"""Faults of a disk or a database. Each function causes one fault and returns words of the expected error message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from red_core.store import database
 
 
 def corrupt(project: Project, *_: object) -> str:
+    """Overwrite the database after its header."""
     content = project.database.read_bytes()
     project.database.write_bytes(content[:100] + b"\xa5" * (len(content) - 100))
     return "is not a readable database"
 
 
 def newer(project: Project, *_: object) -> str:
+    """Record a migration that this program does not know."""
     with closing(sqlite3.connect(project.database)) as db, db:
         db.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('red_core', 'm999_later', 'now')"
@@ -26,6 +28,7 @@ def newer(project: Project, *_: object) -> str:
 
 
 def locked(project: Project, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let another connection hold an exclusive lock."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     other = stack.enter_context(closing(sqlite3.connect(project.database)))
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -34,7 +37,7 @@ def locked(project: Project, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) 
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
-    """Let SQLite fail to open a file as it does on a full disk, in a folder that is read-only, and so on."""
+    """Make SQLite fail with this message when it opens a file; a database in memory still works."""
     connect = sqlite3.connect
 
     class Failing(sqlite3.Connection):
@@ -43,44 +46,49 @@ def failing(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
                 raise sqlite3.OperationalError(says)
             return super().execute(statement, *values)
 
-    def failing_file(place: str, **more: object) -> sqlite3.Connection:
-        return connect(place, **more | ({} if place == ":memory:" else {"factory": Failing}))  # type: ignore[arg-type]
+    def failing_file(path: str, **more: object) -> sqlite3.Connection:
+        return connect(path, **more | ({} if path == ":memory:" else {"factory": Failing}))  # type: ignore[arg-type]
 
     monkeypatch.setattr(sqlite3, "connect", failing_file)
 
 
 def full(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fail as SQLite does on a full disk."""
     failing(monkeypatch, "database or disk is full")
     return "the disk is full. Free some space"
 
 
 def read_only(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fail as SQLite does with a read-only database."""
     failing(monkeypatch, "attempt to write a readonly database")
     return "it cannot be written (attempt to write a readonly database). Check the folder"
 
 
-def not_ours(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+def unopenable(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fail as SQLite does without permission for the file."""
     failing(monkeypatch, "unable to open database file")
     return "it cannot be written (unable to open database file). Check the folder"
 
 
-def full_by_another_name(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+def full_reported_as_io_error(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fail with an I/O error while the disk has no free space."""
     failing(monkeypatch, "disk I/O error")
     monkeypatch.setattr(database, "LEAST_FREE", 2**63)
     return "the disk is full. Free some space"
 
 
 def failing_disk(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fail with an I/O error while the disk has free space."""
     failing(monkeypatch, "disk I/O error")
     return "the disk cannot be read or written"
 
 
-FAULTS = [corrupt, newer, locked, read_only, not_ours, full, full_by_another_name, failing_disk]
-"""With these nothing can be read either."""
+FAULTS = [corrupt, newer, locked, read_only, unopenable, full, full_reported_as_io_error, failing_disk]
+"""Faults with which a project can be neither read nor written."""
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
-    """Let SQLite read, and refuse whatever begins to write."""
+    """Let SQLite read, but make every write transaction fail with this message."""
     connect = sqlite3.connect
 
     class Refusing(sqlite3.Connection):
@@ -89,24 +97,26 @@ def refusing(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
                 raise sqlite3.OperationalError(says)
             return super().execute(statement, *values)
 
-    def refusing_file(place: str, **more: object) -> sqlite3.Connection:
-        return connect(place, **more | ({} if place == ":memory:" else {"factory": Refusing}))  # type: ignore[arg-type]
+    def refusing_file(path: str, **more: object) -> sqlite3.Connection:
+        return connect(path, **more | ({} if path == ":memory:" else {"factory": Refusing}))  # type: ignore[arg-type]
 
     monkeypatch.setattr(sqlite3, "connect", refusing_file)
 
 
 def full_for_writers(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Refuse writes as SQLite does on a full disk."""
     refusing(monkeypatch, "database or disk is full")
     return "the disk is full. Free some space"
 
 
 def read_only_for_writers(_: Project, __: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Refuse writes as SQLite does with a read-only database."""
     refusing(monkeypatch, "attempt to write a readonly database")
     return "it cannot be written (attempt to write a readonly database). Check the folder"
 
 
 def locked_for_writers(project: Project, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Another process writes for long; with a write-ahead log, whoever only reads does not notice."""
+    """Let another connection hold the write lock. With a write-ahead log, readers are not affected."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     other = stack.enter_context(closing(sqlite3.connect(project.database)))
     other.execute("BEGIN IMMEDIATE")
@@ -114,4 +124,4 @@ def locked_for_writers(project: Project, stack: ExitStack, monkeypatch: pytest.M
 
 
 WRITING_FAULTS = [full_for_writers, read_only_for_writers, locked_for_writers]
-"""With these everything can be read, and nothing written."""
+"""Faults with which a project can be read but not written."""

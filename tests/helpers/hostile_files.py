@@ -1,7 +1,7 @@
-"""Files that must be refused, each with what the refusal has to say.
+"""Files that must be refused, with the expected words of each error message.
 
-The table is documentation: a case's name says what is wrong with the file. ``limits`` lowers one of
-the limits of red_core.data.tables for that case, so that no test needs a gigabyte.
+The name of a case says what is wrong with the file. ``limits`` lowers limits of red_core.data.tables for one case, so
+that no test needs a gigabyte.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GOOD = b"text,label\nhello there,greet\nbye now,part\n"
 
 @dataclass(frozen=True)
 class Hostile:
-    """A file, and its refusal: the row (None: of the whole file), and parts of the rule and the remedy."""
+    """A file and its expected error: the row (None: the whole file), and words of the rule and of the remedy."""
 
     file: str
     content: Callable[[], bytes] | bytes
@@ -246,7 +246,7 @@ HOSTILE = {
     ),
 }
 
-WHOLE_FILES = {
+VALID_FILES = {
     "a.csv": GOOD,
     "a.jsonl": LINE * 3,
     "a.json": b"[" + LINE.strip() + b"]",
@@ -258,9 +258,9 @@ WHOLE_FILES = {
 
 @st.composite
 def bent(draw) -> tuple[str, bytes]:
-    """A sound file with a few bytes changed, cut or repeated."""
-    name = draw(st.sampled_from(sorted(WHOLE_FILES)))
-    content = bytearray(WHOLE_FILES[name])
+    """Return the name of a valid file, and its content with a few bytes changed, cut or repeated."""
+    name = draw(st.sampled_from(sorted(VALID_FILES)))
+    content = bytearray(VALID_FILES[name])
     for _ in range(draw(st.integers(1, 4))):
         where = draw(st.integers(0, len(content)))
         content[where : where + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))

@@ -1,4 +1,4 @@
-"""Where the repository and the real data sets are."""
+"""The paths of the repository and of the real data sets."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a project holds, without row ids and times: how tests tell that two projects came to the same end."""
+"""Read the content of a project without row ids and times, so that tests can compare two projects."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ FIGURES = "SELECT text, belief, runner_up_belief, none_belief, prior FROM predic
 
 
 def facts(project: Project) -> dict[str, Any]:
-    """Return the rows of every kind of fact."""
+    """Return the rows of every kind of fact, as name -> rows."""
     with connection(project) as db:
         return {name: db.execute(query).fetchall() for name, query in FACTS.items()}
 
 
 def figures(project: Project) -> np.ndarray:
-    """Return the beliefs of all rounds, shape (n, 5): a text and four shares of 0 to 1."""
+    """Return the beliefs of all rounds, shape (n, 5): a text's row id and four probabilities in [0, 1]."""
     with connection(project) as db:
         return np.array(db.execute(FIGURES).fetchall())
 
 
 def metrics(project: Project) -> Any:
-    """Return the figures of the only round, to four digits."""
+    """Return the metrics of the only round, rounded to four digits."""
     (only,) = list_rounds(project)
     return json.loads(json.dumps(only.metrics), parse_float=lambda number: round(float(number), 4))
 
 
-def whole(project: Project) -> bool:
-    """Tell whether the database itself is sound."""
+def is_sound(project: Project) -> bool:
+    """Return whether the database passes SQLite's integrity and foreign key checks."""
     with connection(project) as db:
         return bool(
             db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -61,7 +61,7 @@ def whole(project: Project) -> bool:
 
 
 def all_bytes(folder: Path) -> dict[str, str]:
-    """Return the hash of every file, but for the two that SQLite keeps beside a database while it is open."""
+    """Return path -> SHA-256 of every file, without the -wal and -shm files of an open database."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

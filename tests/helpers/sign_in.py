@@ -1,9 +1,8 @@
-"""Secrets of a server where people sign in."""
+"""A secrets file with sign-in: the tables [auth] and [access]."""
 
 from __future__ import annotations
 
-SECRET = "of the cookies, 48 hexadecimal digits or as many"  # noqa: S105  a made-up one
-
+SECRET = "of the cookies, 48 hexadecimal digits or as many"  # noqa: S105  made up for the tests
 
 AUTH = f"""
 [auth]

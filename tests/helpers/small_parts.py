@@ -1,4 +1,4 @@
-"""Folders of Parquet parts, and an encoder for them that tells which texts it saw; workers load this file too."""
+"""Folders of Parquet files, and an encoder that logs the texts it gets. Dask workers load this file too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNT, ROWS = 12, 8
 
 
 def encode(model: str, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Return what ``fake_encode`` does, slowly if asked; note the first text of each call, and fail at some."""
+    """Return what ``fake_encode`` returns, after a pause if one is set; log the first text, and fail on EXPLODES."""
     with Path(os.environ[LOG]).open("a", encoding="utf-8") as log:
         log.write(f"{os.getpid()} {texts[0]}\n")
     time.sleep(float(os.environ.get(SECONDS, "0")))
@@ -31,17 +31,17 @@ def encode(model: str, texts: Sequence[str]) -> np.ndarray[Any, Any]:
 
 
 def seen(log: Path) -> list[str]:
-    """Return the first text of every call."""
+    """Return the first text of every logged call."""
     return [line.partition(" ")[2] for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
 
 
 def first_text(part: int) -> str:
-    """Return the first text of a part, which no other part has."""
+    """Return the first text of a part; no other part has it."""
     return f"{LABELS[0]} row 0 of part {part}"
 
 
 def write_parts(folder: Path, count: int = COUNT) -> list[Path]:
-    """Write parts of ROWS texts each, every other one in a folder below, with a number and a list beside each text."""
+    """Write parts of ROWS texts with a number and a list each, every other part in a subfolder; return the paths."""
     written = []
     for part in range(count):
         texts = [f"{LABELS[row % len(LABELS)]} row {row} of part {part}" for row in range(ROWS)]
@@ -56,12 +56,12 @@ def write_parts(folder: Path, count: int = COUNT) -> list[Path]:
 
 
 def outputs(folder: Path) -> dict[str, pa.Table]:
-    """Return path below the folder -> table of every Parquet file; there must be nothing else."""
+    """Return relative path -> table of every Parquet file; fail if there are other files."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".parquet"}
     return {str(path.relative_to(folder)): pq.ParquetFile(path).read() for path in sorted(files)}
 
 
 def dask_setup(_worker: object) -> None:
-    """Give a Dask worker this encoder: the name is what ``dask worker --preload`` looks for."""
+    """Use this encoder in a Dask worker; ``dask worker --preload`` calls a function of this name."""
     features.encode = encode

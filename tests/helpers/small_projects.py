@@ -1,7 +1,7 @@
-"""Small projects that need no embedding model: a text's vector follows from its words.
+"""Small projects without an embedding model: the vector of a text is computed from its words.
 
-The first word that is a label's name gives the direction, the rest of the text a little noise. So vectors of
-stored texts, of label names and of new texts are all of one kind, and the right label is always learnable.
+The first word, usually a label's name, gives the direction; the whole text adds noise. Stored texts, label names and
+new texts therefore have vectors of the same kind, and the right label can be learned.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from red_core.store.vectors import append_vectors, without_vector
 EMBEDDING = "fake"
 DIMENSIONS = 24
 NOISE = 1.4
-"""How far a text strays from its topic: enough that some are uncertain and some wrong."""
+"""Length of the noise beside the topic of length 1. Some texts become uncertain and some wrong."""
 LABELS = ("refund", "delivery", "warranty", "repair")
-"""Fewer than five, so that no test has to wait for UMAP."""
+"""Fewer than five labels, so that no test waits for UMAP."""
 
 FAST = Settings(
     preset="recommended",
@@ -43,12 +43,12 @@ FAST = Settings(
 
 
 def fake_encode(_model: str, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Return unit vectors (n, DIMENSIONS), float32; called as ``red_core.training.embeddings.encode`` is."""
-    found = np.zeros((len(texts), DIMENSIONS), dtype=np.float64)
+    """Return unit vectors, shape (n, DIMENSIONS), float32; replaces ``red_core.training.embeddings.encode``."""
+    vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float64)
     for row, text in enumerate(texts):
         topic = next((word for word in text.casefold().split() if word.isalpha()), "")
-        found[row] = _noise(topic) + NOISE * _noise(text)
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+        vectors[row] = _noise(topic) + NOISE * _noise(text)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _noise(text: str) -> np.ndarray[Any, Any]:
@@ -57,7 +57,7 @@ def _noise(text: str) -> np.ndarray[Any, Any]:
 
 
 def embed(project: Project) -> Project:
-    """Write the vectors of all texts, so that ``embed_missing`` has nothing to do."""
+    """Store the vectors of all texts, so that ``embed_missing`` has nothing to do; return the project."""
     ids = without_vector(project, EMBEDDING)
     if len(ids):
         append_vectors(project, EMBEDDING, ids, fake_encode(EMBEDDING, contents(project, ids)))
@@ -65,7 +65,7 @@ def embed(project: Project) -> Project:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    """Write a table, and its folder if need be."""
+    """Write a CSV file, create its folder if needed, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -75,12 +75,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
 
 
 def seed_rows(names: Sequence[str] = LABELS, each: int = 4) -> list[tuple[str, str]]:
-    """Return (text, label) of ``each`` seeds a label."""
+    """Return (text, label) of ``each`` seeds per label."""
     return [(f"{name} please, case number {number}", name) for name in names for number in range(each)]
 
 
 def pool_rows(names: Sequence[str] = LABELS, each: int = 10) -> list[tuple[str, str]]:
-    """Return (text, true label) of ``each`` pool texts a label."""
+    """Return (text, true label) of ``each`` pool texts per label."""
     return [(f"{name} is what I ask for, message {number}", name) for number in range(each) for name in names]
 
 
@@ -91,7 +91,7 @@ def small_project(
     seeds: Sequence[tuple[str, str]] | None = None,
     pool: Sequence[tuple[str, str]] | None = None,
 ) -> Project:
-    """Import seeds and a pool whose truth is known, and write their vectors."""
+    """Create a trial from seeds and a pool whose true labels are known, and store all vectors."""
     seeds, pool = seed_rows() if seeds is None else seeds, pool_rows() if pool is None else pool
     files = workspace.parent / f"{workspace.name}-files"
     import_files(
@@ -118,7 +118,7 @@ def text_ids(project: Project) -> dict[str, int]:
 
 
 def count(project: Project, query: str) -> int:
-    """Return the first number of a query."""
+    """Return the number that a query returns in its first row."""
     with connection(project) as db:
         return int(db.execute(query).fetchone()[0])
 
@@ -131,7 +131,7 @@ def question(text: int, label: int, rival: int, belief: float = 0.9) -> Question
 def reviewed_round(
     project: Project, believed: Mapping[int, tuple[int, float]], settings: Settings = FAST, judge: str = "evidence"
 ) -> int:
-    """Open a round and put it to review with these beliefs (text -> label and belief), without any computation."""
+    """Open a round and finish it with these beliefs (text -> label and belief), without computing; return its id."""
     last = open_round(project, settings.model_dump_json(), judge, "tester")
     rival = max(label_ids(project).values())
     finish_round(project, last.id, [_prediction(t, *b, rival) for t, b in sorted(believed.items())], METRICS)
@@ -143,7 +143,7 @@ METRICS = {
     "outcomes": {}, "information_gain": None, "expected_agreement": 0.9, "expected_alone": 0.9,
     "true_agreement": None, "true_alone": None, "decided": 0,
 }  # fmt: skip
-"""What a round leaves beside its beliefs."""
+"""The metrics of a finished round."""
 
 
 def _prediction(text: int, label: int, belief: float, rival: int) -> Prediction:

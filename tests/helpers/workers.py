@@ -1,4 +1,4 @@
-"""Workers of jobs: wait for them, kill them, and see what they stored."""
+"""Wait for the workers of jobs, kill them, and read what they stored."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from red_core.store.jobs import find_job
 
 @pytest.fixture(autouse=True)
 def no_worker_left_over() -> Iterator[None]:
-    """Wait for the workers of a test, whose jobs have numbers that the next test uses again."""
+    """Wait for the workers of a test: the next test uses the same job numbers."""
     yield
     forget_workers()
 
 
 def verdict_rows(project: Project) -> set[tuple[object, ...]]:
+    """Return all rows of the table verdict."""
     with connection(project) as db:
         return set(db.execute("SELECT * FROM verdict").fetchall())
 
 
 def wait_for(reached: Callable[[], bool], what: str, *, every: float = 0.01, seconds: float = 60) -> None:
+    """Call ``reached`` until it returns True; fail after this many seconds."""
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
@@ -36,7 +38,7 @@ def wait_for(reached: Callable[[], bool], what: str, *, every: float = 0.01, sec
 
 
 def kill(project: Project, job: int) -> Job:
-    """Kill the worker of a job as a power cut would, and return the job as the next reader sees it."""
+    """Kill the worker of a job with SIGKILL, and return the job as the next reader sees it."""
     pid = find_job(project, job).pid
     assert pid is not None
     with contextlib.suppress(ProcessLookupError):
@@ -51,6 +53,7 @@ def kill(project: Project, job: int) -> Job:
 
 
 def forget_workers() -> None:
+    """Wait until all workers of this process have ended, and forget them."""
     for process in _started.values():
         process.wait(timeout=60)
     _started.clear()

@@ -192,10 +192,10 @@ def test_what_has_to_come_first_is_said(project, workspace):
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
 def test_on_real_data_the_replaced_label_is_at_the_top_and_no_change_raises_few(shared_data, tmp_path):
-    from benchmarks.growth import data_set, options_of, told_drift  # noqa: PLC0415  reads vectors of a whole set
+    from benchmarks.growth import data_set, drift_reports, options_of  # noqa: PLC0415  reads vectors of a whole set
 
     path = shared_data / "clinc150.csv.gz"
     options = options_of([str(path), "--replaced", "1"])
-    unchanged, replaced = told_drift(data_set(path, options.cache), 0, options, tmp_path)
+    unchanged, replaced = drift_reports(data_set(path, options.cache), 0, options, tmp_path)
     assert unchanged.raised <= 0.05 * unchanged.labels
     assert replaced.rank == 1

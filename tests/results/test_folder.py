@@ -381,11 +381,11 @@ def test_the_command_labels_a_folder_and_says_what_failed(fitted, folder, tmp_pa
     words = ["--workspace", str(fitted.workspace), "predict", "small", str(folder), str(tmp_path / "out")]
     shown = CliRunner().invoke(main, words)
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert shown.stdout == f"{COUNT * ROWS} rows in {COUNT} of {COUNT} parts: {tmp_path / 'out'}\n"
+    assert shown.stdout == f"{COUNT * ROWS} rows in {COUNT} of {COUNT} files: {tmp_path / 'out'}\n"
     (folder / "new.parquet").write_bytes(b"no parquet")
     shown = CliRunner().invoke(main, words)
     assert shown.exit_code == 1
-    assert shown.stdout == f"{COUNT * ROWS} rows in 12 of 13 parts, 12 of them done before: {tmp_path / 'out'}\n"
+    assert shown.stdout == f"{COUNT * ROWS} rows in 12 of 13 files, 12 of them finished earlier: {tmp_path / 'out'}\n"
     first, last = shown.stderr.splitlines()
-    assert first.startswith(f"file://{folder}/new.parquet: failed 3 times, last: ")
-    assert last == "Error: 1 of 13 parts failed. The same command tries them again."
+    assert first.startswith(f"file://{folder}/new.parquet: failed 3 times; last error: ")
+    assert last == "Error: 1 of 13 files failed. Run the command again to retry them."
