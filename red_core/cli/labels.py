@@ -45,8 +45,8 @@ def import_labels_(
     act = read_label_set(project, file)
     would = preview(project, act)
     version = None if only_preview else apply_edit(project, act, who or login())
-    facts = {"project": name, "told": would.told, "stale_verdicts": would.stale, "label_set_version": version}
-    said = f"{'would be ' if only_preview else ''}{one_line(would.told)}; {would.stale:,} verdicts stale"
+    facts = {"project": name, "told": would.message, "stale_verdicts": would.stale, "label_set_version": version}
+    said = f"{'would be ' if only_preview else ''}{one_line(would.message)}; {would.stale:,} verdicts stale"
     click.echo(json.dumps(facts) if as_json else said)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from red_core.data.importing import import_files
 from red_core.errors import StateError
-from red_core.labels.drift import measure_drift, to_retrain
+from red_core.labels.drift import measure_drift
 from red_core.records import NONE_OF_THESE
 from red_core.rounds.run import run_round
 from red_core.store.growth import newest_finished_round, pool_imports, scored_texts
@@ -85,7 +85,6 @@ def test_without_a_change_nothing_drifts(running):
     found = measure_drift(running)
     assert {each.label.name for each in found} == set(LABELS)
     assert not any(each.drifted for each in found)
-    assert to_retrain(found) == []
     for each in found:
         assert (each.advice, each.reasons) == ("leave", ())
         assert 0 <= each.p <= each.q <= 1
@@ -103,7 +102,7 @@ def test_a_label_whose_texts_are_replaced_by_anothers_is_at_the_top(running):
     assert not any(each.drifted for each in others if each.label.name == "repair")
 
 
-def test_a_label_whose_texts_read_otherwise_is_to_retrain(running, monkeypatch):
+def test_a_label_whose_texts_changed_is_to_be_retrained(running, monkeypatch):
     aside = np.random.default_rng(3).normal(size=small_projects.DIMENSIONS)
     plain = small_projects.fake_encode
 
@@ -119,7 +118,6 @@ def test_a_label_whose_texts_read_otherwise_is_to_retrain(running, monkeypatch):
     assert worst.label.name == "warranty"
     assert (worst.drifted, worst.advice) == (True, "retrain")
     assert any("lies" in reason for reason in worst.reasons)
-    assert worst.label.id in to_retrain(found)
 
 
 def test_the_shares_are_those_of_the_stored_beliefs(running):
@@ -137,7 +135,7 @@ def test_the_shares_are_those_of_the_stored_beliefs(running):
         )
 
 
-def test_labels_with_too_few_texts_are_said_to_be_so_and_come_last(running):
+def test_labels_with_too_few_texts_are_marked_and_come_last(running):
     more(running, [text for name in LABELS for text in new_texts(name, 2)])
     assert all(each.distance is None or min(each.texts) >= 5 for each in measure_drift(running))
     rare = small_project(running.workspace, name="rare", pool=[*pool_rows(LABELS[:3], each=30)])
@@ -162,7 +160,7 @@ def test_a_chosen_import_is_compared_with_those_before_it(running):
     )
 
 
-def test_nothing_is_stored_and_the_same_is_said_again(running):
+def test_measuring_drift_stores_nothing_and_is_repeatable(running):
     more(running, as_before())
     before = [count(running, f"SELECT count(*) FROM {table}") for table in ("prediction", "label_edit", "round", "job")]
     assert measure_drift(running) == measure_drift(running)
@@ -170,7 +168,7 @@ def test_nothing_is_stored_and_the_same_is_said_again(running):
     assert [count(running, f"SELECT count(*) FROM {table}") for table in tables] == before
 
 
-def test_what_has_to_come_first_is_said(project, workspace):
+def test_drift_needs_a_finished_round_and_an_earlier_import(project, workspace):
     with pytest.raises(StateError, match="no finished round"):
         measure_drift(project)
     run_round(project, FAST)

@@ -15,25 +15,9 @@ from hypothesis import strategies as st
 
 from red_core.data.importing import import_files
 from red_core.errors import CardChanged, StateError
-from red_core.labels.edits import (
-    Add,
-    Merge,
-    Move,
-    Rename,
-    Retire,
-    Split,
-    add_label,
-    apply_edit,
-    edits,
-    merge,
-    move,
-    preview,
-    propose_split,
-    rename,
-    retire,
-    split,
-    undo_edit,
-)
+from red_core.labels import edits as label_edits
+from red_core.labels.acts import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edits import apply_edit, preview, propose_split, undo_edit
 from red_core.labels.subsets import adopt_subsets, form_subsets
 from red_core.records import Answer, Project
 from red_core.results.exports import export
@@ -48,6 +32,7 @@ from red_core.store.desk import QUEUES, cards, queue
 from red_core.store.exports import export_rows
 from red_core.store.history import label_history, text_history
 from red_core.store.jobs import add_job
+from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, label_set_version, list_labels, save_layout, set_meanings
 from red_core.store.rounds import close_round, current_training_rows, open_round, predicted_labels
 from red_core.store.texts import pool, seeds
@@ -193,20 +178,20 @@ def any_edit(project: Project, kind: str, a: int, b: int) -> None:
     own = [t for t, label in zip(*(part.tolist() for part in seeds(project)), strict=True) if label == one]
     name = f"label {a} {b}"
     if kind == "rename":
-        rename(project, one, name, "ann")
+        apply_edit(project, Rename(one, name), "ann")
     elif kind == "merge":
-        merge(project, [one], other, "ann")
+        apply_edit(project, Merge((one,), other), "ann")
     elif kind == "retire":
-        retire(project, one, "ann")
+        apply_edit(project, Retire(one), "ann")
     elif kind == "move":
-        move(project, one, b % 4, "ann")
+        apply_edit(project, Move(one, b % 4), "ann")
     elif kind == "add":
         examples = [text(project, a % 20), text(project, 20 + b % 20), *([f"typed {a}"] if a % 2 else [])]
-        add_label(project, name, "a meaning" if b % 2 else "", None, examples, "ann")
+        apply_edit(project, Add(name, "a meaning" if b % 2 else "", None, tuple(examples)), "ann")
     elif kind == "split":
         half = len(own) // 2
         parts = {name: own[:half], f"{name} too": own[half:]} if a % 2 else {name: own[:2]}
-        split(project, one, parts, "ann", retire=bool(b % 2))
+        apply_edit(project, Split(one, parts, retire=bool(b % 2)), "ann")
     elif kind == "subsets":
         adopt_subsets(project, current_layout(project)[1][::-1].copy(), "ann")
     else:
@@ -274,7 +259,7 @@ def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepare
         for kind, place, label in earlier:
             decide(project, texts[place], kind, label=None if kind == "none" else label)
             log.append((texts[place], kind, label, False))
-        merge(project, [1, 2], 3, "ann")
+        apply_edit(project, Merge((1, 2), 3), "ann")
         for kind, place, label in later:
             decide(project, texts[place], kind, label=None if kind == "none" else max(label, 3))
             log.append((texts[place], kind, max(label, 3), True))
@@ -315,14 +300,14 @@ def slow_reading(log: list[tuple[int, str, int, bool]]) -> tuple[dict[int, int],
 
 def test_a_renamed_label_is_the_same_label_under_another_name(busy):
     before = what_stands(busy)
-    rename(busy, REFUND, "  Money   back ", "ann")
+    apply_edit(busy, Rename(REFUND, "  Money   back "), "ann")
     assert list_labels(busy)[0].name == "Money back"
     after = what_stands(busy)
     assert {key for key in before if before[key] != after[key]} == {"labels", "table", "export"}
 
 
 def test_a_file_that_calls_a_renamed_label_by_its_old_name_means_that_label(small, tmp_path):
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], [("please repay me", "Refund")])
     import_files(small.workspace, small.name, file)
     assert len(list_labels(small)) == 7
@@ -330,7 +315,7 @@ def test_a_file_that_calls_a_renamed_label_by_its_old_name_means_that_label(smal
 
 
 def test_a_name_whose_giving_was_undone_means_nothing(small, tmp_path):
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     undo_edit(small, "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], seed_rows(["money back"]))
     import_files(small.workspace, small.name, file)
@@ -339,29 +324,29 @@ def test_a_name_whose_giving_was_undone_means_nothing(small, tmp_path):
 
 def test_the_hidden_truth_of_a_trial_follows_its_label_through_names_and_mergers(small):
     before = true_labels(small, list_labels(small))
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     assert true_labels(small, list_labels(small)) == before
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert true_labels(small, list_labels(small)) == {t: REPAIR if n == REFUND else n for t, n in before.items()}
 
 
 @pytest.mark.parametrize("name", ["delivery", " DELIVERY ", "Delivery"])
 def test_a_name_that_another_label_has_is_refused(name, small):
     with pytest.raises(StateError, match="there is a label 'delivery' already"):
-        rename(small, REFUND, name, "ann")
+        apply_edit(small, Rename(REFUND, name), "ann")
 
 
 def test_names_that_differ_only_in_how_they_are_composed_are_one_name(small):
-    rename(small, REFUND, "Cafe\u0301", "ann")
+    apply_edit(small, Rename(REFUND, "Cafe\u0301"), "ann")
     with pytest.raises(StateError, match="already"):
-        rename(small, DELIVERY, "CAF\u00c9", "ann")
+        apply_edit(small, Rename(DELIVERY, "CAF\u00c9"), "ann")
 
 
 @pytest.mark.parametrize("name", ["", " \n ", "x" * 201, "a\0b"])
 def test_what_is_no_name_is_refused(name, small):
     version = label_set_version(small)
     with pytest.raises(StateError, match="1 to 200 characters"):
-        rename(small, REFUND, name, "ann")
+        apply_edit(small, Rename(REFUND, name), "ann")
     assert label_set_version(small) == version
 
 
@@ -369,9 +354,9 @@ def test_what_is_no_name_is_refused(name, small):
     "name", ["'; DROP TABLE label; --", "<script>alert(1)</script>", "\u202egnp.exe", '{"a": 1}', "=1+1", "🜁 %s {0}"]
 )
 def test_a_hostile_name_is_a_name(name, busy):
-    rename(busy, REFUND, name, "ann")
-    retire(busy, REFUND, "ann")
-    assert [told.told.splitlines() == [told.told] for told in edits(busy)] == [True] * len(edits(busy))
+    apply_edit(busy, Rename(REFUND, name), "ann")
+    apply_edit(busy, Retire(REFUND), "ann")
+    assert all(edit.told.splitlines() == [edit.told] for edit in edits(busy))
     undo_edit(busy, "ann")
     assert list_labels(busy)[0].name == name
     assert any(name in event.what or repr(name) in event.what for event in label_history(busy, REFUND))
@@ -382,7 +367,7 @@ def test_a_hostile_name_is_a_name(name, busy):
 
 def test_what_was_said_of_a_merged_label_is_said_of_the_other(busy):
     before = what_stands(busy)
-    merge(busy, [REFUND, REPAIR], PRAISE, "ann")
+    apply_edit(busy, Merge((REFUND, REPAIR), PRAISE), "ann")
     is_now = {REFUND: PRAISE, REPAIR: PRAISE}
     for view in ("decided",):
         fixed = {row[0]: is_now.get(row[3], row[3]) for row in before[view]}
@@ -397,7 +382,7 @@ def test_what_was_said_of_a_merged_label_is_said_of_the_other(busy):
 def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
     torn = text_ids(small)[TORN]
     assert torn not in seeds(small)[0]
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert count(small, "SELECT count(*) FROM contradiction") == 0
     assert dict(zip(*(part.tolist() for part in seeds(small)), strict=True))[torn] == REPAIR
 
@@ -418,14 +403,14 @@ def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
 def test_a_text_is_ruled_out_of_a_whole_only_if_it_was_rejected_for_every_part(said, fixed, masked, small):
     for kind, label in said:
         decide(small, text(small), kind, label=label)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert decided(small).get(text(small)) == fixed
     assert ((text(small), REPAIR) in rejected(small)) == masked
 
 
 def test_a_rejection_after_the_merge_is_of_the_whole(small):
     decide(small, text(small), "accept", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     decide(small, text(small), "reject", label=REPAIR)
     assert (decided(small), rejected(small)) == ({}, {(text(small), REPAIR)})
 
@@ -433,7 +418,7 @@ def test_a_rejection_after_the_merge_is_of_the_whole(small):
 def test_a_seed_whose_own_label_was_rejected_does_not_come_back_by_a_merge(small):
     (seed, *_), _ = (part.tolist() for part in seeds(small))
     decide(small, seed, "reject", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert seed not in seeds(small)[0]
 
 
@@ -443,7 +428,7 @@ def test_what_was_fed_back_and_then_rejected_does_not_come_back_by_a_merge(small
     add_verdicts(small, "chat", [(each, Answer("valid", None, 1.0, "", "", "")) for each in asked])
     feed_back(small, plan_feed_back(small))
     decide(small, text(small), "reject", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     trained = {t: n for t, n, _ in current_training_rows(small)}
     assert (trained.get(text(small)), trained.get(text(small, 1))) == (None, REPAIR)
 
@@ -457,7 +442,7 @@ def test_beliefs_in_merged_labels_add_up_and_may_change_which_is_the_best(small)
             db.execute("UPDATE prediction SET top = ?, runner_up = 1, runner_up_belief = ? WHERE text = ?",
                        [top, 0.3 if t == first else 0.1, t])  # fmt: skip
     before = rows(small, "SELECT * FROM prediction")
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     found = rows(small, "SELECT text, label, round(belief, 6), runner_up, round(runner_up_belief, 6) FROM prediction")
     assert found == sorted([(first, REPAIR, 0.55, DELIVERY, 0.4), (second, DELIVERY, 0.8, REPAIR, 0.15)], key=repr)
     undo_edit(small, "ann")
@@ -467,7 +452,7 @@ def test_beliefs_in_merged_labels_add_up_and_may_change_which_is_the_best(small)
 def test_verdicts_about_merged_labels_are_stale_and_others_are_not(busy):
     before = {v.id for v in verdicts(busy) if v.stale}
     about = {v.id: v.label for v in verdicts(busy)}
-    merge(busy, [REFUND], REPAIR, "ann")
+    apply_edit(busy, Merge((REFUND,), REPAIR), "ann")
     stale = {v.id for v in verdicts(busy) if v.stale} - before
     assert stale == {v.id for v in verdicts(busy) if about[v.id] in {REFUND, REPAIR}}
     assert {v.label for v in verdicts(busy)} == {v.label for v in verdicts(busy)} - {REFUND}
@@ -482,7 +467,7 @@ def test_verdicts_given_while_labels_were_one_are_stale_once_they_are_two_again(
         return number
 
     rounds_of = [ask(REPAIR)]
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     rounds_of.append(ask(REPAIR))
     told = {v.round_id: v.stale for v in verdicts(small)}
     assert told == {rounds_of[1]: False}  # the newest of the pair replaces the older
@@ -494,7 +479,7 @@ def test_verdicts_given_while_labels_were_one_are_stale_once_they_are_two_again(
 def test_the_target_keeps_its_meaning_and_its_place(small):
     set_meanings(small, {REFUND: "money goes back", REPAIR: "it is mended"}, "ann")
     before = dict(zip(current_layout(small)[0].tolist(), coordinates(small), strict=True))
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert {label.name: label.meaning for label in list_labels(small)}["repair"] == "it is mended"
     assert dict(zip(current_layout(small)[0].tolist(), coordinates(small), strict=True)) == {
         label: spot for label, spot in before.items() if label != REFUND
@@ -502,15 +487,15 @@ def test_the_target_keeps_its_meaning_and_its_place(small):
 
 
 def test_what_was_merged_into_a_merged_label_goes_along(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    merge(small, [REPAIR], PRAISE, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Merge((REPAIR,), PRAISE), "ann")
     assert len([n for n in seeds(small)[1].tolist() if n == PRAISE]) == 13  # four of each, and the torn one
     undo_edit(small, "ann")
     assert set(seeds(small)[1].tolist()) == {2, 3, 4, 5, 6, 7}
 
 
 def test_a_file_that_names_a_merged_label_adds_to_what_it_became(small, tmp_path):
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], [("please repay me", "refund")])
     import_files(small.workspace, small.name, file)
     given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
@@ -523,7 +508,7 @@ def test_a_file_that_names_a_merged_label_adds_to_what_it_became(small, tmp_path
 @pytest.mark.parametrize("chosen", [[], [REPAIR], [REFUND, REFUND], [99]])
 def test_what_cannot_be_merged_is_refused(chosen, small):
     with pytest.raises(StateError):
-        merge(small, chosen, REPAIR, "ann")
+        apply_edit(small, Merge(tuple(chosen), REPAIR), "ann")
 
 
 # Retire
@@ -533,7 +518,7 @@ def test_seeds_of_a_retired_label_become_pool_and_decisions_for_it_do_not_stand(
     own = [t for t, n in zip(*(part.tolist() for part in seeds(small)), strict=True) if n == REFUND]
     decide(small, text(small, 1), "accept", label=REFUND)
     decide(small, text(small, 2), "reject", label=REFUND)
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     assert set(own) <= set(pool(small).tolist())
     assert (decided(small), rejected(small)) == ({}, set())
     undo_edit(small, "ann")
@@ -543,7 +528,7 @@ def test_seeds_of_a_retired_label_become_pool_and_decisions_for_it_do_not_stand(
 def test_what_a_decision_for_a_retired_label_replaced_does_not_come_back(small):
     decide(small, text(small), "accept", label=DELIVERY)
     decide(small, text(small), "relabel", label=REFUND)
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     assert decided(small) == {}
     decide(small, text(small), "accept", label=DELIVERY)
     assert decided(small) == {text(small): DELIVERY}
@@ -551,7 +536,7 @@ def test_what_a_decision_for_a_retired_label_replaced_does_not_come_back(small):
 
 def test_nothing_about_a_retired_label_is_in_a_queue_or_predicted(busy):
     last = 2
-    retire(busy, REFUND, "ann")
+    apply_edit(busy, Retire(REFUND), "ann")
     shown = [card for name in QUEUES for card in cards(busy, queue(busy, last, name), lambda _t, _l: ())]
     assert shown
     assert REFUND not in {n for card in shown for n in (card.label.id, card.runner_up.id, *dict(card.best))}
@@ -564,7 +549,7 @@ def test_a_blind_answer_that_names_a_retired_label_is_asked_for_again(small):
     reviewed_round(small, {int(t): (DELIVERY, SURE) for t in pool(small)[:5]})
     (card,) = deal(small, who="eve", count=1, rng=np.random.default_rng(2))
     answer(small, card.audit, "label", label=REFUND, who="eve")
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     (again,) = deal(small, who="eve", count=1)
     assert again.audit == card.audit
     assert REFUND not in again.options
@@ -575,14 +560,14 @@ def test_a_blind_answer_that_names_a_retired_label_is_asked_for_again(small):
 
 def test_one_of_the_last_two_labels_stays(make_project):
     project = make_project(seeds=seed_rows(LABELS[:3]), pool=pool_rows(LABELS[:3]))
-    retire(project, 1, "ann")
+    apply_edit(project, Retire(1), "ann")
     with pytest.raises(StateError, match="last two labels"):
-        retire(project, 2, "ann")
+        apply_edit(project, Retire(2), "ann")
 
 
 def test_a_decision_about_a_label_that_is_gone_is_refused_with_what_became_of_it(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    retire(small, PRAISE, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Retire(PRAISE), "ann")
     with pytest.raises(CardChanged, match="'refund' was merged into 'repair'"):
         decide(small, text(small), "accept", label=REFUND)
     with pytest.raises(CardChanged, match="'praise' was retired"):
@@ -593,7 +578,7 @@ def test_a_plan_to_feed_back_a_label_that_is_gone_is_refused(small):
     reviewed_round(small, {text(small): (REFUND, SURE)})
     decide(small, text(small), "accept", label=REFUND)
     plan = plan_feed_back(small)
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     with pytest.raises(StateError, match="retired"):
         feed_back(small, plan)
 
@@ -603,7 +588,7 @@ def test_a_plan_to_feed_back_a_label_that_is_gone_is_refused(small):
 
 def test_a_moved_label_keeps_its_place_and_only_subsets_change(small):
     before = coordinates(small)
-    move(small, REFUND, 1, "ann")
+    apply_edit(small, Move(REFUND, 1), "ann")
     assert current_layout(small)[1].tolist() == [1, 1, 2, 0, 1, 2, 0]
     assert coordinates(small) == before
     undo_edit(small, "bob")
@@ -611,21 +596,21 @@ def test_a_moved_label_keeps_its_place_and_only_subsets_change(small):
 
 
 def test_a_label_left_alone_joins_another_subset_and_an_empty_one_disappears(small):
-    told = preview(small, Move(DELIVERY, 0))
-    assert "left alone, 'invoice' joins subset" in told.told
-    move(small, DELIVERY, 0, "ann")
+    shown = preview(small, Move(DELIVERY, 0))
+    assert "left alone, 'invoice' joins subset" in shown.message
+    apply_edit(small, Move(DELIVERY, 0), "ann")
     check_partition(small)
-    assert len(told.subset_sizes) == int(current_layout(small)[1].max()) + 1 == 2
+    assert len(shown.subset_sizes) == int(current_layout(small)[1].max()) + 1 == 2
 
 
 @pytest.mark.parametrize(("label", "subset"), [(REFUND, 0), (REFUND, 3), (REFUND, -1), (99, 0)])
 def test_a_move_that_makes_no_sense_is_refused(label, subset, small):
     with pytest.raises(StateError):
-        move(small, label, subset, "ann")
+        apply_edit(small, Move(label, subset), "ann")
 
 
 def test_labels_of_a_later_file_join_the_subsets_there_are(small, tmp_path):
-    move(small, REFUND, 1, "ann")
+    apply_edit(small, Move(REFUND, 1), "ann")
     before = current_layout(small)
     import_files(small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["upgrade"])))
     form_subsets(embed(small), FAST, EMBEDDING, "ann")
@@ -639,7 +624,7 @@ def test_labels_of_a_later_file_join_the_subsets_there_are(small, tmp_path):
 
 def test_subsets_that_were_adopted_are_undone_in_their_turn(small):
     adopt_subsets(small, np.array([0, 0, 0, 1, 1, 1, 1]), "ann")
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     assert undo_edit(small, "bob") == "renamed 'refund' to 'money back'"
     assert undo_edit(small, "bob") == "2 subsets formed"
     assert current_layout(small)[1].tolist() == SUBSETS
@@ -652,7 +637,7 @@ def test_subsets_that_were_adopted_are_undone_in_their_turn(small):
 
 def test_examples_of_a_new_label_are_its_seeds_and_leave_the_pool(small):
     chosen = [text(small, 3), text(small, 9)]
-    add_label(small, "upgrade", "wants a better one", 1, chosen, "ann")
+    apply_edit(small, Add("upgrade", "wants a better one", 1, tuple(chosen)), "ann")
     (new,) = [label for label in list_labels(small) if label.name == "upgrade"]
     given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
     assert {t: given[t] for t in chosen} == dict.fromkeys(chosen, new.id)
@@ -670,23 +655,25 @@ def test_examples_of_a_new_label_are_its_seeds_and_leave_the_pool(small):
 
 def test_typed_examples_become_seeds_and_never_pool(small):
     before = pool(small).tolist()
-    add_label(small, "upgrade", "", None, ["a better one please", "  a better   one please", "the next size"], "ann")
+    apply_edit(
+        small, Add("upgrade", "", None, ("a better one please", "  a better   one please", "the next size")), "ann"
+    )
     typed = [text_ids(small)[content] for content in ("a better one please", "the next size")]
     assert set(typed) <= set(seeds(small)[0].tolist())
     assert views.sources(small)[-1]["file"] == "typed by ann"
     assert pool(small).tolist() == before
-    retire(small, 8, "ann")
+    apply_edit(small, Retire(8), "ann")
     assert pool(small).tolist() == before
     undo_edit(small, "ann")
     undo_edit(small, "ann")
     assert pool(small).tolist() == before
-    add_label(small, "upgrade", "", None, ["a better one please", "the next size"], "ann")
+    apply_edit(small, Add("upgrade", "", None, ("a better one please", "the next size")), "ann")
     assert set(typed) <= set(seeds(small)[0].tolist())
 
 
 def test_a_typed_text_that_is_in_the_pool_is_that_text(small):
     (content,) = [c for c, t in text_ids(small).items() if t == text(small)]
-    add_label(small, "upgrade", "", None, [content, "another"], "ann")
+    apply_edit(small, Add("upgrade", "", None, (content, "another")), "ann")
     assert decided(small) == {text_ids(small)[content]: 8}
 
 
@@ -703,30 +690,30 @@ def test_what_cannot_be_an_example_is_refused(busy):
         (("x", ""), "1 to 20,000 characters"),
     ]:
         with pytest.raises(StateError, match=rule):
-            add_label(busy, "upgrade", "", 0, examples, "ann")
+            apply_edit(busy, Add("upgrade", "", 0, tuple(examples)), "ann")
     with pytest.raises(StateError, match="no subset 9"):
-        add_label(busy, "upgrade", "", 8, free, "ann")
+        apply_edit(busy, Add("upgrade", "", 8, tuple(free)), "ann")
 
 
 def test_a_label_without_seeds_is_the_mean_of_what_decisions_gave_it(small):
     chosen = [text(small, 3), text(small, 9)]
-    add_label(small, "upgrade", "", 1, chosen, "ann")
+    apply_edit(small, Add("upgrade", "", 1, tuple(chosen)), "ann")
     others = [text(small, 20), text(small, 21)]
     for t in chosen:
         decide(small, t, "none")
     for t in others:
         decide(small, t, "accept", label=8)
-    assert own_texts(small, 8) == others
+    assert texts_of(small, 8) == others
     assert 8 not in seeds(small)[1]
     assert seed_label_vectors(small, EMBEDDING).shape[0] == 8
 
 
 def test_a_new_label_that_was_used_since_cannot_be_undone_but_retired(small):
-    add_label(small, "upgrade", "", 1, [text(small, 3), text(small, 9)], "ann")
+    apply_edit(small, Add("upgrade", "", 1, (text(small, 3), text(small, 9))), "ann")
     decide(small, text(small), "accept", label=8)
     with pytest.raises(StateError, match="1 decisions name it since"):
         undo_edit(small, "ann")
-    retire(small, 8, "ann")
+    apply_edit(small, Retire(8), "ann")
     assert decided(small) == {}
     undo_edit(small, "ann")
     assert decided(small)[text(small)] == 8
@@ -735,15 +722,15 @@ def test_a_new_label_that_was_used_since_cannot_be_undone_but_retired(small):
 # Split
 
 
-def own_texts(project: Project, label: int) -> list[int]:
+def texts_of(project: Project, label: int) -> list[int]:
     return [t for t, n in zip(*(part.tolist() for part in samples(project)), strict=True) if n == label]
 
 
 def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(small):
     decide(small, text(small, 5), "accept", label=REFUND)
     decide(small, text(small, 6), "reject", label=REFUND)
-    own, more, refused = own_texts(small, REFUND), text(small, 5), text(small, 6)
-    split(small, REFUND, {"fees": own[:2], "goods": [*own[2:], more]}, "ann")
+    own, more, refused = texts_of(small, REFUND), text(small, 5), text(small, 6)
+    apply_edit(small, Split(REFUND, {"fees": own[:2], "goods": [*own[2:], more]}), "ann")
     named = {label.name: label.id for label in list_labels(small)}
     assert "refund" not in named
     given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
@@ -757,18 +744,18 @@ def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(sma
 
 
 def test_a_split_label_may_keep_what_is_not_assigned(small):
-    own = own_texts(small, REFUND)
-    split(small, REFUND, {"fees": own[:2]}, "ann")
-    assert own_texts(small, REFUND) == own[2:]
+    own = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"fees": own[:2]}), "ann")
+    assert texts_of(small, REFUND) == own[2:]
     with pytest.raises(StateError, match="would keep fewer than 2"):
-        split(small, DELIVERY, {"parcels": own_texts(small, DELIVERY)[:3]}, "ann")
-    split(small, DELIVERY, {"parcels": own_texts(small, DELIVERY)[:3]}, "ann", retire=True)
+        apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}), "ann")
+    apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}, retire=True), "ann")
     assert "delivery" not in label_ids(small)
 
 
 def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
-    own = own_texts(small, REFUND)
-    split(small, REFUND, {"Refund": own[:2], "goods": own[2:]}, "ann")
+    own = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"Refund": own[:2], "goods": own[2:]}), "ann")
     assert label_ids(small)["Refund"] != REFUND
     undo_edit(small, "ann")
     assert label_ids(small)["refund"] == REFUND
@@ -776,15 +763,15 @@ def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
 
 def test_a_label_without_a_subset_is_split_and_its_parts_get_theirs_with_the_next_round(small, tmp_path):
     import_files(small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["upgrade"])))
-    own = own_texts(embed(small), 8)
-    split(small, 8, {"better": own[:2], "larger": own[2:]}, "ann")
+    own = texts_of(embed(small), 8)
+    apply_edit(small, Split(8, {"better": own[:2], "larger": own[2:]}), "ann")
     assert current_layout(small)[0].tolist() == [*range(1, 8)]
     form_subsets(small, FAST, EMBEDDING, "ann")
     check_partition(small)
 
 
 def test_what_cannot_be_assigned_is_refused(small):
-    own = own_texts(small, REFUND)
+    own = texts_of(small, REFUND)
     for parts, rule in [
         ({}, "name each part"),
         ({"a": own[:2], " a ": own[2:]}, "name each part"),
@@ -794,7 +781,7 @@ def test_what_cannot_be_assigned_is_refused(small):
         ({"delivery": own[:2]}, "already"),
     ]:
         with pytest.raises(StateError, match=rule):
-            split(small, REFUND, parts, "ann")
+            apply_edit(small, Split(REFUND, parts), "ann")
 
 
 def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_project):
@@ -802,7 +789,7 @@ def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_proje
     project = make_project(seeds=[*told, *seed_rows(["other"])])
     found = propose_split(project, 1, 2)
     assert found == propose_split(project, 1, 2)
-    assert sorted(t for cluster in found for t in cluster) == own_texts(project, 1)
+    assert sorted(t for cluster in found for t in cluster) == texts_of(project, 1)
     content = {t: c for c, t in text_ids(project).items()}
     assert {frozenset(content[t].split()[0] for t in cluster) for cluster in found} == {
         frozenset({"apple"}), frozenset({"pear"}),
@@ -814,32 +801,36 @@ def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_proje
 # Preview, versions, refusals
 
 
-ACTS: dict[str, Callable[[Project], Any]] = {
+EXAMPLES: dict[str, Callable[[Project], Edit]] = {
     "rename": lambda _: Rename(REFUND, "money back"),
     "merge": lambda _: Merge((REFUND,), REPAIR),
     "retire": lambda _: Retire(REFUND),
     "move": lambda _: Move(REFUND, 1),
     "add": lambda p: Add("upgrade", "", 1, (text(p, 3), text(p, 9), "a typed one")),
-    "split": lambda p: Split(REFUND, {"a": own_texts(p, REFUND)[:2]}, retire=True),
+    "split": lambda p: Split(REFUND, {"a": texts_of(p, REFUND)[:2]}, retire=True),
 }
 
 
-@pytest.mark.parametrize("kind", ACTS)
+def test_every_kind_of_edit_has_an_example_here():
+    assert EXAMPLES.keys() == EDITS.keys()
+
+
+@pytest.mark.parametrize("kind", EDITS)
 def test_a_preview_says_what_happens_and_changes_nothing(kind, busy):
     before, version = what_stands(busy), label_set_version(busy)
-    act = ACTS[kind](busy)
-    told = preview(busy, act)
+    edit = EXAMPLES[kind](busy)
+    shown = preview(busy, edit)
     assert what_stands(busy) == before
     assert label_set_version(busy) == version
-    assert apply_edit(busy, act, "ann") == version + 1
+    assert apply_edit(busy, edit, "ann") == version + 1
     after = what_stands(busy)
-    assert told.told == edits(busy)[-1].told
-    assert told.labels == len(after["labels"])
-    assert told.seeds == differing(before["seed"], after["seed"])
-    assert told.decisions == differing(fixed(before), fixed(after))
-    assert told.stale == len(fresh(before) - fresh(after))
-    assert told.predictions == differing(predicted(before), predicted(after))
-    assert list(told.subset_sizes) == np.bincount(current_layout(busy)[1]).tolist()
+    assert shown.message == edits(busy)[-1].told
+    assert shown.labels == len(after["labels"])
+    assert shown.seeds == differing(before["seed"], after["seed"])
+    assert shown.decisions == differing(fixed(before), fixed(after))
+    assert shown.stale == len(fresh(before) - fresh(after))
+    assert shown.predictions == differing(predicted(before), predicted(after))
+    assert list(shown.subset_sizes) == np.bincount(current_layout(busy)[1]).tolist()
 
 
 def differing(before: Iterable[tuple[Any, ...]], after: Iterable[tuple[Any, ...]]) -> int:
@@ -862,13 +853,13 @@ def fresh(stands: dict[str, Any]) -> set[int]:
     ("kind", "refitted"), [("rename", (0,)), ("merge", (0,)), ("retire", (0,)), ("move", (0, 1)), ("add", (1,))]
 )
 def test_only_the_classifiers_of_touched_subsets_are_to_be_fitted(kind, refitted, small):
-    assert preview(small, ACTS[kind](small)).refitted == (refitted,)
+    assert preview(small, EXAMPLES[kind](small)).refitted == (refitted,)
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_an_edit_is_a_version_and_its_undoing_another(kind, busy):
     before, version = what_stands(busy), label_set_version(busy)
-    apply_edit(busy, ACTS[kind](busy), "ann")
+    apply_edit(busy, EXAMPLES[kind](busy), "ann")
     last = edits(busy)[-1]
     assert (last.version, last.kind, last.who, last.undone) == (version + 1, kind, "ann", False)
     assert undo_edit(busy, "bob") == last.told
@@ -878,26 +869,30 @@ def test_an_edit_is_a_version_and_its_undoing_another(kind, busy):
     assert what_stands(busy) == before
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_no_edit_while_a_job_runs_or_in_mid_round_and_any_while_a_round_is_to_review(kind, small):
-    act = ACTS[kind](small)
+    edit = EXAMPLES[kind](small)
     open_round(small, FAST.model_dump_json(), "evidence", "ann")
     with pytest.raises(StateError, match="round 1 of project small is not finished"):
-        apply_edit(small, act, "ann")
+        apply_edit(small, edit, "ann")
     close_round(small)
     reviewed_round(small, {text(small): (REFUND, SURE)})
     add_job(small, "round", "{}", "ann")
-    for refused in (lambda: apply_edit(small, act, "ann"), lambda: preview(small, act), lambda: undo_edit(small, "a")):
+    for refused in (
+        lambda: apply_edit(small, edit, "ann"),
+        lambda: preview(small, edit),
+        lambda: undo_edit(small, "a"),
+    ):
         with pytest.raises(StateError, match=r"a job is running|no edit"):
             refused()
     with connection(small) as db, db.conn:
         db.execute("UPDATE job SET state = 'done'")
-    apply_edit(small, act, "ann")
+    apply_edit(small, edit, "ann")
     feed_back(small, plan_feed_back(small))
 
 
 def test_a_name_that_was_taken_since_must_be_given_up_before_the_undo(small, tmp_path):
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     import_files(
         small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["refund"])[2:])
     )
@@ -908,14 +903,14 @@ def test_a_name_that_was_taken_since_must_be_given_up_before_the_undo(small, tmp
 
 def test_the_desk_does_not_undo_what_an_edit_decided(small):
     decide(small, text(small), "accept", label=REFUND, who="ann")
-    add_label(small, "upgrade", "", 1, [text(small, 3), text(small, 9)], "ann")
+    apply_edit(small, Add("upgrade", "", 1, (text(small, 3), text(small, 9))), "ann")
     undo(small, who="ann")
     assert sorted(decided(small).values()) == [8, 8]
 
 
 def test_a_label_tells_what_edits_it_went_through(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    rename(small, REPAIR, "mend", "bob")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Rename(REPAIR, "mend"), "bob")
     told = [event.what for event in label_history(small, REPAIR)]
     assert "merged 'refund' into 'repair', version 3" in told
     assert "renamed 'repair' to 'mend', version 4" in told
@@ -923,17 +918,15 @@ def test_a_label_tells_what_edits_it_went_through(small):
 
 
 def test_an_edit_thought_of_before_another_one_is_refused(small, monkeypatch):
-    from red_core.labels import edits as label_edits  # noqa: PLC0415
-
     class Late(label_edits.LabelSetSnapshot):
         def __init__(self, project: Project) -> None:
             super().__init__(project)
             with connection(project) as db, db.conn:
                 db.execute("INSERT INTO label_edit (kind, detail, who, at) VALUES ('labels added', '[]', 'bob', '')")
 
-    monkeypatch.setattr(label_edits, "Known", Late)
+    monkeypatch.setattr(label_edits, "LabelSetSnapshot", Late)
     with pytest.raises(StateError, match="somebody edited the label set"):
-        rename(small, REFUND, "money back", "ann")
+        apply_edit(small, Rename(REFUND, "money back"), "ann")
 
 
 # Rounds
@@ -950,11 +943,11 @@ def rounded(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return project
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_a_round_runs_after_an_edit_and_its_labels_are_the_active_ones(kind, rounded, tmp_path):
     project = copied(rounded, tmp_path)
     before = current_layout(project)
-    apply_edit(project, ACTS[kind](project), "ann")
+    apply_edit(project, EXAMPLES[kind](project), "ann")
     placed_now = [part.tolist() for part in current_layout(project)]
     embed(project)
     last = run_round(project, QUICK)
