@@ -100,11 +100,11 @@ def make_predictor(project: Project) -> Predictor:
 def _seen(project: Project, model: Model) -> tuple[NewTexts, Partition]:
     """Return what makes features and the classifiers; where nothing near counts, neither holds it."""
     classifiers = averaged(model.partitions)
-    if not model.features.near or model.features.near_weight:
+    if not model.features.neighbours or model.features.neighbour_weight:
         return model.features.of_new(project), classifiers
     own = classifiers.weights.shape[1] // 2
     alone = replace(classifiers, weights=np.ascontiguousarray(classifiers.weights[:, :own]))
-    return replace(model.features, near="").of_new(project), alone
+    return replace(model.features, neighbours="").of_new(project), alone
 
 
 def fingerprint(made: Predictor) -> str:

@@ -28,7 +28,6 @@ from red_core.results.folder import predict_folder
 from red_core.rounds.run import run_round
 from red_core.store.database import open_project
 from red_core.training import features
-from red_core.training.fit import fitting_on, load_model, model_file
 from tests.helpers import small_parts
 from tests.helpers.paths import ROOT
 from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
@@ -231,37 +230,6 @@ def test_a_worker_of_another_version_is_refused(fitted, cluster, tmp_path):
     cluster.add_worker(python_path=f"{tmp_path / 'old'}{os.pathsep}{ROOT}")
     with pytest.raises(SettingsError, match=r"worker tcp://127\.0\.0\.1:\d+ has red-workbench 0\.0\.1, this is "):
         predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
-
-
-def test_a_round_is_fitted_on_the_cluster_to_the_same_weights(cluster, workspace):
-    cluster.add_worker()
-    cluster.add_worker()
-    settings = FAST.model_copy(update={"most_questions": 0, "most_confirmations": 0})
-    found = []
-    for number, backend in enumerate(["", f"dask:{cluster.address}"]):
-        project = small_project(workspace / str(number))
-        run_round(project, settings.model_copy(update={"fit_backend": backend}))
-        found.append(load_model(model_file(project, 1)))
-    for here, there in zip(found[0].partitions, found[1].partitions, strict=True):
-        assert np.array_equal(here.weights, there.weights)
-        assert np.array_equal(here.bias, there.bias)
-    assert found[0].calibration == found[1].calibration
-
-
-def test_fitting_on_a_cluster_without_workers_is_refused_in_one_line(cluster, monkeypatch):
-    monkeypatch.setattr("red_core.training.fit.SECONDS_FOR_A_WORKER", 0.2)
-    refused = pytest.raises(SettingsError, match=r"setting fit_backend: .*has no worker after 0\.2 seconds")
-    with refused, fitting_on(f"dask:{cluster.address}"):
-        pass
-
-
-def test_dask_without_a_cluster_is_refused_in_one_line():
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
-        pytest.raises(SettingsError, match=r"setting fit_backend: .*got 'dask:tcp://127\.0\.0\.1:9'"),
-        fitting_on("dask:tcp://127.0.0.1:9"),
-    ):
-        pass
 
 
 @pytest.mark.usefixtures("fitted")

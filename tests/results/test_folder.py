@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from red_core.cli import main
 from red_core.errors import Cancelled, EmbeddingError, InputError, StateError
-from red_core.labels.edits import rename
+from red_core.labels.acts import Rename
+from red_core.labels.edits import apply_edit
 from red_core.records import Project
 from red_core.results.folder import MARK, Shard, is_folder, label_part, predict_folder
 from red_core.results.predictor import PREDICTED, fingerprint, labelled, make_predictor, predict
@@ -98,8 +99,8 @@ def test_a_folder_and_a_file_of_the_same_texts_get_the_same_labels(fitted, folde
 
 def test_what_was_near_is_part_of_the_predictor_and_the_predictor_needs_no_project(fitted):
     predictor = make_predictor(fitted)
-    assert predictor.texts.around is not None
-    assert len(predictor.texts.around) == 56
+    assert predictor.texts.reference is not None
+    assert len(predictor.texts.reference) == 56
     wanted = labelled(predictor, pa.table({"text": ["refund my money", "repair it"]}), "text")
     shutil.rmtree(fitted.folder)
     sent = pickle.loads(pickle.dumps(predictor, protocol=5))  # noqa: S301  as Dask does
@@ -108,10 +109,10 @@ def test_what_was_near_is_part_of_the_predictor_and_the_predictor_needs_no_proje
 
 def test_where_nothing_near_counts_the_pool_is_not_carried_along(fitted):
     model = load_model(model_file(fitted, 1))
-    model = replace(model, features=replace(model.features, near_weight=0.0))
+    model = replace(model, features=replace(model.features, neighbour_weight=0.0))
     save_model(model_file(fitted, 1), model)
     predictor = make_predictor(fitted)
-    assert predictor.texts.around is None
+    assert predictor.texts.reference is None
     texts = [f"{name} or so {number}" for name in LABELS for number in range(20)]
     seen_whole = model.features.of_new(fitted).features(texts)
     assert not seen_whole[:, seen_whole.shape[1] // 2 :].any()
@@ -194,7 +195,7 @@ def test_a_folder_that_another_model_labelled_is_refused(fitted, folder, tmp_pat
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     decide(fitted, int(pool(fitted)[0]), "accept", label=1, who="tester")
     assert predict_folder(fitted, str(folder), str(tmp_path / "out")).done_before == COUNT  # the labels are the same
-    rename(fitted, label_ids(fitted)["refund"], "money back", "tester")
+    apply_edit(fitted, Rename(label_ids(fitted)["refund"], "money back"), "tester")
     log.unlink()
     with pytest.raises(InputError, match=r"round 1, label set version \d+; now it would be .* version \d+\. Name an"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
@@ -328,7 +329,7 @@ CHANGES = {
     "the share of none": lambda p: replace(p, none_shares=(0.05, 0.06)),
     "the embedding": lambda p: replace(p, texts=replace(p.texts, embedding="another")),
     "the words": lambda p: replace(p, texts=replace(p.texts, lexical=replace(p.texts.lexical, idf=np.ones(3)))),
-    "a text of the pool": lambda p: replace(p, texts=replace(p.texts, around=p.texts.around[1:])),
+    "a text of the pool": lambda p: replace(p, texts=replace(p.texts, reference=p.texts.reference[1:])),
     "a label merged": lambda p: replace(p, is_now={**p.is_now, 1: 2}),
     "a label's name": lambda p: replace(p, names={**p.names, 1: "another"}),
 }  # fmt: skip

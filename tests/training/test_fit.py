@@ -1,4 +1,4 @@
-"""Rounds after the first refit what is touched and nothing else, and no belief comes from a model that saw its text."""
+"""Later rounds refit only the touched classifiers, and no belief comes from a classifier that trained on its text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-import red_core.training.fit as room
 from red_core.errors import Cancelled
 from red_core.records import Label, Project
 from red_core.steps.noise_oversampling import draw_noise
+from red_core.training import fit
 from red_core.training.features import Features
+from red_core.training.model import load_model, model_file, save_model
 from tests.helpers.small_projects import EMBEDDING, FAST
 
 LABELS, SEEDS, POOL = 8, 4, 40
@@ -37,13 +38,11 @@ class World:
 
     def train(self, settings=ALWAYS, features=SEEN, report=lambda *_: None, *, save=True):
         """Train the next round; one that is not saved is trained again by the next call."""
-        model = room.train(
-            self.project, self.round_id + 1, [Label(i, f"label {i}") for i in sorted(self.shown)], settings, features,
-            np.array([self.shown[i] for i in sorted(self.shown)]), report,
-        )  # fmt: skip
+        subsets = np.array([self.shown[label] for label in sorted(self.shown)])
+        model = fit.train(self.project, self.round_id + 1, settings, features, subsets, report)
         if save:
             self.round_id += 1
-            room.save_model(room.model_file(self.project, self.round_id), model)
+            save_model(model_file(self.project, self.round_id), model)
         return model
 
     def ids(self):
@@ -64,6 +63,7 @@ def world(tmp_path, monkeypatch):
     centres = rng.normal(size=(LABELS + 4, 12))
     topics = np.r_[np.arange(LABELS * SEEDS) // SEEDS, rng.integers(LABELS, size=POOL), np.repeat(range(LABELS, 12), 5)]
     made.vectors = (centres[topics] + 0.6 * rng.normal(size=(len(topics), 12))).astype(np.float32)
+    monkeypatch.setattr(fit, "list_labels", lambda _: [Label(id_, f"label {id_}") for id_ in sorted(made.shown)])
     monkeypatch.setattr("red_core.training.training_set.training_rows", made.rows)
     monkeypatch.setattr("red_core.training.training_set.pool", lambda _: made.ids())
     monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(made.seeds)), None))
@@ -111,7 +111,7 @@ def test_where_nothing_changed_nothing_is_fitted_and_everything_is_the_same(worl
     assert (after.extent.fit, after.extent.refitted, after.extent.reason) == ("incremental", 0, "")
     assert changed(before, after) == [set(), set()]
     assert after.calibration == before.calibration
-    assert (after.known.prior_logit == before.known.prior_logit).all()
+    assert (after.known.belief_logit == before.known.belief_logit).all()
 
 
 @pytest.mark.parametrize("label", [1, 6])
@@ -202,8 +202,8 @@ def test_a_label_moved_to_another_shown_subset_touches_the_shown_ones_alone(worl
 
 def test_the_choice_stays_until_a_full_fit(world, monkeypatch):
     chosen = []
-    real = room.choose
-    monkeypatch.setattr(room, "choose", lambda *given: chosen.append(1) or real(*given))
+    real = fit.select_model
+    monkeypatch.setattr(fit, "select_model", lambda *given: chosen.append(1) or real(*given))
     settings = ALWAYS.model_copy(update={"regularisation": (1.0, 10.0), "most_refitted": 0.5})
     before = world.train(settings)
     world.fed[40] = (1, 0.9)
@@ -242,12 +242,12 @@ def test_settings_that_do_not_matter_fit_nothing(settings, world):
     assert world.train(ALWAYS.model_copy(update=settings)).extent.refitted == 0
 
 
-@pytest.mark.parametrize(("share", "fit"), [(0.24, "full"), (0.25, "incremental")])
-def test_more_than_a_share_touched_fits_everything(share, fit, world):
+@pytest.mark.parametrize(("share", "expected"), [(0.24, "full"), (0.25, "incremental")])
+def test_more_than_a_share_touched_fits_everything(share, expected, world):
     world.train()
     world.fed[40] = (1, 0.9)
     extent = world.train(ALWAYS.model_copy(update={"most_refitted": share})).extent
-    assert (extent.fit, extent.reason) == (fit, "2 of 8 classifiers were touched" if fit == "full" else "")
+    assert (extent.fit, extent.reason) == (expected, "2 of 8 classifiers were touched" if expected == "full" else "")
 
 
 def test_a_full_fit_forms_the_hidden_partitions_and_draws_noise_as_the_first_one_does(world):
@@ -260,7 +260,7 @@ def test_a_full_fit_forms_the_hidden_partitions_and_draws_noise_as_the_first_one
     world.fed[40] = (1, 0.9)
     again = world.train(ALWAYS.model_copy(update={"most_refitted": 0.0}))
     world.round_id = 0
-    room.model_file(world.project, 1).rename(world.project.folder / "away")
+    model_file(world.project, 1).rename(world.project.folder / "away")
     first = world.train()
     assert changed(first, again) == [set(), set()]
     assert (first.partitions[1].subset_of == again.partitions[1].subset_of).all()
@@ -288,7 +288,7 @@ def test_fewer_labels_than_a_subset_holds_fit_everything(world):
 
 def test_a_damaged_model_fits_everything(world):
     world.train()
-    room.model_file(world.project, 1).write_bytes(b"no zip")
+    model_file(world.project, 1).write_bytes(b"no zip")
     assert world.train().extent.fit == "full"
 
 
@@ -302,7 +302,7 @@ def test_the_extent_is_stored_with_the_model(world):
     world.train()
     world.fed[40] = (1, 0.9)
     made = world.train()
-    assert room.load_model(room.model_file(world.project, 2)).extent == made.extent
+    assert load_model(model_file(world.project, 2)).extent == made.extent
 
 
 # Interrupted rounds
@@ -358,17 +358,17 @@ def seen_by(training, inside, noise, *, rng, **_how):
 
 @pytest.fixture
 def watched(world, monkeypatch):
-    """The same, each text its own dimension: odds above 0 are those of a classifier that saw the text."""
+    """The world with each text in a dimension of its own: log-odds above 0 come from a classifier that saw the text."""
     world.vectors = np.eye(len(world.vectors), dtype=np.float32)
     monkeypatch.setattr("red_core.steps.subset_classifiers.fit_subset", seen_by)
     held = []
-    real = room.fit_calibration
+    real = fit.fit_calibration
 
     def note(known, labels, foreign, *, none_share):
         held.append((known, foreign))
         return real(known, labels, foreign, none_share=none_share)
 
-    monkeypatch.setattr(room, "fit_calibration", note)
+    monkeypatch.setattr(fit, "fit_calibration", note)
     return world, held
 
 
@@ -505,8 +505,8 @@ def test_a_seed_that_came_later_only_trains_until_a_full_fit(world):
 def test_of_very_many_seeds_as_many_of_each_label_calibrate(world, monkeypatch):
     monkeypatch.setattr("red_core.training.cross_fitting.SEEDS_HELD_OUT", 2 * LABELS)
     held = []
-    real = room.cross_fit
-    monkeypatch.setattr(room, "hold_out", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
+    real = fit.cross_fit
+    monkeypatch.setattr(fit, "cross_fit", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
     for _ in range(2):
         world.train()
         models = held.pop()[1]
@@ -524,7 +524,7 @@ def test_where_most_seeds_came_later_all_are_dealt_anew(moved, anew, world):
 def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
     world.train()
     fitted = []
-    real = room.refit
+    real = fit.refit
 
     def note(training, labels, subsets, before, noise, **how):
         found = real(training, labels, subsets, before, noise, **how)
@@ -532,7 +532,7 @@ def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
             before.partitions, found.partitions, strict=True)])  # fmt: skip
         return found
 
-    monkeypatch.setattr(room, "refit", note)
+    monkeypatch.setattr(fit, "refit", note)
     world.seeds[NEW] = 1
     world.train()
     main, *folds = fitted
