@@ -16,7 +16,6 @@ from red_core import cli
 from red_core.cli import terminal
 from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
-from red_core.labels.edits import edits
 from red_core.records import Answer, Project
 from red_core.review.decisions import decide
 from red_core.rounds.jobs import _started
@@ -24,6 +23,7 @@ from red_core.rounds.run import run_round
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project
 from red_core.store.jobs import add_job, ask_to_cancel, end_job, newest_job
+from red_core.store.label_undo import edits
 from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
@@ -371,7 +371,7 @@ def test_feed_back_says_what_it_withheld_and_why(run, project):
     add_verdicts(project, "evidence", [(proposal, Answer("valid", None, 1.0, "", "", ""))])
     assert run("feed-back", "small").stdout.splitlines() == [
         "round 1: fed back 0 texts (0 by decision, 0 by verdict).",
-        "  withheld 1: the evidence check needs a decision",
+        "  withheld 1: the similarity check needs a decision",
     ]
 
 

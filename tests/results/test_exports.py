@@ -16,7 +16,7 @@ from red_core.errors import InputError, StateError
 from red_core.records import NONE_OF_THESE, Answer, Attempt, Example, Project
 from red_core.results.exports import export
 from red_core.results.predictor import predict
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
 from red_core.store import exports, final_labels
@@ -245,7 +245,7 @@ def test_what_a_verdict_took_is_told_where_all_of_it_is_known(attempts, tokens, 
 
 def test_a_decision_beats_the_classifiers_and_says_who_when_and_why(project, rows_of):
     judge(project, reviewed_round(project, {text(project): (2, 0.75)}), 0, 2)
-    decide(project, text(project), "relabel", label=3, who="Zoë", reason="it says so")
+    decide(project, text(project), "relabel", label=3, who="Zoë", provenance=Provenance(reason="it says so"))
     row = rows_of(project)[16]
     assert (row["source"], row["label"], row["belief"]) == ("decision", LABELS[2], None)
     assert (row["decision"], row["who"], row["reason"], row["decided_at"][:2]) == ("relabel", "Zoë", "it says so", "20")
@@ -380,7 +380,7 @@ def test_the_newest_blind_answer_counts_until_it_is_taken_back(project, rows_of)
 
 def test_a_decision_beats_a_blind_answer(project, rows_of):
     reviewed_round(project, {text(project): (2, 0.75)})
-    decide(project, text(project), "accept", label=1, who="ann", reason="so")
+    decide(project, text(project), "accept", label=1, who="ann", provenance=Provenance(reason="so"))
     audit(project, text(project), "label", 3)
     row = rows_of(project)[16]
     assert (row["source"], row["label"], row["who"], row["reason"]) == ("decision", LABELS[0], "ann", "so")
@@ -395,7 +395,7 @@ def test_a_label_that_a_decision_rules_out_is_none_by_a_blind_answer_either(proj
 
 def test_another_label_ruled_out_leaves_the_blind_answer(project, rows_of):
     reviewed_round(project, {text(project): (2, 0.75)})
-    decide(project, text(project), "reject", label=1, who="ann", reason="no")
+    decide(project, text(project), "reject", label=1, who="ann", provenance=Provenance(reason="no"))
     audit(project, text(project), "label", 3)
     row = rows_of(project)[16]
     assert (row["source"], row["who"], row["reason"], row["rejected"]) == ("audit", "eve", None, LABELS[0])
@@ -412,10 +412,10 @@ def test_a_seed_beats_a_blind_answer(project, rows_of):
 
 def test_jsonl_holds_every_decision_about_a_text_oldest_first(project, rows_of):
     first, second = text(project), text(project, 1)
-    decide(project, first, "accept", label=1, who="ann", reason='ünlikely, "but" so')
+    decide(project, first, "accept", label=1, who="ann", provenance=Provenance(reason='ünlikely, "but" so'))
     undo(project, who="ann")
     decide(project, second, "none", who="bob")
-    decide(project, first, "skip", who="bob", seconds=0.1 + 0.2, queue="to decide")
+    decide(project, first, "skip", who="bob", provenance=Provenance(seconds=0.1 + 0.2, queue="to decide"))
     in_bulk(project, first, "reject", 2, 0.1 + 0.7)
     made = [row["decisions"] for row in rows_of(project)]
     assert all(MOMENT.fullmatch(one.pop("at")) for row in made for one in row)

@@ -16,7 +16,7 @@ from scipy.stats import binomtest, chisquare
 from red_core.data.importing import import_files
 from red_core.errors import StateError
 from red_core.records import PROMPT_VERSION, Answer, Project
-from red_core.review import audit_sample
+from red_core.review import Provenance, audit_sample
 from red_core.review import audits as auditing
 from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
 from red_core.review.audits import answer, deal, set_target, summary, target, undo_answer
@@ -408,7 +408,7 @@ def test_of_two_answers_at_once_one_is_stored_and_one_is_refused(plain):
 
 def test_one_act_sent_many_times_at_once_is_stored_once(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, act="a")] * 4)
+    ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, request_id="a")] * 4)
     assert len(set(ids)) == 1
     assert isinstance(ids[0], int)
     assert rows(plain) == 1
@@ -419,7 +419,7 @@ def test_one_act_sent_many_times_at_once_is_stored_once(plain):
 
 def test_an_answer_is_stored_with_all_that_was_told(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, act="click 1")
+    answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, request_id="click 1")
     with connection(plain) as db:
         found = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
     assert found == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
@@ -456,18 +456,18 @@ def test_an_answered_audit_is_not_answered_again(plain):
 
 def test_the_same_act_sent_twice_is_one_answer(plain):
     first, second = deal(plain, who=ANN, count=2)
-    once = answer(plain, first.audit, "label", label=1, who=ANN, act="a")
-    assert answer(plain, first.audit, "label", label=1, who=ANN, act="a") == once
-    assert answer(plain, second.audit, "label", label=1, who=ANN, act="b") != once
+    once = answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
+    assert answer(plain, first.audit, "label", label=1, who=ANN, request_id="a") == once
+    assert answer(plain, second.audit, "label", label=1, who=ANN, request_id="b") != once
     assert rows(plain) == 2
 
 
 def test_an_act_that_was_another_answer_is_refused_not_lost(plain):
     first, second = deal(plain, who=ANN, count=2)
-    answer(plain, first.audit, "label", label=1, who=ANN, act="a")
+    answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
     for audit, label in ((second.audit, 1), (first.audit, 2)):
         with pytest.raises(StateError, match="the act a was another answer"):
-            answer(plain, audit, "label", label=label, who=ANN, act="a")
+            answer(plain, audit, "label", label=label, who=ANN, request_id="a")
 
 
 # Undo
@@ -497,25 +497,25 @@ def test_undoing_goes_back_answer_by_answer_and_leaves_those_of_others(plain):
 def test_an_undo_sent_twice_undoes_once(plain):
     cards = deal(plain, who=ANN, count=2)
     tell(plain, cards)
-    assert [undo_answer(plain, ANN, act="u"), undo_answer(plain, ANN, act="u")] == [cards[1].audit] * 2
+    assert [undo_answer(plain, ANN, request_id="u"), undo_answer(plain, ANN, request_id="u")] == [cards[1].audit] * 2
     assert summary(plain).accuracy.of == 1
 
 
 def test_an_act_is_an_answer_or_an_undo_never_both(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    answer(plain, card.audit, "none", who=ANN, act="a")
+    answer(plain, card.audit, "none", who=ANN, request_id="a")
     with pytest.raises(StateError, match="the act a was an answer"):
-        undo_answer(plain, ANN, act="a")
-    undo_answer(plain, ANN, act="u")
+        undo_answer(plain, ANN, request_id="a")
+    undo_answer(plain, ANN, request_id="u")
     with pytest.raises(StateError, match="the act u was another answer"):
-        answer(plain, card.audit, "none", who=ANN, act="u")
+        answer(plain, card.audit, "none", who=ANN, request_id="u")
 
 
 def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    once = answer(plain, card.audit, "none", who=ANN, act="a")
+    once = answer(plain, card.audit, "none", who=ANN, request_id="a")
     undo_answer(plain, ANN)
-    assert answer(plain, card.audit, "none", who=ANN, act="a") == once
+    assert answer(plain, card.audit, "none", who=ANN, request_id="a") == once
     assert summary(plain).accuracy.of == 0
 
 
@@ -732,7 +732,7 @@ def test_a_target_that_means_nothing_is_refused(accuracy, plain):
 def test_the_target_stays_once_a_look_was_taken(plain):
     set_target(plain, 0.8)
     tell(plain, deal(plain, who=ANN, count=FIRST))
-    with pytest.raises(StateError, match=r"the target stays 0\.8: the sample was looked at under it at 4 audits"):
+    with pytest.raises(StateError, match=r"the target stays 0\.8: the interim check at 4 audits has used it"):
         set_target(plain, 0.3)
     set_target(plain, 0.8)
     remember(plain, auditing.TARGET, "0.3", anew=True)  # by somebody who set it while the look was taken
@@ -780,7 +780,7 @@ def test_a_person_who_misses_known_labels_is_told_so_in_plain_words(misses, warn
     tell(planting, planted[:8], misses=misses)
     warning = summary(planting).warning
     assert bool(warning) == warned
-    assert not warned or f"Of 8 texts whose label is known, only {8 - misses} were given it." in warning
+    assert not warned or f"Only {8 - misses} of 8 texts with a known label were answered with it." in warning
 
 
 def test_a_person_who_takes_the_first_option_unread_is_told_so(many_labels, monkeypatch):
@@ -871,7 +871,7 @@ def test_the_judge_is_measured_on_audited_texts_it_was_asked_about(asked):
 def test_decisions_made_beside_the_verdict_say_nothing_of_the_judge(asked):
     text, label = next(iter(truth(asked).items()))
     judged(asked, (text, label, "valid"))
-    decide(asked, text, "accept", label=label, proposal=1)
+    decide(asked, text, "accept", label=label, provenance=Provenance(proposal=1))
     assert summary(asked).judge is None
 
 
@@ -953,7 +953,7 @@ def test_a_decided_and_judged_text_is_withheld_and_counted_once_for_each(plain):
     decide(plain, card.text, "accept", label=1)
     plan = plan_feed_back(plain)
     assert plan.items == ()
-    assert plan.withheld == {"in the blind audit": 1, "settled by a decision, which counts instead": 1}
+    assert plan.withheld == {"in the blind audit": 1, "a decision counts instead": 1}
 
 
 @pytest.mark.parametrize("source", ["verdict", "decision"])

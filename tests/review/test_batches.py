@@ -17,10 +17,10 @@ from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import DecisionKind, Project
-from red_core.review import batches
+from red_core.review import Provenance, batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
 from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
-from red_core.review.desk import Done, apply_key_press, read_key_press
+from red_core.review.desk import PressOutcome, apply_key_press, read_key_press
 from red_core.store import database
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch, sample_of
 from red_core.store.database import connection, open_project
@@ -95,7 +95,7 @@ def say(project: Project, sample: Sequence[Item], kind: DecisionKind = "accept",
     for text, proposal in sample:
         mine = proposed(project, proposal)
         label = {"none": None, "skip": None, "relabel": OTHER[mine]}.get(kind, mine)
-        decide(project, text, kind, label=label, proposal=proposal, who=who)
+        decide(project, text, kind, label=label, who=who, provenance=Provenance(proposal=proposal))
 
 
 def applied(project: Project, items: Sequence[Item], kind: BatchKind = "accept", agreeing: int = SAMPLE) -> int:
@@ -278,7 +278,9 @@ def test_a_list_of_which_too_few_agree_is_not_decided_at_once(agreeing, enough, 
     if enough:
         applied(project, items, agreeing=agreeing)
         return
-    with pytest.raises(StateError, match=f"of the sample, {agreeing} of 30 agree: too few to accept the rest unseen"):
+    with pytest.raises(
+        StateError, match=f"only {agreeing} of 30 texts of the sample agree: too few to accept the rest"
+    ):
         applied(project, items, agreeing=agreeing)
     assert decision_rows(project, "batch IS NOT NULL") == []
 
@@ -355,7 +357,7 @@ def test_taking_a_list_back_undoes_exactly_what_it_decided(project, items):
 def test_what_was_taken_back_cannot_be_again_but_the_list_can_be_decided_again(project, items):
     batch = applied(project, items)
     take_back(project, batch, who=ANN)
-    with pytest.raises(StateError, match="nothing of this list stands any more"):
+    with pytest.raises(StateError, match="all decisions of this list are undone already"):
         take_back(project, batch, who=ANN)
     assert apply_batch(project, counts_of(project), who=ANN) == MEMBERS - SAMPLE
     assert take_back(project, batch, who=ANN) == MEMBERS - SAMPLE
@@ -363,7 +365,7 @@ def test_what_was_taken_back_cannot_be_again_but_the_list_can_be_decided_again(p
 
 def test_a_list_that_was_never_applied_cannot_be_taken_back(project, items):
     batch = begun(project, items)
-    with pytest.raises(StateError, match="nothing of this list stands"):
+    with pytest.raises(StateError, match="all decisions of this list are undone"):
         take_back(project, batch)
 
 
@@ -373,7 +375,7 @@ def test_taking_one_list_back_leaves_another(project, items):
     take_back(project, first, who=ANN)
     second = applied(project, items)
     assert (second > first, decision_rows(project, f"text IN ({bare[0]})")) == (True, [])
-    with pytest.raises(StateError, match="nothing of this list stands"):
+    with pytest.raises(StateError, match="all decisions of this list are undone"):
         take_back(project, first, who=ANN)
     assert (counts_of(project, first).applied, counts_of(project).applied) == (0, MEMBERS - SAMPLE)
 
@@ -386,7 +388,7 @@ def test_what_a_person_said_later_of_a_text_outlives_its_list(project, items):
     assert decided(project)[text] == -1
 
 
-def press_undo(project: Project, name: str, who: str = ANN) -> Done:
+def press_undo(project: Project, name: str, who: str = ANN) -> PressOutcome:
     return apply_key_press(project, read_key_press({"id": name, "kind": "undo"}), who=who)
 
 
@@ -395,7 +397,7 @@ def test_one_undo_takes_back_the_whole_list_and_the_next_one_what_was_before(pro
     last = decision_rows(project, "batch IS NULL", "text")[-1][0]
     newest = decision_rows(project, "batch IS NOT NULL", "text")[-1][0]
     first, again = press_undo(project, "a" * 32), press_undo(project, "a" * 32)
-    assert first == again == Done("a" * 32, back=newest)
+    assert first == again == PressOutcome("a" * 32, back=newest)
     assert len(decision_rows(project, "kind = 'undo'")) == MEMBERS - SAMPLE
     assert decision_rows(project, "act IS NOT NULL", "act, kind") == [("a" * 32, "undo")]
     assert counts_of(project).applied == 0

@@ -23,7 +23,7 @@ from red_core.errors import StateError, StoreError
 from red_core.records import Answer, Example, Project
 from red_core.review.audits import deal
 from red_core.review.decisions import decide, undo
-from red_core.review.desk import Done, KeyPress, apply_key_press, cards_with_evidence, read_key_press
+from red_core.review.desk import KeyPress, PressOutcome, apply_key_press, cards_with_evidence, read_key_press
 from red_core.store import database
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import decided
@@ -57,7 +57,7 @@ def new_id() -> str:
     return f"{next(_NUMBERS):032x}"
 
 
-def press(project: Project, kind: str, text: int = 0, *, who: str = ANN, **more: Any) -> Done:
+def press(project: Project, kind: str, text: int = 0, *, who: str = ANN, **more: Any) -> PressOutcome:
     """Carry out an act as a browser sends it."""
     return apply_key_press(project, read_key_press({"id": new_id(), "kind": kind, "text": text} | more), who=who)
 
@@ -80,7 +80,7 @@ def card(project: Project, text: int) -> Card:
     return shown(project, text)[0]
 
 
-def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **more: Any) -> Done:
+def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **more: Any) -> PressOutcome:
     """Decide what a card shows, resting on what it rests on."""
     label = seen.label.id if kind in {"accept", "reject", "relabel"} else None
     given = {"label": label, "proposal": seen.proposal, "seen": list(seen.seen)} | more
@@ -147,7 +147,7 @@ KINDS = [("accept", 1), ("relabel", 2), ("reject", 3), ("none", None), ("skip", 
 @pytest.mark.parametrize(("kind", "label"), KINDS)
 def test_an_act_that_comes_again_is_stored_once(kind, label, project, text):
     act = read_key_press({"id": new_id(), "kind": kind, "text": text, "label": label})
-    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {Done(act.id)}
+    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id)}
     assert rows(project) == [(kind, text, label, ANN)]
 
 
@@ -156,7 +156,7 @@ def test_an_act_keeps_all_that_came_with_it(project, text):
     done = press(
         project, "accept", text, id=name, label=1, proposal=proposal, reason=reason, seconds=2.5, queue="to decide"
     )  # fmt: skip
-    assert done == Done(name)
+    assert done == PressOutcome(name)
     (row,) = rows(project, "text, kind, label, proposal, reason, who, act, seconds, queue, undoes, batch, belief")
     assert row == (text, "accept", 1, proposal, reason, ANN, name, 2.5, "to decide", None, None, None)
 
@@ -173,17 +173,17 @@ def test_an_undo_that_comes_again_undoes_once_and_says_the_same(named, project, 
     other = int(pool(project)[1])
     press(project, "none", other)
     made = press(project, "accept", text, label=1)
-    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": made.act if named else None})
-    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {Done(act.id, back=text)}
+    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": made.request_id if named else None})
+    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id, back=text)}
     assert decided(project) == {other: -1}
-    assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.id)]
+    assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.request_id)]
 
 
 def test_an_act_that_comes_late_after_it_was_undone_stays_undone(project, text):
     act = read_key_press({"id": new_id(), "kind": "accept", "text": text, "label": 1})
     apply_key_press(project, act, who=ANN)
-    press(project, "undo", undoes=act.id)
-    assert apply_key_press(project, act, who=ANN) == Done(act.id)
+    press(project, "undo", undoes=act.request_id)
+    assert apply_key_press(project, act, who=ANN) == PressOutcome(act.request_id)
     assert decided(project) == {}
     assert len(rows(project)) == 2
 
@@ -192,14 +192,14 @@ def test_an_act_that_comes_again_after_the_card_changed_was_carried_out_and_is_n
     seen = card(project, text)
     made = press_card(project, seen, "accept")
     press(project, "none", text, who=BOB)
-    assert press_card(project, seen, "accept", id=made.act) == made
+    assert press_card(project, seen, "accept", id=made.request_id) == made
     assert len(rows(project)) == 2
 
 
 def test_a_refused_act_is_refused_again_and_never_stored(project, text):
     name = new_id()
     first, second = (press(project, "accept", text, id=name) for _ in range(2))
-    assert first == second == Done(name, refused="to accept a text takes a label.")
+    assert first == second == PressOutcome(name, refused="to accept a text takes a label.")
     assert rows(project) == []
 
 
@@ -207,7 +207,7 @@ def test_of_one_act_sent_by_many_at_once_one_is_stored(project, text):
     act = read_key_press({"id": new_id(), "kind": "none", "text": text})
     with ThreadPoolExecutor(6) as threads:
         done = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))
-    assert done == {Done(act.id)}
+    assert done == {PressOutcome(act.request_id)}
     assert len(rows(project)) == 1
 
 
@@ -219,15 +219,15 @@ def test_what_cannot_be_stored_now_is_said_to_come_again_and_is_then_stored(proj
         with pytest.raises(StoreError, match="another program has held the database"):
             apply_key_press(project, act, who=ANN)
         other.rollback()
-    assert apply_key_press(project, act, who=ANN) == Done(act.id)
+    assert apply_key_press(project, act, who=ANN) == PressOutcome(act.request_id)
     assert rows(project) == [("none", text, None, ANN)]
 
 
 def test_the_name_of_a_decision_is_no_name_for_an_undo(project, text):
     made = press(project, "accept", text, label=1)
-    done = press(project, "undo", id=made.act)
+    done = press(project, "undo", id=made.request_id)
     assert (decided(project), len(rows(project))) == ({text: 1}, 1)
-    assert (done.act, done.back) == (made.act, None)
+    assert (done.request_id, done.back) == (made.request_id, None)
 
 
 # In order, whatever comes twice
@@ -252,16 +252,16 @@ class Desk:
         return [number for number in own if number not in undone]
 
     def take(self, who: str, act: KeyPress) -> None:
-        if act.id in {row[0] for row in self.rows}:
+        if act.request_id in {row[0] for row in self.rows}:
             return
         if act.kind != "undo":
-            self.rows.append((act.id, act.kind, act.text, act.label, who, None))
+            self.rows.append((act.request_id, act.kind, act.text, act.label, who, None))
             return
         found = self.standing(who)
         if act.undoes is not None:
             found = [number for number in found if self.rows[number - 1][0] == act.undoes]
         if found:
-            self.rows.append((act.id, "undo", self.rows[found[-1] - 1][2], None, who, found[-1]))
+            self.rows.append((act.request_id, "undo", self.rows[found[-1] - 1][2], None, who, found[-1]))
 
 
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), STEP, st.integers(0, 3)), max_size=12))
@@ -343,7 +343,7 @@ def test_whatever_comes_is_an_act_or_is_refused_in_one_line(raw):
         told = str(error)
         assert told.isprintable()
         assert len(told) < 500
-        assert told.startswith("this act was not understood (")
+        assert told.startswith("this key press was not understood (")
     else:
         assert {name: value for name, value in act.model_dump().items() if name in raw} == raw
 
@@ -364,7 +364,7 @@ def test_an_act_stores_what_it_says_or_nothing(hit, raw):
         assert rows(hit, "act") == before
         return
     told = rows(hit, "kind, text, label, proposal, queue, reason, act")[len(before) :]
-    assert done.act == raw["id"]
+    assert done.request_id == raw["id"]
     if raw["kind"] == "undo":
         assert [(row[0], row[1], row[-1]) for row in told] in ([], [("undo", done.back, raw["id"])])
     elif done.refused or (raw["id"],) in before:
@@ -387,7 +387,7 @@ def test_an_answer_to_an_audit_is_stored_or_refused(hit, raw):
     except StateError:
         assert audit_acts(hit) == before
         return
-    assert done.act == raw["id"]
+    assert done.request_id == raw["id"]
     assert audit_acts(hit) == before + [raw["id"]] * (not done.refused and raw["id"] not in before)
 
 
@@ -415,7 +415,7 @@ REFUSED: list[dict[str, Any]] = [
 def test_what_is_no_act_is_not_understood(more):
     good = {"id": "0" * 32, "kind": "accept", "text": 1, "label": 1}
     assert read_key_press(good).kind == "accept"
-    with pytest.raises(StateError, match=r"^this act was not understood \(.*: .*\)\. Load the page again\.$"):
+    with pytest.raises(StateError, match=r"^this key press was not understood \(.*: .*\)\. Load the page again\.$"):
         read_key_press(good | more)
 
 
@@ -432,7 +432,7 @@ def test_an_act_has_a_name_and_a_kind(missing):
     ids=str,
 )
 def test_what_is_no_answer_to_an_audit_is_not_understood(more):
-    with pytest.raises(StateError, match="this act was not understood"):
+    with pytest.raises(StateError, match="this key press was not understood"):
         read_key_press({"id": "0" * 32, "kind": "none", "audit": 1} | more)
 
 
@@ -446,7 +446,7 @@ def dealt(project: Project) -> list[int]:
 
 def test_an_answer_that_comes_again_is_stored_once(project, dealt):
     raw = {"id": new_id(), "kind": "label", "audit": dealt[0], "label": 1, "seconds": 2.5}
-    assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {Done(raw["id"])}
+    assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {PressOutcome(raw["id"])}
     with connection(project) as db:
         found = db.execute("SELECT audit, kind, label, seconds, who, act FROM audit_answer").fetchall()
     assert found == [(dealt[0], "label", 1, 2.5, ANN, raw["id"])]
@@ -457,7 +457,7 @@ def test_an_undone_answer_brings_its_audit_back_once(project, dealt):
         apply_key_press(project, read_key_press({"id": new_id(), "kind": "cannot tell", "audit": audit}), who=ANN)
     raw = {"id": new_id(), "kind": "undo", "audit": None}
     assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {
-        Done(raw["id"], back=dealt[1])
+        PressOutcome(raw["id"], back=dealt[1])
     }
     assert count(project, "SELECT count(*) FROM audited") == 1
 
@@ -535,9 +535,9 @@ def test_a_skip_is_no_change(project, text):
 def test_own_acts_are_no_change(project, text):
     seen = card(project, text)
     first = press_card(project, seen, "none")
-    back = press(project, "undo", undoes=first.act)
-    second = press_card(project, seen, "accept", own=[first.act, back.act])
-    third = press_card(project, seen, "reject", own=[first.act, back.act, second.act])
+    back = press(project, "undo", undoes=first.request_id)
+    second = press_card(project, seen, "accept", own=[first.request_id, back.request_id])
+    third = press_card(project, seen, "reject", own=[first.request_id, back.request_id, second.request_id])
     assert (second.refused, third.refused) == ("", "")
 
 
@@ -545,11 +545,13 @@ def test_own_acts_do_not_hide_what_somebody_else_did(project, text):
     seen = card(project, text)
     first = press_card(project, seen, "none")
     decide(project, text, "accept", label=2, who=BOB)
-    last = press_card(project, seen, "reject", own=[first.act])
+    last = press_card(project, seen, "reject", own=[first.request_id])
     assert last.refused.startswith("bob said accept")
     hers = press_card(project, card(project, text), "none", who=BOB)
-    assert press_card(project, seen, "reject", own=[first.act]).refused.startswith("bob said none of these")
-    assert press_card(project, seen, "reject", own=[first.act, hers.act]).refused.startswith("bob said accept")
+    assert press_card(project, seen, "reject", own=[first.request_id]).refused.startswith("bob said none of these")
+    assert press_card(project, seen, "reject", own=[first.request_id, hers.request_id]).refused.startswith(
+        "bob said accept"
+    )
 
 
 def test_an_act_that_rests_on_nothing_is_not_held_against_anything(project, text):
@@ -614,7 +616,7 @@ def test_a_refused_act_says_why_and_stores_nothing(raw, why, project, text):
 def test_any_act_is_undone_by_its_name_and_its_card_comes_back(kind, label, project, text):
     made = press(project, kind, text, label=label)
     press(project, "none", int(pool(project)[1]))
-    done = press(project, "undo", undoes=made.act)
+    done = press(project, "undo", undoes=made.request_id)
     assert (done.refused, done.back) == ("", text)
     assert rows(project, "kind, undoes")[2:] == [("undo", 1)]
 
@@ -623,7 +625,7 @@ def test_the_undo_of_a_refused_act_is_quiet(project, text):
     press(project, "none", int(pool(project)[1]))
     refused = press(project, "accept", text)
     name = new_id()
-    assert press(project, "undo", id=name, undoes=refused.act) == Done(name)
+    assert press(project, "undo", id=name, undoes=refused.request_id) == PressOutcome(name)
     assert len(rows(project)) == 1
 
 
@@ -632,14 +634,14 @@ def test_an_act_that_was_undone_elsewhere_is_not_undone_again(project, text):
     made = press(project, "accept", text, label=1)
     press(project, "undo")
     name = new_id()
-    assert press(project, "undo", id=name, undoes=made.act) == Done(name)
+    assert press(project, "undo", id=name, undoes=made.request_id) == PressOutcome(name)
     assert len(rows(project)) == 3
 
 
 def test_an_undo_is_not_undone_by_its_name(project, text):
     made = press(project, "accept", text, label=1)
-    back = press(project, "undo", undoes=made.act)
-    assert press(project, "undo", undoes=back.act).refused == ""
+    back = press(project, "undo", undoes=made.request_id)
+    assert press(project, "undo", undoes=back.request_id).refused == ""
     assert decided(project) == {}
     assert len(rows(project)) == 2
 
@@ -657,7 +659,7 @@ def test_without_a_name_the_newest_of_the_person_is_undone_then_the_one_before(p
 def test_nobody_undoes_what_another_person_decided(project, text):
     made = press(project, "accept", text, label=1, who=BOB)
     assert press(project, "undo").refused == "there is no decision to undo."
-    assert press(project, "undo", undoes=made.act).back is None
+    assert press(project, "undo", undoes=made.request_id).back is None
     assert decided(project) == {text: 1}
 
 

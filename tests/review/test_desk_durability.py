@@ -46,7 +46,7 @@ database._open = open_
 project = database.open_project(Path(sys.argv[1]), sys.argv[2])
 for line in sys.stdin:
     done = apply_key_press(project, read_key_press(json.loads(line)), who=sys.argv[3])
-    print(json.dumps([done.act, done.refused, done.back]), flush=True)
+    print(json.dumps([done.request_id, done.refused, done.back]), flush=True)
 """
 
 
