@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ REFIT_GROWTH = 1.5
 """Lexical model and neighbours are computed anew when the project has grown by this factor since they were."""
 TEXTS_PER_BLOCK = 8_192
 """Texts between two checkpoints."""
-_CODE = re.compile(r"[^\W\d_]{3,}")
 
 
 def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Callable[[int, int], None]) -> str:
@@ -210,24 +208,5 @@ def spoken(name: str) -> str:
     return " ".join(re.sub(r"[_\-/.]+", " ", name).split()) or name
 
 
-def has_word(name: str) -> bool:
-    """Return whether a label's name contains a word; a bare code such as ``11-1011.00`` or ``Q7`` does not."""
-    return _CODE.search(name) is not None
-
-
 def _file(project: Project, name: str) -> Path:
     return project.folder / f"{name}.npz"
-
-
-def recipe_of(settings: Settings, features: Features) -> str:
-    """Return, as JSON, everything besides the training rows on which the fitted classifiers depend."""
-    names = (
-        "random_state", "subset_size", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation",
-        "calibration_folds",
-    )  # fmt: skip
-    return json.dumps(
-        [
-            features.embedding, features.lexical, features.lexical_weight, features.neighbours,
-            settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in names),
-        ]
-    )  # fmt: skip

@@ -25,10 +25,10 @@ from red_core.steps.refitting import Fitted, label_samples, refit, subsets_now, 
 from red_core.steps.subset_classifiers import NoiseRule, TrainingSet
 from red_core.store.labels import list_labels
 from red_core.training.cross_fitting import cross_fit, load_cross_fit, save_cross_fit
-from red_core.training.features import Features, recipe_of
+from red_core.training.features import Features
 from red_core.training.model import Extent, KnownProposals, Model, load_model, model_file
 from red_core.training.model_selection import Choice, cores, select_model
-from red_core.training.training_set import FrozenRows, frozen_rows
+from red_core.training.training_set import FrozenRows, frozen_rows, recipe_of
 
 Report = Callable[[int, int], None]
 

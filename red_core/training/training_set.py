@@ -1,7 +1,9 @@
-"""What a round trains on, as arrays: its frozen samples, and the labels' names."""
+"""What a round trains on: its frozen samples and the labels' names as arrays, and a recipe of all else."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,9 @@ from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import TrainingSet
 from red_core.store.rounds import training_rows
 from red_core.store.texts import pool, seeds
-from red_core.training.features import Features, has_word
+from red_core.training.features import Features
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,22 @@ def frozen_rows(
     )
     label_ids = np.array([label.id for label in labels], dtype=np.int64)
     return FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
+
+
+def has_word(name: str) -> bool:
+    """Return whether a label's name contains a word; a bare code such as ``11-1011.00`` or ``Q7`` does not."""
+    return _WORD.search(name) is not None
+
+
+def recipe_of(settings: Settings, features: Features) -> str:
+    """Return, as JSON, everything besides the training rows on which the fitted classifiers depend."""
+    names = (
+        "random_state", "subset_size", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation",
+        "calibration_folds",
+    )  # fmt: skip
+    return json.dumps(
+        [
+            features.embedding, features.lexical, features.lexical_weight, features.neighbours,
+            settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in names),
+        ]
+    )  # fmt: skip

@@ -152,7 +152,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
 
 
 @pytest.mark.usefixtures("fitted")
-def test_a_part_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
+def test_a_file_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
     (tmp_path / "in" / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), tmp_path / "in" / "part-004.parquet")
     cluster.add_worker()

@@ -1,4 +1,4 @@
-"""A folder of Parquet parts, labelled in this process."""
+"""A folder of Parquet files, labelled in this process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from red_core.errors import Cancelled, EmbeddingError, InputError, StateError
 from red_core.labels.acts import Rename
 from red_core.labels.edits import apply_edit
 from red_core.records import Project
-from red_core.results.folder import MARK, Shard, is_folder, label_part, predict_folder
+from red_core.results.folder import is_folder, predict_folder
 from red_core.results.predictor import PREDICTED, fingerprint, labelled, make_predictor, predict
+from red_core.results.shard import MARK, Shard, label_shard
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
 from red_core.steps.pool_scoring import label_log_odds
@@ -68,7 +69,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_every_part_gets_an_output_of_the_same_name_with_all_its_rows(fitted, folder, tmp_path):
+def test_every_file_gets_an_output_of_the_same_name_with_all_its_rows(fitted, folder, tmp_path):
     done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert (done.parts, done.done_before, done.rows, done.failed) == (COUNT, 0, COUNT * ROWS, ())
     found = outputs(tmp_path / "out")
@@ -97,7 +98,7 @@ def test_a_folder_and_a_file_of_the_same_texts_get_the_same_labels(fitted, folde
     assert np.array(one["belief"].drop_null()) == pytest.approx(np.array(many["belief"].drop_null()), abs=2e-5)
 
 
-def test_what_was_near_is_part_of_the_predictor_and_the_predictor_needs_no_project(fitted):
+def test_the_neighbour_texts_belong_to_the_predictor_and_the_predictor_needs_no_project(fitted):
     predictor = make_predictor(fitted)
     assert predictor.texts.reference is not None
     assert len(predictor.texts.reference) == 56
@@ -136,22 +137,22 @@ def test_a_run_goes_on_with_what_is_not_done(fitted, folder, tmp_path, log):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     (tmp_path / "out" / "part-004.parquet").unlink()
     whole = pq.ParquetFile(folder / "below/part-003.parquet").read()
-    pq.write_table(whole.slice(0, 2), folder / "below/part-003.parquet")  # other bytes: it is another part now
+    pq.write_table(whole.slice(0, 2), folder / "below/part-003.parquet")  # its size changed: it is labelled again
     log.unlink()
     done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert (done.done_before, done.rows) == (COUNT - 2, COUNT * ROWS - ROWS + 2)
     assert sorted(seen(log)) == [first_text(3), first_text(4)]
 
 
-def test_a_part_that_is_there_already_is_not_done_again_by_a_task_that_runs_twice(fitted, folder, tmp_path, log):
+def test_a_file_whose_output_exists_is_not_labelled_again_by_a_task_that_runs_twice(fitted, folder, tmp_path, log):
     predictor = make_predictor(fitted)
     source = folder / "part-000.parquet"
-    part = Shard(f"file://{source}", f"file://{tmp_path}/out/part-000.parquet", "body", source.stat().st_size)
-    assert label_part(predictor, part) == label_part(predictor, part) == ROWS
+    shard = Shard(f"file://{source}", f"file://{tmp_path}/out/part-000.parquet", "body", source.stat().st_size)
+    assert label_shard(predictor, shard) == label_shard(predictor, shard) == ROWS
     assert seen(log) == [first_text(0)]
 
 
-def test_a_part_that_fails_three_times_is_reported_and_the_others_are_done(fitted, folder, tmp_path, log):
+def test_a_file_that_fails_three_times_is_reported_and_the_others_are_done(fitted, folder, tmp_path, log):
     (folder / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pq.write_table(pa.table({"other": ["x"]}), folder / "part-004.parquet")
     pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), folder / "part-006.parquet")
@@ -166,14 +167,14 @@ def test_a_part_that_fails_three_times_is_reported_and_the_others_are_done(fitte
     assert done.rows == (COUNT - 3) * ROWS
 
 
-def test_ctrl_c_keeps_whole_parts_and_no_half_one(fitted, folder, tmp_path, log, monkeypatch):
+def test_ctrl_c_keeps_whole_files_and_no_half_one(fitted, folder, tmp_path, log, monkeypatch):
     def interrupted(model, texts):
         if len(seen(log)) == 3:
             raise KeyboardInterrupt
         return small_parts.encode(model, texts)
 
     monkeypatch.setattr(features, "encode", interrupted)
-    with pytest.raises(Cancelled, match="3 of 12 parts are labelled and stay"):
+    with pytest.raises(Cancelled, match="3 of 12 files are labelled and stay"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert len(outputs(tmp_path / "out")) == 3
     monkeypatch.setattr(features, "encode", small_parts.encode)
@@ -211,7 +212,7 @@ def test_a_folder_labelled_from_another_column_is_refused(fitted, folder, tmp_pa
 def test_parquet_files_of_somebody_else_are_neither_overwritten_nor_joined(fitted, folder, tmp_path):
     (tmp_path / "out").mkdir()
     pq.write_table(pa.table({"a": [1]}), tmp_path / "out" / "theirs.parquet")
-    with pytest.raises(InputError, match=r"theirs\.parquet: this file is there, and `red predict` did not make it"):
+    with pytest.raises(InputError, match=r"theirs\.parquet: this file exists, and `red predict` did not make it"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["theirs.parquet"]
 
@@ -226,7 +227,7 @@ def test_a_damaged_output_is_not_trusted(fitted, folder, tmp_path):
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("source", "target"), [("in", "in"), ("in", "in/out"), ("in/below", "in")])
 def test_folders_inside_each_other_are_refused(source, target, fitted, tmp_path):
-    with pytest.raises(InputError, match="one of the two folders holds the other"):
+    with pytest.raises(InputError, match="one of the two folders contains the other"):
         predict_folder(fitted, str(tmp_path / source), str(tmp_path / target))
 
 
@@ -234,7 +235,7 @@ def test_folders_whose_names_begin_alike_are_not_inside_each_other(fitted, folde
     assert predict_folder(fitted, str(folder), str(tmp_path / "in2")).rows == COUNT * ROWS
 
 
-def test_a_folder_without_parts_is_refused(fitted, tmp_path):
+def test_a_folder_without_files_is_refused(fitted, tmp_path):
     (tmp_path / "in" / "_temporary").mkdir(parents=True)
     write_parts(tmp_path / "in" / "_temporary", 2)
     write_csv(tmp_path / "in" / "texts.csv", ["text"], [["a"]])
@@ -261,7 +262,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(fitted, folder, tmp_path, mo
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
 
 
-def test_a_part_without_rows_has_an_output_without_rows(fitted, folder, tmp_path):
+def test_a_file_without_rows_has_an_output_without_rows(fitted, folder, tmp_path):
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "part-000.parquet")
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     found = outputs(tmp_path / "out")
@@ -269,7 +270,7 @@ def test_a_part_without_rows_has_an_output_without_rows(fitted, folder, tmp_path
     assert found["part-000.parquet"].schema.equals(found["part-002.parquet"].schema)
 
 
-def test_the_text_column_is_guessed_from_the_first_part_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
+def test_the_text_column_is_guessed_from_the_first_file_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
     (folder / "below" / "part-001.parquet").write_bytes(b"no parquet")
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "below/part-003.parquet")
     done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
@@ -277,11 +278,11 @@ def test_the_text_column_is_guessed_from_the_first_part_that_can_be_read_and_has
     assert done.rows == (COUNT - 2) * ROWS
     for path in folder.rglob("*.parquet"):
         path.write_bytes(b"no parquet")
-    with pytest.raises(InputError, match="no part of this folder can be read and has rows"):
+    with pytest.raises(InputError, match="no file of this folder can be read and has rows"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
 
 
-def test_a_large_part_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
+def test_a_large_file_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr("red_core.results.folder.TEXTS_AT_ONCE", 100)
     monkeypatch.setattr("red_core.results.predictor.TEXTS_AT_ONCE", 30)
     texts = [f"{LABELS[number % 4]} {number}" for number in range(1_050)]

@@ -18,8 +18,9 @@ from red_core.errors import StateError
 from red_core.records import PROMPT_VERSION, Answer, Project
 from red_core.review import Provenance, audit_sample
 from red_core.review import audits as auditing
+from red_core.review.audit_report import summary
 from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
-from red_core.review.audits import answer, deal, set_target, summary, target, undo_answer
+from red_core.review.audits import answer, deal, set_target, target, undo_answer
 from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
 from red_core.rounds.status import project_status
 from red_core.steps import audit_statistics

@@ -7,7 +7,8 @@ import pytest
 
 from red_core.records import PROMPT_VERSION, Answer
 from red_core.review import audit_sample
-from red_core.review.audits import answer, audited_accuracy, deal, judge_record, summary
+from red_core.review.audit_report import audited_accuracy, judge_record, summary
+from red_core.review.audits import answer, deal
 from red_core.store.rounds import close_round, open_round
 from red_core.store.self_tests import add_tested
 from red_core.store.texts import seeds
