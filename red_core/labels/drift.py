@@ -127,7 +127,7 @@ def _label_drift(label: Label, row: int, drift: Drift, sizes: tuple[int, int]) -
     texts, none = drift.counts[row], drift.none[row]
     compared = bool(np.isfinite(drift.distance[row]))
     p, q = float(drift.p[row]), float(drift.q[row])
-    found = LabelDrift(
+    label_drift = LabelDrift(
         label,
         (int(texts[0]), int(texts[1])),
         _shares(texts, np.array(sizes)),
@@ -140,17 +140,17 @@ def _label_drift(label: Label, row: int, drift: Drift, sizes: tuple[int, int]) -
         "leave",
         (),
     )
-    if found.q is None:
-        return replace(found, advice="too few texts")
-    if not found.drifted:
-        return found
+    if label_drift.q is None:
+        return replace(label_drift, advice="too few texts")
+    if not label_drift.drifted:
+        return label_drift
     p_values = drift.p_values[row]
     order = np.argsort(p_values, kind="stable")
     significant = [STATISTICS[s] for s in order if p_values[s] * len(STATISTICS) < FALSE_DISCOVERIES]  # Bonferroni
     return replace(
-        found,
+        label_drift,
         advice="audit" if significant == ["share"] else "retrain",
-        reasons=tuple(_sentence(statistic, found, sizes) for statistic in significant),
+        reasons=tuple(_sentence(statistic, label_drift, sizes) for statistic in significant),
     )
 
 

@@ -80,5 +80,5 @@ def _label_vectors(project: Project) -> tuple[Ints, Floats]:
 def _options(best: Sequence[int], ids: Ints, vectors: Floats, rng: np.random.Generator) -> list[int]:
     """Return OPTIONS label ids in random order: the best labels, and labels most similar to the first of them."""
     near = ids[np.argsort(-(vectors @ vectors[np.searchsorted(ids, best[0])]), kind="stable")].tolist()
-    shown = list(dict.fromkeys([*best, *near]))[:OPTIONS]
-    return [shown[index] for index in rng.permutation(len(shown))]
+    options = list(dict.fromkeys([*best, *near]))[:OPTIONS]
+    return [options[index] for index in rng.permutation(len(options))]

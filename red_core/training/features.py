@@ -74,8 +74,8 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
     StoreError
         If its file is missing or damaged.
     """
-    kept = load_arrays(_file(project, name))
-    return LexicalModel(kept["seen"], kept["idf"], kept["components"].astype(np.float32))
+    stored = load_arrays(_file(project, name))
+    return LexicalModel(stored["seen"], stored["idf"], stored["components"].astype(np.float32))
 
 
 def prepare_neighbours(

@@ -1,4 +1,4 @@
-"""A second import into a running project: its round, and what drifted, on small projects and once on real data."""
+"""A second import, its round and the drift, on small projects and once on real data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of the label set: what each changes, what it leaves alone, and that undoing restores what was."""
+"""Edits of the label set: what each changes, what it does not, and that an undo restores the state before."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def text(project: Project, place: int = 0) -> int:
 
 
 def placed(project: Project) -> Project:
-    """Place the labels without UMAP, which nothing here is about."""
+    """Store a layout of the labels without running UMAP."""
     ids = np.array([label.id for label in list_labels(project)])
     coordinates = np.random.default_rng(0).random((len(ids), 2))
     save_layout(project, ids, np.array(SUBSETS[: len(ids)]), coordinates, "tester")
@@ -76,7 +76,7 @@ def placed(project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Seven labels in three subsets, a text under two labels, 70 pool texts; not to be changed."""
+    """Seven labels in three subsets, a text with two labels, 70 pool texts; tests must not change it."""
     torn = [(TORN, "refund"), (TORN, "repair")]
     folder = tmp_path_factory.mktemp("labels") / "workspace"
     return placed(small_project(folder, seeds=[*seed_rows(NAMES), *torn], pool=pool_rows(NAMES)))
@@ -120,7 +120,7 @@ def busy(worked: Project, tmp_path: Path) -> Project:
     return copied(worked, tmp_path)
 
 
-# What stands, read whole
+# The whole state
 
 
 VIEWS = (
@@ -135,7 +135,7 @@ def rows(project: Project, query: str) -> list[tuple[Any, ...]]:
 
 
 def what_stands(project: Project) -> dict[str, Any]:
-    """Return everything that is read of a project, but for its history and for rows that were typed."""
+    """Return everything that is read from a project, except its history and typed examples."""
     last = count(project, "SELECT coalesce(max(round), 0) FROM prediction")
     found: dict[str, Any] = {view: rows(project, f"SELECT * FROM {view}") for view in VIEWS}
     found["standing"] = rows(project, "SELECT id, text, kind, label, said FROM standing_decision")
@@ -168,11 +168,11 @@ def decisions_made(project: Project) -> list[tuple[Any, ...]]:
     return rows(project, "SELECT id, text, kind, label, undoes, who, at, reason, queue FROM decision")
 
 
-# Any edits and undos
+# Random edits and undos
 
 
 def any_edit(project: Project, kind: str, a: int, b: int) -> None:
-    """Make an edit of some kind; one that a rule refuses makes none."""
+    """Make an edit of some kind; StateError if a rule refuses it."""
     ids = [label.id for label in list_labels(project)]
     one, other = ids[a % len(ids)], ids[b % len(ids)]
     own = [t for t, label in zip(*(part.tolist() for part in seeds(project)), strict=True) if label == one]
@@ -269,7 +269,7 @@ def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepare
 
 
 def slow_reading(log: list[tuple[int, str, int, bool]]) -> tuple[dict[int, int], set[tuple[int, int]]]:
-    """Return what is decided and ruled out after 1 and 2 became 3, text by text, decision by decision."""
+    """Return what is decided and ruled out after 1 and 2 became 3, computed text by text."""
     fixed: dict[int, int] = {}
     masked: set[tuple[int, int]] = set()
     for text_ in {entry[0] for entry in log}:
@@ -473,7 +473,7 @@ def test_verdicts_given_while_labels_were_one_are_stale_once_they_are_two_again(
     assert told == {rounds_of[1]: False}  # the newest of the pair replaces the older
     undo_edit(small, "ann")
     assert [v.stale for v in verdicts(small)] == [True]
-    assert count(small, "SELECT count(*) FROM stale_verdict") == 1  # the first one is about what the label is now
+    assert count(small, "SELECT count(*) FROM stale_verdict") == 1  # the first verdict is about the label as it is now
 
 
 def test_the_target_keeps_its_meaning_and_its_place(small):
@@ -617,7 +617,7 @@ def test_labels_of_a_later_file_join_the_subsets_there_are(small, tmp_path):
     ids, subset_of, after = current_layout(small)
     assert (ids.tolist(), subset_of[:7].tolist()) == ([*range(1, 9)], before[1].tolist())
     assert after[:7].tolist() == before[2].tolist()
-    undo_edit(small, "bob")  # the move; the new label stays beside those it is beside
+    undo_edit(small, "bob")  # undoes the move; the new label stays in its subset
     assert current_layout(small)[1][:7].tolist() == SUBSETS
     check_partition(small)
 

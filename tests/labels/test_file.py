@@ -1,4 +1,4 @@
-"""The label set as a file, out and in again."""
+"""Export and import of the label set as a file."""
 
 from __future__ import annotations
 

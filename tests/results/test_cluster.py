@@ -1,4 +1,4 @@
-"""The same folder on a real Dask cluster: a scheduler and two worker processes that speak TCP on loopback."""
+"""A folder labelled on a real Dask cluster: a scheduler and two worker processes, over TCP on loopback."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RED = Path(sys.executable).with_name("red")
 
 
 class Cluster:
-    """A scheduler and its workers, ended by their pids."""
+    """A scheduler and its workers, stopped by their process ids."""
 
     def __init__(self, scheduler_file: Path, log: Path, stack: ExitStack, *, preload: bool) -> None:
         self.file, self.log, self.stack = scheduler_file, log, stack
@@ -51,7 +51,7 @@ class Cluster:
         assert self.address.startswith("tcp://127.0.0.1:")
 
     def add_worker(self, seconds: float = 0.0, python_path: str = str(ROOT)) -> subprocess.Popen[bytes]:
-        """Start a worker whose encoder takes so long for a part."""
+        """Start a worker whose encoder takes ``seconds`` for each file."""
         options = ["--nthreads", "1", "--no-nanny", *self.preload, "--local-directory", str(self.file.parent)]
         return self._start("dask_worker", *options, **{small_parts.SECONDS: str(seconds), "PYTHONPATH": python_path})
 
@@ -128,7 +128,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
 
     def kill_one(_stage: str, done: int, _total: int) -> None:
         if done >= 3 and not killed:
-            wait_for(lambda: len(seen(cluster.log)) > done)  # somebody is at work
+            wait_for(lambda: len(seen(cluster.log)) > done)  # a worker has begun
             at_work = [int(line.split()[0]) for line in cluster.log.read_text("utf-8").splitlines()]
             victim = next(worker for worker in workers if worker.pid == at_work[-1])
             stood.update({path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")})
@@ -140,9 +140,9 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
     assert (done.parts, done.rows, done.failed) == (COUNT, COUNT * ROWS, ())
     begun = seen(cluster.log)
     again = [text for text in set(begun) if begun.count(text) > 1]
-    assert len(again) <= 1  # what the killed worker was at
+    assert len(again) <= 1  # the killed worker's file
     assert set(begun) == {first_text(part) for part in range(COUNT)}
-    assert {path: path.stat().st_mtime_ns for path in stood} == stood  # nothing that was done was done again
+    assert {path: path.stat().st_mtime_ns for path in stood} == stood  # no finished file was labelled again
     assert len(stood) >= 3
     assert not {first_text(int(path.stem[-3:])) for path in stood} & set(again)
     check_same_as_here(fitted, tmp_path, out)
@@ -184,7 +184,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, clus
     assert running.returncode == 1
     assert "Error: cancelled: " in error
     assert "Traceback" not in error
-    time.sleep(1.2)  # the part the worker was at is finished; none is begun after it
+    time.sleep(1.2)  # the worker finishes its file and begins no other
     finished = len(list(out.rglob("*.parquet")))
     assert 2 <= finished < COUNT
     assert len(seen(cluster.log)) == finished

@@ -137,7 +137,7 @@ def test_a_round_that_is_open_leaves_the_figures_of_the_one_before(project):
     assert (facts["expected_agreement"], facts["job"]["state"], facts["job"]["error"]) == (0.9, "failed", "no luck")
 
 
-# Export: every source row, its label, and where that comes from
+# Export: every source row with its label and its source
 
 
 def test_every_source_row_is_exported_in_the_order_of_the_files(project, rows_of):
@@ -191,7 +191,7 @@ def test_of_two_verdicts_the_one_on_the_label_is_shown(project, rows_of):
 
 
 def judge_with(project: Project, examples: tuple[list[int], list[int]], attempts: list[tuple[int | None, ...]]) -> None:
-    """Judge the first text of the pool beside these samples; an attempt is tokens in, tokens out, price in and out."""
+    """Judge the first pool text with these samples as evidence; an attempt is (tokens in, out, price in, out)."""
     sides = [tuple(Example(each, "", 0.5, "seed") for each in side) for side in examples]
     asked = replace(question(text(project), 2, 4), examples=sides[0], rival_examples=sides[1])
     (proposal,) = add_proposals(project, reviewed_round(project, {text(project): (2, 0.75)}), [asked])
@@ -277,7 +277,7 @@ def test_a_decision_that_fixes_nothing_leaves_the_label_to_the_classifiers(kind,
 
 
 def in_bulk(project: Project, row: int, kind: str, label: int, belief: float = 0.9) -> None:
-    """Decide as a batch does."""
+    """Store decisions as a batch does."""
     decide(project, row, kind, label=label, who="ann")
     with connection(project) as db:
         db.execute("UPDATE decision SET belief = ?, queue = 'bulk' WHERE id = (SELECT max(id) FROM decision)", [belief])
@@ -314,7 +314,7 @@ def test_a_decision_after_the_batch_counts(project, rows_of):
 
 
 def audit(project: Project, row: int, kind: str, label: int | None = None, purpose: str = "certificate") -> int:
-    """Answer blind about a text, and return the id of the answer."""
+    """Answer a blind audit of a text; return the answer's id."""
     with connection(project) as db:
         db.execute(
             "INSERT OR IGNORE INTO audit (text, purpose, round, options, who, at) "

@@ -41,7 +41,7 @@ NEAR = FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with one round, which every test gets a copy of."""
+    """A project with one round; every test gets a copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
         made = small_project(tmp_path_factory.mktemp("once") / "workspace")

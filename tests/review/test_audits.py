@@ -1,4 +1,4 @@
-"""The blind audit: whom it samples, what a card gives away, what its answers prove, what it keeps from training."""
+"""The blind audit: its sample, its cards, the answers, the certificate, and that audited texts never train."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def ready(project) -> Project:
 
 @pytest.fixture
 def plain(ready, monkeypatch) -> Project:
-    """The same with nothing planted, looked at after 4, 8, 16 and 32 audits."""
+    """The same without planted texts, and with looks after 4, 8, 16 and 32 audits."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready
@@ -71,7 +71,7 @@ def plain(ready, monkeypatch) -> Project:
 
 @pytest.fixture
 def many_labels(workspace) -> Project:
-    """A project of 14 labels; of every text the machine thinks the same first five, every other time none first."""
+    """A project of 14 labels in which all texts have the same best five labels, every second one *none* before them."""
     project = small_project(workspace, seeds=seed_rows(TOPICS, 3), pool=pool_rows(TOPICS, 4))
     top = [[3, 0.5], [7, 0.2], [1, 0.1], [12, 0.05], [9, 0.04]]
     with_none = [[3, 0.5], [-1, 0.3], [7, 0.1], [1, 0.05], [12, 0.01]]
@@ -90,7 +90,7 @@ def truth(project: Project) -> dict[int, int]:
 
 
 def labelled(project: Project, wrong: Iterable[int] = (), judge: str = "evidence") -> Project:
-    """Put a round to review whose labels are true, but for the texts that are wrong."""
+    """Put a round to review whose machine labels are true, except for the texts in ``wrong``."""
     wrong, true = set(wrong), truth(project)
     reviewed_round(
         project, {t: (label % 4 + 1 if t in wrong else label, 0.9) for t, label in true.items()}, judge=judge
@@ -104,7 +104,7 @@ def again(project: Project, wrong: Iterable[int] = ()) -> Project:
 
 
 def tell(project: Project, cards: Sequence[AuditCard], who: str = ANN, misses: int = 0) -> None:
-    """Answer what is true, but for so many at the end."""
+    """Answer with the true labels, except for the last ``misses`` audits."""
     true, names = truth(project), dict(seed_rows())
     for place, card in enumerate(cards):
         label = true.get(card.text) or label_ids(project)[names[card.content]]
@@ -296,7 +296,7 @@ def test_without_a_generator_two_projects_are_not_dealt_alike(make_project):
     assert orders[0] != orders[1]
 
 
-# What the options give away
+# Options do not reveal the machine's label
 
 
 def test_options_are_the_best_five_and_near_decoys_ten_in_all(many_labels):
@@ -370,7 +370,7 @@ def test_options_are_stored_in_the_order_shown(many_labels):
 
 
 def together(*acts: Callable[[], object]) -> list[object]:
-    """Do all at once; what an act raised stands in place of what it returned."""
+    """Call all functions at once; return each one's result, or the exception that it raised."""
     with ThreadPoolExecutor(len(acts)) as threads:
         done = [threads.submit(act) for act in acts]
         return [each.exception() or each.result() for each in done]
@@ -622,7 +622,7 @@ def test_the_certificate_is_given_where_the_bound_reaches_the_target(plain):
     set_target(plain, 0.5)
     cards = deal(plain, who=ANN, count=SECOND)
     tell(plain, cards[:FIRST])
-    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 prove .33
+    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 right certify .33
     tell(plain, cards[FIRST:])
     found = summary(plain)
     assert found.certificate == found.looks[1]
@@ -736,7 +736,7 @@ def test_the_target_stays_once_a_look_was_taken(plain):
     with pytest.raises(StateError, match=r"the target stays 0\.8: the interim check at 4 audits has used it"):
         set_target(plain, 0.3)
     set_target(plain, 0.8)
-    remember(plain, auditing.TARGET, "0.3", anew=True)  # by somebody who set it while the look was taken
+    remember(plain, auditing.TARGET, "0.3", anew=True)  # somebody sets it while the look is taken
     assert target(plain) == 0.8
 
 
@@ -745,7 +745,7 @@ def test_the_target_stays_once_a_look_was_taken(plain):
 
 @pytest.fixture
 def planting(ready, monkeypatch) -> Project:
-    """A project that plants about every other card."""
+    """A project in which about every second card is planted."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
     monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready

@@ -1,4 +1,4 @@
-"""Lists decided at once: the sample first, then exactly the rest, and back again as one act."""
+"""Batches: decide the sample, then exactly the rest, and undo all of it at once."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from tests.helpers.small_projects import count, label_ids, pool_rows, question, 
 ANN, BOB = "ann", "bob"
 MEMBERS = 50
 OTHER = {1: 2, 2: 3, 3: 4, 4: 1}
-"""Another label than the one proposed."""
+"""A label other than the proposed one."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Leave out what only a power cut would show: the disk's speed says nothing here."""
+    """Do not wait for the disk: only a power cut would make a difference."""
     opened = database._open
 
     def open_(project: Project) -> Database:
@@ -91,7 +91,7 @@ def proposed(project: Project, proposal: int | None) -> int:
 
 
 def say(project: Project, sample: Sequence[Item], kind: DecisionKind = "accept", *, who: str = ANN) -> None:
-    """Decide a sample: about the label proposed, or for another where it is relabelled."""
+    """Decide a sample: accept or reject the proposed label, or relabel to another one."""
     for text, proposal in sample:
         mine = proposed(project, proposal)
         label = {"none": None, "skip": None, "relabel": OTHER[mine]}.get(kind, mine)
@@ -99,7 +99,7 @@ def say(project: Project, sample: Sequence[Item], kind: DecisionKind = "accept",
 
 
 def applied(project: Project, items: Sequence[Item], kind: BatchKind = "accept", agreeing: int = SAMPLE) -> int:
-    """Begin a batch, decide its sample, of which so many agree, and apply it; return its id."""
+    """Begin a batch, decide its sample with ``agreeing`` agreements, and apply it; return its id."""
     batch = begun(project, items, kind)
     sample = sample_of(project, batch)
     say(project, sample[:agreeing], kind)
@@ -338,7 +338,7 @@ def test_what_somebody_decided_meanwhile_is_left_alone(kind, project, items):
     assert {text for (text,) in decision_rows(project, "batch IS NOT NULL", "text")} == {text for text, _ in rest[3:]}
 
 
-# Back again
+# Undo
 
 
 def test_taking_a_list_back_undoes_exactly_what_it_decided(project, items):
@@ -426,7 +426,7 @@ def test_nobody_undoes_the_list_of_another_person_by_accident(project, items):
     assert counts_of(project).applied == MEMBERS - SAMPLE
 
 
-# What it trains
+# Feeding back
 
 
 def test_what_a_list_decided_is_fed_back_with_its_belief_as_weight(project, items):
@@ -454,7 +454,7 @@ def test_what_a_list_rejected_is_ruled_out_and_not_fed_back(project, items):
     assert queue(project, 1, "to decide") == []
 
 
-# Giving up
+# Discarding
 
 
 def test_a_list_that_was_given_up_says_so_and_keeps_what_was_decided(project, items):

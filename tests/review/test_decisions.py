@@ -1,4 +1,4 @@
-"""What is fed back and what is withheld, and why. The store's side of it is in store/test_decisions.py."""
+"""What is fed back, what is withheld and why, and refused decisions; store/test_decisions.py tests the stored rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def judged(
     judge: str = CHAT,
     settings: Settings = FAST,
 ) -> int:
-    """Put a round to review with verdicts (place in the pool, label, outcome); by default each label is believed."""
+    """Put a round to review with verdicts (position in the pool, label, outcome); by default each label is certain."""
     believed = {place: (label, SURE) for place, label, _ in verdicts} if belief is None else belief
     number = reviewed_round(project, {text(project, p): b for p, b in believed.items()}, settings, judge)
     ids = add_proposals(project, number, [question(text(project, place), label, 4) for place, label, _ in verdicts])
@@ -171,7 +171,7 @@ def test_what_was_rolled_back_is_eligible_again(project):
     number = judged(project, (0, 1, "valid"))
     feed_back(project, plan_feed_back(project))
     roll_back(project, number, "tester")
-    assert list_rounds(project)[-1].state == "to review"  # her review goes on where it was
+    assert list_rounds(project)[-1].state == "to review"  # the review continues
     assert [(i.text, i.label) for i in plan_feed_back(project).items] == [(text(project), 1)]
     close_round(project)
     judged(project, belief={0: (1, SURE)})

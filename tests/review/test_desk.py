@@ -1,4 +1,4 @@
-"""Acts of the desk: strict about what comes, each carried out once, in order; and cards with their evidence."""
+"""Key presses: strictly read, carried out once and in order; and cards with their evidence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def new_id() -> str:
 
 
 def press(project: Project, kind: str, text: int = 0, *, who: str = ANN, **more: Any) -> PressOutcome:
-    """Carry out an act as a browser sends it."""
+    """Carry out a key press as a browser sends it."""
     return apply_key_press(project, read_key_press({"id": new_id(), "kind": kind, "text": text} | more), who=who)
 
 
@@ -81,7 +81,7 @@ def card(project: Project, text: int) -> Card:
 
 
 def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **more: Any) -> PressOutcome:
-    """Decide what a card shows, resting on what it rests on."""
+    """Decide about a card with what it had seen when it was made."""
     label = seen.label.id if kind in {"accept", "reject", "relabel"} else None
     given = {"label": label, "proposal": seen.proposal, "seen": list(seen.seen)} | more
     return press(project, kind, seen.text, who=who, **given)
@@ -89,7 +89,7 @@ def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **mor
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Leave out what only a power cut would show: the disk's speed says nothing here."""
+    """Do not wait for the disk: only a power cut would make a difference."""
     opened = database._open
 
     def open_(project: Project) -> Database:
@@ -139,7 +139,7 @@ def text(project: Project) -> int:
     return int(pool(project)[0])
 
 
-# An act is carried out once
+# A key press is carried out once
 
 KINDS = [("accept", 1), ("relabel", 2), ("reject", 3), ("none", None), ("skip", None)]
 
@@ -230,19 +230,19 @@ def test_the_name_of_a_decision_is_no_name_for_an_undo(project, text):
     assert (done.request_id, done.back) == (made.request_id, None)
 
 
-# In order, whatever comes twice
+# In order, even if some arrive twice
 
 STEP = (
     st.tuples(st.sampled_from(["accept", "relabel", "reject"]), st.integers(0, 2), st.integers(1, 2))
     | st.tuples(st.sampled_from(["none", "skip"]), st.integers(0, 2), st.none())
     | st.tuples(st.just("undo"), st.none(), st.integers(0, 9) | st.none())
 )
-"""A kind, a text and a label; of an undo the place of the act it undoes, or none for the newest."""
+"""A kind, a text and a label; for an undo, the position of the key press it undoes, or None for the newest."""
 
 
 @dataclass
 class Desk:
-    """What should be stored: for each row its act, kind, text, label, person and the row it undoes."""
+    """The expected rows: request id, kind, text, label, person, and the row that is undone."""
 
     rows: list[tuple[str, str, int, int | None, str, int | None]] = field(default_factory=list)
 
@@ -279,13 +279,13 @@ def test_acts_are_stored_in_the_order_they_came_whatever_came_twice(untouched, t
         elif number is not None:
             raw["undoes"] = mine[number % len(mine)].id if mine else new_id()
         mine.append(read_key_press(raw))
-        for act in [mine[-1], *mine[-again:]][: 1 + again]:  # what was not acknowledged comes again, in its order
+        for act in [mine[-1], *mine[-again:]][: 1 + again]:  # unacknowledged ones arrive again, in order
             apply_key_press(project, act, who=who)
             model.take(who, act)
     assert rows(project, "act, kind, text, label, who, undoes") == model.rows
 
 
-# What comes from outside
+# Untrusted input
 
 HUGE = [2**63 - 1, 2**63, 2**64, 10**40, -(2**63), -(2**63) - 1]
 SIGNS = st.text(st.characters(), max_size=8) | st.sampled_from(["\ud800", "a\0b", "\u202e", "0" * 32, "a" * 5_000])
@@ -314,7 +314,7 @@ AUDIT_FIELDS = {
 
 
 def near(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects that are acts, or were before something of them was replaced, left out or added."""
+    """Valid key presses, and such with a value replaced, removed or added."""
     good = st.fixed_dictionaries({"kind": fields["kind"]}, optional={k: v for k, v in fields.items() if k != "kind"})
     bad = st.dictionaries(st.sampled_from([*fields, "id"]) | SIGNS, JSON, max_size=2)
     return st.tuples(good, st.just({}) | bad).map(lambda parts: parts[0] | parts[1])
@@ -322,7 +322,7 @@ def near(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict
 
 @pytest.fixture(scope="module")
 def hit(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that all that hypothesis thinks of is sent to, with three texts to audit."""
+    """A project that receives every example of hypothesis, with three texts to audit."""
     project = copy_of(untouched, tmp_path_factory.mktemp("hit") / "workspace")
     deal(project, who=ANN, count=3, purpose="label", label=1)
     return project
@@ -478,7 +478,7 @@ def test_a_refused_answer_says_why(project, dealt):
     assert told(kind="undo", who=BOB, audit=None) == "there is no answer to undo."
 
 
-# A card that is not so any more
+# A card that has changed
 
 
 CHANGES: dict[str, tuple[Callable[[Project, int], object], str]] = {
@@ -667,7 +667,7 @@ def test_nobody_undoes_what_another_person_decided(project, text):
 
 
 def nearest(samples: ValidSamples, project: Project, text: int, label: int, number: int) -> list[tuple[int, str, str]]:
-    """Return text, content and origin of the nearest valid samples of a label, found one by one."""
+    """Return text, content and origin of the nearest valid samples of a label, by brute force."""
     own, vector = [], fake_encode(EMBEDDING, contents(project, [text]))[0]
     for place, other in enumerate(samples.texts.tolist()):
         if samples.label_ids[samples.labels[place]] == label and other != text:

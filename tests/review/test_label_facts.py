@@ -1,4 +1,4 @@
-"""What is known of each label: audited accuracy, and the judge's record on it."""
+"""Figures of each label: audited accuracy, and how often the judge was right about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SURE = 0.97
 
 @pytest.fixture
 def labelled(project, monkeypatch):
-    """A project whose machine labels are all true, with nothing planted among its audits."""
+    """A project whose machine labels are all true, and whose audits have no planted texts."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     ids, texts = label_ids(project), text_ids(project)
     reviewed_round(project, {texts[text]: (ids[label], SURE) for text, label in pool_rows()})
@@ -28,7 +28,7 @@ def labelled(project, monkeypatch):
 
 
 def audit(project, count, right, **purpose):
-    """Answer audits; ``right(place)`` says whether with the machine's label. Return the labels the machine gave."""
+    """Answer audits, with the machine's label where ``right(position)`` is true; return the machine's labels."""
     texts = {number: text for text, number in text_ids(project).items()}
     ids, machine = label_ids(project), []
     for place, card in enumerate(deal(project, who="ann", count=count, rng=np.random.default_rng(1), **purpose)):
@@ -54,7 +54,7 @@ def test_accuracy_is_counted_label_by_label_over_sample_and_extras(labelled):
         sampled.count(ids["refund"]) + 1,
         sampled.count(ids["refund"]) + 3,
     )
-    assert summary(labelled).accuracy.of == 12  # the certificate's sample stays apart
+    assert summary(labelled).accuracy.of == 12  # extras do not enter the certificate's sample
 
 
 def test_the_judges_record_is_of_self_test_and_audits_alone(labelled):

@@ -22,7 +22,7 @@ SEEN = Features(EMBEDDING, "", 0.0)
 
 @dataclass
 class World:
-    """A project's facts as plain dictionaries, so that a test can change any of them between two rounds."""
+    """A project's facts as plain dictionaries, so that a test can change them between two rounds."""
 
     project: Project
     seeds: dict[int, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class World:
         return sorted([*((t, label, 1.0) for t, label in self.seeds.items()), *((t, *pair) for t, pair in fed.items())])
 
     def train(self, settings=ALWAYS, features=SEEN, report=lambda *_: None, *, save=True):
-        """Train the next round; one that is not saved is trained again by the next call."""
+        """Train the next round; without ``save`` the next call trains the same round again."""
         subsets = np.array([self.shown[label] for label in sorted(self.shown)])
         model = fit.train(self.project, self.round_id + 1, settings, features, subsets, report)
         if save:
@@ -54,7 +54,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Eight labels (ids 1 to 8) of four seeds, forty texts in the pool, and texts to come; vectors around centres."""
+    """Eight labels (ids 1 to 8) of four seeds, a pool of forty texts, and texts to be added; vectors around centres."""
     made = World(Project(tmp_path, "small"))
     rng = np.random.default_rng(0)
     made.seeds = {text: 1 + text // SEEDS for text in range(LABELS * SEEDS)}
@@ -72,11 +72,11 @@ def world(tmp_path, monkeypatch):
 
 
 NEW = LABELS * SEEDS + POOL
-"""The first text that is neither seed nor pool in the beginning; five of each of four labels to come."""
+"""Texts from this id on are added later: five for each of four new labels."""
 
 
 def changed(before, after):
-    """Return per partition the label ids whose classifiers are other ones."""
+    """Return, for each partition, the label ids whose classifiers differ."""
     ids = np.intersect1d(before.label_ids, after.label_ids)
     found = []
     for old, new in zip(before.partitions, after.partitions, strict=True):
@@ -87,7 +87,7 @@ def changed(before, after):
 
 
 def beside(model, *labels):
-    """Return per partition the ids of all labels that share a subset with one of these."""
+    """Return, for each partition, the ids of all labels in a subset with one of these."""
     found = []
     for partition in model.partitions:
         own = partition.subset_of[np.searchsorted(model.label_ids, labels)]
@@ -175,7 +175,7 @@ def test_a_removed_label_touches_those_it_leaves_behind(world):
     before = world.train()
     mates = beside(before, 3)
     for text in world.texts_of(3):
-        del world.seeds[text]  # neither seed nor pool
+        del world.seeds[text]  # it is in neither seeds nor pool now
     del world.shown[3]
     after = world.train()
     assert changed(before, after) == [others - {3} for others in mates]
@@ -214,7 +214,7 @@ def test_the_choice_stays_until_a_full_fit(world, monkeypatch):
     assert chosen == [1, 1]
 
 
-# When everything is fitted anew
+# Full fits
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_full_fit_forms_the_hidden_partitions_and_draws_noise_as_the_first_one
     world.shown[9] = 2
     world.train()
     again = world.train(ALWAYS.model_copy(update={"most_refitted": 0.0}))
-    assert again.extent.refitted == 0  # nothing touched is not more than nothing
+    assert again.extent.refitted == 0  # nothing was touched, so the limit of 0 is not exceeded
     world.fed[40] = (1, 0.9)
     again = world.train(ALWAYS.model_copy(update={"most_refitted": 0.0}))
     world.round_id = 0
@@ -343,11 +343,11 @@ def test_without_the_folds_of_the_round_before_they_are_fitted_anew(world):
     assert after.calibration == before.calibration
 
 
-# No belief about a text from a model that saw it
+# No belief comes from a classifier that saw the text
 
 
 def seen_by(training, inside, noise, *, rng, **_how):
-    """Fit nothing: the weights of a classifier are the texts it saw, its own and its noise."""
+    """Fit nothing: a classifier's weights mark the texts it saw, as samples or as noise."""
     rows, _ = draw_noise(training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng)
     own = np.flatnonzero(np.isin(training.labels, inside))
     assert set(training.labels[own].tolist()) == set(inside.tolist())  # each label has a row
@@ -390,8 +390,8 @@ def test_the_watch_sees_what_was_seen(watched):
     assert replace(fed, halves=()).log_odds(np.array([40]), world.vectors[[40]]).max() > 0
 
 
-# What people and rounds do between two rounds: each takes the world, a pool text, a label, a seed that its label can
-# spare (or None), and a source of chance.
+# Events between two rounds: each takes the world, a pool text, a label, a seed that its label can lose (or None), and
+# a random generator.
 
 
 def feed(world, text, label, _spare, _rng):
@@ -421,7 +421,7 @@ def relabel(world, _text, _label, spare, rng):
 
 
 def contradict(world, _text, label, spare, rng):
-    """Let a decision contradict a seed; some are fed back under the other label."""
+    """Let a decision contradict a seed; in half the cases the text is fed back with the other label."""
     if spare is not None:
         del world.seeds[spare]
         if rng.random() < 0.5:

@@ -10,7 +10,7 @@ LABELS, EACH, DIMENSIONS = 6, 12, 8
 
 
 def frozen(own_noise, neighbour_noise, seed=0, *, has_neighbours=True):
-    """Rows of seeds; the noise says how well the first half, and the second (the kNN features), tell the label."""
+    """Rows of seeds; less noise in a half of the features (the second is the kNN features) tells the label better."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(LABELS), EACH)
     centres = rng.normal(size=(LABELS, DIMENSIONS))
