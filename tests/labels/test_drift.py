@@ -82,24 +82,24 @@ def test_a_text_that_comes_again_counts_in_both_imports(running):
 
 def test_without_a_change_nothing_drifts(running):
     more(running, as_before())
-    found = measure_drift(running)
-    assert {each.label.name for each in found} == set(LABELS)
-    assert not any(each.drifted for each in found)
-    for each in found:
+    drifts = measure_drift(running)
+    assert {each.label.name for each in drifts} == set(LABELS)
+    assert not any(each.drifted for each in drifts)
+    for each in drifts:
         assert (each.advice, each.reasons) == ("leave", ())
         assert 0 <= each.p <= each.q <= 1
         assert each.distance >= 0
 
 
 def test_a_label_whose_texts_are_replaced_by_anothers_is_at_the_top(running):
-    kept = [name for name in LABELS if name != "refund"]
-    more(running, [t for name in kept for t in new_texts(name)] + new_texts("repair", start=5_000))
-    first, *others = measure_drift(running)
+    others = [name for name in LABELS if name != "refund"]
+    more(running, [t for name in others for t in new_texts(name)] + new_texts("repair", start=5_000))
+    first, *rest = measure_drift(running)
     assert first.label.name == "refund"
     assert (first.drifted, first.advice) == (True, "audit")
     assert first.texts[1] < first.texts[0] / 4
     assert "new texts have this label" in first.reasons[0]
-    assert not any(each.drifted for each in others if each.label.name == "repair")
+    assert not any(each.drifted for each in rest if each.label.name == "repair")
 
 
 def test_a_label_whose_texts_changed_is_to_be_retrained(running, monkeypatch):
@@ -107,14 +107,14 @@ def test_a_label_whose_texts_changed_is_to_be_retrained(running, monkeypatch):
     plain = small_projects.fake_encode
 
     def moved(model, texts):
-        found = plain(model, texts)
-        found[[text.startswith("warranty") for text in texts]] += 0.12 * aside.astype(np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        vectors = plain(model, texts)
+        vectors[[text.startswith("warranty") for text in texts]] += 0.12 * aside.astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     monkeypatch.setattr(small_projects, "fake_encode", moved)
     more(running, as_before())
-    found = measure_drift(running)
-    worst = found[0]
+    drifts = measure_drift(running)
+    worst = drifts[0]
     assert worst.label.name == "warranty"
     assert (worst.drifted, worst.advice) == (True, "retrain")
     assert any("lies" in reason for reason in worst.reasons)

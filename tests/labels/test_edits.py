@@ -92,8 +92,8 @@ def worked(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         number = reviewed_round(project, believed)
         pairs = [(t, label, 1 + label % 7) for t, (label, _) in believed.items() if t % 3]
         asked = add_proposals(project, number, [question(*pair) for pair in pairs])
-        said = [Answer(str(rng.choice(["valid", "invalid", "unsure"])), None, 1.0, "", "", "") for _ in asked]
-        add_verdicts(project, "chat", list(zip(asked, said, strict=True)))
+        replies = [Answer(str(rng.choice(["valid", "invalid", "unsure"])), None, 1.0, "", "", "") for _ in asked]
+        add_verdicts(project, "chat", list(zip(asked, replies, strict=True)))
         for t in rng.choice([*texts, *seeds(project)[0].tolist()], 40).tolist():
             kind = str(rng.choice(["accept", "relabel", "reject", "reject", "none", "skip"]))
             decide(project, t, kind, label=None if kind in {"none", "skip"} else int(rng.integers(1, 8)), who="ann")
@@ -175,7 +175,7 @@ def any_edit(project: Project, kind: str, a: int, b: int) -> None:
     """Make an edit of some kind; StateError if a rule refuses it."""
     ids = [label.id for label in list_labels(project)]
     one, other = ids[a % len(ids)], ids[b % len(ids)]
-    own = [t for t, label in zip(*(part.tolist() for part in seeds(project)), strict=True) if label == one]
+    texts = [t for t, label in zip(*(column.tolist() for column in seeds(project)), strict=True) if label == one]
     name = f"label {a} {b}"
     if kind == "rename":
         apply_edit(project, Rename(one, name), "ann")
@@ -189,8 +189,8 @@ def any_edit(project: Project, kind: str, a: int, b: int) -> None:
         examples = [text(project, a % 20), text(project, 20 + b % 20), *([f"typed {a}"] if a % 2 else [])]
         apply_edit(project, Add(name, "a meaning" if b % 2 else "", None, tuple(examples)), "ann")
     elif kind == "split":
-        half = len(own) // 2
-        parts = {name: own[:half], f"{name} too": own[half:]} if a % 2 else {name: own[:2]}
+        half = len(texts) // 2
+        parts = {name: texts[:half], f"{name} too": texts[half:]} if a % 2 else {name: texts[:2]}
         apply_edit(project, Split(one, parts, retire=bool(b % 2)), "ann")
     elif kind == "subsets":
         adopt_subsets(project, current_layout(project)[1][::-1].copy(), "ann")
@@ -372,11 +372,11 @@ def test_what_was_said_of_a_merged_label_is_said_of_the_other(busy):
     for view in ("decided",):
         fixed = {row[0]: is_now.get(row[3], row[3]) for row in before[view]}
         assert decided(busy) == fixed
-    own = {t: is_now.get(n, n) for t, n in before["seed"]}
-    found = dict(zip(*(part.tolist() for part in seeds(busy)), strict=True))
-    assert own.items() <= found.items()
+    expected = {t: is_now.get(n, n) for t, n in before["seed"]}
+    label_of = dict(zip(*(column.tolist() for column in seeds(busy)), strict=True))
+    assert expected.items() <= label_of.items()
     learned = {t: is_now.get(n, n) for t, n, _ in before["training"]}
-    assert {t: n for t, n, _ in current_training_rows(busy)} == learned | found
+    assert {t: n for t, n, _ in current_training_rows(busy)} == learned | label_of
 
 
 def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
@@ -384,7 +384,7 @@ def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
     assert torn not in seeds(small)[0]
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert count(small, "SELECT count(*) FROM contradiction") == 0
-    assert dict(zip(*(part.tolist() for part in seeds(small)), strict=True))[torn] == REPAIR
+    assert dict(zip(*(column.tolist() for column in seeds(small)), strict=True))[torn] == REPAIR
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_a_rejection_after_the_merge_is_of_the_whole(small):
 
 
 def test_a_seed_whose_own_label_was_rejected_does_not_come_back_by_a_merge(small):
-    (seed, *_), _ = (part.tolist() for part in seeds(small))
+    (seed, *_), _ = (column.tolist() for column in seeds(small))
     decide(small, seed, "reject", label=REFUND)
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert seed not in seeds(small)[0]
@@ -443,8 +443,8 @@ def test_beliefs_in_merged_labels_add_up_and_may_change_which_is_the_best(small)
                        [top, 0.3 if t == first else 0.1, t])  # fmt: skip
     before = rows(small, "SELECT * FROM prediction")
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
-    found = rows(small, "SELECT text, label, round(belief, 6), runner_up, round(runner_up_belief, 6) FROM prediction")
-    assert found == sorted([(first, REPAIR, 0.55, DELIVERY, 0.4), (second, DELIVERY, 0.8, REPAIR, 0.15)], key=repr)
+    stored = rows(small, "SELECT text, label, round(belief, 6), runner_up, round(runner_up_belief, 6) FROM prediction")
+    assert stored == sorted([(first, REPAIR, 0.55, DELIVERY, 0.4), (second, DELIVERY, 0.8, REPAIR, 0.15)], key=repr)
     undo_edit(small, "ann")
     assert rows(small, "SELECT * FROM prediction") == before
 
@@ -469,8 +469,8 @@ def test_verdicts_given_while_labels_were_one_are_stale_once_they_are_two_again(
     rounds_of = [ask(REPAIR)]
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     rounds_of.append(ask(REPAIR))
-    told = {v.round_id: v.stale for v in verdicts(small)}
-    assert told == {rounds_of[1]: False}  # the newest of the pair replaces the older
+    stale = {v.round_id: v.stale for v in verdicts(small)}
+    assert stale == {rounds_of[1]: False}  # the newest of the pair replaces the older
     undo_edit(small, "ann")
     assert [v.stale for v in verdicts(small)] == [True]
     assert count(small, "SELECT count(*) FROM stale_verdict") == 1  # the first verdict is about the label as it is now
@@ -498,10 +498,10 @@ def test_a_file_that_names_a_merged_label_adds_to_what_it_became(small, tmp_path
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], [("please repay me", "refund")])
     import_files(small.workspace, small.name, file)
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert given[text_ids(small)["please repay me"]] == REPAIR
     undo_edit(small, "ann")
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert given[text_ids(small)["please repay me"]] == REFUND
 
 
@@ -515,11 +515,11 @@ def test_what_cannot_be_merged_is_refused(chosen, small):
 
 
 def test_seeds_of_a_retired_label_become_pool_and_decisions_for_it_do_not_stand(small):
-    own = [t for t, n in zip(*(part.tolist() for part in seeds(small)), strict=True) if n == REFUND]
+    texts = [t for t, n in zip(*(column.tolist() for column in seeds(small)), strict=True) if n == REFUND]
     decide(small, text(small, 1), "accept", label=REFUND)
     decide(small, text(small, 2), "reject", label=REFUND)
     apply_edit(small, Retire(REFUND), "ann")
-    assert set(own) <= set(pool(small).tolist())
+    assert set(texts) <= set(pool(small).tolist())
     assert (decided(small), rejected(small)) == ({}, set())
     undo_edit(small, "ann")
     assert decided(small) == {text(small, 1): REFUND}
@@ -639,14 +639,14 @@ def test_examples_of_a_new_label_are_its_seeds_and_leave_the_pool(small):
     chosen = [text(small, 3), text(small, 9)]
     apply_edit(small, Add("upgrade", "wants a better one", 1, tuple(chosen)), "ann")
     (new,) = [label for label in list_labels(small) if label.name == "upgrade"]
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert {t: given[t] for t in chosen} == dict.fromkeys(chosen, new.id)
     assert not set(chosen) & set(pool(small).tolist())
     assert {t: n for t, n, _ in current_training_rows(small)}.items() >= dict.fromkeys(chosen, new.id).items()
     assert new.meaning == "wants a better one"
     assert [event.what for event in text_history(small, chosen[0])][-1].startswith("relabelled as upgrade")
-    found = valid_samples(small, EMBEDDING, current_layout(small)[0])
-    assert len(set(found.texts.tolist())) == len(found.texts)
+    evidence = valid_samples(small, EMBEDDING, current_layout(small)[0])
+    assert len(set(evidence.texts.tolist())) == len(evidence.texts)
     ids, subset_of, _ = current_layout(small)
     assert dict(zip(ids.tolist(), subset_of.tolist(), strict=True))[new.id] == 1
     undo_edit(small, "bob")
@@ -733,7 +733,7 @@ def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(sma
     apply_edit(small, Split(REFUND, {"fees": own[:2], "goods": [*own[2:], more]}), "ann")
     named = {label.name: label.id for label in list_labels(small)}
     assert "refund" not in named
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert {given[t] for t in own[:2]} == {named["fees"]}
     assert {given[t] for t in [*own[2:], more]} == {named["goods"]}
     assert rejected(small) == {(refused, named["fees"]), (refused, named["goods"])}
@@ -744,9 +744,9 @@ def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(sma
 
 
 def test_a_split_label_may_keep_what_is_not_assigned(small):
-    own = texts_of(small, REFUND)
-    apply_edit(small, Split(REFUND, {"fees": own[:2]}), "ann")
-    assert texts_of(small, REFUND) == own[2:]
+    texts = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"fees": texts[:2]}), "ann")
+    assert texts_of(small, REFUND) == texts[2:]
     with pytest.raises(StateError, match="would keep fewer than 2"):
         apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}), "ann")
     apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}, retire=True), "ann")
@@ -754,8 +754,8 @@ def test_a_split_label_may_keep_what_is_not_assigned(small):
 
 
 def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
-    own = texts_of(small, REFUND)
-    apply_edit(small, Split(REFUND, {"Refund": own[:2], "goods": own[2:]}), "ann")
+    texts = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"Refund": texts[:2], "goods": texts[2:]}), "ann")
     assert label_ids(small)["Refund"] != REFUND
     undo_edit(small, "ann")
     assert label_ids(small)["refund"] == REFUND
@@ -763,35 +763,35 @@ def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
 
 def test_a_label_without_a_subset_is_split_and_its_parts_get_theirs_with_the_next_round(small, tmp_path):
     import_files(small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["upgrade"])))
-    own = texts_of(embed(small), 8)
-    apply_edit(small, Split(8, {"better": own[:2], "larger": own[2:]}), "ann")
+    texts = texts_of(embed(small), 8)
+    apply_edit(small, Split(8, {"better": texts[:2], "larger": texts[2:]}), "ann")
     assert current_layout(small)[0].tolist() == [*range(1, 8)]
     form_subsets(small, FAST, EMBEDDING, "ann")
     check_partition(small)
 
 
 def test_what_cannot_be_assigned_is_refused(small):
-    own = texts_of(small, REFUND)
+    texts = texts_of(small, REFUND)
     for parts, rule in [
         ({}, "name each part"),
-        ({"a": own[:2], " a ": own[2:]}, "name each part"),
-        ({"a": own[:2], "b": own[1:3]}, "one part only"),
-        ({"a": own[:1]}, "at least 2"),
-        ({"a": [own[0], text(small)]}, "only seeds and decided texts"),
-        ({"delivery": own[:2]}, "already"),
+        ({"a": texts[:2], " a ": texts[2:]}, "name each part"),
+        ({"a": texts[:2], "b": texts[1:3]}, "one part only"),
+        ({"a": texts[:1]}, "at least 2"),
+        ({"a": [texts[0], text(small)]}, "only seeds and decided texts"),
+        ({"delivery": texts[:2]}, "already"),
     ]:
         with pytest.raises(StateError, match=rule):
             apply_edit(small, Split(REFUND, parts), "ann")
 
 
 def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_project):
-    told = [(f"{word} number {n}", "both") for word in ("apple", "pear") for n in range(6)]
-    project = make_project(seeds=[*told, *seed_rows(["other"])])
-    found = propose_split(project, 1, 2)
-    assert found == propose_split(project, 1, 2)
-    assert sorted(t for cluster in found for t in cluster) == texts_of(project, 1)
+    fruit = [(f"{word} number {n}", "both") for word in ("apple", "pear") for n in range(6)]
+    project = make_project(seeds=[*fruit, *seed_rows(["other"])])
+    clusters = propose_split(project, 1, 2)
+    assert clusters == propose_split(project, 1, 2)
+    assert sorted(t for cluster in clusters for t in cluster) == texts_of(project, 1)
     content = {t: c for c, t in text_ids(project).items()}
-    assert {frozenset(content[t].split()[0] for t in cluster) for cluster in found} == {
+    assert {frozenset(content[t].split()[0] for t in cluster) for cluster in clusters} == {
         frozenset({"apple"}), frozenset({"pear"}),
     }  # fmt: skip
     with pytest.raises(StateError, match="too few for 7 parts"):
@@ -911,10 +911,10 @@ def test_the_desk_does_not_undo_what_an_edit_decided(small):
 def test_a_label_tells_what_edits_it_went_through(small):
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     apply_edit(small, Rename(REPAIR, "mend"), "bob")
-    told = [event.what for event in label_history(small, REPAIR)]
-    assert "merged 'refund' into 'repair', version 3" in told
-    assert "renamed 'repair' to 'mend', version 4" in told
-    assert "added to the label set, version 1" in told
+    events = [event.what for event in label_history(small, REPAIR)]
+    assert "merged 'refund' into 'repair', version 3" in events
+    assert "renamed 'repair' to 'mend', version 4" in events
+    assert "added to the label set, version 1" in events
 
 
 def test_an_edit_thought_of_before_another_one_is_refused(small, monkeypatch):

@@ -23,11 +23,11 @@ from tests.helpers.small_projects import LABELS, label_ids, small_project, text_
 @pytest.fixture
 def project(workspace: Path) -> Project:
     """Four labels in two subsets, one with a meaning."""
-    made = small_project(workspace)
-    ids = np.array([label.id for label in list_labels(made)])
-    save_layout(made, ids, np.array([0, 1, 0, 1]), np.random.default_rng(0).random((4, 2)), "tester")
-    set_meanings(made, {1: "money goes back, =SUM(1)"}, "ann")
-    return made
+    project = small_project(workspace)
+    ids = np.array([label.id for label in list_labels(project)])
+    save_layout(project, ids, np.array([0, 1, 0, 1]), np.random.default_rng(0).random((4, 2)), "tester")
+    set_meanings(project, {1: "money goes back, =SUM(1)"}, "ann")
+    return project
 
 
 def written(project: Project, path: Path) -> list[dict[str, object]]:

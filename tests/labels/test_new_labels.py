@@ -52,9 +52,9 @@ def named(name, meaning="What it means."):
 
 
 def test_the_missing_labels_come_first(grown):
-    found = propose_clusters(grown)
-    assert {topic(grown, cluster.texts)[0] for cluster in found[:2]} == set(MISSING)
-    for cluster in found[:2]:
+    clusters = propose_clusters(grown)
+    assert {topic(grown, cluster.texts)[0] for cluster in clusters[:2]} == set(MISSING)
+    for cluster in clusters[:2]:
         assert topic(grown, cluster.texts)[1] >= 0.9 * cluster.size
         assert cluster.size >= EACH / 2
 
@@ -78,10 +78,10 @@ def test_proposing_stores_nothing_and_is_repeatable(grown):
 
 
 def test_no_text_is_in_two_clusters_and_names_are_unlike(grown):
-    found = propose_clusters(grown)
-    texts = [text for cluster in found for text in cluster.texts]
+    clusters = propose_clusters(grown)
+    texts = [text for cluster in clusters for text in cluster.texts]
     assert len(set(texts)) == len(texts)
-    names = [cluster.name.casefold() for cluster in found]
+    names = [cluster.name.casefold() for cluster in clusters]
     assert len(set(names) | {label.name for label in list_labels(grown)}) == len(names) + len(list_labels(grown))
 
 
@@ -116,14 +116,14 @@ def test_a_pool_that_the_labels_explain_has_no_sure_cluster(workspace, monkeypat
 
 
 def test_the_judge_names_a_cluster_and_its_tokens_are_stored_as_for_a_meaning(grown):
-    found = propose_clusters(grown)[:1]
+    clusters = propose_clusters(grown)[:1]
     before = rows_stored(grown)
     with FaultServer(named("Upgrades  wanted", "Asks for a\nbetter plan.")) as server:
-        (got,) = named_by_judge(grown, found)
+        (got,) = named_by_judge(grown, clusters)
     assert (got.name, got.meaning, got.named_by) == ("Upgrades wanted", "Asks for a better plan.", MODEL)
-    assert replace(got, name="", meaning="", named_by="") == replace(found[0], name="")
-    assert server.heard[0].state["near_labels"] == list(found[0].near)
-    assert server.heard[0].state["texts"] == contents(grown, np.array(found[0].texts[:12]))
+    assert replace(got, name="", meaning="", named_by="") == replace(clusters[0], name="")
+    assert server.heard[0].state["near_labels"] == list(clusters[0].near)
+    assert server.heard[0].state["texts"] == contents(grown, np.array(clusters[0].texts[:12]))
     assert count(grown, "SELECT count(*) FROM attempt WHERE purpose = 'meaning'") == 1
     assert spent(grown).tokens == sum(TOKENS)
     assert [a - b for a, b in zip(rows_stored(grown), before, strict=True)].count(0) == len(before) - 1
@@ -136,19 +136,19 @@ def test_names_that_are_taken_get_a_number(grown):
 
 
 def test_a_long_name_is_cut_and_one_that_cannot_be_seen_is_not_taken(grown):
-    found = propose_clusters(grown)[:1]
+    clusters = propose_clusters(grown)[:1]
     with FaultServer(named("very " * 50)):
-        assert len(named_by_judge(grown, found)[0].name) <= LONGEST_NAME
+        assert len(named_by_judge(grown, clusters)[0].name) <= LONGEST_NAME
     with FaultServer(named("\u200b \u202e")):
-        assert named_by_judge(grown, found) == found
+        assert named_by_judge(grown, clusters) == clusters
 
 
 def test_a_reply_without_a_readable_name_is_an_error(grown):
-    found = propose_clusters(grown)[:1]
+    clusters = propose_clusters(grown)[:1]
     with FaultServer(always(chat("I would call it upgrades."))), pytest.raises(JudgeError, match="no name came"):
-        named_by_judge(grown, found)
+        named_by_judge(grown, clusters)
     with FaultServer(always(refused(401))), pytest.raises(JudgeError, match="OPENAI_API_KEY"):
-        named_by_judge(grown, found)
+        named_by_judge(grown, clusters)
 
 
 def test_no_clusters_need_no_name(grown):
@@ -168,6 +168,6 @@ def test_labels_taken_out_of_real_seeds_come_back_as_clusters(shared_data, tmp_p
 
     path = shared_data / "clinc150.csv.gz"
     options = options_of([str(path)])
-    found = found_labels(data_set(path, options.cache), 0, options, tmp_path)
-    assert found.clusters <= 40
-    assert len(found.ranks) >= 12
+    result = found_labels(data_set(path, options.cache), 0, options, tmp_path)
+    assert result.clusters <= 40
+    assert len(result.ranks) >= 12

@@ -38,9 +38,9 @@ def test_every_pool_text_has_coordinates_and_is_counted_in_its_cell(placed):
 
 def test_a_text_lies_nearest_to_a_similar_label(placed):
     drawn, places = draw_pool_map(placed, EMBEDDING), current_layout(placed)[2]
-    own = np.array([label_ids(placed)[name] - 1 for _, name in pool_rows()])
+    of_text = np.array([label_ids(placed)[name] - 1 for _, name in pool_rows()])
     nearest = np.linalg.norm(drawn["spots"][:, None] - places[None], axis=2).argmin(axis=1)
-    assert (nearest == own).mean() > 0.6
+    assert (nearest == of_text).mean() > 0.6
 
 
 def test_the_map_is_computed_again_only_when_labels_or_pool_change(placed, tmp_path):

@@ -84,9 +84,9 @@ def running_cluster(folder: Path, log: Path, *, preload: bool = True) -> Iterato
 def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
-        made = small_project(tmp_path_factory.mktemp("once") / "workspace")
-        run_round(made, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
-    return made
+        project = small_project(tmp_path_factory.mktemp("once") / "workspace")
+        run_round(project, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
+    return project
 
 
 @pytest.fixture
@@ -160,9 +160,9 @@ def test_a_file_that_fails_three_times_is_reported_and_the_rest_is_done(cluster,
     words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
     shown = CliRunner().invoke(main, [*words, "--cluster", cluster.address, "--json"])
     assert shown.exit_code == 1
-    told = json.loads(shown.stdout)
-    assert (told["parts"], told["done_before"], told["rows"]) == (COUNT, 0, (COUNT - 2) * ROWS)
-    reasons = {Path(file).name: reason for file, reason in told["failed"]}
+    printed = json.loads(shown.stdout)
+    assert (printed["parts"], printed["done_before"], printed["rows"]) == (COUNT, 0, (COUNT - 2) * ROWS)
+    reasons = {Path(file).name: reason for file, reason in printed["failed"]}
     assert reasons["part-004.parquet"] == "the encoder exploded"
     assert "cannot be read as Parquet" in reasons["part-002.parquet"]
     *lines, last = shown.stderr.splitlines()
@@ -188,8 +188,8 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, clus
     finished = len(list(out.rglob("*.parquet")))
     assert 2 <= finished < COUNT
     assert len(seen(cluster.log)) == finished
-    done = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
-    assert (done.rows, done.done_before) == (COUNT * ROWS, finished)
+    result = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
+    assert (result.rows, result.done_before) == (COUNT * ROWS, finished)
     assert len(seen(cluster.log)) == COUNT
     check_same_as_here(fitted, tmp_path, out)
 
@@ -256,6 +256,6 @@ def test_with_the_real_embedding_model_workers_give_the_labels_given_here(worksp
     with running_cluster(tmp_path / "dask", tmp_path / "log", preload=False) as cluster:
         cluster.add_worker()
         cluster.add_worker()
-        done = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
-    assert (done.rows, done.failed) == (COUNT * ROWS, ())
+        result = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+    assert (result.rows, result.failed) == (COUNT * ROWS, ())
     check_same_as_here(project, tmp_path, tmp_path / "out")

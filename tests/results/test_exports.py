@@ -417,16 +417,16 @@ def test_jsonl_holds_every_decision_about_a_text_oldest_first(project, rows_of):
     decide(project, second, "none", who="bob")
     decide(project, first, "skip", who="bob", provenance=Provenance(seconds=0.1 + 0.2, queue="to decide"))
     in_bulk(project, first, "reject", 2, 0.1 + 0.7)
-    made = [row["decisions"] for row in rows_of(project)]
-    assert all(MOMENT.fullmatch(one.pop("at")) for row in made for one in row)
+    decisions = [row["decisions"] for row in rows_of(project)]
+    assert all(MOMENT.fullmatch(one.pop("at")) for row in decisions for one in row)
     blank = {"reason": "", "queue": "", "seconds": None, "belief": None, "undone": False}
-    assert made[16] == [
+    assert decisions[16] == [
         blank | {"kind": "accept", "label": "refund", "who": "ann", "reason": 'ünlikely, "but" so', "undone": True},
         blank | {"kind": "skip", "label": None, "who": "bob", "seconds": 0.1 + 0.2, "queue": "to decide"},
         blank | {"kind": "reject", "label": LABELS[1], "who": "ann", "queue": "bulk", "belief": 0.1 + 0.7},
     ]
-    assert made[17] == [blank | {"kind": "none", "label": None, "who": "bob"}]
-    assert made[:16] + made[18:] == [[]] * 54
+    assert decisions[17] == [blank | {"kind": "none", "label": None, "who": "bob"}]
+    assert decisions[:16] + decisions[18:] == [[]] * 54
 
 
 def test_folded_rows_all_hold_the_decisions_and_rows_left_out_hold_none(workspace, rows_of):
@@ -554,8 +554,8 @@ def test_the_document_of_the_export_names_every_column_and_every_source():
     document = (ROOT / "docs/export.md").read_text("utf-8")
     columns, sources = (re.findall(r"^\| ([\w, :]+) \|", part, re.MULTILINE) for part in document.split("## Sources"))
     assert [name for cell in columns for name in cell.split(", ")][1:] == list(PROVENANCE)
-    told = {name for cell in sources for name in cell.split(", ")}
-    assert told >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
+    names = {name for cell in sources for name in cell.split(", ")}
+    assert names >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
 
 
 # Predict

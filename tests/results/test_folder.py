@@ -44,9 +44,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with one round; every test gets a copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
-        made = small_project(tmp_path_factory.mktemp("once") / "workspace")
-        run_round(made, NEAR)
-    return made
+        project = small_project(tmp_path_factory.mktemp("once") / "workspace")
+        run_round(project, NEAR)
+    return project
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_file_gets_an_output_of_the_same_name_with_all_its_rows(fitted, folder, tmp_path):
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.parts, done.done_before, done.rows, done.failed) == (COUNT, 0, COUNT * ROWS, ())
-    found = outputs(tmp_path / "out")
-    assert list(found) == list(outputs(folder))
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.parts, result.done_before, result.rows, result.failed) == (COUNT, 0, COUNT * ROWS, ())
+    tables = outputs(tmp_path / "out")
+    assert list(tables) == list(outputs(folder))
     right = 0
-    for name, table in found.items():
+    for name, table in tables.items():
         source = pq.ParquetFile(folder / name).read()
         assert table.column_names == [*PREDICTED.names, "source.label", "number", "tags"]
         assert table["row"].to_pylist() == list(range(1, ROWS + 1))
@@ -128,8 +128,8 @@ def test_a_second_run_does_nothing_again(fitted, folder, tmp_path, log):
     assert sorted(seen(log)) == sorted(first_text(part) for part in range(COUNT))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
     log.unlink()
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.done_before, done.rows, seen(log)) == (COUNT, COUNT * ROWS, [])
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.done_before, result.rows, seen(log)) == (COUNT, COUNT * ROWS, [])
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -139,8 +139,8 @@ def test_a_run_goes_on_with_what_is_not_done(fitted, folder, tmp_path, log):
     whole = pq.ParquetFile(folder / "below/part-003.parquet").read()
     pq.write_table(whole.slice(0, 2), folder / "below/part-003.parquet")  # its size changed: it is labelled again
     log.unlink()
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.done_before, done.rows) == (COUNT - 2, COUNT * ROWS - ROWS + 2)
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.done_before, result.rows) == (COUNT - 2, COUNT * ROWS - ROWS + 2)
     assert sorted(seen(log)) == [first_text(3), first_text(4)]
 
 
@@ -156,15 +156,15 @@ def test_a_file_that_fails_three_times_is_reported_and_the_others_are_done(fitte
     (folder / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pq.write_table(pa.table({"other": ["x"]}), folder / "part-004.parquet")
     pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), folder / "part-006.parquet")
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    reasons = {Path(file).name: reason for file, reason in done.failed}
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    reasons = {Path(file).name: reason for file, reason in result.failed}
     assert list(reasons) == ["part-002.parquet", "part-004.parquet", "part-006.parquet"]
     assert "cannot be read as Parquet" in reasons["part-002.parquet"]
     assert "it has no column 'body'" in reasons["part-004.parquet"]
     assert reasons["part-006.parquet"] == "the encoder exploded"
     assert seen(log).count(f"{small_parts.EXPLODES} now") == 3
     assert len(outputs(tmp_path / "out")) == COUNT - 3
-    assert done.rows == (COUNT - 3) * ROWS
+    assert result.rows == (COUNT - 3) * ROWS
 
 
 def test_ctrl_c_keeps_whole_files_and_no_half_one(fitted, folder, tmp_path, log, monkeypatch):
@@ -265,17 +265,17 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(fitted, folder, tmp_path, mo
 def test_a_file_without_rows_has_an_output_without_rows(fitted, folder, tmp_path):
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "part-000.parquet")
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    found = outputs(tmp_path / "out")
-    assert found["part-000.parquet"].num_rows == 0
-    assert found["part-000.parquet"].schema.equals(found["part-002.parquet"].schema)
+    tables = outputs(tmp_path / "out")
+    assert tables["part-000.parquet"].num_rows == 0
+    assert tables["part-000.parquet"].schema.equals(tables["part-002.parquet"].schema)
 
 
 def test_the_text_column_is_guessed_from_the_first_file_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
     (folder / "below" / "part-001.parquet").write_bytes(b"no parquet")
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "below/part-003.parquet")
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert [Path(file).name for file, _ in done.failed] == ["part-001.parquet"]
-    assert done.rows == (COUNT - 2) * ROWS
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert [Path(file).name for file, _ in result.failed] == ["part-001.parquet"]
+    assert result.rows == (COUNT - 2) * ROWS
     for path in folder.rglob("*.parquet"):
         path.write_bytes(b"no parquet")
     with pytest.raises(InputError, match="no file of this folder can be read and has rows"):
@@ -289,11 +289,11 @@ def test_a_large_file_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, mo
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "large.parquet")
     predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"))
-    found = outputs(tmp_path / "out")["large.parquet"]
-    assert found["text"].to_pylist() == texts
-    assert found["row"].to_pylist() == list(range(1, 1_051))
+    table = outputs(tmp_path / "out")["large.parquet"]
+    assert table["text"].to_pylist() == texts
+    assert table["row"].to_pylist() == list(range(1, 1_051))
     at_once = labelled(make_predictor(fitted), pa.table({"text": texts}), "text")
-    assert found["label"].to_pylist() == at_once["label"].to_pylist()
+    assert table["label"].to_pylist() == at_once["label"].to_pylist()
 
 
 @pytest.mark.parametrize("protocol", ["memory", "file"])
@@ -318,10 +318,10 @@ def test_folders_may_be_urls(protocol, fitted, folder, tmp_path):
 
 def test_an_output_says_what_made_it(fitted, folder, tmp_path):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    told = json.loads(pq.read_metadata(tmp_path / "out" / "part-000.parquet").metadata[MARK])
-    assert told["fingerprint"] == make_predictor(fitted).fingerprint
-    assert told["origin"].startswith("project small, round 1, label set version ")
-    assert (told["text"], told["bytes"]) == ("body", str((folder / "part-000.parquet").stat().st_size))
+    printed = json.loads(pq.read_metadata(tmp_path / "out" / "part-000.parquet").metadata[MARK])
+    assert printed["fingerprint"] == make_predictor(fitted).fingerprint
+    assert printed["origin"].startswith("project small, round 1, label set version ")
+    assert (printed["text"], printed["bytes"]) == ("body", str((folder / "part-000.parquet").stat().st_size))
 
 
 CHANGES = {
@@ -359,8 +359,8 @@ def test_which_paths_are_folders(tmp_path):
 
 def test_nothing_of_dask_is_imported_without_being_asked_for():
     code = "import red_core, red_core.cli, sys; print(sorted({n.split('.')[0] for n in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    loaded = set(json.loads(done.stdout.replace("'", '"')))
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(json.loads(process.stdout.replace("'", '"')))
     assert "red_core" in loaded
     assert not loaded & {"dask", "distributed"}
 
@@ -374,9 +374,9 @@ def test_only_the_owner_of_a_folder_that_is_read_only_can_write_there(fitted, fo
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     (tmp_path / "out").mkdir(mode=0o500)
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert len(done.failed) == COUNT
-    assert "Permission denied" in done.failed[0][1]
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert len(result.failed) == COUNT
+    assert "Permission denied" in result.failed[0][1]
 
 
 def test_the_command_labels_a_folder_and_says_what_failed(fitted, folder, tmp_path):

@@ -286,7 +286,7 @@ def test_planted_texts_are_seeds_with_their_own_label_each_dealt_once(ready):
     deal(ready, who=ANN, count=60, rng=rng)
     with connection(ready) as db:
         planted = db.execute("SELECT text, label FROM audit WHERE purpose = 'planted'").fetchall()
-    known = dict(zip(*(found.tolist() for found in seeds(ready)), strict=True))
+    known = dict(zip(*(column.tolist() for column in seeds(ready)), strict=True))
     assert len(planted) > 0
     assert all(known[text] == label for text, label in planted)
 
@@ -325,8 +325,8 @@ def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, mon
     for new in draw(many_labels, None, 50, np.random.default_rng(0)):
         if new.purpose == "planted":
             known += 1
-            own = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
-            nearest = (np.argsort(-(vectors @ own)) + 1).tolist()
+            vector = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
+            nearest = (np.argsort(-(vectors @ vector)) + 1).tolist()
             assert {new.label, *nearest[: BEST_SHOWN - 1]} <= set(new.options)
     assert known > 20
 
@@ -334,11 +334,11 @@ def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, mon
 def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspace, monkeypatch):
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
     stray = "postcode is what this seed is about, whatever it is called"
-    own = fake_encode(EMBEDDING, [stray])[0]
+    vector = fake_encode(EMBEDDING, [stray])[0]
     without = small_project(workspace, name="without", seeds=seed_rows(TOPICS, 9))
     vectors = seed_label_vectors(without, EMBEDDING)
-    nearest = int(np.argmax(vectors @ own))
-    farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ own))]
+    nearest = int(np.argmax(vectors @ vector))
+    farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ vector))]
     project = small_project(workspace, seeds=[*seed_rows(TOPICS, 9), (stray, farthest)], pool=pool_rows(TOPICS, 8))
     reviewed_round(project, {int(text): (3, 0.9) for text in pool(project)})
     drawn = {new.text: new for new in draw(project, None, 1000, np.random.default_rng(0))}
@@ -372,8 +372,8 @@ def test_options_are_stored_in_the_order_shown(many_labels):
 def together(*acts: Callable[[], object]) -> list[object]:
     """Call all functions at once; return each one's result, or the exception that it raised."""
     with ThreadPoolExecutor(len(acts)) as threads:
-        done = [threads.submit(act) for act in acts]
-        return [each.exception() or each.result() for each in done]
+        futures = [threads.submit(act) for act in acts]
+        return [each.exception() or each.result() for each in futures]
 
 
 def test_people_dealing_at_once_never_get_the_same_text(ready):
@@ -402,8 +402,8 @@ def test_what_another_person_was_dealt_between_drawing_and_storing_is_drawn_anew
 
 def test_of_two_answers_at_once_one_is_stored_and_one_is_refused(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    told = together(*(lambda who=who: answer(plain, card.audit, "none", who=who) for who in (ANN, BOB)))
-    assert sorted(type(each).__name__ for each in told) == ["StateError", "int"]
+    outcomes = together(*(lambda who=who: answer(plain, card.audit, "none", who=who) for who in (ANN, BOB)))
+    assert sorted(type(each).__name__ for each in outcomes) == ["StateError", "int"]
     assert rows(plain) == 1
 
 
@@ -422,8 +422,8 @@ def test_an_answer_is_stored_with_all_that_was_told(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, request_id="click 1")
     with connection(plain) as db:
-        found = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
-    assert found == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
+        stored = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
+    assert stored == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
 
 
 @pytest.mark.parametrize(
@@ -524,10 +524,10 @@ def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
 
 
 def test_before_any_audit_nothing_is_claimed(plain):
-    found = summary(plain)
-    assert (found.accuracy.share, found.accuracy.low, found.accuracy.high) == (None, 0.0, 1.0)
-    assert (found.until_next_look, found.looks, found.certificate) == (FIRST, (), None)
-    assert (found.judge, found.warning, found.labels, found.target) == (None, "", (), 0.9)
+    result = summary(plain)
+    assert (result.accuracy.share, result.accuracy.low, result.accuracy.high) == (None, 0.0, 1.0)
+    assert (result.until_next_look, result.looks, result.certificate) == (FIRST, (), None)
+    assert (result.judge, result.warning, result.labels, result.target) == (None, "", (), 0.9)
 
 
 def test_before_the_first_round_the_summary_is_empty(project):
@@ -536,9 +536,9 @@ def test_before_the_first_round_the_summary_is_empty(project):
 
 def test_accuracy_is_how_often_the_machine_says_what_the_audit_says(plain):
     tell(plain, deal(plain, who=ANN, count=20), misses=5)
-    found = summary(plain).accuracy
-    assert (found.right, found.of, found.share) == (15, 20, 0.75)
-    assert (found.low, found.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
+    accuracy = summary(plain).accuracy
+    assert (accuracy.right, accuracy.of, accuracy.share) == (15, 20, 0.75)
+    assert (accuracy.low, accuracy.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
 
 
 def test_none_of_these_is_right_where_the_machine_says_so(plain):
@@ -554,8 +554,8 @@ def test_cannot_tell_is_an_answer_that_is_not_right(plain):
     first, second, third = deal(plain, who=ANN, count=3)
     tell(plain, [first, second])
     answer(plain, third.audit, "cannot tell", who=ANN)
-    found = summary(plain)
-    assert (found.accuracy.right, found.accuracy.of, found.cannot_tell) == (2, 3, 1)
+    result = summary(plain)
+    assert (result.accuracy.right, result.accuracy.of, result.cannot_tell) == (2, 3, 1)
 
 
 def test_later_rounds_are_scored_by_the_same_answers(plain):
@@ -624,9 +624,9 @@ def test_the_certificate_is_given_where_the_bound_reaches_the_target(plain):
     tell(plain, cards[:FIRST])
     assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 right certify .33
     tell(plain, cards[FIRST:])
-    found = summary(plain)
-    assert found.certificate == found.looks[1]
-    assert found.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
+    result = summary(plain)
+    assert result.certificate == result.looks[1]
+    assert result.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
 
 
 def test_at_the_real_looks_a_hundred_answers_take_the_first(workspace, monkeypatch):
@@ -709,9 +709,9 @@ def test_the_newest_certificate_stands_with_its_round(plain):
     tell(plain, cards[:FIRST])
     again(plain, wrong=[card.text for card in cards])
     tell(plain, cards[FIRST:SECOND])
-    found = summary(plain)
-    assert [(look.round, look.given) for look in found.looks] == [(1, True), (2, False)]
-    assert found.certificate == found.looks[0]
+    result = summary(plain)
+    assert [(look.round, look.given) for look in result.looks] == [(1, True), (2, False)]
+    assert result.certificate == result.looks[0]
 
 
 # The target
@@ -761,11 +761,11 @@ def test_planted_texts_enter_neither_accuracy_nor_a_look(planting):
     set_target(planting, 0.3)
     sample, planted = split(planting, deal(planting, who=ANN, count=20, rng=np.random.default_rng(0)))
     tell(planting, planted, misses=len(planted))
-    found = summary(planting)
-    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+    result = summary(planting)
+    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
     tell(planting, sample[:FIRST])
-    found = summary(planting)
-    assert (found.accuracy.right, found.accuracy.of, found.looks[0].hits) == (FIRST, FIRST, FIRST)
+    result = summary(planting)
+    assert (result.accuracy.right, result.accuracy.of, result.looks[0].hits) == (FIRST, FIRST, FIRST)
 
 
 def test_planted_texts_tell_how_well_a_person_answers(planting):
@@ -807,8 +807,8 @@ def test_any_other_answer_to_a_planted_text_is_not_the_known_one(kind, planting)
 def test_a_planted_text_whose_seed_a_decision_contradicts_says_nothing(planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:1])
-    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted[0].text]
-    decide(planting, planted[0].text, "relabel", label=own % 4 + 1)
+    label_of = dict(zip(*(column.tolist() for column in seeds(planting)), strict=True))[planted[0].text]
+    decide(planting, planted[0].text, "relabel", label=label_of % 4 + 1)
     assert summary(planting).planted.of == 0
 
 
@@ -819,9 +819,9 @@ def test_extras_of_a_label_stand_apart_from_the_sample(plain):
     tell(plain, deal(plain, who=ANN, purpose="label", label=2, count=6), misses=2)
     tell(plain, deal(plain, who=ANN, purpose="label", label=3, count=2))
     deal(plain, who=ANN, purpose="label", label=4, count=1)
-    found = summary(plain)
-    assert [(e.label, e.accuracy.right, e.accuracy.of) for e in found.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
-    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+    result = summary(plain)
+    assert [(e.label, e.accuracy.right, e.accuracy.of) for e in result.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
+    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
 
 
 def test_extras_are_of_texts_that_still_have_the_label(plain):
@@ -863,10 +863,10 @@ def test_the_judge_is_measured_on_audited_texts_it_was_asked_about(asked):
         (cards[4].text, 1, "valid"),
         (cards[5].text, true[5], "valid"),  # not answered
     )
-    found = summary(asked)
-    assert found.judge_name == "chat"
-    assert (found.judge.tpr.right, found.judge.tpr.of, found.judge.tnr.right, found.judge.tnr.of) == (1, 3, 1, 2)
-    assert (found.judge.pairs, found.judge.coverage, found.judge.kappa) == (5, 4 / 5, 0.0)
+    result = summary(asked)
+    assert result.judge_name == "chat"
+    assert (result.judge.tpr.right, result.judge.tpr.of, result.judge.tnr.right, result.judge.tnr.of) == (1, 3, 1, 2)
+    assert (result.judge.pairs, result.judge.coverage, result.judge.kappa) == (5, 4 / 5, 0.0)
 
 
 def test_decisions_made_beside_the_verdict_say_nothing_of_the_judge(asked):
@@ -906,14 +906,14 @@ def test_the_self_test_counts_beside_the_audits_as_at_most_twenty_pairs(asked):
     (card,) = deal(asked, who=ANN, count=1)
     tell(asked, [card])
     judged(asked, (card.text, truth(asked)[card.text], "valid"))
-    said = Answer("valid", None, 1.0, "", "", PROMPT_VERSION)
-    known = list(zip(*(found.tolist() for found in seeds(asked)), strict=True))
+    reply = Answer("valid", None, 1.0, "", "", PROMPT_VERSION)
+    known = list(zip(*(column.tolist() for column in seeds(asked)), strict=True))
     kinds = ("right", "wrong", "canary")
-    add_tested(asked, "chat", [(text, label, kind, said) for text, label in known for kind in kinds])
-    found = summary(asked).judge
-    assert (found.tpr.right, found.tpr.of, found.tpr.share) == (1, 1, 1.0)
-    assert found.tpr.low == pytest.approx(binomtest(17, 17).proportion_ci(0.95, "wilson").low)
-    assert (found.tnr.of, found.tnr.share) == (0, 0.0)
+    add_tested(asked, "chat", [(text, label, kind, reply) for text, label in known for kind in kinds])
+    judge = summary(asked).judge
+    assert (judge.tpr.right, judge.tpr.of, judge.tpr.share) == (1, 1, 1.0)
+    assert judge.tpr.low == pytest.approx(binomtest(17, 17).proportion_ci(0.95, "wilson").low)
+    assert (judge.tnr.of, judge.tnr.share) == (0, 0.0)
 
 
 # Audited texts never train and are never evidence
@@ -983,9 +983,9 @@ def test_a_decided_text_is_no_evidence_when_it_was_dealt(plain):
     other = next(text for text in pool(plain).tolist() if text != card.text)
     for text in (card.text, other):
         decide(plain, text, "accept", label=1)
-    found = valid_samples(plain, EMBEDDING, ids)
-    assert set(found.texts.tolist()) == {*seeds(plain)[0].tolist(), other}
-    assert len(found.vectors) == len(found.labels) == len(found.contents) == 17
+    samples_ = valid_samples(plain, EMBEDDING, ids)
+    assert set(samples_.texts.tolist()) == {*seeds(plain)[0].tolist(), other}
+    assert len(samples_.vectors) == len(samples_.labels) == len(samples_.contents) == 17
 
 
 def test_planted_seeds_go_on_training_and_being_evidence(planting):
@@ -1000,9 +1000,9 @@ def test_planted_seeds_go_on_training_and_being_evidence(planting):
 def test_a_planted_seed_that_a_decision_relabels_trains_and_is_evidence_under_its_new_label(planting):
     ids = np.array(sorted(label_ids(planting).values()))
     _, (planted, *_) = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
-    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted.text]
-    decide(planting, planted.text, "relabel", label=own % 4 + 1)
-    assert [(item.text, item.label) for item in plan_feed_back(planting).items] == [(planted.text, own % 4 + 1)]
+    label_of = dict(zip(*(column.tolist() for column in seeds(planting)), strict=True))[planted.text]
+    decide(planting, planted.text, "relabel", label=label_of % 4 + 1)
+    assert [(item.text, item.label) for item in plan_feed_back(planting).items] == [(planted.text, label_of % 4 + 1)]
     assert planted.text in valid_samples(planting, EMBEDDING, ids).texts.tolist()
 
 
@@ -1014,9 +1014,9 @@ def test_the_status_tells_what_the_audits_say_and_can_be_written_as_json(asked):
     cards = deal(asked, who=ANN, count=FIRST)
     tell(asked, cards)
     judged(asked, (cards[0].text, 1, "valid"))
-    told = json.loads(json.dumps(project_status(asked)))["audit"]
-    assert (told["accuracy"]["right"], told["accuracy"]["of"], told["judge_name"]) == (FIRST, FIRST, "chat")
-    assert (told["looks"][0]["audits"], told["certificate"]) == (FIRST, None)
+    printed = json.loads(json.dumps(project_status(asked)))["audit"]
+    assert (printed["accuracy"]["right"], printed["accuracy"]["of"], printed["judge_name"]) == (FIRST, FIRST, "chat")
+    assert (printed["looks"][0]["audits"], printed["certificate"]) == (FIRST, None)
 
 
 def test_before_the_first_round_the_status_tells_of_no_audit(project):

@@ -71,9 +71,9 @@ def project(untouched: Project, workspace: Path) -> Project:
 
 @pytest.fixture
 def items(project: Project) -> list[Item]:
-    found = queue(project, 1, "to decide")
-    assert len(found) == MEMBERS
-    return found
+    queued = queue(project, 1, "to decide")
+    assert len(queued) == MEMBERS
+    return queued
 
 
 def begun(project: Project, items: Sequence[Item], kind: BatchKind = "accept", seed: int = 0) -> int:
@@ -81,9 +81,9 @@ def begun(project: Project, items: Sequence[Item], kind: BatchKind = "accept", s
 
 
 def counts_of(project: Project, batch: int | None = None) -> BatchCounts:
-    found = batch_counts(project, batch)
-    assert found is not None
-    return found
+    counts = batch_counts(project, batch)
+    assert counts is not None
+    return counts
 
 
 def proposed(project: Project, proposal: int | None) -> int:
@@ -222,8 +222,8 @@ def _drawn(items: Sequence[Item], seed: int) -> list[Item]:
 def test_what_agrees_with_a_list(said, fixes_it, kind, project, items):
     batch = begun(project, items, kind)
     say(project, sample_of(project, batch)[:3], said)
-    found = counts_of(project, batch)
-    assert (found.decided, found.agreed) == (3, 3 * (fixes_it == (kind == "accept")))
+    counts = counts_of(project, batch)
+    assert (counts.decided, counts.agreed) == (3, 3 * (fixes_it == (kind == "accept")))
 
 
 def test_relabelled_to_the_label_proposed_agrees_with_accepting_it(project, items):
@@ -256,14 +256,14 @@ def test_the_rest_is_decided_with_what_its_sample_shows_as_belief(kind, project,
     say(project, sample[27:], "relabel" if kind == "accept" else "accept", who=BOB)
     by_hand = decision_rows(project)
     assert apply_batch(project, counts_of(project), who=ANN) == MEMBERS - SAMPLE
-    found = decision_rows(
+    stored = decision_rows(
         project,
         "batch IS NOT NULL",
         "text, kind, label, proposal, who, reason, queue, batch, belief, seconds, act, undoes",
     )
     rest = sorted(set(items) - set(sample))
     low = pytest.approx(lower_bound(27, SAMPLE))
-    assert found == [
+    assert stored == [
         (text, kind, proposed(project, proposal), proposal, ANN, "", "bulk", batch, low, None, None, None)
         for text, proposal in rest
     ]

@@ -47,8 +47,8 @@ def chosen(plan: FeedBackPlan) -> list[tuple[int, int, float, str]]:
 
 
 def trained(project: Project) -> dict[int, int]:
-    own = set(seeds(project)[0].tolist())
-    return {t: label for t, label, _ in current_training_rows(project) if t not in own}
+    seed_texts = set(seeds(project)[0].tolist())
+    return {t: label for t, label, _ in current_training_rows(project) if t not in seed_texts}
 
 
 # Eligible
@@ -180,7 +180,7 @@ def test_what_was_rolled_back_is_eligible_again(project):
 
 def test_a_seed_is_never_fed_back(project):
     judged(project)
-    (seed, *_), (own, *_) = (found.tolist() for found in seeds(project))
+    (seed, *_), (own, *_) = (column.tolist() for column in seeds(project))
     decide(project, seed, "accept", label=own)
     assert plan_feed_back(project).items == ()
 
@@ -264,7 +264,7 @@ def test_a_label_rejected_after_it_was_accepted_is_not_fed_back(project):
 
 
 def test_a_decision_against_the_label_of_a_seed_takes_it_out_of_the_training_set(project):
-    (seed, *_), (own, *_) = (found.tolist() for found in seeds(project))
+    (seed, *_), (own, *_) = (column.tolist() for column in seeds(project))
     decide(project, seed, "relabel", label=own % 4 + 1)
     assert (seed, own, 1.0) not in current_training_rows(project)
 

@@ -119,8 +119,8 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
         for text in texts[:PROPOSED]
     ]
     proposals = add_proposals(project, number, asked)
-    said = Answer("valid", 0.9, 1.0, "raw", "m", "v", meaning_id=ids[0])
-    add_verdicts(project, "chat", [(proposal, said) for proposal in proposals])
+    reply = Answer("valid", 0.9, 1.0, "raw", "m", "v", meaning_id=ids[0])
+    add_verdicts(project, "chat", [(proposal, reply) for proposal in proposals])
     return project
 
 
@@ -153,10 +153,10 @@ def test_an_act_that_comes_again_is_stored_once(kind, label, project, text):
 
 def test_an_act_keeps_all_that_came_with_it(project, text):
     proposal, name, reason = item_of(project, text)[1], new_id(), "it says so\nplainly\0 — ünïcödé"
-    done = press(
+    outcome = press(
         project, "accept", text, id=name, label=1, proposal=proposal, reason=reason, seconds=2.5, queue="to decide"
     )  # fmt: skip
-    assert done == PressOutcome(name)
+    assert outcome == PressOutcome(name)
     (row,) = rows(project, "text, kind, label, proposal, reason, who, act, seconds, queue, undoes, batch, belief")
     assert row == (text, "accept", 1, proposal, reason, ANN, name, 2.5, "to decide", None, None, None)
 
@@ -172,8 +172,8 @@ def test_seconds_may_be_a_whole_number_or_unknown(project, text):
 def test_an_undo_that_comes_again_undoes_once_and_says_the_same(named, project, text):
     other = int(pool(project)[1])
     press(project, "none", other)
-    made = press(project, "accept", text, label=1)
-    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": made.request_id if named else None})
+    outcome = press(project, "accept", text, label=1)
+    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": outcome.request_id if named else None})
     assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id, back=text)}
     assert decided(project) == {other: -1}
     assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.request_id)]
@@ -190,9 +190,9 @@ def test_an_act_that_comes_late_after_it_was_undone_stays_undone(project, text):
 
 def test_an_act_that_comes_again_after_the_card_changed_was_carried_out_and_is_not_refused(project, text):
     seen = card(project, text)
-    made = press_card(project, seen, "accept")
+    outcome = press_card(project, seen, "accept")
     press(project, "none", text, who=BOB)
-    assert press_card(project, seen, "accept", id=made.request_id) == made
+    assert press_card(project, seen, "accept", id=outcome.request_id) == outcome
     assert len(rows(project)) == 2
 
 
@@ -206,8 +206,8 @@ def test_a_refused_act_is_refused_again_and_never_stored(project, text):
 def test_of_one_act_sent_by_many_at_once_one_is_stored(project, text):
     act = read_key_press({"id": new_id(), "kind": "none", "text": text})
     with ThreadPoolExecutor(6) as threads:
-        done = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))
-    assert done == {PressOutcome(act.request_id)}
+        outcomes = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))
+    assert outcomes == {PressOutcome(act.request_id)}
     assert len(rows(project)) == 1
 
 
@@ -224,10 +224,10 @@ def test_what_cannot_be_stored_now_is_said_to_come_again_and_is_then_stored(proj
 
 
 def test_the_name_of_a_decision_is_no_name_for_an_undo(project, text):
-    made = press(project, "accept", text, label=1)
-    done = press(project, "undo", id=made.request_id)
+    pressed = press(project, "accept", text, label=1)
+    outcome = press(project, "undo", id=pressed.request_id)
     assert (decided(project), len(rows(project))) == ({text: 1}, 1)
-    assert (done.request_id, done.back) == (made.request_id, None)
+    assert (outcome.request_id, outcome.back) == (pressed.request_id, None)
 
 
 # In order, even if some arrive twice
@@ -248,8 +248,8 @@ class Desk:
 
     def standing(self, who: str) -> list[int]:
         undone = {row[5] for row in self.rows}
-        own = (number for number, row in enumerate(self.rows, 1) if row[4] == who and row[1] != "undo")
-        return [number for number in own if number not in undone]
+        mine = (number for number, row in enumerate(self.rows, 1) if row[4] == who and row[1] != "undo")
+        return [number for number in mine if number not in undone]
 
     def take(self, who: str, act: KeyPress) -> None:
         if act.request_id in {row[0] for row in self.rows}:
@@ -257,11 +257,11 @@ class Desk:
         if act.kind != "undo":
             self.rows.append((act.request_id, act.kind, act.text, act.label, who, None))
             return
-        found = self.standing(who)
+        standing = self.standing(who)
         if act.undoes is not None:
-            found = [number for number in found if self.rows[number - 1][0] == act.undoes]
-        if found:
-            self.rows.append((act.request_id, "undo", self.rows[found[-1] - 1][2], None, who, found[-1]))
+            standing = [number for number in standing if self.rows[number - 1][0] == act.undoes]
+        if standing:
+            self.rows.append((act.request_id, "undo", self.rows[standing[-1] - 1][2], None, who, standing[-1]))
 
 
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), STEP, st.integers(0, 3)), max_size=12))
@@ -340,10 +340,10 @@ def test_whatever_comes_is_an_act_or_is_refused_in_one_line(raw):
     try:
         act = read_key_press(raw)
     except StateError as error:
-        told = str(error)
-        assert told.isprintable()
-        assert len(told) < 500
-        assert told.startswith("this key press was not understood (")
+        message = str(error)
+        assert message.isprintable()
+        assert len(message) < 500
+        assert message.startswith("this key press was not understood (")
     else:
         assert {name: value for name, value in act.model_dump().items() if name in raw} == raw
 
@@ -359,19 +359,19 @@ def test_an_act_stores_what_it_says_or_nothing(hit, raw):
     raw = {"id": new_id()} | raw
     before = rows(hit, "act")
     try:
-        done = apply_key_press(hit, read_key_press(raw), who=ANN)
+        outcome = apply_key_press(hit, read_key_press(raw), who=ANN)
     except StateError:
         assert rows(hit, "act") == before
         return
-    told = rows(hit, "kind, text, label, proposal, queue, reason, act")[len(before) :]
-    assert done.request_id == raw["id"]
+    stored = rows(hit, "kind, text, label, proposal, queue, reason, act")[len(before) :]
+    assert outcome.request_id == raw["id"]
     if raw["kind"] == "undo":
-        assert [(row[0], row[1], row[-1]) for row in told] in ([], [("undo", done.back, raw["id"])])
-    elif done.refused or (raw["id"],) in before:
-        assert told == []
+        assert [(row[0], row[1], row[-1]) for row in stored] in ([], [("undo", outcome.back, raw["id"])])
+    elif outcome.refused or (raw["id"],) in before:
+        assert stored == []
     else:
         whole = {"text": 0, "label": None, "proposal": None, "queue": "", "reason": ""} | raw
-        assert told == [tuple(whole[n] for n in ("kind", "text", "label", "proposal", "queue", "reason", "id"))]
+        assert stored == [tuple(whole[n] for n in ("kind", "text", "label", "proposal", "queue", "reason", "id"))]
 
 
 @given(raw=JSON | near(AUDIT_FIELDS))
@@ -383,12 +383,12 @@ def test_an_answer_to_an_audit_is_stored_or_refused(hit, raw):
     raw = {"id": new_id(), "audit": None} | raw if isinstance(raw, dict) else raw
     before = audit_acts(hit)
     try:
-        done = apply_key_press(hit, read_key_press(raw), who=ANN)
+        outcome = apply_key_press(hit, read_key_press(raw), who=ANN)
     except StateError:
         assert audit_acts(hit) == before
         return
-    assert done.request_id == raw["id"]
-    assert audit_acts(hit) == before + [raw["id"]] * (not done.refused and raw["id"] not in before)
+    assert outcome.request_id == raw["id"]
+    assert audit_acts(hit) == before + [raw["id"]] * (not outcome.refused and raw["id"] not in before)
 
 
 def audit_acts(project: Project) -> list[str]:
@@ -448,8 +448,8 @@ def test_an_answer_that_comes_again_is_stored_once(project, dealt):
     raw = {"id": new_id(), "kind": "label", "audit": dealt[0], "label": 1, "seconds": 2.5}
     assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {PressOutcome(raw["id"])}
     with connection(project) as db:
-        found = db.execute("SELECT audit, kind, label, seconds, who, act FROM audit_answer").fetchall()
-    assert found == [(dealt[0], "label", 1, 2.5, ANN, raw["id"])]
+        stored = db.execute("SELECT audit, kind, label, seconds, who, act FROM audit_answer").fetchall()
+    assert stored == [(dealt[0], "label", 1, 2.5, ANN, raw["id"])]
 
 
 def test_an_undone_answer_brings_its_audit_back_once(project, dealt):
@@ -499,9 +499,9 @@ def test_what_somebody_decided_since_refuses_an_act_and_brings_the_card_back(cha
     what, told = CHANGES[change]
     what(project, text)
     before = rows(project)
-    done = press_card(project, seen, kind)
-    assert done.refused.startswith(told)
-    assert done.back == text
+    outcome = press_card(project, seen, kind)
+    assert outcome.refused.startswith(told)
+    assert outcome.back == text
     assert rows(project) == before
     assert press_card(project, card(project, text), kind).refused == ""
 
@@ -564,8 +564,8 @@ def test_an_act_that_rests_on_nothing_is_not_held_against_anything(project, text
 def test_an_edited_meaning_refuses_what_rests_on_it(kind, project, text):
     seen = card(project, text)
     set_meanings(project, {seen.label.id: "means something else"}, BOB)
-    done = press_card(project, seen, kind)
-    assert (done.refused, done.back) == ("the label's meaning was edited", text)
+    outcome = press_card(project, seen, kind)
+    assert (outcome.refused, outcome.back) == ("the label's meaning was edited", text)
     assert rows(project) == []
     assert press_card(project, card(project, text), kind).refused == ""
 
@@ -603,9 +603,9 @@ WHY: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("raw", "why"), WHY, ids=lambda value: str(value)[:40])
 def test_a_refused_act_says_why_and_stores_nothing(raw, why, project, text):
-    done = apply_key_press(project, read_key_press({"id": new_id(), "text": text} | raw), who=ANN)
-    assert done.refused.startswith(why)
-    assert done.back is None
+    outcome = apply_key_press(project, read_key_press({"id": new_id(), "text": text} | raw), who=ANN)
+    assert outcome.refused.startswith(why)
+    assert outcome.back is None
     assert rows(project) == []
 
 
@@ -614,10 +614,10 @@ def test_a_refused_act_says_why_and_stores_nothing(raw, why, project, text):
 
 @pytest.mark.parametrize(("kind", "label"), KINDS)
 def test_any_act_is_undone_by_its_name_and_its_card_comes_back(kind, label, project, text):
-    made = press(project, kind, text, label=label)
+    pressed = press(project, kind, text, label=label)
     press(project, "none", int(pool(project)[1]))
-    done = press(project, "undo", undoes=made.request_id)
-    assert (done.refused, done.back) == ("", text)
+    outcome = press(project, "undo", undoes=pressed.request_id)
+    assert (outcome.refused, outcome.back) == ("", text)
     assert rows(project, "kind, undoes")[2:] == [("undo", 1)]
 
 
@@ -631,16 +631,16 @@ def test_the_undo_of_a_refused_act_is_quiet(project, text):
 
 def test_an_act_that_was_undone_elsewhere_is_not_undone_again(project, text):
     press(project, "none", int(pool(project)[1]))
-    made = press(project, "accept", text, label=1)
+    outcome = press(project, "accept", text, label=1)
     press(project, "undo")
     name = new_id()
-    assert press(project, "undo", id=name, undoes=made.request_id) == PressOutcome(name)
+    assert press(project, "undo", id=name, undoes=outcome.request_id) == PressOutcome(name)
     assert len(rows(project)) == 3
 
 
 def test_an_undo_is_not_undone_by_its_name(project, text):
-    made = press(project, "accept", text, label=1)
-    back = press(project, "undo", undoes=made.request_id)
+    outcome = press(project, "accept", text, label=1)
+    back = press(project, "undo", undoes=outcome.request_id)
     assert press(project, "undo", undoes=back.request_id).refused == ""
     assert decided(project) == {}
     assert len(rows(project)) == 2
@@ -657,9 +657,9 @@ def test_without_a_name_the_newest_of_the_person_is_undone_then_the_one_before(p
 
 
 def test_nobody_undoes_what_another_person_decided(project, text):
-    made = press(project, "accept", text, label=1, who=BOB)
+    outcome = press(project, "accept", text, label=1, who=BOB)
     assert press(project, "undo").refused == "there is no decision to undo."
-    assert press(project, "undo", undoes=made.request_id).back is None
+    assert press(project, "undo", undoes=outcome.request_id).back is None
     assert decided(project) == {text: 1}
 
 
@@ -684,12 +684,12 @@ def told(examples: Sequence[Example]) -> list[tuple[int, str, str]]:
 def test_a_proposal_shows_the_evidence_the_judge_had_whatever_is_nearest_now(project, text):
     for other in pool(project).tolist()[1:9]:
         decide(project, other, "accept", label=1)
-    found = card(project, text)
+    drawn_card = card(project, text)
     first, second = (int(seed) for seed in seeds(project)[0][:2])
     words = {seed: content for content, seed in text_ids(project).items()}
     left = Example(first, words[first], 0.1235, "seed"), Example(second, words[second], -0.5, "analyst")
-    assert (found.examples, found.rival_examples) == (left, left[1:])
-    assert (found.proposal, found.outcome, found.judge) == (1, "valid", "chat")
+    assert (drawn_card.examples, drawn_card.rival_examples) == (left, left[1:])
+    assert (drawn_card.proposal, drawn_card.outcome, drawn_card.judge) == (1, "valid", "chat")
 
 
 def test_a_text_without_a_proposal_shows_the_nearest_valid_samples_of_what_is_likeliest(project):
@@ -721,9 +721,9 @@ def test_a_text_is_no_evidence_of_itself(project):
     label = card(project, text).label.id
     decide(project, text, "accept", label=label)
     assert text in samples_of(project).texts.tolist()
-    found = card(project, text)
-    assert found.label.id == label
-    assert text not in {one.text for one in found.examples}
+    drawn_card = card(project, text)
+    assert drawn_card.label.id == label
+    assert text not in {one.text for one in drawn_card.examples}
 
 
 def test_a_text_without_a_vector_shows_no_samples_beside_others_that_do(project, tmp_path):

@@ -111,7 +111,7 @@ class Desk:
 
     @contextmanager
     def running(self, again: int = 0) -> Iterator[None]:
-        """Start with all unacknowledged key presses and the last ``again`` acknowledged ones; stop it after the block."""
+        """Start with all unacknowledged key presses and the last ``again`` acknowledged ones; then stop it."""
         self.before, acknowledged = self.told(), {act for act, _, _ in self.acks()}
         sent = self.plan.sent
         first = next((n for n, raw in enumerate(sent) if raw["id"] not in acknowledged), len(sent))

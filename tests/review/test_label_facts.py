@@ -32,9 +32,9 @@ def audit(project, count, right, **purpose):
     texts = {number: text for text, number in text_ids(project).items()}
     ids, machine = label_ids(project), []
     for place, card in enumerate(deal(project, who="ann", count=count, rng=np.random.default_rng(1), **purpose)):
-        own = ids[texts[card.text].split()[0]]
-        machine.append(own)
-        answer(project, card.audit, "label", label=own if right(place) else ids["repair"], who="ann")
+        true_label = ids[texts[card.text].split()[0]]
+        machine.append(true_label)
+        answer(project, card.audit, "label", label=true_label if right(place) else ids["repair"], who="ann")
     return machine
 
 
@@ -48,9 +48,9 @@ def test_accuracy_is_counted_label_by_label_over_sample_and_extras(labelled):
     sampled = audit(labelled, 12, lambda _: True)
     extras = audit(labelled, 3, lambda place: place == 0, purpose="label", label=ids["refund"])
     assert extras == [ids["refund"]] * 3
-    found = audited_accuracy(labelled)
-    assert sum(share.of for share in found.values()) == 15
-    assert (found[ids["refund"]].right, found[ids["refund"]].of) == (
+    accuracy = audited_accuracy(labelled)
+    assert sum(share.of for share in accuracy.values()) == 15
+    assert (accuracy[ids["refund"]].right, accuracy[ids["refund"]].of) == (
         sampled.count(ids["refund"]) + 1,
         sampled.count(ids["refund"]) + 3,
     )
@@ -75,8 +75,8 @@ def test_the_judges_record_is_of_self_test_and_audits_alone(labelled):
     asked = [texts["refund is what I ask for, message 0"], texts["refund is what I ask for, message 1"]]
     proposals = add_proposals(labelled, number, [question(text, refund, delivery) for text in asked])
     add_verdicts(labelled, "tiny", [(proposals[0], said("invalid")), (proposals[1], said("valid"))])
-    found = judge_record(labelled, "tiny")
-    assert {label: (s.right, s.of) for label, s in found.items()} == {refund: (1, 1), delivery: (0, 1)}
+    record = judge_record(labelled, "tiny")
+    assert {label: (s.right, s.of) for label, s in record.items()} == {refund: (1, 1), delivery: (0, 1)}
 
     audited = {card.text: card for card in deal(labelled, who="ann", count=40, rng=np.random.default_rng(0))}
     for text in asked:

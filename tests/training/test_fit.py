@@ -55,20 +55,20 @@ class World:
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """Eight labels (ids 1 to 8) of four seeds, a pool of forty texts, and texts to be added; vectors around centres."""
-    made = World(Project(tmp_path, "small"))
+    world = World(Project(tmp_path, "small"))
     rng = np.random.default_rng(0)
-    made.seeds = {text: 1 + text // SEEDS for text in range(LABELS * SEEDS)}
-    made.pool = set(range(LABELS * SEEDS, LABELS * SEEDS + POOL))
-    made.shown = {label: label % 4 for label in range(1, LABELS + 1)}
+    world.seeds = {text: 1 + text // SEEDS for text in range(LABELS * SEEDS)}
+    world.pool = set(range(LABELS * SEEDS, LABELS * SEEDS + POOL))
+    world.shown = {label: label % 4 for label in range(1, LABELS + 1)}
     centres = rng.normal(size=(LABELS + 4, 12))
     topics = np.r_[np.arange(LABELS * SEEDS) // SEEDS, rng.integers(LABELS, size=POOL), np.repeat(range(LABELS, 12), 5)]
-    made.vectors = (centres[topics] + 0.6 * rng.normal(size=(len(topics), 12))).astype(np.float32)
-    monkeypatch.setattr(fit, "list_labels", lambda _: [Label(id_, f"label {id_}") for id_ in sorted(made.shown)])
-    monkeypatch.setattr("red_core.training.training_set.training_rows", made.rows)
-    monkeypatch.setattr("red_core.training.training_set.pool", lambda _: made.ids())
-    monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(made.seeds)), None))
-    monkeypatch.setattr(Features, "of", lambda _self, _project, ids: made.vectors[ids])
-    return made
+    world.vectors = (centres[topics] + 0.6 * rng.normal(size=(len(topics), 12))).astype(np.float32)
+    monkeypatch.setattr(fit, "list_labels", lambda _: [Label(id_, f"label {id_}") for id_ in sorted(world.shown)])
+    monkeypatch.setattr("red_core.training.training_set.training_rows", world.rows)
+    monkeypatch.setattr("red_core.training.training_set.pool", lambda _: world.ids())
+    monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(world.seeds)), None))
+    monkeypatch.setattr(Features, "of", lambda _self, _project, ids: world.vectors[ids])
+    return world
 
 
 NEW = LABELS * SEEDS + POOL
@@ -78,21 +78,21 @@ NEW = LABELS * SEEDS + POOL
 def changed(before, after):
     """Return, for each partition, the label ids whose classifiers differ."""
     ids = np.intersect1d(before.label_ids, after.label_ids)
-    found = []
+    collected = []
     for old, new in zip(before.partitions, after.partitions, strict=True):
         rows, places = np.searchsorted(before.label_ids, ids), np.searchsorted(after.label_ids, ids)
         same = (old.weights[rows] == new.weights[places]).all(axis=1) & (old.bias[rows] == new.bias[places])
-        found.append(set(ids[~same].tolist()))
-    return found
+        collected.append(set(ids[~same].tolist()))
+    return collected
 
 
 def beside(model, *labels):
     """Return, for each partition, the ids of all labels in a subset with one of these."""
-    found = []
+    collected = []
     for partition in model.partitions:
-        own = partition.subset_of[np.searchsorted(model.label_ids, labels)]
-        found.append(set(model.label_ids[np.isin(partition.subset_of, own)].tolist()))
-    return found
+        subsets = partition.subset_of[np.searchsorted(model.label_ids, labels)]
+        collected.append(set(model.label_ids[np.isin(partition.subset_of, subsets)].tolist()))
+    return collected
 
 
 # What is refitted
@@ -162,12 +162,12 @@ def test_an_added_label_joins_the_hidden_subset_of_those_it_looks_like(world):
     before = world.train()
     for label in (1, 5, 8):
         world.vectors[NEW : NEW + 5] = world.vectors[world.texts_of(label)].mean(axis=0)
-        kept = dict(world.seeds)
+        seeds_before = dict(world.seeds)
         world.seeds |= dict.fromkeys(range(NEW, NEW + 5), 9)
         world.shown[9] = 0
-        found = world.train(save=False).partitions[1].subset_of
-        assert found[-1] == before.partitions[1].subset_of[label - 1]
-        world.seeds = kept
+        hidden = world.train(save=False).partitions[1].subset_of
+        assert hidden[-1] == before.partitions[1].subset_of[label - 1]
+        world.seeds = seeds_before
         del world.shown[9]
 
 
@@ -301,8 +301,8 @@ def test_a_round_that_left_no_model_is_passed_over(world):
 def test_the_extent_is_stored_with_the_model(world):
     world.train()
     world.fed[40] = (1, 0.9)
-    made = world.train()
-    assert load_model(model_file(world.project, 2)).extent == made.extent
+    model = world.train()
+    assert load_model(model_file(world.project, 2)).extent == model.extent
 
 
 # Interrupted rounds
@@ -349,9 +349,9 @@ def test_without_the_folds_of_the_round_before_they_are_fitted_anew(world):
 def seen_by(training, inside, noise, *, rng, **_how):
     """Fit nothing: a classifier's weights mark the texts it saw, as samples or as noise."""
     rows, _ = draw_noise(training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng)
-    own = np.flatnonzero(np.isin(training.labels, inside))
-    assert set(training.labels[own].tolist()) == set(inside.tolist())  # each label has a row
-    seen = training.features[np.r_[own, rows]].max(axis=0)
+    inside_rows = np.flatnonzero(np.isin(training.labels, inside))
+    assert set(training.labels[inside_rows].tolist()) == set(inside.tolist())  # each label has a row
+    seen = training.features[np.r_[inside_rows, rows]].max(axis=0)
     empty = np.zeros(len(inside), dtype=np.float32)
     return np.tile(seen, (len(inside), 1)), empty, empty
 
