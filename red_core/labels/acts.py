@@ -238,7 +238,9 @@ class Split:
         if len(set(assigned)) < len(assigned):
             raise StateError("a text can be assigned to one part only.")
         if set(assigned) - set(snapshot.samples[self.label]):
-            raise StateError(f"only seeds and decided texts of {snapshot.name(self.label)} can be assigned.")
+            raise StateError(
+                f"only labelled examples and decided texts of {snapshot.name(self.label)} can be assigned."
+            )
         for name, texts in parts.items():
             if len(set(texts) - snapshot.audited) < FEWEST_EXAMPLES:
                 raise StateError(f"{name!r} needs at least {FEWEST_EXAMPLES} texts that are not in the blind audit.")

@@ -216,7 +216,7 @@ def _seeds(cell: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         texts = None
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise StateError("its seeds are no JSON list of texts")
+        raise StateError("its seeds are not a JSON list of texts")
     return tuple(texts)
 
 

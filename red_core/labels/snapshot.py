@@ -130,7 +130,9 @@ class LabelSetSnapshot:
         chosen |= {text for text in stored.values() if text in unlabelled | labelled}
         for text in chosen:
             if text not in unlabelled:
-                raise StateError(f"text {text} is not in the pool: an example has no label of its own yet.")
+                raise StateError(
+                    f"text {text} is not an unlabelled text of this project. Choose texts without a label."
+                )
             if text in self.audited:
                 raise StateError(f"text {text} is in the blind audit, which never trains. Choose another example.")
         typed = {identity: content for identity, content in typed.items() if stored.get(identity) not in chosen}

@@ -47,7 +47,9 @@ def begin_batch(
     """
     members = [(text, proposal) for text, proposal in items if proposal is not None]
     if len(members) <= SAMPLE:
-        raise StateError(f"this list has {len(members)} proposals. Up to {SAMPLE} are decided one by one.")
+        raise StateError(
+            f"this list has {len(members)} suggested labels. Lists of up to {SAMPLE} are decided one by one."
+        )
     drawn = (rng or np.random.default_rng()).choice(len(members), SAMPLE, replace=False)
     return stored.add_batch(project, kind, filters, members, [members[index][0] for index in drawn], who)
 

@@ -104,7 +104,9 @@ def seed_label_vectors(project: Project, embedding: str) -> Floats:
     texts, of_label = samples(project)
     empty = [label.name for label in labels if label.id not in set(of_label.tolist())]
     if empty:
-        raise StateError(f"label {empty[0]!r} of project {project.name} has no seed left. Import seeds for it.")
+        raise StateError(
+            f"label {empty[0]!r} of project {project.name} has no labelled example left. Import some for it."
+        )
     ids = np.array([label.id for label in labels], dtype=np.int64)
     return label_vectors(load_vectors(project, embedding, texts), np.searchsorted(ids, of_label), len(ids))
 

@@ -204,7 +204,7 @@ ANY = st.tuples(st.sampled_from(KINDS), st.integers(0, 50), st.integers(0, 50))
 
 @settings(max_examples=12)
 @given(st.lists(ANY, min_size=1, max_size=8))
-def test_any_edits_and_undos_keep_a_partition_and_every_decision_and_undoing_all_restores_what_was(worked, acts):
+def test_random_edits_keep_partition_and_decisions_and_undoing_all_restores_the_state(worked, acts):
     with tempfile.TemporaryDirectory() as folder:
         project = copied(worked, Path(folder))
         before, made = what_stands(project), decisions_made(project)
@@ -251,7 +251,7 @@ DECIDE = st.tuples(st.sampled_from(["accept", "relabel", "reject", "none"]), st.
 
 @settings(max_examples=25)
 @given(st.lists(DECIDE, max_size=8), st.lists(DECIDE, max_size=4))
-def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepared, earlier, later):
+def test_decisions_before_and_after_a_merge_count_as_in_a_slow_computation(prepared, earlier, later):
     with tempfile.TemporaryDirectory() as folder:
         project = copied(prepared, Path(folder))
         texts = pool(project).tolist()
@@ -314,7 +314,7 @@ def test_a_file_that_calls_a_renamed_label_by_its_old_name_means_that_label(smal
     assert (text_ids(small)["please repay me"], REFUND) in set(zip(*(p.tolist() for p in seeds(small)), strict=True))
 
 
-def test_a_name_whose_giving_was_undone_means_nothing(small, tmp_path):
+def test_a_name_whose_rename_was_undone_means_nothing(small, tmp_path):
     apply_edit(small, Rename(REFUND, "money back"), "ann")
     undo_edit(small, "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], seed_rows(["money back"]))
@@ -343,7 +343,7 @@ def test_names_that_differ_only_in_how_they_are_composed_are_one_name(small):
 
 
 @pytest.mark.parametrize("name", ["", " \n ", "x" * 201, "a\0b"])
-def test_what_is_no_name_is_refused(name, small):
+def test_an_invalid_name_is_refused(name, small):
     version = label_set_version(small)
     with pytest.raises(StateError, match="1 to 200 characters"):
         apply_edit(small, Rename(REFUND, name), "ann")
@@ -353,7 +353,7 @@ def test_what_is_no_name_is_refused(name, small):
 @pytest.mark.parametrize(
     "name", ["'; DROP TABLE label; --", "<script>alert(1)</script>", "\u202egnp.exe", '{"a": 1}', "=1+1", "🜁 %s {0}"]
 )
-def test_a_hostile_name_is_a_name(name, busy):
+def test_a_hostile_name_is_stored_as_it_is(name, busy):
     apply_edit(busy, Rename(REFUND, name), "ann")
     apply_edit(busy, Retire(REFUND), "ann")
     assert all(edit.told.splitlines() == [edit.told] for edit in edits(busy))
@@ -365,7 +365,7 @@ def test_a_hostile_name_is_a_name(name, busy):
 # Merge
 
 
-def test_what_was_said_of_a_merged_label_is_said_of_the_other(busy):
+def test_facts_about_a_merged_label_count_for_the_other(busy):
     before = what_stands(busy)
     apply_edit(busy, Merge((REFUND, REPAIR), PRAISE), "ann")
     is_now = {REFUND: PRAISE, REPAIR: PRAISE}
@@ -506,7 +506,7 @@ def test_a_file_that_names_a_merged_label_adds_to_what_it_became(small, tmp_path
 
 
 @pytest.mark.parametrize("chosen", [[], [REPAIR], [REFUND, REFUND], [99]])
-def test_what_cannot_be_merged_is_refused(chosen, small):
+def test_an_invalid_merge_is_refused(chosen, small):
     with pytest.raises(StateError):
         apply_edit(small, Merge(tuple(chosen), REPAIR), "ann")
 
@@ -677,12 +677,12 @@ def test_a_typed_text_that_is_in_the_pool_is_that_text(small):
     assert decided(small) == {text_ids(small)[content]: 8}
 
 
-def test_what_cannot_be_an_example_is_refused(busy):
+def test_an_invalid_example_is_refused(busy):
     (audited, *_) = rows(busy, "SELECT text FROM audit WHERE purpose <> 'planted'")[0]
     seed, free = int(seeds(busy)[0][0]), [t for t in pool(busy).tolist() if t != audited][:2]
     for examples, rule in [
-        ((seed, *free), "is not in the pool"),
-        ((10_000, *free), "is not in the pool"),
+        ((seed, *free), "is not an unlabelled text"),
+        ((10_000, *free), "is not an unlabelled text"),
         ((audited, *free), "blind audit"),
         (free[:1], "at least 2 different"),
         ((free[0], free[0]), "at least 2 different"),
@@ -770,21 +770,21 @@ def test_a_label_without_a_subset_is_split_and_its_parts_get_theirs_with_the_nex
     check_partition(small)
 
 
-def test_what_cannot_be_assigned_is_refused(small):
+def test_an_invalid_split_is_refused(small):
     texts = texts_of(small, REFUND)
     for parts, rule in [
         ({}, "name each part"),
         ({"a": texts[:2], " a ": texts[2:]}, "name each part"),
         ({"a": texts[:2], "b": texts[1:3]}, "one part only"),
         ({"a": texts[:1]}, "at least 2"),
-        ({"a": [texts[0], text(small)]}, "only seeds and decided texts"),
+        ({"a": [texts[0], text(small)]}, "only labelled examples and decided texts"),
         ({"delivery": texts[:2]}, "already"),
     ]:
         with pytest.raises(StateError, match=rule):
             apply_edit(small, Split(REFUND, parts), "ann")
 
 
-def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_project):
+def test_a_proposed_split_has_the_same_clusters_every_time(make_project):
     fruit = [(f"{word} number {n}", "both") for word in ("apple", "pear") for n in range(6)]
     project = make_project(seeds=[*fruit, *seed_rows(["other"])])
     clusters = propose_split(project, 1, 2)
@@ -908,7 +908,7 @@ def test_the_desk_does_not_undo_what_an_edit_decided(small):
     assert sorted(decided(small).values()) == [8, 8]
 
 
-def test_a_label_tells_what_edits_it_went_through(small):
+def test_a_labels_history_lists_its_edits(small):
     apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     apply_edit(small, Rename(REPAIR, "mend"), "bob")
     events = [event.what for event in label_history(small, REPAIR)]
@@ -917,7 +917,7 @@ def test_a_label_tells_what_edits_it_went_through(small):
     assert "added to the label set, version 1" in events
 
 
-def test_an_edit_thought_of_before_another_one_is_refused(small, monkeypatch):
+def test_an_edit_prepared_before_another_edit_is_refused(small, monkeypatch):
     class Late(label_edits.LabelSetSnapshot):
         def __init__(self, project: Project) -> None:
             super().__init__(project)

@@ -43,7 +43,7 @@ def label_set(project: Project) -> list[object]:
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_what_goes_out_changes_nothing_when_it_comes_in_again(ending, project, tmp_path):
+def test_importing_an_export_changes_nothing(ending, project, tmp_path):
     apply_edit(project, Rename(2, "=1+1"), "ann")
     apply_edit(project, Rename(3, '\'quoted, "so"'), "ann")
     before = label_set(project)
@@ -54,7 +54,7 @@ def test_what_goes_out_changes_nothing_when_it_comes_in_again(ending, project, t
     assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
 
 
-def test_a_spreadsheet_runs_no_name_as_a_formula(project, tmp_path):
+def test_no_name_is_a_formula_in_a_spreadsheet(project, tmp_path):
     apply_edit(project, Rename(2, "=1+1"), "ann")
     assert written(project, tmp_path / "labels.csv")[1]["name"] == "'=1+1"
     assert written(project, tmp_path / "labels.json")[1]["name"] == "=1+1"
@@ -114,11 +114,11 @@ def test_a_label_without_a_row_stays_and_an_empty_cell_changes_nothing(project, 
         (["name", "subset"], [["refund", "3"]], 2, "no subset '3': they are numbered from 1 to 2"),
         (["name", "subset"], [["refund", "-1"]], 2, "no subset '-1'"),
         (["name", "subset"], [["refund", "²"]], 2, "no subset '²'"),
-        (["name", "seeds"], [["refund", ""], ["new", "not json"]], 3, "no JSON list"),
-        (["name", "seeds"], [["new", "[1, 2]"]], 2, "no JSON list"),
+        (["name", "seeds"], [["refund", ""], ["new", "not json"]], 3, "not a JSON list"),
+        (["name", "seeds"], [["new", "[1, 2]"]], 2, "not a JSON list"),
         (["name", "seeds"], [["new", ""]], 2, "at least 2 different examples"),
         (["name", "seeds"], [["new", '["one", "one"]']], 2, "at least 2 different examples"),
-        (["name", "seeds"], [["new", '["refund please, case number 1", "x"]']], 2, "not in the pool"),
+        (["name", "seeds"], [["new", '["refund please, case number 1", "x"]']], 2, "not an unlabelled text"),
     ],
 )
 def test_a_bad_row_is_named_with_its_rule_and_nothing_changes(columns, rows, row, rule, project, tmp_path):

@@ -108,7 +108,7 @@ def test_the_neighbour_texts_belong_to_the_predictor_and_the_predictor_needs_no_
     assert labelled(sent, pa.table({"text": ["refund my money", "repair it"]}), "text").equals(wanted)
 
 
-def test_where_nothing_near_counts_the_pool_is_not_carried_along(fitted):
+def test_without_neighbour_weight_the_predictor_has_no_neighbour_texts(fitted):
     model = load_model(model_file(fitted, 1))
     model = replace(model, features=replace(model.features, neighbour_weight=0.0))
     save_model(model_file(fitted, 1), model)
@@ -123,7 +123,7 @@ def test_where_nothing_near_counts_the_pool_is_not_carried_along(fitted):
     )
 
 
-def test_a_second_run_does_nothing_again(fitted, folder, tmp_path, log):
+def test_a_second_run_labels_nothing_again(fitted, folder, tmp_path, log):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert sorted(seen(log)) == sorted(first_text(part) for part in range(COUNT))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
@@ -133,7 +133,7 @@ def test_a_second_run_does_nothing_again(fitted, folder, tmp_path, log):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_run_goes_on_with_what_is_not_done(fitted, folder, tmp_path, log):
+def test_a_run_continues_with_unfinished_files(fitted, folder, tmp_path, log):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     (tmp_path / "out" / "part-004.parquet").unlink()
     whole = pq.ParquetFile(folder / "below/part-003.parquet").read()
@@ -182,7 +182,7 @@ def test_ctrl_c_keeps_whole_files_and_no_half_one(fitted, folder, tmp_path, log,
     assert len(seen(log)) == COUNT
 
 
-def test_what_a_lost_worker_left_unfinished_is_swept_away(fitted, folder, tmp_path):
+def test_unfinished_outputs_of_lost_workers_are_removed(fitted, folder, tmp_path):
     left = tmp_path / "out" / "below" / f".red-{'0' * 32}.tmp"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
@@ -209,7 +209,7 @@ def test_a_folder_labelled_from_another_column_is_refused(fitted, folder, tmp_pa
         predict_folder(fitted, str(folder), str(tmp_path / "out"), text_column="label")
 
 
-def test_parquet_files_of_somebody_else_are_neither_overwritten_nor_joined(fitted, folder, tmp_path):
+def test_parquet_files_of_other_programs_are_not_overwritten(fitted, folder, tmp_path):
     (tmp_path / "out").mkdir()
     pq.write_table(pa.table({"a": [1]}), tmp_path / "out" / "theirs.parquet")
     with pytest.raises(InputError, match=r"theirs\.parquet: this file exists, and `red predict` did not make it"):
@@ -337,13 +337,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_the_fingerprint_hangs_on_whatever_decides_a_label(change, fitted):
+def test_the_fingerprint_depends_on_everything_that_affects_a_label(change, fitted):
     predictor = make_predictor(fitted)
     assert make_predictor(fitted).fingerprint == predictor.fingerprint == fingerprint(predictor)
     assert fingerprint(change(predictor)) != predictor.fingerprint
 
 
-def test_the_fingerprint_does_not_hang_on_the_names_of_projects(fitted):
+def test_the_fingerprint_does_not_depend_on_project_names(fitted):
     predictor = make_predictor(fitted)
     assert fingerprint(replace(predictor, origin="a copy")) == predictor.fingerprint
 

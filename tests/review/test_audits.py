@@ -129,7 +129,7 @@ def test_before_the_first_round_there_is_nothing_to_audit(project):
         deal(project, who=ANN)
 
 
-def test_a_round_closed_unfinished_is_none(project):
+def test_a_round_closed_unfinished_does_not_count(project):
     open_round(project, FAST.model_dump_json(), "evidence", "tester")
     close_round(project)
     with pytest.raises(StateError, match="has no finished round"):
@@ -171,26 +171,26 @@ def test_a_card_tells_the_text_and_its_options_and_nothing_else(ready):
     assert [card.content for card in cards] == contents(ready, np.array([card.text for card in cards]))
 
 
-def test_what_was_dealt_and_not_answered_comes_back_first_in_the_same_order(ready):
+def test_unanswered_audits_come_first_in_the_same_order(ready):
     cards = deal(ready, who=ANN, count=6)
     assert deal(ready, who=ANN, count=4) == cards[:4]
     assert deal(ready, who=ANN, count=8)[:6] == cards
     assert rows(ready, "audit") == 8
 
 
-def test_what_is_answered_does_not_come_back(plain):
+def test_an_answered_audit_is_not_dealt_again(plain):
     first, *others = deal(plain, who=ANN, count=5)
     answer(plain, first.audit, "cannot tell", who=ANN)
     assert deal(plain, who=ANN, count=4) == others
 
 
-def test_nobody_is_dealt_what_another_person_was_just_dealt(ready):
+def test_two_people_are_not_dealt_the_same_text(ready):
     ann, bob = deal(ready, who=ANN, count=12), deal(ready, who=BOB, count=12)
     assert not {card.text for card in ann} & {card.text for card in bob}
     assert deal(ready, who=ANN, count=12) == ann
 
 
-def test_what_somebody_left_lying_for_a_day_is_handed_on(plain):
+def test_an_audit_left_for_a_day_goes_to_somebody_else(plain):
     cards = deal(plain, who=ANN, count=3)
     with transaction(plain) as db:
         db.execute("UPDATE audit SET at = '2020-01-01T00:00:00.000+00:00' WHERE id = ?", [cards[1].audit])
@@ -231,7 +231,7 @@ def test_a_text_that_became_a_seed_since_the_round_is_neither_dealt_nor_counted(
     assert summary(plain).accuracy.of == 39
 
 
-def test_texts_that_are_not_prepared_yet_are_said_to_be(workspace, ready):
+def test_texts_without_vectors_are_an_error(workspace, ready):
     file = write_csv(workspace.parent / "more.csv", ["text", "label"], [("a new one", "refund")])
     import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
     with pytest.raises(StateError, match=r"are not prepared yet\. Run a round first"):
@@ -346,7 +346,7 @@ def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspa
     assert {label_ids(project)[farthest], label_ids(project)[TOPICS[nearest]]} <= set(options)
 
 
-def test_where_an_option_stands_tells_nothing_of_its_rank(many_labels):
+def test_the_order_of_options_does_not_reveal_their_rank(many_labels):
     rng = np.random.default_rng(4)
     best, rank = Counter[int](), Counter[int]()
     ranked = [3, 7, 1, 12]
@@ -407,7 +407,7 @@ def test_of_two_answers_at_once_one_is_stored_and_one_is_refused(plain):
     assert rows(plain) == 1
 
 
-def test_one_act_sent_many_times_at_once_is_stored_once(plain):
+def test_one_request_sent_many_times_at_once_is_stored_once(plain):
     (card,) = deal(plain, who=ANN, count=1)
     ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, request_id="a")] * 4)
     assert len(set(ids)) == 1
@@ -418,7 +418,7 @@ def test_one_act_sent_many_times_at_once_is_stored_once(plain):
 # Answers
 
 
-def test_an_answer_is_stored_with_all_that_was_told(plain):
+def test_an_answer_is_stored_with_all_its_facts(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, request_id="click 1")
     with connection(plain) as db:
@@ -436,7 +436,7 @@ def test_an_answer_is_stored_with_all_that_was_told(plain):
         ("label", 99, "no such label"),
     ],
 )
-def test_what_is_no_answer_is_refused(kind, label, told, plain):
+def test_an_invalid_answer_is_refused(kind, label, told, plain):
     (card,) = deal(plain, who=ANN, count=1)
     with pytest.raises(StateError, match=told):
         answer(plain, card.audit, kind, label=label, who=ANN)
@@ -455,7 +455,7 @@ def test_an_answered_audit_is_not_answered_again(plain):
         answer(plain, card.audit, "label", label=1, who=BOB)
 
 
-def test_the_same_act_sent_twice_is_one_answer(plain):
+def test_the_same_request_sent_twice_is_one_answer(plain):
     first, second = deal(plain, who=ANN, count=2)
     once = answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
     assert answer(plain, first.audit, "label", label=1, who=ANN, request_id="a") == once
@@ -463,7 +463,7 @@ def test_the_same_act_sent_twice_is_one_answer(plain):
     assert rows(plain) == 2
 
 
-def test_an_act_that_was_another_answer_is_refused_not_lost(plain):
+def test_a_request_id_of_another_answer_is_refused(plain):
     first, second = deal(plain, who=ANN, count=2)
     answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
     for audit, label in ((second.audit, 1), (first.audit, 2)):
@@ -502,7 +502,7 @@ def test_an_undo_sent_twice_undoes_once(plain):
     assert summary(plain).accuracy.of == 1
 
 
-def test_an_act_is_an_answer_or_an_undo_never_both(plain):
+def test_a_request_is_an_answer_or_an_undo_never_both(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "none", who=ANN, request_id="a")
     with pytest.raises(StateError, match="the act a was an answer"):
@@ -776,7 +776,7 @@ def test_planted_texts_tell_how_well_a_person_answers(planting):
 
 
 @pytest.mark.parametrize(("misses", "warned"), [(0, False), (1, False), (4, True), (8, True)])
-def test_a_person_who_misses_known_labels_is_told_so_in_plain_words(misses, warned, planting):
+def test_a_person_who_misses_known_labels_is_warned(misses, warned, planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:8], misses=misses)
     warning = summary(planting).warning
@@ -784,14 +784,14 @@ def test_a_person_who_misses_known_labels_is_told_so_in_plain_words(misses, warn
     assert not warned or f"Only {8 - misses} of 8 texts with a known label were answered with it." in warning
 
 
-def test_a_person_who_takes_the_first_option_unread_is_told_so(many_labels, monkeypatch):
+def test_a_person_who_takes_the_first_option_unread_is_warned(many_labels, monkeypatch):
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
     for card in deal(many_labels, who=ANN, count=20, rng=np.random.default_rng(0)):
         answer(many_labels, card.audit, "label", label=card.options[0], who=ANN)
     assert summary(many_labels).warning
 
 
-def test_a_few_misses_say_nothing_yet(planting):
+def test_a_few_misses_give_no_warning(planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:4], misses=4)
     assert summary(planting).warning == ""
@@ -1019,5 +1019,5 @@ def test_the_status_tells_what_the_audits_say_and_can_be_written_as_json(asked):
     assert (printed["looks"][0]["audits"], printed["certificate"]) == (FIRST, None)
 
 
-def test_before_the_first_round_the_status_tells_of_no_audit(project):
+def test_before_the_first_round_the_status_has_no_audit(project):
     assert project_status(project)["audit"] is None

@@ -170,7 +170,9 @@ def test_the_sample_is_of_the_members_and_not_in_their_order(project, items):
 
 @pytest.mark.parametrize("length", [0, 1, SAMPLE])
 def test_a_list_no_longer_than_a_sample_is_refused(length, project, items):
-    with pytest.raises(StateError, match=f"this list has {length} proposals. Up to 30 are decided one by one"):
+    with pytest.raises(
+        StateError, match=f"this list has {length} suggested labels. Lists of up to 30 are decided one by one"
+    ):
         begun(project, items[:length])
     assert batch_counts(project) is None
 
@@ -182,7 +184,7 @@ def test_a_list_one_longer_than_a_sample_is_not(project, items):
 
 def test_texts_without_a_proposal_are_no_members(project, items):
     bare: list[Item] = [(text, None) for text in pool(project).tolist()[MEMBERS:]]
-    with pytest.raises(StateError, match="this list has 25 proposals"):
+    with pytest.raises(StateError, match="this list has 25 suggested labels"):
         begun(project, [*bare, *items[:25]])
     begun(project, [*items, *bare])
     assert counts_of(project).members == MEMBERS
@@ -326,7 +328,7 @@ def test_a_list_decided_by_two_at_once_is_decided_once(project, items):
 
 
 @pytest.mark.parametrize("kind", ["none", "reject", "relabel", "accept"])
-def test_what_somebody_decided_meanwhile_is_left_alone(kind, project, items):
+def test_texts_decided_meanwhile_are_not_changed(kind, project, items):
     batch = begun(project, items)
     sample = sample_of(project, batch)
     say(project, sample)
@@ -354,7 +356,7 @@ def test_taking_a_list_back_undoes_exactly_what_it_decided(project, items):
     assert (counts_of(project).applied, counts_of(project).was_applied, counts_of(project).decided) == (0, 1, SAMPLE)
 
 
-def test_what_was_taken_back_cannot_be_again_but_the_list_can_be_decided_again(project, items):
+def test_a_list_is_undone_once_and_can_be_decided_again(project, items):
     batch = applied(project, items)
     take_back(project, batch, who=ANN)
     with pytest.raises(StateError, match="all decisions of this list are undone already"):
@@ -429,7 +431,7 @@ def test_nobody_undoes_the_list_of_another_person_by_accident(project, items):
 # Feeding back
 
 
-def test_what_a_list_decided_is_fed_back_with_its_belief_as_weight(project, items):
+def test_decisions_of_a_batch_are_fed_back_with_its_belief_as_weight(project, items):
     applied(project, items, agreeing=28)
     bulk = {text for (text,) in decision_rows(project, "batch IS NOT NULL", "text")}
     (overruled, *_) = sorted(bulk)
@@ -457,7 +459,7 @@ def test_what_a_list_rejected_is_ruled_out_and_not_fed_back(project, items):
 # Discarding
 
 
-def test_a_list_that_was_given_up_says_so_and_keeps_what_was_decided(project, items):
+def test_a_list_that_was_discarded_says_so_and_keeps_what_was_decided(project, items):
     batch = begun(project, items)
     say(project, sample_of(project, batch)[:2])
     for _ in range(2):
@@ -467,7 +469,7 @@ def test_a_list_that_was_given_up_says_so_and_keeps_what_was_decided(project, it
     assert len(decided(project)) == 2
 
 
-def test_a_list_that_was_given_up_is_not_decided(project, items):
+def test_a_list_that_was_discarded_is_not_decided(project, items):
     batch = begun(project, items)
     say(project, sample_of(project, batch))
     shown = counts_of(project)

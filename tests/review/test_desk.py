@@ -145,13 +145,13 @@ KINDS = [("accept", 1), ("relabel", 2), ("reject", 3), ("none", None), ("skip", 
 
 
 @pytest.mark.parametrize(("kind", "label"), KINDS)
-def test_an_act_that_comes_again_is_stored_once(kind, label, project, text):
+def test_a_key_press_that_arrives_twice_is_stored_once(kind, label, project, text):
     act = read_key_press({"id": new_id(), "kind": kind, "text": text, "label": label})
     assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id)}
     assert rows(project) == [(kind, text, label, ANN)]
 
 
-def test_an_act_keeps_all_that_came_with_it(project, text):
+def test_a_key_press_is_stored_with_all_its_facts(project, text):
     proposal, name, reason = item_of(project, text)[1], new_id(), "it says so\nplainly\0 — ünïcödé"
     outcome = press(
         project, "accept", text, id=name, label=1, proposal=proposal, reason=reason, seconds=2.5, queue="to decide"
@@ -169,7 +169,7 @@ def test_seconds_may_be_a_whole_number_or_unknown(project, text):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_an_undo_that_comes_again_undoes_once_and_says_the_same(named, project, text):
+def test_an_undo_that_arrives_twice_undoes_once_with_the_same_outcome(named, project, text):
     other = int(pool(project)[1])
     press(project, "none", other)
     outcome = press(project, "accept", text, label=1)
@@ -179,7 +179,7 @@ def test_an_undo_that_comes_again_undoes_once_and_says_the_same(named, project, 
     assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.request_id)]
 
 
-def test_an_act_that_comes_late_after_it_was_undone_stays_undone(project, text):
+def test_a_late_copy_of_an_undone_key_press_stays_undone(project, text):
     act = read_key_press({"id": new_id(), "kind": "accept", "text": text, "label": 1})
     apply_key_press(project, act, who=ANN)
     press(project, "undo", undoes=act.request_id)
@@ -196,14 +196,14 @@ def test_an_act_that_comes_again_after_the_card_changed_was_carried_out_and_is_n
     assert len(rows(project)) == 2
 
 
-def test_a_refused_act_is_refused_again_and_never_stored(project, text):
+def test_a_refused_key_press_is_refused_again_and_never_stored(project, text):
     name = new_id()
     first, second = (press(project, "accept", text, id=name) for _ in range(2))
     assert first == second == PressOutcome(name, refused="to accept a text takes a label.")
     assert rows(project) == []
 
 
-def test_of_one_act_sent_by_many_at_once_one_is_stored(project, text):
+def test_one_key_press_sent_many_times_at_once_is_stored_once(project, text):
     act = read_key_press({"id": new_id(), "kind": "none", "text": text})
     with ThreadPoolExecutor(6) as threads:
         outcomes = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))

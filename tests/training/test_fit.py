@@ -104,7 +104,7 @@ def test_the_first_fit_is_full(world):
     assert extent.reason == "there is no earlier fit"
 
 
-def test_where_nothing_changed_nothing_is_fitted_and_everything_is_the_same(world, monkeypatch):
+def test_without_a_change_nothing_is_fitted_and_everything_is_the_same(world, monkeypatch):
     before = world.train()
     monkeypatch.setattr("red_core.steps.subset_classifiers.fit_subset", None)
     after = world.train()
@@ -237,7 +237,7 @@ def test_other_settings_or_features_fit_everything(settings, features, world):
 
 
 @pytest.mark.parametrize("settings", [{"most_questions": 3}, {"none_share": 0.1}, {"feed_back_belief": 0.5}])
-def test_settings_that_do_not_matter_fit_nothing(settings, world):
+def test_irrelevant_settings_cause_no_fit(settings, world):
     world.train()
     assert world.train(ALWAYS.model_copy(update=settings)).extent.refitted == 0
 
@@ -292,7 +292,7 @@ def test_a_damaged_model_fits_everything(world):
     assert world.train().extent.fit == "full"
 
 
-def test_a_round_that_left_no_model_is_passed_over(world):
+def test_a_round_without_a_model_is_skipped(world):
     before = world.train()
     world.round_id = 4
     assert changed(before, world.train()) == [set(), set()]
@@ -379,7 +379,7 @@ def check_honest(world, held, model):
         assert not len(scored) or scored.max() == 0
 
 
-def test_the_watch_sees_what_was_seen(watched):
+def test_the_watched_classifiers_show_which_texts_they_saw(watched):
     world, held = watched
     model = world.train()
     check_honest(world, held, model)
@@ -468,7 +468,7 @@ def something_happens(world, rng):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_between_rounds_no_text_is_scored_by_what_saw_it(seed, watched):
+def test_no_text_is_scored_by_a_classifier_that_saw_it_after_any_events(seed, watched):
     world, held = watched
     rng = np.random.default_rng(seed)
     fits = set()
@@ -502,7 +502,7 @@ def test_a_seed_that_came_later_only_trains_until_a_full_fit(world):
     assert np.isin([moved, *range(NEW, NEW + 3)], full.known.texts).any()
 
 
-def test_of_very_many_seeds_as_many_of_each_label_calibrate(world, monkeypatch):
+def test_of_very_many_seeds_equally_many_of_each_label_calibrate(world, monkeypatch):
     monkeypatch.setattr("red_core.training.cross_fitting.SEEDS_HELD_OUT", 2 * LABELS)
     held = []
     real = fit.cross_fit
@@ -514,7 +514,7 @@ def test_of_very_many_seeds_as_many_of_each_label_calibrate(world, monkeypatch):
 
 
 @pytest.mark.parametrize(("moved", "anew"), [(2, False), (3, True)])
-def test_where_most_seeds_came_later_all_are_dealt_anew(moved, anew, world):
+def test_if_most_seeds_came_later_the_folds_are_drawn_anew(moved, anew, world):
     world.train()
     relabelled = [text for text in range(LABELS * SEEDS) if text % SEEDS < moved]
     world.seeds |= {text: 1 + (text // SEEDS + 1) % LABELS for text in relabelled}
