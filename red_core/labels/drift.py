@@ -117,7 +117,8 @@ def _imports(project: Project, source: int | None) -> tuple[PoolImport, Ints]:
     before = [each.texts for each in imports if chosen and each.source < chosen[0].source]
     if not before:
         raise StateError(
-            f"project {project.name} has no earlier import to compare with. Import more unlabelled texts, then run a round."
+            f"project {project.name} has no earlier import to compare with. "
+            "Import more unlabelled texts, then run a round."
         )
     return chosen[0], np.unique(np.concatenate(before))
 

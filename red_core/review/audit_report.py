@@ -124,8 +124,8 @@ def _warning(planted: Share) -> str:
         return ""
     return (
         f"Only {planted.right} of {planted.of} texts with a known label were answered with it. Some answers may have "
-        "been given without reading, or the labels are understood differently from their examples. Check this before you "
-        "trust the audit's figures."
+        "been given without reading, or the labels are understood differently from their examples. Check this before "
+        "you trust the audit's figures."
     )
 
 
