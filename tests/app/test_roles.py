@@ -34,9 +34,9 @@ from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Cluster, Project
 from red_core.results.exports import export
-from red_core.review import Provenance, batches
 from red_core.review import audits as auditing
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review import batches
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import apply_key_press, read_key_press
 from red_core.rounds.jobs import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED

@@ -16,12 +16,12 @@ from scipy.stats import binomtest, chisquare
 from red_core.data.importing import import_files
 from red_core.errors import StateError
 from red_core.records import PROMPT_VERSION, Answer, Project
-from red_core.review import Provenance, audit_sample
+from red_core.review import audit_sample
 from red_core.review import audits as auditing
 from red_core.review.audit_report import summary
 from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
 from red_core.review.audits import answer, deal, set_target, target, undo_answer
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.status import project_status
 from red_core.steps import audit_statistics
 from red_core.steps.audit_statistics import lower_bound

@@ -17,9 +17,9 @@ from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import DecisionKind, Project
-from red_core.review import Provenance, batches
+from red_core.review import batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import PressOutcome, apply_key_press, read_key_press
 from red_core.store import database
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch, sample_of
