@@ -33,13 +33,12 @@ from red_core.steps.informative import most_uncertain
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.steps.refitting import identities, refit
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
-from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, finish_round, list_rounds, open_round
 from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
 from red_core.store.vectors import append_vectors, load_vectors, without_vector
 from red_core.training import ValidSamples, train
 from red_core.training.features import Features
-from red_core.training.fit import load_model, model_file, save_model
+from red_core.training.model import load_model, model_file, save_model
 
 DIMENSIONS, EMBEDDING = 1280, 384
 SEEDS_EACH, TOUCHED, SLICE = 30, 10, 1_000
@@ -109,14 +108,14 @@ def label_stage(_: argparse.Namespace) -> Figures:
     return figures
 
 
-def train_next(project: Project, settings: Settings, shown: Ints, near: str = "") -> int:
+def train_next(project: Project, settings: Settings, shown: Ints, neighbours: str = "") -> int:
     """Train the next round, feed back to ten labels, and return how many classifiers were fitted."""
     current = open_round(project, settings.model_dump_json(), "evidence", "benchmark")
-    seen = Features("synthetic", "", 0.0, near)
-    model = train(project, current.id, list_labels(project), settings, seen, shown, lambda _done, _total: None)
+    seen = Features("synthetic", "", 0.0, neighbours)
+    model = train(project, current.id, settings, seen, shown, lambda _done, _total: None)
     save_model(model_file(project, current.id), model)
     finish_round(project, current.id, [], {})
-    if near:
+    if neighbours:
         feed_back_to_ten_labels(project)
     else:
         close_round(project)
@@ -167,7 +166,7 @@ def training_stage(options: argparse.Namespace) -> Figures:
         shown = np.arange(options.labels) % max(1, options.labels // 10)
         for name in ("full training", "training after ten labels were fed back to"):
             with timed(figures, name):
-                figures[f"{name}, classifiers"] = float(train_next(project, settings, shown, near="near"))
+                figures[f"{name}, classifiers"] = float(train_next(project, settings, shown, neighbours="near"))
     return figures
 
 

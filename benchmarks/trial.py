@@ -21,7 +21,7 @@ from red_core.steps.label_map import label_vectors
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Tested
 from red_core.training import ValidSamples, encode
-from red_core.training.fit import Model
+from red_core.training.model import Model
 
 NOTHING = "(none of these)"
 

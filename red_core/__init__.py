@@ -18,7 +18,7 @@ from red_core.errors import (
 from red_core.judges import Judge, SelfTest, judge_check, write_meanings
 from red_core.records import NONE_OF_THESE, Answer, JudgeRates, Label, Project, Question, Round
 from red_core.results import FolderReport, export, predict, predict_folder
-from red_core.review import FeedBackPlan, decide, feed_back, plan_feed_back, undo
+from red_core.review import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds import prepare, run_round
 from red_core.rounds import project_status as status
 from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
@@ -45,6 +45,7 @@ __all__ = [
     "Label",
     "Project",
     "ProjectError",
+    "Provenance",
     "Question",
     "RedError",
     "Round",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from red_core.errors import SettingsError
 
@@ -22,6 +22,14 @@ class Settings(BaseModel):
     """The settings of one round. Frozen; the defaults are the preset *recommended*."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_obsolete(cls, values: Any) -> Any:  # noqa: ANN401  pydantic passes on what it was given
+        """Drop ``fit_backend``: rounds and jobs stored it until it was removed. It never changed a result."""
+        if isinstance(values, Mapping):
+            return {name: value for name, value in values.items() if name != "fit_backend"}
+        return values
 
     preset: Annotated[str, Field(description="The preset that these settings started from")] = "recommended"
     random_state: Annotated[
@@ -85,13 +93,6 @@ class Settings(BaseModel):
     calibration_folds: Annotated[
         int, Field(ge=2, le=10, description="Cross-validation folds for fitting the temperature")
     ] = 5
-    fit_backend: Annotated[
-        str,
-        Field(
-            description="joblib backend that fits the classifiers: loky, dask:tcp://host:8786, any registered name; "
-            "empty = threads, or the backend set with joblib.parallel_config"
-        ),
-    ] = ""
     most_refitted: Annotated[
         float,
         Field(
@@ -211,12 +212,13 @@ def make_settings(preset: str = "recommended", changes: Mapping[str, object] | N
     """
     if preset not in PRESETS:
         raise SettingsError(f"there is no preset {preset[:60]!r}. Choose one of: {', '.join(PRESETS)}.")
+    unknown = [name for name in changes or {} if name not in Settings.model_fields]
+    if unknown:
+        raise SettingsError(f"there is no setting {unknown[0][:60]!r}. `red settings` lists them.")
     values = PRESETS[preset].model_dump() | dict(changes or {})
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise SettingsError(f"there is no setting {name[:60]!r}. `red settings` lists all settings.") from error
         raise SettingsError(f"setting {name[:60]}: {first['msg']}; got {repr(first['input'])[:200]}.") from error

@@ -20,6 +20,7 @@ from red_core import cli
 from red_core.data.backup import back_up
 from red_core.errors import StoreError
 from red_core.labels import edits as label_edits
+from red_core.labels.acts import Add, Merge, Rename, Retire, Split
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.audits import set_target
@@ -53,12 +54,14 @@ VERBS = {
 WRITING = ("round", "feed-back", "close", "import", "meanings", "judge-check", "import-decisions")
 READING = ("status", "export", "backup")
 EDITS: dict[str, Callable[[Project], object]] = {
-    "rename": lambda project: label_edits.rename(project, 1, "money back", "ann"),
-    "merge": lambda project: label_edits.merge(project, [3], 4, "ann"),
-    "retire": lambda project: label_edits.retire(project, 1, "ann"),
-    "add": lambda project: label_edits.add_label(project, "praise", "", None, ["well done", "very well done"], "ann"),
-    "split": lambda project: label_edits.split(project, 2, {"late": seeds_of(project, 2)[:2]}, "ann"),
-    "preview": lambda project: label_edits.preview(project, label_edits.Retire(1)),
+    "rename": lambda project: label_edits.apply_edit(project, Rename(1, "money back"), "ann"),
+    "merge": lambda project: label_edits.apply_edit(project, Merge((3,), 4), "ann"),
+    "retire": lambda project: label_edits.apply_edit(project, Retire(1), "ann"),
+    "add": lambda project: label_edits.apply_edit(
+        project, Add("praise", "", None, ("well done", "very well done")), "ann"
+    ),
+    "split": lambda project: label_edits.apply_edit(project, Split(2, {"late": seeds_of(project, 2)[:2]}), "ann"),
+    "preview": lambda project: label_edits.preview(project, Retire(1)),
     "decide": lambda project: decide(project, int(pool(project)[0]), "accept", label=1),
     "undo": undo,
     "set a target": lambda project: set_target(project, 0.9),

@@ -23,7 +23,6 @@ import psutil
 import pytest
 
 from red_core.data.backup import back_up, restore
-from red_core.labels.edits import edits
 from red_core.labels.subsets import form_subsets
 from red_core.records import Project
 from red_core.results.exports import export
@@ -31,6 +30,7 @@ from red_core.review.decisions import feed_back, plan_feed_back
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project, open_project, transaction
 from red_core.store.jobs import SILENT_SECONDS
+from red_core.store.label_undo import edits
 from red_core.store.texts import pool, seeds
 from red_core.store.vectors import without_vector
 from tests.helpers.project_facts import facts, figures, is_sound
@@ -56,14 +56,19 @@ print(len(import_files(*sys.argv[1:], embedding="fake", who="tester")), flush=Tr
 EDIT = """
 import json, sys
 from pathlib import Path
-from red_core.labels import edits as label_edits
-from red_core.labels import file as label_files
+from red_core.labels import apply_edit, read_label_set
+from red_core.labels.acts import EDITS
+from red_core.labels.edits import undo_edit
 from red_core.store.database import open_project
 project = open_project(Path(sys.argv[1]), sys.argv[2])
 edits = json.loads(sys.argv[3])
 print("begins", flush=True)
-for where, name, values in edits:
-    done = getattr({"edits": label_edits, "files": label_files}[where], name)(project, *values, "ann")
+for kind, values in edits:
+    if kind == "undo":
+        done = undo_edit(project, "ann")
+    else:
+        edit = read_label_set(project, *values) if kind == "file" else EDITS[kind](*values)
+        done = apply_edit(project, edit, "ann")
     print(json.dumps(done), flush=True)
 """
 
@@ -202,20 +207,20 @@ def import_alone(scene: Scene) -> tuple[str, list[str]]:
     return IMPORT, [str(scene.workspace), NAME, scene.path("seeds.csv"), scene.path("pool.csv")]
 
 
-def plan(scene: Scene) -> list[tuple[str, str, list[Any]]]:
+def plan(scene: Scene) -> list[tuple[str, list[Any]]]:
     """Return edits of every kind; each needs the edits before it."""
     texts, labels = seeds(scene.project)
     of_delivery = texts[labels == 2].tolist()
     return [
-        ("edits", "rename", [1, "money back"]),
-        ("edits", "add_label", ["praise", "kind words", None, ["praise for you", "praise for all of you"]]),
-        ("edits", "split", [2, {"late delivery": of_delivery[:3], "lost parcels": of_delivery[3:6]}]),
-        ("edits", "merge", [[3], 4]),
-        ("edits", "retire", [6]),
-        ("edits", "undo_edit", []),
-        ("files", "import_label_set", ["labels.csv"]),
-        ("edits", "undo_edit", []),
-        ("edits", "retire", [2]),
+        ("rename", [1, "money back"]),
+        ("add", ["praise", "kind words", None, ["praise for you", "praise for all of you"]]),
+        ("split", [2, {"late delivery": of_delivery[:3], "lost parcels": of_delivery[3:6]}]),
+        ("merge", [[3], 4]),
+        ("retire", [6]),
+        ("undo", []),
+        ("file", ["labels.csv"]),
+        ("undo", []),
+        ("retire", [2]),
     ]
 
 

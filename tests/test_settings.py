@@ -1,16 +1,16 @@
 import json
 
-import joblib
-import numpy as np
 import pytest
-from joblib.parallel import ThreadingBackend
+from pydantic import ValidationError
 
-from red_core.errors import SettingsError
+from red_core.errors import SettingsError, StoreError
+from red_core.results.predictor import make_predictor
 from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
 from red_core.store.arrays import load_arrays, save_arrays
+from red_core.store.database import connection
 from red_core.store.rounds import close_round
-from red_core.training.fit import fitting_on, load_model, model_file
+from red_core.training import load_model, model_file
 from tests.helpers.small_projects import FAST
 
 
@@ -39,36 +39,42 @@ def test_an_error_names_the_setting_that_is_out_of_range(change):
         make_settings(changes=change)
 
 
-def test_a_model_of_version_0_1_0_still_predicts(project):
-    run_round(project, FAST.model_copy(update={"neighbour_weights": (), "regularisation": (30.0,)}))
+@pytest.mark.parametrize("backend", ["", "loky"])
+def test_stored_settings_with_the_removed_setting_can_be_read(backend):
+    stored = json.loads(RECOMMENDED.model_dump_json()) | {"fit_backend": backend}
+    assert Settings.model_validate_json(json.dumps(stored)) == RECOMMENDED
+
+
+def test_any_other_unknown_key_of_stored_settings_is_refused():
+    stored = json.loads(RECOMMENDED.model_dump_json()) | {"fit_backends": ""}
+    with pytest.raises(ValidationError, match="fit_backends"):
+        Settings.model_validate_json(json.dumps(stored))
+
+
+@pytest.mark.parametrize("name", ["fit_backend", "no_such"])
+def test_a_removed_or_unknown_setting_cannot_be_set(name):
+    with pytest.raises(SettingsError, match=f"there is no setting '{name}'"):
+        make_settings(changes={name: ""})
+
+
+def test_a_project_whose_round_stored_the_removed_setting_runs_its_next_round(project):
+    run_round(project, FAST)
+    close_round(project)
+    with connection(project) as db, db.conn:
+        db.execute("UPDATE round SET settings = json_set(settings, '$.fit_backend', '')")
+    make_predictor(project)
+    assert run_round(project, FAST).id == 2
+    assert load_model(model_file(project, 2)).extent.fit == "incremental"
+
+
+def test_a_model_that_stored_less_is_refused_in_one_line_and_the_next_fit_is_full(project):
+    run_round(project, FAST)
+    close_round(project)
     path = model_file(project, 1)
     arrays = load_arrays(path)
-    embedding, lexical, _, recipe = arrays.pop("words")
-    old = {name: value for name, value in arrays.items() if name != "numbers"}
-    save_arrays(path, **old, words=np.array([embedding, lexical, recipe]), lexical_weight=np.array(0.5))
-    model = load_model(path)
-    assert (model.features.near, model.features.lexical_weight, model.regularisation) == ("", 0.5, 30.0)
-
-
-def test_a_registered_joblib_backend_fits_if_a_setting_names_it(project):
-    submitted = []
-
-    class Counting(ThreadingBackend):
-        def submit(self, func, callback=None):
-            submitted.append(func)
-            return super().submit(func, callback)
-
-    joblib.register_parallel_backend("counting", Counting)
-    fast = FAST.model_copy(update={"most_questions": 0, "most_confirmations": 0})
-    run_round(project, fast)
-    assert not submitted
-    close_round(project)
-    run_round(project, fast.model_copy(update={"fit_backend": "counting", "most_refitted": 0.0, "random_state": 1}))
-    assert submitted
-    load_model(model_file(project, 2))
-
-
-@pytest.mark.parametrize("backend", ["nonsense", "threading:tcp://127.0.0.1:9"])
-def test_an_unknown_backend_is_refused_in_one_line(backend):
-    with pytest.raises(SettingsError, match=f"setting fit_backend: .*got '{backend}'"), fitting_on(backend):
-        pass
+    del arrays["numbers"]
+    save_arrays(path, **arrays)
+    with pytest.raises(StoreError, match=r"1\.npz was written by a version of R\.E\.D\. that is too old"):
+        load_model(path)
+    run_round(project, FAST)
+    assert load_model(model_file(project, 2)).extent.fit == "full"

@@ -46,9 +46,9 @@ def import_labels_(
     edit = read_label_set(project, file)
     effect = preview(project, edit)
     version = None if only_preview else apply_edit(project, edit, who or login())
-    facts = {"project": name, "told": effect.told, "stale_verdicts": effect.stale, "label_set_version": version}
+    facts = {"project": name, "told": effect.message, "stale_verdicts": effect.stale, "label_set_version": version}
     prefix = "preview, nothing is changed: " if only_preview else ""
-    sentence = f"{prefix}{one_line(effect.told)}; {effect.stale:,} verdicts become outdated"
+    sentence = f"{prefix}{one_line(effect.message)}; {effect.stale:,} verdicts become outdated"
     click.echo(json.dumps(facts) if as_json else sentence)
 
 

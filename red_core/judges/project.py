@@ -44,7 +44,7 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
         texts=known.texts,
         label_index=known.labels,
         right=known.right,
-        prior_logit=known.prior_logit,
+        prior_logit=known.belief_logit,
     )
 
 

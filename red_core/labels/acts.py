@@ -1,4 +1,4 @@
-"""What an analyst can do to the label set, each act with its rules; :mod:`red_core.labels.edits` carries them out."""
+"""The kinds of edit of the label set, each with its rules; :mod:`red_core.labels.edits` applies them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from red_core.data.tables import normalise_text, text_id
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.labels.snapshot import FEWEST_EXAMPLES, LONGEST_MEANING, LabelSetSnapshot
+from red_core.labels.snapshot import FEWEST_EXAMPLES, LabelSetSnapshot, checked_meaning, checked_name
 from red_core.records import Floats
 from red_core.store.decisions import rejected
 from red_core.store.label_edits import OpenEdit
-from red_core.store.texts import pool, texts_by_identity
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT
 
 
 class Edit(Protocol):
-    """An edit of the label set: its kind, and how it is written; ``write`` returns what it did, in one line."""
+    """An edit of the label set.
+
+    Attributes
+    ----------
+    kind : str
+        Its name in the stored history.
+    """
 
     kind: ClassVar[str]
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Check the rules and write; StateError where one is broken."""
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Check the rules and write the edit; return what it did, in one line.
+
+        Raises
+        ------
+        StateError
+            If a rule is broken.
+        """
 
 
 @dataclass(frozen=True)
@@ -34,73 +43,82 @@ class Rename:
     label: int
     name: str
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        before, name = known.name(self.label), checked_name(self.name)
-        to.rename({self.label: name})
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
+        before, name = snapshot.name(self.label), checked_name(self.name)
+        edit.rename({self.label: name})
         return f"renamed {before} to {name!r}"
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Make labels part of another one, which keeps its name, its meaning and its place."""
+    """Merge labels into another one, which keeps its name, its meaning and its map point.
+
+    A text rejected for one of them is ruled out for the merged label only if it was rejected for all of them.
+    """
 
     kind: ClassVar[str] = "merge"
     labels: tuple[int, ...]
     into: int
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        names, target = [known.name(label) for label in self.labels], known.name(self.into)
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
+        names, target = [snapshot.name(label) for label in self.labels], snapshot.name(self.into)
         if not names or self.into in self.labels or len(set(self.labels)) < len(names):
             raise StateError("choose labels to merge, each once, and another one to merge them into.")
-        to.merge(self.labels, self.into)
-        alone = known.place(to, known.placed.without(self.labels))
+        edit.merge(self.labels, self.into)
+        alone = snapshot.write_layout(edit, snapshot.layout.without(self.labels))
         return f"merged {', '.join(names)} into {target}{alone}"
 
 
 @dataclass(frozen=True)
 class Retire:
-    """Take a label out: its seeds become pool again, and no decision for it stands."""
+    """Remove a label: its seeds return to the pool, and decisions for it no longer count."""
 
     kind: ClassVar[str] = "retire"
     label: int
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        name = known.name(self.label)
-        if len(known.labels) <= 2:
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
+        name = snapshot.name(self.label)
+        if len(snapshot.labels) <= 2:
             raise StateError(f"{name} is one of the last two labels. Add another label first.")
-        to.retire(self.label)
-        return f"retired {name}{known.place(to, known.placed.without([self.label]))}"
+        edit.retire(self.label)
+        return f"retired {name}{snapshot.write_layout(edit, snapshot.layout.without([self.label]))}"
 
 
 @dataclass(frozen=True)
 class Move:
-    """Put a label into another subset."""
+    """Put a label into another subset, numbered from 0."""
 
     kind: ClassVar[str] = "move"
     label: int
     subset: int
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        name = known.name(self.label)
-        check_subset(known, self.subset)
-        if self.label not in known.placed.labels:
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
+        name = snapshot.name(self.label)
+        snapshot.check_subset(self.subset)
+        if self.label not in snapshot.layout.labels:
             raise StateError(f"{name} has no subset yet. The next round gives it one.")
-        if known.placed.subset(self.label) == self.subset:
+        if snapshot.layout.subset(self.label) == self.subset:
             raise StateError(f"{name} is in subset {self.subset + 1} already.")
-        to.about.append(self.label)
-        alone = known.place(to, known.placed.moved({self.label: self.subset}))
+        edit.about.append(self.label)
+        alone = snapshot.write_layout(edit, snapshot.layout.moved({self.label: self.subset}))
         return f"moved {name} to subset {self.subset + 1}{alone}"
 
 
 @dataclass(frozen=True)
 class Add:
-    """Add a label with its first examples: row ids of pool texts, or texts as they are typed.
+    """Add a label with its first examples.
 
-    ``subset`` None joins it to the subset it is least like.
+    Attributes
+    ----------
+    name, meaning : str
+    subset : int or None
+        None: the subset least like the label.
+    examples : tuple of int or str
+        Row ids of pool texts, or texts as typed.
     """
 
     kind: ClassVar[str] = "add"
@@ -109,35 +127,51 @@ class Add:
     subset: int | None = None
     examples: tuple[int | str, ...] = ()
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
         if self.subset is not None:
-            check_subset(known, self.subset)
-        label, chosen, typed = self.create(to, known)
-        if len(known.placed.labels):
-            vector = known.vector_of(chosen)
-            subset = known.placed.least_alike(vector, known.vectors) if self.subset is None else self.subset
-            spot = known.placed.spot_for(vector, known.vectors, subset)
-            known.place(to, known.placed.joined(label, subset, spot), {label: vector})
+            snapshot.check_subset(self.subset)
+        label, chosen, typed = self.create(edit, snapshot)
+        if len(snapshot.layout.labels):
+            vector = snapshot.mean_vector(chosen)
+            layout = snapshot.layout.added(label, vector, snapshot.vectors, self.subset)
+            snapshot.write_layout(edit, layout, {label: vector})
         return f"added {checked_name(self.name)!r} with {len(chosen) + typed} examples"
 
-    def create(self, to: OpenEdit, known: LabelSetSnapshot) -> tuple[int, list[int], int]:
-        """Write the label and its examples without a place; return its id, its pool texts and how many were typed."""
+    def create(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> tuple[int, list[int], int]:
+        """Write the label and its examples, but no subset.
+
+        Returns
+        -------
+        int
+            The label's id.
+        list of int
+            Row ids of the examples from the pool.
+        int
+            How many examples were typed.
+        """
         name, meaning = checked_name(self.name), checked_meaning(self.meaning)
-        chosen, typed = sorted_examples(known, self.examples)
-        label = to.create(name, meaning)
-        to.decide(chosen, "relabel", label, f"example of the new label {name!r}")
+        chosen, typed = snapshot.sort_examples(self.examples)
+        label = edit.create(name, meaning)
+        edit.decide(chosen, "relabel", label, f"example of the new label {name!r}")
         if typed:
-            to.add_typed(name, typed)
+            edit.add_typed(name, typed)
         return label, chosen, len(typed)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Give texts of a label to new ones: seeds, and texts that decisions gave it.
+    """Split a label: give its seeds, and texts that decisions gave it, to new labels.
 
-    What is not assigned stays with the label; where ``retire`` is so, or nothing is left, the label is retired and
-    the rest is open again.
+    Texts that are not assigned stay with the label. The label is retired if ``retire`` is set or no text is left; its
+    remaining texts then have no label.
+
+    Attributes
+    ----------
+    label : int
+    parts : mapping of str to sequence of int
+        Name of a new label -> row ids of its texts.
+    retire : bool
     """
 
     kind: ClassVar[str] = "split"
@@ -145,128 +179,73 @@ class Split:
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     retire: bool = False
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        whole, parts = known.name(self.label), self._checked(known)
-        left = set(known.samples[self.label]).difference(*parts.values())
-        retired = self.retire or not left
-        if not retired and len(left - known.audited) < FEWEST_EXAMPLES:
-            raise StateError(f"{whole} would keep fewer than {FEWEST_EXAMPLES} texts. Assign them too, or retire it.")
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`Edit.write`."""
+        name, parts = snapshot.name(self.label), self._checked_parts(snapshot)
+        remaining = set(snapshot.samples[self.label]).difference(*parts.values())
+        retired = self.retire or not remaining
+        if not retired and len(remaining - snapshot.audited) < FEWEST_EXAMPLES:
+            raise StateError(f"{name} would keep fewer than {FEWEST_EXAMPLES} texts. Assign them too, or retire it.")
         if retired:
-            to.retire(self.label)
+            edit.retire(self.label)
         else:
-            to.extent_changed(self.label)
-        given = self._create(to, whole, parts, known)
-        alone = known.place(to, self._placed(known, given, retired=retired), given)
-        kept = "which is retired" if retired else f"which keeps {len(left)} texts"
-        return f"split {', '.join(map(repr, parts))} from {whole}, {kept}{alone}"
+            edit.extent_changed(self.label)
+        vectors = self._create(edit, parts, snapshot)
+        alone = snapshot.write_layout(edit, self._layout(snapshot, vectors, retired=retired), vectors)
+        outcome = "which is retired" if retired else f"which keeps {len(remaining)} texts"
+        return f"split {', '.join(map(repr, parts))} from {name}, {outcome}{alone}"
 
     def _create(
-        self, to: OpenEdit, whole: str, parts: Mapping[str, Sequence[int]], known: LabelSetSnapshot
+        self, edit: OpenEdit, parts: Mapping[str, Sequence[int]], snapshot: LabelSetSnapshot
     ) -> dict[int, Floats | None]:
-        """Write the parts, the largest first; return their ids with their vectors.
+        """Write the new labels, the largest first; return their ids with their vectors.
 
-        What was rejected for the whole is rejected for each part.
+        A text rejected for the split label is rejected for every new one.
         """
-        ruled_out = sorted(text for text, label in rejected(known.project) if label == self.label)
-        given: dict[int, Floats | None] = {}
-        for name, texts in sorted(parts.items(), key=lambda part: -len(part[1])):
-            label = to.create(name, "")
-            to.decide(texts, "relabel", label, f"split from {whole}")
-            to.decide(ruled_out, "reject", label, f"rejected for {whole}, which was split")
-            given[label] = known.vector_of(texts)
-        return given
+        name = snapshot.name(self.label)
+        ruled_out = sorted(text for text, label in rejected(snapshot.project) if label == self.label)
+        vectors: dict[int, Floats | None] = {}
+        for part, texts in sorted(parts.items(), key=lambda item: -len(item[1])):
+            label = edit.create(part, "")
+            edit.decide(texts, "relabel", label, f"split from {name}")
+            edit.decide(ruled_out, "reject", label, f"rejected for {name}, which was split")
+            vectors[label] = snapshot.mean_vector(texts)
+        return vectors
 
-    def _placed(self, known: LabelSetSnapshot, given: Mapping[int, Floats | None], *, retired: bool) -> LabelLayout:
-        """Return the parts beside the others: alike as they are, each in another subset where that can be."""
-        placed = known.placed
-        if not len(placed.labels) or self.label not in placed.labels:
-            return placed  # the next round gives the parts their subsets
-        own = placed.subset(self.label)
-        taken = set() if retired else {own}
+    def _layout(
+        self, snapshot: LabelSetSnapshot, vectors: Mapping[int, Floats | None], *, retired: bool
+    ) -> LabelLayout:
+        """Return the layout with the new labels, each in another subset where possible, since they look alike."""
+        layout = snapshot.layout
+        if self.label not in layout.labels:
+            return layout  # the next round gives the new labels their subsets
+        subset = layout.subset(self.label)
+        taken = set() if retired else {subset}
         if retired:
-            placed = placed.without([self.label])
-        for label, vector in given.items():
-            first = retired and not taken  # the largest takes the place of the whole
-            beside = own if first else placed.least_alike(vector, known.vectors, avoid=taken)
-            placed = placed.joined(label, beside, known.placed.spot_for(vector, known.vectors, own))
-            taken.add(beside)
-        return placed
+            layout = layout.without([self.label])
+        for label, vector in vectors.items():
+            inherits = retired and not taken  # the largest takes the subset of the retired label
+            joined = subset if inherits else layout.least_alike(vector, snapshot.vectors, avoid=taken)
+            layout = layout.joined(label, joined, snapshot.layout.point_for(vector, snapshot.vectors, subset))
+            taken.add(joined)
+        return layout
 
-    def _checked(self, known: LabelSetSnapshot) -> dict[str, list[int]]:
+    def _checked_parts(self, snapshot: LabelSetSnapshot) -> dict[str, list[int]]:
         parts = {checked_name(name): list(texts) for name, texts in self.parts.items()}
         if not parts or len(parts) < len(self.parts):
-            raise StateError("name each part of the label, every one otherwise.")
-        given = [text for texts in parts.values() for text in texts]
-        if len(set(given)) < len(given):
+            raise StateError("name each part of the label; no two parts may have the same name.")
+        assigned = [text for texts in parts.values() for text in texts]
+        if len(set(assigned)) < len(assigned):
             raise StateError("a text can be assigned to one part only.")
-        if set(given) - set(known.samples[self.label]):
-            raise StateError(f"only seeds and decided texts of {known.name(self.label)} can be assigned.")
+        if set(assigned) - set(snapshot.samples[self.label]):
+            raise StateError(
+                f"only labelled examples and decided texts of {snapshot.name(self.label)} can be assigned."
+            )
         for name, texts in parts.items():
-            if len(set(texts) - known.audited) < FEWEST_EXAMPLES:
+            if len(set(texts) - snapshot.audited) < FEWEST_EXAMPLES:
                 raise StateError(f"{name!r} needs at least {FEWEST_EXAMPLES} texts that are not in the blind audit.")
         return parts
 
 
-def checked_name(name: str) -> str:
-    """Return a name as an import would store it.
-
-    Raises
-    ------
-    StateError
-        If it is empty, too long, or holds NUL.
-    """
-    found = normalise_text(name)
-    if not found or "\0" in found or len(found) > LONGEST_LABEL:
-        raise StateError(f"a label's name has 1 to {LONGEST_LABEL} characters, and no NUL.")
-    return found
-
-
-def checked_meaning(meaning: str) -> str:
-    """Return a meaning, in NFC and on one line.
-
-    Raises
-    ------
-    StateError
-        If it is too long, or holds NUL.
-    """
-    found = normalise_text(meaning)
-    if "\0" in found or len(found) > LONGEST_MEANING:
-        raise StateError(f"a meaning has at most {LONGEST_MEANING:,} characters, and no NUL.")
-    return found
-
-
-def sorted_examples(known: LabelSetSnapshot, examples: Sequence[int | str]) -> tuple[list[int], dict[str, str]]:
-    """Return the examples that are pool texts, as row ids, and the others, typed, as text_id -> content.
-
-    Raises
-    ------
-    StateError
-        If one cannot be an example, or there are too few.
-    """
-    typed: dict[str, str] = {}
-    for content in (normalise_text(example) for example in examples if isinstance(example, str)):
-        if not content or "\0" in content or len(content) > LONGEST_TEXT:
-            raise StateError(f"an example has 1 to {LONGEST_TEXT:,} characters, and no NUL.")
-        typed[text_id(content)] = content
-    there = texts_by_identity(known.project, list(typed))
-    open_texts, own = set(pool(known.project).tolist()), {t for texts in known.samples.values() for t in texts}
-    chosen = {example for example in examples if not isinstance(example, str)}
-    chosen |= {text for text in there.values() if text in open_texts or text in own}
-    for text in chosen:
-        if text not in open_texts:
-            raise StateError(f"text {text} is not in the pool: an example has no label of its own yet.")
-        if text in known.audited:
-            raise StateError(f"text {text} is in the blind audit, which never trains. Choose another example.")
-    typed = {identity: content for identity, content in typed.items() if there.get(identity) not in chosen}
-    if len(chosen) + len(typed) < FEWEST_EXAMPLES:
-        raise StateError(f"a new label needs at least {FEWEST_EXAMPLES} different examples.")
-    return sorted(chosen), typed
-
-
-def check_subset(known: LabelSetSnapshot, subset: int) -> None:
-    """Raise StateError if there is no subset of this number."""
-    if not len(known.placed.labels):
-        raise StateError(f"project {known.project.name} has no subsets yet. Prepare its texts first.")
-    if not (known.placed.subset_of == subset).any():
-        raise StateError(f"there is no subset {subset + 1}.")
+EDITS: Mapping[str, type[Edit]] = {edit.kind: edit for edit in (Rename, Merge, Retire, Move, Add, Split)}
+"""Every edit of one kind; :class:`red_core.labels.file.Apply` combines several of them."""

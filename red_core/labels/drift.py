@@ -1,4 +1,4 @@
-"""Do new texts look as the earlier ones did? Every label of the newest import, and which to retrain or audit first."""
+"""Drift: compare the newest import with the earlier ones, label by label, and say what to retrain or audit first."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class LabelDrift:
-    """How a label's newest texts compare with its earlier ones; pairs are earlier, newest.
+    """The comparison of a label's newest texts with its earlier ones. Pairs are (earlier, newest).
 
     Attributes
     ----------
     label : Label
     texts : (int, int)
-        Texts the newest round's classifiers give this label.
+        Texts to which the newest round's classifiers give this label.
     share : (float, float)
         Their share of all texts of the import, in [0, 1].
     uncertain : (float, float)
-        The share of them that is uncertain, before any verdict; 0 of no texts.
+        The share of them that is uncertain, before any verdict, in [0, 1]; 0 if there are no texts.
     none : (float, float)
-        Of the texts nearest to this label, the share that is none of these; 0 of no texts.
+        The share of the texts nearest to this label that is none of these, in [0, 1]; 0 if there are no texts.
     distance : float or None
-        Between the means of their vectors, in spreads; None where either import has too few.
+        Between the two means of their vectors, in units of the spread; None if either import has too few texts.
     spread : (float, float) or None
         The root mean square distance to the import's mean.
     p, q : float or None
-        Of the label, over all that was compared, and adjusted over all labels (Benjamini-Hochberg); None where it has
-        too few texts to tell.
+        The p-value of the label over all statistics, and its value adjusted over all labels (Benjamini-Hochberg); None
+        if the label has too few texts.
     advice : Advice
-        ``retrain`` where its texts read otherwise, ``audit`` where only their number changed.
+        ``retrain`` if the content of its texts changed, ``audit`` if only their number did.
     reasons : tuple of str
-        What changed more than chance would, the strongest first; a sentence each, for people.
+        What changed significantly, the most significant first; a sentence each, for people.
     """
 
     label: Label
@@ -62,14 +62,14 @@ class LabelDrift:
 
     @property
     def drifted(self) -> bool:
-        """Whether it changed more than chance explains, at q < .05."""
+        """Whether the change is significant, at q < .05."""
         return self.q is not None and self.q < FALSE_DISCOVERIES
 
 
 def measure_drift(project: Project, source: int | None = None) -> list[LabelDrift]:
     """Compare an import of pool texts with those before it, label by label, as the newest round's classifiers see them.
 
-    A text that comes again counts in each import it came with. Nothing is stored.
+    A text that occurs in several imports counts in each. Nothing is stored.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def measure_drift(project: Project, source: int | None = None) -> list[LabelDrif
     Returns
     -------
     list of LabelDrift
-        All labels: those that drifted first, the least explained by chance at the top; those with too few texts last.
+        All labels: those that drifted first, then by p-value; labels with too few texts last.
 
     Raises
     ------
     StateError
-        If there is no finished round or no earlier import, or the round has not seen the texts.
+        If there is no finished round or no earlier import, or the round has not scored all the texts.
     """
     last = newest_finished_round(project)
     newest, earlier = _imports(project, source)
@@ -95,8 +95,8 @@ def measure_drift(project: Project, source: int | None = None) -> list[LabelDrif
         raise StateError(
             f"round {last.id} has not seen all texts of {newest.file}. Run a round first: `red round {project.name}`."
         )
-    known = list_labels(project)
-    ids = np.array([label.id for label in known], dtype=np.int64)
+    labels = list_labels(project)
+    ids = np.array([label.id for label in labels], dtype=np.int64)
     settings = Settings.model_validate_json(last.settings)
     assigned = Assigned(
         np.searchsorted(ids, scored.labels[row]).astype(np.int64),
@@ -105,56 +105,53 @@ def measure_drift(project: Project, source: int | None = None) -> list[LabelDrif
         scored.prior[row] < settings.certain_belief,
         load_vectors(project, remembered(project, "embedding"), texts),
     )
-    found = drift_of_labels(assigned, len(known), np.random.default_rng(settings.random_state))
-    imports = (len(earlier), len(newest.texts))
-    told = [_told(label, place, found, imports) for place, label in enumerate(known)]
-    return sorted(told, key=_worst_first)
-
-
-def to_retrain(found: list[LabelDrift]) -> list[int]:
-    """Return the ids of the labels whose texts read otherwise now, worst first."""
-    return [each.label.id for each in found if each.advice == "retrain"]
+    drift = drift_of_labels(assigned, len(labels), np.random.default_rng(settings.random_state))
+    sizes = (len(earlier), len(newest.texts))
+    return sorted((_label_drift(label, row, drift, sizes) for row, label in enumerate(labels)), key=_worst_first)
 
 
 def _imports(project: Project, source: int | None) -> tuple[PoolImport, Ints]:
-    """Return an import, and the texts of all before it."""
-    there = pool_imports(project)
-    chosen = [each for each in there if source is None or each.source == source][-1:]
-    before = [each.texts for each in there if chosen and each.source < chosen[0].source]
+    """Return an import, and the row ids of the texts of all imports before it."""
+    imports = pool_imports(project)
+    chosen = [each for each in imports if source is None or each.source == source][-1:]
+    before = [each.texts for each in imports if chosen and each.source < chosen[0].source]
     if not before:
         raise StateError(
-            f"project {project.name} has no earlier import to compare with. Import more pool texts, then run a round."
+            f"project {project.name} has no earlier import to compare with. "
+            "Import more unlabelled texts, then run a round."
         )
     return chosen[0], np.unique(np.concatenate(before))
 
 
-def _told(label: Label, place: int, found: Drift, imports: tuple[int, int]) -> LabelDrift:
-    texts, none = found.counts[place], found.none[place]
-    compared = bool(np.isfinite(found.distance[place]))
-    p, q = float(found.p[place]), float(found.q[place])
-    told = LabelDrift(
+def _label_drift(label: Label, row: int, drift: Drift, sizes: tuple[int, int]) -> LabelDrift:
+    """Return one label's row of the statistics, with advice and reasons; ``sizes`` are the texts of both imports."""
+    texts, none = drift.counts[row], drift.none[row]
+    compared = bool(np.isfinite(drift.distance[row]))
+    p, q = float(drift.p[row]), float(drift.q[row])
+    label_drift = LabelDrift(
         label,
         (int(texts[0]), int(texts[1])),
-        _shares(texts, np.array(imports)),
-        _shares(found.uncertain[place], texts),
+        _shares(texts, np.array(sizes)),
+        _shares(drift.uncertain[row], texts),
         _shares(none, texts + none),
-        float(found.distance[place]) if compared else None,
-        (float(found.spread[place, 0]), float(found.spread[place, 1])) if compared else None,
+        float(drift.distance[row]) if compared else None,
+        (float(drift.spread[row, 0]), float(drift.spread[row, 1])) if compared else None,
         None if np.isnan(p) else p,
         None if np.isnan(q) else q,
         "leave",
         (),
     )
-    if told.q is None:
-        return replace(told, advice="too few texts", reasons=())
-    if not told.drifted:
-        return told
-    own = found.p_values[place]
-    telling = [STATISTICS[s] for s in np.argsort(own, kind="stable") if own[s] * len(STATISTICS) < FALSE_DISCOVERIES]
+    if label_drift.q is None:
+        return replace(label_drift, advice="too few texts")
+    if not label_drift.drifted:
+        return label_drift
+    p_values = drift.p_values[row]
+    order = np.argsort(p_values, kind="stable")
+    significant = [STATISTICS[s] for s in order if p_values[s] * len(STATISTICS) < FALSE_DISCOVERIES]  # Bonferroni
     return replace(
-        told,
-        advice="audit" if telling == ["share"] else "retrain",
-        reasons=tuple(_sentence(statistic, told, imports) for statistic in telling),
+        label_drift,
+        advice="audit" if significant == ["share"] else "retrain",
+        reasons=tuple(_sentence(statistic, label_drift, sizes) for statistic in significant),
     )
 
 
@@ -163,22 +160,23 @@ def _shares(part: Ints, whole: Ints) -> Pair:
     return float(earlier), float(newest)
 
 
-def _sentence(statistic: str, told: LabelDrift, imports: tuple[int, int]) -> str:
-    """Return what changed, for people."""
+def _sentence(statistic: str, drift: LabelDrift, sizes: tuple[int, int]) -> str:
+    """Return what changed in one statistic, as a sentence without a full stop."""
     if statistic == "share":
-        chance = sum(told.texts) * imports[1] / sum(imports)
-        return f"{told.texts[1]:,} of {imports[1]:,} new texts have this label, about {chance:,.0f} were to be expected"
+        expected = sum(drift.texts) * sizes[1] / sum(sizes)
+        return f"{drift.texts[1]:,} of {sizes[1]:,} new texts have this label; about {expected:,.0f} were expected"
     if statistic == "uncertain":
-        return f"{told.uncertain[1]:.0%} of its new texts are uncertain, {told.uncertain[0]:.0%} of the earlier ones"
+        before, now = drift.uncertain
+        return f"{now:.0%} of its new texts are uncertain, {before:.0%} of the earlier ones"
     if statistic == "none":
-        before, now = told.none
+        before, now = drift.none
         return f"of the new texts nearest to it {now:.0%} are none of these, {before:.0%} of the earlier ones"
     if statistic == "distance":
-        return f"the mean of its new texts lies {told.distance:.2f} spreads from that of the earlier ones"
-    before, now = told.spread or (0.0, 0.0)
+        return f"the mean of its new texts lies {drift.distance:.2f} spreads from that of the earlier ones"
+    before, now = drift.spread or (0.0, 0.0)
     return f"its new texts are more varied: their spread is {now:.2f}, that of the earlier ones {before:.2f}"
 
 
-def _worst_first(told: LabelDrift) -> tuple[bool, bool, float, float, int]:
-    p = 2.0 if told.p is None else told.p
-    return told.p is None, not told.drifted, p, -(told.distance or 0.0), told.label.id
+def _worst_first(drift: LabelDrift) -> tuple[bool, bool, float, float, int]:
+    p = 2.0 if drift.p is None else drift.p
+    return drift.p is None, not drift.drifted, p, -(drift.distance or 0.0), drift.label.id

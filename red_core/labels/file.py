@@ -1,4 +1,4 @@
-"""The label set as a file: names, meanings, subsets and seeds out; edits of them, and new labels, back in."""
+"""The label set as a file: export names, meanings, subsets and seeds; import edits of them, and new labels."""
 
 from __future__ import annotations
 
@@ -8,67 +8,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from red_core.data.tables import Table, read_table, write_table
 from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError, StateError
-from red_core.labels.acts import Add, checked_meaning, checked_name
-from red_core.labels.edits import apply_edit
+from red_core.labels.acts import Add
 from red_core.labels.placement import LabelLayout
-from red_core.labels.snapshot import LabelSetSnapshot
-from red_core.records import Project
+from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
+from red_core.records import Floats, Project
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import current_layout, list_labels, name_key
 from red_core.store.texts import contents, seeds
 
 COLUMNS = ("id", "name", "meaning", "subset", "seeds")
-"""``subset`` is numbered from 1, as on the screens; ``seeds`` is a JSON list of texts."""
+"""Of the file. ``subset`` is numbered from 1, as on the screens; ``seeds`` is a JSON list of texts."""
 
 
 def export_label_set(project: Project, path: str | Path) -> int:
-    """Write the label set as .csv or .json, or any other kind of table; return how many labels.
+    """Write the label set as .csv, .json, or any other kind of table; return the number of labels.
 
     Raises
     ------
     InputError
-        If it cannot be written there.
+        If the file cannot be written.
     """
     texts, of_label = seeds(project)
-    placed = LabelLayout(*current_layout(project))
-    subset = dict(zip(placed.labels.tolist(), (placed.subset_of + 1).tolist(), strict=True))
-    own: dict[int, list[str]] = {}
-    for label, content in zip(of_label.tolist(), contents(project, texts), strict=True):
-        own.setdefault(label, []).append(content)
+    layout = LabelLayout(*current_layout(project))
+    subset_of = dict(zip(layout.labels.tolist(), (layout.subset_of + 1).tolist(), strict=True))
+    seeds_of: dict[int, list[str]] = {}
+    for label_id, content in zip(of_label.tolist(), contents(project, texts), strict=True):
+        seeds_of.setdefault(label_id, []).append(content)
     rows = [
-        {"id": label.id, "name": label.name, "meaning": label.meaning or None, "subset": subset.get(label.id),
-         "seeds": own.get(label.id, [])}
+        {"id": label.id, "name": label.name, "meaning": label.meaning or None, "subset": subset_of.get(label.id),
+         "seeds": seeds_of.get(label.id, [])}
         for label in list_labels(project)
     ]  # fmt: skip
     return write_table(path, rows, COLUMNS)
 
 
-def import_label_set(project: Project, path: str | Path, who: str, *, name: str | None = None) -> int:
-    """Apply a file of labels as one edit, which can be undone; return the version of the label set.
-
-    See :func:`read_label_set` for what it may hold.
-
-    Raises
-    ------
-    InputError
-        If a row breaks a rule; then nothing is changed.
-    StateError
-        If a job is running, or a round was left open.
-    """
-    return apply_edit(project, read_label_set(project, path, name=name), who)
-
-
 def read_label_set(project: Project, path: str | Path, *, name: str | None = None) -> Apply:
-    """Return what a file of labels would do, to be previewed or carried out.
+    """Return the edit that a file of labels describes, to be previewed or applied.
 
-    A row is about the label with its ``id``, else with its ``name``; a row with an id may give that label another
-    name. A row about neither is a new label, and needs ``seeds``. An empty cell changes nothing, and a label without
-    a row stays as it is. The seeds of labels that are there are not read.
+    A row is about the label with its ``id``, else about the label with its ``name``. If neither exists, the row adds a
+    label, and needs ``seeds``. A row with an id may rename that label. An empty cell changes nothing, and a label
+    without a row stays as it is. The ``seeds`` of existing labels are not read.
 
     Parameters
     ----------
@@ -88,7 +70,20 @@ def read_label_set(project: Project, path: str | Path, *, name: str | None = Non
 
 @dataclass(frozen=True)
 class LabelRow:
-    """A row of the file: ``label`` is the label it is about, None for a new one; None and '' change nothing."""
+    """One row of the file.
+
+    Attributes
+    ----------
+    row : int
+        Its number in the file.
+    label : int or None
+        The label it is about; None for a new label.
+    name, meaning : str
+        '' changes nothing.
+    subset : int or None
+        From 0; None changes nothing.
+    seeds : tuple of str
+    """
 
     row: int
     label: int | None
@@ -100,141 +95,136 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply a file's lines: names first, then meanings, new labels, and subsets."""
+    """Apply the rows of a file: first names, then meanings, new labels, and subsets.
+
+    Attributes
+    ----------
+    file : str
+        As messages name it.
+    rows : tuple of LabelRow
+    """
 
     kind: ClassVar[str] = "file"
     file: str
-    lines: tuple[LabelRow, ...]
+    rows: tuple[LabelRow, ...]
 
-    def write(self, to: OpenEdit, known: LabelSetSnapshot) -> str:
-        """Write it."""
-        there = {line.label: line for line in self.lines if line.label is not None}
-        names = {label: line.name for label, line in there.items() if line.name not in {"", known.labels[label].name}}
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`red_core.labels.acts.Edit.write`."""
+        existing = {row.label: row for row in self.rows if row.label is not None}
+        labels, layout = snapshot.labels, snapshot.layout
+        names = {label: row.name for label, row in existing.items() if row.name not in {"", labels[label].name}}
         meanings = {
-            label: line.meaning for label, line in there.items()
-            if line.meaning not in {"", known.labels[label].meaning}
-        }  # fmt: skip
-        to.rename(names)
-        for label, meaning in meanings.items():
-            to.mean(label, meaning)
-        placed, new = known.placed, [line for line in self.lines if line.label is None]
-        vectors = dict(known.vectors) if new else {}
-        for line in new:
-            placed = self._add(to, known, line, placed, vectors)
+            label: row.meaning for label, row in existing.items() if row.meaning not in {"", labels[label].meaning}
+        }
         moved = {
-            label: line.subset for label, line in there.items()
-            if line.subset is not None and label in known.placed.labels and known.placed.subset(label) != line.subset
+            label: row.subset for label, row in existing.items()
+            if row.subset is not None and label in layout.labels and layout.subset(label) != row.subset
         }  # fmt: skip
-        alone = known.place(to, placed.moved(moved), vectors) if new or moved else ""
-        to.about.extend(moved)
+        edit.rename(names)
+        for label, meaning in meanings.items():
+            edit.mean(label, meaning)
+        vectors: dict[int, Floats | None] = {}
+        for row in self.rows:
+            if row.label is None:
+                label, vectors[label] = self._create(edit, snapshot, row)
+                if len(layout.labels):
+                    layout = layout.added(label, vectors[label], snapshot.vectors, row.subset)
+        alone = snapshot.write_layout(edit, layout.moved(moved), vectors) if vectors or moved else ""
+        edit.about.extend(moved)
         return (
             f"applied {self.file!r}: {len(names)} renamed, {len(meanings)} meanings, {len(moved)} moved, "
-            f"{len(new)} added{alone}"
+            f"{len(vectors)} added{alone}"
         )
 
-    def _add(
-        self, to: OpenEdit, known: LabelSetSnapshot, line: LabelRow, placed: LabelLayout, vectors: dict[int, np.ndarray]
-    ) -> LabelLayout:
+    def _create(self, edit: OpenEdit, snapshot: LabelSetSnapshot, row: LabelRow) -> tuple[int, Floats | None]:
+        """Write the new label of a row; return its id and its vector."""
         try:
-            made = Add(line.name, line.meaning, None, line.seeds)
-            label, texts, _ = made.create(to, known)
+            label, texts, _ = Add(row.name, row.meaning, None, row.seeds).create(edit, snapshot)
         except StateError as error:
-            raise InputError(
-                self.file, str(error).rstrip("."), "Mend that row; nothing was changed", line.row
-            ) from error
-        vector = known.vector_of(texts)
-        if vector is not None:
-            vectors[label] = vector
-        if not len(placed.labels):
-            return placed
-        subset = placed.least_alike(vector, known.vectors) if line.subset is None else line.subset
-        return placed.joined(label, subset, known.placed.spot_for(vector, known.vectors, subset))
+            raise _in_row(self.file, row.row, error) from error
+        return label, snapshot.mean_vector(texts)
 
 
-def _rows(table: Table, known: LabelSetSnapshot) -> list[LabelRow]:
+def _rows(table: Table, snapshot: LabelSetSnapshot) -> list[LabelRow]:
     """Return the file's rows, each checked by itself and against the others."""
     frame = table.frame.rename(columns=lambda column: str(column).strip().casefold())
     if "name" not in frame:
         raise InputError(table.name, "it has no column 'name'", f"Name the columns {', '.join(COLUMNS)}")
-    by_name = {name_key(label.name): label.id for label in known.labels.values()}
-    lines, seen = list[LabelRow](), dict[object, int]()
-    for row, cells in zip(table.rows.tolist(), frame.to_dict("records"), strict=True):
-        line = _line(table.name, row, {str(k): _plain(v) for k, v in cells.items()}, known, by_name)
-        for key in ({("id", line.label)} if line.label else set()) | {("name", name_key(line.name))}:
-            if key in seen:
-                raise InputError(
-                    table.name, f"row {seen[key]} is about {key[0]} {key[1]!r} too", "Keep one of them", row
-                )
-            seen[key] = row
-        lines.append(line)
-    _check_names(table.name, lines, by_name)
-    return lines
+    by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
+    rows, row_of = list[LabelRow](), dict[object, int]()
+    for number, cells in zip(table.rows.tolist(), frame.to_dict("records"), strict=True):
+        row = _row(table.name, number, {str(k): _plain(v) for k, v in cells.items()}, snapshot, by_name)
+        for key in ({("id", row.label)} if row.label else set()) | {("name", name_key(row.name))}:
+            if key in row_of:
+                rule = f"row {row_of[key]} is about {key[0]} {key[1]!r} too"
+                raise InputError(table.name, rule, "Keep one of them", number)
+            row_of[key] = number
+        rows.append(row)
+    _check_names(table.name, rows, by_name)
+    return rows
 
 
-def _line(
-    file: str, row: int, cells: Mapping[str, str], known: LabelSetSnapshot, by_name: Mapping[str, int]
+def _row(
+    file: str, number: int, cells: Mapping[str, str], snapshot: LabelSetSnapshot, by_name: Mapping[str, int]
 ) -> LabelRow:
     try:
         name = checked_name(cells["name"]) if cells["name"] or not cells.get("id") else ""
-        label = _label(cells.get("id", ""), name, known, by_name)
-        if label is not None and not name:
-            name = known.labels[label].name
-        elif label is not None and not cells.get("id"):
-            name = known.labels[label].name  # found by its name: how the file spells it changes nothing
-        subset = _subset(cells.get("subset", ""), known)
-        return LabelRow(
-            row, label, name, checked_meaning(cells.get("meaning", "")), subset, _seeds(cells.get("seeds", ""))
-        )
+        label = _label(cells.get("id", ""), name, snapshot, by_name)
+        if label is not None and not (name and cells.get("id")):
+            name = snapshot.labels[label].name  # found by its name: how the file spells it changes nothing
+        subset = _subset(cells.get("subset", ""), snapshot)
+        meaning = checked_meaning(cells.get("meaning", ""))
+        return LabelRow(number, label, name, meaning, subset, _seeds(cells.get("seeds", "")))
     except StateError as error:
-        raise _in_row(file, row, error) from error
+        raise _in_row(file, number, error) from error
 
 
 def _plain(cell: object) -> str:
     """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    told = cell.strip() if isinstance(cell, str) else ""
-    return told[1:] if told.startswith("'") and FORMULA.match(told[1:]) else told
+    content = cell.strip() if isinstance(cell, str) else ""
+    return content[1:] if content.startswith("'") and FORMULA.match(content[1:]) else content
 
 
-def _in_row(file: str, row: int, error: StateError) -> InputError:
-    return InputError(file, str(error).rstrip("."), "Mend that row; nothing was changed", row)
+def _in_row(file: str, number: int, error: StateError) -> InputError:
+    return InputError(file, str(error).rstrip("."), "Correct that row; nothing was changed", number)
 
 
-def _label(told: str, name: str, known: LabelSetSnapshot, by_name: Mapping[str, int]) -> int | None:
-    if not told:
+def _label(cell: str, name: str, snapshot: LabelSetSnapshot, by_name: Mapping[str, int]) -> int | None:
+    if not cell:
         return by_name.get(name_key(name))
-    if not told.isdecimal() or int(told) not in known.labels:
-        raise StateError(f"there is no label with id {told[:40]!r}; a new label has none")
-    return int(told)
+    if not cell.isdecimal() or int(cell) not in snapshot.labels:
+        raise StateError(f"there is no label with id {cell[:40]!r}; a new label has none")
+    return int(cell)
 
 
-def _subset(told: str, known: LabelSetSnapshot) -> int | None:
-    if not told:
+def _subset(cell: str, snapshot: LabelSetSnapshot) -> int | None:
+    if not cell:
         return None
-    count = int(known.placed.subset_of.max(initial=-1)) + 1
+    count = int(snapshot.layout.subset_of.max(initial=-1)) + 1
     if not count:
         raise StateError("no subsets are formed yet: leave the column empty")
-    if not told.isdecimal() or not 1 <= int(told) <= count:
-        raise StateError(f"there is no subset {told[:40]!r}: they are numbered from 1 to {count}")
-    return int(told) - 1
+    if not cell.isdecimal() or not 1 <= int(cell) <= count:
+        raise StateError(f"there is no subset {cell[:40]!r}: they are numbered from 1 to {count}")
+    return int(cell) - 1
 
 
-def _seeds(told: str) -> tuple[str, ...]:
-    if not told:
+def _seeds(cell: str) -> tuple[str, ...]:
+    if not cell:
         return ()
     try:
-        found = json.loads(told)
+        texts = json.loads(cell)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise StateError("its seeds are no JSON list of texts")
-    return tuple(found)
+        texts = None
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise StateError("its seeds are not a JSON list of texts")
+    return tuple(texts)
 
 
-def _check_names(file: str, lines: list[LabelRow], by_name: Mapping[str, int]) -> None:
-    """Refuse a name that a label without a row keeps."""
-    told = {line.label for line in lines}
-    for line in lines:
-        owner = by_name.get(name_key(line.name))
-        if owner is not None and owner != line.label and owner not in told:
-            rule = f"there is a label {line.name!r} already"
-            raise InputError(file, rule, "Choose another name, or give that label another one too", line.row)
+def _check_names(file: str, rows: list[LabelRow], by_name: Mapping[str, int]) -> None:
+    """Raise InputError if a row takes the name of a label that has no row of its own."""
+    with_row = {row.label for row in rows}
+    for row in rows:
+        owner = by_name.get(name_key(row.name))
+        if owner is not None and owner != row.label and owner not in with_row:
+            rule = f"there is a label {row.name!r} already"
+            raise InputError(file, rule, "Choose another name, or rename that label in another row", row.row)

@@ -1,4 +1,4 @@
-"""Labels that are missing: texts that fit none of the labels, in groups, each with a name to begin with."""
+"""Novel class discovery: groups of pool texts that fit no label, each with a suggested name."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ from red_core.training import load_model, model_file
 from red_core.training.features import Features
 
 MOST_CLUSTERS = 40
-"""More than a person looks through at once."""
+"""As many as a person can look through at once."""
 SMALLEST_CLUSTER, SHARE_OF_A_LABEL = 10, 0.25
-"""A dense group has so many texts at least, and this share of what the median label has."""
+"""Smallest size of a dense group, in texts and as a share of the median label's texts; the larger one counts."""
 CORE_SHARE, JOINING_SHARE = 0.4, 0.6
-"""Of the pool, those of the highest belief in none of these may begin a cluster, and join one. Many, since a text of a
-missing label often resembles some label and is given to it; what a label explains is told by the clusters' means."""
+"""Shares of the undecided pool, by belief in none of these, that may form a cluster's core and may join a cluster. They
+are large, since a text of a missing label often resembles an existing label and gets it. Clusters that an existing
+label explains are recognised later, by their means."""
 MOST_CORE_TEXTS = 15_000
-"""The time to group them grows with their square."""
-NEAR_WEIGHT = 0.3
-"""How much of what stands near a text counts beside it."""
-BEYOND_DOUBT = 0.8
+"""Limit on the texts that form cores, since the time of HDBSCAN grows with their square."""
+NEIGHBOUR_WEIGHT = 0.3
+"""Weight of the kNN features when texts are grouped."""
+SURE = 0.8
+"""Belief from which a pool text counts as a sample of its label."""
 TEXTS_AT_ONCE = 8_192
 WORDS, NEAR_LABELS = 6, 4
+"""Telling words and most similar labels listed with each cluster."""
 WORDS_IN_NAME = 3
 
 
 def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: int | None = None) -> list[Cluster]:
-    """Return groups of pool texts that the newest round's classifiers explain badly, the best proposals first.
+    """Return groups of pool texts that the newest round's classifiers explain badly, the best groups first.
 
-    Texts that are decided, or in the blind audit, stay out. Nothing is stored, and nobody is asked.
+    Decided and audited texts are left out. Nothing is stored, and no model is asked.
 
     Parameters
     ----------
     most : int
-        Clusters at most.
+        Maximum number of clusters.
     smallest : int, optional
-        Texts of a dense group at least; by default a share of what the median label has.
+        Minimum number of texts in a dense group; by default a share of the median label's texts.
 
     Raises
     ------
@@ -57,64 +60,65 @@ def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: i
         return []
     features = _features(project, last.id)
     label_ids, means = _label_means(project, features, scored)
-    found = none_clusters(
+    groups = none_clusters(
         features.of(project, scored.texts[rows]), scored.none_belief[rows], core, means,
         smallest=smallest or _smallest(scored), most=most,
     )  # fmt: skip
-    places = [rows[group.rows] for group in found]
-    words = telling_words(places, contents(project, scored.texts), WORDS)
+    members = [rows[group.rows] for group in groups]
+    words = telling_words(members, contents(project, scored.texts), WORDS)
     known = {label.id: label for label in list_labels(project)}
     taken = {name_key(label.name) for label in known.values()}
     clusters = []
-    for group, place, telling in zip(found, places, words, strict=True):
+    for group, members_of, telling in zip(groups, members, words, strict=True):
         near = [(known[label], similarity) for label, similarity in _nearest(group, label_ids, means)]
         name = unlike(" ".join(telling[:WORDS_IN_NAME]) or "new label", taken)
-        texts, names_near = tuple(scored.texts[place].tolist()), tuple(label.name for label, _ in near)
+        texts, names_near = tuple(scored.texts[members_of].tolist()), tuple(label.name for label, _ in near)
         clusters.append(Cluster(texts, group.none_belief, *near[0], telling, name, near=names_near))
     return clusters
 
 
 def _smallest(scored: Scored) -> int:
-    """Return how many texts a dense group has at least."""
+    """Return the minimum number of texts in a dense group."""
     texts_of_label = np.bincount(scored.labels[~scored.none], minlength=1)
-    usual = float(np.median(texts_of_label[texts_of_label > 0])) if texts_of_label.any() else 0.0
-    return max(SMALLEST_CLUSTER, round(SHARE_OF_A_LABEL * usual))
+    median = float(np.median(texts_of_label[texts_of_label > 0])) if texts_of_label.any() else 0.0
+    return max(SMALLEST_CLUSTER, round(SHARE_OF_A_LABEL * median))
 
 
 def _entering(project: Project, scored: Scored) -> tuple[Ints, Booleans]:
-    """Return the places of the texts that may belong to a new label, and which of them may begin one."""
-    free = np.flatnonzero(~np.isin(scored.texts, settled_texts(project)))
-    likeliest = free[np.argsort(-scored.none_belief[free], kind="stable")]
-    rows = np.sort(likeliest[: round(JOINING_SHARE * len(free))])
-    return rows, np.isin(rows, likeliest[: min(round(CORE_SHARE * len(free)), MOST_CORE_TEXTS)])
+    """Return the rows of the texts that may belong to a cluster, and which of them may form its core."""
+    undecided = np.flatnonzero(~np.isin(scored.texts, settled_texts(project)))
+    likeliest = undecided[np.argsort(-scored.none_belief[undecided], kind="stable")]
+    rows = np.sort(likeliest[: round(JOINING_SHARE * len(undecided))])
+    return rows, np.isin(rows, likeliest[: min(round(CORE_SHARE * len(undecided)), MOST_CORE_TEXTS)])
 
 
 def _label_means(project: Project, features: Features, scored: Scored) -> tuple[Ints, Floats]:
-    """Return the labels' ids (L,), and the means (L, d) of their seeds and of the pool texts they have beyond doubt."""
-    own = ~scored.none & (scored.belief >= BEYOND_DOUBT)
+    """Return the labels' ids (L,), and the unit mean (L, d) of each one's seeds and its surely assigned pool texts."""
+    sure = ~scored.none & (scored.belief >= SURE)
     seed_texts, seed_labels = seeds(project)
-    texts, of_label = np.append(scored.texts[own], seed_texts), np.append(scored.labels[own], seed_labels)
+    texts, of_label = np.append(scored.texts[sure], seed_texts), np.append(scored.labels[sure], seed_labels)
     active = np.array([label.id for label in list_labels(project)], dtype=np.int64)
-    prepared = with_vector(project, features.near or features.lexical or features.embedding)
-    there = np.isin(of_label, active) & np.isin(texts, prepared)  # an example typed since the round has no vector yet
-    texts, of_label = texts[there], of_label[there]
-    label_ids, place = np.unique(of_label, return_inverse=True)
+    prepared = with_vector(project, features.neighbours or features.lexical or features.embedding)
+    usable = np.isin(of_label, active) & np.isin(texts, prepared)  # an example typed since the round has no vector yet
+    texts, of_label = texts[usable], of_label[usable]
+    label_ids, index = np.unique(of_label, return_inverse=True)
     sums = np.zeros((len(label_ids), features.of(project, texts[:1]).shape[1]))
     for start in range(0, len(texts), TEXTS_AT_ONCE):
-        part = slice(start, start + TEXTS_AT_ONCE)
-        np.add.at(sums, place[part], features.of(project, texts[part]))
+        block = slice(start, start + TEXTS_AT_ONCE)
+        np.add.at(sums, index[block], features.of(project, texts[block]))
     return label_ids, np.asarray(normalize(sums))
 
 
 def _nearest(group: Group, label_ids: Ints, means: Floats) -> list[tuple[int, float]]:
-    """Return the ids of the labels most like a group, with their similarity."""
+    """Return (label id, cosine similarity) of the labels most similar to a group, the most similar first."""
     similarity = means @ group.mean
-    return [(int(label_ids[at]), float(similarity[at])) for at in np.argsort(-similarity, kind="stable")[:NEAR_LABELS]]
+    order = np.argsort(-similarity, kind="stable")[:NEAR_LABELS]
+    return [(int(label_ids[row]), float(similarity[row])) for row in order]
 
 
 def _features(project: Project, round_id: int) -> Features:
-    """Return what the round's classifiers see of a text, a little of what stands near it included."""
+    """Return a round's features, the kNN features at NEIGHBOUR_WEIGHT; without a model, the embedding alone."""
     path = model_file(project, round_id)
     if not path.is_file():
         return Features(remembered(project, "embedding"), "", 0.0)
-    return replace(load_model(path).features, near_weight=NEAR_WEIGHT)
+    return replace(load_model(path).features, neighbour_weight=NEIGHBOUR_WEIGHT)

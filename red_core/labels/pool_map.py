@@ -1,4 +1,4 @@
-"""The pool on the label map: where each text lies, how many lie where, and which lie in a part of it."""
+"""The pool on the label map: coordinates of its texts, counts per cell, and the texts inside a polygon."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from red_core.store.vectors import load_vectors
 from red_core.training.samples import seed_label_vectors
 
 CELLS = 160
-"""The pool's picture behind the map is this many cells wide and high."""
+"""The density picture of the pool has this many cells in each direction."""
 
 
 def draw_pool_map(project: Project, embedding: str) -> Mapping[str, Any]:
-    """Return where the pool lies on the map; made once for these places and this pool, then read.
+    """Return the pool on the map: computed once for these label coordinates and this pool, then read from a file.
 
-    What is made for a viewer is not kept.
-
-    Each text is drawn between its three nearest labels, by similarity, since UMAP placed labels only.
+    UMAP places labels only, so each text is drawn between its three most similar labels. For a viewer the result is
+    computed, but not stored.
 
     Returns
     -------
@@ -46,25 +45,25 @@ def draw_pool_map(project: Project, embedding: str) -> Mapping[str, Any]:
     KeyError
         If a text has no vector yet.
     """
-    labels, _, places = current_layout(project)
+    labels, _, label_points = current_layout(project)
     texts = pool(project)
-    drawn_for = hashlib.sha256(labels.tobytes() + places.tobytes() + texts.tobytes()).hexdigest()[:16]
-    path = project.folder / "map" / f"pool-{drawn_for}.npz"
+    key = hashlib.sha256(labels.tobytes() + label_points.tobytes() + texts.tobytes()).hexdigest()[:16]
+    path = project.folder / "map" / f"pool-{key}.npz"
     if path.is_file():
         return load_arrays(path)
-    drawn = {"texts": texts, **_drawn(project, embedding, texts, places)}
+    drawn = {"texts": texts, **_drawn(project, embedding, texts, label_points)}
     if current_user().may_write:
         save_arrays(path, **drawn)
     return drawn
 
 
-def _drawn(project: Project, embedding: str, texts: Ints, places: Floats) -> dict[str, Any]:
+def _drawn(project: Project, embedding: str, texts: Ints, label_points: Floats) -> dict[str, Any]:
     vectors = seed_label_vectors(project, embedding)
     coordinates = np.empty((len(texts), 2), dtype=np.float32)
     for block in blocks(len(texts)):
-        coordinates[block] = drawn_between(load_vectors(project, embedding, texts[block]) @ vectors.T, places)
-    margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
-    low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
+        coordinates[block] = drawn_between(load_vectors(project, embedding, texts[block]) @ vectors.T, label_points)
+    margin = 0.06 * np.maximum(np.ptp(label_points, axis=0), 1e-6)
+    low, high = label_points.min(axis=0) - margin, label_points.max(axis=0) + margin
     counts, _, _ = np.histogram2d(
         coordinates[:, 0], coordinates[:, 1], bins=CELLS, range=np.stack([low, high], axis=1).tolist()
     )
@@ -77,8 +76,8 @@ def texts_inside(drawn: Mapping[str, Any], corners: Floats) -> Ints:
     Parameters
     ----------
     drawn : mapping
-        Of :func:`pool_map`.
+        From :func:`draw_pool_map`.
     corners : ndarray of shape (m, 2)
-        On the map, in order.
+        Map coordinates of the polygon's corners, in order.
     """
     return np.asarray(drawn["texts"][inside_polygon(drawn["spots"], corners)], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What an edit of the label set rests on: what is known of the labels, and the rules for names and examples."""
+"""A snapshot of the label set for edits, and the validation of names, meanings, examples and subset numbers."""
 
 from __future__ import annotations
 
@@ -10,57 +10,73 @@ import numpy as np
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
 from red_core.records import Floats, Ints, Label, Project
+from red_core.steps.label_map import label_vectors
 from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import current_layout, label_set_version, list_labels
-from red_core.store.texts import remembered
+from red_core.store.texts import pool, remembered, texts_by_identity
 from red_core.store.vectors import load_vectors, with_vector
+from red_core.text import LONGEST_LABEL, LONGEST_TEXT, normalise_text, text_id
 from red_core.training.samples import samples
 
 FEWEST_EXAMPLES = 2
-"""One sample is its own only neighbour: nothing could be learned or checked from it."""
+"""A label needs two examples: with one, leave-one-out evidence is empty."""
 LONGEST_MEANING = 1_000
 
 
 class LabelSetSnapshot:
-    """What is known of a project when an edit is thought of; read when it is needed."""
+    """The label set at the moment an edit begins; samples and vectors are read when they are first needed.
+
+    Attributes
+    ----------
+    version : int
+        Of the label set.
+    labels : dict of int to Label
+        The active labels by their ids.
+    layout : LabelLayout
+        Of the active labels that have a subset; empty before subsets are formed.
+    """
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.version = label_set_version(project)
         self.labels: dict[int, Label] = {label.id: label for label in list_labels(project)}
-        placed = LabelLayout(*current_layout(project))
-        self.placed = placed.without(np.setdiff1d(placed.labels, list(self.labels)).tolist())
+        stored = LabelLayout(*current_layout(project))
+        self.layout = stored.without(np.setdiff1d(stored.labels, list(self.labels)).tolist())
 
     @cached_property
     def samples(self) -> dict[int, list[int]]:
-        """Label id -> its texts: seeds and what decisions gave it."""
-        found: dict[int, list[int]] = {label: [] for label in self.labels}
-        given = dict(zip(*(part.tolist() for part in samples(self.project)), strict=True)) | decided(self.project)
-        for text, label in sorted(given.items()):
-            if label in found:
-                found[label].append(text)
-        return found
+        """Label id -> its texts, ascending: seeds, and texts that decisions gave it."""
+        texts_of: dict[int, list[int]] = {label: [] for label in self.labels}
+        label_of = dict(zip(*(column.tolist() for column in samples(self.project)), strict=True))
+        for text, label in sorted((label_of | decided(self.project)).items()):
+            if label in texts_of:
+                texts_of[label].append(text)
+        return texts_of
 
     @cached_property
     def audited(self) -> set[int]:
-        """Texts that never train."""
+        """Texts in the blind audit, which never train."""
         return in_the_audit(self.project)
 
     @cached_property
     def vectors(self) -> dict[int, Floats]:
-        """Label id -> unit vector, of the labels that have a sample with one."""
-        texts = np.unique([text for own in self.samples.values() for text in own]).astype(np.int64)
-        there = np.intersect1d(texts, self._embedded)
-        every = load_vectors(self.project, self._embedding, there)
-        found = {label: np.flatnonzero(np.isin(there, own)) for label, own in self.samples.items()}
-        return {label: _mean(every[rows]) for label, rows in found.items() if len(rows)}
+        """Label id -> unit vector of shape (d,), for labels with at least one embedded sample."""
+        pairs = [(text, label) for label, texts in self.samples.items() for text in texts]
+        texts, label_of = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        embedded = np.isin(texts, self._embedded)
+        labels, index = np.unique(label_of[embedded], return_inverse=True)
+        means = label_vectors(load_vectors(self.project, self._embedding, texts[embedded]), index, len(labels))
+        return dict(zip(labels.tolist(), means, strict=True))
 
-    def vector_of(self, texts: Sequence[int]) -> Floats | None:
-        """Return the mean of those texts that have a vector, of length 1; None where none has."""
-        there = np.intersect1d(np.array(texts, dtype=np.int64), self._embedded)
-        return _mean(load_vectors(self.project, self._embedding, there)) if len(there) else None
+    def mean_vector(self, texts: Sequence[int]) -> Floats | None:
+        """Return the mean of those texts that have a vector, as a unit vector; None if none has."""
+        embedded = np.intersect1d(np.array(texts, dtype=np.int64), self._embedded)
+        if not len(embedded):
+            return None
+        vectors = load_vectors(self.project, self._embedding, embedded)
+        return np.asarray(label_vectors(vectors, np.zeros(len(vectors), dtype=np.int64), 1)[0])
 
     @cached_property
     def _embedding(self) -> str:
@@ -71,7 +87,7 @@ class LabelSetSnapshot:
         return with_vector(self.project, self._embedding)
 
     def name(self, label: int) -> str:
-        """Return the name of an active label as messages show it.
+        """Return the name of an active label in quotes, as messages show it.
 
         Raises
         ------
@@ -82,18 +98,89 @@ class LabelSetSnapshot:
             raise StateError(f"there is no label {label} in project {self.project.name} any more.")
         return repr(self.labels[label].name)
 
-    def place(self, to: OpenEdit, placed: LabelLayout, new: Mapping[int, Floats | None] | None = None) -> str:
-        """Write a partition, made valid; return what became of labels that were left alone, in words."""
-        if not len(self.placed.labels):
+    def check_subset(self, subset: int) -> None:
+        """Raise StateError if no subset has this number (from 0)."""
+        if not len(self.layout.labels):
+            raise StateError(f"project {self.project.name} has no subsets yet. Prepare its texts first.")
+        if not (self.layout.subset_of == subset).any():
+            raise StateError(f"there is no subset {subset + 1}.")
+
+    def sort_examples(self, examples: Sequence[int | str]) -> tuple[list[int], dict[str, str]]:
+        """Return the examples that are pool texts, as row ids, and the new ones as text_id -> content.
+
+        Parameters
+        ----------
+        examples : sequence of int or str
+            Row ids of pool texts, or texts as typed. A typed text that is in the project already is that text.
+
+        Raises
+        ------
+        StateError
+            If a text cannot be an example, or there are too few.
+        """
+        typed: dict[str, str] = {}
+        for content in (normalise_text(example) for example in examples if isinstance(example, str)):
+            if not content or "\0" in content or len(content) > LONGEST_TEXT:
+                raise StateError(f"an example has 1 to {LONGEST_TEXT:,} characters, and no NUL.")
+            typed[text_id(content)] = content
+        stored = texts_by_identity(self.project, list(typed))
+        unlabelled = set(pool(self.project).tolist())
+        labelled = {text for texts in self.samples.values() for text in texts}
+        chosen = {example for example in examples if not isinstance(example, str)}
+        chosen |= {text for text in stored.values() if text in unlabelled | labelled}
+        for text in chosen:
+            if text not in unlabelled:
+                raise StateError(
+                    f"text {text} is not an unlabelled text of this project. Choose texts without a label."
+                )
+            if text in self.audited:
+                raise StateError(f"text {text} is in the blind audit, which never trains. Choose another example.")
+        typed = {identity: content for identity, content in typed.items() if stored.get(identity) not in chosen}
+        if len(chosen) + len(typed) < FEWEST_EXAMPLES:
+            raise StateError(f"a new label needs at least {FEWEST_EXAMPLES} different examples.")
+        return sorted(chosen), typed
+
+    def write_layout(self, edit: OpenEdit, layout: LabelLayout, new: Mapping[int, Floats | None] | None = None) -> str:
+        """Write a layout, made valid; return a phrase about labels that had to join another subset, '' for none.
+
+        Parameters
+        ----------
+        new : mapping of int to ndarray or None, optional
+            Label id -> vector, for labels that the edit adds.
+        """
+        if not len(self.layout.labels):
             return ""
-        fresh = {label: vector for label, vector in (new or {}).items() if vector is not None}
-        whole = placed.whole(self.vectors | fresh)
-        to.place(whole.labels, whole.subset_of, whole.coordinates)
-        lone = [label for label in placed.alone() if label in self.labels]
-        told = [f"{self.labels[label].name!r} joins subset {whole.subset(label) + 1}" for label in lone]
-        return f"; left alone, {', '.join(told)}" if told else ""
+        added = {label: vector for label, vector in (new or {}).items() if vector is not None}
+        valid = layout.valid(self.vectors | added)
+        edit.place(valid.labels, valid.subset_of, valid.coordinates)
+        alone = [label for label in layout.alone() if label in self.labels]
+        moves = [f"{self.labels[label].name!r} joins subset {valid.subset(label) + 1}" for label in alone]
+        return f"; left alone, {', '.join(moves)}" if moves else ""
 
 
-def _mean(vectors: Floats) -> Floats:
-    mean = vectors.mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
+def checked_name(name: str) -> str:
+    """Return a label name as an import would store it: NFC, whitespace collapsed.
+
+    Raises
+    ------
+    StateError
+        If it is empty, too long, or holds NUL.
+    """
+    normalised = normalise_text(name)
+    if not normalised or "\0" in normalised or len(normalised) > LONGEST_LABEL:
+        raise StateError(f"a label's name has 1 to {LONGEST_LABEL} characters, and no NUL.")
+    return normalised
+
+
+def checked_meaning(meaning: str) -> str:
+    """Return a meaning in NFC and on one line; it may be empty.
+
+    Raises
+    ------
+    StateError
+        If it is too long, or holds NUL.
+    """
+    normalised = normalise_text(meaning)
+    if "\0" in normalised or len(normalised) > LONGEST_MEANING:
+        raise StateError(f"a meaning has at most {LONGEST_MEANING:,} characters, and no NUL.")
+    return normalised

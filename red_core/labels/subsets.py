@@ -1,4 +1,4 @@
-"""The label set of a project: form its subsets and place its labels on the map."""
+"""Subsets of the label set: form them, measure a formation, adopt it, and undo it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.errors import StateError
-from red_core.labels.placement import LabelLayout, taken_in
+from red_core.labels.placement import LabelLayout
 from red_core.records import Floats, Ints, Project
 from red_core.settings import Settings
 from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
@@ -24,27 +24,33 @@ from red_core.training.samples import seed_label_vectors
 
 
 def form_subsets(project: Project, settings: Settings, embedding: str, who: str) -> Ints:
-    """Form the subsets and the map of the current labels if they are not formed yet; return subset numbers (L,).
+    """Form the subsets and the map of the current labels if needed; return subset numbers of shape (L,), int64.
 
-    Article step 1: embed the labels, reduce with UMAP, split greedily. Labels that came later join the subsets there
-    are, which an analyst may have edited; everything is formed anew only where as many came as there were.
+    Article step 1: embed the labels, reduce with UMAP, split greedily. New labels join the existing subsets, which an
+    analyst may have edited. Everything is formed anew only if at least as many labels are new as had a subset.
+
+    Raises
+    ------
+    StateError
+        If a label has no seed left.
     """
     ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
-    placed = LabelLayout(*current_layout(project))
-    if placed.labels.tolist() == ids.tolist():
-        return placed.subset_of
+    layout = LabelLayout(*current_layout(project))
+    if layout.labels.tolist() == ids.tolist():
+        return layout.subset_of
     vectors = seed_label_vectors(project, embedding)
-    kept = placed.without(np.setdiff1d(placed.labels, ids).tolist())
-    new = np.setdiff1d(ids, kept.labels)
-    if len(new) < len(kept.labels):
-        known = dict(zip(ids.tolist(), vectors, strict=True))
-        now = taken_in(kept, new.tolist(), known).whole(known)
-        save_layout(project, now.labels, now.subset_of, now.coordinates, who)
-        return now.subset_of
-    subset_of = _greedy(vectors, settings.subset_size, settings)
-    places = reduce_labels(vectors, 2, random_state=settings.random_state)
-    save_layout(project, ids, subset_of, places, who)
-    return subset_of
+    layout = layout.without(np.setdiff1d(layout.labels, ids).tolist())
+    new = np.setdiff1d(ids, layout.labels)
+    if len(new) < len(layout.labels):
+        vector_of = dict(zip(ids.tolist(), vectors, strict=True))
+        for label in new.tolist():
+            layout = layout.added(label, vector_of[label], vector_of)
+        layout = layout.valid(vector_of)
+    else:
+        subset_of = _greedy(vectors, settings.subset_size, settings)
+        layout = LabelLayout(ids, subset_of, reduce_labels(vectors, 2, random_state=settings.random_state))
+    save_layout(project, layout.labels, layout.subset_of, layout.coordinates, who)
+    return layout.subset_of
 
 
 def _greedy(vectors: Floats, size: int, settings: Settings, *, alike: bool = False) -> Ints:
@@ -54,7 +60,7 @@ def _greedy(vectors: Floats, size: int, settings: Settings, *, alike: bool = Fal
 
 @dataclass(frozen=True)
 class Formation:
-    """One way to split the labels into subsets, with what tells whether it is a good one.
+    """One way to split the labels into subsets, with measures of its quality.
 
     Attributes
     ----------
@@ -63,7 +69,7 @@ class Formation:
     similarity, highest : ndarray of shape (S,), float32
         Mean and highest cosine similarity between two labels of a subset, in the embedding.
     accuracy : float
-        Share of seeds whose label the subset classifiers find, cross-validated, in [0, 1].
+        Share of seeds to which the subset classifiers give their label, cross-validated, in [0, 1].
     """
 
     subset_of: Ints
@@ -80,16 +86,16 @@ def examine_subsets(
     *,
     alike: bool = False,
 ) -> Formation:
-    """Measure the current subsets, or what the greedy way would make of them; nothing is stored.
+    """Measure the current subsets, or the subsets that the greedy algorithm would form; nothing is stored.
 
     Parameters
     ----------
     size : int or None
-        The article's n of the new subsets; None measures the current ones.
+        Labels per new subset, the article's n; None measures the current subsets.
     report : callable(done, total)
         Called after each fold.
     alike : bool
-        Put labels that look alike together, instead of apart as the article does.
+        Group labels that look alike, instead of separating them as the article does.
     """
     embedding = remembered(project, "embedding")
     vectors = seed_label_vectors(project, embedding)
@@ -112,7 +118,7 @@ def examine_subsets(
 
 
 def adopt_subsets(project: Project, subset_of: Ints, who: str) -> None:
-    """Make these the subsets of the current labels; the map stays where it is.
+    """Make these the subsets of the current labels; map coordinates stay.
 
     Raises
     ------
@@ -120,12 +126,12 @@ def adopt_subsets(project: Project, subset_of: Ints, who: str) -> None:
         If a job is running, or a round was left open.
     """
     refuse_in_mid_round(project)
-    ids, _, places = current_layout(project)
-    save_layout(project, ids, subset_of, places, who)
+    ids, _, coordinates = current_layout(project)
+    save_layout(project, ids, subset_of, coordinates, who)
 
 
 def undo_subsets(project: Project, who: str) -> None:
-    """Go back to the subsets before the newest; the undo is itself an edit that can be undone.
+    """Restore the subsets before the newest formation; this is itself an edit that can be undone.
 
     Raises
     ------

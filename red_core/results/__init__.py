@@ -1,4 +1,4 @@
-"""What leaves a project: the export, labels for new texts, folders of files, a cluster."""
+"""The results of a project: the export, and labels for new texts, from a table or a folder, here or on a cluster."""
 
 from red_core.results.exports import export
 from red_core.results.folder import FolderReport, is_folder, predict_folder

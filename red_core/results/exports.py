@@ -1,4 +1,4 @@
-"""What came out: the state of a project, every row with its label and where it comes from, labels for new texts."""
+"""The export: every source row with its label and where the label comes from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from red_core.store.rounds import list_rounds
 
 
 def export(project: Project, path: str | Path) -> int:
-    """Write every source row with its label and its provenance; return how many rows were written.
+    """Write every source row with its label and its provenance; return the number of rows.
 
-    JSONL is lossless: it holds every decision as well, and :func:`red_core.data.restoring.restore_decisions` reads it.
+    JSONL is lossless: it also holds every decision, and :func:`red_core.data.restoring.restore_decisions` reads them.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def export(project: Project, path: str | Path) -> int:
     Raises
     ------
     InputError
-        If it cannot be written there.
+        If the file cannot be written.
     """
-    last = [r for r in list_rounds(project) if r.metrics]
+    finished = [r for r in list_rounds(project) if r.metrics]
     lossless = ending(str(path)) == "jsonl"
-    with opened_export(project, last[-1].id if last else 0, lossless=lossless) as (columns, rows):
+    with opened_export(project, finished[-1].id if finished else 0, lossless=lossless) as (columns, rows):
         return write_table(path, rows, columns)

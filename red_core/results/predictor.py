@@ -1,4 +1,7 @@
-"""Labels for texts that are not in the project: all that takes as one value, and the one function that uses it."""
+"""Predict labels for new texts.
+
+A :class:`Predictor` is a self-contained snapshot of the last round; :func:`labelled` applies it.
+"""
 
 from __future__ import annotations
 
@@ -26,38 +29,38 @@ from red_core.training import Model, load_model, model_file
 from red_core.training.features import NewTexts
 
 TEXTS_AT_ONCE = 8_192
-"""Texts whose features are held at once: 42 MB at 1,280 dimensions."""
+"""Texts whose features are in memory at once: 42 MB at 1,280 dimensions."""
 PREDICTED = pa.schema(
     [
         ("row", pa.int64()), ("text", pa.string()), ("label", pa.string()), ("belief", pa.float64()),
         ("runner_up", pa.string()), ("runner_up_belief", pa.float64()), ("left_out", pa.string()),
     ]
 )  # fmt: skip
-"""The columns of a prediction, before those the texts came with."""
+"""Columns of a prediction; those of the input follow."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """All it takes to label texts as a round's classifiers do: arrays and names, without the project; read only.
+    """Everything needed to label texts as a round's classifiers do: arrays and names, but no project; read only.
 
     Attributes
     ----------
     texts : NewTexts
-        What makes features of texts.
+        Computes the features.
     classifiers : Partition
-        All partitions averaged, L labels.
+        The average of all partitions, L labels.
     calibration : Calibration
     none_shares : (float, float)
-        The share of texts that belong to no label: for which the calibration was fitted, and of the pool.
+        Shares of texts that belong to no label: the one the calibration was fitted for, and the pool's estimate.
     label_ids : ndarray of shape (L,), int64
     is_now : mapping of int to int or None
-        What each label is now: itself, what it was merged into, None where it is retired.
+        Label id -> the label it is now: itself, or the one it was merged into; None if it was retired.
     names : mapping of int to str
-        Of the labels there are now; '' for none of these.
+        Label id -> name of the labels as they are now; '' for none of these.
     origin : str
-        In words for people: the project, its round, the version of its label set.
+        The project, its round and its label set version, as messages show them.
     fingerprint : str
-        SHA-256 of all of the above but ``origin``: where it is the same, so are the labels.
+        SHA-256 of all of the above except ``origin``: equal fingerprints give equal labels.
     """
 
     texts: NewTexts
@@ -72,7 +75,7 @@ class Predictor:
 
 
 def make_predictor(project: Project) -> Predictor:
-    """Return what labels new texts: the last round's classifiers, the labels as they are now.
+    """Return a snapshot of the last round's classifiers, with the labels as they are now.
 
     Raises
     ------
@@ -81,76 +84,77 @@ def make_predictor(project: Project) -> Predictor:
     StoreError
         If a file of the round is missing or damaged.
     """
-    done = [r for r in list_rounds(project) if r.metrics]
-    if not done:
+    finished = [r for r in list_rounds(project) if r.metrics]
+    if not finished:
         raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
-    model = load_model(model_file(project, done[-1].id))
-    texts, classifiers = _seen(project, model)
-    fitted_for = Settings.model_validate_json(done[-1].settings).none_share
+    last = finished[-1]
+    model = load_model(model_file(project, last.id))
+    texts, classifiers = _inputs(project, model)
+    assumed = Settings.model_validate_json(last.settings).none_share
     names = {label.id: label.name for label in list_labels(project)} | {NONE_OF_THESE: ""}
     version = label_set_version(project)
-    made = Predictor(
-        texts, classifiers, model.calibration, (fitted_for, done[-1].metrics.get("none_share", fitted_for)),
+    predictor = Predictor(
+        texts, classifiers, model.calibration, (assumed, last.metrics.get("none_share", assumed)),
         model.label_ids, labels_now(project), names,
-        f"project {project.name}, round {done[-1].id}, label set version {version}", "",
+        f"project {project.name}, round {last.id}, label set version {version}", "",
     )  # fmt: skip
-    return replace(made, fingerprint=fingerprint(made))
+    return replace(predictor, fingerprint=fingerprint(predictor))
 
 
-def _seen(project: Project, model: Model) -> tuple[NewTexts, Partition]:
-    """Return what makes features and the classifiers; where nothing near counts, neither holds it."""
+def _inputs(project: Project, model: Model) -> tuple[NewTexts, Partition]:
+    """Return the feature computation and the classifiers, both without kNN features if those have weight 0."""
     classifiers = averaged(model.partitions)
-    if not model.features.near or model.features.near_weight:
+    if not model.features.neighbours or model.features.neighbour_weight:
         return model.features.of_new(project), classifiers
-    own = classifiers.weights.shape[1] // 2
-    alone = replace(classifiers, weights=np.ascontiguousarray(classifiers.weights[:, :own]))
-    return replace(model.features, near="").of_new(project), alone
+    half = classifiers.weights.shape[1] // 2
+    classifiers = replace(classifiers, weights=np.ascontiguousarray(classifiers.weights[:, :half]))
+    return replace(model.features, neighbours="").of_new(project), classifiers
 
 
-def fingerprint(made: Predictor) -> str:
-    """Return the SHA-256, in hexadecimal, of everything in a predictor that decides a label."""
-    found = hashlib.sha256()
+def fingerprint(predictor: Predictor) -> str:
+    """Return the SHA-256, in hexadecimal, of everything in a predictor that affects a label."""
+    digest = hashlib.sha256()
 
     def add(value: object) -> None:
         if is_dataclass(value):
             for field in fields(value):
                 add(getattr(value, field.name))
         elif isinstance(value, np.ndarray):
-            found.update(f"{value.dtype.str} {value.shape}".encode())
-            found.update(np.ascontiguousarray(value).data)
+            digest.update(f"{value.dtype.str} {value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).data)
         else:
-            found.update(repr(sorted(value.items()) if isinstance(value, dict) else value).encode())
+            digest.update(repr(sorted(value.items()) if isinstance(value, dict) else value).encode())
 
-    add(replace(made, origin="", fingerprint=""))
-    return found.hexdigest()
+    add(replace(predictor, origin="", fingerprint=""))
+    return digest.hexdigest()
 
 
 def labelled(predictor: Predictor, table: pa.Table, text_column: str, rows: Ints | None = None) -> pa.Table:
-    """Return a table's rows with their labels: the columns of PREDICTED, then those it came with.
+    """Return a table's rows with their labels: the columns of PREDICTED, then the other columns of the table.
 
-    A row whose text cannot be used has no label and says why in ``left_out``. A column that is named like one of ours
-    gets a prefix. Nothing but the rows themselves decides a label, so any cut of a table gives the same.
+    A row whose text cannot be used has no label, and ``left_out`` says why. An input column with one of our names gets
+    a prefix. A row's label depends on that row alone, so a table may be labelled in pieces.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Held whole; features are made of TEXTS_AT_ONCE texts at a time.
+        In memory; features are computed for TEXTS_AT_ONCE texts at a time.
     text_column : str
     rows : ndarray of int64, optional
-        Each row's number as a person counts, from 1 unless given.
+        Row numbers for the column ``row``; by default from 1.
     """
-    told = [usable_text(as_text(cell)) for cell in table[text_column].to_pylist()]
-    usable = [place for place, (_, reason) in enumerate(told) if not reason]
-    best: list[tuple[str | None, float | None, str | None, float | None]] = [(None, None, None, None)] * len(told)
+    texts = [usable_text(as_text(cell)) for cell in table[text_column].to_pylist()]
+    usable = [index for index, (_, reason) in enumerate(texts) if not reason]
+    best: list[tuple[str | None, float | None, str | None, float | None]] = [(None, None, None, None)] * len(texts)
     for start in range(0, len(usable), TEXTS_AT_ONCE):
         block = usable[start : start + TEXTS_AT_ONCE]
-        for place, found in zip(block, _best_two(predictor, [told[place][0] for place in block]), strict=True):
-            best[place] = found
+        for index, labels in zip(block, _best_two(predictor, [texts[index][0] for index in block]), strict=True):
+            best[index] = labels
     ours = [
-        np.arange(1, len(told) + 1) if rows is None else rows,
-        [text or None for text, _ in told],
-        *([found[column] for found in best] for column in range(4)),
-        [reason or None for _, reason in told],
+        np.arange(1, len(texts) + 1) if rows is None else rows,
+        [text or None for text, _ in texts],
+        *([labels[column] for labels in best] for column in range(4)),
+        [reason or None for _, reason in texts],
     ]
     columns = {field.name: pa.array(cells, field.type) for field, cells in zip(PREDICTED, ours, strict=True)}
     theirs = {name: table[name] for name in table.column_names if name != text_column}
@@ -158,18 +162,18 @@ def labelled(predictor: Predictor, table: pa.Table, text_column: str, rows: Ints
 
 
 def _best_two(predictor: Predictor, texts: Sequence[str]) -> list[tuple[str, float, str, float]]:
-    """Return of each text its label, the belief in it, the runner-up and the belief in that."""
-    features, found = predictor.texts.features(texts), []
+    """Return for each text its label, the belief in it, the runner-up and the belief in that."""
+    features, best = predictor.texts.features(texts), []
     for block in blocks(len(texts)):
         log_odds = label_log_odds(features[block], (predictor.classifiers,))
-        kept = candidates(log_odds, predictor.calibration, CANDIDATES_KEPT)
-        ids, beliefs = ranked(predictor.label_ids, with_share_of_none(kept, *predictor.none_shares))
-        for one, shares in zip(ids.tolist(), beliefs.tolist(), strict=True):
+        top = candidates(log_odds, predictor.calibration, CANDIDATES_KEPT)
+        ids, beliefs = ranked(predictor.label_ids, with_share_of_none(top, *predictor.none_shares))
+        for labels, shares in zip(ids.tolist(), beliefs.tolist(), strict=True):
             (label, belief), (rival, less), *_ = [
-                *read_as_now(list(zip(one, shares, strict=True)), predictor.is_now), (NONE_OF_THESE, 0.0),
+                *read_as_now(list(zip(labels, shares, strict=True)), predictor.is_now), (NONE_OF_THESE, 0.0),
             ]  # fmt: skip
-            found.append((predictor.names[label], round(belief, 5), predictor.names[rival], round(less, 5)))
-    return found
+            best.append((predictor.names[label], round(belief, 5), predictor.names[rival], round(less, 5)))
+    return best
 
 
 def predict(
@@ -180,10 +184,10 @@ def predict(
     text_column: str | None = None,
     report: Report = lambda _stage, _done, _total: None,
 ) -> int:
-    """Label the texts of a file with the last round's classifiers, without storing them; return how many.
+    """Label the texts of a file with the last round's classifiers; return the number of rows. Nothing is stored.
 
-    Every row of ``source`` is written, those that cannot be used with the reason in ``left_out``. Labels are as they
-    are now: of those merged since that round the beliefs add up, in place of a retired one the next best stands.
+    Every row of ``source`` is written; ``left_out`` says why a row has no label. Labels are as they are now: beliefs
+    in labels merged since that round add up, and the next best label replaces a retired one.
 
     Raises
     ------
@@ -195,14 +199,14 @@ def predict(
     predictor = make_predictor(project)
     table = read_table(source, progress=lambda done, total: report("read", done, total))
     column = choose_columns(table, text_column, need_label=False).text
-    whole = pa.table({name: pa.array(cells, pa.string()) for name, cells in table.frame.items()})
-    columns = labelled(predictor, whole.slice(0, 0), column).column_names
+    inputs = pa.table({name: pa.array(cells, pa.string()) for name, cells in table.frame.items()})
+    columns = labelled(predictor, inputs.slice(0, 0), column).column_names
 
     def rows() -> Iterator[dict[str, object]]:
-        report("predict", 0, len(whole))
-        for start in range(0, len(whole), TEXTS_AT_ONCE):
-            part = whole.slice(start, TEXTS_AT_ONCE)
-            yield from labelled(predictor, part, column, table.rows[start : start + len(part)]).to_pylist()
-            report("predict", start + len(part), len(whole))
+        report("predict", 0, len(inputs))
+        for start in range(0, len(inputs), TEXTS_AT_ONCE):
+            block = inputs.slice(start, TEXTS_AT_ONCE)
+            yield from labelled(predictor, block, column, table.rows[start : start + len(block)]).to_pylist()
+            report("predict", start + len(block), len(inputs))
 
     return write_table(target, rows(), columns)

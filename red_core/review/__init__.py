@@ -1,6 +1,6 @@
-"""The analyst's answers: the desk, decisions, decisions on whole lists, blind audits."""
+"""The analyst's answers: the review desk, decisions, batches, blind audits."""
 
-from red_core.review.audits import summary
-from red_core.review.decisions import FeedBackPlan, decide, feed_back, plan_feed_back, undo
+from red_core.review.audit_report import summary
+from red_core.review.decisions import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 
-__all__ = ["FeedBackPlan", "decide", "feed_back", "plan_feed_back", "summary", "undo"]
+__all__ = ["FeedBackPlan", "Provenance", "decide", "feed_back", "plan_feed_back", "summary", "undo"]

@@ -1,4 +1,4 @@
-"""Which texts are audited and what each card shows: a random sample, planted texts among it, options shuffled."""
+"""Draw texts for the blind audit: a random sample with planted texts, and shuffled options for each card."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from red_core.store.vectors import load_vectors
 from red_core.training.samples import seed_label_vectors
 
 BEST_SHOWN, OPTIONS = 5, 10
-"""The machine's best labels stand among near decoys; every card has as many options as the next."""
+"""Every card has as many options: the machine's best labels, and other labels similar to the first of them."""
 PLANTED_SHARE = 0.1
-"""About so many of the cards dealt for the certificate are seeds, whose label is known."""
+"""About this share of the cards dealt for the certificate are seeds, whose label is known."""
 
 
 def draw(project: Project, label: int | None, count: int, rng: np.random.Generator) -> list[NewAudit]:
-    """Draw texts to audit; none where the population is used up.
+    """Draw texts to audit; [] if all are dealt already.
 
     Parameters
     ----------
     label : int or None
-        Only texts the machine gives this label; None draws for the certificate, planted texts included.
+        Only texts with this machine label; None draws for the certificate, with planted texts.
     count : int
-        How many at most.
+        Maximum number of texts.
 
     Raises
     ------
     StateError
         If a seed has no vector yet, or a label no seed.
     """
-    unseen = not_dealt(project, label)
-    if not len(unseen):
+    available = not_dealt(project, label)
+    if not len(available):
         return []
-    plan = _plan(project, unseen, count, PLANTED_SHARE if label is None else 0.0, rng)
+    plan = _plan(project, available, count, PLANTED_SHARE if label is None else 0.0, rng)
     best = best_labels(project, [text for text, _ in plan])
     ids, vectors = _label_vectors(project)
     drawn = []
@@ -55,16 +55,16 @@ def draw(project: Project, label: int | None, count: int, rng: np.random.Generat
 
 
 def _plan(
-    project: Project, unseen: Ints, count: int, planted_share: float, rng: np.random.Generator
+    project: Project, available: Ints, count: int, planted_share: float, rng: np.random.Generator
 ) -> list[tuple[int, int | None]]:
-    """Return texts in the order to deal them, a planted one with its known label."""
+    """Return (text, None) in the order to deal, and (text, known label) for planted texts."""
     texts, known = seeds_not_dealt(project)
     planted = np.flatnonzero(rng.random(count) < planted_share)[: len(texts)]
-    sample = rng.choice(unseen, min(count - len(planted), len(unseen)), replace=False)
+    sample = rng.choice(available, min(count - len(planted), len(available)), replace=False)
     plan: list[tuple[int, int | None]] = [(text, None) for text in sample.tolist()]
-    for place, seed in zip(planted.tolist(), rng.permutation(len(texts)).tolist(), strict=False):
-        if place <= len(plan):  # else the sample ended before it
-            plan.insert(place, (int(texts[seed]), int(known[seed])))
+    for position, seed in zip(planted.tolist(), rng.permutation(len(texts)).tolist(), strict=False):
+        if position <= len(plan):  # else the sample ended before it
+            plan.insert(position, (int(texts[seed]), int(known[seed])))
     return plan
 
 
@@ -78,7 +78,7 @@ def _label_vectors(project: Project) -> tuple[Ints, Floats]:
 
 
 def _options(best: Sequence[int], ids: Ints, vectors: Floats, rng: np.random.Generator) -> list[int]:
-    """Return the best labels and those most like the first of them, as many as any card has, in random order."""
+    """Return OPTIONS label ids in random order: the best labels, and labels most similar to the first of them."""
     near = ids[np.argsort(-(vectors @ vectors[np.searchsorted(ids, best[0])]), kind="stable")].tolist()
-    shown = list(dict.fromkeys([*best, *near]))[:OPTIONS]
-    return [shown[place] for place in rng.permutation(len(shown))]
+    options = list(dict.fromkeys([*best, *near]))[:OPTIONS]
+    return [options[index] for index in rng.permutation(len(options))]

@@ -1,4 +1,4 @@
-"""Many alike at once: a filtered list is accepted or overturned after a random sample of it was decided by hand."""
+"""Batches: accept or overturn a filtered list at once, after a random sample of it was decided one by one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from red_core.store.decisions import undo_batch
 from red_core.store.desk import Item
 
 SAMPLE = 30
-"""Texts of a list that are decided one by one before the rest is; a shorter list is decided by hand."""
+"""Size of the sample. A list that is not longer is decided one by one."""
 LEAST_BELIEF = 0.5
-"""A list whose sample does not show that most of it is so is not decided at once."""
+"""The lower bound of the sample's agreement must reach this share before the rest is decided."""
 
 
 def begin_batch(
@@ -29,16 +29,16 @@ def begin_batch(
     who: str = "analyst",
     rng: np.random.Generator | None = None,
 ) -> int:
-    """Freeze a list and draw its sample; return the batch's id.
+    """Store a list as a batch and draw its sample; return the batch's id.
 
     Parameters
     ----------
     kind : {"accept", "reject"}
-        What is to be said of each proposal.
+        The decision for each proposal.
     items : sequence of (text, proposal)
-        Those without a proposal are left out: there is nothing to accept.
+        Texts without a proposal are left out.
     filters : str
-        What the list was filtered by, in words; it is kept.
+        The filters of the list, in words; they are stored with the batch.
 
     Raises
     ------
@@ -47,52 +47,55 @@ def begin_batch(
     """
     members = [(text, proposal) for text, proposal in items if proposal is not None]
     if len(members) <= SAMPLE:
-        raise StateError(f"this list has {len(members)} proposals. Up to {SAMPLE} are decided one by one.")
+        raise StateError(
+            f"this list has {len(members)} suggested labels. Lists of up to {SAMPLE} are decided one by one."
+        )
     drawn = (rng or np.random.default_rng()).choice(len(members), SAMPLE, replace=False)
-    return stored.add_batch(project, kind, filters, members, [members[place][0] for place in drawn], who)
+    return stored.add_batch(project, kind, filters, members, [members[index][0] for index in drawn], who)
 
 
 def agreement_interval(counts: BatchCounts) -> tuple[float, float]:
-    """Return the Wilson interval (95%) of the share of a list that is as its batch would say, from its sample."""
+    """Return the Wilson interval (95%) of the share of a list that the batch decides correctly, from its sample."""
     return wilson(counts.agreed, counts.decided)
 
 
 def apply_batch(project: Project, counts: BatchCounts, *, who: str = "analyst") -> int:
-    """Decide the rest of a list as its sample was decided, with the sample's lower bound as belief; return how many.
+    """Decide the rest of a list; return the number of decisions. Their belief is the lower bound of the sample.
 
     Parameters
     ----------
     counts : BatchCounts
-        As it was shown.
+        As the person saw them.
 
     Raises
     ------
     StateError
-        If the sample is not decided yet, does not bear it out, was decided otherwise since, or the batch is applied.
+        If the sample is not decided yet, agrees too little, or changed since, or the batch was applied or dropped.
     """
     if counts.decided < counts.sampled:
         raise StateError(f"decide the sample first: {counts.sampled - counts.decided} of {counts.sampled} are left.")
     if counts.dropped:
-        raise StateError("this list was given up. Begin another one.")
+        raise StateError("this list was discarded. Begin another one.")
     if counts.applied:
-        raise StateError("this list was decided already. Undo that first.")
+        raise StateError("this list is decided already. Undo that first.")
     low, _ = agreement_interval(counts)
     if low < LEAST_BELIEF:
         raise StateError(
-            f"of the sample, {counts.agreed} of {counts.decided} agree: too few to {counts.kind} the rest unseen."
+            f"only {counts.agreed} of {counts.decided} texts of the sample agree: too few to {counts.kind} the rest "
+            "without a look. Decide the list one by one."
         )
     return stored.apply_batch(project, counts, low, who)
 
 
 def take_back(project: Project, batch: int, *, who: str = "analyst") -> int:
-    """Undo all that a batch decided, as one act; return how many decisions. The sample's own decisions stay.
+    """Undo all decisions of a batch at once; return how many. The decisions on its sample stay.
 
     Raises
     ------
     StateError
-        If nothing of it stands.
+        If all of them are undone already.
     """
     undone = undo_batch(project, batch, who)
     if not undone:
-        raise StateError("nothing of this list stands any more.")
+        raise StateError("all decisions of this list are undone already.")
     return undone

@@ -1,10 +1,11 @@
-"""The analyst's acts: decide, undo, and feed back what is valid. A decision beats a verdict."""
+"""The analyst's decisions: decide, undo, and feed back what is valid. A decision beats a verdict."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from red_core.errors import StateError
 from red_core.records import EVIDENCE_CHECK, NONE_OF_THESE, Decision, DecisionKind, FeedBackItem, Project, Round
@@ -15,24 +16,61 @@ from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows
 from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
-NEEDS_LABEL = ("accept", "relabel", "reject")
-WITHOUT_LABEL = ("none", "skip")
+NEEDS_LABEL: tuple[DecisionKind, ...] = ("accept", "relabel", "reject")
+"""Kinds of decision that name a label; the others take none."""
+MADE_BY_UNDO: DecisionKind = "undo"
+"""The kind that :func:`undo` stores; :func:`decide` does not."""
 AUDITED = "in the blind audit"
 """Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """How a decision came about: the card it was made on, and the request that carried it.
+
+    Attributes
+    ----------
+    proposal : int or None
+        The proposal on the card.
+    reason : str
+        In the person's words.
+    queue : str
+        The queue of the card.
+    seconds : float or None
+        How long the card was on the screen.
+    request_id : str or None
+        A unique name of the request (idempotency key): a request that arrives twice is stored once.
+    seen : (int, int) or None
+        ``Card.seen`` of the card; the decision is refused if the card has changed since.
+    own_requests : sequence of str
+        Request ids of decisions by the same desk about this text, which do not count as changes.
+    """
+
+    proposal: int | None = None
+    reason: str = ""
+    queue: str = ""
+    seconds: float | None = None
+    request_id: str | None = None
+    seen: tuple[int, int] | None = None
+    own_requests: Sequence[str] = ()
+
+
+NO_PROVENANCE = Provenance()
+
+
+@dataclass(frozen=True)
 class FeedBackPlan:
-    """What would be fed back now, and what is withheld.
+    """What would be fed back now, and what would be withheld.
 
     Attributes
     ----------
     round_id : int
     items : tuple of FeedBackItem
-        In the order of the texts.
-    withheld : dict of reason to int
-        Valid verdicts that are not fed back, by reason.
+        By ascending row id of the text.
+    withheld : dict of str to int
+        Reason -> number of decisions or valid verdicts that are not fed back for it.
     accept_evidence_check : bool
+        Whether valid verdicts of the similarity check are fed back without a decision.
     made_on : int
         The newest decision when the plan was made.
     """
@@ -50,54 +88,43 @@ def decide(
     kind: DecisionKind,
     *,
     label: int | None = None,
-    proposal: int | None = None,
     who: str = "analyst",
-    reason: str = "",
-    act: str | None = None,
-    seconds: float | None = None,
-    queue: str = "",
-    seen: tuple[int, int] | None = None,
-    own: Sequence[str] = (),
+    provenance: Provenance = NO_PROVENANCE,
 ) -> int:
-    """Record a decision about a text and return its id.
+    """Store a decision about a text and return its id.
 
     Parameters
     ----------
     text : int
         Row id of the text.
     kind : {"accept", "relabel", "none", "reject", "skip"}
-        Accept and relabel fix the label; none says it belongs to no label; reject rules out the pair; skip
-        changes nothing.
+        *accept* and *relabel* fix the label; *none* says that it belongs to no label; *reject* rules out the label;
+        *skip* changes nothing.
     label : int, optional
         The label's id; needed to accept, relabel and reject.
-    proposal : int, optional
-        The proposal the person was looking at.
-    act : str, optional
-        A name no other act has: sent twice, it is stored once.
-    seconds : float, optional
-        How long the card was on the desk.
-    queue : str
-        The queue it was in.
-    seen : (int, int), optional
-        ``Card.seen`` of the card that was looked at.
-    own : sequence of str
-        Acts of the same desk about this text, which may be newer than ``seen``.
+    who : str
+        The person's name.
+    provenance : Provenance, optional
 
     Raises
     ------
     CardChanged
-        If somebody decided about the text, or edited the label's meaning, since that card was made.
+        If somebody decided about the text, or edited the label's meaning, after the card was made.
     StateError
         If there is no such text, label, proposal or kind, or the label is missing.
     """
-    if kind not in NEEDS_LABEL + WITHOUT_LABEL:
-        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(NEEDS_LABEL + WITHOUT_LABEL)}.")
+    kinds = [known for known in get_args(DecisionKind) if known != MADE_BY_UNDO]
+    if kind not in kinds:
+        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(kinds)}.")
     if (label is None) == (kind in NEEDS_LABEL):
         raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
     if not has_text(project, text):
         raise StateError(f"there is no text {text} in project {project.name}.")
-    made = Decision(text, kind, label, proposal, who, reason, act, seconds, queue)
-    return stored.add_decision(project, made, seen=seen, own=own)
+    decision = Decision(
+        text, kind, label, provenance.proposal, who, provenance.reason,
+        provenance.request_id, provenance.seconds, provenance.queue,
+    )  # fmt: skip
+    return stored.add_decision(project, decision, seen=provenance.seen, own=provenance.own_requests)
 
 
 def undo(
@@ -105,29 +132,36 @@ def undo(
     *,
     decision: int | None = None,
     who: str = "analyst",
-    of_act: str | None = None,
-    act: str | None = None,
+    of_request: str | None = None,
+    request_id: str | None = None,
 ) -> tuple[int, str]:
-    """Undo a decision, by default this person's newest that stands; return the text it was about and its kind.
+    """Undo a decision; return the row id of its text and its kind. A batch is undone as a whole.
 
-    A decision of a batch is undone with its whole batch.
+    Parameters
+    ----------
+    decision : int, optional
+        Its id; by default this person's newest decision that is not undone.
+    of_request : str, optional
+        Undo this person's decision with this request id instead.
+    request_id : str, optional
+        A unique name of this undo: a request that arrives twice undoes once.
 
     Raises
     ------
     StateError
         If there is nothing to undo.
     """
-    found = stored.undo_decision(project, who=who, decision=decision, of_act=of_act, act=act)
-    if found is None:
+    undone = stored.undo_decision(project, who=who, decision=decision, of_act=of_request, act=request_id)
+    if undone is None:
         raise StateError("there is no decision to undo.")
-    return found
+    return undone
 
 
 def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> FeedBackPlan:
     """Return what would be fed back now.
 
-    Eligible is a label that a decision fixed, and a judge's *valid* on exactly this text and label whose belief
-    reaches the setting; a verdict of the evidence check only where ``accept_evidence_check`` says so.
+    Eligible are labels fixed by a decision, and a judge's *valid* on exactly this text and label with a belief of at
+    least ``feed_back_belief``. A verdict of the similarity check counts only with ``accept_evidence_check``.
 
     Raises
     ------
@@ -152,7 +186,7 @@ def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> 
         if reason or (item.text, item.label) in trained:
             withheld[reason or "already fed back"] += 1
         elif item.text in items and items[item.text].weight >= item.weight:
-            withheld["judged valid under a likelier label too"] += 1
+            withheld["judged valid for a likelier label too"] += 1
         else:
             items[item.text] = item
     ordered = tuple(items[text] for text in sorted(items))
@@ -165,7 +199,7 @@ def feed_back(project: Project, plan: FeedBackPlan, *, who: str = "analyst") -> 
     Raises
     ------
     StateError
-        If the round is not to review any more, a job is running, or a decision was made since the plan.
+        If the round is no longer to review, a job is running, or a decision was made after the plan.
     """
     stored.add_feed_back(
         project, plan.round_id, plan.items,
@@ -187,7 +221,7 @@ def _judged_valid(
     least = Settings.model_validate_json(current.settings).feed_back_belief
     belief = beliefs_of_judged_valid(project, current.id)
     ruled_out = stored.rejected(project)
-    found = []
+    judged = []
     for verdict in verdicts(project):
         if verdict.outcome != "valid":
             continue
@@ -195,14 +229,14 @@ def _judged_valid(
         item = FeedBackItem(verdict.text, verdict.label, max(share, 1e-3), "verdict")
         reason = ""
         if verdict.text in fixed:
-            reason = "settled by a decision, which counts instead"
+            reason = "a decision counts instead"
         elif verdict.text in audited:
             reason = AUDITED
         elif (verdict.text, verdict.label) in ruled_out:
             reason = "rejected by an analyst"
         elif verdict.judge == EVIDENCE_CHECK and not accept_evidence_check:
-            reason = "the evidence check needs a decision"
+            reason = "the similarity check needs a decision"
         elif share < least:
-            reason = f"belief under {least:g}"
-        found.append((item, reason))
-    return found
+            reason = f"confidence under {least:.0%}"
+        judged.append((item, reason))
+    return judged

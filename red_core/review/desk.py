@@ -1,4 +1,4 @@
-"""The review desk: cards with their evidence, and acts that come in order and may come twice."""
+"""The review desk: cards with their evidence, and key presses that arrive in order and may arrive twice."""
 
 from __future__ import annotations
 
@@ -10,88 +10,90 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from red_core.errors import CardChanged, StateError, one_line
-from red_core.records import Example, Project
+from red_core.records import DecisionKind, Example, Project
 from red_core.review.audits import answer, undo_answer
-from red_core.review.decisions import decide, undo
+from red_core.review.decisions import Provenance, decide, undo
 from red_core.settings import RECOMMENDED
+from red_core.store.audits import AuditKind
 from red_core.store.desk import Card, Item, cards
 from red_core.store.vectors import load_vectors, without_vector
 from red_core.training import ValidSamples
 
 RowId = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-ActName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""32 hexadecimal digits, chosen at random for each key press: a press that arrives twice is carried out once."""
 
 
 class KeyPress(BaseModel):
-    """One key pressed at the desk, as it comes from a browser.
+    """One key pressed at the desk, as a browser sends it.
 
     Attributes
     ----------
-    id : str
-        32 hexadecimal digits, chosen at random: an act that comes twice is carried out once.
+    request_id : str
+        ``id`` in JSON.
     kind : str
         A decision's kind, or ``undo``.
-    text, label, proposal, seen, queue, seconds, reason
+    text, label : int
         As :func:`red_core.review.decisions.decide` takes them.
-    own : tuple of str
-        Acts of the same desk about this text.
+    proposal, seen, own, queue, seconds, reason
+        As in :class:`red_core.review.decisions.Provenance`; ``own`` are its ``own_requests``.
     undoes : str or None
-        The act to undo; the person's newest decision where it is not said.
+        Request id of the key press to undo; None: the person's newest decision.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    id: ActName
-    kind: Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+    request_id: RequestId = Field(alias="id")
+    kind: DecisionKind
     text: RowId = 0
     label: RowId | None = None
     proposal: RowId | None = None
     seen: Annotated[list[RowId], Field(min_length=2, max_length=2)] | None = None
-    own: Annotated[list[ActName], Field(max_length=1_000)] = []
+    own: Annotated[list[RequestId], Field(max_length=1_000)] = []
     queue: Annotated[str, StringConstraints(max_length=60)] = ""
     seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
     reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
-    undoes: ActName | None = None
+    undoes: RequestId | None = None
+
+
+class AuditKeyPress(BaseModel):
+    """One answer to a blind audit, as a browser sends it; see :func:`red_core.review.audits.answer`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    request_id: RequestId = Field(alias="id")
+    kind: AuditKind | Literal["undo"]
+    audit: RowId | None = None
+    label: RowId | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    undoes: RequestId | None = None
 
 
 @dataclass(frozen=True)
-class Done:
-    """What became of an act.
+class PressOutcome:
+    """The outcome of a key press.
 
     Attributes
     ----------
-    act : str
+    request_id : str
     refused : str
-        Why it was not carried out, '' where it was.
+        Why it was refused; '' if it was carried out.
     back : int or None
-        The text whose card comes back to the desk.
+        The text whose card returns to the desk.
     """
 
-    act: str
+    request_id: str
     refused: str = ""
     back: int | None = None
 
 
-class AuditKeyPress(BaseModel):
-    """One answer to a blind audit, as it comes from a browser; see :func:`red_core.review.audits.answer`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    id: ActName
-    kind: Literal["label", "none", "cannot tell", "undo"]
-    audit: RowId | None = None
-    label: RowId | None = None
-    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    undoes: ActName | None = None
-
-
 def read_key_press(raw: Mapping[str, Any]) -> KeyPress | AuditKeyPress:
-    """Return an act as a browser sent it: an answer to a blind audit where it has the key ``audit``, else a decision.
+    """Return a key press as a browser sent it: an answer to a blind audit if it has the key ``audit``, else a decision.
 
     Raises
     ------
     StateError
-        If it is none.
+        If it is not a valid key press.
     """
     try:
         of_audit = isinstance(raw, Mapping) and "audit" in raw
@@ -101,7 +103,7 @@ def read_key_press(raw: Mapping[str, Any]) -> KeyPress | AuditKeyPress:
 
 
 class Want(BaseModel):
-    """What a desk asks about a card: its history, the whole text, what a model says about its verdict."""
+    """A request for more about a card: its history, its whole text, or a model's explanation of its verdict."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -110,20 +112,20 @@ class Want(BaseModel):
 
 
 class Message(BaseModel):
-    """What a desk says to the server.
+    """A message from the desk in a browser tab.
 
     Attributes
     ----------
     tick : int
-        Which message of this tab it is; the answer names it.
+        Number of the message in this tab; the reply repeats it.
     store, queue : str
-        The outbox and the queue it is about.
+        The outbox and the queue that it is about.
     labels : str
-        The version of the labels the tab holds, '' where it holds none.
+        The version of the labels that the tab holds; '' for none.
     held : list of int
-        The cards it holds.
+        The cards that the tab holds.
     acts : list of dict
-        What is not acknowledged yet, each for :func:`read_act`.
+        Key presses that are not acknowledged yet, each for :func:`read_key_press`.
     want : Want or None
     """
 
@@ -144,7 +146,7 @@ def read_message(raw: object) -> Message:
     Raises
     ------
     StateError
-        If it is none.
+        If it is not a valid message.
     """
     try:
         return Message.model_validate(raw)
@@ -154,47 +156,53 @@ def read_message(raw: object) -> Message:
 
 def _not_understood(error: ValidationError) -> StateError:
     first = error.errors()[0]
-    told = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    return StateError(f"this act was not understood ({told}). Load the page again.")
+    problem = one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return StateError(f"this key press was not understood ({problem}). Load the page again.")
 
 
-def apply_key_press(project: Project, act: KeyPress | AuditKeyPress, *, who: str) -> Done:
-    """Carry out an act unless it was before, and return what became of it.
+def apply_key_press(project: Project, press: KeyPress | AuditKeyPress, *, who: str) -> PressOutcome:
+    """Carry out a key press, once however often it arrives, and return its outcome.
 
     Raises
     ------
     StoreError
-        If nothing can be stored now: send it again later.
+        If nothing can be stored now; the desk sends it again.
     """
     try:
-        return _audit(project, act, who) if isinstance(act, AuditKeyPress) else _decide(project, act, who)
+        back = _audit(project, press, who) if isinstance(press, AuditKeyPress) else _decide(project, press, who)
     except CardChanged as error:
-        return Done(act.id, refused=str(error), back=act.text if isinstance(act, KeyPress) else None)
+        return PressOutcome(press.request_id, str(error), back=press.text if isinstance(press, KeyPress) else None)
     except StateError as error:
-        return Done(act.id, refused=str(error))
+        return PressOutcome(press.request_id, str(error))
+    return PressOutcome(press.request_id, back=back)
 
 
-def _decide(project: Project, act: KeyPress, who: str) -> Done:
-    if act.kind == "undo":
+def _decide(project: Project, press: KeyPress, who: str) -> int | None:
+    """Decide or undo; return the text whose card returns to the desk."""
+    if press.kind == "undo":
         try:
-            return Done(act.id, back=undo(project, who=who, of_act=act.undoes, act=act.id)[0])
+            return undo(project, who=who, of_request=press.undoes, request_id=press.request_id)[0]
         except StateError:
-            if act.undoes is None:
+            if press.undoes is None:
                 raise
-            return Done(act.id)  # what it undoes was refused itself, or was undone elsewhere
-    seen = None if act.seen is None else (act.seen[0], act.seen[1])
-    decide(
-        project, act.text, act.kind, label=act.label, proposal=act.proposal, who=who, reason=act.reason,
-        act=act.id, seconds=act.seconds, queue=act.queue, seen=seen, own=act.own,
+            return None  # what it undoes was itself refused, or was undone elsewhere
+    provenance = Provenance(
+        press.proposal, press.reason, press.queue, press.seconds, press.request_id,
+        seen=None if press.seen is None else (press.seen[0], press.seen[1]), own_requests=press.own,
     )  # fmt: skip
-    return Done(act.id)
+    decide(project, press.text, press.kind, label=press.label, who=who, provenance=provenance)
+    return None
 
 
-def _audit(project: Project, act: AuditKeyPress, who: str) -> Done:
-    if act.kind == "undo":
-        return Done(act.id, back=undo_answer(project, who, act.id))
-    answer(project, act.audit or 0, act.kind, label=act.label, who=who, seconds=act.seconds, act=act.id)
-    return Done(act.id)
+def _audit(project: Project, press: AuditKeyPress, who: str) -> int | None:
+    """Answer or undo; return the audit whose card returns to the desk."""
+    if press.kind == "undo":
+        return undo_answer(project, who, press.request_id)
+    answer(
+        project, press.audit or 0, press.kind,
+        label=press.label, who=who, seconds=press.seconds, request_id=press.request_id,
+    )  # fmt: skip
+    return None
 
 
 def cards_with_evidence(
@@ -204,15 +212,22 @@ def cards_with_evidence(
     embedding: str,
     shown: int = RECOMMENDED.examples_shown,
 ) -> list[Card]:
-    """Return the cards of these items; what was never proposed gets the evidence a judge would be shown."""
-    bare = [text for text, proposal in items if proposal is None]
-    if bare:  # what was imported since the last round has no vector yet
-        bare = sorted(set(bare) - set(without_vector(project, embedding).tolist()))
-    vectors = dict(zip(bare, load_vectors(project, embedding, np.array(bare, dtype=np.int64)), strict=True))
-    place = {label: number for number, label in enumerate(samples.label_ids.tolist())}
+    """Return the cards of these items; a text without a proposal gets the evidence that a judge would be shown.
+
+    Parameters
+    ----------
+    shown : int
+        Samples of each label on a card.
+    """
+    unproposed = [text for text, proposal in items if proposal is None]
+    if unproposed:  # texts imported since the last round have no vector yet
+        unproposed = sorted(set(unproposed) - set(without_vector(project, embedding).tolist()))
+    vectors = load_vectors(project, embedding, np.array(unproposed, dtype=np.int64))
+    vector_of = dict(zip(unproposed, vectors, strict=True))
+    index = {label: position for position, label in enumerate(samples.label_ids.tolist())}
 
     def nearest(text: int, label: int) -> tuple[Example, ...]:
-        known = text in vectors and label in place
-        return samples.nearest(text, vectors[text], place[label], shown) if known else ()
+        known = text in vector_of and label in index
+        return samples.nearest(text, vector_of[text], index[label], shown) if known else ()
 
     return cards(project, items, nearest)

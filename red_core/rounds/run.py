@@ -26,7 +26,6 @@ from red_core.store.rounds import finish_round, list_rounds, open_round, trainin
 from red_core.store.texts import pool, remembered
 from red_core.training import Model, ValidSamples, embed_missing, load_model, model_file, train, valid_samples
 from red_core.training.features import Features, prepare_lexical, prepare_neighbours
-from red_core.training.fit import fitting_on
 from red_core.training.model import save_model
 
 Progress = Callable[[str, int, int], None]
@@ -107,10 +106,9 @@ def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, 
     everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
     lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))
     features = Features(remembered(project, "embedding"), lexical, settings.lexical_weight)
-    near = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
-    features = replace(features, near=near)
-    with fitting_on(settings.fit_backend):
-        model = train(project, current.id, list_labels(project), settings, features, subset_of, _stage(progress, "fit"))
+    neighbours = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
+    features = replace(features, neighbours=neighbours)
+    model = train(project, current.id, settings, features, subset_of, _stage(progress, "fit"))
     save_model(path, model)
     return model
 

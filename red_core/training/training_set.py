@@ -1,7 +1,9 @@
-"""What a round trains on, as arrays: its frozen samples, and the labels' own names."""
+"""What a round trains on: its frozen samples and the labels' names as arrays, and a recipe of all else."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,9 @@ from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import TrainingSet
 from red_core.store.rounds import training_rows
 from red_core.store.texts import pool, seeds
-from red_core.training.features import Features, says_something
+from red_core.training.features import Features
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,16 @@ class FrozenRows:
     Attributes
     ----------
     label_ids : ndarray of shape (L,), int64
-        Ascending; ``training.labels`` are places in it.
+        Ascending; ``training.labels`` are positions in it.
     training : TrainingSet
-        n rows; what stands near a text counts with weight 1.
+        n rows.
     texts : ndarray of shape (n,), int64
-        Row ids; -1 is a label's own name.
+        Row ids; -1 for a label's name.
     is_seed : ndarray of shape (n,), bool
     pool : ndarray of int64
-        The texts that are going to be scored.
+        Row ids of the texts to be scored.
+    has_neighbours : bool
+        The second half of the features is the kNN features, at weight 1.
     """
 
     label_ids: Ints
@@ -38,36 +44,66 @@ class FrozenRows:
     texts: Ints
     is_seed: Booleans
     pool: Ints
+    has_neighbours: bool
 
     @property
     def is_fed_back(self) -> Booleans:
-        """Which rows are neither seeds nor names."""
+        """Which rows are neither seeds nor label names, shape (n,)."""
         return (self.texts >= 0) & ~self.is_seed
+
+    def weighted(self, neighbour_weight: float) -> TrainingSet:
+        """Return the training rows with their kNN features, if there are any, at this weight."""
+        if not self.has_neighbours:
+            return self.training
+        half = self.training.features.shape[1] // 2
+        features = self.training.features.astype(np.float32)  # a copy
+        features[:, half:] *= np.float32(neighbour_weight)
+        return replace(self.training, features=features)
 
 
 def frozen_rows(
     project: Project, round_id: int, labels: Sequence[Label], settings: Settings, features: Features
 ) -> FrozenRows:
-    """Return the frozen training set of a round."""
-    place = {label.id: number for number, label in enumerate(labels)}
+    """Return the training set that a round froze when it opened; kNN features are at weight 1."""
+    index = {label.id: position for position, label in enumerate(labels)}
     rows = training_rows(project, round_id)
     texts = np.array([text for text, _, _ in rows], dtype=np.int64)
-    classes = [place[label] for _, label, _ in rows]
+    classes = [index[label] for _, label, _ in rows]
     weights = [weight for _, _, weight in rows]
     keys = [f"{text}:{np.float32(weight)}" for text, _, weight in rows]
-    features = replace(features, near_weight=1.0)
-    seen = features.of(project, texts)
+    features = replace(features, neighbour_weight=1.0)
+    inputs = features.of(project, texts)
     scored = pool(project)
     is_seed = np.isin(texts, seeds(project)[0]) & ~np.isin(texts, scored)
-    named = [label for label in labels if says_something(label.name)] if settings.label_names_as_seeds else []
+    named = [label for label in labels if has_word(label.name)] if settings.label_names_as_seeds else []
     if named:
-        seen = np.vstack([seen, features.of_names(project, [label.name for label in named])])
-        classes += [place[label.id] for label in named]
+        inputs = np.vstack([inputs, features.of_names(project, [label.name for label in named])])
+        classes += [index[label.id] for label in named]
         weights += [1.0] * len(named)
         keys += [f"name:{label.name}" for label in named]
         texts = np.append(texts, np.full(len(named), -1))
         is_seed = np.append(is_seed, np.zeros(len(named), dtype=np.bool_))
     training = TrainingSet(
-        seen, np.array(classes, dtype=np.int64), np.array(weights, dtype=np.float32), identities(keys)
+        inputs, np.array(classes, dtype=np.int64), np.array(weights, dtype=np.float32), identities(keys)
     )
-    return FrozenRows(np.array([label.id for label in labels], dtype=np.int64), training, texts, is_seed, scored)
+    label_ids = np.array([label.id for label in labels], dtype=np.int64)
+    return FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
+
+
+def has_word(name: str) -> bool:
+    """Return whether a label's name contains a word; a bare code such as ``11-1011.00`` or ``Q7`` does not."""
+    return _WORD.search(name) is not None
+
+
+def recipe_of(settings: Settings, features: Features) -> str:
+    """Return, as JSON, everything besides the training rows on which the fitted classifiers depend."""
+    names = (
+        "random_state", "subset_size", "label_names_as_seeds", "noise_factor", "noise_rows", "regularisation",
+        "calibration_folds",
+    )  # fmt: skip
+    return json.dumps(
+        [
+            features.embedding, features.lexical, features.lexical_weight, features.neighbours,
+            settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in names),
+        ]
+    )  # fmt: skip

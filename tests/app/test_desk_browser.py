@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from red_core.records import Project
-from red_core.review.audits import summary
+from red_core.review.audit_report import summary
 from red_core.review.decisions import decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection

@@ -18,7 +18,7 @@ from red_core.judges.project import judge_check, stored_self_test
 from red_core.judges.self_test import SelfTest
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Job, Project
-from red_core.review.decisions import decide, feed_back, plan_feed_back
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back
 from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.attempts import spent
@@ -704,7 +704,7 @@ def test_the_evidence_check_is_never_explained_by_a_model(in_state: InState, ope
 def test_what_was_decided_can_be_looked_at_again(judged: Project, open_app: OpenApp, kind: str, told: str) -> None:
     card = cards(judged, "judged valid")[0]
     label = {"none": None, "relabel": card.runner_up.id}.get(kind, card.label.id)
-    decide(judged, card.text, kind, label=label, proposal=card.proposal, who=WHO)  # type: ignore[arg-type]
+    decide(judged, card.text, kind, label=label, who=WHO, provenance=Provenance(proposal=card.proposal))  # type: ignore[arg-type]
     app = review(open_app, card, "decided")
     said = told.format(own=card.label.name, rival=card.runner_up.name)
     assert f"Decided: {said}. Another decision replaces it." in words_on(app)

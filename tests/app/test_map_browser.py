@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from red_core.labels.edits import edits
 from red_core.labels.pool_map import draw_pool_map, texts_inside
 from red_core.labels.subsets import form_subsets
 from red_core.records import Project
 from red_core.rounds.run import run_round
+from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels
 from red_core.store.texts import seeds
 from tests.helpers.app_projects import WHO

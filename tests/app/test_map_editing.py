@@ -13,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
-from red_core.labels.edits import edits
 from red_core.labels.file import export_label_set
 from red_core.records import Project
-from red_core.review.audits import answer, audited_accuracy, deal
+from red_core.review.audit_report import audited_accuracy
+from red_core.review.audits import answer, deal
 from red_core.rounds.run import run_round
+from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels
 from red_core.store.texts import seeds
 from red_core.store.views import confusions

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
-from red_core.review.decisions import decide, plan_feed_back
+from red_core.review.decisions import Provenance, decide, plan_feed_back
 from red_core.rounds.status import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.database import connection, open_project
@@ -579,7 +579,14 @@ def test_undo_goes_back_card_by_card(in_state: InState, open_app: OpenApp) -> No
 def test_undo_leaves_the_decision_of_another_person(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     (card, _), _ = desk(project)[:2]
-    decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who="somebody else")
+    decide(
+        project,
+        card.text,
+        "accept",
+        label=card.label.id,
+        who="somebody else",
+        provenance=Provenance(proposal=card.proposal),
+    )
     app = open_app("review")
     app.button(key=f"undo_{on_desk(app)}").click().run()
     assert "there is no decision to undo" in words_on(app)
@@ -873,7 +880,9 @@ def test_every_tab_of_hostile_results_is_harmless(in_state: InState, open_app: O
 def test_hostile_feed_back_is_harmless(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("hostile", trial=False)
     for card, _ in desk(project):
-        decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
+        decide(
+            project, card.text, "accept", label=card.label.id, who=WHO, provenance=Provenance(proposal=card.proposal)
+        )
     app = open_app("review")
     everything_harmless(app)
     app.button(key="feed_back").click().run()

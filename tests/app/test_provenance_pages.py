@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
 from red_core.results.exports import export
-from red_core.review.decisions import decide
+from red_core.review.decisions import Provenance, decide
 from red_core.store.database import connection
 from red_core.store.decisions import decided
 from red_core.store.texts import pool
@@ -27,7 +27,14 @@ def decide_some(project: Project, *, who: str = "Zoë", reason: str = "") -> Non
     """Accept, in two queues, with the seconds it took."""
     for place, (queue, seconds) in enumerate((("to decide", 1.0), ("to decide", 3.0), ("stale", 7.0))):
         text = int(pool(project)[place])
-        decide(project, text, "accept", label=1, who=who, reason=reason, queue=queue, seconds=seconds)
+        decide(
+            project,
+            text,
+            "accept",
+            label=1,
+            who=who,
+            provenance=Provenance(reason=reason, queue=queue, seconds=seconds),
+        )
 
 
 # --- Data: restore decisions

@@ -36,7 +36,7 @@ from red_core.records import Cluster, Project
 from red_core.results.exports import export
 from red_core.review import audits as auditing
 from red_core.review import batches
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import apply_key_press, read_key_press
 from red_core.rounds.jobs import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
@@ -60,7 +60,14 @@ Act = Callable[[Project], object]
 
 def decided(project: Project) -> object:
     card = queued(project)[0]
-    return decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=current_user().name)
+    return decide(
+        project,
+        card.text,
+        "accept",
+        label=card.label.id,
+        who=current_user().name,
+        provenance=Provenance(proposal=card.proposal),
+    )
 
 
 def pressed(project: Project) -> object:

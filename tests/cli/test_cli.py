@@ -18,7 +18,6 @@ from red_core import cli
 from red_core.cli import terminal
 from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
-from red_core.labels.edits import edits
 from red_core.records import Answer, Project
 from red_core.review.decisions import decide
 from red_core.rounds.jobs import _started
@@ -26,6 +25,7 @@ from red_core.rounds.run import run_round
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project
 from red_core.store.jobs import add_job, ask_to_cancel, end_job, newest_job
+from red_core.store.label_undo import edits
 from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
@@ -387,7 +387,7 @@ def test_feed_back_prints_what_was_not_fed_back_and_why(run, project):
     add_verdicts(project, "evidence", [(proposal, Answer("valid", None, 1.0, "", "", ""))])
     assert run("feed-back", "small").stdout.splitlines() == [
         "round 1: fed back 0 texts (0 from decisions, 0 from verdicts).",
-        "  1 not fed back: the evidence check needs a decision",
+        "  1 not fed back: the similarity check needs a decision",
     ]
 
 

@@ -29,7 +29,8 @@ from red_core.judges.apis import content_of
 from red_core.judges.names import Name
 from red_core.judges.replies import Strict, strict_json
 from red_core.judges.server import JudgeServer, judge_server, keep
-from red_core.labels.file import export_label_set, import_label_set
+from red_core.labels.edits import apply_edit
+from red_core.labels.file import export_label_set, read_label_set
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.desk import read_message
@@ -139,7 +140,7 @@ LINES = st.lists(
 def import_labels(project: Project, path: Path) -> None:
     before = facts(project)
     try:
-        version = import_label_set(project, path, "ann")
+        version = apply_edit(project, read_label_set(project, path), "ann")
     except RedError as error:
         one_line(error)
         assert facts(project) == before

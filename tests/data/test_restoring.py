@@ -20,7 +20,7 @@ from red_core.data.tables import limits, text_id
 from red_core.errors import InputError, RedError, StateError
 from red_core.records import Project
 from red_core.results.exports import export
-from red_core.review.decisions import decide, undo
+from red_core.review.decisions import Provenance, decide, undo
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
 from red_core.store.jobs import add_job
@@ -85,7 +85,14 @@ def at(project: Project, decision: int, moment: str) -> None:
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
 def test_a_fresh_project_gets_the_same_labels_with_who_when_and_why(name, project, exported, fresh):
-    decide(project, text(project), "accept", label=1, who="Zoë", reason='it\n"says" so', seconds=1.1, queue="stale")
+    decide(
+        project,
+        text(project),
+        "accept",
+        label=1,
+        who="Zoë",
+        provenance=Provenance(reason='it\n"says" so', seconds=1.1, queue="stale"),
+    )
     decide(project, text(project, 1), "none", who="bob")
     decide(project, text(project, 2), "reject", label=2, who="bob")
     decide(project, text(project, 2), "relabel", label=3, who="ann")
@@ -192,7 +199,14 @@ def test_any_sequence_of_decisions_and_undos_comes_back(acts):
         for kind, place, label, who, reason, seconds in acts:
             if kind != "undo":
                 needs = label if kind in {"accept", "relabel", "reject"} else None
-                decide(project, text(project, place), kind, label=needs, who=who, reason=reason, seconds=seconds)
+                decide(
+                    project,
+                    text(project, place),
+                    kind,
+                    label=needs,
+                    who=who,
+                    provenance=Provenance(reason=reason, seconds=seconds),
+                )
             elif count(project, f"SELECT count(*) FROM decision WHERE who = '{who}' AND kind <> 'undo'") > count(
                 project, f"SELECT count(*) FROM decision WHERE who = '{who}' AND kind = 'undo'"
             ):

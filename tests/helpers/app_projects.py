@@ -14,7 +14,7 @@ from red_core.data.importing import import_files
 from red_core.labels.pool_map import draw_pool_map
 from red_core.labels.subsets import form_subsets
 from red_core.records import Answer, Example, JobState, Label, Outcome, Project, Question
-from red_core.review.decisions import decide, feed_back, plan_feed_back
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back
 from red_core.rounds.run import run_round
 from red_core.store.database import connection, open_project
 from red_core.store.desk import Card, Filters, cards, item_of, queue
@@ -122,9 +122,11 @@ def decide_all(project: Project) -> None:
         kind = kinds[place] if place < len(kinds) else "accept"
         other = next(label for label in ids if label != mine)
         label = {"none": None, "skip": None, "relabel": other}.get(kind, mine)
-        decide(project, card.text, kind, label=label, proposal=card.proposal, who=WHO)  # type: ignore[arg-type]
+        decide(project, card.text, kind, label=label, who=WHO, provenance=Provenance(proposal=card.proposal))  # type: ignore[arg-type]
     for card in queued(project):
-        decide(project, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
+        decide(
+            project, card.text, "accept", label=card.label.id, who=WHO, provenance=Provenance(proposal=card.proposal)
+        )
 
 
 def queued(project: Project, name: str = "to decide", **filters: object) -> list[Card]:

@@ -1,4 +1,4 @@
-"""A second import into a running project: its round, and what drifted, on small projects and once on real data."""
+"""A second import, its round and the drift, on small projects and once on real data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from red_core.data.importing import import_files
 from red_core.errors import StateError
-from red_core.labels.drift import measure_drift, to_retrain
+from red_core.labels.drift import measure_drift
 from red_core.records import NONE_OF_THESE
 from red_core.rounds.run import run_round
 from red_core.store.growth import newest_finished_round, pool_imports, scored_texts
@@ -82,44 +82,42 @@ def test_a_text_that_comes_again_counts_in_both_imports(running):
 
 def test_without_a_change_nothing_drifts(running):
     more(running, as_before())
-    found = measure_drift(running)
-    assert {each.label.name for each in found} == set(LABELS)
-    assert not any(each.drifted for each in found)
-    assert to_retrain(found) == []
-    for each in found:
+    drifts = measure_drift(running)
+    assert {each.label.name for each in drifts} == set(LABELS)
+    assert not any(each.drifted for each in drifts)
+    for each in drifts:
         assert (each.advice, each.reasons) == ("leave", ())
         assert 0 <= each.p <= each.q <= 1
         assert each.distance >= 0
 
 
 def test_a_label_whose_texts_are_replaced_by_anothers_is_at_the_top(running):
-    kept = [name for name in LABELS if name != "refund"]
-    more(running, [t for name in kept for t in new_texts(name)] + new_texts("repair", start=5_000))
-    first, *others = measure_drift(running)
+    others = [name for name in LABELS if name != "refund"]
+    more(running, [t for name in others for t in new_texts(name)] + new_texts("repair", start=5_000))
+    first, *rest = measure_drift(running)
     assert first.label.name == "refund"
     assert (first.drifted, first.advice) == (True, "audit")
     assert first.texts[1] < first.texts[0] / 4
     assert "new texts have this label" in first.reasons[0]
-    assert not any(each.drifted for each in others if each.label.name == "repair")
+    assert not any(each.drifted for each in rest if each.label.name == "repair")
 
 
-def test_a_label_whose_texts_read_otherwise_is_to_retrain(running, monkeypatch):
+def test_a_label_whose_texts_changed_is_to_be_retrained(running, monkeypatch):
     aside = np.random.default_rng(3).normal(size=small_projects.DIMENSIONS)
     plain = small_projects.fake_encode
 
     def moved(model, texts):
-        found = plain(model, texts)
-        found[[text.startswith("warranty") for text in texts]] += 0.12 * aside.astype(np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        vectors = plain(model, texts)
+        vectors[[text.startswith("warranty") for text in texts]] += 0.12 * aside.astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     monkeypatch.setattr(small_projects, "fake_encode", moved)
     more(running, as_before())
-    found = measure_drift(running)
-    worst = found[0]
+    drifts = measure_drift(running)
+    worst = drifts[0]
     assert worst.label.name == "warranty"
     assert (worst.drifted, worst.advice) == (True, "retrain")
     assert any("lies" in reason for reason in worst.reasons)
-    assert worst.label.id in to_retrain(found)
 
 
 def test_the_shares_are_those_of_the_stored_beliefs(running):
@@ -137,7 +135,7 @@ def test_the_shares_are_those_of_the_stored_beliefs(running):
         )
 
 
-def test_labels_with_too_few_texts_are_said_to_be_so_and_come_last(running):
+def test_labels_with_too_few_texts_are_marked_and_come_last(running):
     more(running, [text for name in LABELS for text in new_texts(name, 2)])
     assert all(each.distance is None or min(each.texts) >= 5 for each in measure_drift(running))
     rare = small_project(running.workspace, name="rare", pool=[*pool_rows(LABELS[:3], each=30)])
@@ -162,7 +160,7 @@ def test_a_chosen_import_is_compared_with_those_before_it(running):
     )
 
 
-def test_nothing_is_stored_and_the_same_is_said_again(running):
+def test_measuring_drift_stores_nothing_and_is_repeatable(running):
     more(running, as_before())
     before = [count(running, f"SELECT count(*) FROM {table}") for table in ("prediction", "label_edit", "round", "job")]
     assert measure_drift(running) == measure_drift(running)
@@ -170,7 +168,7 @@ def test_nothing_is_stored_and_the_same_is_said_again(running):
     assert [count(running, f"SELECT count(*) FROM {table}") for table in tables] == before
 
 
-def test_what_has_to_come_first_is_said(project, workspace):
+def test_drift_needs_a_finished_round_and_an_earlier_import(project, workspace):
     with pytest.raises(StateError, match="no finished round"):
         measure_drift(project)
     run_round(project, FAST)

@@ -1,4 +1,4 @@
-"""Edits of the label set: what each changes, what it leaves alone, and that undoing restores what was."""
+"""Edits of the label set: what each changes, what it does not, and that an undo restores the state before."""
 
 from __future__ import annotations
 
@@ -15,25 +15,9 @@ from hypothesis import strategies as st
 
 from red_core.data.importing import import_files
 from red_core.errors import CardChanged, StateError
-from red_core.labels.edits import (
-    Add,
-    Merge,
-    Move,
-    Rename,
-    Retire,
-    Split,
-    add_label,
-    apply_edit,
-    edits,
-    merge,
-    move,
-    preview,
-    propose_split,
-    rename,
-    retire,
-    split,
-    undo_edit,
-)
+from red_core.labels import edits as label_edits
+from red_core.labels.acts import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edits import apply_edit, preview, propose_split, undo_edit
 from red_core.labels.subsets import adopt_subsets, form_subsets
 from red_core.records import Answer, Project
 from red_core.results.exports import export
@@ -48,6 +32,7 @@ from red_core.store.desk import QUEUES, cards, queue
 from red_core.store.exports import export_rows
 from red_core.store.history import label_history, text_history
 from red_core.store.jobs import add_job
+from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, label_set_version, list_labels, save_layout, set_meanings
 from red_core.store.rounds import close_round, current_training_rows, open_round, predicted_labels
 from red_core.store.texts import pool, seeds
@@ -82,7 +67,7 @@ def text(project: Project, place: int = 0) -> int:
 
 
 def placed(project: Project) -> Project:
-    """Place the labels without UMAP, which nothing here is about."""
+    """Store a layout of the labels without running UMAP."""
     ids = np.array([label.id for label in list_labels(project)])
     coordinates = np.random.default_rng(0).random((len(ids), 2))
     save_layout(project, ids, np.array(SUBSETS[: len(ids)]), coordinates, "tester")
@@ -91,7 +76,7 @@ def placed(project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Seven labels in three subsets, a text under two labels, 70 pool texts; not to be changed."""
+    """Seven labels in three subsets, a text with two labels, 70 pool texts; tests must not change it."""
     torn = [(TORN, "refund"), (TORN, "repair")]
     folder = tmp_path_factory.mktemp("labels") / "workspace"
     return placed(small_project(folder, seeds=[*seed_rows(NAMES), *torn], pool=pool_rows(NAMES)))
@@ -107,8 +92,8 @@ def worked(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         number = reviewed_round(project, believed)
         pairs = [(t, label, 1 + label % 7) for t, (label, _) in believed.items() if t % 3]
         asked = add_proposals(project, number, [question(*pair) for pair in pairs])
-        said = [Answer(str(rng.choice(["valid", "invalid", "unsure"])), None, 1.0, "", "", "") for _ in asked]
-        add_verdicts(project, "chat", list(zip(asked, said, strict=True)))
+        replies = [Answer(str(rng.choice(["valid", "invalid", "unsure"])), None, 1.0, "", "", "") for _ in asked]
+        add_verdicts(project, "chat", list(zip(asked, replies, strict=True)))
         for t in rng.choice([*texts, *seeds(project)[0].tolist()], 40).tolist():
             kind = str(rng.choice(["accept", "relabel", "reject", "reject", "none", "skip"]))
             decide(project, t, kind, label=None if kind in {"none", "skip"} else int(rng.integers(1, 8)), who="ann")
@@ -135,7 +120,7 @@ def busy(worked: Project, tmp_path: Path) -> Project:
     return copied(worked, tmp_path)
 
 
-# What stands, read whole
+# The whole state
 
 
 VIEWS = (
@@ -150,7 +135,7 @@ def rows(project: Project, query: str) -> list[tuple[Any, ...]]:
 
 
 def what_stands(project: Project) -> dict[str, Any]:
-    """Return everything that is read of a project, but for its history and for rows that were typed."""
+    """Return everything that is read from a project, except its history and typed examples."""
     last = count(project, "SELECT coalesce(max(round), 0) FROM prediction")
     found: dict[str, Any] = {view: rows(project, f"SELECT * FROM {view}") for view in VIEWS}
     found["standing"] = rows(project, "SELECT id, text, kind, label, said FROM standing_decision")
@@ -183,30 +168,30 @@ def decisions_made(project: Project) -> list[tuple[Any, ...]]:
     return rows(project, "SELECT id, text, kind, label, undoes, who, at, reason, queue FROM decision")
 
 
-# Any edits and undos
+# Random edits and undos
 
 
 def any_edit(project: Project, kind: str, a: int, b: int) -> None:
-    """Make an edit of some kind; one that a rule refuses makes none."""
+    """Make an edit of some kind; StateError if a rule refuses it."""
     ids = [label.id for label in list_labels(project)]
     one, other = ids[a % len(ids)], ids[b % len(ids)]
-    own = [t for t, label in zip(*(part.tolist() for part in seeds(project)), strict=True) if label == one]
+    texts = [t for t, label in zip(*(column.tolist() for column in seeds(project)), strict=True) if label == one]
     name = f"label {a} {b}"
     if kind == "rename":
-        rename(project, one, name, "ann")
+        apply_edit(project, Rename(one, name), "ann")
     elif kind == "merge":
-        merge(project, [one], other, "ann")
+        apply_edit(project, Merge((one,), other), "ann")
     elif kind == "retire":
-        retire(project, one, "ann")
+        apply_edit(project, Retire(one), "ann")
     elif kind == "move":
-        move(project, one, b % 4, "ann")
+        apply_edit(project, Move(one, b % 4), "ann")
     elif kind == "add":
         examples = [text(project, a % 20), text(project, 20 + b % 20), *([f"typed {a}"] if a % 2 else [])]
-        add_label(project, name, "a meaning" if b % 2 else "", None, examples, "ann")
+        apply_edit(project, Add(name, "a meaning" if b % 2 else "", None, tuple(examples)), "ann")
     elif kind == "split":
-        half = len(own) // 2
-        parts = {name: own[:half], f"{name} too": own[half:]} if a % 2 else {name: own[:2]}
-        split(project, one, parts, "ann", retire=bool(b % 2))
+        half = len(texts) // 2
+        parts = {name: texts[:half], f"{name} too": texts[half:]} if a % 2 else {name: texts[:2]}
+        apply_edit(project, Split(one, parts, retire=bool(b % 2)), "ann")
     elif kind == "subsets":
         adopt_subsets(project, current_layout(project)[1][::-1].copy(), "ann")
     else:
@@ -219,7 +204,7 @@ ANY = st.tuples(st.sampled_from(KINDS), st.integers(0, 50), st.integers(0, 50))
 
 @settings(max_examples=12)
 @given(st.lists(ANY, min_size=1, max_size=8))
-def test_any_edits_and_undos_keep_a_partition_and_every_decision_and_undoing_all_restores_what_was(worked, acts):
+def test_random_edits_keep_partition_and_decisions_and_undoing_all_restores_the_state(worked, acts):
     with tempfile.TemporaryDirectory() as folder:
         project = copied(worked, Path(folder))
         before, made = what_stands(project), decisions_made(project)
@@ -266,7 +251,7 @@ DECIDE = st.tuples(st.sampled_from(["accept", "relabel", "reject", "none"]), st.
 
 @settings(max_examples=25)
 @given(st.lists(DECIDE, max_size=8), st.lists(DECIDE, max_size=4))
-def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepared, earlier, later):
+def test_decisions_before_and_after_a_merge_count_as_in_a_slow_computation(prepared, earlier, later):
     with tempfile.TemporaryDirectory() as folder:
         project = copied(prepared, Path(folder))
         texts = pool(project).tolist()
@@ -274,7 +259,7 @@ def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepare
         for kind, place, label in earlier:
             decide(project, texts[place], kind, label=None if kind == "none" else label)
             log.append((texts[place], kind, label, False))
-        merge(project, [1, 2], 3, "ann")
+        apply_edit(project, Merge((1, 2), 3), "ann")
         for kind, place, label in later:
             decide(project, texts[place], kind, label=None if kind == "none" else max(label, 3))
             log.append((texts[place], kind, max(label, 3), True))
@@ -284,7 +269,7 @@ def test_decisions_before_and_after_a_merge_stand_as_a_slow_reading_says(prepare
 
 
 def slow_reading(log: list[tuple[int, str, int, bool]]) -> tuple[dict[int, int], set[tuple[int, int]]]:
-    """Return what is decided and ruled out after 1 and 2 became 3, text by text, decision by decision."""
+    """Return what is decided and ruled out after 1 and 2 became 3, computed text by text."""
     fixed: dict[int, int] = {}
     masked: set[tuple[int, int]] = set()
     for text_ in {entry[0] for entry in log}:
@@ -315,22 +300,22 @@ def slow_reading(log: list[tuple[int, str, int, bool]]) -> tuple[dict[int, int],
 
 def test_a_renamed_label_is_the_same_label_under_another_name(busy):
     before = what_stands(busy)
-    rename(busy, REFUND, "  Money   back ", "ann")
+    apply_edit(busy, Rename(REFUND, "  Money   back "), "ann")
     assert list_labels(busy)[0].name == "Money back"
     after = what_stands(busy)
     assert {key for key in before if before[key] != after[key]} == {"labels", "table", "export"}
 
 
 def test_a_file_that_calls_a_renamed_label_by_its_old_name_means_that_label(small, tmp_path):
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], [("please repay me", "Refund")])
     import_files(small.workspace, small.name, file)
     assert len(list_labels(small)) == 7
     assert (text_ids(small)["please repay me"], REFUND) in set(zip(*(p.tolist() for p in seeds(small)), strict=True))
 
 
-def test_a_name_whose_giving_was_undone_means_nothing(small, tmp_path):
-    rename(small, REFUND, "money back", "ann")
+def test_a_name_whose_rename_was_undone_means_nothing(small, tmp_path):
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     undo_edit(small, "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], seed_rows(["money back"]))
     import_files(small.workspace, small.name, file)
@@ -339,39 +324,39 @@ def test_a_name_whose_giving_was_undone_means_nothing(small, tmp_path):
 
 def test_the_hidden_truth_of_a_trial_follows_its_label_through_names_and_mergers(small):
     before = true_labels(small)
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     assert true_labels(small) == before
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert true_labels(small) == {t: REPAIR if n == REFUND else n for t, n in before.items()}
 
 
 @pytest.mark.parametrize("name", ["delivery", " DELIVERY ", "Delivery"])
 def test_a_name_that_another_label_has_is_refused(name, small):
     with pytest.raises(StateError, match="there is a label 'delivery' already"):
-        rename(small, REFUND, name, "ann")
+        apply_edit(small, Rename(REFUND, name), "ann")
 
 
 def test_names_that_differ_only_in_how_they_are_composed_are_one_name(small):
-    rename(small, REFUND, "Cafe\u0301", "ann")
+    apply_edit(small, Rename(REFUND, "Cafe\u0301"), "ann")
     with pytest.raises(StateError, match="already"):
-        rename(small, DELIVERY, "CAF\u00c9", "ann")
+        apply_edit(small, Rename(DELIVERY, "CAF\u00c9"), "ann")
 
 
 @pytest.mark.parametrize("name", ["", " \n ", "x" * 201, "a\0b"])
-def test_what_is_no_name_is_refused(name, small):
+def test_an_invalid_name_is_refused(name, small):
     version = label_set_version(small)
     with pytest.raises(StateError, match="1 to 200 characters"):
-        rename(small, REFUND, name, "ann")
+        apply_edit(small, Rename(REFUND, name), "ann")
     assert label_set_version(small) == version
 
 
 @pytest.mark.parametrize(
     "name", ["'; DROP TABLE label; --", "<script>alert(1)</script>", "\u202egnp.exe", '{"a": 1}', "=1+1", "🜁 %s {0}"]
 )
-def test_a_hostile_name_is_a_name(name, busy):
-    rename(busy, REFUND, name, "ann")
-    retire(busy, REFUND, "ann")
-    assert [told.told.splitlines() == [told.told] for told in edits(busy)] == [True] * len(edits(busy))
+def test_a_hostile_name_is_stored_as_it_is(name, busy):
+    apply_edit(busy, Rename(REFUND, name), "ann")
+    apply_edit(busy, Retire(REFUND), "ann")
+    assert all(edit.told.splitlines() == [edit.told] for edit in edits(busy))
     undo_edit(busy, "ann")
     assert list_labels(busy)[0].name == name
     assert any(name in event.what or repr(name) in event.what for event in label_history(busy, REFUND))
@@ -380,26 +365,26 @@ def test_a_hostile_name_is_a_name(name, busy):
 # Merge
 
 
-def test_what_was_said_of_a_merged_label_is_said_of_the_other(busy):
+def test_facts_about_a_merged_label_count_for_the_other(busy):
     before = what_stands(busy)
-    merge(busy, [REFUND, REPAIR], PRAISE, "ann")
+    apply_edit(busy, Merge((REFUND, REPAIR), PRAISE), "ann")
     is_now = {REFUND: PRAISE, REPAIR: PRAISE}
     for view in ("decided",):
         fixed = {row[0]: is_now.get(row[3], row[3]) for row in before[view]}
         assert decided(busy) == fixed
-    own = {t: is_now.get(n, n) for t, n in before["seed"]}
-    found = dict(zip(*(part.tolist() for part in seeds(busy)), strict=True))
-    assert own.items() <= found.items()
+    expected = {t: is_now.get(n, n) for t, n in before["seed"]}
+    label_of = dict(zip(*(column.tolist() for column in seeds(busy)), strict=True))
+    assert expected.items() <= label_of.items()
     learned = {t: is_now.get(n, n) for t, n, _ in before["training"]}
-    assert {t: n for t, n, _ in current_training_rows(busy)} == learned | found
+    assert {t: n for t, n, _ in current_training_rows(busy)} == learned | label_of
 
 
 def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
     torn = text_ids(small)[TORN]
     assert torn not in seeds(small)[0]
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert count(small, "SELECT count(*) FROM contradiction") == 0
-    assert dict(zip(*(part.tolist() for part in seeds(small)), strict=True))[torn] == REPAIR
+    assert dict(zip(*(column.tolist() for column in seeds(small)), strict=True))[torn] == REPAIR
 
 
 @pytest.mark.parametrize(
@@ -418,22 +403,22 @@ def test_a_text_under_two_labels_that_become_one_is_a_seed_of_it(small):
 def test_a_text_is_ruled_out_of_a_whole_only_if_it_was_rejected_for_every_part(said, fixed, masked, small):
     for kind, label in said:
         decide(small, text(small), kind, label=label)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert decided(small).get(text(small)) == fixed
     assert ((text(small), REPAIR) in rejected(small)) == masked
 
 
 def test_a_rejection_after_the_merge_is_of_the_whole(small):
     decide(small, text(small), "accept", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     decide(small, text(small), "reject", label=REPAIR)
     assert (decided(small), rejected(small)) == ({}, {(text(small), REPAIR)})
 
 
 def test_a_seed_whose_own_label_was_rejected_does_not_come_back_by_a_merge(small):
-    (seed, *_), _ = (part.tolist() for part in seeds(small))
+    (seed, *_), _ = (column.tolist() for column in seeds(small))
     decide(small, seed, "reject", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert seed not in seeds(small)[0]
 
 
@@ -443,7 +428,7 @@ def test_what_was_fed_back_and_then_rejected_does_not_come_back_by_a_merge(small
     add_verdicts(small, "chat", [(each, Answer("valid", None, 1.0, "", "", "")) for each in asked])
     feed_back(small, plan_feed_back(small))
     decide(small, text(small), "reject", label=REFUND)
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     trained = {t: n for t, n, _ in current_training_rows(small)}
     assert (trained.get(text(small)), trained.get(text(small, 1))) == (None, REPAIR)
 
@@ -457,9 +442,9 @@ def test_beliefs_in_merged_labels_add_up_and_may_change_which_is_the_best(small)
             db.execute("UPDATE prediction SET top = ?, runner_up = 1, runner_up_belief = ? WHERE text = ?",
                        [top, 0.3 if t == first else 0.1, t])  # fmt: skip
     before = rows(small, "SELECT * FROM prediction")
-    merge(small, [REFUND], REPAIR, "ann")
-    found = rows(small, "SELECT text, label, round(belief, 6), runner_up, round(runner_up_belief, 6) FROM prediction")
-    assert found == sorted([(first, REPAIR, 0.55, DELIVERY, 0.4), (second, DELIVERY, 0.8, REPAIR, 0.15)], key=repr)
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    stored = rows(small, "SELECT text, label, round(belief, 6), runner_up, round(runner_up_belief, 6) FROM prediction")
+    assert stored == sorted([(first, REPAIR, 0.55, DELIVERY, 0.4), (second, DELIVERY, 0.8, REPAIR, 0.15)], key=repr)
     undo_edit(small, "ann")
     assert rows(small, "SELECT * FROM prediction") == before
 
@@ -467,7 +452,7 @@ def test_beliefs_in_merged_labels_add_up_and_may_change_which_is_the_best(small)
 def test_verdicts_about_merged_labels_are_stale_and_others_are_not(busy):
     before = {v.id for v in verdicts(busy) if v.stale}
     about = {v.id: v.label for v in verdicts(busy)}
-    merge(busy, [REFUND], REPAIR, "ann")
+    apply_edit(busy, Merge((REFUND,), REPAIR), "ann")
     stale = {v.id for v in verdicts(busy) if v.stale} - before
     assert stale == {v.id for v in verdicts(busy) if about[v.id] in {REFUND, REPAIR}}
     assert {v.label for v in verdicts(busy)} == {v.label for v in verdicts(busy)} - {REFUND}
@@ -482,19 +467,19 @@ def test_verdicts_given_while_labels_were_one_are_stale_once_they_are_two_again(
         return number
 
     rounds_of = [ask(REPAIR)]
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     rounds_of.append(ask(REPAIR))
-    told = {v.round_id: v.stale for v in verdicts(small)}
-    assert told == {rounds_of[1]: False}  # the newest of the pair replaces the older
+    stale = {v.round_id: v.stale for v in verdicts(small)}
+    assert stale == {rounds_of[1]: False}  # the newest of the pair replaces the older
     undo_edit(small, "ann")
     assert [v.stale for v in verdicts(small)] == [True]
-    assert count(small, "SELECT count(*) FROM stale_verdict") == 1  # the first one is about what the label is now
+    assert count(small, "SELECT count(*) FROM stale_verdict") == 1  # the first verdict is about the label as it is now
 
 
 def test_the_target_keeps_its_meaning_and_its_place(small):
     set_meanings(small, {REFUND: "money goes back", REPAIR: "it is mended"}, "ann")
     before = dict(zip(current_layout(small)[0].tolist(), coordinates(small), strict=True))
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     assert {label.name: label.meaning for label in list_labels(small)}["repair"] == "it is mended"
     assert dict(zip(current_layout(small)[0].tolist(), coordinates(small), strict=True)) == {
         label: spot for label, spot in before.items() if label != REFUND
@@ -502,39 +487,39 @@ def test_the_target_keeps_its_meaning_and_its_place(small):
 
 
 def test_what_was_merged_into_a_merged_label_goes_along(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    merge(small, [REPAIR], PRAISE, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Merge((REPAIR,), PRAISE), "ann")
     assert len([n for n in seeds(small)[1].tolist() if n == PRAISE]) == 13  # four of each, and the torn one
     undo_edit(small, "ann")
     assert set(seeds(small)[1].tolist()) == {2, 3, 4, 5, 6, 7}
 
 
 def test_a_file_that_names_a_merged_label_adds_to_what_it_became(small, tmp_path):
-    merge(small, [REFUND], REPAIR, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
     file = write_csv(tmp_path / "more.csv", ["text", "label"], [("please repay me", "refund")])
     import_files(small.workspace, small.name, file)
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert given[text_ids(small)["please repay me"]] == REPAIR
     undo_edit(small, "ann")
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert given[text_ids(small)["please repay me"]] == REFUND
 
 
 @pytest.mark.parametrize("chosen", [[], [REPAIR], [REFUND, REFUND], [99]])
-def test_what_cannot_be_merged_is_refused(chosen, small):
+def test_an_invalid_merge_is_refused(chosen, small):
     with pytest.raises(StateError):
-        merge(small, chosen, REPAIR, "ann")
+        apply_edit(small, Merge(tuple(chosen), REPAIR), "ann")
 
 
 # Retire
 
 
 def test_seeds_of_a_retired_label_become_pool_and_decisions_for_it_do_not_stand(small):
-    own = [t for t, n in zip(*(part.tolist() for part in seeds(small)), strict=True) if n == REFUND]
+    texts = [t for t, n in zip(*(column.tolist() for column in seeds(small)), strict=True) if n == REFUND]
     decide(small, text(small, 1), "accept", label=REFUND)
     decide(small, text(small, 2), "reject", label=REFUND)
-    retire(small, REFUND, "ann")
-    assert set(own) <= set(pool(small).tolist())
+    apply_edit(small, Retire(REFUND), "ann")
+    assert set(texts) <= set(pool(small).tolist())
     assert (decided(small), rejected(small)) == ({}, set())
     undo_edit(small, "ann")
     assert decided(small) == {text(small, 1): REFUND}
@@ -543,7 +528,7 @@ def test_seeds_of_a_retired_label_become_pool_and_decisions_for_it_do_not_stand(
 def test_what_a_decision_for_a_retired_label_replaced_does_not_come_back(small):
     decide(small, text(small), "accept", label=DELIVERY)
     decide(small, text(small), "relabel", label=REFUND)
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     assert decided(small) == {}
     decide(small, text(small), "accept", label=DELIVERY)
     assert decided(small) == {text(small): DELIVERY}
@@ -551,7 +536,7 @@ def test_what_a_decision_for_a_retired_label_replaced_does_not_come_back(small):
 
 def test_nothing_about_a_retired_label_is_in_a_queue_or_predicted(busy):
     last = 2
-    retire(busy, REFUND, "ann")
+    apply_edit(busy, Retire(REFUND), "ann")
     shown = [card for name in QUEUES for card in cards(busy, queue(busy, last, name), lambda _t, _l: ())]
     assert shown
     assert REFUND not in {n for card in shown for n in (card.label.id, card.runner_up.id, *dict(card.best))}
@@ -564,7 +549,7 @@ def test_a_blind_answer_that_names_a_retired_label_is_asked_for_again(small):
     reviewed_round(small, {int(t): (DELIVERY, SURE) for t in pool(small)[:5]})
     (card,) = deal(small, who="eve", count=1, rng=np.random.default_rng(2))
     answer(small, card.audit, "label", label=REFUND, who="eve")
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     (again,) = deal(small, who="eve", count=1)
     assert again.audit == card.audit
     assert REFUND not in again.options
@@ -575,14 +560,14 @@ def test_a_blind_answer_that_names_a_retired_label_is_asked_for_again(small):
 
 def test_one_of_the_last_two_labels_stays(make_project):
     project = make_project(seeds=seed_rows(LABELS[:3]), pool=pool_rows(LABELS[:3]))
-    retire(project, 1, "ann")
+    apply_edit(project, Retire(1), "ann")
     with pytest.raises(StateError, match="last two labels"):
-        retire(project, 2, "ann")
+        apply_edit(project, Retire(2), "ann")
 
 
 def test_a_decision_about_a_label_that_is_gone_is_refused_with_what_became_of_it(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    retire(small, PRAISE, "ann")
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Retire(PRAISE), "ann")
     with pytest.raises(CardChanged, match="'refund' was merged into 'repair'"):
         decide(small, text(small), "accept", label=REFUND)
     with pytest.raises(CardChanged, match="'praise' was retired"):
@@ -593,7 +578,7 @@ def test_a_plan_to_feed_back_a_label_that_is_gone_is_refused(small):
     reviewed_round(small, {text(small): (REFUND, SURE)})
     decide(small, text(small), "accept", label=REFUND)
     plan = plan_feed_back(small)
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     with pytest.raises(StateError, match="retired"):
         feed_back(small, plan)
 
@@ -603,7 +588,7 @@ def test_a_plan_to_feed_back_a_label_that_is_gone_is_refused(small):
 
 def test_a_moved_label_keeps_its_place_and_only_subsets_change(small):
     before = coordinates(small)
-    move(small, REFUND, 1, "ann")
+    apply_edit(small, Move(REFUND, 1), "ann")
     assert current_layout(small)[1].tolist() == [1, 1, 2, 0, 1, 2, 0]
     assert coordinates(small) == before
     undo_edit(small, "bob")
@@ -611,35 +596,35 @@ def test_a_moved_label_keeps_its_place_and_only_subsets_change(small):
 
 
 def test_a_label_left_alone_joins_another_subset_and_an_empty_one_disappears(small):
-    told = preview(small, Move(DELIVERY, 0))
-    assert "left alone, 'invoice' joins subset" in told.told
-    move(small, DELIVERY, 0, "ann")
+    shown = preview(small, Move(DELIVERY, 0))
+    assert "left alone, 'invoice' joins subset" in shown.message
+    apply_edit(small, Move(DELIVERY, 0), "ann")
     check_partition(small)
-    assert len(told.subset_sizes) == int(current_layout(small)[1].max()) + 1 == 2
+    assert len(shown.subset_sizes) == int(current_layout(small)[1].max()) + 1 == 2
 
 
 @pytest.mark.parametrize(("label", "subset"), [(REFUND, 0), (REFUND, 3), (REFUND, -1), (99, 0)])
 def test_a_move_that_makes_no_sense_is_refused(label, subset, small):
     with pytest.raises(StateError):
-        move(small, label, subset, "ann")
+        apply_edit(small, Move(label, subset), "ann")
 
 
 def test_labels_of_a_later_file_join_the_subsets_there_are(small, tmp_path):
-    move(small, REFUND, 1, "ann")
+    apply_edit(small, Move(REFUND, 1), "ann")
     before = current_layout(small)
     import_files(small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["upgrade"])))
     form_subsets(embed(small), FAST, EMBEDDING, "ann")
     ids, subset_of, after = current_layout(small)
     assert (ids.tolist(), subset_of[:7].tolist()) == ([*range(1, 9)], before[1].tolist())
     assert after[:7].tolist() == before[2].tolist()
-    undo_edit(small, "bob")  # the move; the new label stays beside those it is beside
+    undo_edit(small, "bob")  # undoes the move; the new label stays in its subset
     assert current_layout(small)[1][:7].tolist() == SUBSETS
     check_partition(small)
 
 
 def test_subsets_that_were_adopted_are_undone_in_their_turn(small):
     adopt_subsets(small, np.array([0, 0, 0, 1, 1, 1, 1]), "ann")
-    rename(small, REFUND, "money back", "ann")
+    apply_edit(small, Rename(REFUND, "money back"), "ann")
     assert undo_edit(small, "bob") == "renamed 'refund' to 'money back'"
     assert undo_edit(small, "bob") == "2 subsets formed"
     assert current_layout(small)[1].tolist() == SUBSETS
@@ -652,16 +637,16 @@ def test_subsets_that_were_adopted_are_undone_in_their_turn(small):
 
 def test_examples_of_a_new_label_are_its_seeds_and_leave_the_pool(small):
     chosen = [text(small, 3), text(small, 9)]
-    add_label(small, "upgrade", "wants a better one", 1, chosen, "ann")
+    apply_edit(small, Add("upgrade", "wants a better one", 1, tuple(chosen)), "ann")
     (new,) = [label for label in list_labels(small) if label.name == "upgrade"]
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert {t: given[t] for t in chosen} == dict.fromkeys(chosen, new.id)
     assert not set(chosen) & set(pool(small).tolist())
     assert {t: n for t, n, _ in current_training_rows(small)}.items() >= dict.fromkeys(chosen, new.id).items()
     assert new.meaning == "wants a better one"
     assert [event.what for event in text_history(small, chosen[0])][-1].startswith("relabelled as upgrade")
-    found = valid_samples(small, EMBEDDING, current_layout(small)[0])
-    assert len(set(found.texts.tolist())) == len(found.texts)
+    evidence = valid_samples(small, EMBEDDING, current_layout(small)[0])
+    assert len(set(evidence.texts.tolist())) == len(evidence.texts)
     ids, subset_of, _ = current_layout(small)
     assert dict(zip(ids.tolist(), subset_of.tolist(), strict=True))[new.id] == 1
     undo_edit(small, "bob")
@@ -670,32 +655,34 @@ def test_examples_of_a_new_label_are_its_seeds_and_leave_the_pool(small):
 
 def test_typed_examples_become_seeds_and_never_pool(small):
     before = pool(small).tolist()
-    add_label(small, "upgrade", "", None, ["a better one please", "  a better   one please", "the next size"], "ann")
+    apply_edit(
+        small, Add("upgrade", "", None, ("a better one please", "  a better   one please", "the next size")), "ann"
+    )
     typed = [text_ids(small)[content] for content in ("a better one please", "the next size")]
     assert set(typed) <= set(seeds(small)[0].tolist())
     assert views.sources(small)[-1]["file"] == "typed by ann"
     assert pool(small).tolist() == before
-    retire(small, 8, "ann")
+    apply_edit(small, Retire(8), "ann")
     assert pool(small).tolist() == before
     undo_edit(small, "ann")
     undo_edit(small, "ann")
     assert pool(small).tolist() == before
-    add_label(small, "upgrade", "", None, ["a better one please", "the next size"], "ann")
+    apply_edit(small, Add("upgrade", "", None, ("a better one please", "the next size")), "ann")
     assert set(typed) <= set(seeds(small)[0].tolist())
 
 
 def test_a_typed_text_that_is_in_the_pool_is_that_text(small):
     (content,) = [c for c, t in text_ids(small).items() if t == text(small)]
-    add_label(small, "upgrade", "", None, [content, "another"], "ann")
+    apply_edit(small, Add("upgrade", "", None, (content, "another")), "ann")
     assert decided(small) == {text_ids(small)[content]: 8}
 
 
-def test_what_cannot_be_an_example_is_refused(busy):
+def test_an_invalid_example_is_refused(busy):
     (audited, *_) = rows(busy, "SELECT text FROM audit WHERE purpose <> 'planted'")[0]
     seed, free = int(seeds(busy)[0][0]), [t for t in pool(busy).tolist() if t != audited][:2]
     for examples, rule in [
-        ((seed, *free), "is not in the pool"),
-        ((10_000, *free), "is not in the pool"),
+        ((seed, *free), "is not an unlabelled text"),
+        ((10_000, *free), "is not an unlabelled text"),
         ((audited, *free), "blind audit"),
         (free[:1], "at least 2 different"),
         ((free[0], free[0]), "at least 2 different"),
@@ -703,30 +690,30 @@ def test_what_cannot_be_an_example_is_refused(busy):
         (("x", ""), "1 to 20,000 characters"),
     ]:
         with pytest.raises(StateError, match=rule):
-            add_label(busy, "upgrade", "", 0, examples, "ann")
+            apply_edit(busy, Add("upgrade", "", 0, tuple(examples)), "ann")
     with pytest.raises(StateError, match="no subset 9"):
-        add_label(busy, "upgrade", "", 8, free, "ann")
+        apply_edit(busy, Add("upgrade", "", 8, tuple(free)), "ann")
 
 
 def test_a_label_without_seeds_is_the_mean_of_what_decisions_gave_it(small):
     chosen = [text(small, 3), text(small, 9)]
-    add_label(small, "upgrade", "", 1, chosen, "ann")
+    apply_edit(small, Add("upgrade", "", 1, tuple(chosen)), "ann")
     others = [text(small, 20), text(small, 21)]
     for t in chosen:
         decide(small, t, "none")
     for t in others:
         decide(small, t, "accept", label=8)
-    assert own_texts(small, 8) == others
+    assert texts_of(small, 8) == others
     assert 8 not in seeds(small)[1]
     assert seed_label_vectors(small, EMBEDDING).shape[0] == 8
 
 
 def test_a_new_label_that_was_used_since_cannot_be_undone_but_retired(small):
-    add_label(small, "upgrade", "", 1, [text(small, 3), text(small, 9)], "ann")
+    apply_edit(small, Add("upgrade", "", 1, (text(small, 3), text(small, 9))), "ann")
     decide(small, text(small), "accept", label=8)
     with pytest.raises(StateError, match="1 decisions name it since"):
         undo_edit(small, "ann")
-    retire(small, 8, "ann")
+    apply_edit(small, Retire(8), "ann")
     assert decided(small) == {}
     undo_edit(small, "ann")
     assert decided(small)[text(small)] == 8
@@ -735,18 +722,18 @@ def test_a_new_label_that_was_used_since_cannot_be_undone_but_retired(small):
 # Split
 
 
-def own_texts(project: Project, label: int) -> list[int]:
+def texts_of(project: Project, label: int) -> list[int]:
     return [t for t, n in zip(*(part.tolist() for part in samples(project)), strict=True) if n == label]
 
 
 def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(small):
     decide(small, text(small, 5), "accept", label=REFUND)
     decide(small, text(small, 6), "reject", label=REFUND)
-    own, more, refused = own_texts(small, REFUND), text(small, 5), text(small, 6)
-    split(small, REFUND, {"fees": own[:2], "goods": [*own[2:], more]}, "ann")
+    own, more, refused = texts_of(small, REFUND), text(small, 5), text(small, 6)
+    apply_edit(small, Split(REFUND, {"fees": own[:2], "goods": [*own[2:], more]}), "ann")
     named = {label.name: label.id for label in list_labels(small)}
     assert "refund" not in named
-    given = dict(zip(*(part.tolist() for part in seeds(small)), strict=True))
+    given = dict(zip(*(column.tolist() for column in seeds(small)), strict=True))
     assert {given[t] for t in own[:2]} == {named["fees"]}
     assert {given[t] for t in [*own[2:], more]} == {named["goods"]}
     assert rejected(small) == {(refused, named["fees"]), (refused, named["goods"])}
@@ -757,18 +744,18 @@ def test_a_split_label_gives_its_seeds_and_decided_texts_away_and_is_retired(sma
 
 
 def test_a_split_label_may_keep_what_is_not_assigned(small):
-    own = own_texts(small, REFUND)
-    split(small, REFUND, {"fees": own[:2]}, "ann")
-    assert own_texts(small, REFUND) == own[2:]
+    texts = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"fees": texts[:2]}), "ann")
+    assert texts_of(small, REFUND) == texts[2:]
     with pytest.raises(StateError, match="would keep fewer than 2"):
-        split(small, DELIVERY, {"parcels": own_texts(small, DELIVERY)[:3]}, "ann")
-    split(small, DELIVERY, {"parcels": own_texts(small, DELIVERY)[:3]}, "ann", retire=True)
+        apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}), "ann")
+    apply_edit(small, Split(DELIVERY, {"parcels": texts_of(small, DELIVERY)[:3]}, retire=True), "ann")
     assert "delivery" not in label_ids(small)
 
 
 def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
-    own = own_texts(small, REFUND)
-    split(small, REFUND, {"Refund": own[:2], "goods": own[2:]}, "ann")
+    texts = texts_of(small, REFUND)
+    apply_edit(small, Split(REFUND, {"Refund": texts[:2], "goods": texts[2:]}), "ann")
     assert label_ids(small)["Refund"] != REFUND
     undo_edit(small, "ann")
     assert label_ids(small)["refund"] == REFUND
@@ -776,35 +763,35 @@ def test_a_part_may_have_the_name_of_the_label_that_is_retired(small):
 
 def test_a_label_without_a_subset_is_split_and_its_parts_get_theirs_with_the_next_round(small, tmp_path):
     import_files(small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["upgrade"])))
-    own = own_texts(embed(small), 8)
-    split(small, 8, {"better": own[:2], "larger": own[2:]}, "ann")
+    texts = texts_of(embed(small), 8)
+    apply_edit(small, Split(8, {"better": texts[:2], "larger": texts[2:]}), "ann")
     assert current_layout(small)[0].tolist() == [*range(1, 8)]
     form_subsets(small, FAST, EMBEDDING, "ann")
     check_partition(small)
 
 
-def test_what_cannot_be_assigned_is_refused(small):
-    own = own_texts(small, REFUND)
+def test_an_invalid_split_is_refused(small):
+    texts = texts_of(small, REFUND)
     for parts, rule in [
         ({}, "name each part"),
-        ({"a": own[:2], " a ": own[2:]}, "name each part"),
-        ({"a": own[:2], "b": own[1:3]}, "one part only"),
-        ({"a": own[:1]}, "at least 2"),
-        ({"a": [own[0], text(small)]}, "only seeds and decided texts"),
-        ({"delivery": own[:2]}, "already"),
+        ({"a": texts[:2], " a ": texts[2:]}, "name each part"),
+        ({"a": texts[:2], "b": texts[1:3]}, "one part only"),
+        ({"a": texts[:1]}, "at least 2"),
+        ({"a": [texts[0], text(small)]}, "only labelled examples and decided texts"),
+        ({"delivery": texts[:2]}, "already"),
     ]:
         with pytest.raises(StateError, match=rule):
-            split(small, REFUND, parts, "ann")
+            apply_edit(small, Split(REFUND, parts), "ann")
 
 
-def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_project):
-    told = [(f"{word} number {n}", "both") for word in ("apple", "pear") for n in range(6)]
-    project = make_project(seeds=[*told, *seed_rows(["other"])])
-    found = propose_split(project, 1, 2)
-    assert found == propose_split(project, 1, 2)
-    assert sorted(t for cluster in found for t in cluster) == own_texts(project, 1)
+def test_a_proposed_split_has_the_same_clusters_every_time(make_project):
+    fruit = [(f"{word} number {n}", "both") for word in ("apple", "pear") for n in range(6)]
+    project = make_project(seeds=[*fruit, *seed_rows(["other"])])
+    clusters = propose_split(project, 1, 2)
+    assert clusters == propose_split(project, 1, 2)
+    assert sorted(t for cluster in clusters for t in cluster) == texts_of(project, 1)
     content = {t: c for c, t in text_ids(project).items()}
-    assert {frozenset(content[t].split()[0] for t in cluster) for cluster in found} == {
+    assert {frozenset(content[t].split()[0] for t in cluster) for cluster in clusters} == {
         frozenset({"apple"}), frozenset({"pear"}),
     }  # fmt: skip
     with pytest.raises(StateError, match="too few for 7 parts"):
@@ -814,32 +801,36 @@ def test_a_split_is_proposed_by_clusters_that_are_the_same_every_time(make_proje
 # Preview, versions, refusals
 
 
-ACTS: dict[str, Callable[[Project], Any]] = {
+EXAMPLES: dict[str, Callable[[Project], Edit]] = {
     "rename": lambda _: Rename(REFUND, "money back"),
     "merge": lambda _: Merge((REFUND,), REPAIR),
     "retire": lambda _: Retire(REFUND),
     "move": lambda _: Move(REFUND, 1),
     "add": lambda p: Add("upgrade", "", 1, (text(p, 3), text(p, 9), "a typed one")),
-    "split": lambda p: Split(REFUND, {"a": own_texts(p, REFUND)[:2]}, retire=True),
+    "split": lambda p: Split(REFUND, {"a": texts_of(p, REFUND)[:2]}, retire=True),
 }
 
 
-@pytest.mark.parametrize("kind", ACTS)
+def test_every_kind_of_edit_has_an_example_here():
+    assert EXAMPLES.keys() == EDITS.keys()
+
+
+@pytest.mark.parametrize("kind", EDITS)
 def test_a_preview_says_what_happens_and_changes_nothing(kind, busy):
     before, version = what_stands(busy), label_set_version(busy)
-    act = ACTS[kind](busy)
-    told = preview(busy, act)
+    edit = EXAMPLES[kind](busy)
+    shown = preview(busy, edit)
     assert what_stands(busy) == before
     assert label_set_version(busy) == version
-    assert apply_edit(busy, act, "ann") == version + 1
+    assert apply_edit(busy, edit, "ann") == version + 1
     after = what_stands(busy)
-    assert told.told == edits(busy)[-1].told
-    assert told.labels == len(after["labels"])
-    assert told.seeds == differing(before["seed"], after["seed"])
-    assert told.decisions == differing(fixed(before), fixed(after))
-    assert told.stale == len(fresh(before) - fresh(after))
-    assert told.predictions == differing(predicted(before), predicted(after))
-    assert list(told.subset_sizes) == np.bincount(current_layout(busy)[1]).tolist()
+    assert shown.message == edits(busy)[-1].told
+    assert shown.labels == len(after["labels"])
+    assert shown.seeds == differing(before["seed"], after["seed"])
+    assert shown.decisions == differing(fixed(before), fixed(after))
+    assert shown.stale == len(fresh(before) - fresh(after))
+    assert shown.predictions == differing(predicted(before), predicted(after))
+    assert list(shown.subset_sizes) == np.bincount(current_layout(busy)[1]).tolist()
 
 
 def differing(before: Iterable[tuple[Any, ...]], after: Iterable[tuple[Any, ...]]) -> int:
@@ -862,13 +853,13 @@ def fresh(stands: dict[str, Any]) -> set[int]:
     ("kind", "refitted"), [("rename", (0,)), ("merge", (0,)), ("retire", (0,)), ("move", (0, 1)), ("add", (1,))]
 )
 def test_only_the_classifiers_of_touched_subsets_are_to_be_fitted(kind, refitted, small):
-    assert preview(small, ACTS[kind](small)).refitted == (refitted,)
+    assert preview(small, EXAMPLES[kind](small)).refitted == (refitted,)
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_an_edit_is_a_version_and_its_undoing_another(kind, busy):
     before, version = what_stands(busy), label_set_version(busy)
-    apply_edit(busy, ACTS[kind](busy), "ann")
+    apply_edit(busy, EXAMPLES[kind](busy), "ann")
     last = edits(busy)[-1]
     assert (last.version, last.kind, last.who, last.undone) == (version + 1, kind, "ann", False)
     assert undo_edit(busy, "bob") == last.told
@@ -878,26 +869,30 @@ def test_an_edit_is_a_version_and_its_undoing_another(kind, busy):
     assert what_stands(busy) == before
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_no_edit_while_a_job_runs_or_in_mid_round_and_any_while_a_round_is_to_review(kind, small):
-    act = ACTS[kind](small)
+    edit = EXAMPLES[kind](small)
     open_round(small, FAST.model_dump_json(), "evidence", "ann")
     with pytest.raises(StateError, match="round 1 of project small is not finished"):
-        apply_edit(small, act, "ann")
+        apply_edit(small, edit, "ann")
     close_round(small)
     reviewed_round(small, {text(small): (REFUND, SURE)})
     add_job(small, "round", "{}", "ann")
-    for refused in (lambda: apply_edit(small, act, "ann"), lambda: preview(small, act), lambda: undo_edit(small, "a")):
+    for refused in (
+        lambda: apply_edit(small, edit, "ann"),
+        lambda: preview(small, edit),
+        lambda: undo_edit(small, "a"),
+    ):
         with pytest.raises(StateError, match=r"a job is running|no edit"):
             refused()
     with connection(small) as db, db.conn:
         db.execute("UPDATE job SET state = 'done'")
-    apply_edit(small, act, "ann")
+    apply_edit(small, edit, "ann")
     feed_back(small, plan_feed_back(small))
 
 
 def test_a_name_that_was_taken_since_must_be_given_up_before_the_undo(small, tmp_path):
-    retire(small, REFUND, "ann")
+    apply_edit(small, Retire(REFUND), "ann")
     import_files(
         small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["refund"])[2:])
     )
@@ -908,32 +903,30 @@ def test_a_name_that_was_taken_since_must_be_given_up_before_the_undo(small, tmp
 
 def test_the_desk_does_not_undo_what_an_edit_decided(small):
     decide(small, text(small), "accept", label=REFUND, who="ann")
-    add_label(small, "upgrade", "", 1, [text(small, 3), text(small, 9)], "ann")
+    apply_edit(small, Add("upgrade", "", 1, (text(small, 3), text(small, 9))), "ann")
     undo(small, who="ann")
     assert sorted(decided(small).values()) == [8, 8]
 
 
-def test_a_label_tells_what_edits_it_went_through(small):
-    merge(small, [REFUND], REPAIR, "ann")
-    rename(small, REPAIR, "mend", "bob")
-    told = [event.what for event in label_history(small, REPAIR)]
-    assert "merged 'refund' into 'repair', version 3" in told
-    assert "renamed 'repair' to 'mend', version 4" in told
-    assert "added to the label set, version 1" in told
+def test_a_labels_history_lists_its_edits(small):
+    apply_edit(small, Merge((REFUND,), REPAIR), "ann")
+    apply_edit(small, Rename(REPAIR, "mend"), "bob")
+    events = [event.what for event in label_history(small, REPAIR)]
+    assert "merged 'refund' into 'repair', version 3" in events
+    assert "renamed 'repair' to 'mend', version 4" in events
+    assert "added to the label set, version 1" in events
 
 
-def test_an_edit_thought_of_before_another_one_is_refused(small, monkeypatch):
-    from red_core.labels import edits as label_edits  # noqa: PLC0415
-
+def test_an_edit_prepared_before_another_edit_is_refused(small, monkeypatch):
     class Late(label_edits.LabelSetSnapshot):
         def __init__(self, project: Project) -> None:
             super().__init__(project)
             with connection(project) as db, db.conn:
                 db.execute("INSERT INTO label_edit (kind, detail, who, at) VALUES ('labels added', '[]', 'bob', '')")
 
-    monkeypatch.setattr(label_edits, "Known", Late)
+    monkeypatch.setattr(label_edits, "LabelSetSnapshot", Late)
     with pytest.raises(StateError, match="somebody edited the label set"):
-        rename(small, REFUND, "money back", "ann")
+        apply_edit(small, Rename(REFUND, "money back"), "ann")
 
 
 # Rounds
@@ -950,11 +943,11 @@ def rounded(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return project
 
 
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", EDITS)
 def test_a_round_runs_after_an_edit_and_its_labels_are_the_active_ones(kind, rounded, tmp_path):
     project = copied(rounded, tmp_path)
     before = current_layout(project)
-    apply_edit(project, ACTS[kind](project), "ann")
+    apply_edit(project, EXAMPLES[kind](project), "ann")
     placed_now = [part.tolist() for part in current_layout(project)]
     embed(project)
     last = run_round(project, QUICK)

@@ -1,4 +1,4 @@
-"""The label set as a file, out and in again."""
+"""Export and import of the label set as a file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from red_core.errors import InputError, StateError
-from red_core.labels.edits import edits, rename, undo_edit
-from red_core.labels.file import COLUMNS, export_label_set, import_label_set
+from red_core.labels.acts import Rename
+from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.file import COLUMNS, export_label_set, read_label_set
 from red_core.records import Project
+from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, label_set_version, list_labels, save_layout, set_meanings
 from red_core.store.texts import pool, seeds
 from tests.helpers.small_projects import LABELS, label_ids, small_project, text_ids, write_csv
@@ -21,11 +23,11 @@ from tests.helpers.small_projects import LABELS, label_ids, small_project, text_
 @pytest.fixture
 def project(workspace: Path) -> Project:
     """Four labels in two subsets, one with a meaning."""
-    made = small_project(workspace)
-    ids = np.array([label.id for label in list_labels(made)])
-    save_layout(made, ids, np.array([0, 1, 0, 1]), np.random.default_rng(0).random((4, 2)), "tester")
-    set_meanings(made, {1: "money goes back, =SUM(1)"}, "ann")
-    return made
+    project = small_project(workspace)
+    ids = np.array([label.id for label in list_labels(project)])
+    save_layout(project, ids, np.array([0, 1, 0, 1]), np.random.default_rng(0).random((4, 2)), "tester")
+    set_meanings(project, {1: "money goes back, =SUM(1)"}, "ann")
+    return project
 
 
 def written(project: Project, path: Path) -> list[dict[str, object]]:
@@ -36,24 +38,24 @@ def written(project: Project, path: Path) -> list[dict[str, object]]:
         return list(csv.DictReader(file))
 
 
-def told(project: Project) -> list[object]:
+def label_set(project: Project) -> list[object]:
     return [list_labels(project), *(part.tolist() for part in current_layout(project))]
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_what_goes_out_changes_nothing_when_it_comes_in_again(ending, project, tmp_path):
-    rename(project, 2, "=1+1", "ann")
-    rename(project, 3, '\'quoted, "so"', "ann")
-    before = told(project)
+def test_importing_an_export_changes_nothing(ending, project, tmp_path):
+    apply_edit(project, Rename(2, "=1+1"), "ann")
+    apply_edit(project, Rename(3, '\'quoted, "so"'), "ann")
+    before = label_set(project)
     rows = written(project, tmp_path / f"labels.{ending}")
     assert [set(row) for row in rows] == [set(COLUMNS)] * 4
-    import_label_set(project, tmp_path / f"labels.{ending}", "bob")
-    assert told(project) == before
+    apply_edit(project, read_label_set(project, tmp_path / f"labels.{ending}"), "bob")
+    assert label_set(project) == before
     assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
 
 
-def test_a_spreadsheet_runs_no_name_as_a_formula(project, tmp_path):
-    rename(project, 2, "=1+1", "ann")
+def test_no_name_is_a_formula_in_a_spreadsheet(project, tmp_path):
+    apply_edit(project, Rename(2, "=1+1"), "ann")
     assert written(project, tmp_path / "labels.csv")[1]["name"] == "'=1+1"
     assert written(project, tmp_path / "labels.json")[1]["name"] == "=1+1"
 
@@ -67,7 +69,7 @@ def test_a_file_holds_names_meanings_subsets_and_seeds(project, tmp_path):
 
 
 def test_a_file_renames_explains_moves_and_adds_as_one_edit(project, tmp_path):
-    before, kept = told(project), seeds(project)[0].tolist()
+    before, kept = label_set(project), seeds(project)[0].tolist()
     pool_text = next(content for content, t in text_ids(project).items() if t == int(pool(project)[0]))
     rows = [
         ["1", "delivery", "", "", ""],  # two labels swap their names
@@ -75,7 +77,7 @@ def test_a_file_renames_explains_moves_and_adds_as_one_edit(project, tmp_path):
         ["", " WARRANTY ", "", "2", ""],
         ["", "upgrade", "a better one", "1", json.dumps([pool_text, "the next size"])],
     ]
-    import_label_set(project, write_csv(tmp_path / "n.csv", COLUMNS, rows), "bob")
+    apply_edit(project, read_label_set(project, write_csv(tmp_path / "n.csv", COLUMNS, rows)), "bob")
     assert {label.name: (label.id, label.meaning) for label in list_labels(project)} == {
         "delivery": (1, "money goes back, =SUM(1)"), "refund": (2, "a parcel"), "warranty": (3, ""), "repair": (4, ""),
         "upgrade": (5, "a better one"),
@@ -85,14 +87,16 @@ def test_a_file_renames_explains_moves_and_adds_as_one_edit(project, tmp_path):
         text_ids(project)[content] for content in (pool_text, "the next size")
     )
     undo_edit(project, "ann")
-    assert told(project) == before
+    assert label_set(project) == before
     assert seeds(project)[0].tolist() == kept
 
 
 def test_a_label_without_a_row_stays_and_an_empty_cell_changes_nothing(project, tmp_path):
-    before = told(project)
-    import_label_set(project, write_csv(tmp_path / "n.csv", ["Name", "meaning"], [["refund", ""]]), "bob")
-    assert told(project) == before
+    before = label_set(project)
+    apply_edit(
+        project, read_label_set(project, write_csv(tmp_path / "n.csv", ["Name", "meaning"], [["refund", ""]])), "bob"
+    )
+    assert label_set(project) == before
 
 
 @pytest.mark.parametrize(
@@ -110,31 +114,35 @@ def test_a_label_without_a_row_stays_and_an_empty_cell_changes_nothing(project, 
         (["name", "subset"], [["refund", "3"]], 2, "no subset '3': they are numbered from 1 to 2"),
         (["name", "subset"], [["refund", "-1"]], 2, "no subset '-1'"),
         (["name", "subset"], [["refund", "²"]], 2, "no subset '²'"),
-        (["name", "seeds"], [["refund", ""], ["new", "not json"]], 3, "no JSON list"),
-        (["name", "seeds"], [["new", "[1, 2]"]], 2, "no JSON list"),
+        (["name", "seeds"], [["refund", ""], ["new", "not json"]], 3, "not a JSON list"),
+        (["name", "seeds"], [["new", "[1, 2]"]], 2, "not a JSON list"),
         (["name", "seeds"], [["new", ""]], 2, "at least 2 different examples"),
         (["name", "seeds"], [["new", '["one", "one"]']], 2, "at least 2 different examples"),
-        (["name", "seeds"], [["new", '["refund please, case number 1", "x"]']], 2, "not in the pool"),
+        (["name", "seeds"], [["new", '["refund please, case number 1", "x"]']], 2, "not an unlabelled text"),
     ],
 )
 def test_a_bad_row_is_named_with_its_rule_and_nothing_changes(columns, rows, row, rule, project, tmp_path):
-    before, version = told(project), label_set_version(project)
+    before, version = label_set(project), label_set_version(project)
     path = write_csv(tmp_path / "n.csv", columns, rows)
     with pytest.raises(InputError) as error:
-        import_label_set(project, path, "bob", name="labels of mine.csv")
+        apply_edit(project, read_label_set(project, path, name="labels of mine.csv"), "bob")
     assert error.value.row == row
     assert rule in str(error.value)
     assert str(error.value).startswith("labels of mine.csv")
     assert "\n" not in str(error.value)
-    assert (told(project), label_set_version(project)) == (before, version)
+    assert (label_set(project), label_set_version(project)) == (before, version)
 
 
 def test_before_subsets_are_formed_a_file_names_and_adds_but_cannot_place(workspace, tmp_path):
     project = small_project(workspace, name="fresh")
     with pytest.raises(InputError, match="no subsets are formed yet"):
-        import_label_set(project, write_csv(tmp_path / "n.csv", ["name", "subset"], [["refund", "1"]]), "bob")
+        apply_edit(
+            project,
+            read_label_set(project, write_csv(tmp_path / "n.csv", ["name", "subset"], [["refund", "1"]])),
+            "bob",
+        )
     rows = [["new", '["the one", "the other"]']]
-    import_label_set(project, write_csv(tmp_path / "m.csv", ["name", "seeds"], rows), "bob")
+    apply_edit(project, read_label_set(project, write_csv(tmp_path / "m.csv", ["name", "seeds"], rows)), "bob")
     assert label_ids(project)["new"] == len(LABELS) + 1
     undo_edit(project, "bob")
     with pytest.raises(StateError, match="no edit"):

@@ -1,4 +1,4 @@
-"""Labels that are missing, on small projects whose vectors follow from their words, and once on real data."""
+"""Novel class discovery on small projects with synthetic vectors, and once on real data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EACH = 20
 
 @pytest.fixture
 def grown(workspace, monkeypatch):
-    """A project after a round, whose pool holds texts of two labels it does not have."""
+    """A project after a round; its pool has texts of two missing labels."""
     monkeypatch.setattr(small_projects, "NOISE", 0.6)
     project = small_project(workspace, pool=pool_rows(each=EACH) + pool_rows(MISSING, each=EACH))
     run_round(project, FAST)
@@ -35,7 +35,7 @@ def grown(workspace, monkeypatch):
 
 
 def topic(project, texts):
-    """Return the word that most of these texts begin with, and how many do."""
+    """Return the most common first word of these texts, and its count."""
     return Counter(text.split()[0] for text in contents(project, np.array(texts))).most_common(1)[0]
 
 
@@ -52,9 +52,9 @@ def named(name, meaning="What it means."):
 
 
 def test_the_missing_labels_come_first(grown):
-    found = propose_clusters(grown)
-    assert {topic(grown, cluster.texts)[0] for cluster in found[:2]} == set(MISSING)
-    for cluster in found[:2]:
+    clusters = propose_clusters(grown)
+    assert {topic(grown, cluster.texts)[0] for cluster in clusters[:2]} == set(MISSING)
+    for cluster in clusters[:2]:
         assert topic(grown, cluster.texts)[1] >= 0.9 * cluster.size
         assert cluster.size >= EACH / 2
 
@@ -71,21 +71,21 @@ def test_a_cluster_is_named_by_its_words_and_knows_its_nearest_label(grown):
         assert 0 <= cluster.none_belief <= 1
 
 
-def test_nothing_is_stored_and_the_same_is_proposed_again(grown):
+def test_proposing_stores_nothing_and_is_repeatable(grown):
     before = rows_stored(grown)
     assert propose_clusters(grown) == propose_clusters(grown)
     assert rows_stored(grown) == before
 
 
 def test_no_text_is_in_two_clusters_and_names_are_unlike(grown):
-    found = propose_clusters(grown)
-    texts = [text for cluster in found for text in cluster.texts]
+    clusters = propose_clusters(grown)
+    texts = [text for cluster in clusters for text in cluster.texts]
     assert len(set(texts)) == len(texts)
-    names = [cluster.name.casefold() for cluster in found]
+    names = [cluster.name.casefold() for cluster in clusters]
     assert len(set(names) | {label.name for label in list_labels(grown)}) == len(names) + len(list_labels(grown))
 
 
-def test_decided_texts_stay_out(grown):
+def test_decided_texts_are_left_out(grown):
     first = propose_clusters(grown)[0]
     for text in first.texts[:3]:
         decide(grown, text, "none", who="tester")
@@ -94,7 +94,7 @@ def test_decided_texts_stay_out(grown):
     assert left & set(first.texts[3:])
 
 
-def test_the_best_are_kept_where_only_so_many_are_wanted(grown):
+def test_a_limit_returns_the_best_clusters(grown):
     every = propose_clusters(grown)
     assert propose_clusters(grown, most=1)[0].texts == every[0].texts
     assert propose_clusters(grown, smallest=1_000) == []
@@ -105,7 +105,7 @@ def test_before_the_first_round_there_is_nothing_to_group(project):
         propose_clusters(project)
 
 
-def test_a_pool_the_labels_explain_holds_no_sure_cluster(workspace, monkeypatch):
+def test_a_pool_that_the_labels_explain_has_no_sure_cluster(workspace, monkeypatch):
     monkeypatch.setattr(small_projects, "NOISE", 0.3)
     project = small_project(workspace, pool=pool_rows(each=EACH))
     run_round(project, FAST)
@@ -115,15 +115,15 @@ def test_a_pool_the_labels_explain_holds_no_sure_cluster(workspace, monkeypatch)
 # Names by the judge
 
 
-def test_the_judge_names_a_cluster_and_what_it_took_is_stored_as_a_meaning(grown):
-    found = propose_clusters(grown)[:1]
+def test_the_judge_names_a_cluster_and_its_tokens_are_stored_as_for_a_meaning(grown):
+    clusters = propose_clusters(grown)[:1]
     before = rows_stored(grown)
     with FaultServer(named("Upgrades  wanted", "Asks for a\nbetter plan.")) as server:
-        (got,) = named_by_judge(grown, found)
+        (got,) = named_by_judge(grown, clusters)
     assert (got.name, got.meaning, got.named_by) == ("Upgrades wanted", "Asks for a better plan.", MODEL)
-    assert replace(got, name="", meaning="", named_by="") == replace(found[0], name="")
-    assert server.heard[0].state["near_labels"] == list(found[0].near)
-    assert server.heard[0].state["texts"] == contents(grown, np.array(found[0].texts[:12]))
+    assert replace(got, name="", meaning="", named_by="") == replace(clusters[0], name="")
+    assert server.heard[0].state["near_labels"] == list(clusters[0].near)
+    assert server.heard[0].state["texts"] == contents(grown, np.array(clusters[0].texts[:12]))
     assert count(grown, "SELECT count(*) FROM attempt WHERE purpose = 'meaning'") == 1
     assert spent(grown).tokens == sum(TOKENS)
     assert [a - b for a, b in zip(rows_stored(grown), before, strict=True)].count(0) == len(before) - 1
@@ -136,19 +136,19 @@ def test_names_that_are_taken_get_a_number(grown):
 
 
 def test_a_long_name_is_cut_and_one_that_cannot_be_seen_is_not_taken(grown):
-    found = propose_clusters(grown)[:1]
+    clusters = propose_clusters(grown)[:1]
     with FaultServer(named("very " * 50)):
-        assert len(named_by_judge(grown, found)[0].name) <= LONGEST_NAME
+        assert len(named_by_judge(grown, clusters)[0].name) <= LONGEST_NAME
     with FaultServer(named("\u200b \u202e")):
-        assert named_by_judge(grown, found) == found
+        assert named_by_judge(grown, clusters) == clusters
 
 
-def test_without_a_readable_name_the_clusters_are_told_so(grown):
-    found = propose_clusters(grown)[:1]
+def test_a_reply_without_a_readable_name_is_an_error(grown):
+    clusters = propose_clusters(grown)[:1]
     with FaultServer(always(chat("I would call it upgrades."))), pytest.raises(JudgeError, match="no name came"):
-        named_by_judge(grown, found)
+        named_by_judge(grown, clusters)
     with FaultServer(always(refused(401))), pytest.raises(JudgeError, match="OPENAI_API_KEY"):
-        named_by_judge(grown, found)
+        named_by_judge(grown, clusters)
 
 
 def test_no_clusters_need_no_name(grown):
@@ -168,6 +168,6 @@ def test_labels_taken_out_of_real_seeds_come_back_as_clusters(shared_data, tmp_p
 
     path = shared_data / "clinc150.csv.gz"
     options = options_of([str(path)])
-    found = found_labels(data_set(path, options.cache), 0, options, tmp_path)
-    assert found.clusters <= 40
-    assert len(found.ranks) >= 12
+    result = found_labels(data_set(path, options.cache), 0, options, tmp_path)
+    assert result.clusters <= 40
+    assert len(result.ranks) >= 12

@@ -1,4 +1,4 @@
-"""Where the pool lies on the map: each text once, counted where it stands, drawn anew only when something moved."""
+"""The pool on the map: each text once, counted in its cell, computed again only when labels or pool change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from red_core.data.importing import import_files
-from red_core.labels.edits import Move, Rename, apply_edit
+from red_core.labels.acts import Move, Rename
+from red_core.labels.edits import apply_edit
 from red_core.labels.pool_map import CELLS, draw_pool_map, texts_inside
 from red_core.labels.subsets import form_subsets
 from red_core.store.labels import current_layout
@@ -24,7 +25,7 @@ def files(project):
     return sorted(path.name for path in (project.folder / "map").iterdir())
 
 
-def test_every_text_of_the_pool_has_a_spot_and_is_counted_where_it_stands(placed):
+def test_every_pool_text_has_coordinates_and_is_counted_in_its_cell(placed):
     drawn = draw_pool_map(placed, EMBEDDING)
     assert drawn["texts"].tolist() == pool(placed).tolist()
     assert drawn["spots"].shape == (40, 2)
@@ -35,20 +36,20 @@ def test_every_text_of_the_pool_has_a_spot_and_is_counted_where_it_stands(placed
     assert (drawn["counts"][cells[:, 0], cells[:, 1]] > 0).all()
 
 
-def test_a_text_lies_nearest_to_a_label_it_is_like(placed):
+def test_a_text_lies_nearest_to_a_similar_label(placed):
     drawn, places = draw_pool_map(placed, EMBEDDING), current_layout(placed)[2]
-    own = np.array([label_ids(placed)[name] - 1 for _, name in pool_rows()])
+    of_text = np.array([label_ids(placed)[name] - 1 for _, name in pool_rows()])
     nearest = np.linalg.norm(drawn["spots"][:, None] - places[None], axis=2).argmin(axis=1)
-    assert (nearest == own).mean() > 0.6
+    assert (nearest == of_text).mean() > 0.6
 
 
-def test_it_is_drawn_anew_only_when_a_label_or_the_pool_moved(placed, tmp_path):
+def test_the_map_is_computed_again_only_when_labels_or_pool_change(placed, tmp_path):
     draw_pool_map(placed, EMBEDDING)
     once = files(placed)
     apply_edit(placed, Rename(1, "money back"), "ann")
     apply_edit(placed, Move(1, 1 - int(current_layout(placed)[1][0])), "ann")
     draw_pool_map(placed, EMBEDDING)
-    assert files(placed) == once  # another name, another subset: nothing stands elsewhere
+    assert files(placed) == once  # a name or a subset changes no coordinates
     more = write_csv(tmp_path / "more.csv", ["text"], [["refund is new here"]])
     import_files(placed.workspace, placed.name, None, more, who="ann")
     drawn = draw_pool_map(embed(placed), EMBEDDING)
@@ -63,7 +64,7 @@ def test_before_the_texts_have_vectors_there_is_no_map(placed, tmp_path):
         draw_pool_map(placed, EMBEDDING)
 
 
-def test_the_texts_in_an_outline_are_found(placed):
+def test_the_texts_inside_a_polygon_are_returned(placed):
     drawn = draw_pool_map(placed, EMBEDDING)
     (left, low), (right, high) = drawn["low"], drawn["high"]
     assert texts_inside(drawn, np.array([[left, low], [right, low], [right, high], [left, high]])).tolist() == (

@@ -1,4 +1,4 @@
-"""The same folder on a real Dask cluster: a scheduler and two worker processes that speak TCP on loopback."""
+"""A folder labelled on a real Dask cluster: a scheduler and two worker processes, over TCP on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from red_core.results.folder import predict_folder
 from red_core.rounds.run import run_round
 from red_core.store.database import open_project
 from red_core.training import features
-from red_core.training.fit import fitting_on, load_model, model_file
 from tests.helpers import small_parts
 from tests.helpers.paths import ROOT
 from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
@@ -41,7 +40,7 @@ RED = Path(sys.executable).with_name("red")
 
 
 class Cluster:
-    """A scheduler and its workers, ended by their pids."""
+    """A scheduler and its workers, stopped by their process ids."""
 
     def __init__(self, scheduler_file: Path, log: Path, stack: ExitStack, *, preload: bool) -> None:
         self.file, self.log, self.stack = scheduler_file, log, stack
@@ -52,7 +51,7 @@ class Cluster:
         assert self.address.startswith("tcp://127.0.0.1:")
 
     def add_worker(self, seconds: float = 0.0, python_path: str = str(ROOT)) -> subprocess.Popen[bytes]:
-        """Start a worker whose encoder takes so long for a part."""
+        """Start a worker whose encoder takes ``seconds`` for each file."""
         options = ["--nthreads", "1", "--no-nanny", *self.preload, "--local-directory", str(self.file.parent)]
         return self._start("dask_worker", *options, **{small_parts.SECONDS: str(seconds), "PYTHONPATH": python_path})
 
@@ -85,9 +84,9 @@ def running_cluster(folder: Path, log: Path, *, preload: bool = True) -> Iterato
 def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
-        made = small_project(tmp_path_factory.mktemp("once") / "workspace")
-        run_round(made, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
-    return made
+        project = small_project(tmp_path_factory.mktemp("once") / "workspace")
+        run_round(project, FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.0,)}))
+    return project
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
 
     def kill_one(_stage: str, done: int, _total: int) -> None:
         if done >= 3 and not killed:
-            wait_for(lambda: len(seen(cluster.log)) > done)  # somebody is at work
+            wait_for(lambda: len(seen(cluster.log)) > done)  # a worker has begun
             at_work = [int(line.split()[0]) for line in cluster.log.read_text("utf-8").splitlines()]
             victim = next(worker for worker in workers if worker.pid == at_work[-1])
             stood.update({path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")})
@@ -141,9 +140,9 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
     assert (done.parts, done.rows, done.failed) == (COUNT, COUNT * ROWS, ())
     begun = seen(cluster.log)
     again = [text for text in set(begun) if begun.count(text) > 1]
-    assert len(again) <= 1  # what the killed worker was at
+    assert len(again) <= 1  # the killed worker's file
     assert set(begun) == {first_text(part) for part in range(COUNT)}
-    assert {path: path.stat().st_mtime_ns for path in stood} == stood  # nothing that was done was done again
+    assert {path: path.stat().st_mtime_ns for path in stood} == stood  # no finished file was labelled again
     assert len(stood) >= 3
     assert not {first_text(int(path.stem[-3:])) for path in stood} & set(again)
     check_same_as_here(fitted, tmp_path, out)
@@ -153,7 +152,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
 
 
 @pytest.mark.usefixtures("fitted")
-def test_a_part_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
+def test_a_file_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
     (tmp_path / "in" / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), tmp_path / "in" / "part-004.parquet")
     cluster.add_worker()
@@ -161,9 +160,9 @@ def test_a_part_that_fails_three_times_is_reported_and_the_rest_is_done(cluster,
     words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
     shown = CliRunner().invoke(main, [*words, "--cluster", cluster.address, "--json"])
     assert shown.exit_code == 1
-    told = json.loads(shown.stdout)
-    assert (told["parts"], told["done_before"], told["rows"]) == (COUNT, 0, (COUNT - 2) * ROWS)
-    reasons = {Path(file).name: reason for file, reason in told["failed"]}
+    printed = json.loads(shown.stdout)
+    assert (printed["parts"], printed["done_before"], printed["rows"]) == (COUNT, 0, (COUNT - 2) * ROWS)
+    reasons = {Path(file).name: reason for file, reason in printed["failed"]}
     assert reasons["part-004.parquet"] == "the encoder exploded"
     assert "cannot be read as Parquet" in reasons["part-002.parquet"]
     *lines, last = shown.stderr.splitlines()
@@ -185,12 +184,12 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, clus
     assert running.returncode == 1
     assert "Error: cancelled: " in error
     assert "Traceback" not in error
-    time.sleep(1.2)  # the part the worker was at is finished; none is begun after it
+    time.sleep(1.2)  # the worker finishes its file and begins no other
     finished = len(list(out.rglob("*.parquet")))
     assert 2 <= finished < COUNT
     assert len(seen(cluster.log)) == finished
-    done = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
-    assert (done.rows, done.done_before) == (COUNT * ROWS, finished)
+    result = predict_folder(fitted, str(tmp_path / "in"), str(out), run=on(cluster))
+    assert (result.rows, result.done_before) == (COUNT * ROWS, finished)
     assert len(seen(cluster.log)) == COUNT
     check_same_as_here(fitted, tmp_path, out)
 
@@ -233,37 +232,6 @@ def test_a_worker_of_another_version_is_refused(fitted, cluster, tmp_path):
         predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
 
 
-def test_a_round_is_fitted_on_the_cluster_to_the_same_weights(cluster, workspace):
-    cluster.add_worker()
-    cluster.add_worker()
-    settings = FAST.model_copy(update={"most_questions": 0, "most_confirmations": 0})
-    found = []
-    for number, backend in enumerate(["", f"dask:{cluster.address}"]):
-        project = small_project(workspace / str(number))
-        run_round(project, settings.model_copy(update={"fit_backend": backend}))
-        found.append(load_model(model_file(project, 1)))
-    for here, there in zip(found[0].partitions, found[1].partitions, strict=True):
-        assert np.array_equal(here.weights, there.weights)
-        assert np.array_equal(here.bias, there.bias)
-    assert found[0].calibration == found[1].calibration
-
-
-def test_fitting_on_a_cluster_without_workers_is_refused_in_one_line(cluster, monkeypatch):
-    monkeypatch.setattr("red_core.training.fit.SECONDS_FOR_A_WORKER", 0.2)
-    refused = pytest.raises(SettingsError, match=r"setting fit_backend: .*has no worker after 0\.2 seconds")
-    with refused, fitting_on(f"dask:{cluster.address}"):
-        pass
-
-
-def test_dask_without_a_cluster_is_refused_in_one_line():
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
-        pytest.raises(SettingsError, match=r"setting fit_backend: .*got 'dask:tcp://127\.0\.0\.1:9'"),
-        fitting_on("dask:tcp://127.0.0.1:9"),
-    ):
-        pass
-
-
 @pytest.mark.usefixtures("fitted")
 def test_without_the_extra_the_option_says_what_to_install(workspace, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "red_core.results.cluster", raising=False)
@@ -288,6 +256,6 @@ def test_with_the_real_embedding_model_workers_give_the_labels_given_here(worksp
     with running_cluster(tmp_path / "dask", tmp_path / "log", preload=False) as cluster:
         cluster.add_worker()
         cluster.add_worker()
-        done = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
-    assert (done.rows, done.failed) == (COUNT * ROWS, ())
+        result = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+    assert (result.rows, result.failed) == (COUNT * ROWS, ())
     check_same_as_here(project, tmp_path, tmp_path / "out")

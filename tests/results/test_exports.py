@@ -16,7 +16,7 @@ from red_core.errors import InputError, StateError
 from red_core.records import NONE_OF_THESE, Answer, Attempt, Example, Project
 from red_core.results.exports import export
 from red_core.results.predictor import predict
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
 from red_core.store import exports, final_labels
@@ -137,7 +137,7 @@ def test_a_round_that_is_open_leaves_the_figures_of_the_one_before(project):
     assert (facts["expected_agreement"], facts["job"]["state"], facts["job"]["error"]) == (0.9, "failed", "no luck")
 
 
-# Export: every source row, its label, and where that comes from
+# Export: every source row with its label and its source
 
 
 def test_every_source_row_is_exported_in_the_order_of_the_files(project, rows_of):
@@ -191,7 +191,7 @@ def test_of_two_verdicts_the_one_on_the_label_is_shown(project, rows_of):
 
 
 def judge_with(project: Project, examples: tuple[list[int], list[int]], attempts: list[tuple[int | None, ...]]) -> None:
-    """Judge the first text of the pool beside these samples; an attempt is tokens in, tokens out, price in and out."""
+    """Judge the first pool text with these samples as evidence; an attempt is (tokens in, out, price in, out)."""
     sides = [tuple(Example(each, "", 0.5, "seed") for each in side) for side in examples]
     asked = replace(question(text(project), 2, 4), examples=sides[0], rival_examples=sides[1])
     (proposal,) = add_proposals(project, reviewed_round(project, {text(project): (2, 0.75)}), [asked])
@@ -245,7 +245,7 @@ def test_what_a_verdict_took_is_told_where_all_of_it_is_known(attempts, tokens, 
 
 def test_a_decision_beats_the_classifiers_and_says_who_when_and_why(project, rows_of):
     judge(project, reviewed_round(project, {text(project): (2, 0.75)}), 0, 2)
-    decide(project, text(project), "relabel", label=3, who="Zoë", reason="it says so")
+    decide(project, text(project), "relabel", label=3, who="Zoë", provenance=Provenance(reason="it says so"))
     row = rows_of(project)[16]
     assert (row["source"], row["label"], row["belief"]) == ("decision", LABELS[2], None)
     assert (row["decision"], row["who"], row["reason"], row["decided_at"][:2]) == ("relabel", "Zoë", "it says so", "20")
@@ -277,7 +277,7 @@ def test_a_decision_that_fixes_nothing_leaves_the_label_to_the_classifiers(kind,
 
 
 def in_bulk(project: Project, row: int, kind: str, label: int, belief: float = 0.9) -> None:
-    """Decide as a batch does."""
+    """Store decisions as a batch does."""
     decide(project, row, kind, label=label, who="ann")
     with connection(project) as db:
         db.execute("UPDATE decision SET belief = ?, queue = 'bulk' WHERE id = (SELECT max(id) FROM decision)", [belief])
@@ -314,7 +314,7 @@ def test_a_decision_after_the_batch_counts(project, rows_of):
 
 
 def audit(project: Project, row: int, kind: str, label: int | None = None, purpose: str = "certificate") -> int:
-    """Answer blind about a text, and return the id of the answer."""
+    """Answer a blind audit of a text; return the answer's id."""
     with connection(project) as db:
         db.execute(
             "INSERT OR IGNORE INTO audit (text, purpose, round, options, who, at) "
@@ -380,7 +380,7 @@ def test_the_newest_blind_answer_counts_until_it_is_taken_back(project, rows_of)
 
 def test_a_decision_beats_a_blind_answer(project, rows_of):
     reviewed_round(project, {text(project): (2, 0.75)})
-    decide(project, text(project), "accept", label=1, who="ann", reason="so")
+    decide(project, text(project), "accept", label=1, who="ann", provenance=Provenance(reason="so"))
     audit(project, text(project), "label", 3)
     row = rows_of(project)[16]
     assert (row["source"], row["label"], row["who"], row["reason"]) == ("decision", LABELS[0], "ann", "so")
@@ -395,7 +395,7 @@ def test_a_label_that_a_decision_rules_out_is_none_by_a_blind_answer_either(proj
 
 def test_another_label_ruled_out_leaves_the_blind_answer(project, rows_of):
     reviewed_round(project, {text(project): (2, 0.75)})
-    decide(project, text(project), "reject", label=1, who="ann", reason="no")
+    decide(project, text(project), "reject", label=1, who="ann", provenance=Provenance(reason="no"))
     audit(project, text(project), "label", 3)
     row = rows_of(project)[16]
     assert (row["source"], row["who"], row["reason"], row["rejected"]) == ("audit", "eve", None, LABELS[0])
@@ -412,21 +412,21 @@ def test_a_seed_beats_a_blind_answer(project, rows_of):
 
 def test_jsonl_holds_every_decision_about_a_text_oldest_first(project, rows_of):
     first, second = text(project), text(project, 1)
-    decide(project, first, "accept", label=1, who="ann", reason='ünlikely, "but" so')
+    decide(project, first, "accept", label=1, who="ann", provenance=Provenance(reason='ünlikely, "but" so'))
     undo(project, who="ann")
     decide(project, second, "none", who="bob")
-    decide(project, first, "skip", who="bob", seconds=0.1 + 0.2, queue="to decide")
+    decide(project, first, "skip", who="bob", provenance=Provenance(seconds=0.1 + 0.2, queue="to decide"))
     in_bulk(project, first, "reject", 2, 0.1 + 0.7)
-    made = [row["decisions"] for row in rows_of(project)]
-    assert all(MOMENT.fullmatch(one.pop("at")) for row in made for one in row)
+    decisions = [row["decisions"] for row in rows_of(project)]
+    assert all(MOMENT.fullmatch(one.pop("at")) for row in decisions for one in row)
     blank = {"reason": "", "queue": "", "seconds": None, "belief": None, "undone": False}
-    assert made[16] == [
+    assert decisions[16] == [
         blank | {"kind": "accept", "label": "refund", "who": "ann", "reason": 'ünlikely, "but" so', "undone": True},
         blank | {"kind": "skip", "label": None, "who": "bob", "seconds": 0.1 + 0.2, "queue": "to decide"},
         blank | {"kind": "reject", "label": LABELS[1], "who": "ann", "queue": "bulk", "belief": 0.1 + 0.7},
     ]
-    assert made[17] == [blank | {"kind": "none", "label": None, "who": "bob"}]
-    assert made[:16] + made[18:] == [[]] * 54
+    assert decisions[17] == [blank | {"kind": "none", "label": None, "who": "bob"}]
+    assert decisions[:16] + decisions[18:] == [[]] * 54
 
 
 def test_folded_rows_all_hold_the_decisions_and_rows_left_out_hold_none(workspace, rows_of):
@@ -554,8 +554,8 @@ def test_the_document_of_the_export_names_every_column_and_every_source():
     document = (ROOT / "docs/export.md").read_text("utf-8")
     columns, sources = (re.findall(r"^\| ([\w, :]+) \|", part, re.MULTILINE) for part in document.split("## Sources"))
     assert [name for cell in columns for name in cell.split(", ")][1:] == list(PROVENANCE)
-    told = {name for cell in sources for name in cell.split(", ")}
-    assert told >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
+    names = {name for cell in sources for name in cell.split(", ")}
+    assert names >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
 
 
 # Predict

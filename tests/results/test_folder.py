@@ -1,4 +1,4 @@
-"""A folder of Parquet parts, labelled in this process."""
+"""A folder of Parquet files, labelled in this process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from click.testing import CliRunner
 
 from red_core.cli import main
 from red_core.errors import Cancelled, EmbeddingError, InputError, StateError
-from red_core.labels.edits import rename
+from red_core.labels.acts import Rename
+from red_core.labels.edits import apply_edit
 from red_core.records import Project
-from red_core.results.folder import MARK, Shard, is_folder, label_part, predict_folder
+from red_core.results.folder import is_folder, predict_folder
 from red_core.results.predictor import PREDICTED, fingerprint, labelled, make_predictor, predict
+from red_core.results.shard import MARK, Shard, label_shard
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
 from red_core.steps.pool_scoring import label_log_odds
@@ -39,12 +41,12 @@ NEAR = FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with one round, which every test gets a copy of."""
+    """A project with one round; every test gets a copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
-        made = small_project(tmp_path_factory.mktemp("once") / "workspace")
-        run_round(made, NEAR)
-    return made
+        project = small_project(tmp_path_factory.mktemp("once") / "workspace")
+        run_round(project, NEAR)
+    return project
 
 
 @pytest.fixture
@@ -67,13 +69,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_every_part_gets_an_output_of_the_same_name_with_all_its_rows(fitted, folder, tmp_path):
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.parts, done.done_before, done.rows, done.failed) == (COUNT, 0, COUNT * ROWS, ())
-    found = outputs(tmp_path / "out")
-    assert list(found) == list(outputs(folder))
+def test_every_file_gets_an_output_of_the_same_name_with_all_its_rows(fitted, folder, tmp_path):
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.parts, result.done_before, result.rows, result.failed) == (COUNT, 0, COUNT * ROWS, ())
+    tables = outputs(tmp_path / "out")
+    assert list(tables) == list(outputs(folder))
     right = 0
-    for name, table in found.items():
+    for name, table in tables.items():
         source = pq.ParquetFile(folder / name).read()
         assert table.column_names == [*PREDICTED.names, "source.label", "number", "tags"]
         assert table["row"].to_pylist() == list(range(1, ROWS + 1))
@@ -96,22 +98,22 @@ def test_a_folder_and_a_file_of_the_same_texts_get_the_same_labels(fitted, folde
     assert np.array(one["belief"].drop_null()) == pytest.approx(np.array(many["belief"].drop_null()), abs=2e-5)
 
 
-def test_what_was_near_is_part_of_the_predictor_and_the_predictor_needs_no_project(fitted):
+def test_the_neighbour_texts_belong_to_the_predictor_and_the_predictor_needs_no_project(fitted):
     predictor = make_predictor(fitted)
-    assert predictor.texts.around is not None
-    assert len(predictor.texts.around) == 56
+    assert predictor.texts.reference is not None
+    assert len(predictor.texts.reference) == 56
     wanted = labelled(predictor, pa.table({"text": ["refund my money", "repair it"]}), "text")
     shutil.rmtree(fitted.folder)
     sent = pickle.loads(pickle.dumps(predictor, protocol=5))  # noqa: S301  as Dask does
     assert labelled(sent, pa.table({"text": ["refund my money", "repair it"]}), "text").equals(wanted)
 
 
-def test_where_nothing_near_counts_the_pool_is_not_carried_along(fitted):
+def test_without_neighbour_weight_the_predictor_has_no_neighbour_texts(fitted):
     model = load_model(model_file(fitted, 1))
-    model = replace(model, features=replace(model.features, near_weight=0.0))
+    model = replace(model, features=replace(model.features, neighbour_weight=0.0))
     save_model(model_file(fitted, 1), model)
     predictor = make_predictor(fitted)
-    assert predictor.texts.around is None
+    assert predictor.texts.reference is None
     texts = [f"{name} or so {number}" for name in LABELS for number in range(20)]
     seen_whole = model.features.of_new(fitted).features(texts)
     assert not seen_whole[:, seen_whole.shape[1] // 2 :].any()
@@ -121,58 +123,58 @@ def test_where_nothing_near_counts_the_pool_is_not_carried_along(fitted):
     )
 
 
-def test_a_second_run_does_nothing_again(fitted, folder, tmp_path, log):
+def test_a_second_run_labels_nothing_again(fitted, folder, tmp_path, log):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert sorted(seen(log)) == sorted(first_text(part) for part in range(COUNT))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
     log.unlink()
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.done_before, done.rows, seen(log)) == (COUNT, COUNT * ROWS, [])
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.done_before, result.rows, seen(log)) == (COUNT, COUNT * ROWS, [])
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_run_goes_on_with_what_is_not_done(fitted, folder, tmp_path, log):
+def test_a_run_continues_with_unfinished_files(fitted, folder, tmp_path, log):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     (tmp_path / "out" / "part-004.parquet").unlink()
     whole = pq.ParquetFile(folder / "below/part-003.parquet").read()
-    pq.write_table(whole.slice(0, 2), folder / "below/part-003.parquet")  # other bytes: it is another part now
+    pq.write_table(whole.slice(0, 2), folder / "below/part-003.parquet")  # its size changed: it is labelled again
     log.unlink()
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert (done.done_before, done.rows) == (COUNT - 2, COUNT * ROWS - ROWS + 2)
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert (result.done_before, result.rows) == (COUNT - 2, COUNT * ROWS - ROWS + 2)
     assert sorted(seen(log)) == [first_text(3), first_text(4)]
 
 
-def test_a_part_that_is_there_already_is_not_done_again_by_a_task_that_runs_twice(fitted, folder, tmp_path, log):
+def test_a_file_whose_output_exists_is_not_labelled_again_by_a_task_that_runs_twice(fitted, folder, tmp_path, log):
     predictor = make_predictor(fitted)
     source = folder / "part-000.parquet"
-    part = Shard(f"file://{source}", f"file://{tmp_path}/out/part-000.parquet", "body", source.stat().st_size)
-    assert label_part(predictor, part) == label_part(predictor, part) == ROWS
+    shard = Shard(f"file://{source}", f"file://{tmp_path}/out/part-000.parquet", "body", source.stat().st_size)
+    assert label_shard(predictor, shard) == label_shard(predictor, shard) == ROWS
     assert seen(log) == [first_text(0)]
 
 
-def test_a_part_that_fails_three_times_is_reported_and_the_others_are_done(fitted, folder, tmp_path, log):
+def test_a_file_that_fails_three_times_is_reported_and_the_others_are_done(fitted, folder, tmp_path, log):
     (folder / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pq.write_table(pa.table({"other": ["x"]}), folder / "part-004.parquet")
     pq.write_table(pa.table({"body": [f"{small_parts.EXPLODES} now"]}), folder / "part-006.parquet")
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    reasons = {Path(file).name: reason for file, reason in done.failed}
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    reasons = {Path(file).name: reason for file, reason in result.failed}
     assert list(reasons) == ["part-002.parquet", "part-004.parquet", "part-006.parquet"]
     assert "cannot be read as Parquet" in reasons["part-002.parquet"]
     assert "it has no column 'body'" in reasons["part-004.parquet"]
     assert reasons["part-006.parquet"] == "the encoder exploded"
     assert seen(log).count(f"{small_parts.EXPLODES} now") == 3
     assert len(outputs(tmp_path / "out")) == COUNT - 3
-    assert done.rows == (COUNT - 3) * ROWS
+    assert result.rows == (COUNT - 3) * ROWS
 
 
-def test_ctrl_c_keeps_whole_parts_and_no_half_one(fitted, folder, tmp_path, log, monkeypatch):
+def test_ctrl_c_keeps_whole_files_and_no_half_one(fitted, folder, tmp_path, log, monkeypatch):
     def interrupted(model, texts):
         if len(seen(log)) == 3:
             raise KeyboardInterrupt
         return small_parts.encode(model, texts)
 
     monkeypatch.setattr(features, "encode", interrupted)
-    with pytest.raises(Cancelled, match="3 of 12 parts are labelled and stay"):
+    with pytest.raises(Cancelled, match="3 of 12 files are labelled and stay"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert len(outputs(tmp_path / "out")) == 3
     monkeypatch.setattr(features, "encode", small_parts.encode)
@@ -180,7 +182,7 @@ def test_ctrl_c_keeps_whole_parts_and_no_half_one(fitted, folder, tmp_path, log,
     assert len(seen(log)) == COUNT
 
 
-def test_what_a_lost_worker_left_unfinished_is_swept_away(fitted, folder, tmp_path):
+def test_unfinished_outputs_of_lost_workers_are_removed(fitted, folder, tmp_path):
     left = tmp_path / "out" / "below" / f".red-{'0' * 32}.tmp"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
@@ -194,7 +196,7 @@ def test_a_folder_that_another_model_labelled_is_refused(fitted, folder, tmp_pat
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
     decide(fitted, int(pool(fitted)[0]), "accept", label=1, who="tester")
     assert predict_folder(fitted, str(folder), str(tmp_path / "out")).done_before == COUNT  # the labels are the same
-    rename(fitted, label_ids(fitted)["refund"], "money back", "tester")
+    apply_edit(fitted, Rename(label_ids(fitted)["refund"], "money back"), "tester")
     log.unlink()
     with pytest.raises(InputError, match=r"round 1, label set version \d+; now it would be .* version \d+\. Name an"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
@@ -207,10 +209,10 @@ def test_a_folder_labelled_from_another_column_is_refused(fitted, folder, tmp_pa
         predict_folder(fitted, str(folder), str(tmp_path / "out"), text_column="label")
 
 
-def test_parquet_files_of_somebody_else_are_neither_overwritten_nor_joined(fitted, folder, tmp_path):
+def test_parquet_files_of_other_programs_are_not_overwritten(fitted, folder, tmp_path):
     (tmp_path / "out").mkdir()
     pq.write_table(pa.table({"a": [1]}), tmp_path / "out" / "theirs.parquet")
-    with pytest.raises(InputError, match=r"theirs\.parquet: this file is there, and `red predict` did not make it"):
+    with pytest.raises(InputError, match=r"theirs\.parquet: this file exists, and `red predict` did not make it"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["theirs.parquet"]
 
@@ -225,7 +227,7 @@ def test_a_damaged_output_is_not_trusted(fitted, folder, tmp_path):
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("source", "target"), [("in", "in"), ("in", "in/out"), ("in/below", "in")])
 def test_folders_inside_each_other_are_refused(source, target, fitted, tmp_path):
-    with pytest.raises(InputError, match="one of the two folders holds the other"):
+    with pytest.raises(InputError, match="one of the two folders contains the other"):
         predict_folder(fitted, str(tmp_path / source), str(tmp_path / target))
 
 
@@ -233,7 +235,7 @@ def test_folders_whose_names_begin_alike_are_not_inside_each_other(fitted, folde
     assert predict_folder(fitted, str(folder), str(tmp_path / "in2")).rows == COUNT * ROWS
 
 
-def test_a_folder_without_parts_is_refused(fitted, tmp_path):
+def test_a_folder_without_files_is_refused(fitted, tmp_path):
     (tmp_path / "in" / "_temporary").mkdir(parents=True)
     write_parts(tmp_path / "in" / "_temporary", 2)
     write_csv(tmp_path / "in" / "texts.csv", ["text"], [["a"]])
@@ -260,38 +262,38 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(fitted, folder, tmp_path, mo
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
 
 
-def test_a_part_without_rows_has_an_output_without_rows(fitted, folder, tmp_path):
+def test_a_file_without_rows_has_an_output_without_rows(fitted, folder, tmp_path):
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "part-000.parquet")
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    found = outputs(tmp_path / "out")
-    assert found["part-000.parquet"].num_rows == 0
-    assert found["part-000.parquet"].schema.equals(found["part-002.parquet"].schema)
+    tables = outputs(tmp_path / "out")
+    assert tables["part-000.parquet"].num_rows == 0
+    assert tables["part-000.parquet"].schema.equals(tables["part-002.parquet"].schema)
 
 
-def test_the_text_column_is_guessed_from_the_first_part_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
+def test_the_text_column_is_guessed_from_the_first_file_that_can_be_read_and_has_rows(fitted, folder, tmp_path):
     (folder / "below" / "part-001.parquet").write_bytes(b"no parquet")
     pq.write_table(pq.ParquetFile(folder / "part-000.parquet").read().slice(0, 0), folder / "below/part-003.parquet")
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert [Path(file).name for file, _ in done.failed] == ["part-001.parquet"]
-    assert done.rows == (COUNT - 2) * ROWS
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert [Path(file).name for file, _ in result.failed] == ["part-001.parquet"]
+    assert result.rows == (COUNT - 2) * ROWS
     for path in folder.rglob("*.parquet"):
         path.write_bytes(b"no parquet")
-    with pytest.raises(InputError, match="no part of this folder can be read and has rows"):
+    with pytest.raises(InputError, match="no file of this folder can be read and has rows"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
 
 
-def test_a_large_part_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
+def test_a_large_file_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr("red_core.results.folder.TEXTS_AT_ONCE", 100)
     monkeypatch.setattr("red_core.results.predictor.TEXTS_AT_ONCE", 30)
     texts = [f"{LABELS[number % 4]} {number}" for number in range(1_050)]
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "large.parquet")
     predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"))
-    found = outputs(tmp_path / "out")["large.parquet"]
-    assert found["text"].to_pylist() == texts
-    assert found["row"].to_pylist() == list(range(1, 1_051))
+    table = outputs(tmp_path / "out")["large.parquet"]
+    assert table["text"].to_pylist() == texts
+    assert table["row"].to_pylist() == list(range(1, 1_051))
     at_once = labelled(make_predictor(fitted), pa.table({"text": texts}), "text")
-    assert found["label"].to_pylist() == at_once["label"].to_pylist()
+    assert table["label"].to_pylist() == at_once["label"].to_pylist()
 
 
 @pytest.mark.parametrize("protocol", ["memory", "file"])
@@ -316,10 +318,10 @@ def test_folders_may_be_urls(protocol, fitted, folder, tmp_path):
 
 def test_an_output_says_what_made_it(fitted, folder, tmp_path):
     predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    told = json.loads(pq.read_metadata(tmp_path / "out" / "part-000.parquet").metadata[MARK])
-    assert told["fingerprint"] == make_predictor(fitted).fingerprint
-    assert told["origin"].startswith("project small, round 1, label set version ")
-    assert (told["text"], told["bytes"]) == ("body", str((folder / "part-000.parquet").stat().st_size))
+    printed = json.loads(pq.read_metadata(tmp_path / "out" / "part-000.parquet").metadata[MARK])
+    assert printed["fingerprint"] == make_predictor(fitted).fingerprint
+    assert printed["origin"].startswith("project small, round 1, label set version ")
+    assert (printed["text"], printed["bytes"]) == ("body", str((folder / "part-000.parquet").stat().st_size))
 
 
 CHANGES = {
@@ -328,20 +330,20 @@ CHANGES = {
     "the share of none": lambda p: replace(p, none_shares=(0.05, 0.06)),
     "the embedding": lambda p: replace(p, texts=replace(p.texts, embedding="another")),
     "the words": lambda p: replace(p, texts=replace(p.texts, lexical=replace(p.texts.lexical, idf=np.ones(3)))),
-    "a text of the pool": lambda p: replace(p, texts=replace(p.texts, around=p.texts.around[1:])),
+    "a text of the pool": lambda p: replace(p, texts=replace(p.texts, reference=p.texts.reference[1:])),
     "a label merged": lambda p: replace(p, is_now={**p.is_now, 1: 2}),
     "a label's name": lambda p: replace(p, names={**p.names, 1: "another"}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_the_fingerprint_hangs_on_whatever_decides_a_label(change, fitted):
+def test_the_fingerprint_depends_on_everything_that_affects_a_label(change, fitted):
     predictor = make_predictor(fitted)
     assert make_predictor(fitted).fingerprint == predictor.fingerprint == fingerprint(predictor)
     assert fingerprint(change(predictor)) != predictor.fingerprint
 
 
-def test_the_fingerprint_does_not_hang_on_the_names_of_projects(fitted):
+def test_the_fingerprint_does_not_depend_on_project_names(fitted):
     predictor = make_predictor(fitted)
     assert fingerprint(replace(predictor, origin="a copy")) == predictor.fingerprint
 
@@ -357,8 +359,8 @@ def test_which_paths_are_folders(tmp_path):
 
 def test_nothing_of_dask_is_imported_without_being_asked_for():
     code = "import red_core, red_core.cli, sys; print(sorted({n.split('.')[0] for n in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    loaded = set(json.loads(done.stdout.replace("'", '"')))
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(json.loads(process.stdout.replace("'", '"')))
     assert "red_core" in loaded
     assert not loaded & {"dask", "distributed"}
 
@@ -372,9 +374,9 @@ def test_only_the_owner_of_a_folder_that_is_read_only_can_write_there(fitted, fo
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     (tmp_path / "out").mkdir(mode=0o500)
-    done = predict_folder(fitted, str(folder), str(tmp_path / "out"))
-    assert len(done.failed) == COUNT
-    assert "Permission denied" in done.failed[0][1]
+    result = predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    assert len(result.failed) == COUNT
+    assert "Permission denied" in result.failed[0][1]
 
 
 def test_the_command_labels_a_folder_and_says_what_failed(fitted, folder, tmp_path):

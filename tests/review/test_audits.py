@@ -1,4 +1,4 @@
-"""The blind audit: whom it samples, what a card gives away, what its answers prove, what it keeps from training."""
+"""The blind audit: its sample, its cards, the answers, the certificate, and that audited texts never train."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from red_core.errors import StateError
 from red_core.records import PROMPT_VERSION, Answer, Project
 from red_core.review import audit_sample
 from red_core.review import audits as auditing
+from red_core.review.audit_report import summary
 from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
-from red_core.review.audits import answer, deal, set_target, summary, target, undo_answer
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.audits import answer, deal, set_target, target, undo_answer
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.status import project_status
 from red_core.steps import audit_statistics
 from red_core.steps.audit_statistics import lower_bound
@@ -62,7 +63,7 @@ def ready(project) -> Project:
 
 @pytest.fixture
 def plain(ready, monkeypatch) -> Project:
-    """The same with nothing planted, looked at after 4, 8, 16 and 32 audits."""
+    """The same without planted texts, and with looks after 4, 8, 16 and 32 audits."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready
@@ -70,7 +71,7 @@ def plain(ready, monkeypatch) -> Project:
 
 @pytest.fixture
 def many_labels(workspace) -> Project:
-    """A project of 14 labels; of every text the machine thinks the same first five, every other time none first."""
+    """A project of 14 labels in which all texts have the same best five labels, every second one *none* before them."""
     project = small_project(workspace, seeds=seed_rows(TOPICS, 3), pool=pool_rows(TOPICS, 4))
     top = [[3, 0.5], [7, 0.2], [1, 0.1], [12, 0.05], [9, 0.04]]
     with_none = [[3, 0.5], [-1, 0.3], [7, 0.1], [1, 0.05], [12, 0.01]]
@@ -89,7 +90,7 @@ def truth(project: Project) -> dict[int, int]:
 
 
 def labelled(project: Project, wrong: Iterable[int] = (), judge: str = "evidence") -> Project:
-    """Put a round to review whose labels are true, but for the texts that are wrong."""
+    """Put a round to review whose machine labels are true, except for the texts in ``wrong``."""
     wrong, true = set(wrong), truth(project)
     reviewed_round(
         project, {t: (label % 4 + 1 if t in wrong else label, 0.9) for t, label in true.items()}, judge=judge
@@ -103,7 +104,7 @@ def again(project: Project, wrong: Iterable[int] = ()) -> Project:
 
 
 def tell(project: Project, cards: Sequence[AuditCard], who: str = ANN, misses: int = 0) -> None:
-    """Answer what is true, but for so many at the end."""
+    """Answer with the true labels, except for the last ``misses`` audits."""
     true, names = truth(project), dict(seed_rows())
     for place, card in enumerate(cards):
         label = true.get(card.text) or label_ids(project)[names[card.content]]
@@ -128,7 +129,7 @@ def test_before_the_first_round_there_is_nothing_to_audit(project):
         deal(project, who=ANN)
 
 
-def test_a_round_closed_unfinished_is_none(project):
+def test_a_round_closed_unfinished_does_not_count(project):
     open_round(project, FAST.model_dump_json(), "evidence", "tester")
     close_round(project)
     with pytest.raises(StateError, match="has no finished round"):
@@ -170,26 +171,26 @@ def test_a_card_tells_the_text_and_its_options_and_nothing_else(ready):
     assert [card.content for card in cards] == contents(ready, np.array([card.text for card in cards]))
 
 
-def test_what_was_dealt_and_not_answered_comes_back_first_in_the_same_order(ready):
+def test_unanswered_audits_come_first_in_the_same_order(ready):
     cards = deal(ready, who=ANN, count=6)
     assert deal(ready, who=ANN, count=4) == cards[:4]
     assert deal(ready, who=ANN, count=8)[:6] == cards
     assert rows(ready, "audit") == 8
 
 
-def test_what_is_answered_does_not_come_back(plain):
+def test_an_answered_audit_is_not_dealt_again(plain):
     first, *others = deal(plain, who=ANN, count=5)
     answer(plain, first.audit, "cannot tell", who=ANN)
     assert deal(plain, who=ANN, count=4) == others
 
 
-def test_nobody_is_dealt_what_another_person_was_just_dealt(ready):
+def test_two_people_are_not_dealt_the_same_text(ready):
     ann, bob = deal(ready, who=ANN, count=12), deal(ready, who=BOB, count=12)
     assert not {card.text for card in ann} & {card.text for card in bob}
     assert deal(ready, who=ANN, count=12) == ann
 
 
-def test_what_somebody_left_lying_for_a_day_is_handed_on(plain):
+def test_an_audit_left_for_a_day_goes_to_somebody_else(plain):
     cards = deal(plain, who=ANN, count=3)
     with transaction(plain) as db:
         db.execute("UPDATE audit SET at = '2020-01-01T00:00:00.000+00:00' WHERE id = ?", [cards[1].audit])
@@ -230,7 +231,7 @@ def test_a_text_that_became_a_seed_since_the_round_is_neither_dealt_nor_counted(
     assert summary(plain).accuracy.of == 39
 
 
-def test_texts_that_are_not_prepared_yet_are_said_to_be(workspace, ready):
+def test_texts_without_vectors_are_an_error(workspace, ready):
     file = write_csv(workspace.parent / "more.csv", ["text", "label"], [("a new one", "refund")])
     import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
     with pytest.raises(StateError, match=r"are not prepared yet\. Run a round first"):
@@ -285,7 +286,7 @@ def test_planted_texts_are_seeds_with_their_own_label_each_dealt_once(ready):
     deal(ready, who=ANN, count=60, rng=rng)
     with connection(ready) as db:
         planted = db.execute("SELECT text, label FROM audit WHERE purpose = 'planted'").fetchall()
-    known = dict(zip(*(found.tolist() for found in seeds(ready)), strict=True))
+    known = dict(zip(*(column.tolist() for column in seeds(ready)), strict=True))
     assert len(planted) > 0
     assert all(known[text] == label for text, label in planted)
 
@@ -295,7 +296,7 @@ def test_without_a_generator_two_projects_are_not_dealt_alike(make_project):
     assert orders[0] != orders[1]
 
 
-# What the options give away
+# Options do not reveal the machine's label
 
 
 def test_options_are_the_best_five_and_near_decoys_ten_in_all(many_labels):
@@ -324,8 +325,8 @@ def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, mon
     for new in draw(many_labels, None, 50, np.random.default_rng(0)):
         if new.purpose == "planted":
             known += 1
-            own = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
-            nearest = (np.argsort(-(vectors @ own)) + 1).tolist()
+            vector = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
+            nearest = (np.argsort(-(vectors @ vector)) + 1).tolist()
             assert {new.label, *nearest[: BEST_SHOWN - 1]} <= set(new.options)
     assert known > 20
 
@@ -333,11 +334,11 @@ def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, mon
 def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspace, monkeypatch):
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
     stray = "postcode is what this seed is about, whatever it is called"
-    own = fake_encode(EMBEDDING, [stray])[0]
+    vector = fake_encode(EMBEDDING, [stray])[0]
     without = small_project(workspace, name="without", seeds=seed_rows(TOPICS, 9))
     vectors = seed_label_vectors(without, EMBEDDING)
-    nearest = int(np.argmax(vectors @ own))
-    farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ own))]
+    nearest = int(np.argmax(vectors @ vector))
+    farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ vector))]
     project = small_project(workspace, seeds=[*seed_rows(TOPICS, 9), (stray, farthest)], pool=pool_rows(TOPICS, 8))
     reviewed_round(project, {int(text): (3, 0.9) for text in pool(project)})
     drawn = {new.text: new for new in draw(project, None, 1000, np.random.default_rng(0))}
@@ -345,7 +346,7 @@ def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspa
     assert {label_ids(project)[farthest], label_ids(project)[TOPICS[nearest]]} <= set(options)
 
 
-def test_where_an_option_stands_tells_nothing_of_its_rank(many_labels):
+def test_the_order_of_options_does_not_reveal_their_rank(many_labels):
     rng = np.random.default_rng(4)
     best, rank = Counter[int](), Counter[int]()
     ranked = [3, 7, 1, 12]
@@ -369,10 +370,10 @@ def test_options_are_stored_in_the_order_shown(many_labels):
 
 
 def together(*acts: Callable[[], object]) -> list[object]:
-    """Do all at once; what an act raised stands in place of what it returned."""
+    """Call all functions at once; return each one's result, or the exception that it raised."""
     with ThreadPoolExecutor(len(acts)) as threads:
-        done = [threads.submit(act) for act in acts]
-        return [each.exception() or each.result() for each in done]
+        futures = [threads.submit(act) for act in acts]
+        return [each.exception() or each.result() for each in futures]
 
 
 def test_people_dealing_at_once_never_get_the_same_text(ready):
@@ -401,14 +402,14 @@ def test_what_another_person_was_dealt_between_drawing_and_storing_is_drawn_anew
 
 def test_of_two_answers_at_once_one_is_stored_and_one_is_refused(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    told = together(*(lambda who=who: answer(plain, card.audit, "none", who=who) for who in (ANN, BOB)))
-    assert sorted(type(each).__name__ for each in told) == ["StateError", "int"]
+    outcomes = together(*(lambda who=who: answer(plain, card.audit, "none", who=who) for who in (ANN, BOB)))
+    assert sorted(type(each).__name__ for each in outcomes) == ["StateError", "int"]
     assert rows(plain) == 1
 
 
-def test_one_act_sent_many_times_at_once_is_stored_once(plain):
+def test_one_request_sent_many_times_at_once_is_stored_once(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, act="a")] * 4)
+    ids = together(*[lambda: answer(plain, card.audit, "none", who=ANN, request_id="a")] * 4)
     assert len(set(ids)) == 1
     assert isinstance(ids[0], int)
     assert rows(plain) == 1
@@ -417,12 +418,12 @@ def test_one_act_sent_many_times_at_once_is_stored_once(plain):
 # Answers
 
 
-def test_an_answer_is_stored_with_all_that_was_told(plain):
+def test_an_answer_is_stored_with_all_its_facts(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, act="click 1")
+    answer(plain, card.audit, "label", label=3, who=ANN, seconds=4.5, request_id="click 1")
     with connection(plain) as db:
-        found = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
-    assert found == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
+        stored = db.execute("SELECT audit, kind, label, seconds, act, who FROM audit_answer").fetchall()
+    assert stored == [(card.audit, "label", 3, 4.5, "click 1", ANN)]
 
 
 @pytest.mark.parametrize(
@@ -435,7 +436,7 @@ def test_an_answer_is_stored_with_all_that_was_told(plain):
         ("label", 99, "no such label"),
     ],
 )
-def test_what_is_no_answer_is_refused(kind, label, told, plain):
+def test_an_invalid_answer_is_refused(kind, label, told, plain):
     (card,) = deal(plain, who=ANN, count=1)
     with pytest.raises(StateError, match=told):
         answer(plain, card.audit, kind, label=label, who=ANN)
@@ -454,20 +455,20 @@ def test_an_answered_audit_is_not_answered_again(plain):
         answer(plain, card.audit, "label", label=1, who=BOB)
 
 
-def test_the_same_act_sent_twice_is_one_answer(plain):
+def test_the_same_request_sent_twice_is_one_answer(plain):
     first, second = deal(plain, who=ANN, count=2)
-    once = answer(plain, first.audit, "label", label=1, who=ANN, act="a")
-    assert answer(plain, first.audit, "label", label=1, who=ANN, act="a") == once
-    assert answer(plain, second.audit, "label", label=1, who=ANN, act="b") != once
+    once = answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
+    assert answer(plain, first.audit, "label", label=1, who=ANN, request_id="a") == once
+    assert answer(plain, second.audit, "label", label=1, who=ANN, request_id="b") != once
     assert rows(plain) == 2
 
 
-def test_an_act_that_was_another_answer_is_refused_not_lost(plain):
+def test_a_request_id_of_another_answer_is_refused(plain):
     first, second = deal(plain, who=ANN, count=2)
-    answer(plain, first.audit, "label", label=1, who=ANN, act="a")
+    answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
     for audit, label in ((second.audit, 1), (first.audit, 2)):
         with pytest.raises(StateError, match="the act a was another answer"):
-            answer(plain, audit, "label", label=label, who=ANN, act="a")
+            answer(plain, audit, "label", label=label, who=ANN, request_id="a")
 
 
 # Undo
@@ -497,25 +498,25 @@ def test_undoing_goes_back_answer_by_answer_and_leaves_those_of_others(plain):
 def test_an_undo_sent_twice_undoes_once(plain):
     cards = deal(plain, who=ANN, count=2)
     tell(plain, cards)
-    assert [undo_answer(plain, ANN, act="u"), undo_answer(plain, ANN, act="u")] == [cards[1].audit] * 2
+    assert [undo_answer(plain, ANN, request_id="u"), undo_answer(plain, ANN, request_id="u")] == [cards[1].audit] * 2
     assert summary(plain).accuracy.of == 1
 
 
-def test_an_act_is_an_answer_or_an_undo_never_both(plain):
+def test_a_request_is_an_answer_or_an_undo_never_both(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    answer(plain, card.audit, "none", who=ANN, act="a")
+    answer(plain, card.audit, "none", who=ANN, request_id="a")
     with pytest.raises(StateError, match="the act a was an answer"):
-        undo_answer(plain, ANN, act="a")
-    undo_answer(plain, ANN, act="u")
+        undo_answer(plain, ANN, request_id="a")
+    undo_answer(plain, ANN, request_id="u")
     with pytest.raises(StateError, match="the act u was another answer"):
-        answer(plain, card.audit, "none", who=ANN, act="u")
+        answer(plain, card.audit, "none", who=ANN, request_id="u")
 
 
 def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
     (card,) = deal(plain, who=ANN, count=1)
-    once = answer(plain, card.audit, "none", who=ANN, act="a")
+    once = answer(plain, card.audit, "none", who=ANN, request_id="a")
     undo_answer(plain, ANN)
-    assert answer(plain, card.audit, "none", who=ANN, act="a") == once
+    assert answer(plain, card.audit, "none", who=ANN, request_id="a") == once
     assert summary(plain).accuracy.of == 0
 
 
@@ -523,10 +524,10 @@ def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
 
 
 def test_before_any_audit_nothing_is_claimed(plain):
-    found = summary(plain)
-    assert (found.accuracy.share, found.accuracy.low, found.accuracy.high) == (None, 0.0, 1.0)
-    assert (found.until_next_look, found.looks, found.certificate) == (FIRST, (), None)
-    assert (found.judge, found.warning, found.labels, found.target) == (None, "", (), 0.9)
+    result = summary(plain)
+    assert (result.accuracy.share, result.accuracy.low, result.accuracy.high) == (None, 0.0, 1.0)
+    assert (result.until_next_look, result.looks, result.certificate) == (FIRST, (), None)
+    assert (result.judge, result.warning, result.labels, result.target) == (None, "", (), 0.9)
 
 
 def test_before_the_first_round_the_summary_is_empty(project):
@@ -535,9 +536,9 @@ def test_before_the_first_round_the_summary_is_empty(project):
 
 def test_accuracy_is_how_often_the_machine_says_what_the_audit_says(plain):
     tell(plain, deal(plain, who=ANN, count=20), misses=5)
-    found = summary(plain).accuracy
-    assert (found.right, found.of, found.share) == (15, 20, 0.75)
-    assert (found.low, found.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
+    accuracy = summary(plain).accuracy
+    assert (accuracy.right, accuracy.of, accuracy.share) == (15, 20, 0.75)
+    assert (accuracy.low, accuracy.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
 
 
 def test_none_of_these_is_right_where_the_machine_says_so(plain):
@@ -553,8 +554,8 @@ def test_cannot_tell_is_an_answer_that_is_not_right(plain):
     first, second, third = deal(plain, who=ANN, count=3)
     tell(plain, [first, second])
     answer(plain, third.audit, "cannot tell", who=ANN)
-    found = summary(plain)
-    assert (found.accuracy.right, found.accuracy.of, found.cannot_tell) == (2, 3, 1)
+    result = summary(plain)
+    assert (result.accuracy.right, result.accuracy.of, result.cannot_tell) == (2, 3, 1)
 
 
 def test_later_rounds_are_scored_by_the_same_answers(plain):
@@ -621,11 +622,11 @@ def test_the_certificate_is_given_where_the_bound_reaches_the_target(plain):
     set_target(plain, 0.5)
     cards = deal(plain, who=ANN, count=SECOND)
     tell(plain, cards[:FIRST])
-    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 prove .33
+    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 right certify .33
     tell(plain, cards[FIRST:])
-    found = summary(plain)
-    assert found.certificate == found.looks[1]
-    assert found.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
+    result = summary(plain)
+    assert result.certificate == result.looks[1]
+    assert result.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
 
 
 def test_at_the_real_looks_a_hundred_answers_take_the_first(workspace, monkeypatch):
@@ -708,9 +709,9 @@ def test_the_newest_certificate_stands_with_its_round(plain):
     tell(plain, cards[:FIRST])
     again(plain, wrong=[card.text for card in cards])
     tell(plain, cards[FIRST:SECOND])
-    found = summary(plain)
-    assert [(look.round, look.given) for look in found.looks] == [(1, True), (2, False)]
-    assert found.certificate == found.looks[0]
+    result = summary(plain)
+    assert [(look.round, look.given) for look in result.looks] == [(1, True), (2, False)]
+    assert result.certificate == result.looks[0]
 
 
 # The target
@@ -732,10 +733,10 @@ def test_a_target_that_means_nothing_is_refused(accuracy, plain):
 def test_the_target_stays_once_a_look_was_taken(plain):
     set_target(plain, 0.8)
     tell(plain, deal(plain, who=ANN, count=FIRST))
-    with pytest.raises(StateError, match=r"the target stays 0\.8: the sample was looked at under it at 4 audits"):
+    with pytest.raises(StateError, match=r"the target stays 0\.8: the interim check at 4 audits has used it"):
         set_target(plain, 0.3)
     set_target(plain, 0.8)
-    remember(plain, auditing.TARGET, "0.3", anew=True)  # by somebody who set it while the look was taken
+    remember(plain, auditing.TARGET, "0.3", anew=True)  # somebody sets it while the look is taken
     assert target(plain) == 0.8
 
 
@@ -744,7 +745,7 @@ def test_the_target_stays_once_a_look_was_taken(plain):
 
 @pytest.fixture
 def planting(ready, monkeypatch) -> Project:
-    """A project that plants about every other card."""
+    """A project in which about every second card is planted."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
     monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready
@@ -760,11 +761,11 @@ def test_planted_texts_enter_neither_accuracy_nor_a_look(planting):
     set_target(planting, 0.3)
     sample, planted = split(planting, deal(planting, who=ANN, count=20, rng=np.random.default_rng(0)))
     tell(planting, planted, misses=len(planted))
-    found = summary(planting)
-    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+    result = summary(planting)
+    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
     tell(planting, sample[:FIRST])
-    found = summary(planting)
-    assert (found.accuracy.right, found.accuracy.of, found.looks[0].hits) == (FIRST, FIRST, FIRST)
+    result = summary(planting)
+    assert (result.accuracy.right, result.accuracy.of, result.looks[0].hits) == (FIRST, FIRST, FIRST)
 
 
 def test_planted_texts_tell_how_well_a_person_answers(planting):
@@ -775,22 +776,22 @@ def test_planted_texts_tell_how_well_a_person_answers(planting):
 
 
 @pytest.mark.parametrize(("misses", "warned"), [(0, False), (1, False), (4, True), (8, True)])
-def test_a_person_who_misses_known_labels_is_told_so_in_plain_words(misses, warned, planting):
+def test_a_person_who_misses_known_labels_is_warned(misses, warned, planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:8], misses=misses)
     warning = summary(planting).warning
     assert bool(warning) == warned
-    assert not warned or f"Of 8 texts whose label is known, only {8 - misses} were given it." in warning
+    assert not warned or f"Only {8 - misses} of 8 texts with a known label were answered with it." in warning
 
 
-def test_a_person_who_takes_the_first_option_unread_is_told_so(many_labels, monkeypatch):
+def test_a_person_who_takes_the_first_option_unread_is_warned(many_labels, monkeypatch):
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
     for card in deal(many_labels, who=ANN, count=20, rng=np.random.default_rng(0)):
         answer(many_labels, card.audit, "label", label=card.options[0], who=ANN)
     assert summary(many_labels).warning
 
 
-def test_a_few_misses_say_nothing_yet(planting):
+def test_a_few_misses_give_no_warning(planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:4], misses=4)
     assert summary(planting).warning == ""
@@ -806,8 +807,8 @@ def test_any_other_answer_to_a_planted_text_is_not_the_known_one(kind, planting)
 def test_a_planted_text_whose_seed_a_decision_contradicts_says_nothing(planting):
     _, planted = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
     tell(planting, planted[:1])
-    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted[0].text]
-    decide(planting, planted[0].text, "relabel", label=own % 4 + 1)
+    label_of = dict(zip(*(column.tolist() for column in seeds(planting)), strict=True))[planted[0].text]
+    decide(planting, planted[0].text, "relabel", label=label_of % 4 + 1)
     assert summary(planting).planted.of == 0
 
 
@@ -818,9 +819,9 @@ def test_extras_of_a_label_stand_apart_from_the_sample(plain):
     tell(plain, deal(plain, who=ANN, purpose="label", label=2, count=6), misses=2)
     tell(plain, deal(plain, who=ANN, purpose="label", label=3, count=2))
     deal(plain, who=ANN, purpose="label", label=4, count=1)
-    found = summary(plain)
-    assert [(e.label, e.accuracy.right, e.accuracy.of) for e in found.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
-    assert (found.accuracy.of, found.until_next_look, found.looks) == (0, FIRST, ())
+    result = summary(plain)
+    assert [(e.label, e.accuracy.right, e.accuracy.of) for e in result.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
+    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
 
 
 def test_extras_are_of_texts_that_still_have_the_label(plain):
@@ -862,16 +863,16 @@ def test_the_judge_is_measured_on_audited_texts_it_was_asked_about(asked):
         (cards[4].text, 1, "valid"),
         (cards[5].text, true[5], "valid"),  # not answered
     )
-    found = summary(asked)
-    assert found.judge_name == "chat"
-    assert (found.judge.tpr.right, found.judge.tpr.of, found.judge.tnr.right, found.judge.tnr.of) == (1, 3, 1, 2)
-    assert (found.judge.pairs, found.judge.coverage, found.judge.kappa) == (5, 4 / 5, 0.0)
+    result = summary(asked)
+    assert result.judge_name == "chat"
+    assert (result.judge.tpr.right, result.judge.tpr.of, result.judge.tnr.right, result.judge.tnr.of) == (1, 3, 1, 2)
+    assert (result.judge.pairs, result.judge.coverage, result.judge.kappa) == (5, 4 / 5, 0.0)
 
 
 def test_decisions_made_beside_the_verdict_say_nothing_of_the_judge(asked):
     text, label = next(iter(truth(asked).items()))
     judged(asked, (text, label, "valid"))
-    decide(asked, text, "accept", label=label, proposal=1)
+    decide(asked, text, "accept", label=label, provenance=Provenance(proposal=1))
     assert summary(asked).judge is None
 
 
@@ -905,14 +906,14 @@ def test_the_self_test_counts_beside_the_audits_as_at_most_twenty_pairs(asked):
     (card,) = deal(asked, who=ANN, count=1)
     tell(asked, [card])
     judged(asked, (card.text, truth(asked)[card.text], "valid"))
-    said = Answer("valid", None, 1.0, "", "", PROMPT_VERSION)
-    known = list(zip(*(found.tolist() for found in seeds(asked)), strict=True))
+    reply = Answer("valid", None, 1.0, "", "", PROMPT_VERSION)
+    known = list(zip(*(column.tolist() for column in seeds(asked)), strict=True))
     kinds = ("right", "wrong", "canary")
-    add_tested(asked, "chat", [(text, label, kind, said) for text, label in known for kind in kinds])
-    found = summary(asked).judge
-    assert (found.tpr.right, found.tpr.of, found.tpr.share) == (1, 1, 1.0)
-    assert found.tpr.low == pytest.approx(binomtest(17, 17).proportion_ci(0.95, "wilson").low)
-    assert (found.tnr.of, found.tnr.share) == (0, 0.0)
+    add_tested(asked, "chat", [(text, label, kind, reply) for text, label in known for kind in kinds])
+    judge = summary(asked).judge
+    assert (judge.tpr.right, judge.tpr.of, judge.tpr.share) == (1, 1, 1.0)
+    assert judge.tpr.low == pytest.approx(binomtest(17, 17).proportion_ci(0.95, "wilson").low)
+    assert (judge.tnr.of, judge.tnr.share) == (0, 0.0)
 
 
 # Audited texts never train and are never evidence
@@ -953,7 +954,7 @@ def test_a_decided_and_judged_text_is_withheld_and_counted_once_for_each(plain):
     decide(plain, card.text, "accept", label=1)
     plan = plan_feed_back(plain)
     assert plan.items == ()
-    assert plan.withheld == {"in the blind audit": 1, "settled by a decision, which counts instead": 1}
+    assert plan.withheld == {"in the blind audit": 1, "a decision counts instead": 1}
 
 
 @pytest.mark.parametrize("source", ["verdict", "decision"])
@@ -982,9 +983,9 @@ def test_a_decided_text_is_no_evidence_when_it_was_dealt(plain):
     other = next(text for text in pool(plain).tolist() if text != card.text)
     for text in (card.text, other):
         decide(plain, text, "accept", label=1)
-    found = valid_samples(plain, EMBEDDING, ids)
-    assert set(found.texts.tolist()) == {*seeds(plain)[0].tolist(), other}
-    assert len(found.vectors) == len(found.labels) == len(found.contents) == 17
+    samples_ = valid_samples(plain, EMBEDDING, ids)
+    assert set(samples_.texts.tolist()) == {*seeds(plain)[0].tolist(), other}
+    assert len(samples_.vectors) == len(samples_.labels) == len(samples_.contents) == 17
 
 
 def test_planted_seeds_go_on_training_and_being_evidence(planting):
@@ -999,9 +1000,9 @@ def test_planted_seeds_go_on_training_and_being_evidence(planting):
 def test_a_planted_seed_that_a_decision_relabels_trains_and_is_evidence_under_its_new_label(planting):
     ids = np.array(sorted(label_ids(planting).values()))
     _, (planted, *_) = split(planting, deal(planting, who=ANN, count=24, rng=np.random.default_rng(0)))
-    own = dict(zip(*(found.tolist() for found in seeds(planting)), strict=True))[planted.text]
-    decide(planting, planted.text, "relabel", label=own % 4 + 1)
-    assert [(item.text, item.label) for item in plan_feed_back(planting).items] == [(planted.text, own % 4 + 1)]
+    label_of = dict(zip(*(column.tolist() for column in seeds(planting)), strict=True))[planted.text]
+    decide(planting, planted.text, "relabel", label=label_of % 4 + 1)
+    assert [(item.text, item.label) for item in plan_feed_back(planting).items] == [(planted.text, label_of % 4 + 1)]
     assert planted.text in valid_samples(planting, EMBEDDING, ids).texts.tolist()
 
 
@@ -1013,10 +1014,10 @@ def test_the_status_tells_what_the_audits_say_and_can_be_written_as_json(asked):
     cards = deal(asked, who=ANN, count=FIRST)
     tell(asked, cards)
     judged(asked, (cards[0].text, 1, "valid"))
-    told = json.loads(json.dumps(project_status(asked)))["audit"]
-    assert (told["accuracy"]["right"], told["accuracy"]["of"], told["judge_name"]) == (FIRST, FIRST, "chat")
-    assert (told["looks"][0]["audits"], told["certificate"]) == (FIRST, None)
+    printed = json.loads(json.dumps(project_status(asked)))["audit"]
+    assert (printed["accuracy"]["right"], printed["accuracy"]["of"], printed["judge_name"]) == (FIRST, FIRST, "chat")
+    assert (printed["looks"][0]["audits"], printed["certificate"]) == (FIRST, None)
 
 
-def test_before_the_first_round_the_status_tells_of_no_audit(project):
+def test_before_the_first_round_the_status_has_no_audit(project):
     assert project_status(project)["audit"] is None

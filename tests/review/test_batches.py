@@ -1,4 +1,4 @@
-"""Lists decided at once: the sample first, then exactly the rest, and back again as one act."""
+"""Batches: decide the sample, then exactly the rest, and undo all of it at once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from red_core.errors import StateError
 from red_core.records import DecisionKind, Project
 from red_core.review import batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
-from red_core.review.desk import Done, apply_key_press, read_key_press
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
+from red_core.review.desk import PressOutcome, apply_key_press, read_key_press
 from red_core.store import database
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch, sample_of
 from red_core.store.database import connection, open_project
@@ -34,12 +34,12 @@ from tests.helpers.small_projects import count, label_ids, pool_rows, question, 
 ANN, BOB = "ann", "bob"
 MEMBERS = 50
 OTHER = {1: 2, 2: 3, 3: 4, 4: 1}
-"""Another label than the one proposed."""
+"""A label other than the proposed one."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Leave out what only a power cut would show: the disk's speed says nothing here."""
+    """Do not wait for the disk: only a power cut would make a difference."""
     opened = database._open
 
     def open_(project: Project) -> Database:
@@ -71,9 +71,9 @@ def project(untouched: Project, workspace: Path) -> Project:
 
 @pytest.fixture
 def items(project: Project) -> list[Item]:
-    found = queue(project, 1, "to decide")
-    assert len(found) == MEMBERS
-    return found
+    queued = queue(project, 1, "to decide")
+    assert len(queued) == MEMBERS
+    return queued
 
 
 def begun(project: Project, items: Sequence[Item], kind: BatchKind = "accept", seed: int = 0) -> int:
@@ -81,9 +81,9 @@ def begun(project: Project, items: Sequence[Item], kind: BatchKind = "accept", s
 
 
 def counts_of(project: Project, batch: int | None = None) -> BatchCounts:
-    found = batch_counts(project, batch)
-    assert found is not None
-    return found
+    counts = batch_counts(project, batch)
+    assert counts is not None
+    return counts
 
 
 def proposed(project: Project, proposal: int | None) -> int:
@@ -91,15 +91,15 @@ def proposed(project: Project, proposal: int | None) -> int:
 
 
 def say(project: Project, sample: Sequence[Item], kind: DecisionKind = "accept", *, who: str = ANN) -> None:
-    """Decide a sample: about the label proposed, or for another where it is relabelled."""
+    """Decide a sample: accept or reject the proposed label, or relabel to another one."""
     for text, proposal in sample:
         mine = proposed(project, proposal)
         label = {"none": None, "skip": None, "relabel": OTHER[mine]}.get(kind, mine)
-        decide(project, text, kind, label=label, proposal=proposal, who=who)
+        decide(project, text, kind, label=label, who=who, provenance=Provenance(proposal=proposal))
 
 
 def applied(project: Project, items: Sequence[Item], kind: BatchKind = "accept", agreeing: int = SAMPLE) -> int:
-    """Begin a batch, decide its sample, of which so many agree, and apply it; return its id."""
+    """Begin a batch, decide its sample with ``agreeing`` agreements, and apply it; return its id."""
     batch = begun(project, items, kind)
     sample = sample_of(project, batch)
     say(project, sample[:agreeing], kind)
@@ -170,7 +170,9 @@ def test_the_sample_is_of_the_members_and_not_in_their_order(project, items):
 
 @pytest.mark.parametrize("length", [0, 1, SAMPLE])
 def test_a_list_no_longer_than_a_sample_is_refused(length, project, items):
-    with pytest.raises(StateError, match=f"this list has {length} proposals. Up to 30 are decided one by one"):
+    with pytest.raises(
+        StateError, match=f"this list has {length} suggested labels. Lists of up to 30 are decided one by one"
+    ):
         begun(project, items[:length])
     assert batch_counts(project) is None
 
@@ -182,7 +184,7 @@ def test_a_list_one_longer_than_a_sample_is_not(project, items):
 
 def test_texts_without_a_proposal_are_no_members(project, items):
     bare: list[Item] = [(text, None) for text in pool(project).tolist()[MEMBERS:]]
-    with pytest.raises(StateError, match="this list has 25 proposals"):
+    with pytest.raises(StateError, match="this list has 25 suggested labels"):
         begun(project, [*bare, *items[:25]])
     begun(project, [*items, *bare])
     assert counts_of(project).members == MEMBERS
@@ -222,8 +224,8 @@ def _drawn(items: Sequence[Item], seed: int) -> list[Item]:
 def test_what_agrees_with_a_list(said, fixes_it, kind, project, items):
     batch = begun(project, items, kind)
     say(project, sample_of(project, batch)[:3], said)
-    found = counts_of(project, batch)
-    assert (found.decided, found.agreed) == (3, 3 * (fixes_it == (kind == "accept")))
+    counts = counts_of(project, batch)
+    assert (counts.decided, counts.agreed) == (3, 3 * (fixes_it == (kind == "accept")))
 
 
 def test_relabelled_to_the_label_proposed_agrees_with_accepting_it(project, items):
@@ -256,14 +258,14 @@ def test_the_rest_is_decided_with_what_its_sample_shows_as_belief(kind, project,
     say(project, sample[27:], "relabel" if kind == "accept" else "accept", who=BOB)
     by_hand = decision_rows(project)
     assert apply_batch(project, counts_of(project), who=ANN) == MEMBERS - SAMPLE
-    found = decision_rows(
+    stored = decision_rows(
         project,
         "batch IS NOT NULL",
         "text, kind, label, proposal, who, reason, queue, batch, belief, seconds, act, undoes",
     )
     rest = sorted(set(items) - set(sample))
     low = pytest.approx(lower_bound(27, SAMPLE))
-    assert found == [
+    assert stored == [
         (text, kind, proposed(project, proposal), proposal, ANN, "", "bulk", batch, low, None, None, None)
         for text, proposal in rest
     ]
@@ -278,7 +280,9 @@ def test_a_list_of_which_too_few_agree_is_not_decided_at_once(agreeing, enough, 
     if enough:
         applied(project, items, agreeing=agreeing)
         return
-    with pytest.raises(StateError, match=f"of the sample, {agreeing} of 30 agree: too few to accept the rest unseen"):
+    with pytest.raises(
+        StateError, match=f"only {agreeing} of 30 texts of the sample agree: too few to accept the rest"
+    ):
         applied(project, items, agreeing=agreeing)
     assert decision_rows(project, "batch IS NOT NULL") == []
 
@@ -324,7 +328,7 @@ def test_a_list_decided_by_two_at_once_is_decided_once(project, items):
 
 
 @pytest.mark.parametrize("kind", ["none", "reject", "relabel", "accept"])
-def test_what_somebody_decided_meanwhile_is_left_alone(kind, project, items):
+def test_texts_decided_meanwhile_are_not_changed(kind, project, items):
     batch = begun(project, items)
     sample = sample_of(project, batch)
     say(project, sample)
@@ -336,7 +340,7 @@ def test_what_somebody_decided_meanwhile_is_left_alone(kind, project, items):
     assert {text for (text,) in decision_rows(project, "batch IS NOT NULL", "text")} == {text for text, _ in rest[3:]}
 
 
-# Back again
+# Undo
 
 
 def test_taking_a_list_back_undoes_exactly_what_it_decided(project, items):
@@ -352,10 +356,10 @@ def test_taking_a_list_back_undoes_exactly_what_it_decided(project, items):
     assert (counts_of(project).applied, counts_of(project).was_applied, counts_of(project).decided) == (0, 1, SAMPLE)
 
 
-def test_what_was_taken_back_cannot_be_again_but_the_list_can_be_decided_again(project, items):
+def test_a_list_is_undone_once_and_can_be_decided_again(project, items):
     batch = applied(project, items)
     take_back(project, batch, who=ANN)
-    with pytest.raises(StateError, match="nothing of this list stands any more"):
+    with pytest.raises(StateError, match="all decisions of this list are undone already"):
         take_back(project, batch, who=ANN)
     assert apply_batch(project, counts_of(project), who=ANN) == MEMBERS - SAMPLE
     assert take_back(project, batch, who=ANN) == MEMBERS - SAMPLE
@@ -363,7 +367,7 @@ def test_what_was_taken_back_cannot_be_again_but_the_list_can_be_decided_again(p
 
 def test_a_list_that_was_never_applied_cannot_be_taken_back(project, items):
     batch = begun(project, items)
-    with pytest.raises(StateError, match="nothing of this list stands"):
+    with pytest.raises(StateError, match="all decisions of this list are undone"):
         take_back(project, batch)
 
 
@@ -373,7 +377,7 @@ def test_taking_one_list_back_leaves_another(project, items):
     take_back(project, first, who=ANN)
     second = applied(project, items)
     assert (second > first, decision_rows(project, f"text IN ({bare[0]})")) == (True, [])
-    with pytest.raises(StateError, match="nothing of this list stands"):
+    with pytest.raises(StateError, match="all decisions of this list are undone"):
         take_back(project, first, who=ANN)
     assert (counts_of(project, first).applied, counts_of(project).applied) == (0, MEMBERS - SAMPLE)
 
@@ -386,7 +390,7 @@ def test_what_a_person_said_later_of_a_text_outlives_its_list(project, items):
     assert decided(project)[text] == -1
 
 
-def press_undo(project: Project, name: str, who: str = ANN) -> Done:
+def press_undo(project: Project, name: str, who: str = ANN) -> PressOutcome:
     return apply_key_press(project, read_key_press({"id": name, "kind": "undo"}), who=who)
 
 
@@ -395,7 +399,7 @@ def test_one_undo_takes_back_the_whole_list_and_the_next_one_what_was_before(pro
     last = decision_rows(project, "batch IS NULL", "text")[-1][0]
     newest = decision_rows(project, "batch IS NOT NULL", "text")[-1][0]
     first, again = press_undo(project, "a" * 32), press_undo(project, "a" * 32)
-    assert first == again == Done("a" * 32, back=newest)
+    assert first == again == PressOutcome("a" * 32, back=newest)
     assert len(decision_rows(project, "kind = 'undo'")) == MEMBERS - SAMPLE
     assert decision_rows(project, "act IS NOT NULL", "act, kind") == [("a" * 32, "undo")]
     assert counts_of(project).applied == 0
@@ -424,10 +428,10 @@ def test_nobody_undoes_the_list_of_another_person_by_accident(project, items):
     assert counts_of(project).applied == MEMBERS - SAMPLE
 
 
-# What it trains
+# Feeding back
 
 
-def test_what_a_list_decided_is_fed_back_with_its_belief_as_weight(project, items):
+def test_decisions_of_a_batch_are_fed_back_with_its_belief_as_weight(project, items):
     applied(project, items, agreeing=28)
     bulk = {text for (text,) in decision_rows(project, "batch IS NOT NULL", "text")}
     (overruled, *_) = sorted(bulk)
@@ -452,10 +456,10 @@ def test_what_a_list_rejected_is_ruled_out_and_not_fed_back(project, items):
     assert queue(project, 1, "to decide") == []
 
 
-# Giving up
+# Discarding
 
 
-def test_a_list_that_was_given_up_says_so_and_keeps_what_was_decided(project, items):
+def test_a_list_that_was_discarded_says_so_and_keeps_what_was_decided(project, items):
     batch = begun(project, items)
     say(project, sample_of(project, batch)[:2])
     for _ in range(2):
@@ -465,7 +469,7 @@ def test_a_list_that_was_given_up_says_so_and_keeps_what_was_decided(project, it
     assert len(decided(project)) == 2
 
 
-def test_a_list_that_was_given_up_is_not_decided(project, items):
+def test_a_list_that_was_discarded_is_not_decided(project, items):
     batch = begun(project, items)
     say(project, sample_of(project, batch))
     shown = counts_of(project)

@@ -1,4 +1,4 @@
-"""What is fed back and what is withheld, and why. The store's side of it is in store/test_decisions.py."""
+"""What is fed back, what is withheld and why, and refused decisions; store/test_decisions.py tests the stored rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from red_core.errors import StateError
 from red_core.records import Answer, Project
-from red_core.review.decisions import FeedBackPlan, decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.settings import Settings
 from red_core.store.database import connection
 from red_core.store.decisions import decided, roll_back
@@ -33,7 +33,7 @@ def judged(
     judge: str = CHAT,
     settings: Settings = FAST,
 ) -> int:
-    """Put a round to review with verdicts (place in the pool, label, outcome); by default each label is believed."""
+    """Put a round to review with verdicts (position in the pool, label, outcome); by default each label is certain."""
     believed = {place: (label, SURE) for place, label, _ in verdicts} if belief is None else belief
     number = reviewed_round(project, {text(project, p): b for p, b in believed.items()}, settings, judge)
     ids = add_proposals(project, number, [question(text(project, place), label, 4) for place, label, _ in verdicts])
@@ -47,8 +47,8 @@ def chosen(plan: FeedBackPlan) -> list[tuple[int, int, float, str]]:
 
 
 def trained(project: Project) -> dict[int, int]:
-    own = set(seeds(project)[0].tolist())
-    return {t: label for t, label, _ in current_training_rows(project) if t not in own}
+    seed_texts = set(seeds(project)[0].tolist())
+    return {t: label for t, label, _ in current_training_rows(project) if t not in seed_texts}
 
 
 # Eligible
@@ -101,7 +101,7 @@ def test_of_two_valid_labels_the_likelier_one_is_eligible(project):
     judged(project, (0, 1, "valid"), (0, 4, "valid"), belief={0: (1, 0.7)}, settings=low)
     plan = plan_feed_back(project)
     assert chosen(plan) == [(text(project), 1, 0.7, "verdict")]
-    assert plan.withheld == {"judged valid under a likelier label too": 1}
+    assert plan.withheld == {"judged valid for a likelier label too": 1}
 
 
 def test_a_verdict_of_an_earlier_round_is_eligible_when_the_belief_has_grown(project):
@@ -124,12 +124,12 @@ def test_the_least_belief_is_a_setting_of_the_round(least, eligible, project):
 def test_a_valid_verdict_on_a_doubtful_label_is_withheld(project):
     judged(project, (0, 1, "valid"), belief={0: (1, DOUBTFUL)})
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"belief under 0.95": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"confidence under 95%": 1})
 
 
 def test_a_valid_verdict_on_a_label_the_round_does_not_believe_at_all_is_withheld(project):
     judged(project, (0, 1, "valid"), belief={0: (2, SURE)})
-    assert plan_feed_back(project).withheld == {"belief under 0.95": 1}
+    assert plan_feed_back(project).withheld == {"confidence under 95%": 1}
 
 
 @pytest.mark.parametrize("outcome", ["invalid", "unsure", "refused", "unparseable"])
@@ -142,7 +142,7 @@ def test_any_other_verdict_is_neither_eligible_nor_counted(outcome, project):
 def test_a_verdict_of_the_evidence_check_needs_a_decision(project):
     judged(project, (0, 1, "valid"), judge=CHECK)
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"the evidence check needs a decision": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"the similarity check needs a decision": 1})
 
 
 def test_a_verdict_of_the_evidence_check_is_eligible_where_that_is_accepted(project):
@@ -171,7 +171,7 @@ def test_what_was_rolled_back_is_eligible_again(project):
     number = judged(project, (0, 1, "valid"))
     feed_back(project, plan_feed_back(project))
     roll_back(project, number, "tester")
-    assert list_rounds(project)[-1].state == "to review"  # her review goes on where it was
+    assert list_rounds(project)[-1].state == "to review"  # the review continues
     assert [(i.text, i.label) for i in plan_feed_back(project).items] == [(text(project), 1)]
     close_round(project)
     judged(project, belief={0: (1, SURE)})
@@ -180,7 +180,7 @@ def test_what_was_rolled_back_is_eligible_again(project):
 
 def test_a_seed_is_never_fed_back(project):
     judged(project)
-    (seed, *_), (own, *_) = (found.tolist() for found in seeds(project))
+    (seed, *_), (own, *_) = (column.tolist() for column in seeds(project))
     decide(project, seed, "accept", label=own)
     assert plan_feed_back(project).items == ()
 
@@ -194,14 +194,14 @@ def test_a_decision_takes_the_place_of_the_verdict(kind, label, project):
     decide(project, text(project), kind, label=label)
     plan = plan_feed_back(project)
     assert chosen(plan) == [(text(project), label, 1.0, "decision")]
-    assert plan.withheld == {"settled by a decision, which counts instead": 1}
+    assert plan.withheld == {"a decision counts instead": 1}
 
 
 def test_none_of_these_keeps_a_text_out_whatever_the_verdict(project):
     judged(project, (0, 1, "valid"))
     decide(project, text(project), "none")
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"settled by a decision, which counts instead": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"a decision counts instead": 1})
 
 
 def test_a_rejection_keeps_out_the_verdict_on_that_label(project):
@@ -264,7 +264,7 @@ def test_a_label_rejected_after_it_was_accepted_is_not_fed_back(project):
 
 
 def test_a_decision_against_the_label_of_a_seed_takes_it_out_of_the_training_set(project):
-    (seed, *_), (own, *_) = (found.tolist() for found in seeds(project))
+    (seed, *_), (own, *_) = (column.tolist() for column in seeds(project))
     decide(project, seed, "relabel", label=own % 4 + 1)
     assert (seed, own, 1.0) not in current_training_rows(project)
 
@@ -360,12 +360,12 @@ def test_a_decision_about_a_text_that_is_not_there_is_refused(project):
     assert decided(project) == {}
 
 
-@pytest.mark.parametrize("more", [{"label": 99}, {"label": 1, "proposal": 99}])
-def test_a_decision_about_a_label_or_proposal_that_is_not_there_is_refused(more, project):
+@pytest.mark.parametrize(("label", "proposal"), [(99, None), (1, 99)])
+def test_a_decision_about_a_label_or_proposal_that_is_not_there_is_refused(label, proposal, project):
     with pytest.raises(StateError):
-        decide(project, text(project), "accept", **more)
+        decide(project, text(project), "accept", label=label, provenance=Provenance(proposal))
 
 
-def test_undoing_is_no_kind_of_deciding(project):
+def test_undo_is_not_a_kind_of_decision(project):
     with pytest.raises(StateError):
         decide(project, text(project), "undo")

@@ -1,4 +1,4 @@
-"""Acts of the desk: strict about what comes, each carried out once, in order; and cards with their evidence."""
+"""Key presses: strictly read, carried out once and in order; and cards with their evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from red_core.errors import StateError, StoreError
 from red_core.records import Answer, Example, Project
 from red_core.review.audits import deal
 from red_core.review.decisions import decide, undo
-from red_core.review.desk import Done, KeyPress, apply_key_press, cards_with_evidence, read_key_press
+from red_core.review.desk import KeyPress, PressOutcome, apply_key_press, cards_with_evidence, read_key_press
 from red_core.store import database
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import decided
@@ -57,8 +57,8 @@ def new_id() -> str:
     return f"{next(_NUMBERS):032x}"
 
 
-def press(project: Project, kind: str, text: int = 0, *, who: str = ANN, **more: Any) -> Done:
-    """Carry out an act as a browser sends it."""
+def press(project: Project, kind: str, text: int = 0, *, who: str = ANN, **more: Any) -> PressOutcome:
+    """Carry out a key press as a browser sends it."""
     return apply_key_press(project, read_key_press({"id": new_id(), "kind": kind, "text": text} | more), who=who)
 
 
@@ -80,8 +80,8 @@ def card(project: Project, text: int) -> Card:
     return shown(project, text)[0]
 
 
-def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **more: Any) -> Done:
-    """Decide what a card shows, resting on what it rests on."""
+def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **more: Any) -> PressOutcome:
+    """Decide about a card with what it had seen when it was made."""
     label = seen.label.id if kind in {"accept", "reject", "relabel"} else None
     given = {"label": label, "proposal": seen.proposal, "seen": list(seen.seen)} | more
     return press(project, kind, seen.text, who=who, **given)
@@ -89,7 +89,7 @@ def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **mor
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Leave out what only a power cut would show: the disk's speed says nothing here."""
+    """Do not wait for the disk: only a power cut would make a difference."""
     opened = database._open
 
     def open_(project: Project) -> Database:
@@ -119,8 +119,8 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
         for text in texts[:PROPOSED]
     ]
     proposals = add_proposals(project, number, asked)
-    said = Answer("valid", 0.9, 1.0, "raw", "m", "v", meaning_id=ids[0])
-    add_verdicts(project, "chat", [(proposal, said) for proposal in proposals])
+    reply = Answer("valid", 0.9, 1.0, "raw", "m", "v", meaning_id=ids[0])
+    add_verdicts(project, "chat", [(proposal, reply) for proposal in proposals])
     return project
 
 
@@ -139,24 +139,24 @@ def text(project: Project) -> int:
     return int(pool(project)[0])
 
 
-# An act is carried out once
+# A key press is carried out once
 
 KINDS = [("accept", 1), ("relabel", 2), ("reject", 3), ("none", None), ("skip", None)]
 
 
 @pytest.mark.parametrize(("kind", "label"), KINDS)
-def test_an_act_that_comes_again_is_stored_once(kind, label, project, text):
+def test_a_key_press_that_arrives_twice_is_stored_once(kind, label, project, text):
     act = read_key_press({"id": new_id(), "kind": kind, "text": text, "label": label})
-    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {Done(act.id)}
+    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id)}
     assert rows(project) == [(kind, text, label, ANN)]
 
 
-def test_an_act_keeps_all_that_came_with_it(project, text):
+def test_a_key_press_is_stored_with_all_its_facts(project, text):
     proposal, name, reason = item_of(project, text)[1], new_id(), "it says so\nplainly\0 — ünïcödé"
-    done = press(
+    outcome = press(
         project, "accept", text, id=name, label=1, proposal=proposal, reason=reason, seconds=2.5, queue="to decide"
     )  # fmt: skip
-    assert done == Done(name)
+    assert outcome == PressOutcome(name)
     (row,) = rows(project, "text, kind, label, proposal, reason, who, act, seconds, queue, undoes, batch, belief")
     assert row == (text, "accept", 1, proposal, reason, ANN, name, 2.5, "to decide", None, None, None)
 
@@ -169,45 +169,45 @@ def test_seconds_may_be_a_whole_number_or_unknown(project, text):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_an_undo_that_comes_again_undoes_once_and_says_the_same(named, project, text):
+def test_an_undo_that_arrives_twice_undoes_once_with_the_same_outcome(named, project, text):
     other = int(pool(project)[1])
     press(project, "none", other)
-    made = press(project, "accept", text, label=1)
-    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": made.act if named else None})
-    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {Done(act.id, back=text)}
+    outcome = press(project, "accept", text, label=1)
+    act = read_key_press({"id": new_id(), "kind": "undo", "undoes": outcome.request_id if named else None})
+    assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id, back=text)}
     assert decided(project) == {other: -1}
-    assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.id)]
+    assert rows(project, "kind, undoes, act")[2:] == [("undo", 2, act.request_id)]
 
 
-def test_an_act_that_comes_late_after_it_was_undone_stays_undone(project, text):
+def test_a_late_copy_of_an_undone_key_press_stays_undone(project, text):
     act = read_key_press({"id": new_id(), "kind": "accept", "text": text, "label": 1})
     apply_key_press(project, act, who=ANN)
-    press(project, "undo", undoes=act.id)
-    assert apply_key_press(project, act, who=ANN) == Done(act.id)
+    press(project, "undo", undoes=act.request_id)
+    assert apply_key_press(project, act, who=ANN) == PressOutcome(act.request_id)
     assert decided(project) == {}
     assert len(rows(project)) == 2
 
 
 def test_an_act_that_comes_again_after_the_card_changed_was_carried_out_and_is_not_refused(project, text):
     seen = card(project, text)
-    made = press_card(project, seen, "accept")
+    outcome = press_card(project, seen, "accept")
     press(project, "none", text, who=BOB)
-    assert press_card(project, seen, "accept", id=made.act) == made
+    assert press_card(project, seen, "accept", id=outcome.request_id) == outcome
     assert len(rows(project)) == 2
 
 
-def test_a_refused_act_is_refused_again_and_never_stored(project, text):
+def test_a_refused_key_press_is_refused_again_and_never_stored(project, text):
     name = new_id()
     first, second = (press(project, "accept", text, id=name) for _ in range(2))
-    assert first == second == Done(name, refused="to accept a text takes a label.")
+    assert first == second == PressOutcome(name, refused="to accept a text takes a label.")
     assert rows(project) == []
 
 
-def test_of_one_act_sent_by_many_at_once_one_is_stored(project, text):
+def test_one_key_press_sent_many_times_at_once_is_stored_once(project, text):
     act = read_key_press({"id": new_id(), "kind": "none", "text": text})
     with ThreadPoolExecutor(6) as threads:
-        done = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))
-    assert done == {Done(act.id)}
+        outcomes = set(threads.map(lambda _: apply_key_press(project, act, who=ANN), range(12)))
+    assert outcomes == {PressOutcome(act.request_id)}
     assert len(rows(project)) == 1
 
 
@@ -219,49 +219,49 @@ def test_what_cannot_be_stored_now_is_said_to_come_again_and_is_then_stored(proj
         with pytest.raises(StoreError, match="another program has held the database"):
             apply_key_press(project, act, who=ANN)
         other.rollback()
-    assert apply_key_press(project, act, who=ANN) == Done(act.id)
+    assert apply_key_press(project, act, who=ANN) == PressOutcome(act.request_id)
     assert rows(project) == [("none", text, None, ANN)]
 
 
 def test_the_name_of_a_decision_is_no_name_for_an_undo(project, text):
-    made = press(project, "accept", text, label=1)
-    done = press(project, "undo", id=made.act)
+    pressed = press(project, "accept", text, label=1)
+    outcome = press(project, "undo", id=pressed.request_id)
     assert (decided(project), len(rows(project))) == ({text: 1}, 1)
-    assert (done.act, done.back) == (made.act, None)
+    assert (outcome.request_id, outcome.back) == (pressed.request_id, None)
 
 
-# In order, whatever comes twice
+# In order, even if some arrive twice
 
 STEP = (
     st.tuples(st.sampled_from(["accept", "relabel", "reject"]), st.integers(0, 2), st.integers(1, 2))
     | st.tuples(st.sampled_from(["none", "skip"]), st.integers(0, 2), st.none())
     | st.tuples(st.just("undo"), st.none(), st.integers(0, 9) | st.none())
 )
-"""A kind, a text and a label; of an undo the place of the act it undoes, or none for the newest."""
+"""A kind, a text and a label; for an undo, the position of the key press it undoes, or None for the newest."""
 
 
 @dataclass
 class Desk:
-    """What should be stored: for each row its act, kind, text, label, person and the row it undoes."""
+    """The expected rows: request id, kind, text, label, person, and the row that is undone."""
 
     rows: list[tuple[str, str, int, int | None, str, int | None]] = field(default_factory=list)
 
     def standing(self, who: str) -> list[int]:
         undone = {row[5] for row in self.rows}
-        own = (number for number, row in enumerate(self.rows, 1) if row[4] == who and row[1] != "undo")
-        return [number for number in own if number not in undone]
+        mine = (number for number, row in enumerate(self.rows, 1) if row[4] == who and row[1] != "undo")
+        return [number for number in mine if number not in undone]
 
     def take(self, who: str, act: KeyPress) -> None:
-        if act.id in {row[0] for row in self.rows}:
+        if act.request_id in {row[0] for row in self.rows}:
             return
         if act.kind != "undo":
-            self.rows.append((act.id, act.kind, act.text, act.label, who, None))
+            self.rows.append((act.request_id, act.kind, act.text, act.label, who, None))
             return
-        found = self.standing(who)
+        standing = self.standing(who)
         if act.undoes is not None:
-            found = [number for number in found if self.rows[number - 1][0] == act.undoes]
-        if found:
-            self.rows.append((act.id, "undo", self.rows[found[-1] - 1][2], None, who, found[-1]))
+            standing = [number for number in standing if self.rows[number - 1][0] == act.undoes]
+        if standing:
+            self.rows.append((act.request_id, "undo", self.rows[standing[-1] - 1][2], None, who, standing[-1]))
 
 
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), STEP, st.integers(0, 3)), max_size=12))
@@ -279,13 +279,13 @@ def test_acts_are_stored_in_the_order_they_came_whatever_came_twice(untouched, t
         elif number is not None:
             raw["undoes"] = mine[number % len(mine)].id if mine else new_id()
         mine.append(read_key_press(raw))
-        for act in [mine[-1], *mine[-again:]][: 1 + again]:  # what was not acknowledged comes again, in its order
+        for act in [mine[-1], *mine[-again:]][: 1 + again]:  # unacknowledged ones arrive again, in order
             apply_key_press(project, act, who=who)
             model.take(who, act)
     assert rows(project, "act, kind, text, label, who, undoes") == model.rows
 
 
-# What comes from outside
+# Untrusted input
 
 HUGE = [2**63 - 1, 2**63, 2**64, 10**40, -(2**63), -(2**63) - 1]
 SIGNS = st.text(st.characters(), max_size=8) | st.sampled_from(["\ud800", "a\0b", "\u202e", "0" * 32, "a" * 5_000])
@@ -314,7 +314,7 @@ AUDIT_FIELDS = {
 
 
 def near(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects that are acts, or were before something of them was replaced, left out or added."""
+    """Valid key presses, and such with a value replaced, removed or added."""
     good = st.fixed_dictionaries({"kind": fields["kind"]}, optional={k: v for k, v in fields.items() if k != "kind"})
     bad = st.dictionaries(st.sampled_from([*fields, "id"]) | SIGNS, JSON, max_size=2)
     return st.tuples(good, st.just({}) | bad).map(lambda parts: parts[0] | parts[1])
@@ -322,7 +322,7 @@ def near(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict
 
 @pytest.fixture(scope="module")
 def hit(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that all that hypothesis thinks of is sent to, with three texts to audit."""
+    """A project that receives every example of hypothesis, with three texts to audit."""
     project = copy_of(untouched, tmp_path_factory.mktemp("hit") / "workspace")
     deal(project, who=ANN, count=3, purpose="label", label=1)
     return project
@@ -340,10 +340,10 @@ def test_whatever_comes_is_an_act_or_is_refused_in_one_line(raw):
     try:
         act = read_key_press(raw)
     except StateError as error:
-        told = str(error)
-        assert told.isprintable()
-        assert len(told) < 500
-        assert told.startswith("this act was not understood (")
+        message = str(error)
+        assert message.isprintable()
+        assert len(message) < 500
+        assert message.startswith("this key press was not understood (")
     else:
         assert {name: value for name, value in act.model_dump().items() if name in raw} == raw
 
@@ -359,19 +359,19 @@ def test_an_act_stores_what_it_says_or_nothing(hit, raw):
     raw = {"id": new_id()} | raw
     before = rows(hit, "act")
     try:
-        done = apply_key_press(hit, read_key_press(raw), who=ANN)
+        outcome = apply_key_press(hit, read_key_press(raw), who=ANN)
     except StateError:
         assert rows(hit, "act") == before
         return
-    told = rows(hit, "kind, text, label, proposal, queue, reason, act")[len(before) :]
-    assert done.act == raw["id"]
+    stored = rows(hit, "kind, text, label, proposal, queue, reason, act")[len(before) :]
+    assert outcome.request_id == raw["id"]
     if raw["kind"] == "undo":
-        assert [(row[0], row[1], row[-1]) for row in told] in ([], [("undo", done.back, raw["id"])])
-    elif done.refused or (raw["id"],) in before:
-        assert told == []
+        assert [(row[0], row[1], row[-1]) for row in stored] in ([], [("undo", outcome.back, raw["id"])])
+    elif outcome.refused or (raw["id"],) in before:
+        assert stored == []
     else:
         whole = {"text": 0, "label": None, "proposal": None, "queue": "", "reason": ""} | raw
-        assert told == [tuple(whole[n] for n in ("kind", "text", "label", "proposal", "queue", "reason", "id"))]
+        assert stored == [tuple(whole[n] for n in ("kind", "text", "label", "proposal", "queue", "reason", "id"))]
 
 
 @given(raw=JSON | near(AUDIT_FIELDS))
@@ -383,12 +383,12 @@ def test_an_answer_to_an_audit_is_stored_or_refused(hit, raw):
     raw = {"id": new_id(), "audit": None} | raw if isinstance(raw, dict) else raw
     before = audit_acts(hit)
     try:
-        done = apply_key_press(hit, read_key_press(raw), who=ANN)
+        outcome = apply_key_press(hit, read_key_press(raw), who=ANN)
     except StateError:
         assert audit_acts(hit) == before
         return
-    assert done.act == raw["id"]
-    assert audit_acts(hit) == before + [raw["id"]] * (not done.refused and raw["id"] not in before)
+    assert outcome.request_id == raw["id"]
+    assert audit_acts(hit) == before + [raw["id"]] * (not outcome.refused and raw["id"] not in before)
 
 
 def audit_acts(project: Project) -> list[str]:
@@ -415,7 +415,7 @@ REFUSED: list[dict[str, Any]] = [
 def test_what_is_no_act_is_not_understood(more):
     good = {"id": "0" * 32, "kind": "accept", "text": 1, "label": 1}
     assert read_key_press(good).kind == "accept"
-    with pytest.raises(StateError, match=r"^this act was not understood \(.*: .*\)\. Load the page again\.$"):
+    with pytest.raises(StateError, match=r"^this key press was not understood \(.*: .*\)\. Load the page again\.$"):
         read_key_press(good | more)
 
 
@@ -432,7 +432,7 @@ def test_an_act_has_a_name_and_a_kind(missing):
     ids=str,
 )
 def test_what_is_no_answer_to_an_audit_is_not_understood(more):
-    with pytest.raises(StateError, match="this act was not understood"):
+    with pytest.raises(StateError, match="this key press was not understood"):
         read_key_press({"id": "0" * 32, "kind": "none", "audit": 1} | more)
 
 
@@ -446,10 +446,10 @@ def dealt(project: Project) -> list[int]:
 
 def test_an_answer_that_comes_again_is_stored_once(project, dealt):
     raw = {"id": new_id(), "kind": "label", "audit": dealt[0], "label": 1, "seconds": 2.5}
-    assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {Done(raw["id"])}
+    assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {PressOutcome(raw["id"])}
     with connection(project) as db:
-        found = db.execute("SELECT audit, kind, label, seconds, who, act FROM audit_answer").fetchall()
-    assert found == [(dealt[0], "label", 1, 2.5, ANN, raw["id"])]
+        stored = db.execute("SELECT audit, kind, label, seconds, who, act FROM audit_answer").fetchall()
+    assert stored == [(dealt[0], "label", 1, 2.5, ANN, raw["id"])]
 
 
 def test_an_undone_answer_brings_its_audit_back_once(project, dealt):
@@ -457,7 +457,7 @@ def test_an_undone_answer_brings_its_audit_back_once(project, dealt):
         apply_key_press(project, read_key_press({"id": new_id(), "kind": "cannot tell", "audit": audit}), who=ANN)
     raw = {"id": new_id(), "kind": "undo", "audit": None}
     assert {apply_key_press(project, read_key_press(raw), who=ANN) for _ in range(3)} == {
-        Done(raw["id"], back=dealt[1])
+        PressOutcome(raw["id"], back=dealt[1])
     }
     assert count(project, "SELECT count(*) FROM audited") == 1
 
@@ -478,7 +478,7 @@ def test_a_refused_answer_says_why(project, dealt):
     assert told(kind="undo", who=BOB, audit=None) == "there is no answer to undo."
 
 
-# A card that is not so any more
+# A card that has changed
 
 
 CHANGES: dict[str, tuple[Callable[[Project, int], object], str]] = {
@@ -499,9 +499,9 @@ def test_what_somebody_decided_since_refuses_an_act_and_brings_the_card_back(cha
     what, told = CHANGES[change]
     what(project, text)
     before = rows(project)
-    done = press_card(project, seen, kind)
-    assert done.refused.startswith(told)
-    assert done.back == text
+    outcome = press_card(project, seen, kind)
+    assert outcome.refused.startswith(told)
+    assert outcome.back == text
     assert rows(project) == before
     assert press_card(project, card(project, text), kind).refused == ""
 
@@ -535,9 +535,9 @@ def test_a_skip_is_no_change(project, text):
 def test_own_acts_are_no_change(project, text):
     seen = card(project, text)
     first = press_card(project, seen, "none")
-    back = press(project, "undo", undoes=first.act)
-    second = press_card(project, seen, "accept", own=[first.act, back.act])
-    third = press_card(project, seen, "reject", own=[first.act, back.act, second.act])
+    back = press(project, "undo", undoes=first.request_id)
+    second = press_card(project, seen, "accept", own=[first.request_id, back.request_id])
+    third = press_card(project, seen, "reject", own=[first.request_id, back.request_id, second.request_id])
     assert (second.refused, third.refused) == ("", "")
 
 
@@ -545,11 +545,13 @@ def test_own_acts_do_not_hide_what_somebody_else_did(project, text):
     seen = card(project, text)
     first = press_card(project, seen, "none")
     decide(project, text, "accept", label=2, who=BOB)
-    last = press_card(project, seen, "reject", own=[first.act])
+    last = press_card(project, seen, "reject", own=[first.request_id])
     assert last.refused.startswith("bob said accept")
     hers = press_card(project, card(project, text), "none", who=BOB)
-    assert press_card(project, seen, "reject", own=[first.act]).refused.startswith("bob said none of these")
-    assert press_card(project, seen, "reject", own=[first.act, hers.act]).refused.startswith("bob said accept")
+    assert press_card(project, seen, "reject", own=[first.request_id]).refused.startswith("bob said none of these")
+    assert press_card(project, seen, "reject", own=[first.request_id, hers.request_id]).refused.startswith(
+        "bob said accept"
+    )
 
 
 def test_an_act_that_rests_on_nothing_is_not_held_against_anything(project, text):
@@ -562,8 +564,8 @@ def test_an_act_that_rests_on_nothing_is_not_held_against_anything(project, text
 def test_an_edited_meaning_refuses_what_rests_on_it(kind, project, text):
     seen = card(project, text)
     set_meanings(project, {seen.label.id: "means something else"}, BOB)
-    done = press_card(project, seen, kind)
-    assert (done.refused, done.back) == ("the label's meaning was edited", text)
+    outcome = press_card(project, seen, kind)
+    assert (outcome.refused, outcome.back) == ("the label's meaning was edited", text)
     assert rows(project) == []
     assert press_card(project, card(project, text), kind).refused == ""
 
@@ -601,9 +603,9 @@ WHY: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("raw", "why"), WHY, ids=lambda value: str(value)[:40])
 def test_a_refused_act_says_why_and_stores_nothing(raw, why, project, text):
-    done = apply_key_press(project, read_key_press({"id": new_id(), "text": text} | raw), who=ANN)
-    assert done.refused.startswith(why)
-    assert done.back is None
+    outcome = apply_key_press(project, read_key_press({"id": new_id(), "text": text} | raw), who=ANN)
+    assert outcome.refused.startswith(why)
+    assert outcome.back is None
     assert rows(project) == []
 
 
@@ -612,10 +614,10 @@ def test_a_refused_act_says_why_and_stores_nothing(raw, why, project, text):
 
 @pytest.mark.parametrize(("kind", "label"), KINDS)
 def test_any_act_is_undone_by_its_name_and_its_card_comes_back(kind, label, project, text):
-    made = press(project, kind, text, label=label)
+    pressed = press(project, kind, text, label=label)
     press(project, "none", int(pool(project)[1]))
-    done = press(project, "undo", undoes=made.act)
-    assert (done.refused, done.back) == ("", text)
+    outcome = press(project, "undo", undoes=pressed.request_id)
+    assert (outcome.refused, outcome.back) == ("", text)
     assert rows(project, "kind, undoes")[2:] == [("undo", 1)]
 
 
@@ -623,23 +625,23 @@ def test_the_undo_of_a_refused_act_is_quiet(project, text):
     press(project, "none", int(pool(project)[1]))
     refused = press(project, "accept", text)
     name = new_id()
-    assert press(project, "undo", id=name, undoes=refused.act) == Done(name)
+    assert press(project, "undo", id=name, undoes=refused.request_id) == PressOutcome(name)
     assert len(rows(project)) == 1
 
 
 def test_an_act_that_was_undone_elsewhere_is_not_undone_again(project, text):
     press(project, "none", int(pool(project)[1]))
-    made = press(project, "accept", text, label=1)
+    outcome = press(project, "accept", text, label=1)
     press(project, "undo")
     name = new_id()
-    assert press(project, "undo", id=name, undoes=made.act) == Done(name)
+    assert press(project, "undo", id=name, undoes=outcome.request_id) == PressOutcome(name)
     assert len(rows(project)) == 3
 
 
 def test_an_undo_is_not_undone_by_its_name(project, text):
-    made = press(project, "accept", text, label=1)
-    back = press(project, "undo", undoes=made.act)
-    assert press(project, "undo", undoes=back.act).refused == ""
+    outcome = press(project, "accept", text, label=1)
+    back = press(project, "undo", undoes=outcome.request_id)
+    assert press(project, "undo", undoes=back.request_id).refused == ""
     assert decided(project) == {}
     assert len(rows(project)) == 2
 
@@ -655,9 +657,9 @@ def test_without_a_name_the_newest_of_the_person_is_undone_then_the_one_before(p
 
 
 def test_nobody_undoes_what_another_person_decided(project, text):
-    made = press(project, "accept", text, label=1, who=BOB)
+    outcome = press(project, "accept", text, label=1, who=BOB)
     assert press(project, "undo").refused == "there is no decision to undo."
-    assert press(project, "undo", undoes=made.act).back is None
+    assert press(project, "undo", undoes=outcome.request_id).back is None
     assert decided(project) == {text: 1}
 
 
@@ -665,7 +667,7 @@ def test_nobody_undoes_what_another_person_decided(project, text):
 
 
 def nearest(samples: ValidSamples, project: Project, text: int, label: int, number: int) -> list[tuple[int, str, str]]:
-    """Return text, content and origin of the nearest valid samples of a label, found one by one."""
+    """Return text, content and origin of the nearest valid samples of a label, by brute force."""
     own, vector = [], fake_encode(EMBEDDING, contents(project, [text]))[0]
     for place, other in enumerate(samples.texts.tolist()):
         if samples.label_ids[samples.labels[place]] == label and other != text:
@@ -682,12 +684,12 @@ def told(examples: Sequence[Example]) -> list[tuple[int, str, str]]:
 def test_a_proposal_shows_the_evidence_the_judge_had_whatever_is_nearest_now(project, text):
     for other in pool(project).tolist()[1:9]:
         decide(project, other, "accept", label=1)
-    found = card(project, text)
+    drawn_card = card(project, text)
     first, second = (int(seed) for seed in seeds(project)[0][:2])
     words = {seed: content for content, seed in text_ids(project).items()}
     left = Example(first, words[first], 0.1235, "seed"), Example(second, words[second], -0.5, "analyst")
-    assert (found.examples, found.rival_examples) == (left, left[1:])
-    assert (found.proposal, found.outcome, found.judge) == (1, "valid", "chat")
+    assert (drawn_card.examples, drawn_card.rival_examples) == (left, left[1:])
+    assert (drawn_card.proposal, drawn_card.outcome, drawn_card.judge) == (1, "valid", "chat")
 
 
 def test_a_text_without_a_proposal_shows_the_nearest_valid_samples_of_what_is_likeliest(project):
@@ -719,9 +721,9 @@ def test_a_text_is_no_evidence_of_itself(project):
     label = card(project, text).label.id
     decide(project, text, "accept", label=label)
     assert text in samples_of(project).texts.tolist()
-    found = card(project, text)
-    assert found.label.id == label
-    assert text not in {one.text for one in found.examples}
+    drawn_card = card(project, text)
+    assert drawn_card.label.id == label
+    assert text not in {one.text for one in drawn_card.examples}
 
 
 def test_a_text_without_a_vector_shows_no_samples_beside_others_that_do(project, tmp_path):

@@ -1,4 +1,4 @@
-"""Two desks at once on one project, one of them really killed: no decision is lost, doubled, made up or misplaced."""
+"""Two desks at once on one project, one of them killed: no decision is lost, stored twice, invented or misplaced."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PEOPLE = ("ann", "bob")
 ACTS = 1_000
 SECONDS = 90
 Row = tuple[str, str, int, int | None, str | None, str, float | None]
-"""A stored decision: its act, kind, text, label, the act it undoes, its reason and its seconds."""
+"""A stored decision: request id, kind, text, label, request id of the undone one, reason and seconds."""
 
 DESK = """
 import json, sys
@@ -39,20 +39,20 @@ opened = database._open
 
 def open_(project):
     db = opened(project)
-    db.execute("PRAGMA synchronous = OFF")  # a process that dies loses nothing it wrote; only a power cut does
+    db.execute("PRAGMA synchronous = OFF")  # a killed process loses nothing it wrote; only a power cut would
     return db
 
 database._open = open_
 project = database.open_project(Path(sys.argv[1]), sys.argv[2])
 for line in sys.stdin:
     done = apply_key_press(project, read_key_press(json.loads(line)), who=sys.argv[3])
-    print(json.dumps([done.act, done.refused, done.back]), flush=True)
+    print(json.dumps([done.request_id, done.refused, done.back]), flush=True)
 """
 
 
 @dataclass
 class Plan:
-    """What one person does: the acts as they are sent, some of them twice, and what each should lead to."""
+    """One person's key presses in the order they are sent, some of them twice, and the expected rows."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Plan:
 
 
 def random_plan(texts: Sequence[int], rng: np.random.Generator) -> Plan:
-    """A thousand acts that are all carried out; an undo is of an act by name, or of the newest."""
+    """A thousand key presses that are all carried out; an undo names a request, or means the newest."""
     plan, standing = Plan(), list[Row]()
     kinds = ("accept", "relabel", "reject", "none", "skip", "undo", "undo newest")
     while len(plan.rows) < ACTS:
@@ -80,13 +80,13 @@ def random_plan(texts: Sequence[int], rng: np.random.Generator) -> Plan:
         plan.rows.append(row)
         plan.back[name] = row[2] if row[1] == "undo" else None
         plan.sent.append(raw)
-        if rng.random() < 0.2:  # what was not acknowledged in time comes again, be it late
+        if rng.random() < 0.2:  # a key press that was not acknowledged in time arrives again
             plan.sent.append(plan.sent[-int(rng.integers(1, min(len(plan.sent), 5) + 1))])
     return plan
 
 
 class Desk:
-    """A process that carries out one person's acts, and may be started again with those it did not acknowledge."""
+    """A process that carries out one person's key presses; it can be restarted with the unacknowledged ones."""
 
     def __init__(self, project: Project, who: str, plan: Plan, folder: Path) -> None:
         self.project, self.who, self.plan = project, who, plan
@@ -96,22 +96,22 @@ class Desk:
         self.before = 0
 
     def told(self) -> int:
-        """Return how many acts were acknowledged, those among them that came twice."""
+        """Return the number of acknowledgements; a key press that arrived twice counts twice."""
         return self._told.read_bytes().count(b"\n")
 
     def begun(self) -> bool:
-        """Whether this process has acknowledged an act, or has none left."""
+        """Whether this process has acknowledged a key press, or has none left."""
         return self.told() > self.before or self.ended()
 
     def acks(self) -> list[list[Any]]:
-        """Return what this process, and those before it, acknowledged: act, refused, and the text that came back."""
+        """Return all acknowledgements so far: request id, refusal, and the text whose card returns."""
         return [
             json.loads(line) for line in self._told.read_text("utf-8").splitlines(keepends=True) if line[-1] == "\n"
         ]
 
     @contextmanager
     def running(self, again: int = 0) -> Iterator[None]:
-        """Start with all that is not acknowledged, and the last ``again`` that are; it has ended after the block."""
+        """Start with all unacknowledged key presses and the last ``again`` acknowledged ones; then stop it."""
         self.before, acknowledged = self.told(), {act for act, _, _ in self.acks()}
         sent = self.plan.sent
         first = next((n for n, raw in enumerate(sent) if raw["id"] not in acknowledged), len(sent))
@@ -133,13 +133,13 @@ class Desk:
         return code == 0
 
     def kill(self) -> None:
-        """Kill the process as if its machine's memory had run out."""
+        """Kill the process as the out-of-memory killer would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         assert self.process.wait(SECONDS) == -signal.SIGKILL
 
     def stored(self) -> list[Row]:
-        """Return what is stored of this person, oldest first."""
+        """Return this person's stored decisions, oldest first."""
         query = """SELECT d.act, d.kind, d.text, d.label, o.act, d.reason, d.seconds
             FROM decision d LEFT JOIN decision o ON o.id = d.undoes WHERE d.who = ? ORDER BY d.id"""
         with connection(self.project) as db:
@@ -154,8 +154,8 @@ def wait_for(reached: Callable[[], bool], what: str) -> None:
 
 
 def killed_at_a_random_moment(desk: Desk, other: Desk, most: int) -> None:
-    """Kill a desk while another runs, and check that what it acknowledged, and no more, is stored."""
-    rng = np.random.default_rng()  # a random moment is another one each time
+    """Kill a desk while another runs; check that exactly what it acknowledged is stored."""
+    rng = np.random.default_rng()  # unseeded: the moment differs in each run
     wait_for(lambda: desk.begun() and other.begun(), "both desks to begin")
     more = int(rng.integers(1, most))
     wait_for(lambda: desk.ended() or desk.told() >= desk.before + more, "acts to be carried out")
@@ -165,11 +165,11 @@ def killed_at_a_random_moment(desk: Desk, other: Desk, most: int) -> None:
     assert stored == desk.plan.rows[: len(stored)]
     assert len(stored) < ACTS, "it was killed too late"
     assert acknowledged <= {row[0] for row in stored}
-    assert len(stored) <= len(acknowledged) + 1  # one may be stored and not acknowledged
+    assert len(stored) <= len(acknowledged) + 1  # one may be stored but not yet acknowledged
 
 
 def check_everything(project: Project, desks: Sequence[Desk]) -> None:
-    """Check that each act of each person is stored once, in order, as it was meant, and nothing else is."""
+    """Check that every key press of each person is stored once, in order and unchanged, and nothing else is."""
     for desk in desks:
         assert desk.stored() == desk.plan.rows
         assert {act: back for act, _, back in desk.acks()} == desk.plan.back

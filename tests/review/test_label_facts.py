@@ -1,4 +1,4 @@
-"""What is known of each label: audited accuracy, and the judge's record on it."""
+"""Figures of each label: audited accuracy, and how often the judge was right about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 
 from red_core.records import PROMPT_VERSION, Answer
 from red_core.review import audit_sample
-from red_core.review.audits import answer, audited_accuracy, deal, judge_record, summary
+from red_core.review.audit_report import audited_accuracy, judge_record, summary
+from red_core.review.audits import answer, deal
 from red_core.store.rounds import close_round, open_round
 from red_core.store.self_tests import add_tested
 from red_core.store.texts import seeds
@@ -19,7 +20,7 @@ SURE = 0.97
 
 @pytest.fixture
 def labelled(project, monkeypatch):
-    """A project whose machine labels are all true, with nothing planted among its audits."""
+    """A project whose machine labels are all true, and whose audits have no planted texts."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     ids, texts = label_ids(project), text_ids(project)
     reviewed_round(project, {texts[text]: (ids[label], SURE) for text, label in pool_rows()})
@@ -27,13 +28,13 @@ def labelled(project, monkeypatch):
 
 
 def audit(project, count, right, **purpose):
-    """Answer audits; ``right(place)`` says whether with the machine's label. Return the labels the machine gave."""
+    """Answer audits, with the machine's label where ``right(position)`` is true; return the machine's labels."""
     texts = {number: text for text, number in text_ids(project).items()}
     ids, machine = label_ids(project), []
     for place, card in enumerate(deal(project, who="ann", count=count, rng=np.random.default_rng(1), **purpose)):
-        own = ids[texts[card.text].split()[0]]
-        machine.append(own)
-        answer(project, card.audit, "label", label=own if right(place) else ids["repair"], who="ann")
+        true_label = ids[texts[card.text].split()[0]]
+        machine.append(true_label)
+        answer(project, card.audit, "label", label=true_label if right(place) else ids["repair"], who="ann")
     return machine
 
 
@@ -47,13 +48,13 @@ def test_accuracy_is_counted_label_by_label_over_sample_and_extras(labelled):
     sampled = audit(labelled, 12, lambda _: True)
     extras = audit(labelled, 3, lambda place: place == 0, purpose="label", label=ids["refund"])
     assert extras == [ids["refund"]] * 3
-    found = audited_accuracy(labelled)
-    assert sum(share.of for share in found.values()) == 15
-    assert (found[ids["refund"]].right, found[ids["refund"]].of) == (
+    accuracy = audited_accuracy(labelled)
+    assert sum(share.of for share in accuracy.values()) == 15
+    assert (accuracy[ids["refund"]].right, accuracy[ids["refund"]].of) == (
         sampled.count(ids["refund"]) + 1,
         sampled.count(ids["refund"]) + 3,
     )
-    assert summary(labelled).accuracy.of == 12  # the certificate's sample stays apart
+    assert summary(labelled).accuracy.of == 12  # extras do not enter the certificate's sample
 
 
 def test_the_judges_record_is_of_self_test_and_audits_alone(labelled):
@@ -74,8 +75,8 @@ def test_the_judges_record_is_of_self_test_and_audits_alone(labelled):
     asked = [texts["refund is what I ask for, message 0"], texts["refund is what I ask for, message 1"]]
     proposals = add_proposals(labelled, number, [question(text, refund, delivery) for text in asked])
     add_verdicts(labelled, "tiny", [(proposals[0], said("invalid")), (proposals[1], said("valid"))])
-    found = judge_record(labelled, "tiny")
-    assert {label: (s.right, s.of) for label, s in found.items()} == {refund: (1, 1), delivery: (0, 1)}
+    record = judge_record(labelled, "tiny")
+    assert {label: (s.right, s.of) for label, s in record.items()} == {refund: (1, 1), delivery: (0, 1)}
 
     audited = {card.text: card for card in deal(labelled, who="ann", count=40, rng=np.random.default_rng(0))}
     for text in asked:

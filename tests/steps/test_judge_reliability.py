@@ -16,7 +16,7 @@ from red_core.steps.judge_reliability import (
     fit_probability_scale,
     judge_rates,
     log_likelihood_ratio,
-    told,
+    judge_warning,
     wilson,
 )
 
@@ -102,7 +102,7 @@ def test_the_interval_holds_the_share_and_stays_between_nought_and_one(pair):
     ],
 )
 def test_a_judge_is_called_what_it_is(right, wrong, begins):
-    found = told(right, wrong)
+    found = judge_warning(right, wrong)
     assert found.startswith(begins)
     assert bool(found) == bool(begins)
 
@@ -110,7 +110,7 @@ def test_a_judge_is_called_what_it_is(right, wrong, begins):
 @given(COUNTS, COUNTS)
 def test_of_a_judge_that_cannot_tell_right_from_wrong_nothing_good_is_said(right, wrong):
     if right.get("valid", 0) * sum(wrong.values()) <= wrong.get("valid", 0) * sum(right.values()):
-        assert told(right, wrong)
+        assert judge_warning(right, wrong)
 
 
 # Probabilities

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from red_core.errors import StateError
 from red_core.records import FeedBackItem, Project
-from red_core.review.decisions import decide, undo
+from red_core.review.decisions import Provenance, decide, undo
 from red_core.store.database import connection
 from red_core.store.decisions import add_feed_back, decided, last_decision, rejected, roll_back
 from red_core.store.jobs import add_job
@@ -149,7 +149,7 @@ def test_skipping_changes_nothing(project):
 
 
 def test_no_row_of_a_decision_is_ever_taken_away(project):
-    decide(project, int(pool(project)[0]), "accept", label=1, who="ann", reason="it says so")
+    decide(project, int(pool(project)[0]), "accept", label=1, who="ann", provenance=Provenance(reason="it says so"))
     undo(project, who="ann")
     with connection(project) as db:
         rows = db.execute("SELECT kind, label, who, reason, undoes FROM decision ORDER BY id").fetchall()

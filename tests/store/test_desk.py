@@ -14,7 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from red_core.records import Answer, Example, Outcome, Project
-from red_core.review.decisions import decide, undo
+from red_core.review.decisions import Provenance, decide, undo
 from red_core.store import database
 from red_core.store.database import connection, transaction
 from red_core.store.desk import (
@@ -497,9 +497,9 @@ def test_a_text_that_became_certain_is_no_longer_to_decide(reviewed):
 
 def test_a_search_reads_the_reasons_of_what_was_decided(reviewed):
     project, (a, b, c, *_) = reviewed
-    decide(project, a, "none", reason="Asked FOR a voucher")
-    decide(project, b, "accept", label=1, reason="plain")
-    decide(project, c, "reject", label=1, reason="for no voucher")
+    decide(project, a, "none", provenance=Provenance(reason="Asked FOR a voucher"))
+    decide(project, b, "accept", label=1, provenance=Provenance(reason="plain"))
+    decide(project, c, "reject", label=1, provenance=Provenance(reason="for no voucher"))
     undo(project)
     assert queue(project, 1, "decided", Filters(search=" for a VOUCHER ")) == [(a, None)]
     assert queue(project, 1, "random", Filters(search="voucher")) == []

@@ -9,7 +9,7 @@ import pytest
 from red_core.data.importing import import_files
 from red_core.labels.subsets import form_subsets
 from red_core.records import Answer, Project
-from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.store.database import connection
 from red_core.store.decisions import roll_back
 from red_core.store.history import label_history, text_history
@@ -90,10 +90,10 @@ def test_every_row_of_a_folded_text_is_told(workspace):
 def test_the_whole_way_of_a_text_is_told_in_its_order(project, text):
     number = reviewed_round(project, {text: (2, 0.75)})
     judge(project, number, text)
-    decide(project, text, "reject", label=2, who="ann", reason="it is not")
+    decide(project, text, "reject", label=2, who="ann", provenance=Provenance(reason="it is not"))
     undo(project, who="ann")
     decide(project, text, "skip", who="bob")
-    decide(project, text, "relabel", label=3, who="bob", reason="")
+    decide(project, text, "relabel", label=3, who="bob", provenance=Provenance(reason=""))
     feed_back(project, plan_feed_back(project), who="cleo")
     roll_back(project, number, "dan")
     answer(project, text, "label", 1)

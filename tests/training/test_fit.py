@@ -1,4 +1,4 @@
-"""Rounds after the first refit what is touched and nothing else, and no belief comes from a model that saw its text."""
+"""Later rounds refit only the touched classifiers, and no belief comes from a classifier that trained on its text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-import red_core.training.fit as room
 from red_core.errors import Cancelled
 from red_core.records import Label, Project
 from red_core.steps.noise_oversampling import draw_noise
+from red_core.training import fit
 from red_core.training.features import Features
+from red_core.training.model import load_model, model_file, save_model
 from tests.helpers.small_projects import EMBEDDING, FAST
 
 LABELS, SEEDS, POOL = 8, 4, 40
@@ -21,7 +22,7 @@ SEEN = Features(EMBEDDING, "", 0.0)
 
 @dataclass
 class World:
-    """A project's facts as plain dictionaries, so that a test can change any of them between two rounds."""
+    """A project's facts as plain dictionaries, so that a test can change them between two rounds."""
 
     project: Project
     seeds: dict[int, int] = field(default_factory=dict)
@@ -36,14 +37,12 @@ class World:
         return sorted([*((t, label, 1.0) for t, label in self.seeds.items()), *((t, *pair) for t, pair in fed.items())])
 
     def train(self, settings=ALWAYS, features=SEEN, report=lambda *_: None, *, save=True):
-        """Train the next round; one that is not saved is trained again by the next call."""
-        model = room.train(
-            self.project, self.round_id + 1, [Label(i, f"label {i}") for i in sorted(self.shown)], settings, features,
-            np.array([self.shown[i] for i in sorted(self.shown)]), report,
-        )  # fmt: skip
+        """Train the next round; without ``save`` the next call trains the same round again."""
+        subsets = np.array([self.shown[label] for label in sorted(self.shown)])
+        model = fit.train(self.project, self.round_id + 1, settings, features, subsets, report)
         if save:
             self.round_id += 1
-            room.save_model(room.model_file(self.project, self.round_id), model)
+            save_model(model_file(self.project, self.round_id), model)
         return model
 
     def ids(self):
@@ -55,44 +54,45 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Eight labels (ids 1 to 8) of four seeds, forty texts in the pool, and texts to come; vectors around centres."""
-    made = World(Project(tmp_path, "small"))
+    """Eight labels (ids 1 to 8) of four seeds, a pool of forty texts, and texts to be added; vectors around centres."""
+    world = World(Project(tmp_path, "small"))
     rng = np.random.default_rng(0)
-    made.seeds = {text: 1 + text // SEEDS for text in range(LABELS * SEEDS)}
-    made.pool = set(range(LABELS * SEEDS, LABELS * SEEDS + POOL))
-    made.shown = {label: label % 4 for label in range(1, LABELS + 1)}
+    world.seeds = {text: 1 + text // SEEDS for text in range(LABELS * SEEDS)}
+    world.pool = set(range(LABELS * SEEDS, LABELS * SEEDS + POOL))
+    world.shown = {label: label % 4 for label in range(1, LABELS + 1)}
     centres = rng.normal(size=(LABELS + 4, 12))
     topics = np.r_[np.arange(LABELS * SEEDS) // SEEDS, rng.integers(LABELS, size=POOL), np.repeat(range(LABELS, 12), 5)]
-    made.vectors = (centres[topics] + 0.6 * rng.normal(size=(len(topics), 12))).astype(np.float32)
-    monkeypatch.setattr("red_core.training.training_set.training_rows", made.rows)
-    monkeypatch.setattr("red_core.training.training_set.pool", lambda _: made.ids())
-    monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(made.seeds)), None))
-    monkeypatch.setattr(Features, "of", lambda _self, _project, ids: made.vectors[ids])
-    return made
+    world.vectors = (centres[topics] + 0.6 * rng.normal(size=(len(topics), 12))).astype(np.float32)
+    monkeypatch.setattr(fit, "list_labels", lambda _: [Label(id_, f"label {id_}") for id_ in sorted(world.shown)])
+    monkeypatch.setattr("red_core.training.training_set.training_rows", world.rows)
+    monkeypatch.setattr("red_core.training.training_set.pool", lambda _: world.ids())
+    monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(world.seeds)), None))
+    monkeypatch.setattr(Features, "of", lambda _self, _project, ids: world.vectors[ids])
+    return world
 
 
 NEW = LABELS * SEEDS + POOL
-"""The first text that is neither seed nor pool in the beginning; five of each of four labels to come."""
+"""Texts from this id on are added later: five for each of four new labels."""
 
 
 def changed(before, after):
-    """Return per partition the label ids whose classifiers are other ones."""
+    """Return, for each partition, the label ids whose classifiers differ."""
     ids = np.intersect1d(before.label_ids, after.label_ids)
-    found = []
+    collected = []
     for old, new in zip(before.partitions, after.partitions, strict=True):
         rows, places = np.searchsorted(before.label_ids, ids), np.searchsorted(after.label_ids, ids)
         same = (old.weights[rows] == new.weights[places]).all(axis=1) & (old.bias[rows] == new.bias[places])
-        found.append(set(ids[~same].tolist()))
-    return found
+        collected.append(set(ids[~same].tolist()))
+    return collected
 
 
 def beside(model, *labels):
-    """Return per partition the ids of all labels that share a subset with one of these."""
-    found = []
+    """Return, for each partition, the ids of all labels in a subset with one of these."""
+    collected = []
     for partition in model.partitions:
-        own = partition.subset_of[np.searchsorted(model.label_ids, labels)]
-        found.append(set(model.label_ids[np.isin(partition.subset_of, own)].tolist()))
-    return found
+        subsets = partition.subset_of[np.searchsorted(model.label_ids, labels)]
+        collected.append(set(model.label_ids[np.isin(partition.subset_of, subsets)].tolist()))
+    return collected
 
 
 # What is refitted
@@ -104,14 +104,14 @@ def test_the_first_fit_is_full(world):
     assert extent.reason == "there is no earlier fit"
 
 
-def test_where_nothing_changed_nothing_is_fitted_and_everything_is_the_same(world, monkeypatch):
+def test_without_a_change_nothing_is_fitted_and_everything_is_the_same(world, monkeypatch):
     before = world.train()
     monkeypatch.setattr("red_core.steps.subset_classifiers.fit_subset", None)
     after = world.train()
     assert (after.extent.fit, after.extent.refitted, after.extent.reason) == ("incremental", 0, "")
     assert changed(before, after) == [set(), set()]
     assert after.calibration == before.calibration
-    assert (after.known.prior_logit == before.known.prior_logit).all()
+    assert (after.known.belief_logit == before.known.belief_logit).all()
 
 
 @pytest.mark.parametrize("label", [1, 6])
@@ -162,12 +162,12 @@ def test_an_added_label_joins_the_hidden_subset_of_those_it_looks_like(world):
     before = world.train()
     for label in (1, 5, 8):
         world.vectors[NEW : NEW + 5] = world.vectors[world.texts_of(label)].mean(axis=0)
-        kept = dict(world.seeds)
+        seeds_before = dict(world.seeds)
         world.seeds |= dict.fromkeys(range(NEW, NEW + 5), 9)
         world.shown[9] = 0
-        found = world.train(save=False).partitions[1].subset_of
-        assert found[-1] == before.partitions[1].subset_of[label - 1]
-        world.seeds = kept
+        hidden = world.train(save=False).partitions[1].subset_of
+        assert hidden[-1] == before.partitions[1].subset_of[label - 1]
+        world.seeds = seeds_before
         del world.shown[9]
 
 
@@ -175,7 +175,7 @@ def test_a_removed_label_touches_those_it_leaves_behind(world):
     before = world.train()
     mates = beside(before, 3)
     for text in world.texts_of(3):
-        del world.seeds[text]  # neither seed nor pool
+        del world.seeds[text]  # it is in neither seeds nor pool now
     del world.shown[3]
     after = world.train()
     assert changed(before, after) == [others - {3} for others in mates]
@@ -202,8 +202,8 @@ def test_a_label_moved_to_another_shown_subset_touches_the_shown_ones_alone(worl
 
 def test_the_choice_stays_until_a_full_fit(world, monkeypatch):
     chosen = []
-    real = room.choose
-    monkeypatch.setattr(room, "choose", lambda *given: chosen.append(1) or real(*given))
+    real = fit.select_model
+    monkeypatch.setattr(fit, "select_model", lambda *given: chosen.append(1) or real(*given))
     settings = ALWAYS.model_copy(update={"regularisation": (1.0, 10.0), "most_refitted": 0.5})
     before = world.train(settings)
     world.fed[40] = (1, 0.9)
@@ -214,7 +214,7 @@ def test_the_choice_stays_until_a_full_fit(world, monkeypatch):
     assert chosen == [1, 1]
 
 
-# When everything is fitted anew
+# Full fits
 
 
 @pytest.mark.parametrize(
@@ -237,17 +237,17 @@ def test_other_settings_or_features_fit_everything(settings, features, world):
 
 
 @pytest.mark.parametrize("settings", [{"most_questions": 3}, {"none_share": 0.1}, {"feed_back_belief": 0.5}])
-def test_settings_that_do_not_matter_fit_nothing(settings, world):
+def test_irrelevant_settings_cause_no_fit(settings, world):
     world.train()
     assert world.train(ALWAYS.model_copy(update=settings)).extent.refitted == 0
 
 
-@pytest.mark.parametrize(("share", "fit"), [(0.24, "full"), (0.25, "incremental")])
-def test_more_than_a_share_touched_fits_everything(share, fit, world):
+@pytest.mark.parametrize(("share", "expected"), [(0.24, "full"), (0.25, "incremental")])
+def test_more_than_a_share_touched_fits_everything(share, expected, world):
     world.train()
     world.fed[40] = (1, 0.9)
     extent = world.train(ALWAYS.model_copy(update={"most_refitted": share})).extent
-    assert (extent.fit, extent.reason) == (fit, "2 of 8 classifiers were touched" if fit == "full" else "")
+    assert (extent.fit, extent.reason) == (expected, "2 of 8 classifiers were touched" if expected == "full" else "")
 
 
 def test_a_full_fit_forms_the_hidden_partitions_and_draws_noise_as_the_first_one_does(world):
@@ -256,11 +256,11 @@ def test_a_full_fit_forms_the_hidden_partitions_and_draws_noise_as_the_first_one
     world.shown[9] = 2
     world.train()
     again = world.train(ALWAYS.model_copy(update={"most_refitted": 0.0}))
-    assert again.extent.refitted == 0  # nothing touched is not more than nothing
+    assert again.extent.refitted == 0  # nothing was touched, so the limit of 0 is not exceeded
     world.fed[40] = (1, 0.9)
     again = world.train(ALWAYS.model_copy(update={"most_refitted": 0.0}))
     world.round_id = 0
-    room.model_file(world.project, 1).rename(world.project.folder / "away")
+    model_file(world.project, 1).rename(world.project.folder / "away")
     first = world.train()
     assert changed(first, again) == [set(), set()]
     assert (first.partitions[1].subset_of == again.partitions[1].subset_of).all()
@@ -288,11 +288,11 @@ def test_fewer_labels_than_a_subset_holds_fit_everything(world):
 
 def test_a_damaged_model_fits_everything(world):
     world.train()
-    room.model_file(world.project, 1).write_bytes(b"no zip")
+    model_file(world.project, 1).write_bytes(b"no zip")
     assert world.train().extent.fit == "full"
 
 
-def test_a_round_that_left_no_model_is_passed_over(world):
+def test_a_round_without_a_model_is_skipped(world):
     before = world.train()
     world.round_id = 4
     assert changed(before, world.train()) == [set(), set()]
@@ -301,8 +301,8 @@ def test_a_round_that_left_no_model_is_passed_over(world):
 def test_the_extent_is_stored_with_the_model(world):
     world.train()
     world.fed[40] = (1, 0.9)
-    made = world.train()
-    assert room.load_model(room.model_file(world.project, 2)).extent == made.extent
+    model = world.train()
+    assert load_model(model_file(world.project, 2)).extent == model.extent
 
 
 # Interrupted rounds
@@ -343,32 +343,32 @@ def test_without_the_folds_of_the_round_before_they_are_fitted_anew(world):
     assert after.calibration == before.calibration
 
 
-# No belief about a text from a model that saw it
+# No belief comes from a classifier that saw the text
 
 
 def seen_by(training, inside, noise, *, rng, **_how):
-    """Fit nothing: the weights of a classifier are the texts it saw, its own and its noise."""
+    """Fit nothing: a classifier's weights mark the texts it saw, as samples or as noise."""
     rows, _ = draw_noise(training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng)
-    own = np.flatnonzero(np.isin(training.labels, inside))
-    assert set(training.labels[own].tolist()) == set(inside.tolist())  # each label has a row
-    seen = training.features[np.r_[own, rows]].max(axis=0)
+    inside_rows = np.flatnonzero(np.isin(training.labels, inside))
+    assert set(training.labels[inside_rows].tolist()) == set(inside.tolist())  # each label has a row
+    seen = training.features[np.r_[inside_rows, rows]].max(axis=0)
     empty = np.zeros(len(inside), dtype=np.float32)
     return np.tile(seen, (len(inside), 1)), empty, empty
 
 
 @pytest.fixture
 def watched(world, monkeypatch):
-    """The same, each text its own dimension: odds above 0 are those of a classifier that saw the text."""
+    """The world with each text in a dimension of its own: log-odds above 0 come from a classifier that saw the text."""
     world.vectors = np.eye(len(world.vectors), dtype=np.float32)
     monkeypatch.setattr("red_core.steps.subset_classifiers.fit_subset", seen_by)
     held = []
-    real = room.fit_calibration
+    real = fit.fit_calibration
 
     def note(known, labels, foreign, *, none_share):
         held.append((known, foreign))
         return real(known, labels, foreign, none_share=none_share)
 
-    monkeypatch.setattr(room, "fit_calibration", note)
+    monkeypatch.setattr(fit, "fit_calibration", note)
     return world, held
 
 
@@ -379,7 +379,7 @@ def check_honest(world, held, model):
         assert not len(scored) or scored.max() == 0
 
 
-def test_the_watch_sees_what_was_seen(watched):
+def test_the_watched_classifiers_show_which_texts_they_saw(watched):
     world, held = watched
     model = world.train()
     check_honest(world, held, model)
@@ -390,8 +390,8 @@ def test_the_watch_sees_what_was_seen(watched):
     assert replace(fed, halves=()).log_odds(np.array([40]), world.vectors[[40]]).max() > 0
 
 
-# What people and rounds do between two rounds: each takes the world, a pool text, a label, a seed that its label can
-# spare (or None), and a source of chance.
+# Events between two rounds: each takes the world, a pool text, a label, a seed that its label can lose (or None), and
+# a random generator.
 
 
 def feed(world, text, label, _spare, _rng):
@@ -421,7 +421,7 @@ def relabel(world, _text, _label, spare, rng):
 
 
 def contradict(world, _text, label, spare, rng):
-    """Let a decision contradict a seed; some are fed back under the other label."""
+    """Let a decision contradict a seed; in half the cases the text is fed back with the other label."""
     if spare is not None:
         del world.seeds[spare]
         if rng.random() < 0.5:
@@ -468,7 +468,7 @@ def something_happens(world, rng):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_between_rounds_no_text_is_scored_by_what_saw_it(seed, watched):
+def test_no_text_is_scored_by_a_classifier_that_saw_it_after_any_events(seed, watched):
     world, held = watched
     rng = np.random.default_rng(seed)
     fits = set()
@@ -502,11 +502,11 @@ def test_a_seed_that_came_later_only_trains_until_a_full_fit(world):
     assert np.isin([moved, *range(NEW, NEW + 3)], full.known.texts).any()
 
 
-def test_of_very_many_seeds_as_many_of_each_label_calibrate(world, monkeypatch):
+def test_of_very_many_seeds_equally_many_of_each_label_calibrate(world, monkeypatch):
     monkeypatch.setattr("red_core.training.cross_fitting.SEEDS_HELD_OUT", 2 * LABELS)
     held = []
-    real = room.cross_fit
-    monkeypatch.setattr(room, "hold_out", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
+    real = fit.cross_fit
+    monkeypatch.setattr(fit, "cross_fit", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
     for _ in range(2):
         world.train()
         models = held.pop()[1]
@@ -514,7 +514,7 @@ def test_of_very_many_seeds_as_many_of_each_label_calibrate(world, monkeypatch):
 
 
 @pytest.mark.parametrize(("moved", "anew"), [(2, False), (3, True)])
-def test_where_most_seeds_came_later_all_are_dealt_anew(moved, anew, world):
+def test_if_most_seeds_came_later_the_folds_are_drawn_anew(moved, anew, world):
     world.train()
     relabelled = [text for text in range(LABELS * SEEDS) if text % SEEDS < moved]
     world.seeds |= {text: 1 + (text // SEEDS + 1) % LABELS for text in relabelled}
@@ -524,7 +524,7 @@ def test_where_most_seeds_came_later_all_are_dealt_anew(moved, anew, world):
 def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
     world.train()
     fitted = []
-    real = room.refit
+    real = fit.refit
 
     def note(training, labels, subsets, before, noise, **how):
         found = real(training, labels, subsets, before, noise, **how)
@@ -532,7 +532,7 @@ def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
             before.partitions, found.partitions, strict=True)])  # fmt: skip
         return found
 
-    monkeypatch.setattr(room, "refit", note)
+    monkeypatch.setattr(fit, "refit", note)
     world.seeds[NEW] = 1
     world.train()
     main, *folds = fitted

@@ -12,9 +12,11 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.labels import edits as label_edits
-from red_core.labels.edits import Add, Edit, Merge, Move, Preview, Rename, Retire, Split
+from red_core.labels.acts import Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edits import Preview
 from red_core.records import Project
 from red_core.store import views
+from red_core.store.label_undo import edits
 from red_core.store.texts import contents
 from widgets.labels.label_file_form import label_file_form, offer_label_file
 from widgets.labels.map_choice import Row, choose
@@ -190,7 +192,7 @@ def _do(project: Project, act: Edit) -> None:
     except RedError as error:
         st.session_state["edit_error"] = str(error)
         return
-    st.session_state["edit_done"] = f"Done: {st.session_state.pop('edit_tried')[2].told}."
+    st.session_state["edit_done"] = f"Done: {st.session_state.pop('edit_tried')[2].message}."
     st.session_state.pop(NEW_LABEL, None)
     st.session_state.update(dict.fromkeys(("add_name_", "add_meaning", "add_examples"), ""))
     choose()
@@ -210,7 +212,7 @@ def in_words(found: Preview) -> list[str]:
     shown, *hidden = found.refitted or ((),)
     refitted = len(shown) + sum(len(part) for part in hidden)
     return [
-        f"{found.told}.",
+        f"{found.message}.",
         f"It moves {told}." if told else "It moves no text.",
         f"{counted(found.stale, 'verdict')} would not count any more."
         if found.stale
@@ -223,7 +225,7 @@ def in_words(found: Preview) -> list[str]:
 
 
 def _show_history(project: Project) -> None:
-    made = label_edits.edits(project)
+    made = edits(project)
     undoable = [one for one in made if not one.undone and one.kind != "undo"]
     if not made:
         return

@@ -7,7 +7,8 @@ import streamlit as st
 
 from red_core.errors import RedError
 from red_core.records import Label, Project
-from red_core.review.audits import AuditSummary, set_target
+from red_core.review.audit_report import AuditSummary
+from red_core.review.audits import set_target
 from red_core.steps.audit_statistics import Share
 from red_core.store.audits import Look
 from widgets.shell.reads import audit_summary

@@ -13,7 +13,7 @@ from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.judges.explanations import explain
 from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project
-from red_core.review import decide, undo
+from red_core.review import Provenance, decide, undo
 from red_core.store.desk import Card, Item, item_of
 from red_core.store.verdicts import explanation
 from widgets.review.verdict_card import DONE, rival_is_likelier, said, show_card
@@ -83,10 +83,8 @@ def _decide_card(
             card.text,
             kind,
             label=label,
-            proposal=card.proposal,
             who=who_acts(),
-            queue=queue.name,
-            seen=card.seen,
+            provenance=Provenance(proposal=card.proposal, queue=queue.name, seen=card.seen),
         )
     except RedError as error:
         st.session_state["review_error"] = f"Not saved: {error}"

@@ -12,7 +12,8 @@ from red_core.errors import StateError
 from red_core.labels import draw_pool_map
 from red_core.records import Floats, Label, Project, Round
 from red_core.review import FeedBackPlan, plan_feed_back, summary
-from red_core.review.audits import TARGET, AuditSummary, audited_accuracy, judge_record
+from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
+from red_core.review.audits import TARGET
 from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
@@ -181,7 +182,7 @@ def _feed_back_plan(folder: str, version: Version, _project: Project, *, accept:
 
 
 def audit_summary(project: Project) -> AuditSummary:
-    """Return what the blind audits say; see :func:`red_core.review.audits.summary`."""
+    """Return what the blind audits say; see :func:`red_core.review.audit_report.summary`."""
     return _audit_summary(project.folder.as_posix(), views.version(project), remembered(project, TARGET, ""), project)
 
 

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from red_core.access.who import who_acts
 from red_core.errors import RedError, StateError
 from red_core.records import Label, Project
-from red_core.review.desk import Done, Message, apply_key_press, read_key_press, read_message
+from red_core.review.desk import Message, PressOutcome, apply_key_press, read_key_press, read_message
 from red_core.store import views
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
@@ -56,7 +56,7 @@ class Sitting(Protocol):
     key: str
     empty: str
 
-    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
         """Take note of an act of this mode that was carried out."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
@@ -137,7 +137,7 @@ def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
         reply.refused.append({"why": visible(str(error)), "card": None})
         return
     done = apply_key_press(sitting.project, act, who=who_acts())
-    reply.acked.append(done.act)
+    reply.acked.append(done.request_id)
     card = None
     if ("audit" in raw) == (sitting.mode == "audit"):
         sitting.note(raw, done)

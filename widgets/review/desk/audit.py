@@ -8,7 +8,7 @@ from typing import Any
 from red_core.access.who import who_acts
 from red_core.records import Project
 from red_core.review.audits import deal
-from red_core.review.desk import Done
+from red_core.review.desk import PressOutcome
 from red_core.store.audits import AuditCard, Purpose
 from widgets.shell.untrusted import FOLDED_AT, visible
 
@@ -27,7 +27,7 @@ class AuditSitting:
         self._label = label
         self._texts: dict[int, str] = {}
 
-    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
         """Remember nothing: who was dealt what is in the store."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:

@@ -9,7 +9,7 @@ from typing import Any
 from red_core.errors import StateError
 from red_core.judges.explanations import explain
 from red_core.records import EVIDENCE_CHECK, NONE_OF_THESE, Example, Label, Project
-from red_core.review.desk import Done
+from red_core.review.desk import PressOutcome
 from red_core.store.desk import Card, Item, decided_among, item_of
 from red_core.store.history import text_history
 from red_core.store.verdicts import explanation
@@ -47,7 +47,7 @@ class ReviewSitting:
         self._explains = connected_server() is not None
         self._passed: set[int] = set()
 
-    def note(self, raw: Mapping[str, Any], done: Done) -> None:
+    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
         """Remember that a card has left the desk, or that the tab holds it again."""
         self._passed |= {text for text in (raw.get("text"), done.back) if text is not None}
 
