@@ -30,15 +30,15 @@ NONE = "(none of these)"
 TRUTH = "the hidden label of this trial"
 SOURCES = {
     "seed": "label from your file",
-    "decision": "a person chose the label",
-    "decision: none of these": "a person decided that no label fits",
-    "bulk": "decided as part of a whole list",
-    "audit": "a person chose the label in a blind audit",
-    "audit: none of these": "a person decided in a blind audit that no label fits",
-    "verdict": "suggested label, the judge said valid",
-    "classifiers": "suggested label, no valid verdict",
+    "decision": "chosen by a person",
+    "decision: none of these": "a person: no label fits",
+    "bulk": "decided with its list",
+    "audit": "chosen in a blind audit",
+    "audit: none of these": "blind audit: no label fits",
+    "verdict": "the judge said valid",
+    "classifiers": "no valid verdict",
     "none of these": "no label seems to fit",
-    "no round yet": "gets a label in the next round",
+    "no round yet": "waits for the next round",
     "left out": "not used; see Data",
 }
 FORMATS = {"CSV": "text/csv", "JSONL": "application/jsonl", "Parquet": "application/vnd.apache.parquet"}
@@ -95,10 +95,10 @@ def show_sources(counts: dict[str, int]) -> None:
     total = sum(counts.values())
     rows = [(name, counts[name], 100 * counts[name] / total, SOURCES[name]) for name in SOURCES if counts.get(name)]
     columns = {
-        "Source": column.TextColumn(width=155),
-        "Rows": column.NumberColumn(format="localized", width=65),
-        "Share": column.ProgressColumn(f"of {counted(total, 'row')}", format="%.1f %%", max_value=100, width=140),
-        "Meaning": column.TextColumn(width=180),
+        "Source": column.TextColumn(width=125),
+        "Rows": column.NumberColumn(format="localized", width=60),
+        "Share": column.ProgressColumn(f"of {counted(total, 'row')}", format="%.1f %%", max_value=100, width=125),
+        "Meaning": column.TextColumn(width=170),
     }
     st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height="content", column_config=columns)
 
@@ -160,8 +160,7 @@ def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) ->
         "search": search.text_input("Search", key="results_search", placeholder="A part of the text", **in_address),
         "label": label.selectbox("Label", list(names), index=None, **of_label),
         "source": source.selectbox("Source", given, index=first, **of_source) or "",
-        "lowest_first": last is not None
-        and sort.toggle("Lowest confidence first", True, key="results_least", **in_address),
+        "lowest_first": last is not None and sort.toggle("Uncertain first", True, key="results_least", **in_address),
     }
 
 
@@ -170,10 +169,9 @@ def basis_of(row: dict[str, Any]) -> str:
     if row["belief"] is None:
         return ""
     if row["source"] == "bulk":
-        return "lower bound from the sample of its list"
+        return "the sample of its list"
     outcome, _ = json.loads(row["verdict"] or '["", 0]')
-    after = f"after the judge's “{outcome}” {row['belief']:.0%}" if outcome else f"now {row['belief']:.0%}"
-    return f"classifiers {row['prior']:.0%}, {after}"
+    return f"classifiers {row['prior']:.0%}" + (f", judge: {outcome}" if outcome else "")
 
 
 def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
@@ -199,13 +197,13 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool
     """Show the rows of a page; in a trial, with the hidden label."""
     trial = ["Truth"] if facts(project)["truths"] else []
     columns = {
-        "Text": column.TextColumn(width=285 if trial and after_round else 400),
+        "Text": column.TextColumn(width=255 if trial and after_round else 400),
         "Label": column.TextColumn(width=160),
         "Confidence": column.ProgressColumn(
             format="percent", max_value=1.0, width=100, help="Empty where the label is from a file or from a person"
         ),
         "Based on": column.TextColumn(
-            width=150, help="The confidence of the classifiers alone, and the confidence after all answers of the judge"
+            width=190, help="The confidence of the classifiers alone, and the judge's answer about this label"
         ),
         "Truth": column.TextColumn(width=165, help=f"{TRUTH.capitalize()}. ✓: the label is right. ✗: it is wrong"),
         "Runner-up": column.TextColumn(width=140, help="The next likely label and the confidence in it"),

@@ -105,7 +105,7 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     low, high = places[pair].min(axis=0), places[pair].max(axis=0)
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
     inside = texts_inside(draw_pool_map(mapped, EMBEDDING), corners)  # at least what lies between the two labels
-    told = int(page.get_by_text("A text lies between the three labels").inner_text().split()[0])
+    told = int(page.get_by_text("Each text is placed between the three labels").inner_text().split()[0])
     assert len(inside) <= told <= 60
 
     page.get_by_text("Edit the labels", exact=True).click()
@@ -117,7 +117,7 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     page.get_by_role("option", name=wanted[1], exact=True).click()
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text("It moves 4 seeds").first.wait_for()
+    page.get_by_text("It moves 4 labelled examples").first.wait_for()
     assert len(list_labels(mapped)) == 6  # a preview changes nothing
     watched.press("edit_do")
     page.get_by_text(saying("Done: merged")).first.wait_for()
@@ -143,7 +143,7 @@ def test_a_label_is_added_from_the_map(mapped: Project, serve: Callable[..., Ser
     page.locator(".st-key-add_examples textarea").press("Control+Enter")
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text("7 labels then").first.wait_for()
+    page.get_by_text("Afterwards there are 7 labels").first.wait_for()
     watched.press("edit_do")
     page.get_by_text(saying("Done: added")).first.wait_for()
     added = list_labels(mapped)[-1]

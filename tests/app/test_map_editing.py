@@ -84,7 +84,7 @@ def test_labels_are_merged_with_their_seeds(in_state: InState, open_app: OpenApp
     choose(app, first, "Merge")
     app.selectbox(key="merge_into").set_value(ids[second]).run()
     told = carry_out(app)
-    assert "seeds" in told
+    assert "labelled examples" in told
     assert first not in names(project)
     assert (seeds(project)[1] == ids[second]).sum() == 8
     app.button(key="edit_undo").click().run()
@@ -161,7 +161,7 @@ def test_groups_are_looked_for_on_demand(in_state: InState, open_app: OpenApp) -
 
 def test_drift_says_what_it_needs(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
-    assert "Import more pool texts later and run a round" in words_on(open_app("data"))
+    assert "Import more unlabelled texts later and run a round" in words_on(open_app("data"))
 
 
 # What is chosen, and what is known of it
@@ -202,7 +202,7 @@ def test_labels_that_are_confused_are_joined_and_told(in_state: InState, open_ap
     app = open_app("label_map")
     drawn = [one for one in chart(app)["layout"]["shapes"] if one["type"] == "line"]
     assert len(drawn) == len(confusions(project, 1))
-    told = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overturned"])
+    told = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overruled"])
     named = {label.id: label.name for label in list_labels(project)}
     assert (told["one"][0], told["other"][0]) == tuple(named[label] for label in worst.labels)
     assert told["texts"][0] == pytest.approx(worst.expected, abs=0.06)
@@ -225,10 +225,10 @@ def test_the_table_holds_what_audits_say_of_a_label(in_state: InState, open_app:
         answer(project, card.audit, "label", label=ids["repair"], who="ann")
     app = open_app("label_map")
     app.segmented_control(key="map_shown").set_value("Table").run()
-    table = next(table.value for table in app.dataframe if "audited right" in table.value).set_index("label")
-    assert table.loc["repair", "audited right"] == 1.0
-    assert table.loc["refund", "audited right"] == 0.0
-    assert table.loc["refund", "state"] == "look"
+    table = next(table.value for table in app.dataframe if "accuracy" in table.value).set_index("label")
+    assert table.loc["repair", "accuracy"] == 1.0
+    assert table.loc["refund", "accuracy"] == 0.0
+    assert table.loc["refund", "state"] == "check"
     assert table["audits"].sum() == sum(share.of for share in audited_accuracy(project).values())
 
 
@@ -261,7 +261,7 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
     app.button(key="try_subsets").click().run()
     table = next(table.value for table in app.dataframe if "now" in table.value)
     assert len(table.columns) == 3
-    assert "cross-validated accuracy" in table.index
+    assert "accuracy (cross-validation)" in table.index
     before = current_layout(project)[1].tolist()
     app.button(key="adopt_alike").click().run()
     assert not app.exception

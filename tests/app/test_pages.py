@@ -1,4 +1,4 @@
-"""Every page in every state: no exception, and what matters is on it."""
+"""Every page in every state: it raises nothing, and shows what it should."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ NEXT = {
     "preparing cancelled": "",
     "prepared": "run the first round",
     "round running": "Work goes on in the background",
-    "round failed": "Round 1 was not finished. Go on with it.",
-    "round cancelled": "Round 1 was not finished. Go on with it.",
+    "round failed": "Round 1 was not finished. Continue it.",
+    "round cancelled": "Round 1 was not finished. Continue it.",
     "round cancelled at once": "run the first round",
-    "round interrupted": "Round 1 was not finished. Go on with it.",
+    "round interrupted": "Round 1 was not finished. Continue it.",
     "to review": "texts are worth your decision",
     "to review, working": "Work goes on in the background",
     "decided": "ready to be fed back",
@@ -65,7 +65,7 @@ NEXT = {
     "closed": "Round 1 is closed",
     "second round": "worth your decision",
 }
-"""What the one next action says in each state, '' where it depends on figures."""
+"""Words of the next action in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
 
 
@@ -98,10 +98,10 @@ def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp
         assert not app.error, (page, [error.value for error in app.error])
         assert [title.value for title in app.title] == [page.replace("_", " ").capitalize()]
         words = words_on(app)
-        assert ("4 labels · 16 seeds · 40 texts in the pool" in words) == (not finished(project)), page
-        assert ("expected agreement" in words) == finished(project), page
-        assert ("trial project: its truth is known" in words) == (trial and not finished(project)), page
-        assert ("(trial)" in words) == (trial and finished(project)), page
+        assert ("4 labels · 16 labelled examples · 40 unlabelled texts" in words) == (not finished(project)), page
+        assert ("estimated accuracy" in words) == finished(project), page
+        assert ("trial: most labels are hidden" in words) == (trial and not finished(project)), page
+        assert ("true accuracy (trial)" in words) == (trial and finished(project)), page
         assert ("cancel_job" in keys_of(app)) == (state in WORKING), page
 
 
@@ -239,7 +239,7 @@ def test_a_new_project_never_takes_the_name_of_another(
     in_state("prepared")
     app = upload(open_app("data"), "small.csv", SEED_CSV.replace(b"case", b"matter"))
     app.radio(key="import_into").set_value("a new project").run()
-    assert "There is a project" in app.warning[-1].value
+    assert "There is already a project" in app.warning[-1].value
     assert "import_now" not in {button.key for button in app.button}
     app.text_input[-1].set_value("another").run()
     assert "import_now" in {button.key for button in app.button}
@@ -500,7 +500,7 @@ def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_a
         f"Runner-up: **{card.runner_up.name}**",
         f"belief {card.belief:.2f}",
         card.outcome.upper() or "NOT ASKED YET",
-        "Evidence check (no LLM)",
+        "Similarity check (no LLM)",
         "Asked because",
         *(example.content for example in (*card.examples, *card.rival_examples)),
     ):
@@ -743,7 +743,7 @@ def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_stat
 
 def test_the_map_waits_for_vectors_and_says_so(in_state: InState, open_app: OpenApp) -> None:
     in_state("preparing")
-    assert "the map comes when that is done" in words_on(open_app("label_map"))
+    assert "The map appears when that is done" in words_on(open_app("label_map"))
 
 
 def test_the_map_can_be_prepared_from_its_own_page(
@@ -803,7 +803,7 @@ def test_results_show_every_row_with_where_its_label_comes_from(in_state: InStat
 
 def test_results_before_a_round_say_what_comes(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert re.search(r"16 rows .* 40 wait", words_on(open_app("results")))
+    assert re.search(r"16 rows have a label .* the other 40", words_on(open_app("results")))
 
 
 @pytest.mark.parametrize("tab", ["Texts", "Labels", "Download"])

@@ -173,8 +173,8 @@ def test_labels_of_batches_and_of_audits_are_told_apart(in_state: InState, open_
     counts = dict(zip(sources["Source"], sources["Rows"], strict=True))
     assert (counts["bulk"], counts["audit: none of these"]) == (1, 1)
     app.selectbox(key="results_source").set_value("bulk").run()
-    (rows,) = [frame.value for frame in app.dataframe if "Made of" in frame.value]
-    assert rows[["Belief", "Made of"]].to_numpy().tolist() == [[0.9, "lower bound of its batch's sample"]]
+    (rows,) = [frame.value for frame in app.dataframe if "Based on" in frame.value]
+    assert rows[["Confidence", "Based on"]].to_numpy().tolist() == [[0.9, "the sample of its list"]]
 
 
 def test_the_download_says_which_format_is_lossless(in_state: InState, open_app: OpenApp) -> None:

@@ -170,7 +170,7 @@ def test_a_viewer_turns_the_cards(in_state: InState, signed_in: SignedIn) -> Non
 
 def test_a_viewer_is_told_that_there_is_no_project_yet(signed_in: SignedIn, workspace: Path) -> None:
     app = signed_in(VIEWER)
-    assert "An analyst makes the first." in shown(app)
+    assert "Ask an analyst to create one." in shown(app)
     assert set(enabled(app)) <= READING
     assert not workspace.exists()
 

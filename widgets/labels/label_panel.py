@@ -128,7 +128,7 @@ def show_label(
             help="Zooms to this label and marks its most similar and its confused labels.",
         )  # fmt: skip
     texts = views.label_texts(project, row["id"], last)
-    tabs = st.tabs(["Most similar", "Confused with", f"Examples ({row['seeds']:,})", "Machine-labelled"])
+    tabs = st.tabs(["Similar", "Confused with", f"Examples ({row['seeds']:,})", "Labelled"])
     with tabs[0]:
         show_alike(row, rows, ids, alike)
     with tabs[1]:
