@@ -110,7 +110,7 @@ def finished(project: Project) -> bool:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_next_action_is_said_where_the_work_begins(in_state: InState, open_app: OpenApp, state: str) -> None:
+def test_data_shows_the_next_action(in_state: InState, open_app: OpenApp, state: str) -> None:
     in_state(state)
     assert NEXT[state] in words_on(open_app("data"))
 
@@ -462,10 +462,10 @@ def test_a_round_to_review_can_be_closed(in_state: InState, open_app: OpenApp) -
 
 def test_one_round_shows_its_numbers_and_what_is_recommended(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("fed back")
-    one = open_app("rounds")
-    assert not plotly_strings(one)
-    assert one.metric
-    assert recommendation(project).reason in words_on(one)
+    app = open_app("rounds")
+    assert not plotly_strings(app)
+    assert app.metric
+    assert recommendation(project).reason in words_on(app)
 
 
 def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
@@ -483,9 +483,9 @@ def desk(project: Project, queue: str = "to decide") -> list[tuple[Card, int]]:
 
 def on_desk(app: AppTest) -> int:
     """Return the text whose buttons are on the screen; 0 at the end."""
-    found = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
-    assert len(found) <= 1
-    return found[0] if found else 0
+    texts = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
+    assert len(texts) <= 1
+    return texts[0] if texts else 0
 
 
 def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_app: OpenApp) -> None:
@@ -495,7 +495,7 @@ def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_a
     assert on_desk(app) == proposal
     words = words_on(app)
     assert card.content in [text.value for text in app.text]
-    for said in (
+    for words_of_card in (
         f"Asked about: **{card.label.name}**",
         f"Runner-up: **{card.runner_up.name}**",
         f"belief {card.belief:.2f}",
@@ -504,7 +504,7 @@ def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_a
         "Asked because",
         *(example.content for example in (*card.examples, *card.rival_examples)),
     ):
-        assert said in words, said
+        assert words_of_card in words, words_of_card
 
 
 @pytest.mark.parametrize(("button", "kind"), [("accept", "accept"), ("reject", "reject"), ("none", "none"), ("skip", "skip")])  # fmt: skip  # noqa: E501
@@ -568,9 +568,9 @@ def test_undo_goes_back_card_by_card(in_state: InState, open_app: OpenApp) -> No
     app = open_app("review")
     for proposal in proposals[:3]:
         app.button(key=f"accept_{proposal}").click().run()
-    for place in (3, 2, 1):
-        app.button(key=f"undo_{proposals[place]}").click().run()
-        assert on_desk(app) == proposals[place - 1]
+    for index in (3, 2, 1):
+        app.button(key=f"undo_{proposals[index]}").click().run()
+        assert on_desk(app) == proposals[index - 1]
     app.button(key=f"undo_{proposals[0]}").click().run()
     assert "there is no decision to undo" in words_on(app)
     assert len(decision_rows(project)) == 6
@@ -632,8 +632,8 @@ def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: Op
     project = in_state("to review")
     app = open_app("review")
     app.selectbox(key="review_queue").set_value(queue).run()
-    shown = app.selectbox(key="review_queue")
-    assert shown.value == queue
+    chosen = app.selectbox(key="review_queue")
+    assert chosen.value == queue
     waiting = [card.text for card in queued(project, queue)]
     assert f"**{queue}** ({len(waiting):,})" in app.selectbox(key="review_queue").help
     assert on_desk(app) == (waiting[0] if waiting else 0)
@@ -822,9 +822,9 @@ def test_the_texts_of_results_are_searched(in_state: InState, open_app: OpenApp,
     app = open_app("results")
     app.text_input(key="results_search").set_value(search).run()
     assert not app.exception
-    shown = [frame.value for frame in app.dataframe if "Text" in frame.value]
-    assert bool(shown) == (search == "refund")
-    assert all("refund" in text for table in shown for text in table["Text"])
+    tables = [frame.value for frame in app.dataframe if "Text" in frame.value]
+    assert bool(tables) == (search == "refund")
+    assert all("refund" in text for table in tables for text in table["Text"])
 
 
 # --- Nothing from outside is rendered
