@@ -1,4 +1,4 @@
-"""The shell: who is here, which project, the five tasks in the order of the work, and one line of facts above each."""
+"""The shell around every page: sign-in, the choice of a project, the five tasks, and one line of facts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ st.set_page_config(
 )
 
 TASKS = {
-    "data": ("Data", ":material/database:", "What is in, what was left out and why. Import files."),
+    "data": ("Data", ":material/database:", "Imported files and the rows that were left out. Import more files."),
     "label_map": ("Label map", ":material/bubble_chart:", "The labels as points, coloured by subset."),
-    "rounds": ("Rounds", ":material/autorenew:", "Run a round, watch it, see whether another is worth it."),
-    "review": ("Review", ":material/rule:", "Read each verdict beside its evidence, and overrule it."),
-    "results": ("Results", ":material/download:", "Final labels with where they come from, and the export."),
+    "rounds": ("Rounds", ":material/autorenew:", "Run a round, follow it, and see whether another round is worth it."),
+    "review": ("Review", ":material/rule:", "Read each verdict beside its evidence. Confirm or overrule it."),
+    "results": ("Results", ":material/download:", "The final labels, where each comes from, and the download."),
 }
 
 shut = let_in()
 page = st.navigation(
     [
-        # The default page has no address but /, and every task should have one: Data stands at both.
+        # The default page has the address / only. Every task should have its own address, so Data is listed twice.
         st.Page(PAGES["data"], title="Data", url_path="start", default=True, visibility="hidden"),
         *(
-            st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=told)
-            for key, (title, icon, told) in TASKS.items()
+            st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
+            for key, (title, icon, description) in TASKS.items()
         ),
     ],
     position="sidebar" if shut is None else "hidden",
@@ -38,11 +38,11 @@ if shut is not None:
     show_door(shut)
     st.stop()
 st.title(page.title)
-with errors_in_one_line(and_stop=True):  # a project that cannot be opened is not the same as none
+with errors_in_one_line(and_stop=True):  # a project that cannot be opened must not look like no project
     try:
         project = choose_project()
     finally:
-        show_person()  # whoever cannot open a project can still sign out
+        show_person()  # a person who cannot open a project can still sign out
     st.session_state["current_project"] = project
     if project is not None:
         show_facts_line(project)

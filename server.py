@@ -1,6 +1,6 @@
-"""What ``red serve`` runs: app.py, with security headers on every answer.
+"""What ``red serve`` runs: app.py, with security headers on every response.
 
-``streamlit run app.py`` works as well, without the headers; who may do what does not depend on this file.
+``streamlit run app.py`` works as well, without the headers. Permissions do not depend on this file.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT = {
     "default-src": "'self'",
-    # Streamlit's page begins with scripts of its own in the page, and loads a component's script as a blob.
+    # Streamlit's page has inline scripts, and loads the script of a component as a blob.
     "script-src": "'self' 'unsafe-inline' blob:",
     "style-src": "'self' 'unsafe-inline'",
-    "img-src": "'self' data: blob:",  # no picture of another site: a text that became markup could not call home
+    "img-src": "'self' data: blob:",  # no image of another site: a text that became markup could not send data out
     "font-src": "'self' data:",
     "connect-src": "'self'",
     "worker-src": "'self' blob:",
@@ -30,23 +30,23 @@ CONTENT = {
     "frame-ancestors": "'none'",
 }
 HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in CONTENT.items()),
+    "Content-Security-Policy": "; ".join(f"{directive} {sources}" for directive, sources in CONTENT.items()),
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # an address may hold words somebody searched for
+    "Referrer-Policy": "no-referrer",  # an address may hold the words of a search
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer that has none of that name."""
+    """Adds each header to every response that does not have it yet."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Serve one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -60,10 +60,10 @@ class SecurityHeaders:
 
 @asynccontextmanager
 async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
-    """Open the app in the browser, where there is one, once the server listens."""
+    """Open the app in the browser when the server listens, unless it runs headless."""
     if not st.get_option("server.headless"):
         bound = st.get_option("server.address") or ""
-        here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  asked about, not bound
+        here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  compared, not bound
         address = f"http://{here}:{st.get_option('server.port')}"
         asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
     yield {}

@@ -1,4 +1,4 @@
-"""Data: what is in, what was left out and why; import files; make a trial or the demo project."""
+"""Data: the imported files, the rows left out and why; import of files; a trial or the demo project."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
 from widgets.shell.sign_in import as_now, at_this_machine, may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED
+from widgets.shell.words import ENDED, counted
 
 inside_the_shell()
 
-ROLES: dict[Role, str] = {"labelled": "Texts with labels", "pool": "Texts without labels (pool)"}
+ROLES: dict[Role, str] = {"labelled": "Texts with labels", "pool": "Texts without labels"}
 LEFT_OUT_SHOWN = 200
 
 
 def show_what_is_in(project: Project) -> None:
     counts = facts(project)
-    for column, (name, told) in zip(
-        st.columns(5),
-        {
-            "labels": "labels",
-            "seeds": "seeds, labelled texts",
-            "pool": "texts in the pool",
-            "folded": "duplicate rows, folded",
-            "left_out": "rows left out",
-        }.items(),
-        strict=True,
-    ):
-        column.metric(told, f"{counts[name]:,}")
+    headings = {
+        "labels": "labels",
+        "seeds": "labelled examples",
+        "pool": "unlabelled texts",
+        "folded": "duplicate rows",
+        "left_out": "rows left out",
+    }
+    explanations = {
+        "folded": "Rows with the same text as another row. The text counts once; the export has every row.",
+        "left_out": "Rows that are not used. The list below says why.",
+    }
+    for column, (name, heading) in zip(st.columns(5), headings.items(), strict=True):
+        column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
     with st.expander("Files", expanded=False):
         st.dataframe(pd.DataFrame(sources(project)).drop(columns="id"), hide_index=True)
     if counts["left_out"]:
@@ -54,12 +55,15 @@ def show_what_is_in(project: Project) -> None:
 
 
 def show_left_out(project: Project, count: int) -> None:
-    with st.expander(f"{count:,} rows are left out", expanded=False):
-        st.caption("Their files keep them. A text under two labels comes back when a decision settles it.")
+    with st.expander(f"{counted(count, 'row is', 'rows are')} left out", expanded=False):
+        st.caption(
+            "These rows stay in your files. A text with two different labels is used again once you choose one of them "
+            "on Review."
+        )
         rows = left_out_rows(project)
         st.dataframe(pd.DataFrame(rows[:LEFT_OUT_SHOWN]).drop(columns="source"), hide_index=True)
         if count > LEFT_OUT_SHOWN:
-            st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,}; the file holds all.")
+            st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,} rows. The download has all of them.")
         st.download_button(
             "Download all as CSV",
             data=as_now(lambda: left_out_file(project)),
@@ -77,7 +81,7 @@ def left_out_file(project: Project) -> bytes:
 
 
 def show_unprepared(project: Project) -> None:
-    """Offer to go on where turning texts into vectors did not end well."""
+    """Offer to continue the preparation of the texts after it failed or was stopped."""
     job = mark_interrupted(project)
     if (
         may_write()
@@ -85,29 +89,32 @@ def show_unprepared(project: Project) -> None:
         and job.kind == "prepare"
         and job.state in {"cancelled", "failed", "interrupted"}
     ):
-        why = f": {job.error.rstrip('.')}" if job.error else ""
-        st.warning(plain(f"Preparing the texts {ENDED[job.state]}{why}."), icon=":material/pause_circle:")
-        if st.button("Go on", type="primary", key="resume_prepare"):
+        reason = f": {job.error.rstrip('.')}" if job.error else ""
+        st.warning(plain(f"Preparing the texts {ENDED[job.state]}{reason}."), icon=":material/pause_circle:")
+        if st.button("Continue", type="primary", key="resume_prepare"):
             start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()
 
 
 def import_form(project: Project | None) -> None:
     role = st.radio("What is in the file?", list(ROLES), format_func=ROLES.get, horizontal=True, key="import_role")
-    upload, *path = st.tabs(["Upload a file", *(["A path on this machine"] if at_this_machine() else [])])
-    turn = st.session_state.setdefault("imports", 0)  # a new key empties a field: the last file is not offered again
-    with upload:
-        sent = st.file_uploader(
+    upload_tab, *path_tab = st.tabs(["Upload a file", *(["Path on this machine"] if at_this_machine() else [])])
+    turn = st.session_state.setdefault("imports", 0)  # a new key empties the fields after an import
+    with upload_tab:
+        upload = st.file_uploader(
             "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key=f"import_upload_{turn}", label_visibility="collapsed"
         )
-    typed = ""
-    for tab in path:
-        typed = tab.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
+    path = ""
+    for tab in path_tab:
+        path = tab.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
     table = None
     with errors_in_one_line():
-        table = read_upload(sent.getvalue(), sent.name) if sent else read_path(typed.strip()) if typed.strip() else None
+        if upload:
+            table = read_upload(upload.getvalue(), upload.name)
+        elif path.strip():
+            table = read_path(path.strip())
     if table is None:
-        st.caption("Rows without a label are pool. A preview comes before anything is stored.")
+        st.caption("You see a preview before anything is stored. Rows without a label become unlabelled texts.")
         return
     prepared = preview(table, role)
     if prepared is not None:
@@ -117,9 +124,9 @@ def import_form(project: Project | None) -> None:
 @st.cache_data(max_entries=3, show_spinner="Reading the file")
 def read_upload(content: bytes, name: str) -> Table:
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "upload"
-        kept.write_bytes(content)
-        return read_table(kept, name=name)
+        path = Path(folder) / "upload"
+        path.write_bytes(content)
+        return read_table(path, name=name)
 
 
 @st.cache_data(max_entries=3, show_spinner="Reading the file", ttl=60)
@@ -128,7 +135,7 @@ def read_path(path: str) -> Table:
 
 
 def preview(table: Table, role: Role) -> Prepared | None:
-    """Show columns, guessed and correctable, and the first rows; return the sorted rows once the columns are clear."""
+    """Show the guessed columns, to be corrected, and the first rows; return the sorted rows once columns are set."""
     names = list(table.frame.columns)
     for note in table.notes:
         st.caption(plain(note))
@@ -144,18 +151,18 @@ def preview(table: Table, role: Role) -> Prepared | None:
     label = None
     if role == "labelled":
         choices = [name for name in names if name != text]
-        at = choices.index(label_guess) if label_guess in choices else None
-        label = right.selectbox("Column with the label", choices, index=at, key=f"label_{key}", placeholder="Choose")
+        guess = choices.index(label_guess) if label_guess in choices else None
+        label = right.selectbox("Column with the label", choices, index=guess, key=f"label_{key}", placeholder="Choose")
         if label is None:
             return None
     with errors_in_one_line():
         prepared = sort_rows(table, role=role, text_column=text, label_column=label)
         st.dataframe(table.frame.head(5), hide_index=True)
         labels = {row.label for row in prepared.rows if row.label}
-        counted = f", {len(labels):,} labels" if role == "labelled" else ""
-        st.text(f"{len(prepared.rows):,} usable rows{counted}, {len(prepared.left_out):,} left out")
+        labels_found = f", {counted(len(labels), 'label')}" if role == "labelled" else ""
+        st.text(f"{counted(len(prepared.rows), 'usable row')}{labels_found}, {len(prepared.left_out):,} left out")
         if prepared.left_out:
-            with st.expander("What would be left out, and why"):
+            with st.expander("Rows that will be left out, and why"):
                 st.dataframe(
                     pd.DataFrame([{"row": r.row, "reason": r.reason, "text": r.text} for r in prepared.left_out[:50]]),
                     hide_index=True,
@@ -177,13 +184,16 @@ def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None
         role == "labelled"
         and into == new
         and st.checkbox(
-            "Trial: I know these labels. Keep a few seeds a label; hide the others as truth that only scoring reads",
+            "Trial run: this file is fully labelled. Keep a few examples per label and hide the rest, to measure "
+            "accuracy.",
             key="import_trial",
         )
     ):
-        per_label = st.number_input("Seeds per label", min_value=2, max_value=1000, value=10, key="import_per_label")
+        per_label = st.number_input(
+            "Labelled examples per label", min_value=2, max_value=1000, value=10, key="import_per_label"
+        )
     if into == new and name.strip() in project_names(workspace()):
-        st.warning(plain(f"There is a project {name.strip()} already. Choose another name."), icon=":material/error:")
+        st.warning(plain(f"There is already a project {name.strip()}. Choose another name."), icon=":material/error:")
         return
     if st.button("Import", type="primary", key="import_now", icon=":material/upload:"):
         with errors_in_one_line(), st.spinner("Storing the rows"):
@@ -203,39 +213,43 @@ def begin_work(project: Project) -> None:
 
 def restore_form(project: Project) -> None:
     st.caption(
-        "A JSONL download of Results holds every decision. Those that stood are added to the texts and labels that "
-        "are here, with who, when and why; what is here already is not added twice, and a later decision stays."
+        "A JSONL download from Results holds every decision. This adds its decisions to the same texts and labels of "
+        "this project, with person, time and reason. Undone decisions are not added, and no decision is added twice. A "
+        "later decision of this project stays in force."
     )
     turn = st.session_state.setdefault("restores", 0)
-    sent = st.file_uploader(
+    upload = st.file_uploader(
         "JSONL export, also gzipped", ["jsonl", "gz"], key=f"restore_upload_{turn}", label_visibility="collapsed"
     )
-    if sent and st.button("Restore the decisions", key="restore_now", icon=":material/settings_backup_restore:"):
+    if upload and st.button("Restore the decisions", key="restore_now", icon=":material/settings_backup_restore:"):
         with errors_in_one_line(), st.spinner("Restoring the decisions"), tempfile.TemporaryDirectory() as folder:
-            kept = Path(folder) / "upload"
-            kept.write_bytes(sent.getvalue())
-            st.session_state["restored"] = restore_decisions(project, kept, who_acts(), name=sent.name).sentence()
+            path = Path(folder) / "upload"
+            path.write_bytes(upload.getvalue())
+            st.session_state["restored"] = restore_decisions(project, path, who_acts(), name=upload.name).sentence()
             st.session_state["restores"] = turn + 1
             st.rerun()
-    if told := st.session_state.pop("restored", ""):
-        st.success(plain(told), icon=":material/check:")
+    if result := st.session_state.pop("restored", ""):
+        st.success(plain(result), icon=":material/check:")
 
 
 def demo_button(*, primary: bool) -> None:
     if st.button(
-        "Make the demo project", key="make_demo", type="primary" if primary else "secondary", icon=":material/science:"
+        "Create the demo project",
+        key="make_demo",
+        type="primary" if primary else "secondary",
+        icon=":material/science:",
     ):
-        with errors_in_one_line(), st.spinner("Making the demo project"):
+        with errors_in_one_line(), st.spinner("Creating the demo project"):
             begin_work(make_demo(workspace()))
 
 
 project = st.session_state.get("current_project")
 if project is None and not may_write():
-    st.info("There is no project yet. An analyst makes the first.", icon=":material/info:")
+    st.info("There is no project yet. Ask an analyst to create one.", icon=":material/info:")
 elif project is None:
     st.markdown(
-        "Here you bring in what you have: a few **seeds** for each label, and the **pool** of texts to label. "
-        "Import a file, or begin with the demo: 54 labels of a support desk."
+        "Import two things: a few **labelled examples** of each label, and the **unlabelled texts**. Or start with the "
+        "demo project: a support desk with 54 labels."
     )
     demo_button(primary=True)
     st.subheader("Import")
@@ -246,7 +260,7 @@ else:
     show_what_is_in(project)
     if may_write():
         with st.expander(
-            "Import more, or begin another project", expanded=not facts(project)["pool"], icon=":material/add:"
+            "Import more, or create another project", expanded=not facts(project)["pool"], icon=":material/add:"
         ):
             import_form(project)
             if "demo" not in {p.parent.name for p in workspace().glob("demo/project.db")}:

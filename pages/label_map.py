@@ -1,4 +1,4 @@
-"""Label map: the labels as points coloured by subset, one label or subset in detail, and edits of the label set."""
+"""Label map: the labels as points coloured by subset, the details of a label or subset, and edits of the label set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from widgets.labels.label_tables import show_label_table
 from widgets.labels.map_choice import NEAREST, Row, chart_key, choose, drawn_focus, focus_of, keep_valid, take_from_map
 from widgets.labels.map_figure import ALT, CONFIG, label_map_figure, pool_picture
 from widgets.labels.map_overlay import MOST_LINES, Focus, Overlay
-from widgets.labels.new_labels_panel import found_groups, show_new_labels
+from widgets.labels.new_labels_panel import current_groups, show_new_labels
 from widgets.labels.pool_texts_panel import show_pool_texts
 from widgets.labels.reforming_panel import show_reforming
 from widgets.rounds.judge_panel import connected_server
@@ -29,18 +29,19 @@ from widgets.shell.marks import mark
 from widgets.shell.reads import confused, pool_drawn, similarities
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
+from widgets.shell.words import counted
 
 inside_the_shell()
 
 
-def teach_the_empty_map(project: Project) -> None:
+def show_empty_map(project: Project) -> None:
     job = mark_interrupted(project)
     st.markdown(
-        "Here every **label** becomes a point: near labels read alike, colours and signs tell the **subsets**, "
-        "and the pool lies behind as a grey cloud. Its texts must be turned into vectors first."
+        "This map shows every **label** as a point. Labels with similar texts are near each other. Colour and sign "
+        "show the **subset**. The grey cloud shows the unlabelled texts. First, all texts must be turned into vectors."
     )
     if job is not None and job.state in {"waiting", "running"}:
-        st.info("The texts are being prepared; the map comes when that is done.", icon=":material/hourglass:")
+        st.info("The texts are being prepared. The map appears when that is done.", icon=":material/hourglass:")
     elif may_write() and st.button("Prepare the texts and draw the map", type="primary", key="prepare_map"):
         with errors_in_one_line():
             start_job(project, "prepare", RECOMMENDED, who_acts())
@@ -48,7 +49,7 @@ def teach_the_empty_map(project: Project) -> None:
 
 
 def show_controls(project: Project, rows: Sequence[Row]) -> str:
-    """Show what finds a label or a subset; return whether the map or the table is wanted."""
+    """Show the search for a label or a subset; return *Map* or *Table*, whichever is chosen."""
     keep_valid(project.name, rows)
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
     left, middle, right = st.columns([5, 3, 2], vertical_alignment="bottom")
@@ -67,39 +68,40 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
 
 
 MOST_RINGS = 12
-"""Groups of texts that fit no label that get a ring: the best ones, or their names hide the labels."""
+"""Number of groups of texts without a label that get a ring, the best first; more names would hide the labels."""
 
 
 def overlay_of(project: Project, groups: Sequence[Cluster], drawn: Mapping[str, Any] | None, focus: Focus) -> Overlay:
-    """Return the lines of confusion, and where the groups of texts that fit no label lie."""
+    """Return the confused pairs of labels, and the spots of the groups of texts that fit no label."""
     pairs = confused(project)
     if focus.label is not None:
-        pairs = [one for one in pairs if focus.label in one.labels][:NEAREST]
-    places = []
-    for group in groups[:MOST_RINGS] if drawn is not None else ():
-        at = np.isin(drawn["texts"], group.texts)  # type: ignore[index]
-        if at.any():
-            x, y = drawn["spots"][at].mean(axis=0).tolist()  # type: ignore[index]
-            places.append((group.name, (round(x, 3), round(y, 3))))
-    return Overlay(tuple(pairs[:MOST_LINES]), tuple(places))
+        pairs = [pair for pair in pairs if focus.label in pair.labels][:NEAREST]
+    spots = []
+    if drawn is not None:
+        for group in groups[:MOST_RINGS]:
+            inside = np.isin(drawn["texts"], group.texts)
+            if inside.any():
+                x, y = drawn["spots"][inside].mean(axis=0).tolist()
+                spots.append((group.name, (round(x, 3), round(y, 3))))
+    return Overlay(tuple(pairs[:MOST_LINES]), tuple(spots))
 
 
-@st.cache_resource(max_entries=30, show_spinner=False)  # nobody changes it; a copy for each run took .04 s
+@st.cache_resource(max_entries=30, show_spinner=False)  # shared: a copy for each run took .04 s
 def figure(
-    key: tuple[object, ...],  # noqa: ARG001  what the rows and the pool depend on
+    key: tuple[object, ...],  # noqa: ARG001  the cache needs it: rows and drawing are not hashed
     focus: Focus,
     overlay: Overlay,
     ink: str,
     _rows: Sequence[Row],
     _drawn: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    # As a dict, since a Figure's fields come back from the cache in another order, and would be another chart.
+    """Return the map as a dict: a cached Figure would return its fields in another order, as another chart."""
     if _drawn is not None:
         bounds, picture = np.stack([_drawn["low"], _drawn["high"]]), pool_picture(_drawn["counts"])
     else:
-        places, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
-        margin = 0.06 * np.maximum(np.ptp(places, axis=0), 1e-6)
-        bounds = np.stack([places.min(axis=0) - margin, places.max(axis=0) + margin])
+        coordinates, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
+        margin = 0.06 * np.maximum(np.ptp(coordinates, axis=0), 1e-6)
+        bounds = np.stack([coordinates.min(axis=0) - margin, coordinates.max(axis=0) + margin])
     return dict(label_map_figure(_rows, picture, bounds, focus, overlay, ink).to_plotly_json())
 
 
@@ -109,28 +111,28 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     key = (project.folder.as_posix(), views.version(project), drawn is not None, states)
     ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080"
     shown = drawn_focus(focus)
-    overlay = overlay_of(project, found_groups(project) or (), drawn, shown)
+    overlay = overlay_of(project, current_groups(project) or (), drawn, shown)
     chart = figure(key, shown, overlay, ink, rows, drawn)
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
-        "Near labels read alike; directions and far distances mean nothing, so there are no axes. Colour and sign: "
-        "subset. Size: seeds. Hollow: new since the last round; with a dot: look at it. Orange lines: taken for each "
-        "other. Grey: the pool, more texts where it is denser. Dotted rings: texts that fit no label. Click a label, "
-        "or lasso several."
+        "Click a label, or use the lasso for several. Labels with similar texts are near each other; directions and "
+        "long distances mean nothing. Colour and sign: subset. Size: labelled examples. Hollow: new since the last "
+        "round. With a dot: check it. Orange lines: labels that are confused. Grey: unlabelled texts; darker means "
+        "more. Dotted rings: texts that fit no label."
     )
 
 
 def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focus: Focus) -> None:
-    """Show what is chosen, beside the map."""
+    """Show the details of the choice beside the map."""
     alike, pairs = similarities(project), confused(project)
     members = [row for row in rows if row["id"] in focus.inside]
     area = st.session_state.get("map_area", ())
     if focus.label is not None:
         show_label(project, next(row for row in rows if row["id"] == focus.label), rows, ids, alike, pairs)
     elif focus.subset is not None:
-        own = [row for row in rows if row["subset"] == focus.subset]
-        show_group(own, f"{mark(focus.subset)[2]} Subset {focus.subset + 1}, {len(own)} labels", ids, alike)
+        members = [row for row in rows if row["subset"] == focus.subset]
+        show_group(members, f"{mark(focus.subset)[2]} Subset {focus.subset + 1}, {len(members)} labels", ids, alike)
     elif members or area:
         show_group(members, f"{len(members)} labels in the lasso" if area else f"{len(members)} labels", ids, alike)
         show_pool_texts(project, area)
@@ -140,13 +142,13 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
 
 
 def show_page(project: Project) -> None:
-    every = label_rows(project)
-    rows, ids = [row for row in every if row["subset"] is not None], [row["id"] for row in every]
+    all_rows = label_rows(project)
+    rows, ids = [row for row in all_rows if row["subset"] is not None], [row["id"] for row in all_rows]
     if not rows:
-        teach_the_empty_map(project)
+        show_empty_map(project)
         return
-    if len(rows) < len(every):
-        st.caption(f"{len(every) - len(rows):,} new labels get their place and subset with the next round.")
+    if new := len(all_rows) - len(rows):
+        st.caption(f"{counted(new, 'new label gets', 'new labels get')} a subset and a place here in the next round.")
     shown = show_controls(project, rows)
     focus = focus_of(rows, ids, similarities(project))
     left, right = st.columns([9, 5], gap="medium")

@@ -1,4 +1,4 @@
-"""Results: what is certain and what is not, every text with its label and where that comes from, the download."""
+"""Results: every text with its final label, its confidence and its source; the accuracy; the download."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
-from red_core.store.texts import name_key
+from red_core.store.labels import name_key
 from red_core.store.views import pace
 from widgets.shell.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import as_now
 from widgets.shell.untrusted import visible
-from widgets.shell.words import counted, made_of
+from widgets.shell.words import counted
 
 inside_the_shell()
 
 NONE = "(none of these)"
-TRUTH = "known in this trial project; only scoring reads it"
+TRUTH = "the hidden label of this trial"
 SOURCES = {
-    "seed": "label given in a file",
-    "decision": "a person chose the label",
-    "decision: none of these": "a person found none fits",
-    "bulk": "decided with its batch, after a sample of it",
-    "audit": "a person chose the label blind",
-    "audit: none of these": "a person found none fits, blind",
-    "verdict": "proposed and judged valid",
-    "classifiers": "proposed, not judged valid",
+    "seed": "label from your file",
+    "decision": "chosen by a person",
+    "decision: none of these": "a person: no label fits",
+    "bulk": "decided with its list",
+    "audit": "chosen in a blind audit",
+    "audit: none of these": "blind audit: no label fits",
+    "verdict": "the judge said valid",
+    "classifiers": "no valid verdict",
     "none of these": "no label seems to fit",
     "no round yet": "waits for the next round",
     "left out": "not used; see Data",
@@ -46,7 +46,7 @@ column = st.column_config
 
 
 def show_next(project: Project, last: Round | None, counts: dict[str, int]) -> None:
-    """Say what there is, and link to the one thing to do next."""
+    """Show the state of the labels, with a link to the next action."""
     sentence, page, link = what_is_next(project, last, counts)
     with st.container(border=True, key="results_next"):
         left, right = st.columns([7, 2], vertical_alignment="center")
@@ -54,116 +54,128 @@ def show_next(project: Project, last: Round | None, counts: dict[str, int]) -> N
         with right.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if page:
                 st.page_link(PAGES[page], label=link, icon=":material/arrow_forward:")
-            turn = {"on_click": st.session_state.update, "kwargs": {"results_tab": "Download"}}
-            st.button("Download", type="tertiary", icon=":material/download:", **turn)
+            st.button("Download", type="tertiary", icon=":material/download:", on_click=open_download)
+
+
+def open_download() -> None:
+    st.session_state["results_tab"] = "Download"
 
 
 def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -> tuple[str, str, str]:
-    """Return a sentence, and the page and words of its link."""
+    """Return the sentence about the state, and the page and the words of its link."""
     if last is None:
         seeds, waiting = counts.get("seed", 0), counts.get("no round yet", 0)
-        told = f"{seeds:,} rows have the label of their file. {waiting:,} wait for the first round, which shows here "
-        return f"{told}what label each gets, how certain it is, and where it comes from.", "rounds", "Rounds"
+        sentence = (
+            f"{counted(seeds, 'row has', 'rows have')} a label from your files. The first round labels the other "
+        )
+        return (
+            f"{sentence}{waiting:,}. Then this page shows each label with its confidence and source.",
+            "rounds",
+            "Rounds",
+        )
     pool, uncertain = last.metrics["pool"], last.metrics["uncertain"]
     if new := counts.get("no round yet", 0):
-        told = f"{counted(new, 'row has', 'rows have')} come in since round {last.id}: the next round labels them."
-        return told, "rounds", "Rounds"
+        sentence = f"{counted(new, 'row was', 'rows were')} imported after round {last.id}. The next round labels them."
+        return sentence, "rounds", "Rounds"
     if not uncertain:
-        return f"Round {last.id} left none of {pool:,} texts uncertain: download the labels.", "", ""
+        return f"After round {last.id}, all {pool:,} texts have a high confidence. Download the labels.", "", ""
     certain = Settings.model_validate_json(last.settings).certain_belief
-    told = f"Round {last.id} left {uncertain:,} of {pool:,} texts uncertain (belief under {certain:.2f})"
+    sentence = f"After round {last.id}, {uncertain:,} of {pool:,} texts are uncertain (confidence below {certain:.0%})."
     worth = queue_counts(project)["to decide"] if last.state == "to review" else 0
     if worth:
-        told += f"; {counted(worth, 'of them is', 'of them are')} worth your decision: review, "
-        return f"{told}or download what there is.", "review", "Review"
-    return f"{told}: see if another round is worth it, or download what there is.", "rounds", "Rounds"
+        sentence += (
+            f" {counted(worth, 'text is', 'texts are')} worth your decision. Review them, or download all labels."
+        )
+        return sentence, "review", "Review"
+    return f"{sentence} See on Rounds if another round is worth it, or download all labels.", "rounds", "Rounds"
 
 
 def show_sources(counts: dict[str, int]) -> None:
-    """Show how many rows have their label from where."""
+    """Show how many rows get their label from each source."""
     total = sum(counts.values())
-    rows = [(s, counts[s], 100 * counts[s] / total, told) for s, told in SOURCES.items() if counts.get(s)]
+    rows = [(name, counts[name], 100 * counts[name] / total, SOURCES[name]) for name in SOURCES if counts.get(name)]
     columns = {
-        "Source": column.TextColumn(width=155),
-        "Rows": column.NumberColumn(format="localized", width=65),
-        "Share": column.ProgressColumn(f"of {total:,} rows", format="%.1f %%", max_value=100, width=140),
-        "Meaning": column.TextColumn(width=180),
+        "Source": column.TextColumn(width=125),
+        "Rows": column.NumberColumn(format="localized", width=60),
+        "Share": column.ProgressColumn(f"of {counted(total, 'row')}", format="%.1f %%", max_value=100, width=125),
+        "Meaning": column.TextColumn(width=170),
     }
     st.dataframe(pd.DataFrame(rows, columns=list(columns)), hide_index=True, height="content", column_config=columns)
 
 
 def show_agreement(project: Project, last: Round) -> None:
-    """Show how sure the labels are beside, in a trial, how often they are right."""
-    expected, true = last.metrics["expected_agreement"], last.metrics["true_agreement"]
+    """Show the estimated accuracy and, in a trial, the true accuracy."""
+    estimated, true = last.metrics["expected_agreement"], last.metrics["true_agreement"]
     left, right = st.columns(2)
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
-    left.metric("Expected agreement", f"{expected:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
-    told = f"Expected is the mean belief in the labels of round {last.id}: a forecast, not a measurement. "
+    left.metric("Estimated accuracy", f"{estimated:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
+    explanation = f"The estimate is the mean confidence in the labels of round {last.id}. It is not a measurement. "
     show_cost(project, last)
     if true is None:
-        st.caption(f"{told}Deciding texts in Review is how it is checked.")
+        st.caption(f"{explanation}To measure the accuracy, answer a blind audit on Review.")
         return
-    right.metric("True agreement", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)
-    gap = 100 * (true - expected)
-    verdict = f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}" if abs(gap) >= 1 else "about right"
-    st.caption(f"{told}True is the share that equals the truth, {TRUTH}. Here the forecast is {verdict}.")
+    right.metric("True accuracy (trial)", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)
+    gap = 100 * (true - estimated)
+    quality = f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}" if abs(gap) >= 1 else "about right"
+    st.caption(f"{explanation}True accuracy is the share of labels that equal {TRUTH}. The estimate is {quality}.")
 
 
 def show_cost(project: Project, last: Round) -> None:
-    """Show what the judge cost per 1,000 texts, where it cost anything."""
+    """Show what the judge used per 1,000 texts, if it cost anything."""
     cost = spent(project)
     if cost.attempts:
         thousands = last.metrics["pool"] / 1000
         money = "" if cost.money is None else f", {cost.money / thousands:,.2f} at your prices"
-        st.caption(f"The judge took {cost.tokens / thousands:,.0f} tokens per 1,000 texts{money}.")
+        st.caption(f"The judge used {cost.tokens / thousands:,.0f} tokens per 1,000 texts{money}.")
 
 
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
     """Show one page of rows, searched, filtered and sorted by the database."""
     filters = choose_rows(project, last, counts)
-    key = f"results_page_{hash((project.name, *filters.values()))}"  # other filters begin at their first page
+    key = f"results_page_{hash((project.name, *filters.values()))}"  # with other filters, the first page comes first
     wanted = st.session_state.get(key, 1)
     rows, total = results_page(project, wanted - 1, filters)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        place = st.empty()
+        caption = st.empty()
         page = st.pagination(max(1, ceil(total / ROWS_PER_PAGE)), key=key)
-    if page != wanted:  # there are fewer pages than before
+    if page != wanted:  # there are fewer pages now
         rows, total = results_page(project, page - 1, filters)
     first = (page - 1) * ROWS_PER_PAGE
-    told = f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}"
-    place.caption(told if rows else "No row matches. Search for another part of a text, or clear a filter.")
+    position = f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}"
+    caption.caption(position if rows else "No row matches. Search for another part of a text, or clear a filter.")
     if rows:
-        show_rows(project, rows, round_yet=last is not None)
+        show_rows(project, rows, after_round=last is not None)
 
 
 def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) -> dict[str, Any]:
-    """Show the search box and the filters, which stay on reload; return what results_page takes."""
+    """Show the search box and the filters, which are kept in the address; return the filters of ``results_page``."""
     search, label, source, sort = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     names = {NONE_OF_THESE: NONE} | {label.id: label.name for label in labels(project).values()}
     given = [name for name in SOURCES if counts.get(name)]
-    begin = given.index("seed") if last is None and "seed" in given else None
-    kept: dict[str, Any] = {"bind": "query-params"}
-    of_label = kept | {"placeholder": "All labels", "format_func": names.get, "key": "results_label"}
-    of_source = kept | {"placeholder": "All sources", "key": "results_source"}
+    first = given.index("seed") if last is None and "seed" in given else None
+    in_address: dict[str, Any] = {"bind": "query-params"}
+    of_label = in_address | {"placeholder": "All labels", "format_func": names.get, "key": "results_label"}
+    of_source = in_address | {"placeholder": "All sources", "key": "results_source"}
     return {
-        "search": search.text_input("Search", key="results_search", placeholder="A part of the text", **kept),
+        "search": search.text_input("Search", key="results_search", placeholder="A part of the text", **in_address),
         "label": label.selectbox("Label", list(names), index=None, **of_label),
-        "source": source.selectbox("Source", given, index=begin, **of_source) or "",
-        "lowest_first": last is not None and sort.toggle("Least certain first", True, key="results_least", **kept),
+        "source": source.selectbox("Source", given, index=first, **of_source) or "",
+        "lowest_first": last is not None and sort.toggle("Uncertain first", True, key="results_least", **in_address),
     }
 
 
-def what_made(row: dict[str, Any]) -> str:
-    """Return what a row's belief is made of."""
+def basis_of(row: dict[str, Any]) -> str:
+    """Return what the confidence of a row is based on."""
     if row["belief"] is None:
         return ""
     if row["source"] == "bulk":
-        return "lower bound of its batch's sample"
-    return made_of(row["prior"], *json.loads(row["verdict"] or '["", 0]'))
+        return "the sample of its list"
+    outcome, _ = json.loads(row["verdict"] or '["", 0]')
+    return f"classifiers {row['prior']:.0%}" + (f", judge: {outcome}" if outcome else "")
 
 
 def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    """Return a row of the store as it is shown; ``known`` are the keys of the project's labels."""
+    """Return a row of the store as it is shown; ``known`` are the name keys of the labels (``name_key``)."""
     none, truth, rival = row["source"].endswith("none of these"), visible(row["truth"] or ""), row["runner_up_belief"]
     if truth and (none or row["label"]):
         key = name_key(row["truth"])
@@ -171,88 +183,99 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
     return {
         "Text": visible(row["text"] or ""),
         "Label": visible(NONE if none else row["label"] or ""),
-        "Belief": row["belief"],
-        "Made of": what_made(row),
+        "Confidence": row["belief"],
+        "Based on": basis_of(row),
         "Truth": truth,
         "Source": row["source"],
-        "Runner-up": "" if rival is None else f"{rival:.2f} {visible(row['runner_up'] or NONE)}",
+        "Runner-up": "" if rival is None else f"{rival:.0%} {visible(row['runner_up'] or NONE)}",
         "File": visible(row["file"]),
         "Row": row["row"],
     }
 
 
-def show_rows(project: Project, rows: list[dict[str, Any]], *, round_yet: bool) -> None:
-    """Show the rows of a page; in a trial, beside their truth."""
+def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool) -> None:
+    """Show the rows of a page; in a trial, with the hidden label."""
     trial = ["Truth"] if facts(project)["truths"] else []
     columns = {
-        "Text": column.TextColumn(width=285 if trial and round_yet else 400),
+        "Text": column.TextColumn(width=255 if trial and after_round else 400),
         "Label": column.TextColumn(width=160),
-        "Belief": column.ProgressColumn(
-            format="%.2f", max_value=1.0, width=100, help="Empty where a file, or a person one by one, gave the label"
+        "Confidence": column.ProgressColumn(
+            format="percent", max_value=1.0, width=100, help="Empty where the label is from a file or from a person"
         ),
-        "Made of": column.TextColumn(
-            width=150, help="The classifiers' own belief, and how far a verdict moved its odds"
+        "Based on": column.TextColumn(
+            width=190, help="The confidence of the classifiers alone, and the judge's answer about this label"
         ),
-        "Truth": column.TextColumn(width=165, help=f"✓ equals the label, ✗ does not; {TRUTH}"),
-        "Runner-up": column.TextColumn(width=140, help="The belief in the next label, and its name"),
+        "Truth": column.TextColumn(width=165, help=f"{TRUTH.capitalize()}. ✓: the label is right. ✗: it is wrong"),
+        "Runner-up": column.TextColumn(width=140, help="The next likely label and the confidence in it"),
     }
     known = {name_key(label.name) for label in labels(project).values()}
-    table = pd.DataFrame([shown_row(row, known) for row in rows])
-    seen = ["Belief", "Made of", *trial, "Source", "Runner-up"] if round_yet else ["Source", "File", "Row"]
-    st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *seen], column_config=columns)
+    table = pd.DataFrame([shown_row(row, known) for row in rows]).round(3)
+    further = ["Confidence", "Based on", *trial, "Source", "Runner-up"] if after_round else ["Source", "File", "Row"]
+    st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *further], column_config=columns)
 
 
 def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -> None:
     """Show a row per label."""
     columns = {
         "name": column.TextColumn("Label", width=240),
-        "subset": "Subset",
-        "seeds": "Seeds",
-        "fed_back": column.NumberColumn("Fed back", help="Pool texts that train this label"),
-        "labelled": column.NumberColumn("Labelled", help="Pool texts whose best label this is, before decisions"),
-        "belief": column.ProgressColumn("Mean belief", format="%.2f", max_value=1.0, help="Over the texts labelled"),
-        "decided": column.NumberColumn("Decided", help="Texts a person gave this label"),
+        "subset": column.NumberColumn("Subset"),
+        "seeds": column.NumberColumn("Examples", help="Labelled examples from your files"),
+        "fed_back": column.NumberColumn("Fed back", help="Texts that were fed back and train this label"),
+        "labelled": column.NumberColumn("Labelled", help="Texts that the last round gave this label"),
+        "belief": column.ProgressColumn(
+            "Mean confidence", format="percent", max_value=1.0, help="Mean over the texts labelled"
+        ),
+        "decided": column.NumberColumn("Decided", help="Texts that a person gave this label"),
     }
-    table = pd.DataFrame(label_table(project))
+    table = pd.DataFrame(label_table(project)).round(3)
     table["name"], table["subset"] = table["name"].map(visible), table["subset"] + 1
-    st.caption(f"{len(table):,} labels. A click on a heading sorts; the magnifier in the table's corner finds a name.")
+    st.caption(
+        f"{counted(len(table), 'label')}. Click a heading to sort. Use the magnifier of the table to find a name."
+    )
     order = [name for name in columns if last is not None or name not in {"fed_back", "labelled", "belief"}]
     st.dataframe(table, hide_index=True, height=620, column_order=order, column_config=columns)
 
 
 def show_download(project: Project, _last: Round | None, counts: dict[str, int]) -> None:
-    """Offer every row as a file, which is written when it is asked for."""
+    """Offer all rows as a file, which is written when the button is pressed."""
     chosen = st.radio("Format", list(FORMATS), horizontal=True, key="results_format", bind="query-params")
     name = f"{project.name}-labels.{chosen.lower()}"
 
-    def written() -> bytes:
+    def content() -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             export(project, path := Path(folder) / name)
             return path.read_bytes()
 
-    told = "each with its file, row and other columns, its label, belief and source, the verdict, its judge and cost, "
-    st.text(f"All {sum(counts.values()):,} rows of your files, {told}the decision and who made it, and the round.")
+    st.text(
+        f"The file has all {sum(counts.values()):,} rows of your files. Each row has its file, its row number and its "
+        "other columns; its label, confidence and source; the verdict with judge and cost; the decision with its "
+        "person; and the round."
+    )
     if chosen == "JSONL":
-        st.caption("JSONL is lossless: it holds every decision about a text, and Data restores them from it.")
+        st.caption("JSONL is lossless: it holds every decision about a text. Data can restore the decisions from it.")
     truth = f"The column truth is {TRUTH}. " if facts(project)["truths"] else ""
-    st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula gets an apostrophe before it.")
-    st.download_button(f"Download {chosen}", as_now(written), name, FORMATS[chosen], on_click="ignore", type="primary")
+    st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula starts with an apostrophe.")
+    st.download_button(f"Download {chosen}", as_now(content), name, FORMATS[chosen], on_click="ignore", type="primary")
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:
-    """Show how long each person takes to decide, queue by queue."""
+    """Show how long each person takes for a decision, queue by queue."""
     rows = pace(project)
     if not rows:
-        st.caption("Nothing to show yet: each person's seconds per decision, of what is decided one by one in Review.")
+        st.caption(
+            "Nothing to show yet. After decisions on Review, this shows the seconds per decision of each person."
+        )
         return
-    told = f"{counted(sum(row['decisions'] for row in rows), 'decision')} made one by one, also those undone since. "
-    st.caption(f"{told}Batches, skips and blind audits are not in it. Half take no longer than p50, 95% than p95.")
+    timed = counted(sum(row["decisions"] for row in rows), "decision")
+    st.caption(f"{timed} made one by one, including undone ones. Whole lists, skips and blind audits are not counted.")
     columns = {
         "who": column.TextColumn("Person", width=240),
         "queue": column.TextColumn("Queue", width=240),
         "decisions": column.NumberColumn("Decisions", format="localized"),
-        "p50": column.NumberColumn("p50, seconds", format="%.1f"),
-        "p95": column.NumberColumn("p95, seconds", format="%.1f"),
+        "p50": column.NumberColumn("Median, seconds", format="%.1f", help="Half of the decisions take no longer"),
+        "p95": column.NumberColumn(
+            "Slowest 5%, seconds", format="%.1f", help="5% of the decisions take longer than this"
+        ),
     }
     table = pd.DataFrame(rows)
     table["who"], table["queue"] = table["who"].map(visible), table["queue"].replace("", "no queue").map(visible)
@@ -271,6 +294,6 @@ with errors_in_one_line():
             show_agreement(project, last)
     tabs = st.tabs(["Texts", "Labels", "Pace", "Download"], key="results_tab", bind="query-params")
     for tab, show in zip(tabs, (show_texts, show_labels, show_pace, show_download), strict=True):
-        if tab.open:  # the others are not computed
+        if tab.open:  # a closed tab is not computed
             with tab:
                 show(project, last, counts)

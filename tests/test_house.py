@@ -1,4 +1,4 @@
-"""The rules of the house that a reader would otherwise have to check by eye."""
+"""The rules of CONTRIBUTING.md and docs/architecture.md that a program can check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from tests.helpers.paths import ROOT
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 SCREENS = [ROOT / "app.py", *PAGES, *sorted((ROOT / "widgets").rglob("*.py"))]
+CORE = sorted((ROOT / "red_core").rglob("*.py"))
 STEPS = sorted((ROOT / "red_core" / "steps").glob("*.py"))
+SCRIPTS = sorted((ROOT / "widgets").rglob("*.js"))
+LONGEST = {".py": 400, ".js": 250}
+"""Lines of a file."""
+MOST_PARAMETERS = 6
+STILL_LONG = (
+    "import_ predict_ read_source import_files store_prepared _reserve _measured answer decide round_metrics "
+    "most_valuable out_of_fold_log_odds refit fit_partition _fit_on_one_core add_attempts add_answer _insert add_look "
+    "results_page cross_fit train choose __init__"
+)
+"""Functions of more parameters, without a reason yet. Nothing may be added here."""
 RENDERS_MARKUP = {"unsafe_allow_html", "unsafe_allow_javascript"}
 
 
@@ -26,7 +37,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield every module that is imported, anywhere in a file."""
+    """Yield the name of every module that a file imports, at the top or inside a function."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -45,7 +56,7 @@ def test_screens_speak_no_sql(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SCREENS, ids=named)
-def test_screens_render_no_markup_of_their_own(path: Path) -> None:
+def test_screens_render_no_markup(path: Path) -> None:
     tree = parsed(path)
     arguments = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
     assert not arguments & RENDERS_MARKUP
@@ -57,7 +68,7 @@ def test_screens_render_no_markup_of_their_own(path: Path) -> None:
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "st"
     }
-    assert not called & {"html", "write", "latex"}  # each would render a text from outside
+    assert not called & {"html", "write", "latex"}  # each of them renders markup, also from a text of a user
     assert "unsafe_allow_html" not in path.read_text("utf-8")
 
 
@@ -81,23 +92,72 @@ def test_a_page_begins_inside_the_shell(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", STEPS, ids=named)
-def test_every_step_says_what_it_does(path: Path) -> None:
+def test_every_step_has_a_docstring(path: Path) -> None:
     tree = parsed(path)
     assert ast.get_docstring(tree)
     inside = [node for outer in tree.body if isinstance(outer, ast.ClassDef) for node in outer.body]
-    silent = [
+    without = [
         node.name
         for node in [*tree.body, *inside]
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        and not node.name.startswith("_")  # a private one may say it in its name
+        and not node.name.startswith("_")  # the name of a private one is enough
         and not ast.get_docstring(node)
     ]
-    assert silent == []
+    assert without == []
 
 
-@pytest.mark.parametrize("path", [*STEPS, *SCREENS], ids=named)
+@pytest.mark.parametrize("path", [*CORE, *SCREENS, *SCRIPTS], ids=named)
 def test_files_are_short_enough_to_read(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= 400
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST[path.suffix]
+
+
+def test_the_length_is_checked_in_every_folder_with_code() -> None:
+    checked = {path.parent for path in (*CORE, *SCREENS, *SCRIPTS)}
+    folders = {path.parent for place in ("pages", "widgets", "red_core") for path in (ROOT / place).rglob("*.[pj][ys]")}
+    assert folders <= checked
+    assert {path.suffix for path in SCRIPTS} == {".js"}
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the names of the parameters, without ``self`` and ``cls``."""
+    given = function.args
+    named_ones = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return [each.arg for each in named_ones if each is not None and each.arg not in {"self", "cls"}]
+
+
+def has_reason(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> bool:
+    """Return whether a comment in words stands above the function, or beside its parameters."""
+    above = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)]) - 2
+    signature = lines[function.lineno - 1 : function.body[0].lineno - 1]
+    comments = [line.split("  # ", 1)[1] for line in signature if "  # " in line]
+    if above >= 0 and lines[above].strip().startswith("# "):
+        comments.append(lines[above].strip()[2:])
+    return any(not comment.startswith(("noqa", "type:", "fmt:")) for comment in comments)
+
+
+@pytest.mark.parametrize("path", [*CORE, *SCREENS], ids=named)
+def test_a_function_of_many_parameters_says_why(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [each for each in functions if len(parameters_of(each)) > MOST_PARAMETERS]
+    assert {each.name for each in long if not has_reason(each, lines)} <= set(STILL_LONG.split())
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def f(a, b): ...", False),
+        ("def f(a, b):  # noqa: PLR0913\n    ...", False),
+        ("def f(\n    a,  # each is a column\n    b,\n):\n    ...", True),
+        ("# each is a column\ndef f(a, b): ...", True),
+        ("# each is a column\n@cache\ndef f(a, b): ...", True),
+        ("# about x\nx = 1\n\n\ndef f(a, b): ...", False),
+    ],
+)
+def test_a_reason_is_a_comment_above_or_beside_the_parameters(source: str, reason: bool) -> None:
+    (function,) = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert has_reason(function, source.splitlines()) == reason
+    assert parameters_of(function) == ["a", "b"]
 
 
 FACES = {
@@ -110,17 +170,17 @@ FACES = {
     "rounds": "follow_job mark_interrupted prepare project_status recommendation run_round start_job",
     "training": "Model ValidSamples embed_missing encode load_model model_file train valid_samples",
 }
-"""What each room hands on; rooms that are not here hand on nothing."""
+"""The names that the ``__init__.py`` of each room exports; the other rooms export nothing."""
 
 
 @pytest.mark.parametrize("room", [path.parent.name for path in (ROOT / "red_core").glob("*/__init__.py")])
-def test_a_room_hands_on_what_it_says(room: str) -> None:
+def test_a_room_exports_these_names(room: str) -> None:
     face = import_module(f"red_core.{room}")
     assert sorted(getattr(face, "__all__", [])) == sorted(FACES.get(room, "").split())
 
 
-@pytest.mark.parametrize("path", [*SCREENS, *sorted((ROOT / "red_core").rglob("*.py"))], ids=named)
-def test_what_a_room_hands_on_is_taken_from_the_room(path: Path) -> None:
+@pytest.mark.parametrize("path", [*SCREENS, *CORE], ids=named)
+def test_what_a_room_exports_is_imported_from_the_room(path: Path) -> None:
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.count(".") == 2:
             _, room, _ = node.module.split(".")

@@ -1,4 +1,4 @@
-"""Addresses that somebody bent: whatever stands behind the question mark, a page is drawn, or says one line."""
+"""Any query in the address: the page is drawn, or it shows an error in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ON_ONE_PROJECT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def check(page: str, query: dict[str, str], project: Project, open_app: OpenApp) -> None:
-    """Open a page with this query; ``open_app`` fails on an exception."""
+    """Open a page with this query and check that nothing was written; ``open_app`` fails on an exception."""
     before = facts(project)
     app = open_app(page, **({"native_buttons": "true"} | query))
     assert all("\n" not in shown.value for shown in app.error)

@@ -27,13 +27,13 @@ def closing_at_the_end() -> Iterator[ExitStack]:
         yield stack
 
 
-def check_told(app: AppTest, says: str) -> None:
-    """Check that one error is shown, that it says this in one line, and that there is no traceback."""
+def check_error(app: AppTest, words: str) -> None:
+    """Check that the page shows one error, in one line, with these words, and no traceback."""
     assert not app.exception, app.exception
-    (shown,) = app.error
-    told = shown.value.replace(JOINER, "").replace("\\", "")
-    assert says in told
-    assert "\n" not in told
+    (error,) = app.error
+    message = error.value.replace(JOINER, "").replace("\\", "")
+    assert words in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -48,9 +48,9 @@ def test_a_page_of_a_project_that_cannot_be_read_says_why(
 ) -> None:
     project = in_state("to review")
     app = open_app(page)
-    says = fault(project, closing_at_the_end, monkeypatch)
+    words = fault(project, closing_at_the_end, monkeypatch)
     before = project.database.read_bytes()
-    check_told(app.run(), says)
+    check_error(app.run(), words)
     assert project.database.read_bytes() == before
 
 
@@ -69,7 +69,7 @@ def test_a_page_is_read_where_nothing_can_be_written(
     assert not open_app(page).error
 
 
-# What is pressed
+# Buttons that write
 
 
 def card(project: Project) -> int:
@@ -152,7 +152,7 @@ PRESSED: dict[str, tuple[str, str, Callable[[AppTest, Project], AppTest], dict[s
 
 @pytest.mark.parametrize("act", PRESSED)
 @pytest.mark.parametrize("fault", WRITING_FAULTS)
-def test_what_cannot_be_written_is_said_on_the_page_and_nothing_changes(
+def test_a_failed_write_is_an_error_on_the_page_and_changes_nothing(
     fault: Callable[..., str],
     act: str,
     in_state: InState,
@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_said_on_the_page_and_nothing_changes(
     if act == "drop a batch":
         begin_batch(project, "accept", queue(project, 1, "to decide", Filters()), "all", who="tester")
     app = open_app(page, **query)
-    before, says = facts(project), fault(project, closing_at_the_end, monkeypatch)
-    check_told(do(app, project), says)
+    before, words = facts(project), fault(project, closing_at_the_end, monkeypatch)
+    check_error(do(app, project), words)
     assert facts(project) == before
     assert no_worker == []

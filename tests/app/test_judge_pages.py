@@ -715,7 +715,7 @@ def test_what_was_decided_can_be_looked_at_again(judged: Project, open_app: Open
 
 @pytest.mark.usefixtures("judged")
 def test_the_facts_line_names_the_judge_and_what_it_lets_through(open_app: OpenApp) -> None:
-    assert f"{JUDGE} passes 100% of right, 0% of wrong" in words_on(open_app("results"))
+    assert f"{JUDGE} accepts 100% of right and 0% of wrong labels" in words_on(open_app("results"))
 
 
 def test_the_verdicts_of_an_llm_feed_back_without_being_asked_for(judged: Project, open_app: OpenApp) -> None:

@@ -1,4 +1,4 @@
-"""The label map in a real browser: click, zoom, lasso, merge, undo and a new label, and nothing that is not marked."""
+"""The label map in a real browser: click, zoom, lasso, merge, undo and a new label."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
 ]
 NAMES = ("refund", "delivery", "warranty", "repair", "voucher", "invoice")
 PLOT = ".st-key-map .js-plotly-plot"
-# Where points are on the screen, and what is in view: asked of the chart, as nothing else knows.
+# Only the chart knows the pixels of its points and its visible range.
 SPOTS = """() => {
   const plot = document.querySelector('.st-key-map .js-plotly-plot'), { xaxis, yaxis, _size } = plot._fullLayout
   const box = plot.getBoundingClientRect()
@@ -54,9 +54,9 @@ def map_of(watched: Watched, server: Server, project: Project) -> Page:
 
 
 def lasso(watched: Watched, around: list[list[float]]) -> None:
-    """Draw a lasso a little outside these spots on the screen."""
-    page, coordinates = watched.page, np.array(around)
-    low, high = coordinates.min(axis=0) - 14, coordinates.max(axis=0) + 14
+    """Draw a lasso around these spots on the screen, with a margin."""
+    page, spots = watched.page, np.array(around)
+    low, high = spots.min(axis=0) - 14, spots.max(axis=0) + 14
     page.locator(".st-key-map [data-title='Lasso Select']").click()
     corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]), (low[0], low[1])]
     page.mouse.move(*corners[0])
@@ -84,7 +84,7 @@ def test_a_click_chooses_a_label_and_the_zoom_stays(
     assert page.evaluate(VIEW) == close
     page.locator(".st-key-fly button").first.click()
     watched.settle()
-    assert page.evaluate(VIEW) != close  # now it was asked to move
+    assert page.evaluate(VIEW) != close  # the button moves the map
     page.locator(".st-key-all_subsets button").first.click()
     watched.settle()
     assert page.evaluate(VIEW) == whole
@@ -95,38 +95,38 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     mapped: Project, serve: Callable[..., Server], watched: Watched
 ) -> None:
     page = map_of(watched, serve(mapped.workspace), mapped)
-    coordinates, places = page.evaluate(SPOTS), current_layout(mapped)[2]
-    away = np.linalg.norm(places - places[0], axis=1)
-    pair = [0, int(np.argsort(away)[1])]  # a label and its neighbour on the map
-    lasso(watched, [coordinates[place] for place in pair])
-    wanted = [NAMES[place] for place in pair]
+    pixels, coordinates = page.evaluate(SPOTS), current_layout(mapped)[2]
+    distance = np.linalg.norm(coordinates - coordinates[0], axis=1)
+    pair = [0, int(np.argsort(distance)[1])]  # a label and its nearest neighbour on the map
+    lasso(watched, [pixels[index] for index in pair])
+    wanted = [NAMES[index] for index in pair]
     page.locator(".st-key-pool_texts label").first.click()
     watched.settle()
-    low, high = places[pair].min(axis=0), places[pair].max(axis=0)
+    low, high = coordinates[pair].min(axis=0), coordinates[pair].max(axis=0)
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-    inside = texts_inside(draw_pool_map(mapped, EMBEDDING), corners)  # at least what lies between the two labels
-    told = int(page.get_by_text("A text lies between the three labels").inner_text().split()[0])
-    assert len(inside) <= told <= 60
+    inside = texts_inside(draw_pool_map(mapped, EMBEDDING), corners)  # at least the texts between the two labels
+    shown = int(page.get_by_text("Each text is placed between the three labels").inner_text().split()[0])
+    assert len(inside) <= shown <= 60
 
     page.get_by_text("Edit the labels", exact=True).click()
     page.locator(".st-key-edit_kind").get_by_text("Merge").click()
     watched.settle()
-    for name in wanted:  # the form begins with what is in the lasso
+    for name in wanted:  # the form starts with the labels in the lasso
         expect(page.locator("[class*=st-key-merge_]").first).to_contain_text(name)
     page.locator(".st-key-merge_into input").click()
     page.get_by_role("option", name=wanted[1], exact=True).click()
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text("It moves 4 seeds").first.wait_for()
+    page.get_by_text("It moves 4 labelled examples").first.wait_for()
     assert len(list_labels(mapped)) == 6  # a preview changes nothing
     watched.press("edit_do")
     page.get_by_text(saying("Done: merged")).first.wait_for()
     assert wanted[0] not in {label.name for label in list_labels(mapped)}
     assert len(page.evaluate(SPOTS)) == 5
     left = np.delete(np.arange(6), 0)
-    assert (current_layout(mapped)[2] == places[left]).all()  # the picture keeps its place
+    assert (current_layout(mapped)[2] == coordinates[left]).all()  # the other labels do not move
 
-    page.locator(".st-key-edit_undo button").first.click()  # its help repeats it
+    page.locator(".st-key-edit_undo button").first.click()  # its help has the same words
     watched.settle()
     page.get_by_text(saying("Undone: merged")).first.wait_for()
     assert [label.name for label in list_labels(mapped)] == list(NAMES)
@@ -143,7 +143,7 @@ def test_a_label_is_added_from_the_map(mapped: Project, serve: Callable[..., Ser
     page.locator(".st-key-add_examples textarea").press("Control+Enter")
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text("7 labels then").first.wait_for()
+    page.get_by_text("Afterwards there are 7 labels").first.wait_for()
     watched.press("edit_do")
     page.get_by_text(saying("Done: added")).first.wait_for()
     added = list_labels(mapped)[-1]

@@ -42,14 +42,14 @@ def choose(app: AppTest, label: str, kind: str) -> None:
 
 
 def carry_out(app: AppTest) -> str:
-    """Preview and do it; return what the preview said."""
+    """Preview the edit and carry it out; return the words of the page with the preview."""
     assert app.button(key="edit_do").disabled
     app.button(key="edit_preview").click().run()
-    told = words_on(app)
-    assert not app.button(key="edit_do").disabled, told
+    preview = words_on(app)
+    assert not app.button(key="edit_do").disabled, preview
     app.button(key="edit_do").click().run()
     assert not app.exception
-    return told
+    return preview
 
 
 def test_a_label_is_renamed_and_named_back(in_state: InState, open_app: OpenApp) -> None:
@@ -57,16 +57,16 @@ def test_a_label_is_renamed_and_named_back(in_state: InState, open_app: OpenApp)
     before, app = names(project), open_app("label_map")
     choose(app, before[0], "Rename")
     app.text_input(key=f"rename_{label_ids(project)[before[0]]}").set_value("money back").run()
-    told = carry_out(app)
-    assert "It moves no text." in told
-    assert "Every verdict still counts." in told
+    preview = carry_out(app)
+    assert "It moves no text." in preview
+    assert "Every verdict still counts." in preview
     assert names(project)[0] == "money back"
     app.button(key="edit_undo").click().run()
     assert names(project) == before
     assert "Undone: renamed" in words_on(app)
 
 
-def test_nothing_is_done_that_was_not_previewed(in_state: InState, open_app: OpenApp) -> None:
+def test_an_edit_needs_a_preview_of_itself(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     before, app = names(project), open_app("label_map")
     choose(app, before[0], "Rename")
@@ -84,8 +84,8 @@ def test_labels_are_merged_with_their_seeds(in_state: InState, open_app: OpenApp
     first, second, *_ = names(project)
     choose(app, first, "Merge")
     app.selectbox(key="merge_into").set_value(ids[second]).run()
-    told = carry_out(app)
-    assert "seeds" in told
+    preview = carry_out(app)
+    assert "labelled examples" in preview
     assert first not in names(project)
     assert (seeds(project)[1] == ids[second]).sum() == 8
     app.button(key="edit_undo").click().run()
@@ -111,7 +111,7 @@ def test_a_label_is_added_with_typed_examples(in_state: InState, open_app: OpenA
     carry_out(app)
     assert names(project)[-1] == "praise"
     after = current_layout(project)
-    assert after[2][: len(before[2])].tolist() == before[2].tolist()  # the picture keeps its place
+    assert after[2][: len(before[2])].tolist() == before[2].tolist()  # the other labels do not move
 
 
 @pytest.mark.parametrize("examples", ["only one", "twice\ntwice"])
@@ -160,12 +160,12 @@ def test_groups_are_looked_for_on_demand(in_state: InState, open_app: OpenApp) -
     assert "no label seems to be missing" in words_on(app)
 
 
-def test_drift_says_what_it_needs(in_state: InState, open_app: OpenApp) -> None:
+def test_without_a_second_import_drift_explains_what_is_missing(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
-    assert "Import more pool texts later and run a round" in words_on(open_app("data"))
+    assert "Import more unlabelled texts later and run a round" in words_on(open_app("data"))
 
 
-# What is chosen, and what is known of it
+# The choice on the map, and its details
 
 
 def chart(app: AppTest) -> dict[str, Any]:
@@ -177,10 +177,10 @@ def test_the_same_page_again_is_the_same_chart(in_state: InState, open_app: Open
     app = open_app("label_map")
     first = plotly_specs(app)
     app.run()
-    assert plotly_specs(app) == first  # or the browser would draw it anew, and lose its zoom
+    assert plotly_specs(app) == first  # otherwise the browser would draw it again and lose the zoom
 
 
-def test_a_label_that_is_searched_for_is_flown_to_and_let_go_of(in_state: InState, open_app: OpenApp) -> None:
+def test_the_map_zooms_to_a_label_and_back(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     app = open_app("label_map")
     whole = chart(app)["layout"]["xaxis"]["range"]
@@ -191,22 +191,22 @@ def test_a_label_that_is_searched_for_is_flown_to_and_let_go_of(in_state: InStat
     assert chart(app)["layout"]["xaxis"]["range"] == whole
 
 
-def test_a_label_in_the_address_is_flown_to(in_state: InState, open_app: OpenApp) -> None:
+def test_the_map_zooms_to_a_label_in_the_address(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
     app = open_app("label_map", label="refund")
-    assert [one["type"] for one in chart(app)["layout"]["shapes"]].count("circle") == 1
+    assert [shape["type"] for shape in chart(app)["layout"]["shapes"]].count("circle") == 1
 
 
-def test_labels_that_are_confused_are_joined_and_told(in_state: InState, open_app: OpenApp) -> None:
+def test_confused_labels_have_a_line_and_a_row(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     worst = confusions(project, 1)[0]
     app = open_app("label_map")
-    drawn = [one for one in chart(app)["layout"]["shapes"] if one["type"] == "line"]
+    drawn = [shape for shape in chart(app)["layout"]["shapes"] if shape["type"] == "line"]
     assert len(drawn) == len(confusions(project, 1))
-    told = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overturned"])
+    table = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overruled"])
     named = {label.id: label.name for label in list_labels(project)}
-    assert (told["one"][0], told["other"][0]) == tuple(named[label] for label in worst.labels)
-    assert told["texts"][0] == pytest.approx(worst.expected, abs=0.06)
+    assert (table["one"][0], table["other"][0]) == tuple(named[label] for label in worst.labels)
+    assert table["texts"][0] == pytest.approx(worst.expected, abs=0.06)
 
 
 def test_a_new_label_is_hollow_until_a_round_has_seen_it(in_state: InState, open_app: OpenApp) -> None:
@@ -219,17 +219,17 @@ def test_a_new_label_is_hollow_until_a_round_has_seen_it(in_state: InState, open
     assert [symbol >= 100 for symbol in chart(app)["data"][0]["marker"]["symbol"]] == [False] * 4 + [True]
 
 
-def test_the_table_holds_what_audits_say_of_a_label(in_state: InState, open_app: OpenApp) -> None:
+def test_the_table_shows_the_accuracy_of_a_label_in_audits(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     ids = label_ids(project)
     for card in deal(project, who="ann", count=40, rng=np.random.default_rng(0)):
         answer(project, card.audit, "label", label=ids["repair"], who="ann")
     app = open_app("label_map")
     app.segmented_control(key="map_shown").set_value("Table").run()
-    table = next(table.value for table in app.dataframe if "audited right" in table.value).set_index("label")
-    assert table.loc["repair", "audited right"] == 1.0
-    assert table.loc["refund", "audited right"] == 0.0
-    assert table.loc["refund", "state"] == "look"
+    table = next(table.value for table in app.dataframe if "accuracy" in table.value).set_index("label")
+    assert table.loc["repair", "accuracy"] == 1.0
+    assert table.loc["refund", "accuracy"] == 0.0
+    assert table.loc["refund", "state"] == "check"
     assert table["audits"].sum() == sum(share.of for share in audited_accuracy(project).values())
 
 
@@ -241,8 +241,8 @@ def test_the_label_set_comes_back_from_a_file_previewed(in_state: InState, open_
     export_label_set(project, tmp_path / "labels.csv")
     edited = (tmp_path / "labels.csv").read_text("utf-8-sig").replace("refund,", "money back,", 1)
     app.file_uploader(key="label_set_file").upload("edited.csv", edited.encode(), "text/csv").run()
-    told = carry_out(app)
-    assert "1 renamed, 0 meanings, 0 moved, 0 added" in told
+    preview = carry_out(app)
+    assert "1 renamed, 0 meanings, 0 moved, 0 added" in preview
     assert names(project)[0] == "money back"
 
 
@@ -262,7 +262,7 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
     app.button(key="try_subsets").click().run()
     table = next(table.value for table in app.dataframe if "now" in table.value)
     assert len(table.columns) == 3
-    assert "cross-validated accuracy" in table.index
+    assert "accuracy (cross-validation)" in table.index
     before = current_layout(project)[1].tolist()
     app.button(key="adopt_alike").click().run()
     assert not app.exception
@@ -278,7 +278,7 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
         ("drift_map", "Label map", {"label"}),
     ],
 )
-def test_drift_is_told_and_leads_to_what_mends_it(
+def test_a_drifted_label_is_listed_with_links_to_what_helps(
     in_state: InState, open_app: OpenApp, tmp_path: Path, button: str, title: str, state: set[str]
 ) -> None:
     project = in_state("closed")
@@ -287,14 +287,13 @@ def test_drift_is_told_and_leads_to_what_mends_it(
     run_round(embed(project), FAST)
     app = open_app("data")
     app.button(key="drift_compare").click().run()
-    moved = [one for one in measure_drift(project) if one.drifted]
+    drifted = [drift for drift in measure_drift(project) if drift.drifted]
     table = next(table.value for table in app.dataframe if "do first" in table.value)
-    assert table["label"].tolist() == [one.label.name for one in moved] != []
+    assert table["label"].tolist() == [drift.label.name for drift in drifted] != []
     app.session_state["drift_table"] = {"selection": {"rows": [0], "columns": []}}
     app.run()
     assert not app.exception
     app.button(key=button).click().run()
     assert not app.exception
     assert app.title[0].value == title
-    told = {app.session_state[key] for key in state} & {moved[0].label.id, moved[0].label.name}
-    assert told
+    assert {app.session_state[key] for key in state} & {drifted[0].label.id, drifted[0].label.name}

@@ -1,4 +1,4 @@
-"""The label map as a figure: what is a point, what is only drawn, what is in view, and what nobody can inject."""
+"""The label map as a figure: its points, its shapes, the visible part, and escaped names."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ def row(number, name="", state="", **more):
 
 
 def drawn(rows, focus=None, overlay=None, picture=""):
-    made = label_map_figure(rows, picture, BOUNDS, focus or Focus(), overlay or Overlay(), INK)
-    (points,) = made.data  # the labels are the only ones
-    return {"points": points, "layout": made.layout.to_plotly_json()}
+    figure = label_map_figure(rows, picture, BOUNDS, focus or Focus(), overlay or Overlay(), INK)
+    (points,) = figure.data  # the labels are the only points
+    return {"points": points, "layout": figure.layout.to_plotly_json()}
 
 
 ROWS = [row(number) for number in range(1, 13)]
 
 
 def lines(figure, colour):
-    return [
-        one for one in figure["layout"].get("shapes", ()) if one["type"] == "line" and one["line"]["color"] == colour
-    ]
+    shapes = figure["layout"].get("shapes", ())
+    return [shape for shape in shapes if shape["type"] == "line" and shape["line"]["color"] == colour]
 
 
 def test_labels_are_the_only_points_whatever_else_is_drawn():
@@ -42,57 +41,58 @@ def test_labels_are_the_only_points_whatever_else_is_drawn():
     assert len(figure["points"].x) == len(ROWS)
 
 
-def test_a_confused_pair_is_joined_by_a_line_the_wider_the_more_texts():
+def test_a_confused_pair_has_a_line_that_is_wider_with_more_texts():
     overlay = Overlay([Confusion((1, 2), 10.0, 2), Confusion((3, 4), 3.0, 0), Confusion((5, 99), 9.0, 0)])
-    wide, narrow = lines(drawn(ROWS, overlay=overlay), CONFUSED)  # the third has no place
+    wide, narrow = lines(drawn(ROWS, overlay=overlay), CONFUSED)  # a label of the third pair is not on the map
     assert (wide["x0"], wide["y0"]) == pytest.approx((ROWS[0]["x"], ROWS[0]["y"]), abs=1e-3)
     assert wide["line"]["width"] > narrow["line"]["width"] >= 1
 
 
-def test_no_tangle_of_lines():
-    many = [Confusion((one, other), 1.0, 0) for one in range(1, 12) for other in range(one + 1, 13)]
+def test_only_the_most_confused_pairs_have_a_line():
+    many = [Confusion((first, second), 1.0, 0) for first in range(1, 12) for second in range(first + 1, 13)]
     assert len(lines(drawn(ROWS, overlay=Overlay(many)), CONFUSED)) == MOST_LINES < len(many)
     assert lines(drawn(ROWS, Focus(subset=1), Overlay(many)), CONFUSED) == []
 
 
-def test_the_shape_tells_the_state_and_the_subset():
+def test_the_symbol_shows_the_state_and_the_subset():
     def symbol(**more):
         return drawn([row(**more)])["points"].marker.symbol[0]
 
     filled = symbol(number=1)
-    assert (symbol(number=1, state="new"), symbol(number=1, state="look")) == (filled + 100, filled + 200)
+    assert (symbol(number=1, state="new"), symbol(number=1, state="check")) == (filled + 100, filled + 200)
     assert len({symbol(number=number) for number in (3, 4, 5)}) == 3
 
 
-def test_a_label_that_is_searched_for_is_flown_to_and_what_it_is_confused_with_stays_clear():
+def test_the_map_zooms_to_a_label_and_does_not_fade_its_confused_labels():
     overlay = Overlay([Confusion((3, 6), 2.0, 0)])
     figure = drawn(ROWS, Focus(label=3, subset=0, nearest=(4,), around=3), overlay)
-    for axis, at in (("xaxis", ROWS[2]["x"]), ("yaxis", ROWS[2]["y"])):
+    for axis, coordinate in (("xaxis", ROWS[2]["x"]), ("yaxis", ROWS[2]["y"])):
         low, high = figure["layout"][axis]["range"]
         assert high - low == pytest.approx(2 * CLOSE)
-        assert low <= at <= high
+        assert low <= coordinate <= high
         assert BOUNDS.min() <= low < high <= BOUNDS.max()
-    clear = {ROWS[place]["id"] for place, share in enumerate(figure["points"].marker.opacity) if share > FADED + 0.1}
-    assert clear == {3, 4, 6, 9, 12}  # it, its nearest, its rival, its subset
-    assert [one["type"] for one in figure["layout"]["shapes"]].count("circle") == 1
+    opacities = figure["points"].marker.opacity
+    clear = {row["id"] for row, opacity in zip(ROWS, opacities, strict=True) if opacity > FADED + 0.1}
+    assert clear == {3, 4, 6, 9, 12}  # the label, its nearest label, its confused label, its subset
+    assert [shape["type"] for shape in figure["layout"]["shapes"]].count("circle") == 1
 
 
-def test_all_is_in_view_where_nothing_is_flown_to():
+def test_the_whole_map_is_visible_without_a_label_to_zoom_to():
     figure = drawn(ROWS, Focus(label=3, subset=0))
     assert figure["layout"]["xaxis"]["range"] == [-1.0, 1.0]
 
 
 def test_a_group_of_texts_without_a_label_gets_a_dotted_ring_and_its_name_as_words():
     figure = drawn(ROWS, overlay=Overlay(groups=[("<img src=x onerror=y>", (0.25, -0.5))]))
-    (ring,) = [one for one in figure["layout"]["shapes"] if one["type"] == "circle"]
+    (ring,) = [shape for shape in figure["layout"]["shapes"] if shape["type"] == "circle"]
     assert (ring["xanchor"], ring["yanchor"], ring["line"]["dash"]) == (0.25, -0.5, "dot")
     (name,) = figure["layout"]["annotations"]
     assert name["text"] == "<i>&lt;img src=x onerror=y&gt;?</i>"
 
 
-def test_what_stands_in_a_hover_is_escaped():
-    hostile = row(1, name="<b>x</b>", meaning="<a href=//beacon.invalid>y</a>", state="look")
-    told = "".join(map(str, drawn([hostile])["points"].customdata[0]))
-    assert "&lt;b&gt;x&lt;/b&gt;" in told
-    assert "<a" not in told
-    assert "look at it" in told
+def test_the_hover_is_escaped():
+    hostile = row(1, name="<b>x</b>", meaning="<a href=//beacon.invalid>y</a>", state="check")
+    hover = "".join(map(str, drawn([hostile])["points"].customdata[0]))
+    assert "&lt;b&gt;x&lt;/b&gt;" in hover
+    assert "<a" not in hover
+    assert "check it" in hover

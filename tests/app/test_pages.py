@@ -1,4 +1,4 @@
-"""Every page in every state: no exception, and what matters is on it."""
+"""Every page in every state: it raises nothing, and shows what it should."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ NEXT = {
     "preparing cancelled": "",
     "prepared": "run the first round",
     "round running": "Work goes on in the background",
-    "round failed": "Round 1 was not finished. Go on with it.",
-    "round cancelled": "Round 1 was not finished. Go on with it.",
+    "round failed": "Round 1 was not finished. Continue it.",
+    "round cancelled": "Round 1 was not finished. Continue it.",
     "round cancelled at once": "run the first round",
-    "round interrupted": "Round 1 was not finished. Go on with it.",
+    "round interrupted": "Round 1 was not finished. Continue it.",
     "to review": "texts are worth your decision",
     "to review, working": "Work goes on in the background",
     "decided": "ready to be fed back",
@@ -65,7 +65,7 @@ NEXT = {
     "closed": "Round 1 is closed",
     "second round": "worth your decision",
 }
-"""What the one next action says in each state, '' where it depends on figures."""
+"""Words of the next action in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
 
 
@@ -98,10 +98,10 @@ def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp
         assert not app.error, (page, [error.value for error in app.error])
         assert [title.value for title in app.title] == [page.replace("_", " ").capitalize()]
         words = words_on(app)
-        assert ("4 labels · 16 seeds · 40 texts in the pool" in words) == (not finished(project)), page
-        assert ("expected agreement" in words) == finished(project), page
-        assert ("trial project: its truth is known" in words) == (trial and not finished(project)), page
-        assert ("(trial)" in words) == (trial and finished(project)), page
+        assert ("4 labels · 16 labelled examples · 40 unlabelled texts" in words) == (not finished(project)), page
+        assert ("estimated accuracy" in words) == finished(project), page
+        assert ("trial: most labels are hidden" in words) == (trial and not finished(project)), page
+        assert ("true accuracy (trial)" in words) == (trial and finished(project)), page
         assert ("cancel_job" in keys_of(app)) == (state in WORKING), page
 
 
@@ -110,7 +110,7 @@ def finished(project: Project) -> bool:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_next_action_is_said_where_the_work_begins(in_state: InState, open_app: OpenApp, state: str) -> None:
+def test_data_shows_the_next_action(in_state: InState, open_app: OpenApp, state: str) -> None:
     in_state(state)
     assert NEXT[state] in words_on(open_app("data"))
 
@@ -239,7 +239,7 @@ def test_a_new_project_never_takes_the_name_of_another(
     in_state("prepared")
     app = upload(open_app("data"), "small.csv", SEED_CSV.replace(b"case", b"matter"))
     app.radio(key="import_into").set_value("a new project").run()
-    assert "There is a project" in app.warning[-1].value
+    assert "There is already a project" in app.warning[-1].value
     assert "import_now" not in {button.key for button in app.button}
     app.text_input[-1].set_value("another").run()
     assert "import_now" in {button.key for button in app.button}
@@ -462,10 +462,10 @@ def test_a_round_to_review_can_be_closed(in_state: InState, open_app: OpenApp) -
 
 def test_one_round_shows_its_numbers_and_what_is_recommended(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("fed back")
-    one = open_app("rounds")
-    assert not plotly_strings(one)
-    assert one.metric
-    assert recommendation(project).reason in words_on(one)
+    app = open_app("rounds")
+    assert not plotly_strings(app)
+    assert app.metric
+    assert recommendation(project).reason in words_on(app)
 
 
 def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
@@ -483,9 +483,9 @@ def desk(project: Project, queue: str = "to decide") -> list[tuple[Card, int]]:
 
 def on_desk(app: AppTest) -> int:
     """Return the text whose buttons are on the screen; 0 at the end."""
-    found = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
-    assert len(found) <= 1
-    return found[0] if found else 0
+    texts = [int(key.split("_")[1]) for key in keys_of(app) if key.startswith("accept_")]
+    assert len(texts) <= 1
+    return texts[0] if texts else 0
 
 
 def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_app: OpenApp) -> None:
@@ -495,16 +495,16 @@ def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_a
     assert on_desk(app) == proposal
     words = words_on(app)
     assert card.content in [text.value for text in app.text]
-    for said in (
+    for words_of_card in (
         f"Asked about: **{card.label.name}**",
         f"Runner-up: **{card.runner_up.name}**",
         f"belief {card.belief:.2f}",
         card.outcome.upper() or "NOT ASKED YET",
-        "Evidence check (no LLM)",
+        "Similarity check (no LLM)",
         "Asked because",
         *(example.content for example in (*card.examples, *card.rival_examples)),
     ):
-        assert said in words, said
+        assert words_of_card in words, words_of_card
 
 
 @pytest.mark.parametrize(("button", "kind"), [("accept", "accept"), ("reject", "reject"), ("none", "none"), ("skip", "skip")])  # fmt: skip  # noqa: E501
@@ -568,9 +568,9 @@ def test_undo_goes_back_card_by_card(in_state: InState, open_app: OpenApp) -> No
     app = open_app("review")
     for proposal in proposals[:3]:
         app.button(key=f"accept_{proposal}").click().run()
-    for place in (3, 2, 1):
-        app.button(key=f"undo_{proposals[place]}").click().run()
-        assert on_desk(app) == proposals[place - 1]
+    for index in (3, 2, 1):
+        app.button(key=f"undo_{proposals[index]}").click().run()
+        assert on_desk(app) == proposals[index - 1]
     app.button(key=f"undo_{proposals[0]}").click().run()
     assert "there is no decision to undo" in words_on(app)
     assert len(decision_rows(project)) == 6
@@ -639,8 +639,8 @@ def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: Op
     project = in_state("to review")
     app = open_app("review")
     app.selectbox(key="review_queue").set_value(queue).run()
-    shown = app.selectbox(key="review_queue")
-    assert shown.value == queue
+    chosen = app.selectbox(key="review_queue")
+    assert chosen.value == queue
     waiting = [card.text for card in queued(project, queue)]
     assert f"**{queue}** ({len(waiting):,})" in app.selectbox(key="review_queue").help
     assert on_desk(app) == (waiting[0] if waiting else 0)
@@ -750,7 +750,7 @@ def test_a_decision_made_after_the_plan_was_shown_is_not_fed_back_unseen(in_stat
 
 def test_the_map_waits_for_vectors_and_says_so(in_state: InState, open_app: OpenApp) -> None:
     in_state("preparing")
-    assert "the map comes when that is done" in words_on(open_app("label_map"))
+    assert "The map appears when that is done" in words_on(open_app("label_map"))
 
 
 def test_the_map_can_be_prepared_from_its_own_page(
@@ -810,7 +810,7 @@ def test_results_show_every_row_with_where_its_label_comes_from(in_state: InStat
 
 def test_results_before_a_round_say_what_comes(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert re.search(r"16 rows .* 40 wait", words_on(open_app("results")))
+    assert re.search(r"16 rows have a label .* the other 40", words_on(open_app("results")))
 
 
 @pytest.mark.parametrize("tab", ["Texts", "Labels", "Download"])
@@ -829,9 +829,9 @@ def test_the_texts_of_results_are_searched(in_state: InState, open_app: OpenApp,
     app = open_app("results")
     app.text_input(key="results_search").set_value(search).run()
     assert not app.exception
-    shown = [frame.value for frame in app.dataframe if "Text" in frame.value]
-    assert bool(shown) == (search == "refund")
-    assert all("refund" in text for table in shown for text in table["Text"])
+    tables = [frame.value for frame in app.dataframe if "Text" in frame.value]
+    assert bool(tables) == (search == "refund")
+    assert all("refund" in text for table in tables for text in table["Text"])
 
 
 # --- Nothing from outside is rendered

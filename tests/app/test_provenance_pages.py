@@ -1,4 +1,4 @@
-"""What the pages tell of where labels come from: decisions restored, histories, the pace, the sources."""
+"""The origin of labels on the pages: restored decisions, histories, the pace, the sources."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OpenApp = Callable[..., AppTest]
 
 
 def decide_some(project: Project, *, who: str = "Zoë", reason: str = "") -> None:
-    """Accept, in two queues, with the seconds it took."""
-    for place, (queue, seconds) in enumerate((("to decide", 1.0), ("to decide", 3.0), ("stale", 7.0))):
-        text = int(pool(project)[place])
+    """Accept three texts, in two queues, in 1, 3 and 7 seconds."""
+    for index, (queue, seconds) in enumerate((("to decide", 1.0), ("to decide", 3.0), ("stale", 7.0))):
+        text = int(pool(project)[index])
         decide(
             project,
             text,
@@ -42,7 +42,7 @@ def decide_some(project: Project, *, who: str = "Zoë", reason: str = "") -> Non
 
 @pytest.fixture
 def exported(tmp_path: Path) -> bytes:
-    """An export of three decisions, made in another project of the same files."""
+    """The export of another project of the same files, with three decisions."""
     other = small_project(tmp_path / "elsewhere")
     decide_some(other)
     export(other, tmp_path / "out.jsonl")
@@ -86,17 +86,17 @@ def test_nothing_is_restored_while_a_job_runs(in_state: InState, open_app: OpenA
     assert decision_rows(project) == []
 
 
-def test_hostile_names_of_labels_are_told_harmlessly(in_state: InState, open_app: OpenApp, exported: bytes) -> None:
+def test_hostile_names_of_labels_are_shown_as_plain_text(in_state: InState, open_app: OpenApp, exported: bytes) -> None:
     in_state("prepared")
     rows = [json.loads(line) for line in exported.decode().splitlines()]
-    made = [row for row in rows if row["decisions"]]
-    for row, name in zip(made, HOSTILE, strict=False):
+    changed = [row for row in rows if row["decisions"]]
+    for row, name in zip(changed, HOSTILE, strict=False):
         row["decisions"][0]["label"] = name
-    app = restore(open_app("data"), "\n".join(json.dumps(row) for row in made).encode())
-    (told,) = [success.value for success in app.success]
-    assert "<script>" not in told
-    assert "![x](" not in told
-    assert "script" in told
+    app = restore(open_app("data"), "\n".join(json.dumps(row) for row in changed).encode())
+    (message,) = [success.value for success in app.success]
+    assert "<script>" not in message
+    assert "![x](" not in message
+    assert "script" in message
 
 
 # --- The history of a label
@@ -109,8 +109,8 @@ def of_label(app: AppTest, name: str) -> AppTest:
 
 def history(app: AppTest) -> list[str] | None:
     """Return what the open history says, None where it is folded."""
-    found = [frame.value for frame in app.dataframe if "What" in frame.value]
-    return found[0]["What"].tolist() if found else None
+    tables = [frame.value for frame in app.dataframe if "What" in frame.value]
+    return tables[0]["What"].tolist() if tables else None
 
 
 def test_a_labels_history_is_read_when_it_is_opened(in_state: InState, open_app: OpenApp) -> None:
@@ -120,13 +120,13 @@ def test_a_labels_history_is_read_when_it_is_opened(in_state: InState, open_app:
     app.session_state[f"label_history_{label_ids(project)['refund']}"] = True
     app.run()
     assert not app.exception
-    told = history(app)
-    assert told is not None
-    assert any(what.startswith("4 seed rows imported from") for what in told)
-    assert any("subsets formed" in what for what in told)
-    assert any(what.startswith("round 1: ") and "proposed" in what for what in told)
-    assert any("accepted" in what for what in told)
-    assert any("fed back" in what for what in told)
+    events = history(app)
+    assert events is not None
+    assert any(what.startswith("4 seed rows imported from") for what in events)
+    assert any("subsets formed" in what for what in events)
+    assert any(what.startswith("round 1: ") and "proposed" in what for what in events)
+    assert any("accepted" in what for what in events)
+    assert any("fed back" in what for what in events)
 
 
 def test_a_hostile_labels_history_is_harmless(in_state: InState, open_app: OpenApp) -> None:
@@ -163,7 +163,7 @@ def test_the_pace_of_each_person_and_queue_is_shown(in_state: InState, open_app:
     assert table["p95"].tolist() == [7.0, pytest.approx(2.9)]
 
 
-def test_labels_of_batches_and_of_audits_are_told_apart(in_state: InState, open_app: OpenApp) -> None:
+def test_labels_of_batches_and_of_audits_have_their_own_sources(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     first, second = (int(text) for text in pool(project)[:2])
     decide(project, first, "accept", label=1, who=WHO)
@@ -180,8 +180,8 @@ def test_labels_of_batches_and_of_audits_are_told_apart(in_state: InState, open_
     counts = dict(zip(sources["Source"], sources["Rows"], strict=True))
     assert (counts["bulk"], counts["audit: none of these"]) == (1, 1)
     app.selectbox(key="results_source").set_value("bulk").run()
-    (rows,) = [frame.value for frame in app.dataframe if "Made of" in frame.value]
-    assert rows[["Belief", "Made of"]].to_numpy().tolist() == [[0.9, "lower bound of its batch's sample"]]
+    (rows,) = [frame.value for frame in app.dataframe if "Based on" in frame.value]
+    assert rows[["Confidence", "Based on"]].to_numpy().tolist() == [[0.9, "the sample of its list"]]
 
 
 def test_the_download_says_which_format_is_lossless(in_state: InState, open_app: OpenApp) -> None:

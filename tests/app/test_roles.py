@@ -1,4 +1,4 @@
-"""A viewer reads everything and changes nothing: every act of the screens, and every page."""
+"""A viewer reads everything and changes nothing: every function that the screens use to write."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def decided(project: Project) -> object:
 
 
 def pressed(project: Project) -> object:
-    """Do what a message of the desk asks for."""
+    """Apply a message of the review desk."""
     card = queued(project)[0]
     raw = {"id": "0" * 32, "kind": "accept", "text": card.text, "label": card.label.id, "proposal": card.proposal}
-    done = apply_key_press(project, read_key_press(raw), who=current_user().name)
-    assert not done.refused
-    return done
+    outcome = apply_key_press(project, read_key_press(raw), who=current_user().name)
+    assert not outcome.refused
+    return outcome
 
 
 def listed(project: Project) -> object:
@@ -101,7 +101,7 @@ def imported(project: Project) -> object:
 
 def exported(project: Project) -> object:
     decided(project)
-    export(project, project.workspace.parent / "kept.jsonl")
+    export(project, project.workspace.parent / "exported.jsonl")
     return undo(project, who=ANALYST.name)
 
 
@@ -138,7 +138,7 @@ AS_IT_STANDS: dict[str, Act] = {
     "store.rounds.close_round": close_round,
     "rounds.jobs.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
 }
-"""What an analyst can do with a round to review."""
+"""Functions that work in the state *to review*, without anything before them."""
 AFTER: dict[str, tuple[Act, Act]] = {
     "review.audits.answer": (
         lambda p: auditing.deal(p, who="v", count=1), lambda p: auditing.answer(p, 1, "none", who="v"),
@@ -149,7 +149,7 @@ AFTER: dict[str, tuple[Act, Act]] = {
     "review.batches.take_back": (lambda _: None, lambda p: batches.take_back(p, 1)),
     "review.decisions.undo": (decided, lambda p: undo(p, who=current_user().name)),
     "data.restoring.restore_decisions": (
-        exported, lambda p: restore_decisions(p, p.workspace.parent / "kept.jsonl", "v"),
+        exported, lambda p: restore_decisions(p, p.workspace.parent / "exported.jsonl", "v"),
     ),
     "labels.edits.preview": (lambda _: None, lambda p: label_edits.preview(p, Rename(first(p), "another"))),
     "labels.file.Apply": (
@@ -171,7 +171,7 @@ AFTER: dict[str, tuple[Act, Act]] = {
     "store.database.create_project": (lambda _: None, lambda p: create_project(p.workspace, "new")),
     "store.arrays.save_arrays": (lambda _: None, lambda p: save_arrays(p.folder / "x.npz", a=np.zeros(1))),
 }  # fmt: skip
-"""What needs something before it, or a judge; or is offered outside the screens as well."""
+"""Functions that need a first step or a judge, or that are offered outside the screens; each with its first step."""
 READ: dict[str, Act] = {
     "labels.edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),
     "labels.file.read_label_set": lambda p: read_label_set(p, label_file(p)),
@@ -180,12 +180,12 @@ READ: dict[str, Act] = {
     "store.database.open_project": lambda p: open_project(p.workspace, p.name),
     "rounds.jobs.mark_interrupted": mark_interrupted,
 }
-"""What an analyst's look may store as well, and a viewer's does not."""
+"""Reads that store something for an analyst, and nothing for a viewer."""
 
 
 @pytest.fixture(autouse=True)
-def somebody_else_is_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No worker is started, and the only judge is one that is not there."""
+def no_worker_and_no_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No worker is started, and the only judge cannot be reached."""
     no_judge(monkeypatch, tmp_path / "secrets.toml")
     use(monkeypatch, nobody())
     started = lambda *_command, **_how: SimpleNamespace(poll=lambda: None, pid=os.getpid())  # noqa: E731
@@ -194,7 +194,7 @@ def somebody_else_is_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(batches, "SAMPLE", 5)
 
 
-def test_every_act_of_the_screens_is_tried_here() -> None:
+def test_every_function_that_screens_write_with_is_in_a_list() -> None:
     offered = that_write() & used_by_screens()
     assert len(offered) > 25
     assert {name.removeprefix("red_core.") for name in offered} <= {*AS_IT_STANDS, *AFTER, *READ}
@@ -227,7 +227,7 @@ def test_a_viewer_may_not_and_nothing_changes(name: str, in_state: InState) -> N
 @pytest.mark.parametrize("name", READ)
 def test_a_viewer_may_look_and_nothing_changes(name: str, in_state: InState) -> None:
     project = in_state("to review")
-    claim_job(project, add_job(project, "round", "{}", "v"), 2**22 - 1, 1.0)  # of a process that is gone
+    claim_job(project, add_job(project, "round", "{}", "v"), 2**22 - 1, 1.0)  # by a process that no longer exists
     shutil.rmtree(project.folder / "map")
     before = all_bytes(project.workspace)
     with acting_as(VIEWER):
@@ -236,21 +236,21 @@ def test_a_viewer_may_look_and_nothing_changes(name: str, in_state: InState) -> 
     assert [path for path in {*before, *after} if after.get(path) != before.get(path)] == []
 
 
-def test_a_viewer_is_told_of_a_job_whose_process_is_gone(in_state: InState) -> None:
+def test_a_viewer_sees_that_the_process_of_a_job_is_gone(in_state: InState) -> None:
     project = in_state("to review")
     claim_job(project, add_job(project, "round", "{}", "v"), 2**22 - 1, 1.0)
     with acting_as(VIEWER):
-        told, stored = mark_interrupted(project), newest_job(project)
-    assert told is not None
-    assert (told.state, told.error) == ("interrupted", "its process was stopped from outside")
+        job, stored = mark_interrupted(project), newest_job(project)
+    assert job is not None
+    assert (job.state, job.error) == ("interrupted", "its process was stopped from outside")
     assert stored is not None
     assert stored.state == "running"
     seen = mark_interrupted(project)
     assert seen is not None
-    assert seen == replace(told, heartbeat=seen.heartbeat)
+    assert seen == replace(job, heartbeat=seen.heartbeat)
 
 
-def test_sqlite_refuses_a_viewer_what_forgot_to_ask(in_state: InState) -> None:
+def test_sqlite_refuses_a_viewer_even_without_a_check_in_the_code(in_state: InState) -> None:
     project = in_state("to review")
     with acting_as(VIEWER):
         for statement in (

@@ -1,4 +1,4 @@
-"""Sign-in against an OpenID provider on this machine, in a browser: roles, the way out, restarts, headers, logs."""
+"""Sign-in in a browser, with an OpenID provider on this machine: roles, sign-out, restarts, headers, logs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PEOPLE = {
 }
 CLIENT_SECRET, COOKIE_SECRET = token_hex(16), token_hex(24)
 TEXT = "is what I ask for"
-"""Stands in every text of the pool."""
+"""Words in every unlabelled text."""
 
 
 class SignedServer(Server):
@@ -54,11 +54,11 @@ class SignedServer(Server):
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    """The address of an OpenID provider that knows PEOPLE."""
+    """The address of an OpenID provider with the accounts of PEOPLE."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    known = [word for sub, told in PEOPLE.items() for word in ("--user-claims", json.dumps({"sub": sub} | told))]
+    known = [word for sub, claims in PEOPLE.items() for word in ("--user-claims", json.dumps({"sub": sub} | claims))]
     process = subprocess.Popen(
         [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *known],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ def provider() -> Iterator[str]:
 def app(
     provider: str, templates: Callable[[str, bool], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SignedServer]:
-    """The app with a sign-in and a round to review; its log holds nothing secret when all tests are done."""
+    """The app with sign-in and a round to review."""
     folder = tmp_path_factory.mktemp("signed")
     workspace = folder / "workspace"
     shutil.copytree(templates("to review", True), workspace)
@@ -115,7 +115,7 @@ def project_of(server: Server) -> Project:
 
 
 class Person:
-    """Somebody at a browser of her own; notes what the page complains about, and what must not be in a log."""
+    """A person with a browser of their own; collects console errors, and secrets that no log may hold."""
 
     def __init__(self, browser: Browser) -> None:
         self.context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -130,7 +130,7 @@ class Person:
     def _said(self, message: object) -> None:
         text = str(getattr(message, "text", ""))
         if getattr(message, "type", "") == "error" and "Failed to load resource" not in text:
-            self.complaints.append(text)  # a header that forbids what the app needs would be said here
+            self.complaints.append(text)  # a header that blocks what the app needs is reported here
 
     def _look_at(self, url: str) -> None:
         self.secret |= set(re.findall(r"[?&](?:code|state|nonce|id_token_hint)=([^&]+)", url))
@@ -164,7 +164,7 @@ class Person:
 
 @pytest.fixture
 def somebody(browser: Browser, app: SignedServer) -> Iterator[Callable[[], Person]]:
-    """A function that gives a browser of its own; in the end nothing was forbidden, and the log tells no secret."""
+    """A function that opens a browser for a person. At the end: no console error, and no secret in the log."""
     people: list[Person] = []
 
     def come() -> Person:
@@ -177,13 +177,11 @@ def somebody(browser: Browser, app: SignedServer) -> Iterator[Callable[[], Perso
         assert person.complaints == []
         assert [secret for secret in person.secret if secret in log] == []
         person.context.close()
-    for told in (CLIENT_SECRET, COOKIE_SECRET, TEXT, "id_token", *(str(known["email"]) for known in PEOPLE.values())):
-        assert told.lower() not in log.lower()
+    for secret in (CLIENT_SECRET, COOKIE_SECRET, TEXT, "id_token", *(str(known["email"]) for known in PEOPLE.values())):
+        assert secret.lower() not in log.lower()
 
 
-def test_a_cold_link_leads_to_the_door_and_an_analyst_through_it(
-    app: SignedServer, somebody: Callable[[], Person]
-) -> None:
+def test_a_direct_link_leads_to_sign_in_and_then_to_its_page(app: SignedServer, somebody: Callable[[], Person]) -> None:
     ana = somebody()
     page = ana.open(app, f"review?project={NAME}")
     expect(page.get_by_text("Sign in to go on.")).to_be_visible()
@@ -232,16 +230,16 @@ def test_a_viewer_beside_an_analyst_sees_all_and_changes_nothing(
     assert all_bytes(app.workspace) == before
 
 
-@pytest.mark.parametrize(("who", "told"), [("una", "is not verified."), ("eve", "is not let in here.")])
-def test_others_are_told_in_one_line_and_leave(
-    who: str, told: str, app: SignedServer, somebody: Callable[[], Person]
+@pytest.mark.parametrize(("who", "message"), [("una", "is not verified."), ("eve", "is not let in here.")])
+def test_a_person_without_access_sees_one_line_and_signs_out(
+    who: str, message: str, app: SignedServer, somebody: Callable[[], Person]
 ) -> None:
     person = somebody()
     person.open(app, "results")
     page = person.sign_in(app, who)
     alert = page.get_by_role("alert")
     expect(alert).to_have_count(1)
-    assert told in (alert.text_content() or "").replace("\u2060", "")
+    assert message in (alert.text_content() or "").replace("\u2060", "")
     assert TEXT not in page.content()
     person.sign_out(app)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -262,7 +260,7 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(
     ana = somebody()
     ana.open(app)
     page = ana.sign_in(app, "ana")
-    page.get_by_text("Import more, or begin another project").click()
+    page.get_by_text("Import more, or create another project").click()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if "upload_file" in request.url else None)
     field = page.locator("[data-testid=stFileUploaderDropzoneInput]").first
@@ -278,7 +276,7 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(
     assert page.evaluate(put, [sent[0], 100, token]) == 204
     assert page.evaluate(put, [sent[0], 3_000_000, token]) == 413
     assert page.evaluate(put, [sent[0], 100, ""]) == 403
-    ana.complaints.clear()  # the browser says so of each refused answer
+    ana.complaints.clear()  # the browser reports each refused request
 
 
 def test_with_streamlit_alone_a_public_address_shows_nothing(
@@ -294,8 +292,8 @@ def test_with_streamlit_alone_a_public_address_shows_nothing(
     try:
         person = Person(browser)
         page = person.open(server, "review")
-        told = (page.get_by_role("alert").text_content() or "").replace("\u2060", "")
-        assert "nobody has to sign in" in told
+        message = (page.get_by_role("alert").text_content() or "").replace("\u2060", "")
+        assert "nobody has to sign in" in message
         assert TEXT not in page.content()
         assert page.get_by_role("button", name=re.compile("Sign")).count() == 0
         person.context.close()
@@ -303,8 +301,8 @@ def test_with_streamlit_alone_a_public_address_shows_nothing(
         server.kill()
 
 
-def told_to_a_stranger(server: Server) -> bytes:
-    """Return what a program gets that asks for a page as a browser would, with a name in a header and a cookie."""
+def sent_to_a_stranger(server: Server) -> bytes:
+    """Return the bytes for a program that asks for a page as a browser does, with a false header and cookie."""
     message = BackMsg()
     message.rerun_script.page_name = "review"
     message.rerun_script.query_string = f"project={NAME}"
@@ -316,7 +314,7 @@ def told_to_a_stranger(server: Server) -> bytes:
         wire.send(message.SerializeToString())
         while b"Sign in to go on." not in got and time.monotonic() < end:
             with suppress(TimeoutError):
-                got += bytes(wire.recv(timeout=1))  # binary, always
+                got += bytes(wire.recv(timeout=1))  # always binary
         with suppress(TimeoutError):
             while time.monotonic() < end:
                 got += bytes(wire.recv(timeout=1))
@@ -326,13 +324,13 @@ def told_to_a_stranger(server: Server) -> bytes:
 def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     app: SignedServer, somebody: Callable[[], Person], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The last test of this file: it leaves the server with another secret that signs the cookies."""
+    """The last test of this file: afterwards the server signs its cookies with another secret."""
     vera = somebody()
     vera.open(app)
     page = vera.sign_in(app, "vera")
     app.kill()
     app.start()
-    got = told_to_a_stranger(app)  # the first session of a server: no page runs without the shell around it
+    got = sent_to_a_stranger(app)  # also in the first session of a server, no page runs without the shell
     assert b"Sign in to go on." in got
     assert TEXT.encode() not in got
     assert b"repair" not in got  # a label
@@ -340,10 +338,10 @@ def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     expect(page.get_by_text("vera@viewers.org")).to_be_visible()
     app.kill()
     other = tmp_path / "secrets.toml"
-    kept = app.log.with_name("secrets.toml").read_text("utf-8")
-    other.write_text(kept.replace(COOKIE_SECRET, token_hex(24)), "utf-8")
+    secrets = app.log.with_name("secrets.toml").read_text("utf-8")
+    other.write_text(secrets.replace(COOKIE_SECRET, token_hex(24)), "utf-8")
     monkeypatch.setenv("RED_SECRETS", str(other))
     app.start()
     vera.open(app, "review")
     expect(page.get_by_text("Sign in to go on.")).to_be_visible()
-    vera.complaints.clear()  # the page said that the server was gone
+    vera.complaints.clear()  # the page reported that the server was gone

@@ -1,4 +1,4 @@
-"""The pages for somebody who is signed in: what a viewer is shown, and what becomes of a press that is not allowed."""
+"""The pages with sign-in: what a viewer sees, and what happens to a press that is not allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.helpers.rendered import words_on
 
 ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
 READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "drift_compare", "results_next"}
-"""The keys of buttons that change nothing."""
+"""Keys of buttons that change nothing."""
 STATES = ["waiting", "preparing failed", "round failed", "to review", "fed back"]
 PRESSED = [
     ("data", "preparing failed"),
@@ -53,7 +53,7 @@ viewers = {json.dumps(viewers)}
 
 @pytest.fixture
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sign-in is set up: one analyst, and everybody of a domain is a viewer."""
+    """The secrets file of a sign-in: one analyst, and everybody of one domain is a viewer."""
     path = tmp_path / "kept" / "secrets.toml"
     path.parent.mkdir()
     no_judge(monkeypatch, path)
@@ -64,14 +64,14 @@ def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def signed_in(secrets: Path, open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> SignedIn:  # noqa: ARG001
-    """A function that opens a page as somebody; None is nobody yet."""
+    """A function that opens a page as a person; None has not signed in."""
 
     def open_(email: str | None, page: str = "data", **query: str) -> AppTest:
         claims = {"is_logged_in": True, "email": email, "email_verified": True, "iat": time.time()}
-        made = AppTest.from_file
+        from_file = AppTest.from_file
 
         def as_them(*how: object, **named: object) -> AppTest:
-            app = made(*how, **named)  # type: ignore[arg-type]
+            app = from_file(*how, **named)  # type: ignore[arg-type]
             app.user = claims if email else {}
             return app
 
@@ -91,9 +91,7 @@ def shown(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_who_has_not_signed_in_sees_the_door_and_nothing_else(
-    page: str, in_state: InState, signed_in: SignedIn
-) -> None:
+def test_without_sign_in_only_the_sign_in_page_is_shown(page: str, in_state: InState, signed_in: SignedIn) -> None:
     in_state("to review")
     app = signed_in(None)
     if page != "data":
@@ -106,7 +104,7 @@ def test_who_has_not_signed_in_sees_the_door_and_nothing_else(
     assert not app.dataframe
 
 
-def test_a_sign_in_that_streamlit_does_not_know_of_is_told_in_one_line(signed_in: SignedIn) -> None:
+def test_a_sign_in_that_streamlit_does_not_find_is_one_line(signed_in: SignedIn) -> None:
     app = signed_in(None)
     app.button(key="sign_in_default").click().run()
     assert not app.exception
@@ -115,18 +113,18 @@ def test_a_sign_in_that_streamlit_does_not_know_of_is_told_in_one_line(signed_in
 
 
 @pytest.mark.parametrize(
-    ("email", "told"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
+    ("email", "message"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
 )
-def test_who_is_not_let_in_is_told_in_one_line_and_can_leave(
-    email: str, told: str, in_state: InState, signed_in: SignedIn
+def test_a_person_without_access_sees_one_line_and_can_sign_out(
+    email: str, message: str, in_state: InState, signed_in: SignedIn
 ) -> None:
     in_state("to review")
     app = signed_in(email)
-    if told == "is not verified":
+    if message == "is not verified":
         app.user = app.user | {"email_verified": False}
         app.run()
     assert enabled(app) == ["sign_out"]
-    assert told in shown(app)
+    assert message in shown(app)
     assert len(app.error) == 1
     assert not app.title
 
@@ -148,9 +146,7 @@ def test_a_viewer_sees_every_page_and_no_button_that_would_change_anything(
     assert all_bytes(workspace) == before
 
 
-def test_a_viewer_with_a_judge_is_offered_no_question(
-    in_state: InState, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_viewer_cannot_ask_the_judge(in_state: InState, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:
     in_state("to review")
     use(monkeypatch, nobody())
     for page in PAGES:
@@ -168,9 +164,9 @@ def test_a_viewer_turns_the_cards(in_state: InState, signed_in: SignedIn) -> Non
     assert "card 12 of 12" in shown(app)
 
 
-def test_a_viewer_is_told_that_there_is_no_project_yet(signed_in: SignedIn, workspace: Path) -> None:
+def test_a_viewer_without_a_project_is_sent_to_an_analyst(signed_in: SignedIn, workspace: Path) -> None:
     app = signed_in(VIEWER)
-    assert "An analyst makes the first." in shown(app)
+    assert "Ask an analyst to create one." in shown(app)
     assert set(enabled(app)) <= READING
     assert not workspace.exists()
 
@@ -179,11 +175,11 @@ def test_a_viewer_is_told_that_there_is_no_project_yet(signed_in: SignedIn, work
 def test_a_press_of_somebody_who_is_a_viewer_by_now_changes_nothing(
     state: str, page: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
 ) -> None:
-    """As a message that somebody made by hand: the widget is known to the session, and its callback runs."""
+    """The person became a viewer after the page was drawn: the session knows the button, and its callback runs."""
     in_state(state)
     keys = [key for key in enabled(signed_in(ANALYST, page)) if key not in {*READING, "Download"}]
     assert keys
-    keys = [key for key in keys if not key.startswith("relabel")][:8]  # one of them is like the other
+    keys = [key for key in keys if not key.startswith("relabel")][:8]  # these buttons are all alike
     before = all_bytes(workspace)
     for key in keys:
         write_list(secrets, analysts=[ANALYST], viewers=["@viewers.org"])
@@ -196,7 +192,7 @@ def test_a_press_of_somebody_who_is_a_viewer_by_now_changes_nothing(
 
 
 @pytest.mark.parametrize(("page", "state"), [*PRESSED, ("data", "waiting")])
-def test_who_is_taken_off_the_list_is_at_the_door_with_the_next_press(
+def test_a_person_who_lost_access_is_out_with_the_next_press(
     page: str, state: str, in_state: InState, signed_in: SignedIn, secrets: Path, workspace: Path
 ) -> None:
     in_state(state)
@@ -212,7 +208,7 @@ def test_who_is_taken_off_the_list_is_at_the_door_with_the_next_press(
     assert all_bytes(workspace) == before
 
 
-def test_what_an_analyst_does_has_her_address_beside_it(in_state: InState, signed_in: SignedIn) -> None:
+def test_a_decision_is_stored_with_the_address_of_the_analyst(in_state: InState, signed_in: SignedIn) -> None:
     project = in_state("to review")
     app = signed_in(ANALYST, "review")
     key = next(key for key in enabled(app) if key.startswith("accept_"))
@@ -221,7 +217,7 @@ def test_what_an_analyst_does_has_her_address_beside_it(in_state: InState, signe
     assert ANALYST in [each.value for each in app.sidebar.text]
 
 
-def test_where_nobody_has_to_sign_in_there_is_no_way_out(
+def test_without_sign_in_there_is_no_sign_out(
     in_state: InState, open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     no_judge(monkeypatch, tmp_path / "none.toml")
@@ -232,7 +228,7 @@ def test_where_nobody_has_to_sign_in_there_is_no_way_out(
         assert not app.sidebar.text
 
 
-def test_only_at_this_machine_a_file_of_it_may_be_named(
+def test_a_path_can_be_imported_only_at_this_machine(
     in_state: InState,
     open_app: Callable[..., AppTest],
     signed_in: SignedIn,

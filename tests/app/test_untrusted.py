@@ -1,4 +1,4 @@
-"""Whatever a text holds, it is shown and not rendered: the same characters, and no tag."""
+"""Any text is shown as its characters, and never rendered as markup."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MARKUP = st.text(alphabet="ab1 \n\t!#$%&*()+-./:;<=>?@[]\\^_`{|}~\"'\u202e\u200b
 
 
 def rendered(text: str) -> str:
-    """Return what a page of Markdown shows of ``text``; fail on any tag but the paragraph's."""
-    found = MARKDOWN.render(text).strip()
-    if found:
-        inside = re.fullmatch(r"<p>(.*)</p>", found, re.DOTALL)
-        assert inside, found
-        found = inside[1]
-    assert "<" not in found, found
-    return html.unescape(found).replace(JOINER, "")
+    """Return ``text`` as Markdown shows it; fail on any tag except the paragraph."""
+    markup = MARKDOWN.render(text).strip()
+    if markup:
+        inside = re.fullmatch(r"<p>(.*)</p>", markup, re.DOTALL)
+        assert inside, markup
+        markup = inside[1]
+    assert "<" not in markup, markup
+    return html.unescape(markup).replace(JOINER, "")
 
 
 def characters(text: str) -> str:
@@ -44,10 +44,10 @@ def test_plain_shows_the_same_characters_and_no_tag(text: str) -> None:
 
 
 @given(MARKUP, MARKUP)
-def test_plain_keeps_to_itself_between_words_of_ours(before: str, text: str) -> None:
+def test_plain_does_not_change_the_markup_around_it(before: str, text: str) -> None:
     del before
-    found = MARKDOWN.render(f"Proposed: **x{plain(text)}x**  ·  belief 0.50")
-    assert found.count("<") == 4  # the paragraph and the bold
+    markup = MARKDOWN.render(f"Proposed: **x{plain(text)}x**  ·  belief 0.50")
+    assert markup.count("<") == 4  # the paragraph and the bold
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -57,12 +57,12 @@ def test_plain_of_everything_hostile(text: str) -> None:
 
 @given(st.text())
 def test_plain_is_one_line_without_control_or_direction(text: str) -> None:
-    shown = plain(text).replace(JOINER, "")
-    assert "\n" not in shown
-    assert not re.search("[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]", shown)
+    line = plain(text).replace(JOINER, "")
+    assert "\n" not in line
+    assert not re.search("[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]", line)
 
 
-def test_visible_marks_what_cannot_be_seen_and_keeps_lines() -> None:
+def test_visible_marks_invisible_characters_and_keeps_lines() -> None:
     assert visible("a\u202eb\u200bc\x07\nd\te") == "a□b□c□\nd\te"
 
 
@@ -78,12 +78,12 @@ def test_visible_marks_joiners_that_join_nothing(hiding: str) -> None:
 
 @given(st.one_of(st.text(), MARKUP), st.integers(2, 200))
 def test_a_hover_is_text_without_tags(text: str, longest: int) -> None:
-    shown = for_hover(text, longest)
-    assert "<" not in shown
-    assert ">" not in shown
-    assert len(html.unescape(shown)) <= longest
+    hover = for_hover(text, longest)
+    assert "<" not in hover
+    assert ">" not in hover
+    assert len(html.unescape(hover)) <= longest
     flat = visible(" ".join(text.split()))
-    assert html.unescape(shown) == (flat if len(flat) <= longest else flat[: longest - 1] + "…")
+    assert html.unescape(hover) == (flat if len(flat) <= longest else flat[: longest - 1] + "…")
 
 
 def test_a_long_text_folds_but_is_not_cut() -> None:
@@ -92,5 +92,5 @@ def test_a_long_text_folds_but_is_not_cut() -> None:
     text = ("word " * FOLDED_AT).strip()
     app = AppTest.from_string(f"from widgets.shell.untrusted import show_text\nshow_text({text!r})").run()
     assert not app.exception
-    assert [len(shown.value) for shown in app.text] == [FOLDED_AT + 1, len(text)]
+    assert [len(text.value) for text in app.text] == [FOLDED_AT + 1, len(text)]
     assert len(app.expander) == 1

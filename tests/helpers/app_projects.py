@@ -1,4 +1,4 @@
-"""Projects in every state a page can meet, made without an embedding model and without a worker."""
+"""Projects in every state that a page can show, made without an embedding model and without a worker."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _without_truth(workspace: Path) -> Project:
 
 
 def _job(project: Project, kind: str, state: str) -> None:
-    """Leave a job as the state's last words say; a running one belongs to this process, which lives."""
+    """Store a job in the state that the last words name; a running job belongs to this process."""
     job = add_job(project, kind, FAST.model_dump_json(), WHO)
     if state == "waiting":
         return
@@ -114,12 +114,12 @@ def _job(project: Project, kind: str, state: str) -> None:
 
 
 def decide_all(project: Project) -> None:
-    """Accept one, reject one, say none of these of one and relabel one; accept all others that wait."""
+    """Reject, give none of these to, relabel and skip one text each; accept all others in the queue."""
     ids = sorted(label_ids(project).values())
     kinds = ["reject", "none", "relabel", "skip"]
-    for place, card in enumerate(queued(project)):
+    for index, card in enumerate(queued(project)):
         mine = card.label.id
-        kind = kinds[place] if place < len(kinds) else "accept"
+        kind = kinds[index] if index < len(kinds) else "accept"
         other = next(label for label in ids if label != mine)
         label = {"none": None, "skip": None, "relabel": other}.get(kind, mine)
         decide(project, card.text, kind, label=label, who=WHO, provenance=Provenance(proposal=card.proposal))  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ HOSTILE = (
     "bell \x07 and escape \x1b[31m red",
     "__init__ \\ backslash \\",
 )
-"""Names no label should have and texts nobody should write; every one may come in a file."""
+"""Names and texts with markup, formulas and invisible characters; every one may come in a file."""
 
 LONG_TEXT = "A very long text. " + "word " * 3_000 + "W" * 900
 MEGABYTE = "M" * 400_000 + "<img src=http://beacon.invalid/m>" + "e" * 600_000
@@ -225,7 +225,7 @@ MORE_HOSTILE = (
     "- [x] task\n- [ ] task\n\n***\n\n| a |\n|:-:|\n| ![i](http://beacon.invalid/w) |",
     "~~~html\n<script>alert(1)</script>\n~~~ <!-- comment --> <![CDATA[x]]>",
 )
-"""More texts nobody should write, some of which would ask for something elsewhere if they were ever rendered."""
+"""More hostile texts; some of them would load something from another site if they were rendered."""
 HOSTILE_TEXTS = (*(f"{text} in the pool" for text in HOSTILE), *MORE_HOSTILE, LONG_TEXT)
 
 
@@ -245,7 +245,9 @@ def project_with_cards(
     import_files(
         workspace,
         name,
-        write_csv(files / seed_file, ["text", "label"], [(f"{one} seed {n}", one) for one in names for n in range(2)]),
+        write_csv(
+            files / seed_file, ["text", "label"], [(f"{label} seed {n}", label) for label in names for n in range(2)]
+        ),
         write_csv(files / "pool.csv", ["text", "**col** <i>"], [[text, "=1+1"] for text in texts]),
         embedding=EMBEDDING,
         who=WHO,
@@ -262,32 +264,32 @@ def project_with_cards(
 
 
 def _round_with_cards(project: Project, known: Sequence[Label]) -> None:
-    one = open_round(project, FAST.model_dump_json(), "evidence", WHO)
+    current = open_round(project, FAST.model_dump_json(), "evidence", WHO)
     texts, pool_texts, seed_texts = pool(project), contents(project, pool(project)), seeds(project)[0]
     examples = tuple(
         Example(int(text), content, 0.5, "seed")
         for text, content in zip(seed_texts, contents(project, seed_texts), strict=True)
     )
     questions, predictions = [], []
-    for place, text in enumerate(texts.tolist()):
-        mine, rival = known[place % len(known)], known[(place + 1) % len(known)]
-        shown = (examples[place % len(examples)], examples[(place + 1) % len(examples)])
+    for index, text in enumerate(texts.tolist()):
+        mine, rival = known[index % len(known)], known[(index + 1) % len(known)]
+        shown = (examples[index % len(examples)], examples[(index + 1) % len(examples)])
         questions.append(
-            Question(text, pool_texts[place], mine, rival, shown, shown[::-1], 0.6, 0.3, "value", 0.2 - place / 1000)
+            Question(text, pool_texts[index], mine, rival, shown, shown[::-1], 0.6, 0.3, "value", 0.2 - index / 1000)
         )
-        top = [[mine.id, 0.6], [rival.id, 0.3], *([known[(place + n) % len(known)].id, 0.01] for n in (2, 3)), [-1, 0]]
+        top = [[mine.id, 0.6], [rival.id, 0.3], *([known[(index + n) % len(known)].id, 0.01] for n in (2, 3)), [-1, 0]]
         predictions.append((text, mine.id, 0.6, rival.id, 0.3, 0.0, 0.6, str(top)))
-    ids = add_proposals(project, one.id, questions)
+    ids = add_proposals(project, current.id, questions)
     outcomes: tuple[Outcome, ...] = ("valid", "invalid", "unsure", "refused", "unparseable")
     add_verdicts(
         project,
         "evidence",
         [
-            (proposal, Answer(outcomes[place % 5], 0.5, 0.1, "<b>raw</b> ![x](http://beacon.invalid)", "m", "v"))
-            for place, proposal in enumerate(ids)
+            (proposal, Answer(outcomes[index % 5], 0.5, 0.1, "<b>raw</b> ![x](http://beacon.invalid)", "m", "v"))
+            for index, proposal in enumerate(ids)
         ],
     )
-    finish_round(project, one.id, predictions, ROUND_METRICS | {"pool": len(texts)})
+    finish_round(project, current.id, predictions, ROUND_METRICS | {"pool": len(texts)})
 
 
 ROUND_METRICS: dict[str, Any] = METRICS | {
@@ -295,7 +297,7 @@ ROUND_METRICS: dict[str, Any] = METRICS | {
     "judge_rates": {"right": {"valid": 0.9, "invalid": 0.1}, "wrong": {"valid": 0.2, "invalid": 0.8}, "pairs": 16},
     "questions": 25,
 }
-"""What a round leaves beside its beliefs, with what the facts line shows."""
+"""The metrics of a round, with those that the line of facts shows."""
 
 
 def text_of(project: Project, content: str) -> int:

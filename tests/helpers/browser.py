@@ -35,20 +35,20 @@ FLAGS = [
 ]
 SHUTDOWN_SECONDS = 10
 ICON = "https://fonts.gstatic.com/s/i/short-term/release/materialsymbolsrounded/"
-"""Where Streamlit fetches a page icon that is a Material symbol; a test of its own says that it should not."""
+"""Where Streamlit loads a page icon that is a Material symbol; another test checks that the app has none."""
 PATIENCE = 240
-"""Seconds a job may take on a busy machine."""
+"""Longest time for a job on a busy machine, in seconds."""
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 MILLISECONDS = 60_000
 FOREIGN = "img[src*=beacon], script, iframe, .katex, a[href^=javascript]"
-"""What a text from outside must never become."""
+"""Elements that a text from outside must never become."""
 
 
 class Server:
-    """The app on a loopback port, ended and begun again on the same port."""
+    """The app on a loopback port; it can be killed and started again on the same port."""
 
     def __init__(self, script: Path, workspace: Path, log: Path) -> None:
         with socket.socket() as probe:
@@ -101,7 +101,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """A function that starts the app, or another script, on a workspace; all it started are ended."""
+    """A function that starts the app, or another script, with a workspace; all of them are killed at the end."""
     servers: list[Server] = []
 
     def start(workspace: Path, script: Path = ROOT / "app.py") -> Server:
@@ -115,7 +115,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 class Watched:
-    """A page of the browser, what it asked for from elsewhere, and what it complained about."""
+    """A page of the browser; it collects requests to other hosts, and errors on the console."""
 
     def __init__(self, browser: Browser, scheme: str = "light") -> None:
         self.context = browser.new_context(
@@ -149,7 +149,7 @@ class Watched:
             self.complaints.append(f"{message.text} {message.location}")
 
     def _harmless(self, message: ConsoleMessage) -> bool:
-        """A deep link asks for two of Streamlit's own files beside the page, which are not there."""
+        """A direct link requests two of Streamlit's own files next to the page, where they do not exist."""
         url = str((message.location or {}).get("url", ""))
         return ("404" in message.text and "_stcore" in url) or url.startswith(ICON)
 
@@ -166,7 +166,7 @@ class Watched:
     def press(self, key: str) -> None:
         """Press the button of this key and wait until the page is done.
 
-        By the keyboard: what has just been unfolded still moves, and a click may land where the button was.
+        By the keyboard: an expander that was just opened still moves, and a click could miss the button.
         """
         self.page.locator(f".st-key-{key} button").press("Enter")
         self.settle()
@@ -178,7 +178,7 @@ class Watched:
 
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
-    """A page whose test fails in the end if anything left 127.0.0.1, or the console holds an error."""
+    """A page; its test fails at the end if a request left 127.0.0.1, or the console has an error."""
     page = Watched(browser)
     yield page
     page.assert_quiet()
@@ -200,5 +200,5 @@ def wait_for(project: Project, number: int, kind: str) -> None:
 
 
 def saying(text: str) -> re.Pattern[str]:
-    """Return a pattern of a text on the page, where a joiner that shows nothing may stand beside every sign."""
+    """Return a pattern for a text on the page that allows an invisible joiner next to every sign."""
     return re.compile(re.sub(r"\\?([^\w\s])", rf"{JOINER}?\\\1{JOINER}?", text))

@@ -1,4 +1,4 @@
-"""Who calls whom in red_core, by name: enough to find every function through which something is written."""
+"""The call graph of red_core by name, to find every function that writes, directly or through others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def module_of(path: Path) -> str:
 
 
 def imports_of(tree: ast.AST) -> dict[str, str]:
-    """Return what each imported name stands for."""
+    """Return the full name of each imported name."""
     known: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -39,18 +39,18 @@ FACES = {
     for face in (ROOT / "red_core").glob("*/__init__.py")
     for name, origin in imports_of(ast.parse(face.read_text("utf-8"))).items()
 }
-"""What the name stands for that a room hands on."""
+"""The full name of every name that a room exports."""
 
 
 def functions_of(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
-    """Yield the functions of a module, and its classes as a whole, by name."""
+    """Yield the name and the node of every function and class at the top of a module."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node
 
 
 def names_used(node: ast.AST, module: str, known: dict[str, str]) -> set[str]:
-    """Return every function of red_core that is named inside a node, called or handed on."""
+    """Return every function of red_core that is named inside a node, called or passed on."""
     used = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
@@ -61,20 +61,20 @@ def names_used(node: ast.AST, module: str, known: dict[str, str]) -> set[str]:
 
 
 def that_write() -> set[str]:
-    """Return every function and class of red_core through which something may be stored."""
+    """Return every function and class of red_core that may store something."""
     uses: dict[str, set[str]] = {}
-    found = set(WRITERS)
+    writers = set(WRITERS)
     for path in sorted((ROOT / "red_core").rglob("*.py")):
         tree, module = ast.parse(path.read_text("utf-8")), module_of(path)
         known = imports_of(tree)
         for name, node in functions_of(tree):
             uses[f"{module}.{name}"] = names_used(node, module, known)
-            said = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
-            if "store" in path.parts and any(isinstance(part, str) and WRITES_SQL.search(part) for part in said):
-                found.add(f"{module}.{name}")
-    while more := {name for name, used in uses.items() if name not in found and used & found}:
-        found |= more
-    return found
+            constants = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+            if "store" in path.parts and any(isinstance(part, str) and WRITES_SQL.search(part) for part in constants):
+                writers.add(f"{module}.{name}")
+    while more := {name for name, used in uses.items() if name not in writers and used & writers}:
+        writers |= more
+    return writers
 
 
 def used_by_screens() -> set[str]:

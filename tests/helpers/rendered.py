@@ -1,4 +1,4 @@
-"""What the app would render as Markdown: every string of every element, but those that Streamlit shows as they are."""
+"""The strings that the app renders as Markdown: all strings of all elements, except those shown as plain text."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ SHOWN_AS_IT_IS = {
     "PlotlyChart": {"spec", "config"},
     "Exception": {"message", "stack_trace", "type"},
 }
-"""Fields that are no Markdown, by message; the note on Streamlit lists which these are."""
+"""Fields that Streamlit does not render as Markdown, by message."""
 NEVER_SHOWN = {"id", "form_id", "url", "key", "element_id", "page_script_hash", "query_param_key", "user_key", "page"}
 
 JOINER = "\u2060"
-"""Shows nothing; stands on both sides of an escaped sign, so that Streamlit makes no link or arrow of it."""
+"""The invisible word joiner on both sides of an escaped sign, see ``widgets.shell.untrusted``."""
 
 
 def without_joiners(text: str) -> str:
-    """Take away the joiners that belong to an escaped sign, and no other."""
+    """Return the text without the joiners of escaped signs; other joiners stay."""
     return re.sub(rf"{JOINER}(\\[!-/:-@\[-`{{-~]){JOINER}", r"\1", text)
 
 
 def strings_of(message: Message) -> Iterator[tuple[str, str]]:
-    """Yield where and what of every string in a message that may be rendered."""
+    """Yield the field name and the text of every string in a message that is rendered as Markdown."""
     name = message.DESCRIPTOR.name
     for field, value in message.ListFields():
         if field.name in NEVER_SHOWN or field.name in SHOWN_AS_IT_IS.get(name, set()):
             continue
-        for one in value if isinstance(value, list) or hasattr(value, "append") else [value]:
-            if isinstance(one, str):
-                yield f"{name}.{field.name}", one
-            elif isinstance(one, Message):
-                yield from strings_of(one)
+        for part in value if isinstance(value, list) or hasattr(value, "append") else [value]:
+            if isinstance(part, str):
+                yield f"{name}.{field.name}", part
+            elif isinstance(part, Message):
+                yield from strings_of(part)
 
 
 def markdown_of(app: AppTest) -> list[tuple[str, str]]:
-    """Return every string on the page that is rendered as Markdown, with where it stands."""
-    found: list[tuple[str, str]] = []
+    """Return every string on the page that is rendered as Markdown, each after its field name."""
+    strings: list[tuple[str, str]] = []
     for root in (app.main, app.sidebar, *[app._tree[n] for n in app._tree.children if n > 1]):
         for node in root:
             proto = getattr(node, "proto", None)
             if isinstance(proto, Message):
-                found += strings_of(proto)
-    return found
+                strings += strings_of(proto)
+    return strings
 
 
 def words_on(app: AppTest) -> str:
-    """Return all that stands on the page, escapes taken away, to look for a sentence."""
+    """Return all words on the page, without escapes, to search for a sentence."""
     parts = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", without_joiners(text)) for _, text in markdown_of(app)]
     parts += [str(text.value) for text in app.text]
     return "\n".join(parts)
@@ -75,7 +75,7 @@ def words_on(app: AppTest) -> str:
 def plotly_specs(app: AppTest) -> list[str]:
     """Return the figures of a page as JSON, in their order."""
     protos = [getattr(node, "proto", None) for node in app.main]
-    return [one.spec for one in protos if isinstance(one, Message) and one.DESCRIPTOR.name == "PlotlyChart"]
+    return [proto.spec for proto in protos if isinstance(proto, Message) and proto.DESCRIPTOR.name == "PlotlyChart"]
 
 
 def plotly_strings(app: AppTest) -> list[str]:
@@ -87,8 +87,8 @@ def _leaves(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
-        return [leaf for one in value.values() for leaf in _leaves(one)]
-    return [leaf for one in value for leaf in _leaves(one)] if isinstance(value, list) else []
+        return [leaf for part in value.values() for leaf in _leaves(part)]
+    return [leaf for part in value for leaf in _leaves(part)] if isinstance(value, list) else []
 
 
 def keys_of(app: AppTest) -> set[str]:
@@ -96,7 +96,7 @@ def keys_of(app: AppTest) -> set[str]:
 
 
 def everything_harmless(app: AppTest) -> list[str]:
-    """Check every string of a page that is rendered, and every one in a figure; return the rendered ones."""
+    """Check every rendered string of a page, and every string in a figure; return the rendered ones."""
     assert not app.exception
     rendered = markdown_of(app)
     for where, text in rendered:
@@ -108,9 +108,9 @@ def everything_harmless(app: AppTest) -> list[str]:
 
 
 def assert_harmless(where: str, text: str) -> None:
-    """Fail where a string that is rendered as Markdown holds something from outside that is not escaped."""
+    """Fail if a string that is rendered as Markdown has unescaped content from outside."""
     assert not _UNESCAPED.search(text), (where, text)
     assert not _INVISIBLE.search(without_joiners(text)), (where, text)
     for hostile in HOSTILE:
-        shown = " ".join(visible(hostile).split())
-        assert shown not in text or plain(hostile) in text, (where, text)
+        line = " ".join(visible(hostile).split())
+        assert line not in text or plain(hostile) in text, (where, text)

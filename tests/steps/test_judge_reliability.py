@@ -15,8 +15,8 @@ from red_core.steps.judge_reliability import (
     ProbabilityScale,
     fit_probability_scale,
     judge_rates,
-    log_likelihood_ratio,
     judge_warning,
+    log_likelihood_ratio,
     wilson,
 )
 

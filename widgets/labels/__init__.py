@@ -1,1 +1,1 @@
-"""Streamlit parts."""
+"""Parts of the page Label map, and of drift on the page Data."""

@@ -1,4 +1,4 @@
-"""Whether newly imported texts look as the earlier ones did, label by label, and what to do first."""
+"""Drift: compare the newest import with the earlier texts, label by label, and say what to do first."""
 
 from __future__ import annotations
 
@@ -14,79 +14,79 @@ from widgets.shell.reads import finished_round
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.words import counted
 
+Q_VALUE = "Adjusted p-value of a permutation test (Benjamini-Hochberg over all labels). Below .05 the label drifted."
+
 
 def show_drift(project: Project) -> None:
-    """Show the comparison on demand; it takes seconds."""
-    with st.expander("Drift: do new texts look as the earlier ones did?", icon=":material/trending_up:"):
+    """Show the comparison, which runs on a press of the button because it takes seconds."""
+    with st.expander("Drift: do new texts differ from the earlier ones?", icon=":material/trending_up:"):
         imports = sum(row["role"] == "pool" for row in sources(project))
         if imports < 2 or finished_round(project) is None:
             st.caption(
-                "Import more pool texts later and run a round: here every label's new texts are compared with its "
-                "earlier ones, as the same classifiers see them, and what to retrain or audit first is said."
+                "Import more unlabelled texts later and run a round. Then this compares the new texts of every label "
+                "with its earlier ones, using the same classifiers, with a list of labels to retrain or audit first."
             )
             return
         key = (project.folder.as_posix(), version(project))
-        found: list[LabelDrift] | None = None
+        comparison: list[LabelDrift] | None = None
         if st.session_state.get("drift", (None,))[0] == key:
-            found = st.session_state["drift"][1]
+            comparison = st.session_state["drift"][1]
         if st.button("Compare the newest import with the earlier ones", key="drift_compare"):
             with errors_in_one_line(), st.spinner("Comparing label by label"):
-                found = measure_drift(project)
-                st.session_state["drift"] = (key, found)
-        if found is not None:
-            _show_found(found)
+                comparison = measure_drift(project)
+                st.session_state["drift"] = (key, comparison)
+        if comparison is not None:
+            _show_comparison(comparison)
 
 
-def _show_found(found: list[LabelDrift]) -> None:
-    moved, few = [one for one in found if one.drifted], [one for one in found if one.q is None]
+def _show_comparison(comparison: list[LabelDrift]) -> None:
+    drifted, few = [each for each in comparison if each.drifted], [each for each in comparison if each.q is None]
     st.text(
-        f"{counted(len(moved), 'label')} of {len(found):,} changed more than chance explains; "
-        f"{len(few):,} have too few texts to tell."
+        f"{len(drifted):,} of {counted(len(comparison), 'label')} changed more than chance explains. "
+        f"{counted(len(few), 'label has', 'labels have')} too few texts to compare."
     )
-    st.caption(
-        "Permutation tests; of the labels named, at most 5% are expected to be so by chance (Benjamini-Hochberg)."
-    )
+    st.caption("At most 5% of the labels in this list are expected to be in it by chance.")
+    if not drifted:
+        return
     frame = pd.DataFrame(
         {
-            "label": [one.label.name for one in moved],
-            "do first": [one.advice for one in moved],
-            "why": ["; ".join(one.reasons) for one in moved],
-            "texts before": [one.texts[0] for one in moved],
-            "texts now": [one.texts[1] for one in moved],
-            "q": [one.q for one in moved],
+            "label": [each.label.name for each in drifted],
+            "do first": [each.advice for each in drifted],
+            "why": ["; ".join(each.reasons) for each in drifted],
+            "texts before": [each.texts[0] for each in drifted],
+            "texts now": [each.texts[1] for each in drifted],
+            "q": [each.q for each in drifted],
         }
     )
-    if not moved:
-        return
     st.dataframe(
         frame,
         hide_index=True,
         key="drift_table",
         on_select="rerun",
         selection_mode="single-row",
-        column_config={"q": st.column_config.NumberColumn(format="%.4f")},
+        column_config={"q": st.column_config.NumberColumn(format="%.4f", help=Q_VALUE)},
     )
     chosen = st.session_state["drift_table"]["selection"]["rows"]
-    if not chosen or chosen[0] >= len(moved):
+    if not chosen or chosen[0] >= len(drifted):
         st.caption("Choose a label to look at its new texts. The map marks these labels with a dot.")
         return
-    _show_what_to_do(moved[chosen[0]])
+    _show_what_to_do(drifted[chosen[0]])
 
 
-def _show_what_to_do(one: LabelDrift) -> None:
-    """Lead to what mends a label: decisions on its texts, which retrain its classifiers alone, or an audit of it."""
+def _show_what_to_do(drift: LabelDrift) -> None:
+    """Link to what helps: decisions on the label's texts, which retrain its classifiers alone, or an audit of it."""
     st.caption(
-        "What you decide and feed back retrains only the classifiers that hold this label; an audit tells whether it "
+        "Your decisions, once fed back, retrain only the classifiers of this label. An audit shows first whether that "
         "is needed."
     )
-    queue = "low belief" if one.advice == "retrain" else "random"
+    queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):
-        if st.button(f"Decide its texts in {queue}", key="drift_decide", icon=":material/rule:"):
-            _go("review", review_mode="Review", review_label=one.label.id, review_queue=queue)
+        if st.button(f"Decide its texts {words}", key="drift_decide", icon=":material/rule:"):
+            _go("review", review_mode="Review", review_label=drift.label.id, review_queue=queue)
         if st.button("Audit it", key="drift_audit", icon=":material/verified:"):
-            _go("review", review_mode="Blind audit", audit_label=one.label.id)
+            _go("review", review_mode="Blind audit", audit_label=drift.label.id)
         if st.button("Show it on the map", key="drift_map", icon=":material/bubble_chart:"):
-            choose(one.label.name)
+            choose(drift.label.name)
             st.switch_page(PAGES["label_map"])
 
 

@@ -1,4 +1,4 @@
-"""Edits of the label set: chosen, previewed, carried out, undone."""
+"""Edit the label set: choose an edit, preview it, carry it out, undo it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -20,6 +21,7 @@ from red_core.store.label_undo import edits
 from red_core.store.texts import contents
 from widgets.labels.label_file_form import label_file_form, offer_label_file
 from widgets.labels.map_choice import Row, choose
+from widgets.shell.caching import cached_read
 from widgets.shell.marks import mark
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
@@ -28,24 +30,24 @@ from widgets.shell.words import counted
 KINDS = ("Add a label", "Rename", "Move", "Merge", "Split", "Retire", "From a file")
 MOST_PARTS = 6
 NEW_LABEL = "new_label"
-"""What the form for a new label begins with, from somewhere else on the page: name and example texts."""
+"""Session key of the name and the example texts that the form for a new label is filled with."""
 
 
 def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, inside: Sequence[Row]) -> None:
-    """Show the form of an edit about what is chosen on the map, its preview, and the history with its undo.
+    """Show the form of an edit of the chosen label, its preview, and the history with Undo.
 
     Parameters
     ----------
     chosen : Row or None
         The label that is shown beside the map.
     inside : sequence of Row
-        The labels in the lasso: what *Merge* begins with.
+        The labels in the lasso: the first choice of *Merge*.
     """
-    # Once used it stays open: what was done, and its undo, stand in it.
+    # Once used, the expander stays open: it shows the result of the edit, and Undo.
     used = NEW_LABEL in st.session_state or st.session_state.get("edit_used", False)
     with st.expander("Edit the labels", icon=":material/edit:", expanded=used):
-        if done := st.session_state.get("edit_done"):
-            st.success(plain(done), icon=":material/check:")
+        if result := st.session_state.get("edit_done"):
+            st.success(plain(result), icon=":material/check:")
         if not may_write():
             offer_label_file(project)
             _show_history(project)
@@ -62,35 +64,38 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
         }
         if chosen is None and kind in {"Rename", "Move", "Split", "Retire"}:
             st.caption("Choose a label on the map, in the table, or by its name above.")
-            act = None
+            edit = None
         else:
-            act = forms[str(kind)]()
-        _show_preview(project, act)
+            edit = forms[str(kind)]()
+        _show_preview(project, edit)
         _show_history(project)
 
 
 def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
-    begun = st.session_state.get(NEW_LABEL, {"name": "", "texts": []})
+    draft = st.session_state.get(NEW_LABEL, {"name": "", "texts": []})
     left, right = st.columns([3, 2])
-    name = left.text_input("Name", begun["name"], key=f"add_name_{begun['name']}", max_chars=200)
+    name = left.text_input("Name", draft["name"], key=f"add_name_{draft['name']}", max_chars=200)
     subsets = sorted({row["subset"] for row in rows})
     subset = right.selectbox(
-        "Subset", subsets, index=None, placeholder="The one it is least like", key="add_subset",
+        "Subset", subsets, index=None, placeholder="The least similar one", key="add_subset",
         format_func=lambda n: f"{mark(n)[2]} {n + 1}",
     )  # fmt: skip
     meaning = st.text_input(
-        "Meaning", key="add_meaning", max_chars=1_000, placeholder="What belongs to it, in a sentence"
+        "Meaning", key="add_meaning", max_chars=1_000, placeholder="One sentence: what belongs to this label"
     )
-    chosen = [int(text) for text in begun["texts"]]
+    chosen = [int(text) for text in draft["texts"]]
     if chosen:
-        st.caption(f"{counted(len(chosen), 'text')} of the group of texts as examples; take out what does not belong.")
-        frame = pd.DataFrame({"example": [True] * len(chosen), "text": [visible(c) for c in contents(project, chosen)]})
-        kept = st.data_editor(frame, hide_index=True, disabled=["text"], key=f"add_chosen_{begun['name']}", height=240)
-        chosen = [text for text, keep in zip(chosen, kept["example"], strict=True) if keep]
+        st.caption(f"{counted(len(chosen), 'text')} of the group as examples. Untick the texts that do not belong.")
+        frame = pd.DataFrame({"example": [True] * len(chosen), "text": _visible_texts(project, chosen)})
+        ticked = st.data_editor(
+            frame, hide_index=True, disabled=["text"], key=f"add_chosen_{draft['name']}", height=240
+        )
+        chosen = [text for text, keep in zip(chosen, ticked["example"], strict=True) if keep]
     typed = st.text_area(
-        "Examples, one a line", key="add_examples", placeholder="Texts as customers write them, two or more", height=100
-    )
-    examples = (*chosen, *(line.strip() for line in typed.splitlines() if line.strip()))
+        "Examples, one per line", key="add_examples", placeholder="Two or more texts, as customers write them",
+        height=100,
+    )  # fmt: skip
+    examples: tuple[int | str, ...] = (*chosen, *(line.strip() for line in typed.splitlines() if line.strip()))
     return Add(name, meaning, subset, examples) if name.strip() and examples else None
 
 
@@ -117,8 +122,8 @@ def _merge(rows: Sequence[Row], chosen: Row | None, inside: Sequence[Row]) -> Ed
     left, right = st.columns(2)
     merged = left.multiselect("Labels", list(names), first, format_func=names.__getitem__, key=f"merge_{first}")
     into = right.selectbox(
-        "Become part of", [n for n in names if n not in merged or len(merged) > 1], index=None, key="merge_into",
-        format_func=names.__getitem__, help="It keeps its name, its meaning and its place.",
+        "Merge into", [n for n in names if n not in merged or len(merged) > 1], index=None, key="merge_into",
+        format_func=names.__getitem__, help="This label keeps its name, its meaning and its place on the map.",
     )  # fmt: skip
     others = tuple(label for label in merged if label != into)
     return Merge(others, into) if others and into is not None else None
@@ -129,19 +134,20 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
         return None
     count = int(st.number_input("Parts", 2, MOST_PARTS, 2, key="split_parts"))
     try:
-        clusters = _proposed(project.folder.as_posix(), views.version(project), project, chosen["id"], count)
+        clusters = _proposed_split(project, chosen["id"], count)
     except RedError as error:
         st.caption(plain(str(error)))
         return None
     part_of = {text: part for part, cluster in enumerate(clusters) for text in cluster}
-    said = dict(zip(part_of, contents(project, list(part_of)), strict=True))
     with st.container(horizontal=True):
         names = [
             st.text_input(f"Name of part {part + 1}", key=f"split_{chosen['id']}_{count}_{part}", max_chars=200)
             for part in range(count)
         ]
-    st.caption("A proposal of what belongs together: give each text the part it belongs to; 0 stays with the label.")
-    frame = pd.DataFrame({"part": [part + 1 for part in part_of.values()], "text": [visible(said[t]) for t in part_of]})
+    st.caption("This is a suggestion. Change the number to move a text to another part; 0 leaves it with the label.")
+    frame = pd.DataFrame(
+        {"part": [part + 1 for part in part_of.values()], "text": _visible_texts(project, list(part_of))}
+    )
     assigned = st.data_editor(
         frame, hide_index=True, disabled=["text"], key=f"split_texts_{chosen['id']}_{count}", height=240,
         column_config={"part": st.column_config.NumberColumn(min_value=0, max_value=count, step=1, width=60)},
@@ -153,19 +159,23 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
     return Split(chosen["id"], parts) if parts else None
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def _proposed(folder: str, version: tuple[int, ...], _project: Project, label: int, parts: int) -> list[list[int]]:  # noqa: ARG001
-    return label_edits.propose_split(_project, label, parts)
+def _visible_texts(project: Project, texts: Sequence[int]) -> list[str]:
+    return [visible(content) for content in contents(project, np.array(texts, dtype=np.int64))]
 
 
-def _show_preview(project: Project, act: Edit | None) -> None:
+@cached_read()
+def _proposed_split(project: Project, label: int, parts: int) -> list[list[int]]:
+    return label_edits.propose_split(project, label, parts)
+
+
+def _show_preview(project: Project, edit: Edit | None) -> None:
     with st.container(horizontal=True):
-        st.button("Preview", key="edit_preview", disabled=act is None, on_click=_try, args=(project, act))
+        st.button("Preview", key="edit_preview", disabled=edit is None, on_click=_try, args=(project, edit))
         tried: tuple[Any, Any, Preview] | None = st.session_state.get("edit_tried")
-        fits = tried is not None and tried[:2] == (_now(project), act)
+        fits = tried is not None and tried[:2] == (_project_state(project), edit)
         st.button(
-            "Do it", key="edit_do", type="primary", disabled=not fits, on_click=_do, args=(project, act),
-            help=None if fits else "Look at what it would do first.",
+            "Do it", key="edit_do", type="primary", disabled=not fits, on_click=_do, args=(project, edit),
+            help=None if fits else "Press Preview first: it shows what this edit changes.",
         )  # fmt: skip
     if error := st.session_state.pop("edit_error", None):
         st.error(plain(error), icon=":material/error:")
@@ -174,21 +184,22 @@ def _show_preview(project: Project, act: Edit | None) -> None:
             st.text(line)
 
 
-def _now(project: Project) -> tuple[object, ...]:
+def _project_state(project: Project) -> tuple[object, ...]:
+    """Return what a preview is valid for: this project, until something in it changes."""
     return project.folder.as_posix(), views.version(project)
 
 
-def _try(project: Project, act: Edit) -> None:
+def _try(project: Project, edit: Edit) -> None:
     st.session_state.update({"edit_used": True, "edit_done": None})
     try:
-        st.session_state["edit_tried"] = (_now(project), act, label_edits.preview(project, act))
+        st.session_state["edit_tried"] = (_project_state(project), edit, label_edits.preview(project, edit))
     except RedError as error:
         st.session_state["edit_error"] = str(error)
 
 
-def _do(project: Project, act: Edit) -> None:
+def _do(project: Project, edit: Edit) -> None:
     try:
-        label_edits.apply_edit(project, act, who_acts())
+        label_edits.apply_edit(project, edit, who_acts())
     except RedError as error:
         st.session_state["edit_error"] = str(error)
         return
@@ -198,45 +209,46 @@ def _do(project: Project, act: Edit) -> None:
     choose()
 
 
-def in_words(found: Preview) -> list[str]:
-    """Return what an edit would do: what moves, what falls, what is fitted anew."""
+def in_words(preview: Preview) -> list[str]:
+    """Return a sentence for each thing an edit would change: texts, verdicts, classifiers, the label set."""
     moves = {
-        "seed": found.seeds,
-        "decision": found.decisions,
-        "rejection": found.rejections,
-        "text fed back": found.fed_back,
-        "machine label": found.predictions,
+        "labelled example": preview.seeds,
+        "decision": preview.decisions,
+        "rejection": preview.rejections,
+        "text fed back": preview.fed_back,
+        "machine label": preview.predictions,
     }
-    many = {"text fed back": "texts fed back"}
-    told = ", ".join(counted(count, what, many.get(what, "")) for what, count in moves.items() if count)
-    shown, *hidden = found.refitted or ((),)
-    refitted = len(shown) + sum(len(part) for part in hidden)
+    plurals = {"text fed back": "texts fed back"}
+    moved = ", ".join(counted(count, name, plurals.get(name, "")) for name, count in moves.items() if count)
+    refitted = sum(len(partition) for partition in preview.refitted)
     return [
-        f"{found.message}.",
-        f"It moves {told}." if told else "It moves no text.",
-        f"{counted(found.stale, 'verdict')} would not count any more."
-        if found.stale
+        f"{preview.message}.",
+        f"It moves {moved}." if moved else "It moves no text.",
+        f"{counted(preview.stale, 'verdict')} would no longer count."
+        if preview.stale
         else "Every verdict still counts.",
-        f"{counted(refitted, 'classifier is', 'classifiers are')} fitted anew in the next round.",
-        f"{counted(found.labels, 'label')} then, in subsets of {', '.join(map(str, found.subset_sizes))}."
-        if 0 < len(found.subset_sizes) <= 20
-        else f"{counted(found.labels, 'label')} then.",
+        f"The next round trains {counted(refitted, 'classifier')} again.",
+        f"Afterwards there are {counted(preview.labels, 'label')}, in subsets of "
+        f"{', '.join(map(str, preview.subset_sizes))}."
+        if 0 < len(preview.subset_sizes) <= 20
+        else f"Afterwards there are {counted(preview.labels, 'label')}.",
     ]
 
 
 def _show_history(project: Project) -> None:
-    made = edits(project)
-    undoable = [one for one in made if not one.undone and one.kind != "undo"]
-    if not made:
+    history = edits(project)
+    undoable = [edit for edit in history if not edit.undone and edit.kind != "undo"]
+    if not history:
         return
     left, right = st.columns([3, 2], vertical_alignment="center")
-    left.caption(f"{counted(len(made), 'edit')} of the label set so far.")
+    left.caption(f"{counted(len(history), 'edit')} of the label set so far.")
     right.button(
         "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable or not may_write(),
         on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
     )  # fmt: skip
-    shown = pd.DataFrame([asdict(one) for one in reversed(made)])[["version", "told", "who", "at"]]
-    st.dataframe(shown, hide_index=True, height=min(38 * len(made) + 40, 220))
+    table = pd.DataFrame([asdict(edit) for edit in reversed(history)])[["version", "told", "who", "at"]]
+    table = table.rename(columns={"told": "edit"})
+    st.dataframe(table, hide_index=True, height=min(38 * len(history) + 40, 220))
 
 
 def _undo(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""The label set as a file: out as CSV or JSON, and its edits back in."""
+"""Download the label set as CSV or JSON, and upload the edited file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from red_core.errors import RedError
 from red_core.labels import export_label_set, read_label_set
 from red_core.labels.file import Apply
 from red_core.records import Project
-from red_core.store import views
+from widgets.shell.caching import cached_read
 from widgets.shell.sign_in import as_now
 from widgets.shell.untrusted import plain
 
@@ -20,24 +20,25 @@ KINDS = {"csv": "text/csv", "json": "application/json"}
 
 
 def label_file_form(project: Project) -> Apply | None:
-    """Show what takes the label set out and what brings it back; return what the file that came would do."""
+    """Show the downloads and the upload of the label set; return the edit that the uploaded file describes."""
     st.caption(
-        "Names, meanings, subsets and seeds of all labels. Edit the file and bring it back: a row is about the label "
-        "with its id, else with its name; a row about neither is a new label. A label without a row stays as it is."
+        "The file holds names, meanings, subsets and labelled examples of all labels. Edit it and upload it again. A "
+        "row changes the label with the same id, or else with the same name. Any other row adds a label. A label "
+        "without a row does not change."
     )
     offer_label_file(project)
-    sent = st.file_uploader("The edited file", type=None, key="label_set_file")
-    if sent is None:
+    upload = st.file_uploader("The edited file", type=None, key="label_set_file")
+    if upload is None:
         return None
     try:
-        return _read(project.folder.as_posix(), views.version(project), sent.getvalue(), sent.name, project)
+        return _read(project, upload.getvalue(), upload.name)
     except RedError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
 
 
 def offer_label_file(project: Project) -> None:
-    """Show what takes the label set out."""
+    """Show the downloads of the label set."""
     with st.container(horizontal=True):
         for kind, mime in KINDS.items():
             name = f"{project.name}-labels.{kind}"
@@ -53,9 +54,9 @@ def _written(project: Project, name: str) -> bytes:
         return path.read_bytes()
 
 
-@st.cache_data(max_entries=3, show_spinner="Reading the file")
-def _read(folder: str, version: tuple[int, ...], content: bytes, name: str, _project: Project) -> Apply:  # noqa: ARG001
-    with tempfile.TemporaryDirectory() as kept:
-        path = Path(kept) / "upload"
+@cached_read(entries=3, spinner="Reading the file")
+def _read(project: Project, content: bytes, name: str) -> Apply:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
         path.write_bytes(content)
-        return read_label_set(_project, path, name=name)
+        return read_label_set(project, path, name=name)

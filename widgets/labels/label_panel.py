@@ -1,4 +1,4 @@
-"""Beside the label map: tables of labels to choose from, and the chosen label or subset in detail."""
+"""The panel beside the label map: tables of labels to choose from, and the details of the chosen label or subset."""
 
 from __future__ import annotations
 
@@ -34,31 +34,36 @@ LONGEST_MEANING = 1_000
 
 
 def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
-    """Offer to let the judge's model write the meanings that are missing, where there is one."""
+    """Offer to let the LLM judge write the missing meanings, if a judge is connected."""
     missing = sum(not row["meaning"].strip() for row in rows)
     server = connected_server()
     if not missing or server is None or not may_write():
         return
     show_failure(project, "meanings", "Writing the meanings")
-    told = f"Let {plain(server.model)} write {counted(missing, 'missing meaning')}"
-    if st.button(told, key="write_meanings", icon=":material/edit_note:", help="From the seeds; you can edit each."):
+    text = f"Let {plain(server.model)} write {counted(missing, 'missing meaning')}"
+    explanation = "It writes a meaning from the labelled examples. You can edit every meaning."
+    if st.button(text, key="write_meanings", icon=":material/edit_note:", help=explanation):
         with errors_in_one_line():
             start_job(project, "meanings", RECOMMENDED, who_acts())
             st.rerun()
 
 
 def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None, pairs: Sequence[Confusion]) -> None:
-    """Show all subsets: the legend of the map; and the pairs of labels that are confused."""
+    """Show all subsets, as the legend of the map, and the pairs of labels that are confused."""
     subsets = sorted({row["subset"] for row in rows})
     st.subheader(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
-    st.caption("One small classifier learns each subset; its labels are as unlike as possible, so it errs less.")
+    st.caption(
+        "Each subset has one small classifier. Its labels differ as much as possible, so that it makes fewer errors."
+    )
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
-    frame = pd.DataFrame({"subset": subsets, "labels": [len(own) for own in members]})
+    frame = pd.DataFrame({"subset": subsets, "labels": [len(part) for part in members]})
     if alike is not None:
-        frame[["mean", "highest"]] = [pair[:2] for pair in (within(own, ids, alike) for own in members)]
+        frame[["mean", "highest"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
     show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
-        st.caption("Mean and highest cosine similarity between two labels of the subset; 1 is the same.")
+        st.caption(
+            "Mean and highest similarity between two labels of the subset. 1 means that they have the same examples."
+        )
     show_confused_pairs(pairs, rows)
 
 
@@ -69,15 +74,15 @@ def take_subset(subsets: Sequence[int]) -> None:
 
 
 def within(members: Sequence[Row], ids: Sequence[int], alike: Floats) -> tuple[float, float, Floats]:
-    """Return mean and highest similarity between two of these labels, and all of them as a matrix."""
-    at = [ids.index(row["id"]) for row in members]
-    matrix = alike[np.ix_(at, at)]
-    pairs = matrix[np.triu_indices(len(at), k=1)]
+    """Return the mean and the highest similarity between two of these labels, and their similarity matrix."""
+    positions = [ids.index(row["id"]) for row in members]
+    matrix = alike[np.ix_(positions, positions)]
+    pairs = matrix[np.triu_indices(len(positions), k=1)]
     return (float(pairs.mean()), float(pairs.max()), matrix) if len(pairs) else (1.0, 1.0, matrix)
 
 
 def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: Floats | None) -> None:
-    """Show the labels of a subset, or those in the lasso."""
+    """Show the labels of a subset, or the labels in the lasso."""
     st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
     st.subheader(heading)
     if members:
@@ -85,7 +90,7 @@ def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: 
     if alike is None or len(members) < 2:
         return
     mean, highest, matrix = within(members, ids, alike)
-    st.caption(f"Cosine similarity between two of them: {mean:.2f} on average, {highest:.2f} at most.")
+    st.caption(f"Similarity between two of these labels: {mean:.2f} on average, {highest:.2f} at most.")
     if len(members) <= MATRIX_UP_TO:
         drawn = similarity_figure([row["name"] for row in members], matrix, mark(members[0]["subset"])[0])
         st.plotly_chart(drawn, key="matrix", config={"displayModeBar": False}, alt="Similarity of every two members")
@@ -99,34 +104,38 @@ def show_label(
     alike: Floats | None,
     pairs: Sequence[Confusion],
 ) -> None:
-    """Show one label: its meaning, its counts and rates, what is near it, what it is taken for, its texts."""
+    """Show one label: its meaning, its counts and rates, similar and confused labels, its texts, its history."""
     inside = tuple(st.session_state.get("inside") or ())
     with st.container(horizontal=True):
         st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
         st.button(f"Subset {row['subset'] + 1}", on_click=choose, args=(None, row["subset"]), type="tertiary")
         if inside:
-            st.button(f"The lasso's {len(inside)}", on_click=choose, args=(None, None, inside), type="tertiary")
+            st.button(
+                f"Labels in the lasso ({len(inside)})", on_click=choose, args=(None, None, inside), type="tertiary"
+            )
     st.subheader(plain(row["name"]))
     show_meaning(project, row)
     last = round_number(project)
-    found = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""
-    belief = f", mean belief {row['belief']:.2f}" if row["labelled"] else ""
-    st.text(f"{row['seeds']:,} seeds{found}{belief}")
-    if told := "; ".join(_rates(row)):
-        st.text(told)
+    of_round = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""
+    confidence = f", mean confidence {row['belief']:.0%}" if row["labelled"] else ""
+    st.text(f"{counted(row['seeds'], 'labelled example')}{of_round}{confidence}")
+    if rates := "; ".join(_rates(row)):
+        st.text(rates)
     if not st.session_state.get("map_drawn"):
         st.button(
             "Show it on the map", on_click=choose, args=(row["name"], None, inside), key="fly",
             icon=":material/my_location:", type="tertiary",
-            help="Zooms to it, with what is near and what it is taken for",
+            help="Zooms to this label and marks its most similar and its confused labels.",
         )  # fmt: skip
     texts = views.label_texts(project, row["id"], last)
-    tabs = st.tabs(["Most alike", "Confused with", f"Seeds ({row['seeds']:,})", "From the pool"])
+    tabs = st.tabs(["Similar", "Confused with", f"Examples ({row['seeds']:,})", "Labelled"])
     with tabs[0]:
         show_alike(row, rows, ids, alike)
     with tabs[1]:
         show_confused_with(row, rows, pairs)
-    for tab, kind, nothing in zip(tabs[2:], ("seeds", "pool"), ("No seed.", "None before a round."), strict=True):
+    for tab, kind, nothing in zip(
+        tabs[2:], ("seeds", "pool"), ("No labelled example.", "The first round labels texts."), strict=True
+    ):
         with tab.container(height=320, border=False):
             for text in texts[kind]:
                 with st.container(border=True):
@@ -137,50 +146,53 @@ def show_label(
 
 
 def _rates(row: Row) -> list[str]:
-    """Return what audits, the judge's record and drift say of a label."""
-    told = []
+    """Return the label's accuracy in audits, the judge's accuracy on it, and its state, as far as they are known."""
+    rates = []
     if row["audits"]:
-        told.append(f"audited right {row['audited']:.0%} of {row['audits']:,}")
+        rates.append(f"measured accuracy (audit) {row['audited']:.0%} of {counted(row['audits'], 'text')}")
     if row["judged"]:
-        told.append(f"judge right {row['judge']:.0%} of {row['judged']:,}")
+        rates.append(f"judge right in {row['judge']:.0%} of {counted(row['judged'], 'verdict')}")
     if row["state"]:
-        told.append(STATES[row["state"]])
-    return told
+        rates.append(STATES[row["state"]])
+    return rates
 
 
 def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
-    """Show the labels that one is taken for."""
+    """Show the labels that this label is confused with."""
     by_id = {other["id"]: other for other in rows}
-    own = [one for one in pairs if row["id"] in one.labels and one.other(row["id"]) in by_id][:NEAREST]
-    if not own:
-        st.caption("None: no text is torn between it and another label, as far as is known.")
+    shown = [pair for pair in pairs if row["id"] in pair.labels and pair.other(row["id"]) in by_id][:NEAREST]
+    if not shown:
+        st.caption("None: so far, no text is uncertain between this label and another.")
         return
-    others = [by_id[one.other(row["id"])] for one in own]
+    others = [by_id[pair.other(row["id"])] for pair in shown]
     frame = pd.DataFrame(
         {
             "label": [other["name"] for other in others],
-            "texts": [round(one.expected, 1) for one in own],
-            "overturned": [one.overturned for one in own],
+            "texts": [round(pair.expected, 1) for pair in shown],
+            "overruled": [pair.overturned for pair in shown],
             "subset": [other["subset"] for other in others],
         }
     )
     key = f"confused_{row['id']}"
     show_pickable(frame, key, partial(take_row, others, key, True))
-    st.caption("Texts expected to be mistaken for each other, and verdicts of the judge that were overturned.")
+    st.caption(
+        "Texts: estimated number of texts with the wrong one of the two labels. Overruled: verdicts that a person "
+        "overruled."
+    )
 
 
 def show_meaning(project: Project, row: Row) -> None:
-    """Show a label's meaning, and what edits it."""
+    """Show the meaning of a label and, to an analyst, the form that edits it."""
     if row["meaning"]:
         show_text(row["meaning"])
         st.caption(plain(f"Written by {row['meaning_by']}."))
     else:
-        st.caption("No meaning written. One sentence that tells it from its neighbours helps judge and analyst.")
+        st.caption("No meaning yet. One sentence that separates this label from similar ones helps the judge and you.")
     if not may_write():
         return
     with st.popover("Edit meaning", icon=":material/edit:"):
         key = f"meaning_{project.name}_{row['id']}"
-        with st.form(key=f"form_{key}", border=False):  # what is typed counts with the first press of Save
+        with st.form(key=f"form_{key}", border=False):  # in a form, the first press of Save takes the typed text
             typed = st.text_area("Meaning", row["meaning"], max_chars=LONGEST_MEANING, key=key)
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
         if saved and typed.strip() != row["meaning"]:
@@ -190,16 +202,21 @@ def show_meaning(project: Project, row: Row) -> None:
 
 
 def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
-    """Show the labels most similar to one, of all and within its subset."""
+    """Show the labels most similar to this one, among all labels and in its subset."""
     if alike is None:
-        st.caption("Similarities come when all texts are prepared.")
+        st.caption("Similarities appear when all texts are prepared.")
         return
     by_id = {other["id"]: other for other in rows}
-    order = [(by_id[ids[at]], value) for at, value in nearest(ids.index(row["id"]), alike) if ids[at] in by_id]
-    own = [(other, value) for other, value in order if other["subset"] == row["subset"]]
-    for heading, found, kind in (("Of all labels", order, "all"), ("In its own subset", own, "own")):
-        st.caption(f"{heading}, by cosine similarity")
-        table = [{"label": o["name"], "similarity": value, "subset": o["subset"]} for o, value in found[:NEAREST]]
+    ranked = [
+        (by_id[ids[position]], similarity)
+        for position, similarity in nearest(ids.index(row["id"]), alike)
+        if ids[position] in by_id
+    ]
+    same_subset = [(other, similarity) for other, similarity in ranked if other["subset"] == row["subset"]]
+    for heading, others, kind in (("All labels", ranked, "all"), ("In its subset", same_subset, "own")):
+        st.caption(f"{heading}, the most similar first")
+        shown = others[:NEAREST]
+        table = [{"label": other["name"], "similarity": value, "subset": other["subset"]} for other, value in shown]
         frame = pd.DataFrame(table, columns=["label", "similarity", *(["subset"] if kind == "all" else [])])
         key = f"alike_{kind}_{row['id']}"
-        show_pickable(frame, key, partial(take_row, [o for o, _ in found[:NEAREST]], key, True))
+        show_pickable(frame, key, partial(take_row, [other for other, _ in shown], key, True))

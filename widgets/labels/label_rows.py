@@ -1,4 +1,4 @@
-"""All that is known of each label, as the rows that the map, the tables and the panels show."""
+"""One row per label with everything that the map, the tables and the panels show."""
 
 from __future__ import annotations
 
@@ -16,42 +16,45 @@ from widgets.shell.reads import audit_target, confused, label_records, label_tab
 
 
 def label_rows(project: Project) -> list[dict[str, Any]]:
-    """Return a row per label, in the order of the ids: those of ``views.label_table``, and what is known besides.
+    """Return a row per label, in the order of the ids: the row of ``views.label_table``, with further keys.
 
-    ``audited`` and ``judge`` are shares or None, ``audits`` and ``judged`` what they are of; ``confused`` is how many
-    texts are expected to be mistaken for others or from them, ``confused_with`` the name of the worst of those;
-    ``drift`` is the adjusted p value of the newest comparison, where one was made; ``state`` is *new*, *look* or ''.
+    - ``audited``: accuracy in ``audits`` blind audits, from 0 to 1, or None.
+    - ``judge``: share of ``judged`` verdicts on this label that were right, from 0 to 1, or None.
+    - ``confused``: number of texts that are estimated to have this label instead of another or the other way round,
+      and overruled verdicts; ``confused_with``: name of the label of the worst pair.
+    - ``drift``: *yes* or *no* of the newest comparison, None where there is none or the label has too few texts.
+    - ``state``: *new* after the last round, *check* where drift or audits call for it, or ''.
     """
     audited, judged = label_records(project)
     by_label: dict[int, list[Confusion]] = defaultdict(list)
-    for one in confused(project):
-        for label in one.labels:
-            by_label[label].append(one)
-    every, drifted = label_table(project), {one.label.id: one for one in compared(project) or ()}
-    names, target, trained = {row["id"]: row["name"] for row in every}, audit_target(project), round_number(project) > 0
+    for pair in confused(project):
+        for label in pair.labels:
+            by_label[label].append(pair)
+    table, drifts = label_table(project), {drift.label.id: drift for drift in compared(project) or ()}
+    names, target, trained = {row["id"]: row["name"] for row in table}, audit_target(project), round_number(project) > 0
     rows = []
-    for row in every:
-        pairs, drift, audit = by_label[row["id"]], drifted.get(row["id"]), audited.get(row["id"])
-        look = (drift is not None and drift.drifted) or (audit is not None and audit.high < target)
+    for row in table:
+        pairs, drift, audit = by_label[row["id"]], drifts.get(row["id"]), audited.get(row["id"])
+        check = (drift is not None and drift.drifted) or (audit is not None and audit.high < target)
         rows.append(
             row
             | _share("audited", "audits", audit)
             | _share("judge", "judged", judged.get(row["id"]))
             | {
-                "confused": round(sum(one.texts for one in pairs), 1),
+                "confused": round(sum(pair.texts for pair in pairs), 1),
                 "confused_with": names.get(pairs[0].other(row["id"]), "") if pairs else "",
-                "drift": None if drift is None else drift.q,
-                "state": "new" if trained and not row["trained"] else "look" if look else "",
+                "drift": None if drift is None or drift.q is None else "yes" if drift.drifted else "no",
+                "state": "new" if trained and not row["trained"] else "check" if check else "",
             }
         )
     return rows
 
 
 def compared(project: Project) -> list[LabelDrift] | None:
-    """Return what the newest comparison of imports found, None where none was made since anything changed."""
-    key, found = st.session_state.get("drift", (None, None))
-    return found if key == (project.folder.as_posix(), views.version(project)) else None
+    """Return the newest comparison of imports; None if there is none, or anything has changed since."""
+    key, comparison = st.session_state.get("drift", (None, None))
+    return comparison if key == (project.folder.as_posix(), views.version(project)) else None
 
 
-def _share(name: str, count: str, found: Share | None) -> dict[str, Any]:
-    return {name: None if found is None else found.share, count: 0 if found is None else found.of}
+def _share(name: str, count: str, share: Share | None) -> dict[str, Any]:
+    return {name: None if share is None else share.share, count: 0 if share is None else share.of}

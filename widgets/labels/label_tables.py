@@ -1,4 +1,4 @@
-"""Tables of labels in which a row can be chosen: in short beside the map, and with all there is to know over it."""
+"""Tables of labels in which a row can be chosen: a short one beside the map, and a full one instead of the map."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from widgets.labels.map_overlay import MOST_LINES
 from widgets.shell.marks import mark
 
 MOST_COLOURED = 300
-"""Rows of a table up to which the signs have their colours; beyond, the colours would double what is sent."""
-TWO_DIGITS = ("mean belief", "similarity", "mean", "highest", "audited right", "judge right")
+"""Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
+SIMILARITIES = ("similarity", "mean", "highest")
+SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",
+    "seeds": "examples",
     "fed_back": "fed back",
-    "belief": "mean belief",
-    "audited": "audited right",
+    "belief": "confidence",
+    "audited": "accuracy",
     "judge": "judge right",
+    "judged": "verdicts",
     "confused_with": "most with",
-    "drift": "drift q",
 }
 OF_SHORT = ("name", "subset", "seeds", "labelled", "belief", "meaning")
 OF_ALL = (
@@ -32,44 +34,51 @@ OF_ALL = (
     "confused", "confused_with", "drift", "meaning",
 )  # fmt: skip
 HELP = {
-    "audited right": "Of the blindly audited texts that the machine gives this label, the share that has it",
-    "judge right": "Of the judge's verdicts on this label whose truth is known (self-test, blind audits), those right",
-    "confused": "Texts expected to be mistaken between this label and others, and verdicts on it that were overturned",
-    "drift q": "Of the newest comparison on Data: under .05 its newest texts differ more than chance explains",
-    "state": "new: it came after the last round; look: it drifted, or audits find it wrong too often",
+    "examples": "Labelled examples from your files",
+    "fed back": "Texts that were fed back and train this label",
+    "labelled": "Texts that the last round gave this label",
+    "confidence": "Mean confidence over the texts labelled",
+    "accuracy": "Measured accuracy (audit): the share of audited texts with this machine label that are right",
+    "audits": "Audited texts with this machine label",
+    "judge right": "Judge accuracy on this label, from the self-test and blind audits",
+    "verdicts": "Verdicts on this label that could be checked",
+    "confused": "Estimated number of texts mixed up between this label and others, and verdicts that were overruled",
+    "most with": "The label it is confused with most",
+    "drift": "Newest comparison on Data: yes if the new texts of this label differ more than chance explains",
+    "state": "new: added after the last round. check: it drifted, or audits find it wrong too often",
 }
 
 
 def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False) -> None:
-    """Show labels in short."""
+    """Show a short table of labels."""
     one_subset = len({row["subset"] for row in rows}) == 1
     shown = _columns(rows, [name for name in OF_SHORT if not (name == "subset" and one_subset)])
     show_pickable(shown, key, partial(take_row, rows, key, keep_inside))
 
 
 def show_label_table(rows: Sequence[Row]) -> None:
-    """Show all that is known of all labels; a click on a heading sorts."""
+    """Show the full table of labels; a click on a heading sorts it."""
     show_pickable(_columns(rows, OF_ALL), "labels_table", partial(take_row, rows, "labels_table", False), tall=True)
 
 
 def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> pd.DataFrame:
-    """Return these columns, but for those in which nothing stands yet."""
-    full = ("name", "subset", "seeds", "meaning")
+    """Return these columns without the empty ones."""
+    always = ("name", "subset", "seeds", "meaning")
     return pd.DataFrame(
         {HEADINGS.get(name, name): [row[name] for row in rows] for name in wanted
-         if name in full or any(row[name] for row in rows)}
-    )  # fmt: skip
+         if name in always or any(row[name] for row in rows)}
+    ).round(3)  # fmt: skip
 
 
 def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
-    """Choose the label in the row that was clicked; the same row once more lets it go."""
+    """Choose the label in the clicked row; a second click on the row clears the choice."""
     chosen = st.session_state[key].selection.rows
-    kept = tuple(st.session_state.get("inside") or ()) if keep_inside else ()
-    choose(label=rows[chosen[0]]["name"] if chosen else None, inside=kept)
+    inside = tuple(st.session_state.get("inside") or ()) if keep_inside else ()
+    choose(label=rows[chosen[0]]["name"] if chosen else None, inside=inside)
 
 
-def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, tall: bool = False) -> None:
-    """Show a table with a column of subset numbers, with the signs of the map; choosing a row calls ``taken``."""
+def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], *, tall: bool = False) -> None:
+    """Show a table with a column of subset numbers and the signs of the map; choosing a row calls ``on_choice``."""
     shown, colours = frame, [""] * len(frame)
     if "subset" in frame:
         marks = [mark(int(subset)) for subset in frame["subset"]]
@@ -80,37 +89,41 @@ def show_pickable(frame: pd.DataFrame, key: str, taken: Callable[[], None], *, t
         shown.style.apply(lambda _: colours, subset=[""]) if "" in shown and len(shown) <= MOST_COLOURED else shown,
         hide_index=True,
         key=key,
-        on_select=taken,
+        on_select=on_choice,
         selection_mode="single-row",
         height=HEIGHT if tall else "auto",
         column_config={"": st.column_config.TextColumn(width=30)}
         | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
-        | {name: st.column_config.Column(help=told) for name, told in HELP.items()}
-        | {name: st.column_config.NumberColumn(format="%.2f", help=HELP.get(name)) for name in TWO_DIGITS}
-        | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
-        | {"drift q": st.column_config.NumberColumn(format="%.4f", help=HELP["drift q"])},
+        | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
+        | {name: st.column_config.NumberColumn(format="%.2f") for name in SIMILARITIES}
+        | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
+        | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])},
     )
 
 
 def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None:
-    """Show which labels are most taken for each other; choosing a pair takes both, as a lasso would."""
+    """Show the pairs of labels that are confused most; choosing a pair selects both labels, as a lasso does."""
     names = {row["id"]: row["name"] for row in rows}
-    shown = [one for one in pairs if set(one.labels) <= names.keys()][:MOST_LINES]
+    shown = [pair for pair in pairs if set(pair.labels) <= names.keys()][:MOST_LINES]
     if not shown:
         return
-    st.caption("Most taken for each other; texts expected to be mistaken, and verdicts overturned.")
+    st.caption(
+        "Labels confused most. Texts: estimated number of texts with the wrong one of the two labels. Overruled: "
+        "verdicts that a person overruled."
+    )
     frame = pd.DataFrame(
         {
-            "one": [names[one.labels[0]] for one in shown],
-            "other": [names[one.labels[1]] for one in shown],
-            "texts": [round(one.expected, 1) for one in shown],
-            "overturned": [one.overturned for one in shown],
+            "one": [names[pair.labels[0]] for pair in shown],
+            "other": [names[pair.labels[1]] for pair in shown],
+            "texts": [round(pair.expected, 1) for pair in shown],
+            "overruled": [pair.overturned for pair in shown],
         }
     )
     st.dataframe(
         frame, hide_index=True, key="confused_table", selection_mode="single-row", height=215,
         on_select=partial(_take_pair, shown),
-        column_config={name: st.column_config.TextColumn(width=105) for name in ("one", "other")},
+        column_config={name: st.column_config.TextColumn(width=88) for name in ("one", "other")}
+        | {name: st.column_config.Column(width=width) for name, width in (("texts", 50), ("overruled", 75))},
     )  # fmt: skip
 
 

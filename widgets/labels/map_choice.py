@@ -1,7 +1,7 @@
-"""What is chosen on the label map, wherever it was chosen: a label, a subset, or what is in the lasso.
+"""The choice on the page Label map: a label, a subset, or the labels in the lasso.
 
-A figure that changes is a new chart to Streamlit, and loses its zoom. So what is chosen *on* the map is marked by the
-browser alone; only what is chosen elsewhere (search, tables, buttons) is drawn into the figure, and flown to.
+A changed figure is a new chart to Streamlit and loses its zoom. So a choice made *on* the map is marked by the browser
+alone. Only a choice made elsewhere (search, tables, buttons) is drawn into the figure, which then zooms to it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ def choose(
     area: Sequence[Floats] | None = None,
     on_map: bool = False,
 ) -> None:
-    """Make this what the page shows; a callback, so that it comes before the widgets are drawn.
+    """Set what the page shows. Call it from a callback, which runs before the widgets are drawn.
 
     Parameters
     ----------
     inside : tuple of int
-        The labels in the lasso, and ``area`` its outlines, each of shape (m, 2); None keeps those of these labels.
+        The ids of the labels in the lasso.
+    area : sequence of ndarray, optional
+        The outlines of the lasso, each of shape (m, 2). None keeps the current ones if the labels are the same.
     on_map : bool
-        It was chosen on the map, and is marked there already unless the figure had something else in it.
+        Whether it was chosen on the map, where the browser has marked it already.
     """
-    if not on_map:  # a new chart, in which nothing is marked
+    if not on_map:  # a new chart, without the marks of the browser
         st.session_state["map_charts"] = st.session_state.get("map_charts", 0) + 1
         st.session_state["map_drawn"] = label is not None or subset is not None or bool(inside)
         st.session_state["map_around"] = label
@@ -47,7 +49,7 @@ def choose(
 
 
 def keep_valid(project: str, rows: Sequence[Row]) -> None:
-    """Let go of what is chosen where it belongs to another project, or is gone; a label in the address is flown to."""
+    """Clear a choice of another project or of a deleted label; zoom to a label that the address names."""
     state = st.session_state
     before, state["map_of"] = state.get("map_of", project), project
     label, subset = state.get("label", st.query_params.get("label")), state.get("subset")
@@ -58,40 +60,40 @@ def keep_valid(project: str, rows: Sequence[Row]) -> None:
         choose(label, subset)
 
 
-def nearest(place: int, alike: Floats) -> list[tuple[int, float]]:
-    """Return the places of all other labels and their similarity to the one at ``place``, the highest first."""
-    order = np.argsort(-alike[place], kind="stable")
-    return [(int(other), float(alike[place, other])) for other in order if other != place]
+def nearest(position: int, alike: Floats) -> list[tuple[int, float]]:
+    """Return the positions of all other labels and their similarity to the one at ``position``, the highest first."""
+    order = np.argsort(-alike[position], kind="stable")
+    return [(int(other), float(alike[position, other])) for other in order if other != position]
 
 
 def focus_of(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> Focus:
-    """Return what is chosen: what the panel beside the map shows."""
+    """Return the choice that the panel beside the map shows."""
     name, subset = st.session_state["label"], st.session_state["subset"]
     chosen = next((row for row in rows if row["name"] == name), None)
     inside = tuple(st.session_state.get("inside") or ())
     around = next((row["id"] for row in rows if row["name"] == st.session_state.get("map_around")), None)
     if chosen is None:
         return Focus(subset=subset, inside=inside, around=around)
-    near = () if alike is None else tuple(ids[at] for at, _ in nearest(ids.index(chosen["id"]), alike)[:NEAREST])
-    return Focus(chosen["id"], chosen["subset"], inside, near, around)
+    near = [] if alike is None else nearest(ids.index(chosen["id"]), alike)[:NEAREST]
+    return Focus(chosen["id"], chosen["subset"], inside, tuple(ids[position] for position, _ in near), around)
 
 
 def drawn_focus(focus: Focus) -> Focus:
-    """Return what of it is in the figure: nothing where the browser marks it."""
+    """Return the part of the choice that is drawn into the figure: none of it where the browser marks it."""
     return focus if st.session_state.get("map_drawn", False) else Focus(around=focus.around)
 
 
 def chart_key() -> str:
-    """Return the key of the map's chart."""
+    """Return the widget key of the map."""
     return f"map_chart_{st.session_state.get('map_charts', 0)}"
 
 
 def take_from_map(rows: Sequence[Row]) -> None:
-    """Take what was clicked or lassoed on the map; letting go of it there shows all subsets again."""
+    """Take over a click or a lasso on the map; clearing the selection shows all subsets again."""
     selection = st.session_state[chart_key()].selection
-    taken = [rows[at] for at in selection.point_indices if 0 <= at < len(rows)]
-    area = [np.column_stack([one["x"], one["y"]]) for one in selection.lasso]
-    if len(taken) == 1 and not area:
-        choose(taken[0]["name"], area=(), on_map=True)
+    selected = [rows[position] for position in selection.point_indices if 0 <= position < len(rows)]
+    area = [np.column_stack([outline["x"], outline["y"]]) for outline in selection.lasso]
+    if len(selected) == 1 and not area:
+        choose(selected[0]["name"], area=(), on_map=True)
     else:
-        choose(inside=tuple(row["id"] for row in taken), area=area, on_map=True)
+        choose(inside=tuple(row["id"] for row in selected), area=area, on_map=True)

@@ -1,4 +1,4 @@
-"""What is drawn over and under the labels of the map: lines of confusion, rings, names of groups."""
+"""Shapes over and under the labels of the map: lines between confused labels, rings, names of groups."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from red_core.store.views import Confusion
 from widgets.shell.untrusted import for_hover
 
 Spot = Sequence[float]
-"""x and y on the map."""
+"""The x and y coordinates on the map."""
 RING = 13
+"""Radius in pixels."""
 MOST_LINES = 25
-"""Pairs of confused labels that are shown: more is a tangle."""
+"""Number of confused pairs that are shown; with more, the lines would hide the map."""
 CONFUSED = "rgba(213,94,0,0.4)"
 
 
 @dataclass(frozen=True)
 class Focus:
-    """What the figure shows of what is chosen; all else fades.
+    """The choice that the figure marks; all else fades.
 
     Attributes
     ----------
@@ -28,9 +29,9 @@ class Focus:
     inside : tuple of int
         The labels in the lasso.
     nearest : tuple of int
-        Labels most similar to ``label``: a dotted line leads to each.
+        The labels most similar to ``label``: a dotted line leads to each.
     around : int or None
-        The label the map is drawn around; None shows all of it.
+        The label that the map is zoomed to; None shows the whole map.
     """
 
     label: int | None = None
@@ -42,37 +43,37 @@ class Focus:
 
 @dataclass(frozen=True)
 class Overlay:
-    """What is drawn over the labels.
+    """Confused pairs and groups of texts that are drawn with the labels.
 
     Attributes
     ----------
     confusions : sequence of Confusion
-        The pairs of labels to draw a line between, most texts first: of the chosen label, if there is one.
+        The pairs of labels to draw a line between, most texts first. With a chosen label, only its pairs.
     groups : sequence of (str, (x, y))
-        Texts that fit no label: the name suggested for a group, and its place.
+        Groups of texts that fit no label: the suggested name and the spot.
     """
 
     confusions: Sequence[Confusion] = ()
     groups: Sequence[tuple[str, Spot]] = ()
 
 
-def lines(at: Mapping[int, Spot], focus: Focus, overlay: Overlay) -> list[dict[str, Any]]:
-    """Return lines between labels that are confused, and from the chosen one to its nearest.
+def lines(spots: Mapping[int, Spot], focus: Focus, overlay: Overlay) -> list[dict[str, Any]]:
+    """Return lines between confused labels, and from the chosen label to its nearest ones.
 
-    They are shapes, since no shape can be selected. ``at`` tells where each label stands, by its id.
+    They are shapes, because a shape cannot be selected. ``spots`` are the coordinates of the labels by id.
     """
-    apart = focus.label is None and (focus.inside or focus.subset is not None)
-    shown = [] if apart else [one for one in overlay.confusions if set(one.labels) <= at.keys()]
+    several = focus.label is None and (focus.inside or focus.subset is not None)
+    shown = [] if several else [pair for pair in overlay.confusions if set(pair.labels) <= spots.keys()]
     shown = shown[:MOST_LINES]
-    most = max((one.texts for one in shown), default=1.0)
+    most = max((pair.texts for pair in shown), default=1.0)
     confused = [
-        _line(at[one.labels[0]], at[one.labels[1]], CONFUSED, 1 + 3 * one.texts / most, "solid") for one in shown
+        _line(spots[pair.labels[0]], spots[pair.labels[1]], CONFUSED, 1 + 3 * pair.texts / most, "solid")
+        for pair in shown
     ]
-    if focus.label not in at:
+    if focus.label is None or focus.label not in spots:
         return confused
-    return confused + [
-        _line(at[focus.label], at[other], "rgba(128,128,128,0.8)", 1.5, "dot") for other in focus.nearest if other in at
-    ]
+    near = [spots[other] for other in focus.nearest if other in spots]
+    return confused + [_line(spots[focus.label], spot, "rgba(128,128,128,0.8)", 1.5, "dot") for spot in near]
 
 
 def _line(start: Spot, end: Spot, colour: str, width: float, dash: str) -> dict[str, Any]:
@@ -87,10 +88,12 @@ def _line(start: Spot, end: Spot, colour: str, width: float, dash: str) -> dict[
     }
 
 
-def rings(at: Mapping[int, Spot], focus: Focus, overlay: Overlay, ink: str) -> list[dict[str, Any]]:
-    """Return a dotted ring for each group of texts that fit no label, and a full one around the chosen label."""
-    found = [_ring(spot, ink, "dot") for _, spot in overlay.groups]
-    return [*found, _ring(at[focus.label], ink, "solid")] if focus.label in at else found
+def rings(spots: Mapping[int, Spot], focus: Focus, overlay: Overlay, ink: str) -> list[dict[str, Any]]:
+    """Return a dotted ring for each group of texts that fit no label, and a solid one around the chosen label."""
+    dotted = [_ring(spot, ink, "dot") for _, spot in overlay.groups]
+    if focus.label is None or focus.label not in spots:
+        return dotted
+    return [*dotted, _ring(spots[focus.label], ink, "solid")]
 
 
 def _ring(spot: Spot, colour: str, dash: str) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def _ring(spot: Spot, colour: str, dash: str) -> dict[str, Any]:
 
 
 def names_of_groups(overlay: Overlay, ink: str) -> list[dict[str, Any]]:
-    """Return the suggested name over each ring of a group."""
+    """Return the suggested name of each group, to be written above its ring."""
     return [
         {
             "x": x,

@@ -1,7 +1,8 @@
-"""Labels that are missing: groups of texts that fit none, and one step from a group to a label."""
+"""Missing labels: groups of texts that fit no label, and a button that makes a label of a group."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -18,13 +19,15 @@ from widgets.shell.untrusted import plain, show_text
 from widgets.shell.words import counted
 
 SHOWN = 12
-"""Texts of a group that are shown, the most central first."""
+"""Number of texts of a group that are shown, the most central first."""
 EXAMPLES = 10
-"""Of those, how many begin as examples of the new label."""
+"""Number of those texts that the form for the new label has as examples."""
+
+NONE_HELP = "Mean confidence that the texts of the group belong to none of the labels"
 
 
 def show_new_labels(project: Project, *, connected: bool) -> None:
-    """Show the groups on demand; finding them takes seconds.
+    """Show the groups, which are computed on a press of the button because it takes seconds.
 
     Parameters
     ----------
@@ -34,73 +37,75 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
     last = finished_round(project)
     with st.expander("Texts that fit no label", icon=":material/category_search:"):
         if last is None:
-            st.caption("After the first round: groups of texts that the classifiers find in none of the labels.")
+            st.caption("After the first round, this groups the texts that seem to fit none of the labels.")
             return
-        key, found = _about(project), found_groups(project)
-        if st.button("Find groups", key="find_clusters", type="primary" if found is None else "secondary"):
+        key, groups = _project_state(project), current_groups(project)
+        if st.button("Find groups", key="find_clusters", type="primary" if groups is None else "secondary"):
             with errors_in_one_line(), st.spinner("Grouping texts that fit no label"):
                 st.session_state["clusters"] = (key, propose_clusters(project))
-                st.rerun()  # the map above shows where they lie
-        if found is None:
-            st.caption(
-                "Of what a round found to belong to no label, and what is only half believed. Nothing is stored."
-            )
-        elif not found:
-            st.caption("No ten such texts are alike: no label seems to be missing.")
+                st.rerun()  # the map above marks them
+        if groups is None:
+            st.caption("Groups texts that the last round rejected or was unsure about. Nothing is saved.")
+        elif not groups:
+            st.caption("No group of ten or more similar texts was found: no label seems to be missing.")
         else:
-            _show_found(project, found, key, connected=connected)
+            _show_groups(project, groups, key, connected=connected)
 
 
-def found_groups(project: Project) -> list[Cluster] | None:
-    """Return the groups that were found since anything changed; None where nobody looked."""
-    key, found = st.session_state.get("clusters", (None, None))
-    return found if key == _about(project) else None
+def current_groups(project: Project) -> list[Cluster] | None:
+    """Return the computed groups; None if there are none, or anything has changed since."""
+    key, groups = st.session_state.get("clusters", (None, None))
+    return groups if key == _project_state(project) else None
 
 
-def _about(project: Project) -> tuple[object, ...]:
+def _project_state(project: Project) -> tuple[object, ...]:
+    """Return what the groups are valid for: this project, until something in it changes."""
     return project.folder.as_posix(), version(project)
 
 
-def _show_found(project: Project, found: list[Cluster], key: object, *, connected: bool) -> None:
+def _show_groups(project: Project, groups: list[Cluster], key: object, *, connected: bool) -> None:
     frame = pd.DataFrame(
         {
-            "suggested name": [one.name for one in found],
-            "texts": [one.size for one in found],
-            "none of these": [round(one.none_belief, 2) for one in found],
-            "telling words": [", ".join(one.words) for one in found],
-            "nearest label": [one.nearest.name for one in found],
+            "suggested name": [group.name for group in groups],
+            "texts": [group.size for group in groups],
+            "none of these": [round(group.none_belief, 2) for group in groups],
+            "typical words": [", ".join(group.words) for group in groups],
+            "nearest label": [group.nearest.name for group in groups],
         }
     )
-    st.caption(f"{counted(len(found), 'group')}, the best first. Choose one to look at its texts.")
-    chosen = st.dataframe(frame, hide_index=True, key="clusters_table", on_select="rerun", selection_mode="single-row")
+    st.caption(f"{counted(len(groups), 'group')}, the best first. Choose a group to see its texts.")
+    chosen = st.dataframe(
+        frame, hide_index=True, key="clusters_table", on_select="rerun", selection_mode="single-row",
+        column_config={"none of these": st.column_config.NumberColumn(format="percent", help=NONE_HELP)},
+    )  # fmt: skip
     if (
         connected
         and may_write()
         and st.button("Let the judge suggest names", key="name_clusters", icon=":material/edit_note:")
     ):
         with errors_in_one_line(), st.spinner("Asking the model"):
-            st.session_state["clusters"] = (key, named_by_judge(project, found))
+            st.session_state["clusters"] = (key, named_by_judge(project, groups))
             st.rerun()
     rows = chosen.selection.rows
-    if not rows or rows[0] >= len(found):
+    if not rows or rows[0] >= len(groups):
         return
-    one = found[rows[0]]
+    group = groups[rows[0]]
     st.button(
-        f"Make a label of it: {plain(one.name)}",
+        f"Make a label of this group: {plain(group.name)}",
         key="cluster_to_label",
         type="primary",
         disabled=not may_write(),
         on_click=_to_label,
-        args=(one,),
-        help="Opens the form of a new label with these texts as examples.",
+        args=(group,),
+        help="Opens the form for a new label, with these texts as examples. Nothing is saved yet.",
     )
     with st.container(height=320, border=False):
-        for content in contents(project, list(one.texts[:SHOWN])):
+        for content in contents(project, np.array(group.texts[:SHOWN], dtype=np.int64)):
             with st.container(border=True):
                 show_text(content)
 
 
-def _to_label(one: Cluster) -> None:
-    st.session_state[NEW_LABEL] = {"name": one.name, "texts": list(one.texts[:EXAMPLES])}
+def _to_label(group: Cluster) -> None:
+    st.session_state[NEW_LABEL] = {"name": group.name, "texts": list(group.texts[:EXAMPLES])}
     st.session_state["edit_kind"] = "Add a label"
-    st.session_state["add_meaning"] = one.meaning
+    st.session_state["add_meaning"] = group.meaning

@@ -1,4 +1,4 @@
-"""The pool's texts in the lasso, on demand."""
+"""The unlabelled texts in the lasso, shown on demand."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ SHOWN = 100
 
 
 def show_pool_texts(project: Project, area: Sequence[Floats]) -> None:
-    """Show the texts that lie inside these outlines on the map, each of shape (m, 2), once it is asked for them."""
-    if not area or not st.toggle("The pool's texts in here", key="pool_texts"):
+    """Show, when switched on, the texts inside these outlines on the map, each of shape (m, 2)."""
+    if not area or not st.toggle("Show the unlabelled texts in the lasso", key="pool_texts"):
         return
     drawn = pool_drawn(project)
     if drawn is None:
-        st.caption("They come when all texts are prepared.")
+        st.caption("They appear when all texts are prepared.")
         return
     texts = np.unique(np.concatenate([texts_inside(drawn, corners) for corners in area]))
-    found = views.machine_labels(project, texts.tolist(), round_number(project), SHOWN)
+    rows = views.machine_labels(project, texts.tolist(), round_number(project), SHOWN)
     st.caption(
         f"{counted(len(texts), 'text')}"
-        + (f", the {SHOWN} least sure of them first" if len(texts) > SHOWN else "")
-        + ". A text lies between the three labels it is most like."
+        + (f"; the {SHOWN} with the lowest confidence are shown" if len(texts) > SHOWN else "")
+        + ". Each text is placed between the three labels that are most similar to it."
     )
-    if not found:
+    if not rows:
         return
     frame = pd.DataFrame(
         {
-            "label": [visible(row["label"] or "none of these") for row in found],
-            "belief": [row["belief"] for row in found],
-            "text": [visible(row["text"]) for row in found],
+            "label": [visible(row["label"] or "none of these") for row in rows],
+            "confidence": [row["belief"] for row in rows],
+            "text": [visible(row["text"]) for row in rows],
         }
-    )
+    ).round(3)
     st.dataframe(
         frame if round_number(project) else frame[["text"]],
         hide_index=True,
         key="pool_texts_table",
         column_config={"label": st.column_config.TextColumn(width=110)}
-        | {"belief": st.column_config.NumberColumn(format="%.2f", width=60)},
+        | {"confidence": st.column_config.NumberColumn(format="percent", width=75)},
     )

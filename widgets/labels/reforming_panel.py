@@ -1,4 +1,4 @@
-"""Form the subsets anew: tried first, compared with those there are, adopted or not, undone."""
+"""Form new subsets: try them, compare them with the current ones, adopt them or not, undo."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 
-WAYS = {"apart": "unlike labels together (the article)", "alike": "similar labels together"}
+WAYS = {"apart": "dissimilar labels together (the article)", "alike": "similar labels together"}
 
 
 def show_reforming(project: Project) -> None:
-    """Show the form, the comparison it made, and what adopts or undoes."""
+    """Show the form, the comparison that was made, and the buttons that adopt or undo."""
     if not may_write():
         return
-    with st.expander("Re-form the subsets", icon=":material/shuffle:"):
-        st.caption("More labels per subset: fewer classifiers, each with a harder task. Nothing changes until adopted.")
+    with st.expander("Form new subsets", icon=":material/shuffle:"):
+        st.caption(
+            "More labels per subset mean fewer classifiers, each with a harder task. Nothing changes until you adopt "
+            "the new subsets."
+        )
         ids, now, _ = current_layout(project)
         most, largest = max(2, min(100, len(now))), int(np.bincount(now).max())
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            size = st.number_input("Labels per subset (n)", 2, most, min(largest, most), width=170)
+            size = st.number_input("Labels per subset", 2, most, min(largest, most), width=170)
             ways = st.pills(
                 "Put", list(WAYS), selection_mode="multi", default=list(WAYS), format_func=WAYS.__getitem__,
                 key="ways_to_form",
@@ -50,20 +53,20 @@ def show_reforming(project: Project) -> None:
 
 
 def _tried_for(project: Project) -> tuple[str, tuple[int, ...]]:
-    """Return what a trial belongs to: after another import or change of subsets it is out of date."""
+    """Return what a comparison is valid for: this project, until an import or an edit of the labels."""
     return project.folder.as_posix(), views.version(project)[:2]
 
 
 def _try(project: Project, size: int, ways: list[str]) -> None:
     settings = make_settings(changes={"subset_size": size})
     measured = {}
-    with st.spinner("Fitting the classifiers of each"):
+    with st.spinner("Training the classifiers of each choice"):
         bar = st.progress(0.0)
         for part, way in enumerate(["now", *ways]):
 
             def report(done: int, of: int, part: int = part, way: str = way) -> None:
-                told = f"{WAYS.get(way, 'the current subsets')}, {done} of {of} folds"
-                bar.progress((part + done / of) / (1 + len(ways)), told)
+                text = f"{WAYS.get(way, 'the current subsets')}, {done} of {of} folds"
+                bar.progress((part + done / of) / (1 + len(ways)), text)
 
             report(0, settings.calibration_folds)
             measured[way] = examine_subsets(
@@ -75,32 +78,33 @@ def _try(project: Project, size: int, ways: list[str]) -> None:
 
 def _show_compared(project: Project, size: int, measured: dict[str, Formation]) -> None:
     seeds = facts(project)["seeds"]
-    headings = {"now": "now"} | {way: f"n = {size}, {told}" for way, told in WAYS.items()}
-    st.dataframe(pd.DataFrame({headings[way]: _told(found, seeds) for way, found in measured.items()}))
+    headings = {"now": "now"} | {way: f"{size} per subset, {name}" for way, name in WAYS.items()}
+    st.dataframe(pd.DataFrame({headings[way]: _facts(formation, seeds) for way, formation in measured.items()}))
     st.caption(
-        f"Accuracy: classifiers fitted without a fifth of the {seeds:,} seeds label that fifth; the share they get "
-        "right, with its 95% interval. Where the intervals overlap, the difference may be chance. Similarity: lower "
-        "is easier for a classifier; similar labels together are told apart by one that sees them all."
+        f"Accuracy: classifiers that were trained without a fifth of the {seeds:,} labelled examples label that fifth. "
+        "The table shows the share that is right, with its 95% interval. If two intervals overlap, the difference may "
+        "be chance. Similarity: labels that differ more are easier for one classifier. If similar labels are together, "
+        "one classifier learns to separate them."
     )
     with st.container(horizontal=True):
-        for way, found in measured.items():
+        for way, formation in measured.items():
             if way != "now" and st.button(
-                f"Adopt: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains on them."
+                f"Adopt: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains with these subsets."
             ):
                 with errors_in_one_line():
-                    adopt_subsets(project, found.subset_of, who_acts())
+                    adopt_subsets(project, formation.subset_of, who_acts())
                     st.rerun()
         if st.button("Keep the current ones", key="keep_subsets"):
             del st.session_state["tried_subsets"]
             st.rerun()
 
 
-def _told(formation: Formation, seeds: int) -> dict[str, str]:
+def _facts(formation: Formation, seeds: int) -> dict[str, str]:
     sizes = np.bincount(formation.subset_of)
     low, high = wilson(round(formation.accuracy * seeds), seeds)
     return {
         "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
         "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
         "highest similarity in a subset": f"{formation.highest.max():.3f}",
-        "cross-validated accuracy": f"{formation.accuracy:.1%} [{low:.1%} to {high:.1%}]",
+        "accuracy (cross-validation)": f"{formation.accuracy:.1%} ({low:.1%} to {high:.1%})",
     }

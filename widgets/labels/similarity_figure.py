@@ -1,4 +1,4 @@
-"""The similarities between a few labels as a small matrix."""
+"""A matrix of the similarities between a few labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from widgets.shell.untrusted import for_hover
 
 
 def similarity_figure(names: Sequence[str], similarity: Floats, colour: str) -> go.Figure:
-    """Return the similarities between a few labels as a heat map with the numbers in its cells."""
+    """Return a heat map of the similarities, shape (n, n), between n labels, with the numbers in its cells."""
     shown = [for_hover(name, 18) for name in names]
     below = np.tril(np.ones(similarity.shape, dtype=bool), k=-1)
-    rgb = ",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+    rgb = ",".join(str(int(colour[start : start + 2], 16)) for start in (1, 3, 5))  # of #rrggbb
     figure = go.Figure(
         go.Heatmap(
             z=np.where(below, similarity, np.nan)[1:, :-1].astype(np.float32),

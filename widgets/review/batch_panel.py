@@ -100,8 +100,8 @@ def _show_applied(project: Project, counts: BatchCounts) -> None:
             "Undo all of them",
             key="batch_undo",
             icon=":material/undo:",
-            on_click=_run,
-            args=(lambda: take_back(project, counts.id, who=who_acts()), "undone"),
+            on_click=_take_back,
+            args=(project, counts),
         )
 
 
@@ -118,6 +118,10 @@ def _apply(project: Project, counts: BatchCounts) -> None:
     if _run(lambda: apply_batch(project, counts, who=who_acts()), "decided"):
         st.session_state["batch_applied"] = counts.id
         st.session_state["review_queue"] = "to decide"
+
+
+def _take_back(project: Project, counts: BatchCounts) -> None:
+    _run(lambda: take_back(project, counts.id, who=who_acts()), "undone")
 
 
 def _to_sample() -> None:

@@ -6,6 +6,7 @@ One decision, one run of the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -140,7 +141,7 @@ def _show_buttons(project: Project, queue: PlainQueue, card: Card, labels: dict[
     overturns = {"valid": ("", " (overturns the judge)"), "invalid": (" (overturns the judge)", "")}
     yes, no = overturns.get(card.outcome, ("", ""))
 
-    def button(text: str, key: str, kind: DecisionKind, label: int | None, shortcut: str, **more: str) -> None:
+    def button(text: str, key: str, kind: DecisionKind, label: int | None, shortcut: str, **more: Any) -> None:  # noqa: ANN401  what st.button takes
         st.button(
             text,
             key=f"{key}_{n}",  # of this card alone, so that a late click can never land on another

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from red_core.records import NONE_OF_THESE, Example, Label
@@ -9,7 +11,7 @@ from red_core.store.desk import Card
 from widgets.shell.untrusted import FOLDED_AT, plain, show_text, visible
 from widgets.shell.words import judge_name, made_of
 
-BADGES = {
+BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
     "valid": (":material/check:", "green"),
     "invalid": (":material/close:", "red"),
     "unsure": (":material/help:", "orange"),

@@ -118,7 +118,12 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         model = field("model", "Model", now.model)
         wires = list(get_args(ApiName))
         wire = st.selectbox(
-            "Wire", wires, index=wires.index(now.wire), format_func=WIRES.get, key="connect_wire", **_fixed("wire")
+            "Wire",
+            wires,
+            index=wires.index(now.wire),
+            format_func=WIRES.__getitem__,
+            key="connect_wire",
+            **_fixed("wire"),
         )
         left, right = st.columns(2)
         price_in = left.number_input(

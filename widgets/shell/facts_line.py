@@ -1,4 +1,4 @@
-"""The one quiet line of facts on top of every page, and what a running job is doing."""
+"""The line of facts above every page, and the progress of a running job."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from widgets.shell.reads import audit_summary, facts, finished_round, queue_coun
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
-from widgets.shell.words import STAGES, counted, judge_name, passes
+from widgets.shell.words import STAGES, acceptance, counted, judge_name
 
 FEW_AUDITS = 20
-"""Fewer say little, and one answer more would show whether the machine had given the same."""
+"""Below this number of audits no accuracy is shown: it says little, and one more answer would give away whether the
+machine's label of that text was right."""
 
 
 def show_facts_line(project: Project) -> None:
-    """Show where the project stands, in one line."""
+    """Show the state of the project in one line."""
     counts, last = facts(project), finished_round(project)
-    parts = [counted(counts["labels"], "label"), counted(counts["seeds"], "seed")]
-    parts += [f"{counted(counts['pool'], 'text')} in the pool"]
+    parts = [
+        counted(counts["labels"], "label"),
+        counted(counts["seeds"], "labelled example"),
+        counted(counts["pool"], "unlabelled text"),
+    ]
     if last is not None:
-        parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_sure_and_right(last)]
-        parts += _audited(project)
+        parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_accuracies(last)]
+        parts += _measured_accuracy(project)
     elif counts["truths"]:
-        parts.append("trial project: its truth is known, and only scoring reads it")
+        parts.append("trial: most labels are hidden, to measure accuracy")
     st.caption(plain("  ·  ".join(parts)))
 
 
 def _review_facts(project: Project, last: Round) -> list[str]:
-    waiting = queue_counts(project)["to decide"] if last.state == "to review" else 0
     rates = JudgeRates(**last.metrics["judge_rates"])
-    judge = judge_name(last.metrics.get("judge", last.judge))
-    to_do = [f"{waiting:,} to decide"] if last.state == "to review" else []
-    return [*to_do, f"{judge} {passes(rates)}"]
+    judge = f"{judge_name(last.metrics.get('judge', last.judge))} {acceptance(rates)}"
+    return [f"{queue_counts(project)['to decide']:,} to decide", judge] if last.state == "to review" else [judge]
 
 
-def _sure_and_right(last: Round) -> list[str]:
-    known = [f"expected agreement {last.metrics['expected_agreement']:.1%}"]
-    if last.metrics["true_agreement"] is not None:
-        known.append(f"true {last.metrics['true_agreement']:.1%} (trial)")
-    return known
+def _accuracies(last: Round) -> list[str]:
+    estimated, true = last.metrics["expected_agreement"], last.metrics["true_agreement"]
+    return [f"estimated accuracy {estimated:.1%}", *([] if true is None else [f"true accuracy (trial) {true:.1%}"])]
 
 
-def _audited(project: Project) -> list[str]:
-    """Return the audited accuracy with its interval and base, once somebody has audited."""
-    found = audit_summary(project)
-    if found.accuracy.share is None or found.accuracy.of < FEW_AUDITS:
+def _measured_accuracy(project: Project) -> list[str]:
+    """Return the accuracy that the audits measured, with its interval and base; nothing after few audits."""
+    audits = audit_summary(project)
+    measured = audits.accuracy
+    if measured.share is None or measured.of < FEW_AUDITS:
         return []
-    told = f"audited {found.accuracy.share:.0%} [{found.accuracy.low:.0%} to {found.accuracy.high:.0%}]"
-    certified = f", certified {found.target:.1%}" if found.certificate is not None else ""
-    return [f"{told} ({found.accuracy.of:,}){certified}"]
+    interval = f"{100 * measured.low:.0f} to {measured.high:.0%}, {counted(measured.of, 'text')}"
+    certified = f", certified {audits.target:.1%}" if audits.certificate is not None else ""
+    return [f"measured accuracy (audit) {measured.share:.0%} ({interval}){certified}"]
 
 
 def show_job(project: Project) -> Job | None:
-    """Show the job that runs now, refreshed every second, with Cancel; return the newest job.
+    """Show the running job, refreshed every second, with Cancel; return the newest job.
 
-    A job that was cancelled, failed or was interrupted is said once more where it can be resumed.
+    A job that was cancelled, failed or was interrupted is shown by the page that can resume it.
     """
     job = mark_interrupted(project)
     if job is not None and job.state in {"waiting", "running"}:
@@ -83,7 +84,7 @@ def _show_running(project: Project, job_id: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=plain(f"{stage}{count}"))
         if may_write() and st.button(
-            "Cancel", key="cancel_job", disabled=job.cancel_asked, help="What is stored stays."
+            "Cancel", key="cancel_job", disabled=job.cancel_asked, help="Stops the work. Results stored so far stay."
         ):
             with errors_in_one_line():
                 ask_to_cancel(project, job.id)

@@ -1,4 +1,4 @@
-"""The one obvious next action, with the sentence that says why it is next."""
+"""The one next action in a project, with a sentence that says why it is next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from widgets.shell.words import counted
 
 @dataclass(frozen=True)
 class Step:
-    """A sentence and the page where it is done."""
+    """The next action: a sentence, the page where it is done, and the words of the link to that page."""
 
     sentence: str
     page: str
@@ -28,34 +28,33 @@ def next_step(project: Project) -> Step:
     """Return what to do next in this project."""
     job = mark_interrupted(project)
     if job is not None and job.state in {"waiting", "running"}:
-        return Step("Work goes on in the background; you may close the browser meanwhile.", "label_map", "Label map")
-    done = list_rounds(project)
-    if not done:
-        return Step("Everything is in. Look at the labels on the map, or run the first round.", "rounds", "Rounds")
-    last = done[-1]
+        return Step("Work goes on in the background. You may close the browser meanwhile.", "label_map", "Label map")
+    rounds = list_rounds(project)
+    if not rounds:
+        return Step("The data is imported. Look at the labels on the map, or run the first round.", "rounds", "Rounds")
+    last = rounds[-1]
     if last.state == "open":
-        return Step(f"Round {last.id} was not finished. Go on with it.", "rounds", "Rounds")
+        return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
-        waiting = queue_counts(project)["to decide"]
-        ready = len(feed_back_plan(project).items)
-        if waiting:
-            more = f", or feed back the {ready:,} that are ready" if ready else ""
-            told = f"{counted(waiting, 'text is', 'texts are')} worth your decision. Review them{more}."
-            return Step(told, "review", "Review")
-        if ready:
-            told = f"Nothing waits for you. {counted(ready, 'text is', 'texts are')} ready to be fed back."
-            return Step(told, "review", "Review")
-        return Step(
-            "Nothing waits for you and nothing is ready: look at the verdicts, or close the round.", "review", "Review"
-        )
-    told = recommendation(project)
-    if told.stop:
-        return Step(f"{told.reason} You can stop here and download the labels.", "results", "Results")
-    return Step(f"Round {last.id} is {last.state}. {told.reason}", "rounds", "Rounds")
+        waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
+        return Step(_what_to_review(waiting, ready), "review", "Review")
+    advice = recommendation(project)
+    if advice.stop:
+        return Step(f"{advice.reason} You can stop here and download the labels.", "results", "Results")
+    return Step(f"Round {last.id} is {last.state}. {advice.reason}", "rounds", "Rounds")
+
+
+def _what_to_review(waiting: int, ready: int) -> str:
+    if waiting:
+        feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
+        return f"{counted(waiting, 'text is', 'texts are')} worth your decision. Review them{feed_back}."
+    if ready:
+        return f"No text waits for your decision. {counted(ready, 'text is', 'texts are')} ready to be fed back."
+    return "No text waits for your decision, and none is ready to be fed back. Check the verdicts, or close the round."
 
 
 def show_next_step(project: Project, here: str) -> None:
-    """Show an analyst the next action, with a link where it is done on another page."""
+    """Show an analyst the next action, with a link if it is done on another page than ``here``."""
     if not may_write():
         return
     step = next_step(project)

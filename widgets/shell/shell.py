@@ -1,4 +1,4 @@
-"""What every page stands on: the guard of a cold deep link, the project, errors in one line."""
+"""What every page needs: the guard for a direct link, the open project, errors in one line."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PAGES = {
 def inside_the_shell() -> None:
     """Make sure app.py runs around this page.
 
-    Until a session has run app.py, Streamlit would run a file in pages/ alone, without the shell: a folder of that
-    name is its old way of making pages. Turning that way off and running again starts at app.py.
+    A folder named pages/ is Streamlit's old way of making pages. Until app.py has run in a session, Streamlit would run
+    a file of that folder alone, without the shell. This turns the old way off and runs again, starting at app.py.
     """
-    # app.py leaves a mark in each run. Streamlit's own flag would not do: another session may have turned it off
-    # between the moment this one was sent here and now.
+    # app.py sets a mark in every run. Streamlit's own flag is not enough: another session may have turned it off after
+    # this session was sent here.
     if not st.session_state.pop("inside_the_shell", False):
         PagesManager.uses_pages_directory = False
         st.rerun()
-    if let_in() is not None:  # the shell has said so already
+    if let_in() is not None:  # the shell shows the sign-in already
         st.stop()
 
 
@@ -47,40 +47,44 @@ def workspace() -> Path:
 
 @contextmanager
 def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
-    """Show an error of ours, or of the file system, as one line, and end the page there if nothing can follow."""
+    """Show an error of ours, or of the file system, as one line; with ``and_stop``, end the page there."""
     try:
         yield
     except RedError as error:
-        told = str(error)
+        message = str(error)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        told = f"{place}{error.strerror or error}. Check the disk and the permissions."
+        file = f"{error.filename}: " if error.filename else ""
+        message = f"{file}{error.strerror or error}. Check the disk and the permissions."
     else:
         return
-    st.error(plain(told), icon=":material/error:")
+    st.error(plain(message), icon=":material/error:")
     if and_stop:
         st.stop()
 
 
 def choose_project() -> Project | None:
-    """Show the chooser in the sidebar and return the project; None where there is none yet."""
+    """Show the list of projects in the sidebar and return the chosen one; None where there is no project."""
     names = project_names(workspace())
     if not names:
         return None
-    wanted = st.session_state.pop("open_project", None)  # set by a page that made a project
+    wanted = st.session_state.pop("open_project", None)  # set by a page that created a project
     if wanted in names:
         st.session_state["project"] = wanted
     name = st.sidebar.selectbox(
-        "Project", names, key="project", bind="query-params", help="A folder in the workspace. Make a new one on Data."
+        "Project",
+        names,
+        key="project",
+        bind="query-params",
+        help="A project is a folder in the workspace. Create a new one on Data.",
     )
     return open_project(workspace(), name)
 
 
 def current_project() -> Project:
-    """Return the project this page is about; where there is none, say how to make one and end the page."""
+    """Return the open project; where there is none, show how to create one and end the page."""
     project = st.session_state.get("current_project")
     if not isinstance(project, Project):
-        st.info("There is no project yet. Make one on the page *Data*.", icon=":material/info:")
+        st.info("There is no project yet. Create one on the page *Data*.", icon=":material/info:")
         st.page_link(PAGES["data"], label="Go to Data", icon=":material/arrow_forward:")
         st.stop()
     return project

@@ -1,4 +1,4 @@
-"""The door: who this session belongs to, what to press where that is nobody yet, and the way out."""
+"""Sign-in on the screens: the person of this session, the sign-in page, and signing out."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from red_core.access.who import find_person_by, person_here
 from red_core.errors import AccessError, NotSignedIn
 from widgets.shell.untrusted import plain
 
-# Takes a tab that is back from signing in to where its link led.
+# After signing in, it takes the tab to the page that its link asked for.
 _LINK = st.components.v2.component("red_link", js=Path(__file__).with_name("link.js").read_text("utf-8"))
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def person_of_session() -> Person:
-    """Return who acts in the session whose script runs in this thread.
+    """Return the person of the session whose script runs in this thread.
 
     Raises
     ------
     AccessError
-        If nobody whom this server may serve.
+        If nobody is signed in, or this server may not serve the person.
     """
     if sign_in_is_on():
         return person_of(st.user.to_dict())
-    if runtime.exists():  # with Streamlit alone nobody looked at the address before
+    if runtime.exists():  # `red serve` checks the address; `streamlit run` does not
         refuse_open_address(str(st.get_option("server.address") or ""))
     return person_here()
 
@@ -41,29 +41,29 @@ find_person_by(person_of_session)
 
 
 def may_write() -> bool:
-    """Return whether who acts may change anything; for what is not worth showing to others."""
+    """Return whether the current user may change anything; pages hide the other controls."""
     return current_user().may_write
 
 
 def at_this_machine() -> bool:
-    """Return whether who acts sits at this machine, and may name a file of it; nobody else may look around in it."""
+    """Return whether the current user sits at this machine. Only then may a page read a file by its path."""
     return not sign_in_is_on() and not is_behind_proxy()
 
 
-def as_now(make: Callable[[], Made]) -> Callable[[], Made]:
-    """Return ``make`` as whoever acts now: a download is made later, in a thread that serves no session."""
+def as_now(make: Callable[[], Result]) -> Callable[[], Result]:
+    """Return ``make``, to be run as the current user: Streamlit runs it later, in a thread without a session."""
     person = current_user()
 
     @wraps(make)
-    def made() -> Made:
+    def make_as_person() -> Result:
         with acting_as(person):
             return make()
 
-    return made
+    return make_as_person
 
 
 def let_in() -> AccessError | None:
-    """Return why nobody is let in; None where somebody is."""
+    """Return why the current user may not use the app, None where they may."""
     try:
         current_user()
     except AccessError as error:
@@ -72,13 +72,13 @@ def let_in() -> AccessError | None:
 
 
 def to_the_door() -> None:
-    """Run the whole page anew where nobody is let in any more: for a fragment, which runs without the shell."""
+    """Rerun the whole page if the user may no longer use the app: a fragment runs without the shell that checks it."""
     if let_in() is not None:
         st.rerun()
 
 
 def show_door(why: AccessError) -> None:
-    """Show what to do in front of the closed door."""
+    """Show the sign-in page, or why the person may not use the app."""
     st.space("large")
     _, middle, _ = st.columns([2, 3, 2])
     with middle.container(border=True, key="door"):
@@ -102,18 +102,18 @@ def show_door(why: AccessError) -> None:
 def _sign_in(name: str) -> None:
     try:
         st.login(None if name == "default" else name)
-    except StreamlitAuthError:  # the file that names whom to let in is not the one Streamlit reads
-        told = "Streamlit does not find [auth]. Start the app with red serve, or with --secrets.files."
-        st.session_state["sign_in_error"] = told
+    except StreamlitAuthError:  # Streamlit reads another secrets file than this app
+        message = "Streamlit does not find [auth]. Start the app with red serve, or with --secrets.files."
+        st.session_state["sign_in_error"] = message
 
 
 def show_person() -> None:
-    """Show in the sidebar who is signed in, in which role, and the way out; nothing where nobody has to."""
+    """Show in the sidebar who is signed in, the role, and Sign out; nothing where sign-in is off."""
     if not sign_in_is_on():
         return
     person = current_user()
     with st.sidebar.container(key="person"):
         st.text(person.name)
-        st.caption("Analyst" if person.may_write else "Viewer: you see everything and change nothing.")
+        st.caption("Analyst" if person.may_write else "Viewer: you can see everything and change nothing.")
         st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)
         _LINK(key="link", data={"shut": False}, height=0)

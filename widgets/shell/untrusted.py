@@ -1,4 +1,4 @@
-"""Texts, labels and replies from outside: shown, never rendered."""
+"""Show texts, labels and replies from outside as plain characters, never as markup."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from red_core.text import UNSEEN
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 FOLDED_AT = 1_200
-"""Characters of a text shown at once; the rest folds."""
+"""Number of characters of a text that are shown at first; the whole text is in an expander."""
 
 
 JOINER = "\u2060"
-"""Shows nothing and joins: it keeps Streamlit from making links, arrows and emoji of signs that stand together."""
+"""The invisible word joiner. Between two signs, it keeps Streamlit from making a link, an arrow or an emoji of them."""
 
 
 def plain(text: str) -> str:
     """Return ``text`` so that Streamlit's Markdown shows every character as itself, on one line.
 
-    Every sign is escaped for Markdown; a joiner on both sides hides it from what Streamlit makes of plain words
-    after that: addresses become links, ``->`` an arrow, ``:smile:`` a face.
+    Every punctuation sign is escaped for Markdown, with a joiner on both sides. Without the joiners, Streamlit would
+    make links of addresses, an arrow of ``->`` and an emoji of ``:smile:``.
     """
     return _PUNCTUATION.sub(rf"{JOINER}\\\1{JOINER}", " ".join(visible(text).split()))
 
@@ -33,15 +33,15 @@ def visible(text: str) -> str:
 
 
 def for_hover(text: str, longest: int = 90) -> str:
-    """Return ``text`` for a Plotly hover, which reads pseudo-HTML."""
-    shown = visible(" ".join(text.split()))
-    return html.escape(shown if len(shown) <= longest else shown[: longest - 1] + "…")
+    """Return ``text`` escaped for a Plotly hover, which reads some HTML; cut to ``longest`` characters."""
+    line = visible(" ".join(text.split()))
+    return html.escape(line if len(line) <= longest else line[: longest - 1] + "…")
 
 
 def show_text(text: str) -> None:
-    """Show a text in full, wrapped, in the words' own script; a long one folds."""
-    shown = visible(text)
-    st.text(shown[:FOLDED_AT] + ("…" if len(shown) > FOLDED_AT else ""))
-    if len(shown) > FOLDED_AT:
-        with st.expander(f"The whole text, {len(shown):,} characters"):
-            st.text(shown)
+    """Show a text in full and wrapped; a long text goes into an expander."""
+    content = visible(text)
+    st.text(content[:FOLDED_AT] + ("…" if len(content) > FOLDED_AT else ""))
+    if len(content) > FOLDED_AT:
+        with st.expander(f"The whole text, {len(content):,} characters"):
+            st.text(content)

@@ -1,4 +1,4 @@
-"""The words that several pages share: counts, stages of a job, names of judges."""
+"""Words that several pages share: counts, the stages of a job, the names of judges."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ STAGES = {
     "embed": "Turning texts into vectors",
     "form subsets": "Forming subsets and the map",
     "words and characters": "Reading words and characters",
-    "neighbours": "Finding what stands near each text",
+    "neighbours": "Finding the nearest neighbours of each text",
     "fit": "Fitting the subset classifiers",
-    "score": "Scoring the pool",
+    "score": "Scoring the unlabelled texts",
     "test the judge": "Testing the judge on known pairs",
     "write meanings": "Writing the meanings of labels",
     "ask": "Asking the judge",
-    "believe": "Adding up beliefs",
+    "believe": "Computing the confidences",
 }
 ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
-JUDGES = {"evidence": "Evidence check (no LLM)", "llm": "LLM judge"}
+JUDGES = {"evidence": "Similarity check (no LLM)", "llm": "LLM judge"}
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return ``1 text``, ``2,000 texts``; ``many`` where an s will not do."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return ``1 text``, ``2,000 texts``; give ``plural`` where an s is not enough."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def judge_name(judge: str) -> str:
-    """Return what people call a judge; the evidence check is never taken for an LLM."""
+    """Return the name of a judge on screens; it says that the similarity check is no LLM."""
     return JUDGES.get(judge, judge)
 
 
-def passes(rates: JudgeRates) -> str:
-    """Return what a judge lets through, of right and of wrong proposals; short, since every page shows it."""
+def acceptance(rates: JudgeRates) -> str:
+    """Return the shares of right and of wrong labels that a judge accepts; short, because every page shows it."""
     right, wrong = rates.passes or (rates.right.get("valid", 0.0), rates.wrong.get("valid", 0.0))
-    return f"passes {right:.0%} of right, {wrong:.0%} of wrong"
+    return f"accepts {right:.0%} of right and {wrong:.0%} of wrong labels"
 
 
 def made_of(prior: float, outcome: str, log_likelihood_ratio: float) -> str:
