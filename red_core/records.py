@@ -29,6 +29,8 @@ DecisionKind = Literal["accept", "relabel", "none", "reject", "skip", "undo"]
 
 NONE_OF_THESE = -1
 """Stands where a label id would: the text belongs to no label."""
+FEWEST_EXAMPLES = 2
+"""A label needs two examples: with one, leave-one-out evidence is empty."""
 
 
 @dataclass(frozen=True)

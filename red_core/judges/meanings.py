@@ -20,6 +20,7 @@ from red_core.steps.label_map import cosine_similarities
 from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, meaning_authors, set_meanings
 from red_core.store.texts import contents, remembered, seeds
+from red_core.text import LONGEST_MEANING, normalise_text
 from red_core.training.samples import seed_label_vectors
 
 SEEDS_SHOWN, NEAR_LABELS, NEAR_SEEDS = 12, 4, 4
@@ -33,7 +34,6 @@ TASK = (
     "Write each part as one short sentence that holds for texts you have not seen. Reply with a JSON object and "
     'nothing else: {"belongs": "...", "does_not_belong": "...", "told_from": [{"label": "...", "how": "..."}]}.'
 )
-LONGEST_MEANING = 1_200
 
 
 class TellFrom(Strict):
@@ -55,7 +55,7 @@ class Meaning(Strict):
         """The meaning as one text, as analyst and judge read it."""
         parts = [self.belongs, f"Not: {self.does_not_belong}"]
         parts += [f"Not {near.label}: {near.how}" for near in self.told_from]
-        return cleaned(" ".join(part.strip() for part in parts if part.strip()))[:LONGEST_MEANING]
+        return normalise_text(cleaned(" ".join(part for part in parts if part.strip())))[:LONGEST_MEANING]
 
 
 @dataclass(frozen=True)

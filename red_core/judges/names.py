@@ -19,6 +19,7 @@ from red_core.settings import RECOMMENDED, Settings
 from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, name_key, unlike
 from red_core.store.texts import contents
+from red_core.text import LONGEST_MEANING, normalise_text
 
 TASK = (
     'Texts are sorted under labels. Those in "texts" fit none of the labels there are and were found to be alike; '
@@ -26,7 +27,7 @@ TASK = (
     "label for them: a short name, written as the near labels are and different from each, and one short sentence that "
     'says what texts belong to it. Reply with a JSON object and nothing else: {"name": "...", "meaning": "..."}.'
 )
-LONGEST_NAME, LONGEST_MEANING = 60, 600
+LONGEST_NAME = 60
 
 TEXTS_SHOWN = 12
 """Texts of a cluster that the model sees."""
@@ -46,7 +47,7 @@ class Name(Strict):
     @property
     def sentence(self) -> str:
         """The meaning on one line."""
-        return one_line(cleaned(self.meaning), LONGEST_MEANING)
+        return one_line(normalise_text(cleaned(self.meaning)), LONGEST_MEANING)
 
 
 @dataclass(frozen=True)

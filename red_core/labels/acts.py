@@ -9,12 +9,12 @@ from typing import ClassVar, Protocol
 from red_core.data.tables import normalise_text, text_id
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.labels.snapshot import FEWEST_EXAMPLES, LONGEST_MEANING, LabelSetSnapshot
-from red_core.records import Floats
+from red_core.labels.snapshot import LabelSetSnapshot
+from red_core.records import FEWEST_EXAMPLES, Floats
 from red_core.store.decisions import rejected
 from red_core.store.label_edits import OpenEdit
 from red_core.store.texts import pool, texts_by_identity
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT
+from red_core.text import LONGEST_LABEL, LONGEST_MEANING, LONGEST_TEXT
 
 
 class Edit(Protocol):

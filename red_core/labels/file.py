@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from red_core.data.tables import Table, read_table, write_table
+from red_core.data.tables.source import ending
 from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError, StateError
 from red_core.labels.acts import Add, checked_meaning, checked_name
@@ -21,9 +22,12 @@ from red_core.records import Project
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import current_layout, list_labels, name_key
 from red_core.store.texts import contents, seeds
+from red_core.text import normalise_text
 
 COLUMNS = ("id", "name", "meaning", "subset", "seeds")
 """``subset`` is numbered from 1, as on the screens; ``seeds`` is a JSON list of texts."""
+WRITTEN_AS_IS = ("json", "jsonl", "ndjson", "parquet", "pq")
+"""Endings of files whose texts no spreadsheet runs, so that none got an apostrophe."""
 
 
 def export_label_set(project: Project, path: str | Path) -> int:
@@ -112,7 +116,7 @@ class Apply:
         names = {label: line.name for label, line in there.items() if line.name not in {"", known.labels[label].name}}
         meanings = {
             label: line.meaning for label, line in there.items()
-            if line.meaning not in {"", known.labels[label].meaning}
+            if line.meaning not in {"", normalise_text(known.labels[label].meaning)}
         }  # fmt: skip
         to.rename(names)
         for label, meaning in meanings.items():
@@ -158,8 +162,9 @@ def _rows(table: Table, known: LabelSetSnapshot) -> list[LabelRow]:
         raise InputError(table.name, "it has no column 'name'", f"Name the columns {', '.join(COLUMNS)}")
     by_name = {name_key(label.name): label.id for label in known.labels.values()}
     lines, seen = list[LabelRow](), dict[object, int]()
+    cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
     for row, cells in zip(table.rows.tolist(), frame.to_dict("records"), strict=True):
-        line = _line(table.name, row, {str(k): _plain(v) for k, v in cells.items()}, known, by_name)
+        line = _line(table.name, row, {str(k): cell_of(v) for k, v in cells.items()}, known, by_name)
         for key in ({("id", line.label)} if line.label else set()) | {("name", name_key(line.name))}:
             if key in seen:
                 raise InputError(
@@ -189,10 +194,15 @@ def _line(
         raise _in_row(file, row, error) from error
 
 
-def _plain(cell: object) -> str:
+def _as_written(cell: object) -> str:
+    """Return a cell without outer spaces, '' for an empty one."""
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _without_apostrophe(cell: object) -> str:
     """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    told = cell.strip() if isinstance(cell, str) else ""
-    return told[1:] if told.startswith("'") and FORMULA.match(told[1:]) else told
+    text = _as_written(cell)
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
 
 
 def _in_row(file: str, row: int, error: StateError) -> InputError:

@@ -18,10 +18,6 @@ from red_core.store.texts import remembered
 from red_core.store.vectors import load_vectors, with_vector
 from red_core.training.samples import samples
 
-FEWEST_EXAMPLES = 2
-"""One sample is its own only neighbour: nothing could be learned or checked from it."""
-LONGEST_MEANING = 1_000
-
 
 class LabelSetSnapshot:
     """What is known of a project when an edit is thought of; read when it is needed."""

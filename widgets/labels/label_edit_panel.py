@@ -16,6 +16,7 @@ from red_core.labels.edits import Add, Edit, Merge, Move, Preview, Rename, Retir
 from red_core.records import Project
 from red_core.store import views
 from red_core.store.texts import contents
+from red_core.text import LONGEST_LABEL, LONGEST_MEANING
 from widgets.labels.label_file_form import label_file_form, offer_label_file
 from widgets.labels.map_choice import Row, choose
 from widgets.shell.marks import mark
@@ -70,14 +71,14 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
 def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
     begun = st.session_state.get(NEW_LABEL, {"name": "", "texts": []})
     left, right = st.columns([3, 2])
-    name = left.text_input("Name", begun["name"], key=f"add_name_{begun['name']}", max_chars=200)
+    name = left.text_input("Name", begun["name"], key=f"add_name_{begun['name']}", max_chars=LONGEST_LABEL)
     subsets = sorted({row["subset"] for row in rows})
     subset = right.selectbox(
         "Subset", subsets, index=None, placeholder="The one it is least like", key="add_subset",
         format_func=lambda n: f"{mark(n)[2]} {n + 1}",
     )  # fmt: skip
     meaning = st.text_input(
-        "Meaning", key="add_meaning", max_chars=1_000, placeholder="What belongs to it, in a sentence"
+        "Meaning", key="add_meaning", max_chars=LONGEST_MEANING, placeholder="What belongs to it, in a sentence"
     )
     chosen = [int(text) for text in begun["texts"]]
     if chosen:
@@ -95,7 +96,7 @@ def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
 def _rename(chosen: Row | None) -> Edit | None:
     if chosen is None:
         return None
-    name = st.text_input("New name", chosen["name"], key=f"rename_{chosen['id']}", max_chars=200)
+    name = st.text_input("New name", chosen["name"], key=f"rename_{chosen['id']}", max_chars=LONGEST_LABEL)
     return Rename(chosen["id"], name) if name.strip() and name != chosen["name"] else None
 
 
@@ -135,7 +136,9 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
     said = dict(zip(part_of, contents(project, list(part_of)), strict=True))
     with st.container(horizontal=True):
         names = [
-            st.text_input(f"Name of part {part + 1}", key=f"split_{chosen['id']}_{count}_{part}", max_chars=200)
+            st.text_input(
+                f"Name of part {part + 1}", key=f"split_{chosen['id']}_{count}_{part}", max_chars=LONGEST_LABEL
+            )
             for part in range(count)
         ]
     st.caption("A proposal of what belongs together: give each text the part it belongs to; 0 stays with the label.")
