@@ -14,7 +14,9 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Report = Callable[[str, int, int], None]
-"""Called with a stage's name, the steps done and the steps in all."""
+"""report(stage, done, total): how far the work is, with the name of its stage."""
+Progress = Callable[[int, int], None]
+"""progress(done, total): how far one stage is."""
 
 PROMPT_VERSION = "1"
 """Version of the question a judge is asked; stored with every verdict. Raise it whenever the question changes."""

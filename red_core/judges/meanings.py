@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from red_core.judges.client import Client, Reserve, all_of
 from red_core.judges.project import form_of, reserve_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.server import Format, JudgeServer, judge_server
-from red_core.records import Label, Project
+from red_core.records import Label, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.label_map import cosine_similarities
 from red_core.store.attempts import settle_attempts
@@ -92,7 +92,7 @@ def meanings(
 def write_meanings(
     project: Project,
     settings: Settings,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
+    report: Progress = lambda _done, _total: None,
     *,
     rewrite: bool = False,
 ) -> int:

@@ -14,7 +14,7 @@ from red_core.judges.client import Client, Reserve, all_of
 from red_core.judges.project import form_of, reserve_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.server import Format, JudgeServer, judge_server
-from red_core.records import Cluster, Project
+from red_core.records import Cluster, Progress, Project
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, name_key, unlike
@@ -84,7 +84,7 @@ def named_by_judge(
     project: Project,
     clusters: Sequence[Cluster],
     settings: Settings = RECOMMENDED,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
+    report: Progress = lambda _done, _total: None,
 ) -> list[Cluster]:
     """Return the clusters with names and meanings that the judge's model suggests; where none came, as they were.
 

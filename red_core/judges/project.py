@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from red_core.judges.protocol import Corrector, Judge
 from red_core.judges.replies import Band
 from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
 from red_core.judges.server import Format, JudgeServer, judge_server
-from red_core.records import PROMPT_VERSION, Label, Project, Question
+from red_core.records import PROMPT_VERSION, Label, Progress, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
 from red_core.store.attempts import Purpose, add_attempts, settle_attempts
@@ -28,7 +28,6 @@ from red_core.store.texts import remember, remembered
 from red_core.store.vectors import load_vectors
 from red_core.training import Model, ValidSamples, valid_samples
 
-Report = Callable[[int, int], None]
 PROJECT_CAP = "most tokens of the project"
 LEAST_PAIRS = 20
 """Fewer answers say nothing about a judge."""
@@ -49,7 +48,7 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
 
 
 def llm_judge(
-    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Report
+    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Progress
 ) -> tuple[Judge, Corrector | None]:
     """Return the LLM judge of the settings, tested as far as it was not yet, and what corrects where that is wanted.
 
@@ -88,7 +87,7 @@ def try_connection(project: Project, server: JudgeServer) -> Connection:
     return _connected(project, server, _known_pairs(project, Settings(), _samples(project)))
 
 
-def judge_check(project: Project, settings: Settings, report: Report = lambda _done, _total: None) -> SelfTest:
+def judge_check(project: Project, settings: Settings, report: Progress = lambda _done, _total: None) -> SelfTest:
     """Test the judge anew on seeds of this project, and return how it did."""
     server = judge_server()
     pairs = _known_pairs(project, settings, _samples(project))
@@ -192,7 +191,7 @@ def _measured(
     server: JudgeServer,
     form: Format,
     pairs: Pairs,
-    report: Report,
+    report: Progress,
     round_id: int | None,
     *,
     anew: bool = False,

@@ -25,7 +25,7 @@ from red_core.store import audits
 from red_core.store import audits as stored
 from red_core.store.audits import Audit, AuditCard, AuditKind, Look, Purpose
 from red_core.store.labels import list_labels
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import last_finished_round, require_finished_round
 from red_core.store.self_tests import tested
 from red_core.store.texts import remember, remembered
 
@@ -120,8 +120,7 @@ def deal(
         raise StateError(f"an audit for the {purpose} takes {'a' if label is None else 'no'} label.")
     if label is not None and label not in {known.id for known in list_labels(project)}:
         raise StateError(f"there is no label {label} in project {project.name}.")
-    if not any(r.metrics for r in list_rounds(project)):
-        raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
+    require_finished_round(project)
     rng = np.random.default_rng() if rng is None else rng
     _take_looks(project, who)
     cards = stored.pending(project, who, label)
@@ -218,7 +217,8 @@ def summary(project: Project) -> AuditSummary:
     taken = stored.looks(project)
     known = stored.planted_answers(project)
     planted = share_of(sum(known), len(known))
-    name = next((str(r.metrics.get("judge", r.judge)) for r in reversed(list_rounds(project)) if r.metrics), "")
+    last = last_finished_round(project)
+    name = "" if last is None else str(last.metrics.get("judge", last.judge))
     return AuditSummary(
         target=target(project),
         accuracy=_accuracy(sample),

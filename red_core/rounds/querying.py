@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.judges import Judge
 from red_core.judges.protocol import Candidates, Corrector
-from red_core.records import JudgeRates, Label, Outcome, Project, Question, Round
+from red_core.records import JudgeRates, Label, Outcome, Progress, Project, Question, Round
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
@@ -22,8 +22,6 @@ from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
 from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
 from red_core.training import ValidSamples
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Asked:
     stopped: bool
 
 
-def ask_all(asking: Asking, report: Report) -> Asked:
+def ask_all(asking: Asking, report: Progress) -> Asked:
     """Ask until no question is worth it or a cap is reached; the beliefs in ``asking.scored`` grow as replies come."""
     asked = _add_what_is_known(asking)
     before = proposals_of(asking.project, asking.current.id)
@@ -225,7 +223,7 @@ def _as_questions(scored: ScoredPool, proposals: Sequence[Proposed]) -> Question
 
 
 def _ask(
-    asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier: int, report: Report
+    asking: Asking, batch: Questions, asked: set[tuple[int, int]], earlier: int, report: Progress
 ) -> tuple[int, int]:
     """Ask one batch, storing every group of replies before the next; add to ``asked``.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from red_core.records import Floats, Ints, Project
+from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import neighbour_means
@@ -25,7 +25,7 @@ TEXTS_PER_BLOCK = 8_192
 _CODE = re.compile(r"[^\W\d_]{3,}")
 
 
-def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Callable[[int, int], None]) -> str:
+def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Progress) -> str:
     """Make sure the lexical model and its vectors are there; return its name, '' if the settings want none."""
     if not settings.lexical_dimensions:
         return ""
@@ -60,9 +60,7 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
     return LexicalModel(kept["seen"], kept["idf"], kept["components"].astype(np.float32))
 
 
-def prepare_neighbours(
-    project: Project, settings: Settings, features: Features, texts: Ints, report: Callable[[int, int], None]
-) -> str:
+def prepare_neighbours(project: Project, settings: Settings, features: Features, texts: Ints, report: Progress) -> str:
     """Make sure that what stands near each text is there; return its name, '' if the settings want none.
 
     Texts that come later look among those there are then; all look anew when the project has outgrown it.

@@ -7,7 +7,7 @@ After the first round only those whose labels or samples changed are fitted, unl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ import numpy as np
 from joblib import parallel_config
 
 from red_core.errors import SettingsError, StoreError, one_line
-from red_core.records import Ints, Label, Project
+from red_core.records import Ints, Label, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.belief import Calibration, beliefs, candidates, fit_calibration
 from red_core.steps.greedy_subsets import greedy_subsets, join_most_alike
@@ -32,7 +32,6 @@ from red_core.training.training_set import FrozenRows, frozen_rows
 
 __all__ = ["Model", "fitting_on", "load_model", "model_file", "save_model", "train"]
 
-Report = Callable[[int, int], None]
 SECONDS_FOR_A_WORKER = 60
 
 
@@ -43,7 +42,7 @@ def train(
     settings: Settings,
     features: Features,
     shown: Ints,
-    report: Report,
+    report: Progress,
 ) -> Model:
     """Fit and calibrate the classifiers of a round: those that are touched, or all of them in a full fit.
 
@@ -132,7 +131,7 @@ def fitting_on(backend: str) -> Iterator[None]:
 class _Steps:
     """Counts finished fits of all partitions for the progress bar."""
 
-    def __init__(self, report: Report, total: int) -> None:
+    def __init__(self, report: Progress, total: int) -> None:
         self._report, self._done, self._total = report, 0, total
         report(0, total)
 

@@ -8,9 +8,9 @@ import streamlit as st
 from red_core.labels import measure_drift
 from red_core.labels.drift import LabelDrift
 from red_core.records import Project
+from red_core.store.rounds import last_finished_round
 from red_core.store.views import sources, version
 from widgets.labels.map_choice import choose
-from widgets.shell.reads import finished_round
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.words import counted
 
@@ -19,7 +19,7 @@ def show_drift(project: Project) -> None:
     """Show the comparison on demand; it takes seconds."""
     with st.expander("Drift: do new texts look as the earlier ones did?", icon=":material/trending_up:"):
         imports = sum(row["role"] == "pool" for row in sources(project))
-        if imports < 2 or finished_round(project) is None:
+        if imports < 2 or last_finished_round(project) is None:
             st.caption(
                 "Import more pool texts later and run a round: here every label's new texts are compared with its "
                 "earlier ones, as the same classifiers see them, and what to retrain or audit first is said."

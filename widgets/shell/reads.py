@@ -17,7 +17,7 @@ from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
 from red_core.store.labels import list_labels as stored_labels
-from red_core.store.rounds import list_rounds as stored_rounds
+from red_core.store.rounds import last_finished_round
 from red_core.store.texts import facts as stored_facts
 from red_core.store.texts import remembered
 from red_core.store.views import Confusion, confusions
@@ -27,15 +27,9 @@ from red_core.training.samples import seed_label_vectors
 Version = tuple[int, ...]
 
 
-def finished_round(project: Project) -> Round | None:
-    """Return the newest round that has beliefs, None before the first."""
-    done = [r for r in stored_rounds(project) if r.metrics]
-    return done[-1] if done else None
-
-
 def round_number(project: Project) -> int:
     """Return the newest round that has beliefs, 0 before the first: what views take."""
-    last = finished_round(project)
+    last = last_finished_round(project)
     return last.id if last else 0
 
 
@@ -117,7 +111,7 @@ def _confused(folder: str, version: Version, _project: Project, round_id: int) -
 
 def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]:
     """Return each label's audited accuracy, and the judge's record on it; see :mod:`red_core.label_facts`."""
-    return _label_records(project.folder.as_posix(), views.version(project), project, finished_round(project))
+    return _label_records(project.folder.as_posix(), views.version(project), project, last_finished_round(project))
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
