@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from red_core.records import Floats, Ints
-from red_core.steps.pool_scoring import softmax
 
 NEAREST = 3
 """What is placed among labels is drawn between so many of the most similar ones."""
@@ -27,7 +27,7 @@ def drawn_between(similarity: Floats, coordinates: Floats) -> Floats:
     """
     kept = min(NEAREST, len(coordinates))
     near = np.argpartition(-similarity, kept - 1, axis=1)[:, :kept]
-    pull = softmax(20.0 * np.take_along_axis(similarity, near, axis=1))
+    pull = softmax(20.0 * np.take_along_axis(similarity, near, axis=1), axis=1)
     return np.asarray((pull[:, :, None] * coordinates[near]).sum(axis=1))
 
 

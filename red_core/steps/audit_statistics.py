@@ -68,26 +68,6 @@ def looks_over(right: Booleans) -> tuple[Ints, Ints, Floats]:
     return audits, hits, lower_bound(hits, audits)
 
 
-def certified_at(right: Booleans, target: float) -> Ints:
-    """Return the first look at which the certificate is given.
-
-    Parameters
-    ----------
-    right : ndarray of shape (..., n), bool
-        Whether the machine's label is right, in the order dealt.
-    target : float in (0, 1)
-
-    Returns
-    -------
-    ndarray of shape (...,), int64
-        One of LOOKS; 0 where it is not given.
-    """
-    audits, _, lower = looks_over(right)
-    never = LOOKS[-1] + 1
-    first = np.min(np.where(lower >= target, audits, never), axis=-1, initial=never)
-    return np.asarray(np.where(first == never, 0, first), dtype=np.int64)
-
-
 @dataclass(frozen=True)
 class Share:
     """So many of so many, with what can be said about the share behind it.

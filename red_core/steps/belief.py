@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp, softmax
 
 from red_core.records import NONE_OF_THESE, Floats, Ints
 
@@ -86,7 +86,7 @@ def beliefs(kept: Candidates) -> Floats:
     """
     none = np.full(len(kept.labels), kept.none)
     logits = np.c_[kept.logits, none, kept.remainder].astype(np.float64)
-    return np.asarray(np.exp(logits - logsumexp(logits, axis=1, keepdims=True)))
+    return np.asarray(softmax(logits, axis=1))
 
 
 LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
@@ -120,11 +120,7 @@ def likeliest_share_of_none(kept: Candidates, prior_share: float) -> float:
 
 def with_share_of_none(kept: Candidates, prior_share: float, share: float) -> Candidates:
     """Return the candidates with the score of *none of these* moved from one share of such texts to another."""
-    return replace(kept, none=kept.none + _logit(share) - _logit(prior_share))
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1.0 - share)))
+    return replace(kept, none=kept.none + float(logit(share) - logit(prior_share)))
 
 
 def add_evidence(kept: Candidates, row: int, label: int, log_likelihood_ratio: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from red_core.records import Floats, Ints
 
@@ -44,8 +45,7 @@ def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: in
     ndarray of shape (L,), int64
         The subset number of each label, from 0 without gaps.
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     subset_of = np.full(len(unit), -1, dtype=np.int64)
     order = np.roll(np.arange(len(unit)), -start)
     worst = -np.inf if alike else np.inf
@@ -70,8 +70,7 @@ def join_most_alike(vectors: Floats, subset_of: Ints) -> Ints:
     subset_of : ndarray of shape (L,), int64
         At least one label has a subset.
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     numbers = np.unique(subset_of[subset_of >= 0])
     means = np.stack([unit[subset_of == number].mean(axis=0) for number in numbers])
     nearest = numbers[np.argmax(unit @ means.T, axis=1)]
@@ -85,8 +84,7 @@ def similarity_within(vectors: Floats, subset_of: Ints) -> tuple[Floats, Floats]
     -------
     tuple of two ndarrays of shape (S,), float32, in [-1, 1]
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     means, highest = [], []
     for number in range(int(subset_of.max()) + 1):
         members = unit[subset_of == number]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
+from scipy.special import logit
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
@@ -53,7 +54,7 @@ class ProbabilityScale:
 
     def __call__(self, probability: float) -> float:
         """Return the log likelihood ratio of a probability in [0, 1]."""
-        return self.slope * float(_logit(np.array([probability]))[0]) + self.intercept
+        return self.slope * float(_clipped_logit(np.array([probability]))[0]) + self.intercept
 
 
 def fit_probability_scale(probabilities: Floats, right: Booleans) -> ProbabilityScale | None:
@@ -69,7 +70,7 @@ def fit_probability_scale(probabilities: Floats, right: Booleans) -> Probability
     """
     if right.all() or not right.any():
         return None
-    fitted = LogisticRegression(C=1.0).fit(_logit(probabilities)[:, None], right)
+    fitted = LogisticRegression(C=1.0).fit(_clipped_logit(probabilities)[:, None], right)
     if fitted.coef_[0, 0] <= 0:
         return None
     prior = float(np.log(right.sum() / (~right).sum()))
@@ -101,6 +102,5 @@ def told(right: Mapping[str, int], wrong: Mapping[str, int]) -> str:
     return ""
 
 
-def _logit(probabilities: Floats) -> Floats:
-    clipped = np.clip(probabilities, FURTHEST, 1.0 - FURTHEST)
-    return np.asarray(np.log(clipped / (1.0 - clipped)))
+def _clipped_logit(probabilities: Floats) -> Floats:
+    return np.asarray(logit(np.clip(probabilities, FURTHEST, 1.0 - FURTHEST)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Floats, Ints
 
@@ -35,8 +37,7 @@ def label_vectors(vectors: Floats, labels: Ints, label_count: int) -> Floats:
         raise ValueError(f"every label needs a seed; label {int(np.argmin(seeds_of))} has none")
     sums = np.zeros((label_count, vectors.shape[1]), dtype=np.float64)
     np.add.at(sums, labels, vectors)
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.maximum(norms, 1e-12), dtype=np.float32)
+    return np.asarray(normalize(sums), dtype=np.float32)
 
 
 def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Floats:
@@ -86,9 +87,7 @@ def _principal_components(vectors: Floats, dimensions: int) -> Floats:
 
 def cosine_similarities(vectors: Floats) -> Floats:
     """Return the cosine similarity of every pair of rows, shape (L, L), in [-1, 1]."""
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
-    return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))
+    return np.asarray(np.clip(cosine_similarity(vectors), -1.0, 1.0))
 
 
 def inside_polygon(coordinates: Floats, corners: Floats) -> Booleans:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import entr, softmax
 
 from red_core.records import Floats, Ints
 
@@ -81,18 +82,11 @@ def subset_predictions(features: Floats, partition: Partition) -> SubsetPredicti
             own = np.c_[own, np.zeros(len(features), dtype=np.float32)]
         best = own.argmax(axis=1)
         label[:, number] = np.where(best < len(inside), inside[np.minimum(best, len(inside) - 1)], -1)
-        entropy[:, number] = normalised_entropy(softmax(own))
+        entropy[:, number] = normalised_entropy(softmax(own, axis=1))
     return SubsetPredictions(entropy, label)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Return the softmax of each row, summing to 1."""
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
 
 
 def normalised_entropy(probabilities: Floats) -> Floats:
     """Return each row's Shannon entropy over the log of its number of classes, in [0, 1]."""
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    entropy = -(probabilities * logs).sum(axis=1) / np.log(probabilities.shape[1])
+    entropy = entr(probabilities).sum(axis=1) / np.log(probabilities.shape[1])
     return np.asarray(np.clip(entropy, 0.0, 1.0))

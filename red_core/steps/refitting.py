@@ -48,10 +48,9 @@ class Fitted:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any], name: str, labels: Ints) -> Fitted:
-        """Return what :meth:`arrays` returned; version 0.1.0 did not keep ``samples``, so nothing of it holds."""
+        """Return the value that :meth:`arrays` was called on, from the arrays it returned."""
         parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
-        samples = kept.get(f"{name}_samples", np.zeros(len(labels), dtype=np.int64))
-        return cls(labels, samples, tuple(Partition(*arrays) for arrays in zip(*parts, strict=True)))
+        return cls(labels, kept[f"{name}_samples"], tuple(Partition(*arrays) for arrays in zip(*parts, strict=True)))
 
 
 def identities(keys: Iterable[str]) -> Ints:
