@@ -27,7 +27,16 @@ Role = Literal["labelled", "pool"]
 RoundState = Literal["open", "to review", "fed back", "closed"]
 JobState = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
 Outcome = Literal["valid", "invalid", "unsure", "refused", "unparseable", "failed"]
-DecisionKind = Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+NewDecisionKind = Literal["accept", "relabel", "none", "reject", "skip"]
+"""What a person can decide about a text."""
+DecisionKind = Literal[NewDecisionKind, "undo"]
+"""What a row of decisions can be: an undo takes an earlier decision back."""
+BatchKind = Literal["accept", "reject"]
+"""What a whole list can be decided as. Both answer whether the proposed label is right."""
+NAMES_LABEL: frozenset[DecisionKind] = frozenset({"accept", "relabel", "reject"})
+"""The decisions about one label. The others come without a label."""
+FIXES_OUTCOME: frozenset[DecisionKind] = frozenset({"accept", "relabel", "none"})
+"""The decisions that say which label a text has, or that it has none."""
 
 NONE_OF_THESE = -1
 """Stands where a label id would: the text belongs to no label."""

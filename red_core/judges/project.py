@@ -21,7 +21,7 @@ from red_core.judges.server import Format, JudgeServer, judge_server
 from red_core.records import PROMPT_VERSION, Label, Progress, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
-from red_core.store.attempts import Purpose, add_attempts, settle_attempts
+from red_core.store.attempts import RequestPurpose, add_attempts, settle_attempts
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Kind, add_tested, tested
 from red_core.store.texts import remember, remembered
@@ -103,7 +103,7 @@ def stored_self_test(project: Project, judge: str) -> SelfTest | None:
 
 
 def reserve_for(
-    project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
+    project: Project, server: JudgeServer, purpose: RequestPurpose, settings: Settings, round_id: int | None = None
 ) -> Reserve:
     """Return what stores attempts before they are sent, and refuses those that would pass a cap.
 
@@ -125,7 +125,7 @@ def reserve_for(
 
 def _reserve(
     project: Project,
-    purpose: Purpose,
+    purpose: RequestPurpose,
     judge: str,
     round_id: int | None,
     prices: tuple[float | None, float | None],

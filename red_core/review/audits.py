@@ -23,7 +23,7 @@ from red_core.steps.audit_statistics import (
 )
 from red_core.store import audits
 from red_core.store import audits as stored
-from red_core.store.audits import Audit, AuditCard, AuditKind, Look, Purpose
+from red_core.store.audits import Audit, AuditCard, AuditKind, AuditPurpose, Look
 from red_core.store.labels import list_labels
 from red_core.store.rounds import last_finished_round, require_finished_round
 from red_core.store.self_tests import tested
@@ -91,7 +91,7 @@ def deal(
     project: Project,
     *,
     who: str,
-    purpose: Purpose = "certificate",
+    purpose: AuditPurpose = "certificate",
     label: int | None = None,
     count: int = 10,
     rng: np.random.Generator | None = None,
@@ -114,8 +114,8 @@ def deal(
     StateError
         Before the first finished round, or if the label is missing, not there, or none is wanted.
     """
-    if purpose not in get_args(Purpose):
-        raise StateError(f"there is no audit for {purpose!r}. Choose one of: {', '.join(get_args(Purpose))}.")
+    if purpose not in get_args(AuditPurpose):
+        raise StateError(f"there is no audit for {purpose!r}. Choose one of: {', '.join(get_args(AuditPurpose))}.")
     if (purpose == "label") == (label is None):
         raise StateError(f"an audit for the {purpose} takes {'a' if label is None else 'no'} label.")
     if label is not None and label not in {known.id for known in list_labels(project)}:

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from red_core.errors import StateError
-from red_core.records import EVIDENCE_CHECK, NONE_OF_THESE, Decision, DecisionKind, FeedBackItem, Project, Round
+from red_core.records import (
+    EVIDENCE_CHECK,
+    NAMES_LABEL,
+    NONE_OF_THESE,
+    Decision,
+    FeedBackItem,
+    NewDecisionKind,
+    Project,
+    Round,
+)
 from red_core.settings import Settings
 from red_core.store import decisions as stored
 from red_core.store.audits import in_the_audit
@@ -15,8 +25,6 @@ from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows
 from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
-NEEDS_LABEL = ("accept", "relabel", "reject")
-WITHOUT_LABEL = ("none", "skip")
 AUDITED = "in the blind audit"
 """Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
 
@@ -47,7 +55,7 @@ class FeedBackPlan:
 def decide(
     project: Project,
     text: int,
-    kind: DecisionKind,
+    kind: NewDecisionKind,
     *,
     label: int | None = None,
     proposal: int | None = None,
@@ -90,10 +98,10 @@ def decide(
     StateError
         If there is no such text, label, proposal or kind, or the label is missing.
     """
-    if kind not in NEEDS_LABEL + WITHOUT_LABEL:
-        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(NEEDS_LABEL + WITHOUT_LABEL)}.")
-    if (label is None) == (kind in NEEDS_LABEL):
-        raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
+    if kind not in get_args(NewDecisionKind):
+        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(get_args(NewDecisionKind))}.")
+    if (label is None) == (kind in NAMES_LABEL):
+        raise StateError(f"to {kind} a text takes {'a' if kind in NAMES_LABEL else 'no'} label.")
     if not has_text(project, text):
         raise StateError(f"there is no text {text} in project {project.name}.")
     made = Decision(text, kind, label, proposal, who, reason, act, seconds, queue)

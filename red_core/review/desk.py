@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from red_core.errors import CardChanged, StateError, one_line
-from red_core.records import Example, Project
+from red_core.records import DecisionKind, Example, Project
 from red_core.review.audits import answer, undo_answer
 from red_core.review.decisions import decide, undo
 from red_core.settings import RECOMMENDED
@@ -42,7 +42,7 @@ class KeyPress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: ActName
-    kind: Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+    kind: DecisionKind
     text: RowId = 0
     label: RowId | None = None
     proposal: RowId | None = None
