@@ -129,6 +129,17 @@ def test_many_permutations_come_close_to_all_of_them(monkeypatch):
     assert one.p_values == pytest.approx(exact, rel=0.06)
 
 
+def test_before_enough_permutations_are_extreme_the_seen_one_counts_among_them():
+    rng = np.random.default_rng(4)
+    newer = np.arange(20) >= 10
+    same, aside = Walk(np.ones((20, 3)), newer), Walk(np.c_[newer * 50.0, rng.normal(size=(20, 2))], newer)
+    assert same.p_values.tolist() == [1.0, 1.0]
+    same.go_on(5, rng)
+    assert same.p_values.tolist() == [1.0, 1.0]  # (5 + 1) / (5 + 1): all are as extreme
+    aside.go_on(99, rng)
+    assert aside.p_values[0] == pytest.approx(1 / 100)  # (0 + 1) / (99 + 1): none is
+
+
 def test_under_the_null_p_values_are_uniform():
     rng = np.random.default_rng(1)
     pairs = []

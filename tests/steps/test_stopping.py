@@ -153,6 +153,8 @@ def test_a_stop_is_only_ever_recommended_after_a_round_without_failure_that_ran_
         ([900, 500, 400, 410], False),  # a rise
         ([900, 850, 700, 400], False),  # falls ever faster
         ([900, 500, 400, 300], False),  # the fall no longer slows
+        ([1000, 600, 200, 100], False),  # it fell as much as before, then less: one bend
+        ([900, 500, 400, 350, 300], True),  # after two bends it falls on as slowly
         ([900, 800, 600, 550], False),  # one bend after a faster fall
         ([400, 400, 400, 400], False),
     ],
