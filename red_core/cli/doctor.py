@@ -18,10 +18,10 @@ from red_core.access.secrets_file import read_table, secrets_path
 from red_core.access.sign_in import (
     access_list,
     address_of_sign_in,
+    allowed_hosts,
     bound_address,
     is_behind_proxy,
     is_loopback,
-    names_let_in,
 )
 from red_core.data.backup import RESTORING
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
@@ -184,7 +184,7 @@ def _sign_in() -> Finding:
     except AccessError as error:
         return Finding("broken", "sign-in", str(error))
     called = address_of_sign_in()
-    name, names = called.hostname or "", names_let_in()
+    name, names = called.hostname or "", allowed_hosts()
     if names and "*" not in names and name not in names:
         told = f"[auth] calls the app {name}, which is not let in. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
         return Finding("warning", "sign-in", told)
@@ -198,7 +198,7 @@ def _sign_in() -> Finding:
 
 
 def _address() -> Finding:
-    address, others = bound_address(), [name for name in names_let_in() if not is_loopback(name)]
+    address, others = bound_address(), [name for name in allowed_hosts() if not is_loopback(name)]
     told = f"the app is bound to {address or 'every address'}"
     try:
         refuse_open_address(address)

@@ -186,7 +186,7 @@ def test_a_cold_link_leads_to_the_door_and_an_analyst_through_it(
 ) -> None:
     ana = somebody()
     page = ana.open(app, f"review?project={NAME}")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     assert TEXT not in page.content()
     assert page.get_by_role("link", name="Review").count() == 0
     ana.sign_in(app, "ana")
@@ -200,9 +200,9 @@ def test_a_cold_link_leads_to_the_door_and_an_analyst_through_it(
         page.wait_for_timeout(50)
     assert [row[-1] for row in decision_rows(project_of(app))] == ["ana@example.org"]
     ana.sign_out(app)
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     ana.open(app, "review")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     assert TEXT not in page.content()
 
 
@@ -232,7 +232,7 @@ def test_a_viewer_beside_an_analyst_sees_all_and_changes_nothing(
     assert all_bytes(app.workspace) == before
 
 
-@pytest.mark.parametrize(("who", "told"), [("una", "is not verified."), ("eve", "is not let in here.")])
+@pytest.mark.parametrize(("who", "told"), [("una", "is not verified."), ("eve", "has no access.")])
 def test_others_are_told_in_one_line_and_leave(
     who: str, told: str, app: SignedServer, somebody: Callable[[], Person]
 ) -> None:
@@ -295,7 +295,7 @@ def test_with_streamlit_alone_a_public_address_shows_nothing(
         person = Person(browser)
         page = person.open(server, "review")
         told = (page.get_by_role("alert").text_content() or "").replace("\u2060", "")
-        assert "nobody has to sign in" in told
+        assert "without sign-in" in told
         assert TEXT not in page.content()
         assert page.get_by_role("button", name=re.compile("Sign")).count() == 0
         person.context.close()
@@ -314,7 +314,7 @@ def told_to_a_stranger(server: Server) -> bytes:
         f"{address}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], additional_headers=heads
     ) as wire:
         wire.send(message.SerializeToString())
-        while b"Sign in to go on." not in got and time.monotonic() < end:
+        while b"Sign in to continue." not in got and time.monotonic() < end:
             with suppress(TimeoutError):
                 got += bytes(wire.recv(timeout=1))  # binary, always
         with suppress(TimeoutError):
@@ -333,7 +333,7 @@ def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     app.kill()
     app.start()
     got = told_to_a_stranger(app)  # the first session of a server: no page runs without the shell around it
-    assert b"Sign in to go on." in got
+    assert b"Sign in to continue." in got
     assert TEXT.encode() not in got
     assert b"repair" not in got  # a label
     vera.open(app, "review")
@@ -345,5 +345,5 @@ def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     monkeypatch.setenv("RED_SECRETS", str(other))
     app.start()
     vera.open(app, "review")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     vera.complaints.clear()  # the page said that the server was gone

@@ -99,7 +99,7 @@ def test_who_has_not_signed_in_sees_the_door_and_nothing_else(
     if page != "data":
         app.switch_page(f"pages/{page}.py").run()
     assert enabled(app) == ["sign_in_default"]
-    assert [each.value for each in app.text] == ["Sign in to go on."]
+    assert [each.value for each in app.text] == ["Sign in to continue."]
     assert not app.sidebar.selectbox
     assert not app.title
     assert not app.caption
@@ -115,7 +115,7 @@ def test_a_sign_in_that_streamlit_does_not_know_of_is_told_in_one_line(signed_in
 
 
 @pytest.mark.parametrize(
-    ("email", "told"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
+    ("email", "told"), [("eve@elsewhere.org", "has no access"), ("una@viewers.org", "is not verified")]
 )
 def test_who_is_not_let_in_is_told_in_one_line_and_can_leave(
     email: str, told: str, in_state: InState, signed_in: SignedIn
@@ -207,7 +207,7 @@ def test_who_is_taken_off_the_list_is_at_the_door_with_the_next_press(
     button.click().run()
     assert not app.exception
     assert enabled(app) == ["sign_out"]
-    assert "is not let in here" in shown(app)
+    assert "has no access" in shown(app)
     assert not app.title
     assert all_bytes(workspace) == before
 

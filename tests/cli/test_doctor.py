@@ -331,7 +331,7 @@ def test_any_other_address_is_not_served_unless_people_sign_in(address, found, m
     (tmp_path / "config.toml").write_text(f'[server]\naddress = "{address}"\n' if address else "[server]\n")
     state, told = only(found("address"))
     assert state == "broken"
-    assert "nobody has to sign in" in told
+    assert "without sign-in" in told
     monkeypatch.setenv("RED_BEHIND_PROXY", "1")
     state, told = only(found("address"))
     assert state == "warning"
