@@ -17,8 +17,9 @@ from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
 from red_core.store.labels import name_key
+from red_core.store.rounds import last_finished_round
 from red_core.store.views import pace
-from widgets.shell.reads import facts, finished_round, label_table, labels, queue_counts, results_page, source_counts
+from widgets.shell.reads import facts, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import as_now
 from widgets.shell.untrusted import visible
@@ -284,7 +285,7 @@ def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) ->
 
 project = current_project()
 with errors_in_one_line():
-    last, counts = finished_round(project), source_counts(project)
+    last, counts = last_finished_round(project), source_counts(project)
     show_next(project, last, counts)
     left, right = st.columns([5, 3], gap="large")
     with left:

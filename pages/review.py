@@ -11,7 +11,7 @@ from red_core.records import Label, Project, Round
 from red_core.review.desk import cards_with_evidence
 from red_core.store import views
 from red_core.store.desk import Card, Filters, Item
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import last_finished_round, list_rounds
 from red_core.store.texts import remembered
 from widgets.review.audit_panel import choose_audit, show_audit
 from widgets.review.batch_panel import is_waiting, show_batch
@@ -22,7 +22,7 @@ from widgets.review.feed_back_panel import show_feed_back
 from widgets.review.plain_desk import PlainQueue, show_plain_desk
 from widgets.review.queues import choose_queue, in_words, items_of, queue_key, why_empty
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import evidence, finished_round
+from widgets.shell.reads import evidence
 from widgets.shell.reads import labels as all_labels
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write, to_the_door
@@ -108,7 +108,7 @@ project = current_project()
 every, labels = list_rounds(project), all_labels(project)
 left, right = st.columns([1, 3], vertical_alignment="bottom")
 mode = left.segmented_control("Mode", MODES, default=MODES[0], key="review_mode", required=True, bind="query-params")
-if mode == MODES[1] and finished_round(project) is not None:
+if mode == MODES[1] and last_finished_round(project) is not None:
     show_blind_audit(project, labels, right)
 elif not every or every[-1].state != "to review":
     show_next_step(project, "review")

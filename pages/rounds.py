@@ -13,11 +13,11 @@ from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
 from red_core.store.labels import current_layout
-from red_core.store.rounds import close_round, list_rounds
+from red_core.store.rounds import close_round, finished_rounds, last_finished_round, list_rounds
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_panel import choose_judge, cost, show_llm, show_spent
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts, finished_round
+from widgets.shell.reads import facts
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -160,7 +160,7 @@ def estimate(project: Project, settings: Settings, server: JudgeServer | None) -
 
 def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
     """Return how many questions and confirmations there are at most, and the sentence that says why."""
-    pool, last = facts(project)["pool"], finished_round(project)
+    pool, last = facts(project)["pool"], last_finished_round(project)
     confirmed = min(settings.most_confirmations, pool)
     if settings.selection == "entropy":
         subsets = subset_count(project, settings)
@@ -207,7 +207,7 @@ def show_past(project: Project, done: list[Round]) -> None:
 project = current_project()
 job = mark_interrupted(project)
 every = list_rounds(project)
-finished = [r for r in every if r.metrics]
+finished = finished_rounds(project)
 working = job is not None and job.state in {"waiting", "running"}
 if working:
     st.text("It goes on when you close the browser; come back whenever you like.")

@@ -1,37 +1,37 @@
-"""Every error a user can meet, each one line that says what to do.
+"""Every error that a user can see. Each is one line that says what to do.
 
 RedError
 ├── InputError       a file or a row in it cannot be used
 ├── SettingsError    a setting is unknown or out of its range
 ├── ProjectError     no such project, or a name that is taken or not allowed
-├── StateError       refused for now: a job runs, a round waits, nothing is there yet
-│   └── CardChanged  what a person looked at is not so any more
-├── StoreError       the database or its folder: locked, full, read-only, corrupt, newer
+├── StateError       not possible yet or now: a job runs, a round waits, nothing to work on
+│   └── CardChanged  the card changed after it was shown
+├── StoreError       the database or its folder is locked, full, read-only, corrupt or of a newer version
 ├── EmbeddingError   the embedding model is missing or is not the one expected
 ├── JudgeError       the judge cannot be used
-├── AccessError      who asks may not do this, or nobody may be served so
-│   └── NotSignedIn  nobody has signed in yet, or too long ago
-├── BudgetSpent      a question would pass a cap of tokens or money
-└── Cancelled        a person stopped the job; what was stored stays, and it can be resumed
+├── AccessError      the user lacks permission, or the server may not listen on this address without sign-in
+│   └── NotSignedIn  nobody is signed in, or the sign-in has expired
+├── BudgetSpent      the next question would exceed the limit of tokens
+└── Cancelled        a user stopped the job; stored results stay, and it can be resumed
 """
 
 from __future__ import annotations
 
-LONGEST_TOLD = 1_000
-"""Characters of an error, which may quote what somebody sent."""
+LONGEST_MESSAGE = 1_000
+"""Most characters of an error message: it may quote a file, a name or a setting."""
 
 
 class RedError(Exception):
-    """The root: its text is one line, for people, and says what to do.
+    """The base class of all errors that a user sees.
 
     Parameters
     ----------
-    told : str
-        What is put on one line here, whatever of a file, a name or a setting it quotes.
+    message : str
+        What was wrong, the rule, and what to do. It is put on one line and cut at LONGEST_MESSAGE characters.
     """
 
-    def __init__(self, told: str) -> None:
-        super().__init__(one_line(told, LONGEST_TOLD))
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, LONGEST_MESSAGE))
 
 
 class InputError(RedError):
@@ -46,16 +46,16 @@ class InputError(RedError):
     remedy : str
         What to do about it.
     row : int or None
-        The row as a person counts it in that file (a CSV's header is row 1).
+        The row number as a person counts it: the header of a CSV file is row 1.
     """
 
     def __init__(self, file: str, rule: str, remedy: str, row: int | None = None) -> None:
         self.file, self.rule, self.remedy, self.row = file, rule, remedy, row
-        place = file if row is None else f"{file}, row {row}"
-        super().__init__(one_line(f"{place}: {rule}. {remedy}"))
+        where = file if row is None else f"{file}, row {row}"
+        super().__init__(one_line(f"{where}: {rule}. {remedy}"))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, int | None]]:
-        """Let it be raised in another process."""
+        """Return what pickle needs, so that the error can be raised from another process."""
         return type(self), (self.file, self.rule, self.remedy, self.row)
 
 
@@ -64,15 +64,15 @@ class SettingsError(RedError):
 
 
 class ProjectError(RedError):
-    """There is no such project, or its name is taken or not allowed."""
+    """The project does not exist, or its name is taken or not allowed."""
 
 
 class StateError(RedError):
-    """What was asked is refused for now; the text says what has to come first."""
+    """The action is not possible now; the message says what has to happen first."""
 
 
 class CardChanged(StateError):
-    """A decision rests on what is not so any more; the text says what changed."""
+    """The card changed after it was shown (optimistic lock); the message says what changed."""
 
 
 class StoreError(RedError):
@@ -88,19 +88,19 @@ class JudgeError(RedError):
 
 
 class AccessError(RedError):
-    """Who asks may not do this, or the app may not be served like this."""
+    """The user lacks permission, or the server may not listen on this address without sign-in."""
 
 
 class NotSignedIn(AccessError):
-    """Nobody has signed in yet, or too long ago."""
+    """Nobody is signed in, or the sign-in has expired."""
 
 
 class BudgetSpent(RedError):
-    """A question would pass a cap of tokens; what was stored stays."""
+    """The next question would exceed the limit of tokens; stored results stay."""
 
 
 class Cancelled(RedError):
-    """A person stopped the job; what was stored stays, and it can be resumed."""
+    """A user stopped the job; stored results stay, and it can be resumed."""
 
 
 def one_line(text: str, longest: int = 400) -> str:

@@ -1,4 +1,4 @@
-"""The words of the product as frozen records. ``docs/glossary.md`` defines each word."""
+"""Frozen records for the terms of ``docs/glossary.md``, and the types and constants that all rooms share."""
 
 from __future__ import annotations
 
@@ -14,33 +14,46 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Report = Callable[[str, int, int], None]
-"""Called with a stage's name, the steps done and the steps in all."""
+"""report(stage, done, total): how far the work is, with the name of its stage."""
+Progress = Callable[[int, int], None]
+"""progress(done, total): how far one stage is."""
 
 PROMPT_VERSION = "1"
-"""Version of the question a judge is asked; stored with every verdict. Raise it whenever the question changes."""
+"""Version of the prompt, stored with every verdict. Raise it whenever the prompt changes."""
 EVIDENCE_CHECK = "evidence"
-"""The judge without an LLM, as it is stored."""
+"""The stored name of the similarity check, the judge without an LLM."""
 
 Role = Literal["labelled", "pool"]
 RoundState = Literal["open", "to review", "fed back", "closed"]
 JobState = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
 Outcome = Literal["valid", "invalid", "unsure", "refused", "unparseable", "failed"]
-DecisionKind = Literal["accept", "relabel", "none", "reject", "skip", "undo"]
+NewDecisionKind = Literal["accept", "relabel", "none", "reject", "skip"]
+"""What a person can decide about a text."""
+DecisionKind = Literal[NewDecisionKind, "undo"]
+"""What a row of decisions can be: an undo takes an earlier decision back."""
+BatchKind = Literal["accept", "reject"]
+"""What a whole list can be decided as. Both answer whether the proposed label is right."""
+NAMES_LABEL: frozenset[DecisionKind] = frozenset({"accept", "relabel", "reject"})
+"""The decisions about one label. The others come without a label."""
+FIXES_OUTCOME: frozenset[DecisionKind] = frozenset({"accept", "relabel", "none"})
+"""The decisions that say which label a text has, or that it has none."""
 
 NONE_OF_THESE = -1
-"""Stands where a label id would: the text belongs to no label."""
+"""The label id of *none of these*: the text belongs to no label."""
+FEWEST_EXAMPLES = 2
+"""A label needs two examples: with one, leave-one-out evidence is empty."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project is a folder in a workspace; every function of the core takes it first."""
+    """A project: one folder in a workspace. It is the first argument of most functions of the core."""
 
     workspace: Path
     name: str
 
     @property
     def folder(self) -> Path:
-        """Where everything of this project is kept."""
+        """The folder that holds all files of this project."""
         return self.workspace / self.name
 
     @property
@@ -51,7 +64,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Label:
-    """A label: a stable id, its unique name, its meaning ('' where none is written) and that meaning's id (or 0)."""
+    """A label: its stable id, its unique name, its meaning ('' for none) and the id of that meaning (0 for none)."""
 
     id: int
     name: str
@@ -61,7 +74,7 @@ class Label:
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What one import did.
+    """The result of one import of a file.
 
     Attributes
     ----------
@@ -74,13 +87,13 @@ class ImportSummary:
     labels : int
         Labels of the project after the import.
     folded : int
-        Rows whose text the project already had; they keep their identity.
+        Rows whose text the project already had. They keep their row and their columns.
     left_out : int
         Rows that cannot be used; see ``left_out_rows``.
     already_imported : bool
-        The same file was imported before: nothing was changed.
+        True if the same file was imported before, so that nothing changed.
     notes : tuple of str
-        What was guessed.
+        What was guessed about the file: its format, its encoding, its columns.
     """
 
     source_id: int
@@ -97,7 +110,7 @@ class ImportSummary:
 
 @dataclass(frozen=True)
 class Example:
-    """A guaranteed-valid sample shown as evidence: its origin is ``seed`` or ``analyst``."""
+    """A text that certainly has the label, shown as evidence. ``origin`` is ``seed`` or ``analyst``."""
 
     text: int
     content: str
@@ -107,7 +120,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Question:
-    """One binary question to the judge, whether a label fits a text.
+    """One question to the judge: whether a label is right for a text.
 
     Attributes
     ----------
@@ -117,14 +130,14 @@ class Question:
     label, runner_up : Label
         The proposed label and its strongest rival.
     examples, rival_examples : tuple of Example
-        The c nearest guaranteed-valid samples of each.
+        The nearest texts that certainly have each of the two labels.
     belief : float
         Belief in the proposed label when the question was selected, in [0, 1].
     runner_up_belief : float
     reason : str
-        What selected it: ``entropy`` or ``value``.
+        The rule that selected the question: ``entropy`` or ``value``.
     gain : float
-        The number that selected it.
+        The score that rule gave it: normalised entropy, or expected gain in P(right).
     """
 
     text: int
@@ -141,7 +154,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One time a request was sent; what the server counted, None where it did not say: then the reserve is spent."""
+    """One request that was sent. Its token counts are None if the server reported none; then the reserve counts."""
 
     id: int
     tokens_in: int | None = None
@@ -155,22 +168,22 @@ class Answer:
     Attributes
     ----------
     outcome : Outcome
-        ``failed`` is no verdict: the question is asked again next time.
+        ``failed`` is not a verdict: the question is asked again next time.
     p_valid : float or None
-        Where the judge gives a probability.
+        The judge's probability that the label is right, in [0, 1]; None if it gives none.
     log_likelihood_ratio : float
-        What the answer adds to the label's exponent in the belief.
+        ln P(answer | label right) - ln P(answer | label wrong): added to the label's logit.
     raw : str
-        The reply as received; of one that failed, why.
+        The reply as received; for a failed request, the reason.
     model, prompt_version : str
     question_key : str
-        What identifies the question to this judge; '' where it cannot differ from the pair.
+        A hash of the question as this judge sees it; '' if the text and the label identify it.
     cut : bool
-        The judge was shown only the beginning of the text.
+        True if the judge saw only the beginning of the text.
     meaning_id : int or None
-        The label's meaning the judge was shown, 0 for none; None where the judge does not read meanings.
+        The id of the meaning that the judge read, 0 for none; None if this judge does not read meanings.
     attempts : tuple of Attempt
-        Each time a request was sent.
+        The requests that were sent for this answer.
     """
 
     outcome: Outcome
@@ -187,15 +200,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class JudgeRates:
-    """How often a judge gave each answer to ``pairs`` pairs known to be right, and known to be wrong.
+    """How often a judge gave each answer, measured on pairs of a text and a label whose truth is known.
 
     Attributes
     ----------
     right, wrong : dict of outcome to share
-        Shares in [0, 1], each summing to 1; smoothed, so that none is impossible.
+        Share of each outcome among right and among wrong pairs, in [0, 1]. Each sums to 1 and is smoothed, never 0.
     pairs : int
+        Pairs measured.
     passes : (float, float) or None
-        The shares of right and of wrong pairs called valid, as counted; None where nothing was counted.
+        Unsmoothed shares of right and of wrong pairs that were called valid; None if there are no such pairs.
     """
 
     right: dict[str, float]
@@ -206,7 +220,7 @@ class JudgeRates:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A stored answer about a (text, label) pair."""
+    """A stored verdict about a text and a label."""
 
     id: int
     round_id: int
@@ -217,12 +231,12 @@ class Verdict:
     p_valid: float | None
     log_likelihood_ratio: float
     stale: bool = False
-    """The label's meaning was edited since."""
+    """True if the label's meaning or extent changed after the verdict (shown as *outdated*)."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a text; see :func:`red_core.review.decisions.decide`.
+    """An analyst's decision about a text; see :func:`red_core.review.decisions.decide`.
 
     Attributes
     ----------
@@ -231,11 +245,11 @@ class Decision:
     label, proposal : int or None
     who, reason : str
     act : str or None
-        A name no other act has: sent twice, it is stored once.
+        A unique id of the key press: sent twice, it is stored once.
     seconds : float or None
-        How long the card was on the desk.
+        How long the card was shown.
     queue : str
-        The queue it was in.
+        The queue that showed it.
     """
 
     text: int
@@ -251,7 +265,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Job:
-    """Work outside the browser; see ``red_core.rounds.worker``."""
+    """A job: work in a process of its own, see :mod:`red_core.rounds.worker`."""
 
     id: int
     kind: str
@@ -270,7 +284,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Round:
-    """One turn of fit, score, select, ask; ``metrics`` is empty until it is to review."""
+    """One round: fit, score, select, ask. ``metrics`` is empty until the round is ready for review."""
 
     id: int
     state: RoundState
@@ -283,7 +297,7 @@ class Round:
 
 @dataclass(frozen=True)
 class FeedBackItem:
-    """One text that joins the training set: its label, its weight in (0, 1], and what made it eligible."""
+    """A text that joins the training set: its label, its weight in (0, 1], and why it is eligible."""
 
     text: int
     label: int
@@ -293,28 +307,28 @@ class FeedBackItem:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Texts that fit no label and are alike: perhaps a label that is missing.
+    """A group of similar texts that fit no label: perhaps a missing label.
 
     Attributes
     ----------
     texts : tuple of int
         Row ids, the most central first.
     none_belief : float
-        Their mean belief in none of these, in [0, 1].
+        Their mean belief in *none of these*, in [0, 1].
     nearest : Label
-        The label most like it.
+        The most similar label.
     similarity : float
-        Cosine similarity of the cluster's mean to that label's, in [-1, 1].
+        Cosine similarity of the cluster's mean to that label's mean, in [-1, 1].
     words : tuple of str
-        What tells it from the pool, the most telling first.
+        The words that distinguish it from the pool, most distinctive first.
     name : str
-        A suggestion no label has, nor any cluster before it.
+        A suggested name that no label and no earlier cluster has.
     meaning : str
-        What belongs to it, where a model suggested that.
+        A suggested meaning; '' if no model wrote one.
     named_by : str
-        The model that suggested the name; '' where the words did.
+        The model that suggested the name; '' if the name comes from the words.
     near : tuple of str
-        The names of the labels most like it.
+        The names of the most similar labels.
     """
 
     texts: tuple[int, ...]
@@ -329,5 +343,5 @@ class Cluster:
 
     @property
     def size(self) -> int:
-        """How many texts it has."""
+        """The number of its texts."""
         return len(self.texts)

@@ -1,4 +1,4 @@
-"""Characters that cannot be seen but can mislead a reader or a model."""
+"""Rules for every text of a project: its normal form, its identity, its longest length, its unseen characters."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ import re
 import unicodedata
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a UTF-16 pair: neither UTF-8 nor the database can hold it."""
 
+LONGEST_TEXT, LONGEST_LABEL = 20_000, 200
+"""Most characters of a text, and of a label's name, after normalisation."""
+LONGEST_MEANING = 4_000
+"""Most characters of a label's meaning, after normalisation: as many as the prompt shows the judge.
 
-LONGEST_TEXT, LONGEST_LABEL = 20_000, 200  # characters
-
+Version 0.1.0 stored up to 1,200 characters as they were typed or written by a model. Normalisation (NFC) makes them at
+most three times as long, so this limit refuses none of them.
+"""
 
 UNSEEN = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e007f]"
-    # Joiners between signs outside ASCII spell words and emoji in many scripts; anywhere else they only hide.
+    # Zero-width joiners are part of words and emoji between two characters outside ASCII. Elsewhere they only hide.
     "|(?<![^\u0000-\u007f])[\u200c\u200d]|[\u200c\u200d](?![^\u0000-\u007f])"
 )
-"""One control, zero-width, direction-changing or tag character; line breaks and tabs are seen."""
+"""One character that a reader cannot see: control, zero-width, direction-changing or tag; not line breaks and tabs."""
 
 
 def normalise_text(raw: str) -> str:
-    """Return the text in NFC, with every run of whitespace one space, and storable as UTF-8."""
+    """Return the text in NFC, with one space for every run of whitespace, and storable as UTF-8."""
     return " ".join(unicodedata.normalize("NFC", storable(raw)).split())
 
 
 def text_id(text: str) -> str:
-    """Return the SHA-256, in hexadecimal, of the normalised text: equal texts have equal identities."""
+    """Return the SHA-256 of the normalised text in hexadecimal: equal texts have equal ids."""
     return hashlib.sha256(normalise_text(text).encode()).hexdigest()
 
 
 def storable(text: str) -> str:
-    """Replace lone surrogates, which neither UTF-8 nor the database can hold."""
+    """Return the text with U+FFFD for every lone surrogate, so that UTF-8 and the database can hold it."""
     return str(text) if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Who acts, and what that person may do: sign-in, the access list, the secrets file."""
+"""The current user and their permissions: sign-in, the access list, the secrets file."""
 
 from red_core.access.sign_in import refuse_open_address, sign_in_is_on
 from red_core.access.who import Person, acting_as, current_user, login, refuse_viewers

@@ -1,7 +1,7 @@
 """The secrets file: .streamlit/secrets.toml beside the app, or the one RED_SECRETS names.
 
-Its tables are ``[judge]`` (where the LLM judge is), ``[auth]`` (Streamlit's own: who signs people in) and ``[access]``
-(who is let in). There is nothing outside a table: Streamlit would put that into the environment of every process.
+Its tables are ``[judge]`` (the LLM judge's server), ``[auth]`` (the sign-in providers) and ``[access]``
+(who may use the app). Nothing stands outside a table, because Streamlit copies top-level keys into the environment.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ import tomlkit
 
 
 def secrets_path() -> Path:
-    """Return where the secrets are kept; the file need not be there."""
+    """Return the path of the secrets file, which need not exist."""
     beside_app = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"
     return Path(os.environ.get("RED_SECRETS", beside_app))
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """Return a table of the secrets file, empty where there is none.
+    """Return a table of the secrets file as a dict, empty if the file or the table does not exist.
 
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, is no TOML, or has something else of that name.
+        If the file cannot be read, is not TOML, or that name is not a table.
     """
     path = secrets_path()
     if not path.is_file():
         return {}
     table = tomlkit.parse(path.read_text("utf-8")).unwrap().get(name, {})
     if not isinstance(table, dict):
-        raise ValueError(f"[{name}] is no table")  # noqa: TRY004  one kind of error for whatever the file holds
+        raise ValueError(f"[{name}] is not a table")  # noqa: TRY004  callers catch one type for a bad file
     return table
 
 
 def keep_in_table(name: str, values: Mapping[str, Any]) -> Path:
-    """Write values into a table, or take out those that are None; what else the file holds stays as it is.
+    """Write values into a table, remove those that are None, and leave the rest of the file; return its path.
 
-    The file is replaced as a whole, so that who is let in is never half written; only its owner may read it.
+    The file is replaced in one step, so that it is never half written. Only its owner may read it.
 
     Raises
     ------
@@ -51,22 +51,22 @@ def keep_in_table(name: str, values: Mapping[str, Any]) -> Path:
     """
     path = secrets_path()
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file", str(path))  # a device would be replaced by one
-    held = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
-    table = held.setdefault(name, tomlkit.table())
+        raise OSError(errno.EINVAL, "it is not a file", str(path))  # replacing would destroy a device
+    document = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
+    table = document.setdefault(name, tomlkit.table())
     for key, value in values.items():
         if value is None:
             table.pop(key, None)
         else:
             table[key] = value
-    place = path.resolve()  # what a link leads to is replaced, not the link
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, prefix=".secrets-", delete=False) as file:
-        try:  # made with mode 600
-            file.write(tomlkit.dumps(held))
+    target = path.resolve()  # replace the file that a link points to, not the link
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".secrets-", delete=False) as file:
+        try:  # NamedTemporaryFile creates it with mode 600
+            file.write(tomlkit.dumps(document))
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).replace(place)
+            Path(file.name).replace(target)
         except OSError:
             Path(file.name).unlink(missing_ok=True)
             raise

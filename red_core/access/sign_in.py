@@ -1,6 +1,7 @@
-"""Who is let in, and where the app may be served: the tables [auth] and [access] of the secrets file, and the address.
+"""Sign-in: who may use the app, and on which addresses it may listen.
 
-Streamlit signs people in (``st.login``) as [auth] says; here stands what it found out about them, and what that allows.
+Streamlit signs users in (``st.login``) through the providers in [auth] of the secrets file. This module checks the
+claims that come back against the table [access].
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ from red_core.errors import AccessError, NotSignedIn, one_line
 
 CONFIG = Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml"
 BEHIND_PROXY = "RED_BEHIND_PROXY"
-"""The variable by which an operator says that a proxy signs people in."""
+"""Environment variable: 1 means that a reverse proxy in front of the app signs users in."""
 LONGEST_ADDRESS = 254
+"""Most characters of an e-mail address (RFC 5321)."""
 LEAST_SECRET = 32
-"""Characters of the secret that signs the cookies: whoever guesses it is whoever he likes."""
-OF_A_PROVIDER = ("client_id", "client_secret", "server_metadata_url")
+"""Minimum length of the cookie secret. Anyone who guesses it can sign in as anyone."""
+PROVIDER_KEYS = ("client_id", "client_secret", "server_metadata_url")
+"""The settings that every sign-in provider needs."""
 
 
 def folded(address: str) -> str:
-    """Return an e-mail address or ``@domain`` as it is compared.
+    """Return an e-mail address or ``@domain`` in the form in which addresses are compared.
 
-    Only ASCII letters lose their case. Elsewhere folding, or Unicode's normal forms, make one address of two: the
-    Kelvin sign becomes a k.
+    Only addresses in ASCII are put in lower case. Unicode case folding would merge different addresses: the Kelvin
+    sign becomes a k.
     """
     address = address.strip()
     return address.lower() if address.isascii() else address
@@ -52,14 +55,14 @@ Entry = Annotated[str, AfterValidator(_entry)]
 
 
 class AccessList(BaseModel):
-    """The table [access]: who is let in, as an e-mail address or, for all of a domain, as ``@domain``.
+    """The table [access]: e-mail addresses of users, or ``@domain`` for everybody in a domain.
 
     Attributes
     ----------
     analysts, viewers : tuple of str
-        An address beats its domain.
+        An address takes precedence over its domain.
     hours : float
-        How long a sign-in lasts, 12 unless set.
+        Hours until a sign-in expires; 12 by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,15 +72,15 @@ class AccessList(BaseModel):
     hours: Annotated[float, Field(gt=0, le=720)] = 12.0
 
     @model_validator(mode="after")
-    def _nobody_twice(self) -> AccessList:
+    def _no_address_in_both(self) -> AccessList:
         if twice := sorted(set(self.analysts) & set(self.viewers)):
             raise ValueError(f"{twice[0]} is both an analyst and a viewer")
         if not self.analysts and not self.viewers:
-            raise ValueError("nobody is listed")
+            raise ValueError("no analysts and no viewers are listed")
         return self
 
     def role_of(self, email: str) -> Literal["analyst", "viewer"] | None:
-        """Return the role of an address, None where it is not let in."""
+        """Return the role of an address, None if it has no access."""
         address = folded(email)
         for wanted in (address, "@" + address.rpartition("@")[2]):
             if wanted in self.analysts:
@@ -91,26 +94,26 @@ _was_on = False
 
 
 def sign_in_is_on() -> bool:
-    """Return whether people have to sign in: the secrets file has [auth] or [access], or had while this process ran.
+    """Return whether users have to sign in: the secrets file has [auth] or [access], or had it earlier in this process.
 
     Raises
     ------
     AccessError
         If the file cannot be read.
     """
-    global _was_on  # noqa: PLW0603  a file that is being written anew must not open the door meanwhile
+    global _was_on  # noqa: PLW0603  sign-in must stay on while the file is being rewritten
     auth, access = _tables(*_state_of(secrets_path()))
     _was_on = _was_on or bool(auth) or bool(access)
     return _was_on
 
 
 def access_list() -> AccessList:
-    """Return who is let in, as the file says now.
+    """Return the access list as it is in the file now.
 
     Raises
     ------
     AccessError
-        If [auth] or [access] is missing or wrong; one line says what.
+        If [auth] or [access] is missing or invalid.
     """
     auth, access = _tables(*_state_of(secrets_path()))
     if wrong := _wrong_with(auth):
@@ -121,55 +124,57 @@ def access_list() -> AccessList:
         return AccessList.model_validate(access)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"][:1])
-        told = str(first["msg"]).removeprefix("Value error, ")
-        where = f"[access] {place}".strip()
+        key = ".".join(str(part) for part in first["loc"][:1])
+        rule = str(first["msg"]).removeprefix("Value error, ")
+        where = f"[access] {key}".strip()
         raise AccessError(
-            one_line(f"sign-in is not set up: {where} of {secrets_path().name}: {told}. docs/deploy.md has an example.")
+            one_line(f"sign-in is not set up: {where} of {secrets_path().name}: {rule}. docs/deploy.md has an example.")
         ) from None
 
 
 def providers() -> list[str]:
-    """Return the names of those who sign people in, as ``st.login`` takes them; ``default`` where there is no name."""
+    """Return the provider names that ``st.login`` accepts; ``default`` for a single provider without a name."""
     auth, _ = _tables(*_state_of(secrets_path()))
-    return [name for name, told in auth.items() if isinstance(told, dict) and "client_id" in told] or ["default"]
+    return [name for name, entry in auth.items() if isinstance(entry, dict) and "client_id" in entry] or ["default"]
 
 
 def address_of_sign_in() -> SplitResult:
-    """Return where a browser comes back to after signing in: by that name the app has to be called."""
+    """Return the URL that the browser returns to after sign-in. Users must open the app under this host name."""
     auth, _ = _tables(*_state_of(secrets_path()))
     return urlsplit(str(auth.get("redirect_uri", "")))
 
 
 def person_of(claims: Mapping[str, Any]) -> Person:
-    """Return who signed in, by what the provider says of them.
+    """Return the user with these claims.
 
     Parameters
     ----------
     claims : mapping
-        Of the ID token, with Streamlit's ``is_logged_in``.
+        The claims of the ID token, with Streamlit's ``is_logged_in``.
 
     Raises
     ------
     NotSignedIn
-        If nobody did, or longer ago than is allowed.
+        If nobody is signed in, or the sign-in has expired.
     AccessError
-        If they are not let in, or sign-in is not set up.
+        If the user has no access, or sign-in is not set up.
     """
     listed = access_list()
     if claims.get("is_logged_in") is not True:
-        raise NotSignedIn("Sign in to go on.")
+        raise NotSignedIn("Sign in to continue.")
     issued = claims.get("iat")
     if not isinstance(issued, int | float) or time.time() - issued > listed.hours * 3600:
-        raise NotSignedIn(f"You signed in more than {listed.hours:g} hours ago. Sign in again to go on.")
+        raise NotSignedIn(f"You signed in more than {listed.hours:g} hours ago. Sign in again to continue.")
     email = claims.get("email")
     if not isinstance(email, str) or not re.fullmatch(r"[^\s@]+@[^\s@]+", email) or len(email) > LONGEST_ADDRESS:
-        raise AccessError("your account came without an e-mail address, by which people are let in here.")
-    if claims.get("email_verified", True) not in (True, "true"):  # some providers send words, some nothing
+        raise AccessError(
+            "your account has no e-mail address, which this app needs to let you in. Use another account."
+        )
+    if claims.get("email_verified", True) not in (True, "true"):  # some providers send a string, some nothing
         raise AccessError(f"{email} is not verified. Verify it where you signed in, then sign in again.")
     role = listed.role_of(email)
     if role is None:
-        raise AccessError(f"{email} is not let in here. Ask whoever runs this app to add you.")
+        raise AccessError(f"{email} has no access. Ask the administrator of this app to add you.")
     return Person(folded(email), role)
 
 
@@ -188,11 +193,13 @@ def _tables(path: Path, _changed: int, _size: int) -> tuple[dict[str, Any], dict
     try:
         return read_table("auth"), read_table("access")
     except (OSError, ValueError) as error:
-        raise AccessError(f"{path.name} cannot be read: {type(error).__name__}. Mend it, or restore a copy.") from None
+        raise AccessError(
+            f"{path.name} cannot be read: {type(error).__name__}. Correct it, or restore a copy."
+        ) from None
 
 
 def _wrong_with(auth: Mapping[str, Any]) -> str:
-    """Return what is wrong with [auth], '' where nothing is; never a value."""
+    """Return what is wrong with [auth], '' if nothing is. Secrets are never quoted."""
     if not auth:
         return "is missing"
     redirect = str(auth.get("redirect_uri", ""))
@@ -201,21 +208,21 @@ def _wrong_with(auth: Mapping[str, Any]) -> str:
     if len(str(auth.get("cookie_secret", ""))) < LEAST_SECRET:
         return f"needs a cookie_secret of at least {LEAST_SECRET} random characters"
     for name in providers():
-        told = auth if name == "default" else auth[name]
-        if missing := [key for key in OF_A_PROVIDER if not told.get(key)]:
+        entry = auth if name == "default" else auth[name]
+        if missing := [key for key in PROVIDER_KEYS if not entry.get(key)]:
             return f"needs {missing[0]}" if name == "default" else f"needs {missing[0]} in [auth.{name}]"
     return ""
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether only this machine reaches a server that is bound to this address."""
+    """Return whether a server on this address can be reached from this machine only."""
     try:
         return address == "localhost" or ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
 
-def _server_setting(name: str) -> Any:  # noqa: ANN401  whatever the file holds
+def _server_setting(name: str) -> Any:  # noqa: ANN401  any TOML value
     try:
         return tomllib.loads(CONFIG.read_text("utf-8")).get("server", {}).get(name, "")
     except (OSError, ValueError):
@@ -223,29 +230,29 @@ def _server_setting(name: str) -> Any:  # noqa: ANN401  whatever the file holds
 
 
 def bound_address() -> str:
-    """Return the address the app would be bound to, '' for all: Streamlit's variable, or else its configuration."""
+    """Return the address that the app will listen on, '' for all: Streamlit's variable, else its configuration."""
     return os.environ.get("STREAMLIT_SERVER_ADDRESS") or str(_server_setting("address"))
 
 
-def names_let_in() -> list[str]:
-    """Return the names by which a browser may call the app: Streamlit's variable, or else its configuration."""
+def allowed_hosts() -> list[str]:
+    """Return the host names under which browsers may open the app: Streamlit's variable, else its configuration."""
     if names := os.environ.get("STREAMLIT_SERVER_ALLOWED_HOSTS"):
         return names.split()
     return [str(name) for name in _server_setting("allowedHosts") or []]
 
 
 def is_behind_proxy() -> bool:
-    """Return whether the operator says that a proxy signs people in."""
+    """Return whether a reverse proxy signs users in, according to RED_BEHIND_PROXY."""
     return os.environ.get(BEHIND_PROXY, "") == "1"
 
 
 def refuse_open_address(address: str) -> None:
-    """Let the app be served at an address only where people sign in, or where none but this machine reaches it.
+    """Refuse to serve the app on an address that other machines can reach, unless users sign in.
 
     Raises
     ------
     AccessError
-        If anybody could do everything; or if sign-in is not set up as it should be.
+        If other machines could use the app without sign-in, or if sign-in is not set up correctly.
     """
     if sign_in_is_on():
         access_list()
@@ -253,6 +260,6 @@ def refuse_open_address(address: str) -> None:
     if not is_loopback(address) and not is_behind_proxy():
         where = address or "every address"
         raise AccessError(
-            f"bound to {where}, other machines could do everything here, and nobody has to sign in. Set up sign-in "
-            f"(docs/deploy.md), or say with {BEHIND_PROXY}=1 (red serve --behind-proxy) that a proxy signs people in."
+            f"on {where}, other machines could use this app without sign-in. Set up sign-in (docs/deploy.md), or set "
+            f"{BEHIND_PROXY}=1 (red serve --behind-proxy) if a proxy in front of it signs users in."
         )

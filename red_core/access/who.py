@@ -1,8 +1,8 @@
-"""Who acts, and what that person may do: an analyst everything, a viewer only read.
+"""The current user: an analyst may do everything, a viewer may only read.
 
-Every connection to a project asks :func:`acting`. On the command line, and where nobody has to sign in, that is whoever
-is logged in to this machine, an analyst. The app says once how the person of a session is found, and it is found anew
-each time: no thread can act as somebody it served earlier.
+Every connection to a project calls :func:`current_user`. On the command line, and without sign-in, that is the user who
+is logged in to this machine, as an analyst. The app registers once how the user of a session is found. The lookup runs
+at every call, so that no thread can act as a user it served earlier.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from red_core.errors import AccessError
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who uses a project.
+    """A user of a project.
 
     Attributes
     ----------
     name : str
-        What stands beside what the person does: an e-mail address, or a login name.
+        An e-mail address or a login name. It is stored with everything the user does.
     role : {"analyst", "viewer"}
     """
 
@@ -33,7 +33,7 @@ class Person:
 
     @property
     def may_write(self) -> bool:
-        """Whether this person may change anything."""
+        """Whether this user may change anything."""
         return self.role == "analyst"
 
 
@@ -41,68 +41,68 @@ def login() -> str:
     """Return the login name on this machine."""
     try:
         return getuser()
-    except (OSError, KeyError):  # no login name: a bare container
+    except (OSError, KeyError):  # a container without login names
         return "analyst"
 
 
 def person_here() -> Person:
-    """Return who is logged in to this machine: an analyst."""
+    """Return the user who is logged in to this machine, as an analyst."""
     return Person(login(), "analyst")
 
 
-_told: ContextVar[Person | None] = ContextVar("the person who acts", default=None)
+_acting: ContextVar[Person | None] = ContextVar("the current user", default=None)
 _find: Callable[[], Person] = person_here
 
 
 def find_person_by(find: Callable[[], Person]) -> None:
-    """Let ``find`` say, for this whole process, who acts; it raises AccessError where nobody may."""
-    global _find  # noqa: PLW0603  one process is one server, or one command
+    """Register how this process finds the current user; ``find`` raises AccessError if there is none."""
+    global _find  # noqa: PLW0603  one per process: a server or a command
     _find = find
 
 
 def current_user() -> Person:
-    """Return who acts now.
+    """Return the current user.
 
     Raises
     ------
     AccessError
-        If nobody does whom this process may serve.
+        If nobody is signed in, or the user has no access.
     """
-    return _told.get() or _find()
+    return _acting.get() or _find()
 
 
 def who_acts() -> str:
-    """Return the name that stands beside what is done now.
+    """Return the name of the current user, which is stored with what they do.
 
     Raises
     ------
     AccessError
-        As :func:`acting`.
+        As :func:`current_user`.
     """
     return current_user().name
 
 
 @contextmanager
 def acting_as(person: Person) -> Iterator[None]:
-    """Let this person act inside the block: for work of a session that another thread does."""
-    before = _told.set(person)
+    """Make this the current user inside the block: for work of a session in another thread."""
+    token = _acting.set(person)
     try:
         yield
     finally:
-        _told.reset(before)
+        _acting.reset(token)
 
 
 def refuse_viewers() -> None:
-    """Let only those who may write go on.
+    """Raise AccessError if the current user may not write.
 
     Raises
     ------
     AccessError
-        If a viewer acts, or nobody.
+        If the current user is a viewer, or there is none.
     """
     person = current_user()
     if not person.may_write:
         raise AccessError(
-            f"{person.name} is a viewer here, who reads everything and changes nothing. "
-            "Ask whoever runs this app to make you an analyst."
+            f"{person.name} is a viewer here and cannot change anything. "
+            "Ask the administrator of this app for the role of an analyst."
         )

@@ -18,10 +18,10 @@ from red_core.access.secrets_file import read_table, secrets_path
 from red_core.access.sign_in import (
     access_list,
     address_of_sign_in,
+    allowed_hosts,
     bound_address,
     is_behind_proxy,
     is_loopback,
-    names_let_in,
 )
 from red_core.data.backup import RESTORING
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
@@ -209,7 +209,7 @@ def _sign_in() -> Finding:
     except AccessError as error:
         return Finding("broken", "sign-in", str(error))
     redirect = address_of_sign_in()
-    name, names = redirect.hostname or "", names_let_in()
+    name, names = redirect.hostname or "", allowed_hosts()
     if names and "*" not in names and name not in names:
         message = f"redirect_uri of [auth] has the host name {name}. Add it to STREAMLIT_SERVER_ALLOWED_HOSTS."
         return Finding("warning", "sign-in", message)
@@ -224,7 +224,7 @@ def _sign_in() -> Finding:
 
 
 def _address() -> Finding:
-    address, others = bound_address(), [name for name in names_let_in() if not is_loopback(name)]
+    address, others = bound_address(), [name for name in allowed_hosts() if not is_loopback(name)]
     message = f"the app listens on {address or 'every address'}"
     try:
         refuse_open_address(address)

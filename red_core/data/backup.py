@@ -13,14 +13,12 @@ from red_core.access import refuse_viewers
 from red_core.data.archive import DATABASE, MEMBER, Manifest, pack, read_manifest, refusal, unpack, whole
 from red_core.data.tables.source import disk_error
 from red_core.errors import InputError, ProjectError, StoreError, one_line
-from red_core.records import Project
+from red_core.records import Project, Report
 from red_core.store.arrays import array_files
 from red_core.store.database import check_name, copy_database, open_project
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.vectors import indexed_bytes
-
-Report = Callable[[str, int, int], None]
 
 RESTORING = ".restoring-"
 """How the folder's name begins in which a project is put together before it takes its place."""

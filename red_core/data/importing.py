@@ -21,7 +21,7 @@ from red_core.data.tables import (
     write_table,
 )
 from red_core.errors import InputError, SettingsError, StateError
-from red_core.records import ImportSummary, Project, Report, Role
+from red_core.records import FEWEST_EXAMPLES, ImportSummary, Project, Report, Role
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project
 from red_core.store.labels import name_key, names_by_key
@@ -37,9 +37,6 @@ from red_core.store.texts import (
     remember,
     remembered,
 )
-
-FEWEST_SEEDS = 2
-"""One seed is its own only neighbour: nothing could be learned or checked from it."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +132,8 @@ def import_files(
     """
     if labelled is None and pool is None:
         raise SettingsError("nothing to import. Give a file with --labelled or --pool.")
-    if seeds_per_label is not None and seeds_per_label < FEWEST_SEEDS:
-        raise SettingsError(f"seeds per label must be at least {FEWEST_SEEDS}; got {seeds_per_label}.")
+    if seeds_per_label is not None and seeds_per_label < FEWEST_EXAMPLES:
+        raise SettingsError(f"seeds per label must be at least {FEWEST_EXAMPLES}; got {seeds_per_label}.")
     wanted: list[tuple[Role, str | Path]] = []
     wanted += [("labelled", labelled)] if labelled is not None else []
     wanted += [("pool", pool)] if pool is not None else []
@@ -232,10 +229,10 @@ def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequenc
         if len(seeds_of) < 2:
             rule = f"{len(seeds_of)} label in column {file.columns.label!r}, at least 2 are needed"
             raise InputError(name, rule, "Check the label column")
-        poor = sorted(spelled[key] for key, count in seeds_of.items() if count < FEWEST_SEEDS and key in spelled)
+        poor = sorted(spelled[key] for key, count in seeds_of.items() if count < FEWEST_EXAMPLES and key in spelled)
         if poor:
             more = f" and {len(poor) - 1} more" if len(poor) > 1 else ""
-            rule = f"label {poor[0]!r}{more} has fewer than {FEWEST_SEEDS} different texts of its own"
+            rule = f"label {poor[0]!r}{more} has fewer than {FEWEST_EXAMPLES} different texts of its own"
             raise InputError(name, rule, "Add texts for it, or take its rows out")
 
 

@@ -9,22 +9,20 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, Self
+from typing import Annotated, BinaryIO, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from red_core.data.tables import limits
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
-from red_core.records import Project
+from red_core.records import NAMES_LABEL, BatchKind, NewDecisionKind, Project
 from red_core.store.restoring import MadeDecision, Restored, add_restored
 from red_core.text import LONGEST_LABEL, LONGEST_TEXT
 
 GZIP, BOM = b"\x1f\x8b", b"\xef\xbb\xbf"
 LONGEST_NAME = 1_000
 """Characters of a person's or a queue's name."""
-NEEDS_LABEL = ("accept", "relabel", "reject")
-IN_BULK = ("accept", "reject")
 REMEDY = "Give a JSONL export as it was downloaded"
 
 
@@ -53,7 +51,7 @@ class _Strict(BaseModel):
 
 
 class _Decision(_Strict):
-    kind: Literal["accept", "relabel", "none", "reject", "skip"]
+    kind: NewDecisionKind
     label: Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_storable)] | None
     who: Name
     at: Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_moment)]
@@ -65,9 +63,9 @@ class _Decision(_Strict):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if (self.label is None) == (self.kind in NEEDS_LABEL):
-            raise ValueError(f"to {self.kind} takes {'a' if self.kind in NEEDS_LABEL else 'no'} label")
-        if self.belief is not None and self.kind not in IN_BULK:
+        if (self.label is None) == (self.kind in NAMES_LABEL):
+            raise ValueError(f"to {self.kind} takes {'a' if self.kind in NAMES_LABEL else 'no'} label")
+        if self.belief is not None and self.kind not in get_args(BatchKind):
             raise ValueError(f"a belief is of a batch, which does not {self.kind}")
         return self
 

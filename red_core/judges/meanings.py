@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,12 @@ from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.replies import Strict
 from red_core.judges.server import judge_server
-from red_core.records import Label, Project
+from red_core.records import Label, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.label_map import cosine_similarities
 from red_core.store.labels import list_labels, meaning_authors, set_meanings
 from red_core.store.texts import contents, remembered, seeds
+from red_core.text import LONGEST_MEANING, normalise_text
 from red_core.training.samples import seed_label_vectors
 
 SEEDS_SHOWN, NEAR_LABELS, NEAR_SEEDS = 12, 4, 4
@@ -32,7 +33,6 @@ TASK = (
     "Write each part as one short sentence that holds for texts you have not seen. Reply with a JSON object and "
     'nothing else: {"belongs": "...", "does_not_belong": "...", "told_from": [{"label": "...", "how": "..."}]}.'
 )
-LONGEST_MEANING = 1_200
 
 
 class TellFrom(Strict):
@@ -54,7 +54,7 @@ class Meaning(Strict):
         """The meaning as one text, as analyst and judge read it."""
         parts = [self.belongs, f"Not: {self.does_not_belong}"]
         parts += [f"Not {near.label}: {near.how}" for near in self.told_from]
-        return cleaned(" ".join(part.strip() for part in parts if part.strip()))[:LONGEST_MEANING]
+        return normalise_text(cleaned(" ".join(part for part in parts if part.strip())))[:LONGEST_MEANING]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _shown(seeds: Sequence[str]) -> list[str]:
 def write_meanings(
     project: Project,
     settings: Settings,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
+    report: Progress = lambda _done, _total: None,
     *,
     rewrite: bool = False,
 ) -> int:

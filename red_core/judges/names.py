@@ -14,10 +14,11 @@ from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.replies import Strict
 from red_core.judges.server import judge_server
-from red_core.records import Cluster, Project
+from red_core.records import Cluster, Progress, Project
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.labels import list_labels, name_key, unlike
 from red_core.store.texts import contents
+from red_core.text import LONGEST_MEANING, normalise_text
 
 TASK = (
     'Texts are sorted under labels. Those in "texts" fit none of the labels there are and were found to be alike; '
@@ -25,7 +26,7 @@ TASK = (
     "label for them: a short name, written as the near labels are and different from each, and one short sentence that "
     'says what texts belong to it. Reply with a JSON object and nothing else: {"name": "...", "meaning": "..."}.'
 )
-LONGEST_NAME, LONGEST_MEANING = 60, 600
+LONGEST_NAME = 60
 
 TEXTS_SHOWN = 12
 """Texts of a cluster that the model sees."""
@@ -45,7 +46,7 @@ class Name(Strict):
     @property
     def sentence(self) -> str:
         """The meaning on one line."""
-        return one_line(cleaned(self.meaning), LONGEST_MEANING)
+        return one_line(normalise_text(cleaned(self.meaning)), LONGEST_MEANING)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def named_by_judge(
     project: Project,
     clusters: Sequence[Cluster],
     settings: Settings = RECOMMENDED,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
+    report: Progress = lambda _done, _total: None,
 ) -> list[Cluster]:
     """Return the clusters with the names and meanings that the judge's model suggests; unchanged where none came.
 

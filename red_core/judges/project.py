@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,17 +17,16 @@ from red_core.judges.llm import LlmJudge
 from red_core.judges.protocol import Corrector, Judge
 from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
 from red_core.judges.server import Format, JudgeServer, judge_server
-from red_core.records import PROMPT_VERSION, Project, Question
+from red_core.records import PROMPT_VERSION, Progress, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
-from red_core.store.attempts import Purpose, add_attempts, settle_attempts
+from red_core.store.attempts import RequestPurpose, add_attempts, settle_attempts
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Kind, add_tested, tested
 from red_core.store.texts import remember, remembered
 from red_core.store.vectors import load_vectors
 from red_core.training import Model, ValidSamples, valid_samples
 
-Report = Callable[[int, int], None]
 PROJECT_CAP = "most tokens of the project"
 """Under this name the project's cap of tokens is remembered."""
 LEAST_PAIRS = 20
@@ -49,7 +48,7 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
 
 
 def llm_judge(
-    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Report
+    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Progress
 ) -> tuple[Judge, Corrector | None]:
     """Return the LLM judge of the settings after its self-test, and a corrector if the settings want one.
 
@@ -90,7 +89,7 @@ def try_connection(project: Project, server: JudgeServer) -> Connection:
     return connection
 
 
-def judge_check(project: Project, settings: Settings, report: Report = lambda _done, _total: None) -> SelfTest:
+def judge_check(project: Project, settings: Settings, report: Progress = lambda _done, _total: None) -> SelfTest:
     """Test the judge anew on all pairs of this project, and return the result.
 
     Raises
@@ -109,7 +108,7 @@ def stored_self_test(project: Project, judge: str) -> SelfTest | None:
 
 
 def endpoint_for(
-    project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
+    project: Project, server: JudgeServer, purpose: RequestPurpose, settings: Settings, round_id: int | None = None
 ) -> Endpoint:
     """Return the server as it is asked for a purpose; try it first if its JSON form is not known yet.
 
@@ -123,7 +122,7 @@ def endpoint_for(
 
 
 def reserve_for(
-    project: Project, server: JudgeServer, purpose: Purpose, settings: Settings, round_id: int | None = None
+    project: Project, server: JudgeServer, purpose: RequestPurpose, settings: Settings, round_id: int | None = None
 ) -> Reserve:
     """Return what stores attempts before they are sent, and refuses those that would exceed a cap of tokens.
 
@@ -182,7 +181,9 @@ def _form_key(server: JudgeServer) -> str:
     return f"judge form: {server.name} at {server.host}"
 
 
-def _self_tested(project: Project, endpoint: Endpoint, pairs: Pairs, report: Report, *, anew: bool = False) -> SelfTest:
+def _self_tested(
+    project: Project, endpoint: Endpoint, pairs: Pairs, report: Progress, *, anew: bool = False
+) -> SelfTest:
     """Ask the pairs that were not asked before, or all of them anew; return the result of all stored answers."""
     name = endpoint.server.name
     before = {(t.text, t.label, t.kind) for t in tested(project, name, PROMPT_VERSION)}

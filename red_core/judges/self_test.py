@@ -19,7 +19,7 @@ from red_core.steps.judge_reliability import (
     ProbabilityScale,
     fit_probability_scale,
     judge_rates,
-    judge_warning,
+    reliability_warning,
     wilson,
 )
 from red_core.steps.neighbours import label_similarities
@@ -114,7 +114,7 @@ class SelfTest:
     @property
     def warning(self) -> str:
         """What is wrong with the judge; '' if nothing is."""
-        return judge_warning(self.right, self.wrong)
+        return reliability_warning(self.right, self.wrong)
 
     def sentences(self) -> Iterator[str]:
         """Yield what an analyst should know, the worst last."""

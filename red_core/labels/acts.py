@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol
 
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.labels.snapshot import FEWEST_EXAMPLES, LabelSetSnapshot, checked_meaning, checked_name
-from red_core.records import Floats
+from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
+from red_core.records import FEWEST_EXAMPLES, Floats
 from red_core.store.decisions import rejected
 from red_core.store.label_edits import OpenEdit
 

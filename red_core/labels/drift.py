@@ -11,8 +11,9 @@ from red_core.errors import StateError
 from red_core.records import Ints, Label, Project
 from red_core.settings import Settings
 from red_core.steps.drift import FALSE_DISCOVERIES, STATISTICS, Assigned, Drift, drift_of_labels
-from red_core.store.growth import PoolImport, newest_finished_round, pool_imports, scored_texts
+from red_core.store.growth import PoolImport, pool_imports, scored_texts
 from red_core.store.labels import list_labels
+from red_core.store.rounds import require_finished_round
 from red_core.store.texts import remembered
 from red_core.store.vectors import load_vectors
 
@@ -86,7 +87,7 @@ def measure_drift(project: Project, source: int | None = None) -> list[LabelDrif
     StateError
         If there is no finished round or no earlier import, or the round has not scored all the texts.
     """
-    last = newest_finished_round(project)
+    last = require_finished_round(project)
     newest, earlier = _imports(project, source)
     scored = scored_texts(project, last.id)
     texts = np.concatenate([earlier, newest.texts])

@@ -14,8 +14,8 @@ import numpy as np
 from red_core.errors import StateError, StoreError
 from red_core.labels.acts import Edit
 from red_core.labels.placement import LabelLayout, restored
-from red_core.labels.snapshot import FEWEST_EXAMPLES, LabelSetSnapshot
-from red_core.records import Project
+from red_core.labels.snapshot import LabelSetSnapshot
+from red_core.records import FEWEST_EXAMPLES, Project
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store import label_undo
 from red_core.store.label_edits import edited

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from red_core.data.tables import Table, read_table, write_table
+from red_core.data.tables.source import ending
 from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError, StateError
 from red_core.labels.acts import Add
@@ -18,9 +19,12 @@ from red_core.records import Floats, Project
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import current_layout, list_labels, name_key
 from red_core.store.texts import contents, seeds
+from red_core.text import normalise_text
 
 COLUMNS = ("id", "name", "meaning", "subset", "seeds")
-"""Of the file. ``subset`` is numbered from 1, as on the screens; ``seeds`` is a JSON list of texts."""
+"""Columns of the file. ``subset`` is numbered from 1, as on the screens; ``seeds`` is a JSON list of texts."""
+WRITTEN_AS_IS = ("json", "jsonl", "ndjson", "parquet", "pq")
+"""Endings of files whose cells no spreadsheet runs, so that none of them got an apostrophe."""
 
 
 def export_label_set(project: Project, path: str | Path) -> int:
@@ -114,8 +118,10 @@ class Apply:
         labels, layout = snapshot.labels, snapshot.layout
         names = {label: row.name for label, row in existing.items() if row.name not in {"", labels[label].name}}
         meanings = {
-            label: row.meaning for label, row in existing.items() if row.meaning not in {"", labels[label].meaning}
-        }
+            label: row.meaning
+            for label, row in existing.items()
+            if row.meaning not in {"", normalise_text(labels[label].meaning)}
+        }  # fmt: skip
         moved = {
             label: row.subset for label, row in existing.items()
             if row.subset is not None and label in layout.labels and layout.subset(label) != row.subset
@@ -152,8 +158,9 @@ def _rows(table: Table, snapshot: LabelSetSnapshot) -> list[LabelRow]:
         raise InputError(table.name, "it has no column 'name'", f"Name the columns {', '.join(COLUMNS)}")
     by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
     rows, row_of = list[LabelRow](), dict[object, int]()
+    cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
     for number, cells in zip(table.rows.tolist(), frame.to_dict("records"), strict=True):
-        row = _row(table.name, number, {str(k): _plain(v) for k, v in cells.items()}, snapshot, by_name)
+        row = _row(table.name, number, {str(k): cell_of(v) for k, v in cells.items()}, snapshot, by_name)
         for key in ({("id", row.label)} if row.label else set()) | {("name", name_key(row.name))}:
             if key in row_of:
                 rule = f"row {row_of[key]} is about {key[0]} {key[1]!r} too"
@@ -179,9 +186,14 @@ def _row(
         raise _in_row(file, number, error) from error
 
 
-def _plain(cell: object) -> str:
+def _as_written(cell: object) -> str:
+    """Return a cell without outer spaces, '' for an empty one."""
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _without_apostrophe(cell: object) -> str:
     """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    content = cell.strip() if isinstance(cell, str) else ""
+    content = _as_written(cell)
     return content[1:] if content.startswith("'") and FORMULA.match(content[1:]) else content
 
 

@@ -9,8 +9,9 @@ from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Cluster, Floats, Ints, Project
 from red_core.steps.none_clusters import Group, none_clusters, telling_words
-from red_core.store.growth import Scored, newest_finished_round, scored_texts, settled_texts
+from red_core.store.growth import Scored, scored_texts, settled_texts
 from red_core.store.labels import list_labels, name_key, unlike
+from red_core.store.rounds import require_finished_round
 from red_core.store.texts import contents, remembered, seeds
 from red_core.store.vectors import with_vector
 from red_core.training import load_model, model_file
@@ -53,7 +54,7 @@ def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: i
     StateError
         If there is no finished round yet.
     """
-    last = newest_finished_round(project)
+    last = require_finished_round(project)
     scored = scored_texts(project, last.id)
     rows, core = _entering(project, scored)
     if not len(rows):

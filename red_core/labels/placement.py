@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import softmax
 
 from red_core.records import Floats, Ints
-from red_core.steps.pool_scoring import softmax
 
 NEAREST = 3
 """A point is drawn between this many of the labels most similar to it."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.records import Floats, Ints, Label, Project
+from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Label, Project
 from red_core.steps.label_map import label_vectors
 from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
@@ -17,12 +17,8 @@ from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import current_layout, label_set_version, list_labels
 from red_core.store.texts import pool, remembered, texts_by_identity
 from red_core.store.vectors import load_vectors, with_vector
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT, normalise_text, text_id
+from red_core.text import LONGEST_LABEL, LONGEST_MEANING, LONGEST_TEXT, normalise_text, text_id
 from red_core.training.samples import samples
-
-FEWEST_EXAMPLES = 2
-"""A label needs two examples: with one, leave-one-out evidence is empty."""
-LONGEST_MEANING = 1_000
 
 
 class LabelSetSnapshot:

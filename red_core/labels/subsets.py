@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.records import Floats, Ints, Project
+from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
 from red_core.steps.label_map import reduce_labels
@@ -82,7 +81,7 @@ def examine_subsets(
     project: Project,
     settings: Settings,
     size: int | None,
-    report: Callable[[int, int], None],
+    report: Progress,
     *,
     alike: bool = False,
 ) -> Formation:

@@ -8,7 +8,7 @@ from red_core.data.tables import write_table
 from red_core.data.tables.source import ending
 from red_core.records import Project
 from red_core.store.exports import opened_export
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import last_finished_round
 
 
 def export(project: Project, path: str | Path) -> int:
@@ -26,7 +26,7 @@ def export(project: Project, path: str | Path) -> int:
     InputError
         If the file cannot be written.
     """
-    finished = [r for r in list_rounds(project) if r.metrics]
+    last = last_finished_round(project)
     lossless = ending(str(path)) == "jsonl"
-    with opened_export(project, finished[-1].id if finished else 0, lossless=lossless) as (columns, rows):
+    with opened_export(project, last.id if last else 0, lossless=lossless) as (columns, rows):
         return write_table(path, rows, columns)

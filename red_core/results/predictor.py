@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from red_core.data.tables import choose_columns, read_table, usable_text, write_table
 from red_core.data.tables.cells import as_text
-from red_core.errors import StateError
 from red_core.records import NONE_OF_THESE, Ints, Project, Report
 from red_core.settings import Settings
 from red_core.steps.belief import CANDIDATES_KEPT, Calibration, candidates, ranked, with_share_of_none
@@ -24,7 +23,7 @@ from red_core.steps.subset_classifiers import Partition
 from red_core.store.exports import beside
 from red_core.store.labels import label_set_version, labels_now, list_labels
 from red_core.store.rereading import read_as_now
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import require_finished_round
 from red_core.training import Model, load_model, model_file
 from red_core.training.features import NewTexts
 
@@ -84,10 +83,7 @@ def make_predictor(project: Project) -> Predictor:
     StoreError
         If a file of the round is missing or damaged.
     """
-    finished = [r for r in list_rounds(project) if r.metrics]
-    if not finished:
-        raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
-    last = finished[-1]
+    last = require_finished_round(project)
     model = load_model(model_file(project, last.id))
     texts, classifiers = _inputs(project, model)
     assumed = Settings.model_validate_json(last.settings).none_share

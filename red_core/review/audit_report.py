@@ -13,7 +13,7 @@ from red_core.review.audits import target
 from red_core.steps.audit_statistics import JudgeAgainstAudits, Share, judge_against_audits, next_look, share_of
 from red_core.store import audits as stored
 from red_core.store.audits import Audit, Look
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import last_finished_round
 from red_core.store.self_tests import tested
 
 LEAST_PLANTED, PLANTED_TARGET = 5, 0.9
@@ -78,7 +78,8 @@ def summary(project: Project) -> AuditSummary:
     taken = stored.looks(project)
     hits = stored.planted_answers(project)
     planted = share_of(sum(hits), len(hits))
-    name = next((str(r.metrics.get("judge", r.judge)) for r in reversed(list_rounds(project)) if r.metrics), "")
+    last = last_finished_round(project)
+    name = "" if last is None else str(last.metrics.get("judge", last.judge))
     return AuditSummary(
         target=target(project),
         accuracy=_accuracy(sample),

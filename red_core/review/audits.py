@@ -12,9 +12,9 @@ from red_core.records import Project
 from red_core.review.audit_sample import draw
 from red_core.steps.audit_statistics import looks_over
 from red_core.store import audits as stored
-from red_core.store.audits import AuditCard, AuditKind, Purpose
+from red_core.store.audits import AuditCard, AuditKind, AuditPurpose
 from red_core.store.labels import list_labels
-from red_core.store.rounds import list_rounds
+from red_core.store.rounds import require_finished_round
 from red_core.store.texts import remember, remembered
 
 TARGET = "audit target"
@@ -25,7 +25,7 @@ def deal(
     project: Project,
     *,
     who: str,
-    purpose: Purpose = "certificate",
+    purpose: AuditPurpose = "certificate",
     label: int | None = None,
     count: int = 10,
     rng: np.random.Generator | None = None,
@@ -48,14 +48,13 @@ def deal(
     StateError
         Before the first finished round; if the label does not exist; or if a label is missing or not expected.
     """
-    if purpose not in get_args(Purpose):
-        raise StateError(f"there is no audit for {purpose!r}. Choose one of: {', '.join(get_args(Purpose))}.")
+    if purpose not in get_args(AuditPurpose):
+        raise StateError(f"there is no audit for {purpose!r}. Choose one of: {', '.join(get_args(AuditPurpose))}.")
     if (purpose == "label") == (label is None):
         raise StateError(f"an audit for the {purpose} takes {'a' if label is None else 'no'} label.")
     if label is not None and label not in {known.id for known in list_labels(project)}:
         raise StateError(f"there is no label {label} in project {project.name}.")
-    if not any(r.metrics for r in list_rounds(project)):
-        raise StateError(f"project {project.name} has no finished round. Run one: `red round {project.name}`.")
+    require_finished_round(project)
     rng = np.random.default_rng() if rng is None else rng
     _take_looks(project, who)
     cards = stored.pending(project, who, label)

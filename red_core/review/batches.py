@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from red_core.errors import StateError
-from red_core.records import Project
+from red_core.records import BatchKind, Project
 from red_core.steps.judge_reliability import wilson
 from red_core.store import batches as stored
-from red_core.store.batches import BatchCounts, BatchKind
+from red_core.store.batches import BatchCounts
 from red_core.store.decisions import undo_batch
 from red_core.store.desk import Item
 

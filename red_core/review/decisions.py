@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import get_args
 
 from red_core.errors import StateError
-from red_core.records import EVIDENCE_CHECK, NONE_OF_THESE, Decision, DecisionKind, FeedBackItem, Project, Round
+from red_core.records import (
+    EVIDENCE_CHECK,
+    NAMES_LABEL,
+    NONE_OF_THESE,
+    Decision,
+    FeedBackItem,
+    NewDecisionKind,
+    Project,
+    Round,
+)
 from red_core.settings import Settings
 from red_core.store import decisions as stored
 from red_core.store.audits import in_the_audit
@@ -16,10 +25,6 @@ from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows
 from red_core.store.texts import has_text, seeds
 from red_core.store.verdicts import verdicts
 
-NEEDS_LABEL: tuple[DecisionKind, ...] = ("accept", "relabel", "reject")
-"""Kinds of decision that name a label; the others take none."""
-MADE_BY_UNDO: DecisionKind = "undo"
-"""The kind that :func:`undo` stores; :func:`decide` does not."""
 AUDITED = "in the blind audit"
 """Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
 
@@ -85,7 +90,7 @@ class FeedBackPlan:
 def decide(
     project: Project,
     text: int,
-    kind: DecisionKind,
+    kind: NewDecisionKind,
     *,
     label: int | None = None,
     who: str = "analyst",
@@ -113,11 +118,10 @@ def decide(
     StateError
         If there is no such text, label, proposal or kind, or the label is missing.
     """
-    kinds = [known for known in get_args(DecisionKind) if known != MADE_BY_UNDO]
-    if kind not in kinds:
-        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(kinds)}.")
-    if (label is None) == (kind in NEEDS_LABEL):
-        raise StateError(f"to {kind} a text takes {'a' if kind in NEEDS_LABEL else 'no'} label.")
+    if kind not in get_args(NewDecisionKind):
+        raise StateError(f"there is no decision {kind!r}. Choose one of: {', '.join(get_args(NewDecisionKind))}.")
+    if (label is None) == (kind in NAMES_LABEL):
+        raise StateError(f"to {kind} a text takes {'a' if kind in NAMES_LABEL else 'no'} label.")
     if not has_text(project, text):
         raise StateError(f"there is no text {text} in project {project.name}.")
     decision = Decision(

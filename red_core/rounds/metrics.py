@@ -19,7 +19,7 @@ from red_core.steps.stopping import information_gain
 from red_core.store.attempts import spent
 from red_core.store.decisions import decided
 from red_core.store.labels import active_by_name, list_labels, name_key
-from red_core.store.rounds import best_beliefs, list_rounds
+from red_core.store.rounds import best_beliefs, finished_rounds
 from red_core.store.texts import truths
 from red_core.store.verdicts import outcome_counts
 
@@ -99,7 +99,7 @@ def _gain_since_last(
     Outcomes that both rounds stored are compared one by one, the rest as one outcome. This is a lower bound: merging
     outcomes never raises a divergence.
     """
-    earlier = [r for r in list_rounds(project) if r.id < current.id and r.metrics]
+    earlier = [r for r in finished_rounds(project) if r.id < current.id]
     if not earlier:
         return None
     before = best_beliefs(project, earlier[-1].id)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.judges import Judge
 from red_core.judges.protocol import Candidates, Corrector
-from red_core.records import JudgeRates, Label, Outcome, Project, Question, Round
+from red_core.records import JudgeRates, Label, Outcome, Progress, Project, Question, Round
 from red_core.rounds.scoring import ScoredPool
 from red_core.rounds.strategies import STRATEGIES, Pairs, Query, confirmations
 from red_core.settings import Settings
@@ -23,8 +23,6 @@ from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
 from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
 from red_core.training import ValidSamples
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Asking:
         self._closed: Pairs = set()
         self._done: Counter[str] = Counter()
 
-    def ask_all(self, report: Report) -> Asked:
+    def ask_all(self, report: Progress) -> Asked:
         """Ask until no question is worth it or a cap is reached; report (questions asked, most questions)."""
         self._closed = self._add_known_evidence()
         before = proposals_of(self._project, self._round)
@@ -223,7 +221,7 @@ class Asking:
             tuple(p.reason for p in in_pool),
         )
 
-    def _ask(self, batch: Questions, report: Report) -> tuple[int, int]:
+    def _ask(self, batch: Questions, report: Progress) -> tuple[int, int]:
         """Ask one batch and store every group of replies before the next; return the numbers answered and failed."""
         earlier, most = self._done.total() - len(batch.rows), self._settings.most_questions
         report(earlier, most)

@@ -15,7 +15,7 @@ from red_core.errors import StateError
 from red_core.judges import Judge, evidence_check, llm_judge
 from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
-from red_core.records import Ints, Project, Round
+from red_core.records import Ints, Progress, Project, Report, Round
 from red_core.rounds.metrics import round_metrics
 from red_core.rounds.querying import Asking, Evidence
 from red_core.rounds.scoring import predictions_of, score_pool
@@ -28,12 +28,10 @@ from red_core.training import Model, ValidSamples, embed_missing, load_model, mo
 from red_core.training.features import Features, prepare_lexical, prepare_neighbours
 from red_core.training.model import save_model
 
-Progress = Callable[[str, int, int], None]
-"""progress(stage, done, total); raises Cancelled when a person asked to cancel."""
 JudgeMaker = Callable[[Project, Model, ValidSamples], Judge]
 
 
-def prepare(project: Project, settings: Settings, progress: Progress, who: str) -> Ints:
+def prepare(project: Project, settings: Settings, progress: Report, who: str) -> Ints:
     """Embed all texts, form the subsets and place the labels on the map (article step 1); return subset numbers."""
     embedding = remembered(project, "embedding")
     embed_missing(project, embedding, _stage(progress, "embed"))
@@ -47,7 +45,7 @@ def prepare(project: Project, settings: Settings, progress: Progress, who: str) 
 def run_round(
     project: Project,
     settings: Settings = RECOMMENDED,
-    progress: Progress = lambda _stage, _done, _total: None,
+    progress: Report = lambda _stage, _done, _total: None,
     who: str = "analyst",
     make_judge: JudgeMaker | None = None,
 ) -> Round:
@@ -99,7 +97,7 @@ def run_round(
     return list_rounds(project)[-1]
 
 
-def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Progress) -> Model:
+def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, progress: Report) -> Model:
     path = model_file(project, current.id)
     if path.is_file():  # an interrupted round has passed this stage
         return load_model(path)
@@ -113,5 +111,5 @@ def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, 
     return model
 
 
-def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+def _stage(progress: Report, stage: str) -> Progress:
     return lambda done, total: progress(stage, done, total)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from red_core.records import Ints, Project
+from red_core.records import Ints, Progress, Project
 from red_core.steps.belief import (
     CANDIDATES_KEPT,
     Candidates,
@@ -77,7 +77,7 @@ def score_pool(
     *,
     none_share: float,
     with_entropy: bool,
-    report: Callable[[int, int], None],
+    report: Progress,
 ) -> ScoredPool:
     """Score all texts in blocks, so that memory does not grow with texts times labels."""
     kept, predictions = [], []

@@ -15,7 +15,13 @@ from red_core.settings import Settings
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
 from red_core.store.labels import label_set_version
-from red_core.store.rounds import current_training_rows, list_rounds, predicted_labels
+from red_core.store.rounds import (
+    current_training_rows,
+    finished_rounds,
+    last_finished_round,
+    list_rounds,
+    predicted_labels,
+)
 from red_core.store.texts import facts, remembered
 
 
@@ -26,7 +32,7 @@ def project_status(project: Project) -> dict[str, Any]:
     share of the pool whose label, decisions included, is the true one; ``audit`` is the result of blind audits, see
     :class:`red_core.review.audits.AuditSummary`. All three are None before the first round.
     """
-    done = [r for r in list_rounds(project) if r.metrics]
+    last = last_finished_round(project)
     job = mark_interrupted(project)
     counts = facts(project)
     trained = len(current_training_rows(project))
@@ -39,10 +45,10 @@ def project_status(project: Project) -> dict[str, Any]:
         "fed_back": trained - counts["seeds"],
         "decided": len(decided(project)),
         "round": _round_facts(list_rounds(project)[-1]) if list_rounds(project) else None,
-        "expected_agreement": done[-1].metrics["expected_agreement"] if done else None,
-        "true_agreement": _true_agreement(project, done[-1].id) if done else None,
-        "audit": asdict(summary(project)) if done else None,
-        "stopping": asdict(recommendation(project)) if done else None,
+        "expected_agreement": last.metrics["expected_agreement"] if last else None,
+        "true_agreement": _true_agreement(project, last.id) if last else None,
+        "audit": asdict(summary(project)) if last else None,
+        "stopping": asdict(recommendation(project)) if last else None,
         "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
         if job
         else None,
@@ -51,7 +57,7 @@ def project_status(project: Project) -> dict[str, Any]:
 
 def recommendation(project: Project) -> Recommendation:
     """Return whether to run another round, from the signals of all finished rounds (article step 4)."""
-    done = [r for r in list_rounds(project) if r.metrics]
+    done = finished_rounds(project)
     if not done:
         return Recommendation(False, "No round is finished yet: run one.")
     return recommend(_signals(done), least_information=_settings(done[-1]).least_information)

@@ -15,8 +15,8 @@ import psutil
 
 from red_core.errors import Cancelled, RedError
 from red_core.judges import judge_check, write_meanings
-from red_core.records import Project
-from red_core.rounds.run import Progress, prepare, run_round
+from red_core.records import Project, Report
+from red_core.rounds.run import prepare, run_round
 from red_core.settings import Settings
 from red_core.store.database import open_project
 from red_core.store.jobs import (
@@ -51,15 +51,15 @@ def run_job(project: Project, job_id: int) -> None:
         end_job(project, job_id, "done")
 
 
-def _judge_check(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+def _judge_check(project: Project, settings: Settings, progress: Report, _who: str) -> None:
     judge_check(project, settings, lambda done, total: progress("test the judge", done, total))
 
 
-def _meanings(project: Project, settings: Settings, progress: Progress, _who: str) -> None:
+def _meanings(project: Project, settings: Settings, progress: Report, _who: str) -> None:
     write_meanings(project, settings, lambda done, total: progress("write meanings", done, total))
 
 
-WORK: Mapping[str, Callable[[Project, Settings, Progress, str], object]] = {
+WORK: Mapping[str, Callable[[Project, Settings, Report, str], object]] = {
     "prepare": prepare,
     "round": run_round,
     "judge-check": _judge_check,

@@ -1,7 +1,8 @@
-"""What blind audits prove: a lower bound that holds at every look, and how good the judge is against them.
+"""Statistics of blind audits: the lower bound of accuracy at each look, and the judge's rates against audits.
 
-A certificate says that at least a target share of the machine's labels is right, with 95% confidence. The sample may
-be looked at four times; each look has a quarter of the 5% (Bonferroni), so that looking often proves nothing.
+A certificate says, with 95% confidence, that at least a target share of the machine's labels is right. The sample may
+be tested at four looks. Each look gets a quarter of the 5% (Bonferroni), so that repeated looks do not inflate the
+error.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from sklearn.metrics import cohen_kappa_score
 from red_core.records import Booleans, Floats, Ints, Outcome
 
 LOOKS = (100, 200, 400, 800)
-"""The numbers of audits at which the certificate may be given."""
+"""The numbers of audits at which the certificate is tested."""
 CONFIDENCE = 0.95
-"""Of the certificate, over all looks together."""
+"""Confidence of the certificate over all looks together."""
 MOST_PSEUDO_COUNTS = 20
-"""The self-test counts as no more audits than this, of right and of wrong pairs each."""
+"""The self-test counts as at most this many audits of right pairs, and as many of wrong pairs."""
 
 
 def lower_bound(hits: Ints | int, audits: Ints | int) -> Floats:
     """Return the exact one-sided lower bound of a share, at the confidence of one look.
 
-    Clopper and Pearson (1934): the share at which so many hits or more have probability 0.0125.
+    Clopper and Pearson (1934): the share at which this many hits or more have probability 0.0125.
 
     Parameters
     ----------
@@ -39,22 +40,22 @@ def lower_bound(hits: Ints | int, audits: Ints | int) -> Floats:
     ndarray of the broadcast shape, in [0, 1)
     """
     hits, audits = np.asarray(hits), np.asarray(audits)
-    found = beta.ppf((1.0 - CONFIDENCE) / len(LOOKS), np.maximum(hits, 1), audits - np.maximum(hits, 1) + 1)
-    return np.asarray(np.where(hits == 0, 0.0, found))
+    bound = beta.ppf((1.0 - CONFIDENCE) / len(LOOKS), np.maximum(hits, 1), audits - np.maximum(hits, 1) + 1)
+    return np.asarray(np.where(hits == 0, 0.0, bound))
 
 
 def next_look(audits: int) -> int | None:
-    """Return the next number of audits that is looked at after this many; None after the last."""
+    """Return the number of audits at the next look after this many; None after the last look."""
     return next((look for look in LOOKS if look > audits), None)
 
 
 def looks_over(right: Booleans) -> tuple[Ints, Ints, Floats]:
-    """Return what is seen at each look that a sample reaches.
+    """Return the figures of each look that a sample reaches.
 
     Parameters
     ----------
     right : ndarray of shape (..., n), bool
-        Whether the machine's label is right, in the order dealt.
+        Whether the machine's label is right, in the order of the sample.
 
     Returns
     -------
@@ -68,36 +69,16 @@ def looks_over(right: Booleans) -> tuple[Ints, Ints, Floats]:
     return audits, hits, lower_bound(hits, audits)
 
 
-def certified_at(right: Booleans, target: float) -> Ints:
-    """Return the first look at which the certificate is given.
-
-    Parameters
-    ----------
-    right : ndarray of shape (..., n), bool
-        Whether the machine's label is right, in the order dealt.
-    target : float in (0, 1)
-
-    Returns
-    -------
-    ndarray of shape (...,), int64
-        One of LOOKS; 0 where it is not given.
-    """
-    audits, _, lower = looks_over(right)
-    never = LOOKS[-1] + 1
-    first = np.min(np.where(lower >= target, audits, never), axis=-1, initial=never)
-    return np.asarray(np.where(first == never, 0, first), dtype=np.int64)
-
-
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, with what can be said about the share behind it.
+    """A share ``right`` / ``of`` with its confidence interval.
 
     Attributes
     ----------
     right, of : int
-        As counted in audits.
+        Counts of audits.
     share : float in [0, 1] or None
-        None where nothing was counted.
+        None if nothing was counted.
     low, high : float in [0, 1]
         The 95% Wilson interval.
     """
@@ -117,7 +98,7 @@ def share_of(right: int, of: int, before: tuple[float, float] = (0.0, 0.0)) -> S
     right, of : int
         Counts, ``right`` in [0, of].
     before : (float, float)
-        Pseudo-counts that enter share and interval: right, and of how many. They need not be whole.
+        Pseudo-counts of right and of all, added to share and interval. They need not be whole numbers.
     """
     hits, count = right + before[0], of + before[1]
     if not count:
@@ -131,17 +112,17 @@ def share_of(right: int, of: int, before: tuple[float, float] = (0.0, 0.0)) -> S
 
 @dataclass(frozen=True)
 class JudgeAgainstAudits:
-    """How a judge's verdicts compare with blind audits of the same texts.
+    """A judge's verdicts compared with blind audits of the same texts.
 
     Attributes
     ----------
     tpr, tnr : Share
-        Of right pairs called valid, of wrong pairs called invalid. The counts are audits alone; share and interval
-        count the self-test as well, as at most 20 pairs of each kind.
+        Share of right pairs that were called valid, and of wrong pairs that were called invalid. The counts are
+        audits only. Share and interval also include the self-test, as at most 20 pairs of each kind.
     kappa : float in [-1, 1] or None
-        Cohen's (1960), of the pairs called valid or invalid; None where all are of one kind, or there is none.
+        Cohen's kappa (1960) of the pairs called valid or invalid; None if all are of one kind, or there is none.
     coverage : float in [0, 1] or None
-        The share of the pairs that were called valid or invalid; None where there is none.
+        Share of the pairs that were called valid or invalid; None if there are no pairs.
     pairs : int
         Pairs of an audited text and a label that have a verdict.
     """
@@ -154,21 +135,21 @@ class JudgeAgainstAudits:
 
 
 def judge_against_audits(
-    said: Sequence[Outcome], right: Booleans, self_test: Mapping[str, Mapping[str, int]]
+    outcomes: Sequence[Outcome], right: Booleans, self_test: Mapping[str, Mapping[str, int]]
 ) -> JudgeAgainstAudits:
     """Compare verdicts with audits.
 
     Parameters
     ----------
-    said : sequence of n Outcome
+    outcomes : sequence of n Outcome
         The verdict on each pair of an audited text and a label.
     right : ndarray of shape (n,), bool
         Whether the audit gave the text that label.
     self_test : mapping with ``right`` and ``wrong``, each outcome to count
-        What the judge said of pairs of the self-test.
+        The judge's outcomes in the self-test.
     """
-    words = np.asarray(said, dtype=str)
-    valid, invalid = words == "valid", words == "invalid"
+    given = np.asarray(outcomes, dtype=str)
+    valid, invalid = given == "valid", given == "invalid"
     clear = valid | invalid
     kappa = None
     if len(np.unique(np.r_[valid[clear], right[clear]])) == 2:
@@ -177,12 +158,12 @@ def judge_against_audits(
         share_of(int(valid[right].sum()), int(right.sum()), _pseudo_counts(self_test["right"], "valid")),
         share_of(int(invalid[~right].sum()), int((~right).sum()), _pseudo_counts(self_test["wrong"], "invalid")),
         kappa,
-        float(clear.mean()) if len(words) else None,
-        len(words),
+        float(clear.mean()) if len(given) else None,
+        len(given),
     )
 
 
-def _pseudo_counts(counts: Mapping[str, int], word: str) -> tuple[float, float]:
+def _pseudo_counts(counts: Mapping[str, int], outcome: str) -> tuple[float, float]:
     of = sum(counts.values())
     weight = min(1.0, MOST_PSEUDO_COUNTS / of) if of else 0.0
-    return weight * counts.get(word, 0), weight * of
+    return weight * counts.get(outcome, 0), weight * of

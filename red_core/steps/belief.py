@@ -1,8 +1,8 @@
 """Belief: P(label | all we know), over the labels and *none of these*.
 
-A text's belief is a softmax of beta * s over the labels (s: the odds of the subset classifiers) beside a
-fixed score for *none of these*; a verdict adds its log likelihood ratio to the label it was about. Only the
-best few labels of a text are kept apart; the others stand together as one exact remainder.
+A text's belief is the softmax of beta * s over the labels, with a fixed logit for *none of these* (s: the log-odds of
+the subset classifiers). A verdict adds its log likelihood ratio to the logit of its label. Only the best labels of a
+text are stored one by one; the others are summed up exactly in one remainder.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp, softmax
 
 from red_core.records import NONE_OF_THESE, Floats, Ints
 
 CANDIDATES_KEPT = 10
-"""Labels kept apart per text; the others stand together as an exact remainder."""
+"""Labels stored one by one for each text; the others are summed up exactly in the remainder."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The exponents of the belief of n texts, best M labels each.
+    """The logits of n texts for their best M labels each.
 
     Attributes
     ----------
     labels : ndarray of shape (n, M), int64
         Ordered from the best; ties by label number.
-    exponents : ndarray of shape (n, M), float32
-        beta * s, and the log likelihood ratios of verdicts where there are any.
+    logits : ndarray of shape (n, M), float32
+        beta * s, plus the log likelihood ratios of verdicts.
     remainder : ndarray of shape (n,), float32
         log of the sum of exp(beta * s) over all other labels; -inf where there are none.
     none : float
-        The exponent of *none of these*.
+        The logit of *none of these*.
     """
 
     labels: Ints
@@ -54,11 +54,11 @@ class Candidates:
 
 
 def candidates(log_odds: Floats, calibration: Calibration, keep: int) -> Candidates:
-    """Keep the ``keep`` best labels of each text apart.
+    """Return the logits of the ``keep`` best labels of each text, and of all others together.
 
     Parameters
     ----------
-    odds : ndarray of shape (n, L), float32
+    log_odds : ndarray of shape (n, L), float32
         See :func:`red_core.steps.pool_scoring.label_log_odds`.
     """
     keep = min(keep, log_odds.shape[1])
@@ -86,29 +86,30 @@ def beliefs(kept: Candidates) -> Floats:
     """
     none = np.full(len(kept.labels), kept.none)
     logits = np.c_[kept.logits, none, kept.remainder].astype(np.float64)
-    return np.asarray(np.exp(logits - logsumexp(logits, axis=1, keepdims=True)))
+    return np.asarray(softmax(logits, axis=1))
 
 
 LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
+"""The range in which the share of *none of these* is searched."""
 
 
 def likeliest_share_of_none(kept: Candidates, prior_share: float) -> float:
-    """Return the share of texts in this very pool that belong to no label.
+    """Return the maximum likelihood share of pool texts that belong to no label.
 
-    The share is the likeliest one given the beliefs themselves, as Saerens, Latinne and Decaestecker (2002) adjust a
-    classifier to new class priors; here one prior, that of belonging to no label.
+    Saerens, Latinne and Decaestecker (2002) adjust a classifier to new class priors in this way. Here only one prior is
+    adjusted: that of *none of these*.
 
     Parameters
     ----------
     prior_share : float
-        The share the score of *none of these* was fitted for, in (0, 1).
+        The share for which the score of *none of these* was fitted, in (0, 1).
 
     Returns
     -------
     float in [LEAST_SHARE, GREATEST_SHARE]
     """
 
-    def excess(share: float) -> float:  # falls through zero at the likeliest share
+    def excess(share: float) -> float:  # decreasing, zero at the maximum likelihood share
         return float(beliefs(with_share_of_none(kept, prior_share, share))[:, -2].mean()) / share - 1.0
 
     if excess(LEAST_SHARE) <= 0.0:
@@ -119,38 +120,34 @@ def likeliest_share_of_none(kept: Candidates, prior_share: float) -> float:
 
 
 def with_share_of_none(kept: Candidates, prior_share: float, share: float) -> Candidates:
-    """Return the candidates with the score of *none of these* moved from one share of such texts to another."""
-    return replace(kept, none=kept.none + _logit(share) - _logit(prior_share))
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1.0 - share)))
+    """Return the candidates with the logit of *none of these* adjusted from one prior share to another."""
+    return replace(kept, none=kept.none + float(logit(share) - logit(prior_share)))
 
 
 def add_evidence(kept: Candidates, row: int, label: int, log_likelihood_ratio: float) -> bool:
-    """Add a verdict's evidence to one text's belief, in place; False if the label is not among its candidates."""
-    place = np.flatnonzero(kept.labels[row] == label)
-    if not len(place):
+    """Add a verdict's evidence to a logit of one text, in place; return False if the label is not a candidate."""
+    columns = np.flatnonzero(kept.labels[row] == label)
+    if not len(columns):
         return False
-    kept.logits[row, place[0]] += log_likelihood_ratio
+    kept.logits[row, columns[0]] += log_likelihood_ratio
     return True
 
 
 def fit_calibration(
     known_log_odds: Floats, known_labels: Ints, foreign_log_odds: Floats, *, none_share: float
 ) -> Calibration:
-    """Fit temperature and none-score by maximum likelihood on texts the classifiers were not trained on.
+    """Fit the temperature and the score of *none of these* by maximum likelihood on out-of-fold texts.
 
     Parameters
     ----------
-    known_odds : ndarray of shape (n, L), float32
-        Out-of-fold odds of seeds.
+    known_log_odds : ndarray of shape (n, L), float32
+        Out-of-fold log-odds of seeds.
     known_labels : ndarray of shape (n,), int64
-    foreign_odds : ndarray of shape (m, L), float32
-        Odds of seeds whose label was left out of the classifiers (-inf in the columns of labels left out): they
-        are none of these.
+    foreign_log_odds : ndarray of shape (m, L), float32
+        Log-odds of seeds whose label the classifiers were not trained on, -inf in the columns of such labels. For
+        these classifiers the seeds are *none of these*.
     none_share : float
-        The share of pool texts expected to belong to no label, in (0, 1): how much the foreign rows weigh.
+        Expected share of pool texts that belong to no label, in (0, 1): the weight of the foreign rows.
     """
     known = np.asarray(known_log_odds, dtype=np.float64)
     foreign = np.asarray(foreign_log_odds, dtype=np.float64)
@@ -162,7 +159,9 @@ def fit_calibration(
         scale_foreign = np.logaddexp(logsumexp(beta * foreign, axis=1), beta * none)
         inside = (1 - none_share) * np.mean(scale_known - beta * own)
         outside = none_share * np.mean(scale_foreign - beta * none) if len(foreign) else 0.0
-        return float(inside + outside + 1e-4 * none**2)  # the last term keeps an undetermined score finite
+        return float(
+            inside + outside + 1e-4 * none**2
+        )  # the last term keeps the score finite if no foreign row determines it
 
     start = np.array([0.0, float(np.quantile(own, 0.05))])
     best = minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0), (None, None)])
@@ -170,14 +169,14 @@ def fit_calibration(
 
 
 def ranked(label_ids: Ints, kept: Candidates) -> tuple[Ints, Floats]:
-    """Return the candidates and *none of these*, best first.
+    """Return the candidates and *none of these* with their beliefs, best first.
 
     Returns
     -------
     labels : ndarray of shape (n, M + 1), int64
         Label ids; -1 is none of these.
     belief : ndarray of the same shape
-        They sum to 1 less the remainder.
+        Each row sums to 1 minus the remainder.
     """
     belief = beliefs(kept)[:, :-1]
     labels = np.c_[label_ids[kept.labels], np.full(len(kept.labels), NONE_OF_THESE)]

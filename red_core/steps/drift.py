@@ -1,8 +1,8 @@
-"""Do the newest texts of a label look like its earlier ones? Five tests a label, Benjamini-Hochberg over labels.
+"""Drift of labels between two imports: five tests for each label, Benjamini-Hochberg over the labels.
 
-What is counted (its share of the import, of uncertain texts, of none of these) has a permutation distribution in closed
-form, the hypergeometric. The distance between means and the spread are permuted. One test for each, not one of a
-combined number: the smallest p-value names the reason, and an exact tail needs no million permutations.
+Three tests are about counts: the label's share of the import, its uncertain texts, and *none of these* around it. Their
+permutation distribution is the hypergeometric, so they are exact. The distance of the means and the spread use random
+permutations. The tests stay separate, because the smallest p-value names the reason of the drift.
 """
 
 from __future__ import annotations
@@ -17,34 +17,36 @@ from red_core.records import Booleans, Floats, Ints
 STATISTICS = ("share", "uncertain", "none", "distance", "spread")
 """The columns of ``Drift.p_values``."""
 FEWEST_TEXTS = 10
-"""Texts in both imports together under which nothing can be told of a label."""
+"""A label with fewer texts in both imports together is not tested."""
 FEWEST_OF_EACH, MOST_OF_EACH = 5, 500
-"""Texts of a label in each import under which means and spreads are not compared, and of which a sample is: a change
-that does not show in so many is nothing to act on."""
+"""Means and spreads are compared if a label has at least FEWEST_OF_EACH texts in each import, on a random sample of at
+most MOST_OF_EACH. A change that does not show in so many texts is too small to act on."""
 EXCEEDANCES = 10
-"""Permutations at least as extreme after which no more are drawn (Besag and Clifford, 1991)."""
+"""Draw no more permutations after this many were at least as extreme (Besag and Clifford, 1991)."""
 FIRST_PERMUTATIONS = 500
-"""Permutations at most before it is known how many labels need more."""
+"""Permutations in the first pass; after it, it is known how many labels need more."""
 FALSE_DISCOVERIES = 0.05
-"""The q under which a label counts as drifted: the expected share of such labels that did not drift."""
+"""A label with q below this counts as drifted: the expected share of false discoveries among them."""
 SLACK = 4
-"""Permutations drawn, in multiples of the fewest that can reach that q."""
+"""Permutations to draw, as a multiple of the fewest that can reach that q."""
 ENTRIES_AT_ONCE = 2_000_000
+"""Most entries of the matrix of permutations drawn at once: 16 MB."""
 ROUNDING = 1e-9
+"""Differences below this are rounding errors, relative to the mean squared distance."""
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """Texts of two imports as the classifiers assign them; n texts.
+    """Texts of two imports with the labels that the classifiers assign; n texts.
 
     Attributes
     ----------
     labels : ndarray of shape (n,), int64, in [0, L)
-        The best label of each text, of one that is none of these as well.
+        The best label of each text, even if *none of these* is more probable.
     newer : ndarray of shape (n,), bool
-        It comes with the newest import.
+        True for texts of the newest import.
     none, uncertain : ndarray of shape (n,), bool
-        Its best outcome is none of these; its best belief is too low to be certain.
+        Its best outcome is *none of these*; its best belief is too low to be certain.
     vectors : ndarray of shape (n, d)
     """
 
@@ -57,22 +59,22 @@ class Assigned:
 
 @dataclass(frozen=True)
 class Drift:
-    """What is known of each label; L labels. Columns of ``counts`` and its like: earlier, newest.
+    """The results for L labels. The columns of two-column arrays are: earlier, newest.
 
     Attributes
     ----------
     counts : ndarray of shape (L, 2), int64
         Texts with this label.
     uncertain, none : ndarray of shape (L, 2), int64
-        Of those, the uncertain ones; and texts that are none of these, this label being the best.
+        Uncertain texts among them; texts that are *none of these* and have this best label.
     distance : ndarray of shape (L,)
-        Between the means of both imports, in spreads; nan where it was not compared.
+        Distance between the means of both imports, in units of the spread; nan if not compared.
     spread : ndarray of shape (L, 2)
-        The root mean square distance of the texts to their import's mean; nan where it was not compared.
+        Root mean square distance of the texts to their import's mean; nan if not compared.
     p_values : ndarray of shape (L, 5)
-        One for each of STATISTICS, 1 where it was not tested.
+        One for each of STATISTICS, 1 if not tested.
     p : ndarray of shape (L,)
-        The smallest of them times 5 (Bonferroni), at most 1; nan where a label has too few texts.
+        The smallest of them times 5 (Bonferroni), at most 1; nan if a label has too few texts.
     q : ndarray of shape (L,)
         Benjamini-Hochberg adjusted over the labels that have enough texts; nan for the others.
     """
@@ -90,9 +92,9 @@ class Drift:
 def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generator) -> Drift:
     """Compare the newest import with the earlier ones, label by label.
 
-    Tested are, of a label, a smaller share of the import, and a greater share of uncertain texts and of none of these
-    around it, a greater distance between means and a greater spread than come of dealing the texts at random. A label
-    that only has more texts of the same kind has not drifted.
+    A label drifted if it has a smaller share of the import, more uncertain texts, more *none of these* around it, a
+    greater distance between the means, or a greater spread than a random split of its texts would have. A label that
+    only has more texts of the same kind has not drifted.
     """
     kept = ~assigned.none
     counts = _counts(assigned, kept, label_count)
@@ -105,14 +107,14 @@ def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generat
     p_values[:, 2] = more_p_values(none, counts + none)
     distance, spread = np.full(label_count, np.nan), np.full((label_count, 2), np.nan)
     walks = {}
-    for label, own in enumerate(_rows_of_labels(assigned, kept, counts)):
+    for label, all_rows in enumerate(_rows_of_labels(assigned, kept, counts)):
         if min(counts[label]) >= FEWEST_OF_EACH:
-            rows = _sample(own, assigned.newer, rng)
+            rows = _sample(all_rows, assigned.newer, rng)
             walks[label] = Walk(assigned.vectors[rows], assigned.newer[rows])
             distance[label], spread[label] = walks[label].distance, walks[label].spread
     tested = counts.sum(axis=1) + none.sum(axis=1) >= FEWEST_TEXTS
-    for label, found in permuted_p_values(walks, len(tested), rng).items():
-        p_values[label, 3:] = found
+    for label, pair in permuted_p_values(walks, len(tested), rng).items():
+        p_values[label, 3:] = pair
     p, q = np.full(label_count, np.nan), np.full(label_count, np.nan)
     p[tested] = np.minimum(p_values[tested].min(axis=1) * len(STATISTICS), 1.0)
     if tested.any():
@@ -121,39 +123,39 @@ def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generat
 
 
 def share_p_values(counts: Ints, imports: Ints) -> Floats:
-    """Return the exact p-value of each label having so few of the newest import's texts or fewer, shape (L,).
+    """Return the exact p-value that a label has this few texts of the newest import or fewer, shape (L,).
 
     Parameters
     ----------
     counts : ndarray of shape (L, 2), int64
         Texts with the label: earlier, newest.
     imports : ndarray of shape (2,), int64
-        All texts.
+        Texts of each import.
     """
     return np.asarray(hypergeom(imports.sum(), counts.sum(axis=1), imports[1]).cdf(counts[:, 1]))
 
 
 def more_p_values(marked: Ints, texts: Ints) -> Floats:
-    """Return the exact p-value of each label's newest texts holding so many marked ones or more, shape (L,).
+    """Return the exact p-value that a label's newest texts have this many marked ones or more, shape (L,).
 
     Parameters
     ----------
     marked, texts : ndarray of shape (L, 2), int64
         Marked and all texts of each label: earlier, newest.
     """
-    dealt = hypergeom(np.maximum(texts.sum(axis=1), 1), marked.sum(axis=1), texts[:, 1])  # of none, none is marked
-    return np.asarray(dealt.sf(marked[:, 1] - 1))
+    draw = hypergeom(np.maximum(texts.sum(axis=1), 1), marked.sum(axis=1), texts[:, 1])  # at least 1, for empty labels
+    return np.asarray(draw.sf(marked[:, 1] - 1))
 
 
 class Walk:
-    """The permutations of one label's texts so far, and how many were at least as extreme as what was seen.
+    """The permutations of one label's texts so far, and how many were at least as extreme as the real split.
 
     Attributes
     ----------
     distance : float
-        Between the means, in spreads.
+        Distance between the means, in units of the spread.
     spread : (float, float)
-        Earlier, newest.
+        Spread of the earlier and of the newest texts.
     """
 
     def __init__(self, vectors: Floats, newer: Booleans) -> None:
@@ -172,52 +174,52 @@ class Walk:
 
     @property
     def stopped(self) -> bool:
-        """Both statistics were exceeded often enough."""
+        """Whether both statistics were exceeded EXCEEDANCES times."""
         return bool(self._stopped_at.all())
 
     @property
     def p_values(self) -> Floats:
-        """Of distance and spread: exact, whenever it is asked (Besag and Clifford's sequential Monte Carlo test)."""
+        """The p-values of distance and spread, exact after any number of permutations (Besag and Clifford, 1991)."""
         running = (self._extreme + 1) / (self._drawn + 1)
         return np.asarray(np.where(self._stopped_at > 0, EXCEEDANCES / np.maximum(self._stopped_at, 1), running))
 
-    def go_on(self, until: int, rng: np.random.Generator) -> None:
-        """Draw permutations until there are so many, or enough were extreme."""
+    def draw_until(self, until: int, rng: np.random.Generator) -> None:
+        """Draw permutations until there are ``until`` of them, or enough were extreme."""
         while self._drawn < until and not self.stopped:
             most = max(1, ENTRIES_AT_ONCE // self._rows)
             count = min(until - self._drawn, most, max(10 * EXCEEDANCES, self._drawn))
-            self._count(self._statistics(_deals(count, self._rows, self._new, rng)))
+            self._count(self._statistics(_permutations(count, self._rows, self._new, rng)))
 
-    def _statistics(self, dealt: Floats) -> Floats:
-        """Return the squared distance of the means and the growth of the squared spread of each deal, shape (B, 2)."""
-        sums = dealt @ self._columns
+    def _statistics(self, chosen: Floats) -> Floats:
+        """Return squared distance of the means and growth of the squared spread for B permutations, shape (B, 2)."""
+        sums = chosen @ self._columns
         new, old = self._new, self._rows - self._new
         squared = (sums[:, :-1] ** 2).sum(axis=1)
         newest = sums[:, -1] / new - squared / new**2
         earlier = (self._whole - sums[:, -1]) / old - squared / old**2
         return np.asarray(np.c_[squared * (1 / new + 1 / old) ** 2, newest - earlier])
 
-    def _count(self, found: Floats) -> None:
-        extreme = found >= self._seen - ROUNDING * max(self._whole / self._rows, 1e-300)
+    def _count(self, statistics: Floats) -> None:
+        extreme = statistics >= self._seen - ROUNDING * max(self._whole / self._rows, 1e-300)
         for which in range(2):
             if not self._stopped_at[which]:
                 so_far = self._extreme[which] + np.cumsum(extreme[:, which])
                 self._extreme[which] = so_far[-1]
                 if so_far[-1] >= EXCEEDANCES:
                     self._stopped_at[which] = self._drawn + 1 + int(np.argmax(so_far >= EXCEEDANCES))
-        self._drawn += len(found)
+        self._drawn += len(statistics)
 
 
 def permuted_p_values(walks: dict[int, Walk], label_count: int, rng: np.random.Generator) -> dict[int, Floats]:
     """Return the p-values of distance and spread of each label.
 
-    Most labels stop after a few permutations. Those that do not are the likely discoveries, and the more there are, the
-    fewer permutations each of them needs to pass Benjamini and Hochberg's line: the work does not grow with them.
+    Most labels stop after a few permutations. The others probably drifted. The more of them there are, the fewer
+    permutations each one needs to pass the Benjamini-Hochberg threshold, so the total work stays about the same.
     """
     running, until = list(walks.values()), FIRST_PERMUTATIONS
     while running:
         for walk in running:
-            walk.go_on(until, rng)
+            walk.draw_until(until, rng)
         running = [walk for walk in running if not walk.stopped]
         needed = SLACK * len(STATISTICS) * label_count / (FALSE_DISCOVERIES * max(len(running), 1))
         if needed <= until:
@@ -248,9 +250,9 @@ def _sample(rows: Ints, newer: Booleans, rng: np.random.Generator) -> Ints:
     )
 
 
-def _deals(count: int, rows: int, new: int, rng: np.random.Generator) -> Floats:
-    """Return ``count`` random choices of ``new`` of the rows as 0 and 1, shape (count, rows)."""
+def _permutations(count: int, rows: int, new: int, rng: np.random.Generator) -> Floats:
+    """Return ``count`` random choices of ``new`` rows, as 0 and 1, shape (count, rows)."""
     chosen = np.argpartition(rng.random((count, rows)), new - 1, axis=1)[:, :new]
-    dealt = np.zeros((count, rows))
-    np.put_along_axis(dealt, chosen, 1.0, axis=1)
-    return dealt
+    is_newer = np.zeros((count, rows))
+    np.put_along_axis(is_newer, chosen, 1.0, axis=1)
+    return is_newer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from red_core.records import Floats, Ints
 
@@ -23,7 +24,7 @@ def subset_sizes(label_count: int, size: int) -> list[int]:
 
 
 def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: int = 0) -> Ints:
-    """Assign every label to exactly one subset of labels that are as dissimilar as possible.
+    """Return a partition of the labels into subsets of labels that are as dissimilar as possible.
 
     A subset starts with the first unused label; then the unused label least similar (cosine) to the
     subset's mean joins, until the subset is full (article step 1). Deterministic.
@@ -33,19 +34,18 @@ def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: in
     vectors : ndarray of shape (L, d), float32
         Label vectors, centred (see :func:`red_core.steps.label_map.reduce_labels`).
     size : int
-        Labels per subset, the article's n; the sizes are balanced below it.
+        Most labels of a subset, the article's n; subsets get about equal sizes.
     alike : bool
-        Join the *most* similar label instead: the hidden partitions that tell rivals apart.
+        Add the *most* similar label instead, for the hidden partitions that separate similar labels.
     start : int
-        The label to start from, counting on cyclically; different starts give different partitions.
+        The first label; the order goes on from there and wraps around. Other starts give other partitions.
 
     Returns
     -------
     ndarray of shape (L,), int64
         The subset number of each label, from 0 without gaps.
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     subset_of = np.full(len(unit), -1, dtype=np.int64)
     order = np.roll(np.arange(len(unit)), -start)
     worst = -np.inf if alike else np.inf
@@ -55,13 +55,17 @@ def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: in
         for _ in range(wanted):
             subset_of[newest] = number
             total += unit[newest]
-            similarity = np.where(subset_of < 0, unit @ total, worst)  # the mean's length does not change the order
+            similarity = np.where(
+                subset_of < 0, unit @ total, worst
+            )  # the sum has the direction of the mean, so the order is the same
             newest = int(np.argmax(similarity) if alike else np.argmin(similarity))
     return subset_of
 
 
 def join_most_alike(vectors: Floats, subset_of: Ints) -> Ints:
-    """Put each label without a subset (-1) into the subset whose labels are most like it, however large.
+    """Return the partition after each label without a subset (-1) joined the most similar subset, whatever its size.
+
+    Similarity is the cosine of the label with the mean of the subset's labels.
 
     Parameters
     ----------
@@ -70,8 +74,7 @@ def join_most_alike(vectors: Floats, subset_of: Ints) -> Ints:
     subset_of : ndarray of shape (L,), int64
         At least one label has a subset.
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     numbers = np.unique(subset_of[subset_of >= 0])
     means = np.stack([unit[subset_of == number].mean(axis=0) for number in numbers])
     nearest = numbers[np.argmax(unit @ means.T, axis=1)]
@@ -85,8 +88,7 @@ def similarity_within(vectors: Floats, subset_of: Ints) -> tuple[Floats, Floats]
     -------
     tuple of two ndarrays of shape (S,), float32, in [-1, 1]
     """
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
+    unit = normalize(vectors)
     means, highest = [], []
     for number in range(int(subset_of.max()) + 1):
         members = unit[subset_of == number]

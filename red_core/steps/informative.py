@@ -1,4 +1,4 @@
-"""Article step 3: which predictions to put before the judge."""
+"""Article step 3: select the predictions that the judge is asked about (query strategies)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Questions:
-    """Pairs to ask about, the most informative first.
+    """Pairs of a text and a label to ask about, the most informative first.
 
     Attributes
     ----------
     rows, labels : ndarray of shape (q,), int64
     gains : ndarray of shape (q,), float32
-        What selected the pair: normalised entropy, or expected gain in P(right), both in [0, 1].
+        The score of the pair: normalised entropy, or expected gain in P(right), both in [0, 1].
     reasons : tuple of q str
-        Which rule selected it.
+        The rule that selected it.
     """
 
     rows: Ints
@@ -32,16 +32,16 @@ class Questions:
     gains: Floats
     reasons: tuple[str, ...]
 
-    def only(self, places: Ints) -> Questions:
-        """Return the questions at these places, in that order."""
-        reasons = tuple(self.reasons[place] for place in places.tolist())
-        return Questions(self.rows[places], self.labels[places], self.gains[places], reasons)
+    def only(self, indices: Ints) -> Questions:
+        """Return the questions at these indices, in that order."""
+        reasons = tuple(self.reasons[index] for index in indices.tolist())
+        return Questions(self.rows[indices], self.labels[indices], self.gains[indices], reasons)
 
 
 def most_uncertain(predictions: SubsetPredictions, per_subset: int, asked: set[tuple[int, int]]) -> Questions:
-    """Take from each classifier its ``per_subset`` texts of highest entropy (the article's rule).
+    """Return the ``per_subset`` texts of highest entropy of each classifier (entropy sampling, as in the article).
 
-    A text whose most probable class is noise is no proposal. A pair in ``asked`` is not asked again.
+    Texts whose most probable class is noise are left out, and so are the pairs in ``asked``.
     """
     rows: list[int] = []
     labels: list[int] = []
@@ -54,20 +54,20 @@ def most_uncertain(predictions: SubsetPredictions, per_subset: int, asked: set[t
             rows.append(row)
             labels.append(int(predictions.label[row, number]))
             gains.append(float(predictions.entropy[row, number]))
-    found = Questions(
+    questions = Questions(
         np.asarray(rows, dtype=np.int64),
         np.asarray(labels, dtype=np.int64),
         np.asarray(gains, dtype=np.float32),
         ("entropy",) * len(rows),
     )
-    return found.only(np.argsort(-found.gains, kind="stable"))
+    return questions.only(np.argsort(-questions.gains, kind="stable"))
 
 
 def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats) -> Floats:
     """Return the expected gain in P(right) of one verdict.
 
-    sum over outcomes o of max(p P(o | right), a P(o | wrong)) - max(p, a): after each verdict one answers with the
-    likelier of the two. With the outcomes *valid* and *invalid* alone this is
+    It is the sum over outcomes o of max(p P(o | right), a P(o | wrong)), minus max(p, a): after the verdict the more
+    probable of the two is taken. With the outcomes *valid* and *invalid* alone this is
     max(p tpr, a (1-tnr)) + max(p (1-tpr), a tnr) - max(p, a).
 
     Parameters
@@ -86,24 +86,24 @@ def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong
 
 
 def value_with_follow_up(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats, rejected: int) -> Floats:
-    """Return the expected gain in P(right) per question, where after a rejection the best other label may be asked.
+    """Return the expected gain in P(right) per question if a rejection is followed by a question about the next label.
 
-    One verdict cannot change a confident answer, so its own gain is nothing; a rejection and the answer to the next
-    question can. Both gains together, over the expected number of questions.
+    One verdict alone cannot change a confident answer, so its gain is 0. A rejection and the answer to the next
+    question can. The result is the sum of both gains divided by the expected number of questions.
 
     Parameters
     ----------
     proposed, best_other, right, wrong
         See :func:`value_of_question`.
     rejected : int
-        Which of the K outcomes opens the next question.
+        The index of the outcome, among the K, that leads to the next question.
 
     Returns
     -------
     ndarray of shape (n,), in [0, 0.5]
     """
     first = value_of_question(proposed, best_other, right, wrong)
-    # Not normalised: what is left of both beliefs when the proposal is rejected. The gain scales with them.
+    # Both beliefs after a rejection, not normalised: the gain is proportional to them.
     kept, rival = proposed * right[rejected], best_other * wrong[rejected]
     second = value_of_question(rival, kept, right, wrong)
     again = np.where(second > 0.0, kept + (1.0 - proposed) * wrong[rejected], 0.0)
@@ -121,10 +121,10 @@ def most_valuable(
     asked: set[tuple[int, int]],
     rejected: int | None = None,
 ) -> Questions:
-    """Take the questions whose verdict is worth most, at most one per text, while each gains ``least_gain``.
+    """Return the questions of highest expected gain, at most one per text, each at least ``least_gain``.
 
-    For each text the question is about its best label that was not yet asked about, so that a text whose first
-    proposal was rejected is asked about its next.
+    The question about a text is about its best label that was not asked about yet. So a text whose first suggested
+    label was rejected is asked about its next one.
 
     Parameters
     ----------
@@ -134,15 +134,15 @@ def most_valuable(
     right, wrong : ndarray of shape (K,)
         See :func:`value_of_question`.
     rejected : int, optional
-        See :func:`value_with_follow_up`; None looks no further than one verdict.
+        See :func:`value_with_follow_up`; None counts the gain of one verdict only.
     """
-    place = _first_not_asked(kept.labels, asked)
-    rows = askable[place[askable] >= 0]
-    place = place[rows]
+    column = _first_not_asked(kept.labels, asked)
+    rows = askable[column[askable] >= 0]
+    column = column[rows]
     belief = beliefs(kept)[rows]
-    proposed = belief[np.arange(len(rows)), place]
-    others = belief[:, :-1].copy()  # the remainder is many labels: it is never one answer
-    others[np.arange(len(rows)), place] = 0.0
+    proposed = belief[np.arange(len(rows)), column]
+    others = belief[:, :-1].copy()  # without the remainder: it is many labels, never one answer
+    others[np.arange(len(rows)), column] = 0.0
     best_other = others.max(axis=1, initial=0.0)
     if rejected is None:
         gains = value_of_question(proposed, best_other, right, wrong)
@@ -151,17 +151,17 @@ def most_valuable(
     order = np.argsort(-gains, kind="stable")[:most]
     order = order[gains[order] >= least_gain]
     return Questions(
-        rows[order], kept.labels[rows[order], place[order]], gains[order].astype(np.float32), ("value",) * len(order)
+        rows[order], kept.labels[rows[order], column[order]], gains[order].astype(np.float32), ("value",) * len(order)
     )
 
 
 def _first_not_asked(labels: Ints, asked: set[tuple[int, int]]) -> Ints:
-    """Return, per text, the place of its best candidate not yet asked about; -1 if all were."""
-    place = np.zeros(len(labels), dtype=np.int64)
-    of_row: dict[int, set[int]] = {}
+    """Return the column of each text's best candidate that was not asked about yet; -1 if all were, shape (n,)."""
+    column = np.zeros(len(labels), dtype=np.int64)
+    asked_of: dict[int, set[int]] = {}
     for row, label in asked:
-        of_row.setdefault(row, set()).add(label)
-    for row, gone in of_row.items():
-        left = [i for i, label in enumerate(labels[row].tolist()) if label not in gone]
-        place[row] = left[0] if left else -1
-    return place
+        asked_of.setdefault(row, set()).add(label)
+    for row, labels_asked in asked_of.items():
+        open_columns = [i for i, label in enumerate(labels[row].tolist()) if label not in labels_asked]
+        column[row] = open_columns[0] if open_columns else -1
+    return column

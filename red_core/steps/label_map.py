@@ -1,13 +1,15 @@
-"""Article step 1, first half: embed the labels and reduce them with UMAP."""
+"""Article step 1, first half: the vectors of labels, their UMAP reduction, and their similarities."""
 
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Floats, Ints
 
 FEWEST_FOR_UMAP = 5
-"""With fewer labels UMAP has no neighbourhood to preserve; principal components are used instead."""
+"""With fewer labels UMAP has no neighbourhoods to preserve, so principal components are used."""
 
 
 def label_vectors(vectors: Floats, labels: Ints, label_count: int) -> Floats:
@@ -35,39 +37,38 @@ def label_vectors(vectors: Floats, labels: Ints, label_count: int) -> Floats:
         raise ValueError(f"every label needs a seed; label {int(np.argmin(seeds_of))} has none")
     sums = np.zeros((label_count, vectors.shape[1]), dtype=np.float64)
     np.add.at(sums, labels, vectors)
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.maximum(norms, 1e-12), dtype=np.float32)
+    return np.asarray(normalize(sums), dtype=np.float32)
 
 
 def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Floats:
-    """Reduce label vectors with UMAP and centre them, since UMAP's origin is arbitrary.
+    """Return label vectors reduced with UMAP and centred, because the origin of UMAP is arbitrary.
 
     Parameters
     ----------
     vectors : ndarray of shape (L, d), float32
         Label vectors.
     dimensions : int
-        Wanted dimensions; at most L - 2 are used.
+        Number of dimensions; at most L - 2 are used.
     random_state : int
-        The same state gives the same picture.
+        The same state gives the same result.
 
     Returns
     -------
     ndarray of shape (L, min(dimensions, L - 2)), float32, column means 0
-        With fewer than 5 labels the principal components, at most ``dimensions`` of them.
+        With fewer than 5 labels: ``dimensions`` principal components, missing ones 0.
     """
     count = len(vectors)
     if count < FEWEST_FOR_UMAP:
         return _principal_components(vectors, dimensions)
-    from umap import UMAP  # noqa: PLC0415  imports and compiles for seconds, and only this step needs it
+    from umap import UMAP  # noqa: PLC0415  takes seconds to import, and only this step needs it
 
     reducer = UMAP(
         n_components=min(dimensions, count - 2),
         n_neighbors=min(15, count - 1),
         metric="cosine",
         random_state=random_state,
-        n_jobs=1,  # a fixed random_state allows one thread only
-        # The spectral start needs clearly fewer dimensions than labels.
+        n_jobs=1,  # UMAP with a fixed random_state uses one thread
+        # The spectral start needs clearly more labels than dimensions.
         init="spectral" if count > 2 * dimensions + 2 else "random",
     )
     reduced = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
@@ -86,29 +87,27 @@ def _principal_components(vectors: Floats, dimensions: int) -> Floats:
 
 def cosine_similarities(vectors: Floats) -> Floats:
     """Return the cosine similarity of every pair of rows, shape (L, L), in [-1, 1]."""
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit = vectors / norms
-    return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))
+    return np.asarray(np.clip(cosine_similarity(vectors), -1.0, 1.0))
 
 
 def inside_polygon(coordinates: Floats, corners: Floats) -> Booleans:
-    """Return which spots lie inside a polygon, by the even-odd rule.
+    """Return which points lie inside a polygon, by the even-odd rule.
 
     Parameters
     ----------
-    spots : ndarray of shape (n, 2)
+    coordinates : ndarray of shape (n, 2)
     corners : ndarray of shape (m, 2)
-        In order, the last joined to the first; fewer than three hold nothing.
+        In order; the last is joined to the first. A polygon with fewer than three corners is empty.
 
     Returns
     -------
     ndarray of shape (n,), bool
-        A spot on an edge may fall on either side.
+        A point on an edge may count as inside or outside.
     """
     inside = np.zeros(len(coordinates), dtype=np.bool_)
     x, y = coordinates[:, 0], coordinates[:, 1]
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         crossed = (y0 > y) != (y1 > y)
-        if crossed.any():  # then the edge is not level, and where it crosses a spot's height is a number
+        if crossed.any():  # then the edge is not horizontal, so y1 - y0 is not 0
             inside ^= crossed & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
     return inside

@@ -1,4 +1,4 @@
-"""Words and characters beside the embedding: hashed TF-IDF, reduced by SVD. All state is arrays, no pickle."""
+"""Word and character features: hashed TF-IDF of n-grams, reduced by SVD. The model is plain arrays, no pickle."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COLUMNS = 2**15
-"""Hash buckets for words and for characters each."""
+"""Hash buckets for word n-grams, and as many for character n-grams."""
 MOST_TEXTS_TO_FIT = 20_000
-"""The SVD settles long before this many texts; a random sample keeps a round's start short."""
+"""More texts do not change the SVD much, so it is fitted on a random sample of this size."""
 LEAST_LENGTH = 1e-3
-"""A shorter projection is rounding noise: the text shares nothing with what the dimensions hold."""
-LONGEST_TEXT = 2_000
-"""Characters counted per text: as much as the embedding model reads, and then some."""
+"""A shorter projection is rounding noise: the text shares no words or characters with the dimensions."""
+CHARACTERS_READ = 2_000
+"""Characters of a text that are read for words: somewhat more than the embedding model reads."""
 
 
 @dataclass(frozen=True)
 class LexicalModel:
-    """What was learned from the texts.
+    """The fitted TF-IDF and SVD.
 
     Attributes
     ----------
     seen : ndarray of shape (m,), int64
-        The hash buckets that occurred, out of 2 * COLUMNS.
+        The hash buckets that occurred, in [0, 2 * COLUMNS), ascending.
     idf : ndarray of shape (m,), float32
         Their inverse document frequencies.
     components : ndarray of shape (k, m), float32
@@ -46,13 +46,13 @@ class LexicalModel:
 
 
 def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> LexicalModel:
-    """Fit idf and SVD on (a sample of) the texts.
+    """Return idf and SVD fitted on the texts, or on a random sample of them.
 
     Parameters
     ----------
     texts : sequence of n str
     dimensions : int
-        Wanted SVD dimensions; at most n - 1 are kept.
+        Number of SVD dimensions; at most n - 1 are used.
     random_state : int
     """
     if len(texts) > MOST_TEXTS_TO_FIT:
@@ -69,7 +69,7 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
 
 
 def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
-    """Return unit vectors of shape (n, k), float32; a text without known words or characters is the zero vector."""
+    """Return unit vectors of shape (n, k), float32; the zero vector for a text without known words or characters."""
     weighted = _weighted(_hashed_counts(texts), model.seen, model.idf)
     projected = np.asarray(weighted @ model.components.T, dtype=np.float32)
     lengths = np.linalg.norm(projected, axis=1, keepdims=True)
@@ -78,15 +78,15 @@ def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
 
 
 def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no types
-    cut = [text[:LONGEST_TEXT] for text in texts]
+    beginnings = [text[:CHARACTERS_READ] for text in texts]
     shared: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared)
-    return sparse.hstack([words.transform(cut), characters.transform(cut)], format="csr")
+    return sparse.hstack([words.transform(beginnings), characters.transform(beginnings)], format="csr")
 
 
 def _weighted(counts: Any, seen: Ints, idf: Floats) -> Any:  # noqa: ANN401
-    """Sublinear counts times idf, words and characters each of length 1, so that neither drowns the other."""
+    """Return sublinear counts times idf; the word part and the character part each have length 1."""
     damped = counts[:, seen]
     damped.data = (1.0 + np.log(damped.data)) * idf[damped.indices]
     words = int(np.searchsorted(seen, COLUMNS))

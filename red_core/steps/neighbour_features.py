@@ -1,7 +1,7 @@
-"""What stands near a text: the mean of its nearest texts' features beside its own. No label is read.
+"""Nearest-neighbour features: the weighted mean of the features of a text's nearest texts. No label is used.
 
-A handful of seeds says little about the words of a label; the pool around a text says more. Which share of it helps
-is chosen on held-out seeds.
+A few seeds show only some of the words of a label; the texts around a text show more. Cross-validation on the seeds
+chooses the weight of these features.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ from sklearn.preprocessing import normalize
 from red_core.records import Floats
 
 NEAREST = 10
+"""Neighbours of each text."""
 SHARPNESS = 4
-"""A neighbour counts with this power of its cosine similarity: near ones far more than distant ones."""
+"""A neighbour's weight is this power of its cosine similarity, so that near ones count far more."""
 COPY = 3e-3
-"""Unit vectors closer than this are the same text but for rounding."""
+"""Unit vectors with a smaller Euclidean distance are copies that differ by rounding."""
 BLOCK_ROWS = 4_096
+"""Rows searched at once."""
 
 
 def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
     """Return the weighted mean of the features of each row's NEAREST rows of ``everything``, by cosine.
 
-    A row's copies count for nothing, itself among them: so a text has the same neighbours whether it is in
-    ``everything`` or not.
+    Copies of a row, itself included, have weight 0. So a text has the same neighbours whether it is in ``everything``
+    or not.
 
     Parameters
     ----------
     features : ndarray of shape (n, d), float32
     everything : ndarray of shape (m, d), float32
-        The texts to look among.
+        The texts to search.
     done : callable, optional
-        Called with the number of rows done so far.
+        Called with the number of finished rows.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Article step 3: the c nearest guaranteed-valid samples of a label, shown to judge and analyst."""
+"""Article step 3: the c nearest guaranteed-valid samples of a label, which judge and analyst see as evidence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def label_similarities(similarity: Floats, labels: Ints, label_count: int, neare
     Parameters
     ----------
     similarity : ndarray of shape (q, n), float32
-        Of each query to each example; -inf leaves the example out.
+        Similarity of each query to each example; -inf leaves the example out.
     labels : ndarray of shape (n,), int64
         The label of each example.
 
@@ -41,9 +41,9 @@ def label_similarities(similarity: Floats, labels: Ints, label_count: int, neare
     """
     result = np.full((len(similarity), label_count), -1.0, dtype=np.float32)
     for label in np.unique(labels):
-        own = similarity[:, labels == label]
-        kept = min(nearest, own.shape[1])
-        best = np.partition(own, own.shape[1] - kept, axis=1)[:, -kept:]
+        columns = similarity[:, labels == label]
+        count = min(nearest, columns.shape[1])
+        best = np.partition(columns, columns.shape[1] - count, axis=1)[:, -count:]
         counted = np.isfinite(best)
         sums = np.where(counted, best, 0.0).sum(axis=1)
         result[:, label] = np.where(counted.any(axis=1), sums / np.maximum(counted.sum(axis=1), 1), -1.0)

@@ -1,4 +1,4 @@
-"""Article step 2, the noise class: rows of the labels outside a subset, at twice the average class."""
+"""Article step 2, the noise class: rows of labels outside the subset that together weigh twice the average class."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ def draw_noise(
     rows: int | None,
     rng: np.random.Generator,
 ) -> tuple[Ints, Floats]:
-    """Draw the noise rows of one subset classifier, spread evenly over the foreign labels.
+    """Return the noise rows of one subset classifier, spread evenly over the labels outside the subset.
 
     Parameters
     ----------
     labels : ndarray of shape (n,), int64
         The label of every training row.
     weights : ndarray of shape (n,), float32
-        The weight of every training row (seeds 1, fed-back rows their belief).
+        The weight of every training row: 1 for seeds, the belief for fed-back rows.
     inside : ndarray of int64
         The labels of the subset.
     factor : float
-        The weight of all noise together, in average classes of the subset; 2 in the article.
+        Total weight of the noise, as a multiple of the average class weight of the subset; 2 in the article.
     rows : int or None
-        How many rows carry that weight. None is the article's way: ``factor`` x the average class, each of
-        weight 1, drawn at random with repetition where there are too few.
+        Number of noise rows. None: as in the article, one row per unit of weight, drawn at random, with repetition if
+        there are too few.
     rng : numpy.random.Generator
 
     Returns
     -------
     indices : ndarray of shape (m,), int64
-        Rows of the training set; empty if the subset holds all labels.
+        Rows of the training set; empty if the subset has all labels.
     noise_weights : ndarray of shape (m,), float32
         They sum to ``factor`` x the average class weight.
     """
@@ -54,7 +54,7 @@ def draw_noise(
 
 
 def spread_evenly(indices: Ints, labels: Ints, rows: int, rng: np.random.Generator) -> Ints:
-    """Return up to ``rows`` of ``indices``, first one of every label, then a second of every label, and so on.
+    """Return up to ``rows`` of ``indices``: first one of every label, then a second of every label, and so on.
 
     Parameters
     ----------
@@ -66,5 +66,5 @@ def spread_evenly(indices: Ints, labels: Ints, rows: int, rng: np.random.Generat
     first = np.r_[True, sorted_labels[1:] != sorted_labels[:-1]]
     starts = np.flatnonzero(first)
     rank = np.arange(len(by_label)) - np.repeat(starts, np.diff(np.r_[starts, len(by_label)]))
-    tie_break = rng.permutation(len(by_label))  # so that the last, incomplete turn favours no label
+    tie_break = rng.permutation(len(by_label))  # so that the last, incomplete turn prefers no label
     return indices[by_label[np.lexsort((tie_break, rank))[:rows]]]

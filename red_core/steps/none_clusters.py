@@ -1,8 +1,7 @@
-"""Texts that no label explains, grouped: each dense group may be a label that is missing.
+"""Cluster the texts that fit no label: each cluster may be a missing label (novel class discovery).
 
-HDBSCAN finds where such texts lie densely. It cuts off the rim of a group and may cut it in two, so each text is then
-given to the nearest mean, of a group or of a label there is (what a label explains leaves, what lay too thinly joins),
-and groups that are as alike as no two labels are become one.
+HDBSCAN finds the cores. Then every text joins the nearest centroid, of a group or of an existing label, and groups
+closer to each other than any two labels are merged.
 """
 
 from __future__ import annotations
@@ -17,33 +16,33 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Floats, Ints
+from red_core.steps.lexical_features import CHARACTERS_READ
 from red_core.steps.pool_scoring import blocks
 
 DIMENSIONS = 50
-"""Principal components kept: density means little in hundreds of dimensions, and what is left out is mostly noise."""
+"""Principal components used: density means little in hundreds of dimensions, and the others are mostly noise."""
 MIN_SAMPLES = 5
-"""HDBSCAN's smoothing of density: so many neighbours, and a single text between two groups does not join them."""
+"""HDBSCAN's smoothing of density, in neighbours, so that a single text between two groups does not join them."""
 LARGEST = 8
-"""A group of more than so many times the smallest is taken apart: it would swallow several labels."""
+"""Largest group, as a multiple of the smallest: a larger one would mix several labels, so it is split."""
 ALIKE = 0.7
-"""Groups are joined that are more alike than this share of the labels is to its nearest label."""
-LONGEST_TEXT = 2_000
-"""Characters of a text that are read for telling words."""
+"""Quantile, over the labels, of the similarity to the nearest label. Groups more similar than that are merged."""
 MOST_WORDS = 50_000
+"""Size of the vocabulary for distinctive words."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Texts that are alike, and more like one another than like any label.
+    """Texts that are more similar to one another than to any label.
 
     Attributes
     ----------
     rows : ndarray of shape (k,), int64
-        The most central first.
+        Rows of the texts, the most central first.
     mean : ndarray of shape (d,)
-        Of length 1.
+        Unit vector.
     none_belief : float
-        Their mean belief in none of these.
+        Their mean belief in *none of these*, in [0, 1].
     """
 
     rows: Ints
@@ -54,7 +53,7 @@ class Group:
 def none_clusters(
     vectors: Floats, none_belief: Floats, core: Booleans, label_means: Floats, *, smallest: int, most: int
 ) -> list[Group]:
-    """Return the best groups, best first: those with the greatest sum of belief in none of these.
+    """Return the groups with the greatest sum of belief in *none of these*, best first.
 
     Parameters
     ----------
@@ -62,17 +61,17 @@ def none_clusters(
         Texts that may belong to no label.
     none_belief : ndarray of shape (n,), in [0, 1]
     core : ndarray of shape (n,), bool
-        Those among which dense groups are looked for.
+        The texts that HDBSCAN clusters; the others may only join a group.
     label_means : ndarray of shape (L, d)
-        What the texts of each label look like.
+        Mean vector of the texts of each label.
     smallest : int
-        Texts of a dense group at least, 2 or more; at the end half as many are enough.
+        Fewest texts of a core, 2 or more; a final group needs half as many.
     most : int
-        Groups returned at most.
+        Most groups to return.
     """
     unit, means = normalize(vectors), normalize(label_means)
     number = np.full(len(unit), -1, dtype=np.int64)
-    if core.sum() >= 2 * smallest:  # one group would be dense compared with nothing
+    if core.sum() >= 2 * smallest:  # HDBSCAN cannot find one dense group without others
         number[core] = dense_groups(unit[core], smallest)
     number = nearest_means(unit, number, means, smallest / 2)
     number = joined(unit, number, likeness_of_neighbours(means))
@@ -82,14 +81,14 @@ def none_clusters(
 
 
 def dense_groups(unit: Floats, smallest: int) -> Ints:
-    """Return the group of each text by HDBSCAN, numbered from 0; -1 where it lies too thinly.
+    """Return the group of each text by HDBSCAN, numbered from 0; -1 for texts in no dense region.
 
     Parameters
     ----------
     unit : ndarray of shape (n, d)
         Unit vectors.
     smallest : int
-        Texts of a group at least.
+        Fewest texts of a group.
 
     Returns
     -------
@@ -103,12 +102,12 @@ def dense_groups(unit: Floats, smallest: int) -> Ints:
         min_samples=min(MIN_SAMPLES, smallest),
         copy=True,
     )
-    found = search.fit_predict(reduced)
-    return np.asarray(np.maximum(found, -1), dtype=np.int64)
+    groups = search.fit_predict(reduced)
+    return np.asarray(np.maximum(groups, -1), dtype=np.int64)
 
 
 def nearest_means(unit: Floats, number: Ints, label_means: Floats, fewest: float) -> Ints:
-    """Return the groups after each text went to the nearest mean: of a group, or of a label, which is none (-1).
+    """Return the groups after each text joined its nearest mean: a group's, or a label's, which means no group (-1).
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ def nearest_means(unit: Floats, number: Ints, label_means: Floats, fewest: float
     label_means : ndarray of shape (L, d)
         Unit vectors.
     fewest : float
-        A group with fewer texts is given up.
+        A group with fewer texts is dissolved.
 
     Returns
     -------
@@ -131,16 +130,17 @@ def nearest_means(unit: Floats, number: Ints, label_means: Floats, fewest: float
     means = _means(unit, number)
     moved = np.empty_like(number)
     for block in blocks(len(unit)):
-        own, rival = unit[block] @ means.T, unit[block] @ label_means.T
-        moved[block] = np.where(own.max(axis=1) > rival.max(axis=1, initial=-1.0), own.argmax(axis=1), -1)
+        to_groups, to_labels = unit[block] @ means.T, unit[block] @ label_means.T
+        joins = to_groups.max(axis=1) > to_labels.max(axis=1, initial=-1.0)
+        moved[block] = np.where(joins, to_groups.argmax(axis=1), -1)
     kept = np.flatnonzero(np.bincount(moved[moved >= 0], minlength=groups) >= fewest)
-    new_number = np.full(groups + 1, -1, dtype=np.int64)  # the last place is that of -1
+    new_number = np.full(groups + 1, -1, dtype=np.int64)  # index -1, the last, stays -1
     new_number[kept] = np.arange(len(kept))
     return new_number[moved]
 
 
 def likeness_of_neighbours(label_means: Floats) -> float:
-    """Return the cosine similarity above which two groups are too alike to be two labels.
+    """Return the cosine similarity above which two groups are too similar to be two labels.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def likeness_of_neighbours(label_means: Floats) -> float:
 
 
 def joined(unit: Floats, number: Ints, limit: float) -> Ints:
-    """Return the groups after the most similar two were joined as long as any two are more alike than ``limit``.
+    """Return the groups after merging the two most similar ones, again and again, while they exceed ``limit``.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def joined(unit: Floats, number: Ints, limit: float) -> Ints:
     number : ndarray of shape (n,), int64
         The group of each text, -1 for none.
     limit : float
-        Cosine similarity of their means.
+        Cosine similarity of two means.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def joined(unit: Floats, number: Ints, limit: float) -> Ints:
 
 
 def _means(unit: Floats, number: Ints) -> Floats:
-    """Return the mean of each group, of length 1."""
+    """Return the mean of each group as a unit vector, shape (groups, d)."""
     sums = np.zeros((number.max() + 1, unit.shape[1]))
     np.add.at(sums, number[number >= 0], unit[number >= 0])
     return np.asarray(normalize(sums))
@@ -196,38 +196,41 @@ def _group(rows: Ints, unit: Floats, none_belief: Floats) -> Group:
 
 
 def telling_words(groups: Sequence[Ints], texts: Sequence[str], count: int) -> list[tuple[str, ...]]:
-    """Return the words and pairs of words that tell each group from all texts, most telling first.
+    """Return the words and word pairs that distinguish each group from all texts, most distinctive first.
 
-    By the mean TF-IDF within the group less that over all texts; what is part of a word already taken is left out.
+    The score is the mean TF-IDF in the group minus the mean over all texts. A pair that shares a word with an earlier
+    one is left out.
 
     Parameters
     ----------
     groups : sequence of ndarray, int64
-        Places in ``texts``.
+        Indices of ``texts``.
     texts : sequence of str
         All texts.
     count : int
-        Words of each group, at most.
+        Most words of each group.
     """
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_WORDS, token_pattern=r"(?u)\b[^\W\d_]\w+\b"
     )
     try:
-        weights = vectorizer.fit_transform([text[:LONGEST_TEXT] for text in texts])
-    except ValueError:  # there is no word in any text
+        weights = vectorizer.fit_transform([text[:CHARACTERS_READ] for text in texts])
+    except ValueError:  # no text has a word
         return [()] * len(groups)
     words, everywhere = vectorizer.get_feature_names_out(), np.asarray(weights.mean(axis=0)).ravel()
-    told = []
+    distinctive = []
     for rows in groups:
         excess = np.asarray(weights[rows].mean(axis=0)).ravel() - everywhere
-        told.append(
-            _first_apart([str(words[at]) for at in np.argsort(-excess, kind="stable") if excess[at] > 0], count)
+        distinctive.append(
+            _first_apart(
+                [str(words[column]) for column in np.argsort(-excess, kind="stable") if excess[column] > 0], count
+            )
         )
-    return told
+    return distinctive
 
 
 def _first_apart(words: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return the first words none of which shares a word with another."""
+    """Return the first ``count`` entries that share no word with an earlier one."""
     taken: list[str] = []
     for word in words:
         if len(taken) == count:

@@ -1,4 +1,4 @@
-"""Odds from classifiers that never saw the text: no belief about a text may come from a model trained on it."""
+"""Out-of-fold scores (cross-fitting): each text is scored by classifiers that were not trained on it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from red_core.steps.pool_scoring import label_log_odds
 from red_core.steps.subset_classifiers import Partition, TrainingSet
 
 Fit = Callable[[TrainingSet, Sequence[Ints]], tuple[Partition, ...]]
-"""Fits all partitions, given as subset numbers of each label, on a training set."""
+"""fit(training, partitions): fits all partitions, each given as the subset number of every label."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Seeds scored by classifiers that did not see them.
+    """Out-of-fold scores of seeds.
 
     Attributes
     ----------
     rows : ndarray of shape (n,), int64
-        Training rows whose label the classifiers knew.
-    odds : ndarray of shape (n, L), float32
-        -inf in the columns of labels that were left out.
-    foreign_odds : ndarray of shape (m, L), float32
-        Odds of rows whose label was left out of the classifiers altogether: to them, none of these.
+        Training rows whose label the classifiers were trained on.
+    log_odds : ndarray of shape (n, L), float32
+        Log-odds of these rows, -inf in the columns of labels that were left out.
+    foreign_log_odds : ndarray of shape (m, L), float32
+        Log-odds of rows whose label was left out of the classifiers. For them the rows are *none of these*.
     """
 
     rows: Ints
@@ -36,14 +36,14 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Folds:
-    """Which fold leaves out which row, and which label.
+    """The fold of each row and of each label.
 
     Attributes
     ----------
     of_row : ndarray of shape (n,), int64
-        The fold whose classifiers never see the row, and score it; -1: it only trains.
+        The fold that scores the row and does not train on it; -1 for a row that is only trained on.
     of_label : ndarray of shape (L,), int64
-        The fold whose classifiers do not know the label; -1: none.
+        The fold that leaves the label out; -1 if none does.
     count : int
     """
 
@@ -53,23 +53,23 @@ class Folds:
 
 
 def deal_folds(labels: Ints, eligible: Ints, label_count: int, folds: int, rng: np.random.Generator) -> Folds:
-    """Deal rows, and labels, over folds; the rows of a label are spread evenly.
+    """Return random folds of rows and of labels; the rows of a label are spread evenly.
 
     Parameters
     ----------
     labels : ndarray of shape (n,), int64
     eligible : ndarray of int64
-        The rows to score (seeds); the others only train.
+        The rows to score (seeds); the others are only trained on.
     """
     of_row = np.full(len(labels), -1, dtype=np.int64)
     of_row[eligible] = _folds_within_label(labels[eligible], folds, rng)
-    # Fewer labels than folds would leave too little to classify among; then labels stay in.
+    # With so few labels, a fold without some of them would have too few left to classify.
     of_label = rng.permutation(label_count) % folds if label_count >= 2 * folds else np.full(label_count, -1)
     return Folds(with_a_row_each(of_row, labels), of_label, folds)
 
 
 def with_a_row_each(of_row: Ints, labels: Ints) -> Ints:
-    """Let the rows of a label that has no row outside one fold only train: its classifiers need one."""
+    """Return the folds with -1 for all rows of a label that lie in one fold: training needs at least one of them."""
     for_training = of_row.copy()
     first, last = (np.full(int(labels.max(initial=-1)) + 1, fill) for fill in (np.iinfo(np.int64).max, -2))
     np.minimum.at(first, labels, of_row)
@@ -89,12 +89,12 @@ def out_of_fold_log_odds(
     most_folds: int | None = None,
     done: Callable[[int], None] | None = None,
 ) -> HeldOut:
-    """Deal rows over folds and score them; see :func:`deal_folds` and :func:`score_folds`.
+    """Return the out-of-fold scores of random folds; see :func:`deal_folds` and :func:`score_folds`.
 
     Parameters
     ----------
     most_folds : int, optional
-        Score only the rows of this many folds.
+        Score only the rows of the first so many folds.
     """
     dealt = deal_folds(training.labels, eligible, len(partitions[0]), folds, rng)
     return score_folds(training, dealt, partitions, fit, most_folds=most_folds, done=done)
@@ -109,7 +109,7 @@ def score_folds(
     most_folds: int | None = None,
     done: Callable[[int], None] | None = None,
 ) -> HeldOut:
-    """Score rows out of fold; each fold also leaves some *labels* out, to learn what none of these looks like.
+    """Return out-of-fold scores. Each fold also leaves some *labels* out, to calibrate *none of these*.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def score_folds(
     partitions : sequence of ndarray of shape (L,)
         Subset numbers of each label.
     fit : callable
-        Called once for each fold, in their order.
+        Called once for each fold, in order.
     """
     rows: list[Ints] = []
     log_odds: list[Floats] = []
@@ -141,9 +141,9 @@ def score_folds(
 
 
 def _folds_within_label(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Deal the rows of each label over the folds in turn, starting anywhere, so that no label loses all its rows."""
+    """Return a fold for each row: the rows of a label go to the folds in turn, from a random fold on."""
     fold = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
-        own = rng.permutation(np.flatnonzero(labels == label))
-        fold[own] = (np.arange(len(own)) + rng.integers(folds)) % folds
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        fold[rows] = (np.arange(len(rows)) + rng.integers(folds)) % folds
     return fold

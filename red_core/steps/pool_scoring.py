@@ -1,4 +1,4 @@
-"""Article step 3, first half: score the pool with every subset classifier, in blocks."""
+"""Article step 3, first half: scores of the pool under every subset classifier, in blocks of rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import entr, softmax
 
 from red_core.records import Floats, Ints
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from red_core.steps.subset_classifiers import Partition
 
 BLOCK_ROWS = 2_048
-"""Rows scored at once: the block's scores stay in the processor's cache at 1,000 labels."""
+"""Rows scored at once. At 1,000 labels the scores of a block fit into the processor's cache."""
 
 
 def blocks(row_count: int) -> Iterator[slice]:
@@ -25,7 +26,7 @@ def blocks(row_count: int) -> Iterator[slice]:
 
 
 def label_log_odds(features: Floats, partitions: Sequence[Partition]) -> Floats:
-    """Return log odds of each label against noise, comparable across subsets, averaged over partitions.
+    """Return the log-odds of each label against noise, comparable across subsets, averaged over partitions.
 
     s(x, l) = log p(l|x) - log p(noise|x) - log(w_l / W_noise), w the total training weights.
 
@@ -38,12 +39,12 @@ def label_log_odds(features: Floats, partitions: Sequence[Partition]) -> Floats:
     -------
     ndarray of shape (n, L), float32
     """
-    one = averaged(partitions)
-    return np.asarray(features @ one.weights.T + (one.bias - one.correction), dtype=np.float32)
+    mean = averaged(partitions)
+    return np.asarray(features @ mean.weights.T + (mean.bias - mean.correction), dtype=np.float32)
 
 
 def averaged(partitions: Sequence[Partition]) -> Partition:
-    """Return one partition that gives the odds of all of them; its ``subset_of`` is that of the first."""
+    """Return one partition with the mean log-odds of all of them; its ``subset_of`` is that of the first."""
     if len(partitions) == 1:
         return partitions[0]
     count = np.float32(len(partitions))
@@ -54,12 +55,12 @@ def averaged(partitions: Sequence[Partition]) -> Partition:
 
 @dataclass(frozen=True)
 class SubsetPredictions:
-    """What each subset classifier says of each text; S subsets, n texts.
+    """The predictions of each subset classifier; S subsets, n texts.
 
     Attributes
     ----------
     entropy : ndarray of shape (n, S), float32, in [0, 1]
-        Normalised by the log of the classifier's number of classes, so that unequal subsets compare.
+        Entropy over the log of the classifier's number of classes, so that subsets of any size compare.
     label : ndarray of shape (n, S), int64
         The most probable class; -1 is noise.
     """
@@ -76,23 +77,16 @@ def subset_predictions(features: Floats, partition: Partition) -> SubsetPredicti
     label = np.empty((len(features), subsets), dtype=np.int64)
     for number in range(subsets):
         inside = np.flatnonzero(partition.subset_of == number)
-        own = logits[:, inside]
-        if subsets > 1:  # a subset of all labels has no noise; else noise is the reference, logit 0
-            own = np.c_[own, np.zeros(len(features), dtype=np.float32)]
-        best = own.argmax(axis=1)
+        classes = logits[:, inside]
+        if subsets > 1:  # noise is the reference, logit 0; a subset of all labels has no noise
+            classes = np.c_[classes, np.zeros(len(features), dtype=np.float32)]
+        best = classes.argmax(axis=1)
         label[:, number] = np.where(best < len(inside), inside[np.minimum(best, len(inside) - 1)], -1)
-        entropy[:, number] = normalised_entropy(softmax(own))
+        entropy[:, number] = normalised_entropy(softmax(classes, axis=1))
     return SubsetPredictions(entropy, label)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Return the softmax of each row, summing to 1."""
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
 
 
 def normalised_entropy(probabilities: Floats) -> Floats:
     """Return each row's Shannon entropy over the log of its number of classes, in [0, 1]."""
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    entropy = -(probabilities * logs).sum(axis=1) / np.log(probabilities.shape[1])
+    entropy = entr(probabilities).sum(axis=1) / np.log(probabilities.shape[1])
     return np.asarray(np.clip(entropy, 0.0, 1.0))

@@ -1,8 +1,8 @@
-"""Which classifiers of an earlier fit still hold, and the fit of the others.
+"""Incremental fit: keep the classifiers of an earlier fit that are still valid, and fit the others.
 
-A classifier is *touched* when its list of labels changed, or when a sample (text, label, weight) of one of its own
-labels came, went or changed. Its noise does not touch it: noise is a sample of all the other labels, which a few texts
-more or less do not change; it is drawn anew whenever the classifier is fitted.
+A classifier is *touched* when its list of labels changed, or when a training sample (text, label, weight) of one of its
+labels was added, removed or changed. Its noise does not count: it is a random sample of all other labels, which a few
+texts hardly change. It is drawn again whenever the classifier is fitted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet,
 
 @dataclass(frozen=True)
 class Fitted:
-    """Partitions fitted on the same training rows, and which rows those were.
+    """Partitions that were fitted on the same training rows, with a fingerprint of those rows.
 
     Attributes
     ----------
     labels : ndarray of shape (L,), int64
         The id of each label, ascending.
     samples : ndarray of shape (L,), int64
-        One number for all samples of each label, see :func:`label_samples`.
+        A fingerprint of the samples of each label, see :func:`label_samples`.
     partitions : tuple of Partition
     """
 
@@ -37,25 +37,24 @@ class Fitted:
 
     @property
     def classifiers(self) -> int:
-        """How many classifiers all partitions have together."""
+        """The number of classifiers of all partitions."""
         return sum(len(np.unique(p.subset_of[p.subset_of >= 0])) for p in self.partitions)
 
     def arrays(self, name: str) -> dict[str, Any]:
-        """Return what is stored of it, but for ``labels``, under names that begin with ``name``."""
+        """Return the arrays to store, without ``labels``, under names that begin with ``name``."""
         parts = Partition.__dataclass_fields__
         stacked = {f"{name}_{part}": np.stack([getattr(p, part) for p in self.partitions]) for part in parts}
         return stacked | {f"{name}_samples": self.samples}
 
     @classmethod
     def of(cls, kept: Mapping[str, Any], name: str, labels: Ints) -> Fitted:
-        """Return what :meth:`arrays` returned; version 0.1.0 did not keep ``samples``, so nothing of it holds."""
+        """Return the value that :meth:`arrays` was called on, from the arrays it returned."""
         parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
-        samples = kept.get(f"{name}_samples", np.zeros(len(labels), dtype=np.int64))
-        return cls(labels, samples, tuple(Partition(*arrays) for arrays in zip(*parts, strict=True)))
+        return cls(labels, kept[f"{name}_samples"], tuple(Partition(*arrays) for arrays in zip(*parts, strict=True)))
 
 
 def identities(keys: Iterable[str]) -> Ints:
-    """Return a number for each row, the same in every process: shape (n,), int64."""
+    """Return a hash of each key that is the same in every process, shape (n,), int64."""
     return np.array(
         [int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True) for key in keys],
         dtype=np.int64,
@@ -63,56 +62,56 @@ def identities(keys: Iterable[str]) -> Ints:
 
 
 def label_samples(training: TrainingSet, label_count: int) -> Ints:
-    """Return one number for all samples of each label, whatever their order: shape (L,), int64.
+    """Return a fingerprint of the samples of each label, independent of their order: shape (L,), int64.
 
     Raises
     ------
     ValueError
-        If the rows carry no identity.
+        If the training set has no ``identity``.
     """
     if training.identity is None:
-        raise ValueError("rows without an identity cannot be compared with those of an earlier fit")
-    found = np.zeros(label_count, dtype=np.int64)
-    np.add.at(found, training.labels, training.identity)  # wraps around, as it should
-    return found
+        raise ValueError("a training set without identity cannot be compared with that of an earlier fit")
+    fingerprints = np.zeros(label_count, dtype=np.int64)
+    np.add.at(fingerprints, training.labels, training.identity)  # sums of hashes may overflow: they wrap around
+    return fingerprints
 
 
-def touched_subsets(before: Fitted, place: int, labels: Ints, samples: Ints, subset_of: Ints) -> set[int]:
+def touched_subsets(before: Fitted, index: int, labels: Ints, samples: Ints, subset_of: Ints) -> set[int]:
     """Return the subset numbers of a partition whose classifiers have to be fitted.
 
     Parameters
     ----------
     before : Fitted
-    place : int
-        Which of its partitions.
+    index : int
+        The index of the partition in ``before``.
     labels, samples, subset_of : ndarray of shape (L,)
-        The labels, their samples and their subsets as they are now; -1 leaves a label out.
+        Ids, sample fingerprints and subset numbers of the labels now; -1 leaves a label out.
     """
-    there = set(_contents(before.labels, before.samples, before.partitions[place].subset_of).values())
-    return {number for number, held in _contents(labels, samples, subset_of).items() if held not in there}
+    fitted = set(_contents(before.labels, before.samples, before.partitions[index].subset_of).values())
+    return {number for number, content in _contents(labels, samples, subset_of).items() if content not in fitted}
 
 
 def _contents(labels: Ints, samples: Ints, subset_of: Ints) -> dict[int, frozenset[tuple[int, int]]]:
-    """Return subset number -> its labels, each with its samples."""
-    found: dict[int, set[tuple[int, int]]] = {}
-    for label, held, number in zip(labels.tolist(), samples.tolist(), subset_of.tolist(), strict=True):
+    """Return subset number -> its labels, each with the fingerprint of its samples."""
+    contents: dict[int, set[tuple[int, int]]] = {}
+    for label, fingerprint, number in zip(labels.tolist(), samples.tolist(), subset_of.tolist(), strict=True):
         if number >= 0:
-            found.setdefault(number, set()).add((label, held))
-    return {number: frozenset(pairs) for number, pairs in found.items()}
+            contents.setdefault(number, set()).add((label, fingerprint))
+    return {number: frozenset(pairs) for number, pairs in contents.items()}
 
 
-def subsets_now(before: Fitted, place: int, labels: Ints) -> Ints:
-    """Return the subset number each label had in a partition, shape (L,), -1 for a label that was not there."""
-    found: Ints = _placed(before.partitions[place].subset_of, before.labels, labels, -1)
-    return found
+def subsets_now(before: Fitted, index: int, labels: Ints) -> Ints:
+    """Return the subset number that each label had in a partition, shape (L,), -1 for a new label."""
+    subset_of: Ints = _reindexed(before.partitions[index].subset_of, before.labels, labels, -1)
+    return subset_of
 
 
-def _placed(values: Any, old_labels: Ints, labels: Ints, missing: int) -> Any:  # noqa: ANN401  arrays of any type
-    """Return rows that stand in the order of some labels in that of others."""
+def _reindexed(values: Any, old_labels: Ints, labels: Ints, missing: int) -> Any:  # noqa: ANN401  arrays of any type
+    """Return the rows of ``values``, one per old label, in the order of ``labels``; ``missing`` for new labels."""
     known = np.isin(labels, old_labels)
-    placed = np.full((len(labels), *values.shape[1:]), missing, dtype=values.dtype)
-    placed[known] = values[np.searchsorted(old_labels, labels[known])]
-    return placed
+    reindexed = np.full((len(labels), *values.shape[1:]), missing, dtype=values.dtype)
+    reindexed[known] = values[np.searchsorted(old_labels, labels[known])]
+    return reindexed
 
 
 def refit(
@@ -126,27 +125,27 @@ def refit(
     random_state: int,
     workers: int,
 ) -> Fitted:
-    """Fit all partitions; where there is an earlier fit, only the classifiers that are touched.
+    """Return all partitions fitted; if there is an earlier fit, only the touched classifiers are fitted again.
 
     Parameters
     ----------
     training : TrainingSet
-        Its rows carry their identity.
+        With ``identity``.
     labels : ndarray of shape (L,), int64
     subsets : sequence of ndarray of shape (L,), int64
         The subset numbers of each partition, as many as ``before`` has partitions.
     before : Fitted or None
-        Of the same features, noise rule, regularisation and random state.
+        An earlier fit with the same features, noise rule, regularisation and random state.
     """
     samples = label_samples(training, len(labels))
     partitions = []
-    for place, subset_of in enumerate(subsets):
+    for index, subset_of in enumerate(subsets):
         previous = touched = None
         if before is not None:
-            old = before.partitions[place]
-            rows = (_placed(values, before.labels, labels, 0) for values in (old.weights, old.bias, old.correction))
+            old = before.partitions[index]
+            rows = (_reindexed(values, before.labels, labels, 0) for values in (old.weights, old.bias, old.correction))
             previous = Partition(subset_of, *rows)
-            touched = touched_subsets(before, place, labels, samples, subset_of)
+            touched = touched_subsets(before, index, labels, samples, subset_of)
         partitions.append(
             fit_partition(
                 training, subset_of, noise,

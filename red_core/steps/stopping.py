@@ -1,4 +1,4 @@
-"""Article step 4: when another round teaches nothing. Every signal is a number; the recommendation is a sentence."""
+"""Article step 4: when to stop. Every signal is a number; the recommendation is a sentence for the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundSignals:
-    """What one round says about stopping.
+    """The signals of one round for the decision to stop.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class RoundSignals:
     information_gain : float or None
         Mean KL divergence, in nats per text, between this round's beliefs and the last one's; None in round 1.
     worth_asking : int
-        Questions left whose expected gain reaches the setting; 0 says no question is worth its cost.
+        Questions left whose expected gain reaches the setting; 0 if no question is worth its cost.
     asked, failed : int
-        Questions put to the judge in the round, and those without an answer.
+        Questions that the judge was asked in the round, and those that failed.
     complete : bool
-        False if the round hit its cap of questions: it is never converged. (A cancelled round stays open.)
+        False if the round reached its limit of questions; such a round has not converged.
     """
 
     uncertain: int
@@ -41,7 +41,7 @@ class RoundSignals:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Whether to stop, and why, in a sentence for people."""
+    """Whether to stop, and the reason as a sentence for the user."""
 
     stop: bool
     reason: str
@@ -60,9 +60,9 @@ def information_gain(before: Floats, after: Floats) -> Floats:
 
 
 def past_inflection(uncertain: Sequence[int]) -> bool:
-    """Tell whether the curve of uncertain texts has passed its inflection: twice in a row it fell less than before.
+    """Return whether the curve of uncertain texts has passed its inflection: twice in a row it fell less than before.
 
-    At least four rounds are needed to see that; a later fall that is steeper again, or a rise, takes it back.
+    This needs at least four rounds. A later rise, or a fall that is steeper again, makes it False again.
     """
     falls = -np.diff(np.asarray(uncertain, dtype=np.float64))
     for last in range(2, len(falls)):
@@ -73,36 +73,42 @@ def past_inflection(uncertain: Sequence[int]) -> bool:
 
 
 def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Recommendation:
-    """Recommend another round or a stop from all signals.
+    """Return whether to stop or to run another round, from the signals of all rounds.
 
     Parameters
     ----------
     rounds : sequence of RoundSignals, oldest first, at least one
     least_information : float
-        The information gain, in nats per text, under which a round taught nothing.
+        A round with less information gain, in nats per text, changed nothing.
     """
     last = rounds[-1]
     if last.failed and last.failed == last.asked:
-        told = f"All {last.failed:,} questions failed: mend the judge, then run the round again."
-        return Recommendation(False, told)
+        return Recommendation(
+            False, f"All {last.failed:,} questions failed. Check the judge's connection, then run the round again."
+        )
     if not last.complete:
         return Recommendation(
-            False, "The last round used up its cap of questions, so it cannot tell whether asking more is worth it."
+            False, "The last round reached its limit of questions. Run another round to ask the rest."
         )
     if last.failed:
         return Recommendation(
-            False, f"{last.failed:,} of {last.asked:,} questions failed: run another round to ask them."
+            False, f"{last.failed:,} of {last.asked:,} questions failed. Run another round to ask them again."
         )
     if not last.worth_asking:
-        return Recommendation(True, "No question is worth its cost any more.")
+        return Recommendation(True, "No further question is worth its cost.")
     if last.information_gain is not None and last.information_gain < least_information:
-        told = f"The last round changed the beliefs by {last.information_gain:.4f} nats per text, "
-        told += f"under the floor of {least_information}: another by itself teaches nothing."
-        more = f" {last.worth_asking:,} predictions are still worth an answer." if last.worth_asking else ""
-        return Recommendation(True, told + more)
+        return Recommendation(
+            True,
+            f"The last round hardly changed the labels: {last.information_gain:.4f} nats per text, less than the limit "
+            f"of {least_information}. Another round would not help. {last.worth_asking:,} suggested labels are still "
+            "worth an answer.",
+        )
     if past_inflection([r.uncertain for r in rounds]):
         return Recommendation(
-            True, "The count of uncertain texts falls more slowly each round: it is past its inflection."
+            True, "The number of uncertain texts falls more slowly in each round: it is past its inflection."
         )
-    worth = f"{last.worth_asking:,} predictions are still worth an answer"
-    return Recommendation(False, f"{worth}: review them, feed back, and run another round.")
+    return Recommendation(
+        False,
+        f"{last.worth_asking:,} suggested labels are still worth an answer. "
+        "Review them, feed back, and run another round.",
+    )

@@ -1,7 +1,7 @@
 """Article step 2: one cheap classifier per subset with n+1 classes, the last one noise.
 
-Each is a multinomial logistic regression. Only the difference between a label's logit and its noise
-logit ever matters, so a whole partition of L labels is kept as one (L, d) matrix, whatever the subsets.
+Each is a multinomial logistic regression. Only the difference between a label's logit and the noise logit matters. So
+the classifiers of a whole partition are one (L, d) matrix, whatever the subsets.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Partition:
         Coefficients of log p(label | x) - log p(noise | x) within the label's subset.
     bias : ndarray of shape (L,), float32
     correction : ndarray of shape (L,), float32
-        log(training weight of the label / training weight of its noise): what the odds owe to class sizes.
+        log(training weight of the label / training weight of its noise): the effect of class sizes on the log-odds.
     """
 
     subset_of: Ints
@@ -47,7 +47,7 @@ class Partition:
 class TrainingSet:
     """Training rows: features (n, d) float32, labels (n,) int64, weights (n,) float32 in (0, 1].
 
-    ``identity`` (n,) int64 tells samples apart, where an earlier fit is to be used again.
+    ``identity`` (n,) int64 is a hash of each sample; only an incremental fit needs it.
     """
 
     features: Floats
@@ -63,7 +63,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class NoiseRule:
-    """How noise is drawn: see :func:`red_core.steps.noise_oversampling.draw_noise`."""
+    """How the noise is drawn; see :func:`red_core.steps.noise_oversampling.draw_noise`."""
 
     factor: float
     rows: int | None
@@ -78,7 +78,7 @@ def fit_subset(
     rng: np.random.Generator,
     start: tuple[Floats, Floats] | None = None,
 ) -> tuple[Floats, Floats, Floats]:
-    """Fit the n+1 class classifier of one subset.
+    """Return the fitted classifier of one subset, with its n labels and noise.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def fit_subset(
         Inverse strength of the L2 penalty, scikit-learn's C.
     rng : numpy.random.Generator
     start : weights (n, d) and bias (n,), optional
-        Those of an earlier fit, from which it takes fewer steps to the same end.
+        An earlier fit to start from: fewer iterations to the same optimum.
 
     Returns
     -------
@@ -100,12 +100,12 @@ def fit_subset(
     noise_rows, noise_weights = draw_noise(
         training.labels, training.weights, inside, factor=noise.factor, rows=noise.rows, rng=rng
     )
-    own_rows = np.flatnonzero(np.isin(training.labels, inside))
-    place = np.full(int(training.labels.max()) + 1, -1, dtype=np.int64)
-    place[inside] = np.arange(len(inside))
-    rows = np.r_[own_rows, noise_rows]
-    classes = np.r_[place[training.labels[own_rows]], np.full(len(noise_rows), len(inside))]
-    weights = np.r_[training.weights[own_rows], noise_weights].astype(np.float32)
+    label_rows = np.flatnonzero(np.isin(training.labels, inside))
+    class_of = np.full(int(training.labels.max()) + 1, -1, dtype=np.int64)
+    class_of[inside] = np.arange(len(inside))
+    rows = np.r_[label_rows, noise_rows]
+    classes = np.r_[class_of[training.labels[label_rows]], np.full(len(noise_rows), len(inside))]
+    weights = np.r_[training.weights[label_rows], noise_weights].astype(np.float32)
     features = np.take(training.features, rows, axis=0)
     if not len(noise_rows):
         return _fit_without_noise(features, classes, weights, regularisation, start)
@@ -121,7 +121,7 @@ def _fit(
     features: Floats, classes: Ints, weights: Floats, regularisation: float, start: tuple[Floats, Floats] | None
 ) -> tuple[Floats, Floats]:
     model = LogisticRegression(C=regularisation, max_iter=1000, tol=1e-4, warm_start=start is not None)
-    if start is not None and len(start[1]) > 2:  # of two classes scikit-learn keeps one row
+    if start is not None and len(start[1]) > 2:  # for two classes scikit-learn has one row
         model.coef_, model.intercept_ = start[0] - start[0].mean(axis=0), start[1] - start[1].mean()
     model.fit(features, classes, sample_weight=weights)
     if len(model.classes_) == 2:
@@ -130,7 +130,7 @@ def _fit(
 
 
 def _relative(coefficients: Floats, bias: Floats, correction: Floats) -> tuple[Floats, Floats, Floats]:
-    """Subtract the noise class, the last row, from every label's row."""
+    """Return the labels' rows minus the noise row, the last one."""
     relative = coefficients[:-1] - coefficients[-1]
     return relative.astype(np.float32), (bias[:-1] - bias[-1]).astype(np.float32), correction.astype(np.float32)
 
@@ -138,7 +138,7 @@ def _relative(coefficients: Floats, bias: Floats, correction: Floats) -> tuple[F
 def _fit_without_noise(
     features: Floats, classes: Ints, weights: Floats, regularisation: float, start: tuple[Floats, Floats] | None
 ) -> tuple[Floats, Floats, Floats]:
-    """Fit a subset that holds every label: there is nothing foreign, so odds are taken against the mean logit."""
+    """Return the fit of a subset of all labels: there is no noise, so logits are relative to their mean."""
     coefficients, bias = _fit(features, classes, weights, regularisation, start)
     class_weights = np.bincount(classes, weights=weights)
     correction = np.log(class_weights / class_weights.mean())
@@ -158,7 +158,7 @@ def fit_partition(
     workers: int = 2,
     fitted: Callable[[int, int], None] | None = None,
 ) -> Partition:
-    """Fit the classifiers of a partition, all of them or only the touched ones.
+    """Return a partition with its classifiers fitted, all of them or only the touched ones.
 
     Parameters
     ----------
@@ -168,12 +168,12 @@ def fit_partition(
     noise : NoiseRule
     regularisation : float
     random_state : int
-        Each subset draws from its own stream, so refitting one gives what a full fit would give, but for the last
-        digits: it starts from the classifier of ``previous``.
+        Each subset has a random stream of its own. So refitting one gives what a full fit would give, except for the
+        last digits, because it starts from the classifier of ``previous``.
     previous, touched : Partition, collection of int
         Keep the classifiers of ``previous`` for every subset number not in ``touched``.
     workers : int
-        Subsets fitted at once, each on one core: by threads, unless ``joblib.parallel_config`` names another backend.
+        Subsets fitted at once, each on one core, in threads unless ``joblib.parallel_config`` sets another backend.
     fitted : callable(done, total), optional
         Called after each subset.
     """
@@ -186,19 +186,19 @@ def fit_partition(
     numbers = sorted(present if touched is None or previous is None else present & set(touched))
 
     insides = [np.flatnonzero(subset_of == number) for number in numbers]
-    # Arrays by themselves, so that a backend of other processes sends each of them once and not with every subset.
+    # Separate arrays: a backend with other processes sends each array once, not with every subset.
     arrays = (training.features, training.labels, training.weights)
-    ways = (noise, regularisation, random_state)
+    options = (noise, regularisation, random_state)
 
     def start(inside: Ints) -> tuple[Floats, Floats] | None:
         return None if previous is None else (previous.weights[inside], previous.bias[inside])
 
-    with threadpool_limits(1):  # around all threads: each that ended would lift it for the others
-        found = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
-            delayed(_fit_on_one_core)(*arrays, inside, number, *ways, start(inside))
+    with threadpool_limits(1):  # set once around all threads: a thread that ends would lift the limit for the others
+        fits = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
+            delayed(_fit_on_one_core)(*arrays, inside, number, *options, start(inside))
             for inside, number in zip(insides, numbers, strict=True)
         )
-        for done, (inside, (w, b, c)) in enumerate(zip(insides, found, strict=True), start=1):
+        for done, (inside, (w, b, c)) in enumerate(zip(insides, fits, strict=True), start=1):
             weights[inside], bias[inside], correction[inside] = w, b, c
             if fitted is not None:
                 fitted(done, len(numbers))
@@ -216,7 +216,7 @@ def _fit_on_one_core(
     random_state: int,
     start: tuple[Floats, Floats] | None,
 ) -> tuple[Floats, Floats, Floats]:
-    """Fit one subset, perhaps in another process, which knows nothing of the limit set in this one."""
+    """Return the fit of one subset, perhaps in another process, where the thread limit has to be set again."""
     rng = np.random.default_rng([random_state, number])
     with _numerical_libraries().limit(limits=1):
         training = TrainingSet(features, labels, weights)
@@ -225,5 +225,5 @@ def _fit_on_one_core(
 
 @cache
 def _numerical_libraries() -> Any:  # noqa: ANN401  threadpoolctl ships no types
-    """Return this process's numerical libraries: looking for them takes as long as fitting a small subset."""
+    """Return this process's numerical libraries, cached: the search takes as long as fitting a small subset."""
     return ThreadpoolController()

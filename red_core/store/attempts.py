@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,7 +13,10 @@ from sqlite_utils import Database
 from red_core.records import Attempt, Project
 from red_core.store.database import connection, now, transaction
 
-Purpose = Literal["judge", "self-test", "connect", "meaning", "correction", "explain"]
+RequestPurpose = Literal["judge", "self-test", "connect", "meaning", "correction", "explain"]
+"""What a request to a judge's server is for, as it is stored."""
+QUESTIONS: frozenset[RequestPurpose] = frozenset({"judge", "self-test"})
+"""The requests that ask whether one label is right. Their mean cost is what the next question will cost."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Spent:
 
 def add_attempts(
     project: Project,
-    purpose: Purpose,
+    purpose: RequestPurpose,
     judge: str,
     reserved: Sequence[int],
     *,
@@ -107,8 +111,8 @@ def spent(project: Project, *, round_id: int | None = None) -> Spent:
 def tokens_per_question(project: Project, judge: str) -> float | None:
     """Return the mean tokens of this judge's questions so far, self-test included; None before the first."""
     query = """
-        SELECT avg(tokens_in + tokens_out) FROM attempt
-        WHERE judge = ? AND purpose IN ('judge', 'self-test') AND tokens_in + tokens_out > 0"""
+        SELECT avg(tokens_in + tokens_out) FROM attempt WHERE judge = ? AND tokens_in + tokens_out > 0
+        AND purpose IN (SELECT value FROM json_each(?))"""
     with connection(project) as db:
-        found = db.execute(query, [judge]).fetchone()[0]
-    return None if found is None else float(found)
+        mean = db.execute(query, [judge, json.dumps(sorted(QUESTIONS))]).fetchone()[0]
+    return None if mean is None else float(mean)

@@ -16,7 +16,8 @@ from red_core.records import Ints, Outcome, Project
 from red_core.store.database import connection, now, transaction
 from red_core.store.labels import refuse_inactive
 
-Purpose = Literal["certificate", "label"]
+AuditPurpose = Literal["certificate", "label"]
+"""An audit is for the certificate's random sample, or for the texts of one label."""
 AuditKind = Literal["label", "none", "cannot tell"]
 
 _ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
@@ -32,7 +33,7 @@ class NewAudit:
     """A text to deal: ``label`` is whose texts are audited, or the known answer of a planted one."""
 
     text: int
-    purpose: Literal["certificate", "label", "planted"]
+    purpose: AuditPurpose | Literal["planted"]
     label: int | None
     options: Sequence[int]
 
@@ -74,7 +75,7 @@ class Audit:
         The round it is of.
     """
 
-    purpose: Purpose
+    purpose: AuditPurpose
     about: int | None
     kind: AuditKind | None
     answer: int | None

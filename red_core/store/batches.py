@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlite_utils import Database
 
 from red_core.errors import StateError
-from red_core.records import Project
+from red_core.records import BatchKind, Project
 from red_core.store.database import connection, now, transaction
+from red_core.store.decisions import answers
 from red_core.store.desk import Item
-
-BatchKind = Literal["accept", "reject"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def batch_counts(project: Project, batch: int | None = None) -> BatchCounts | No
 
 
 # What was said of this text and label: that another label was rejected answers nothing.
-_ANSWER = "n.text = m.text AND (n.kind <> 'reject' OR n.label = q.label)"
+_ANSWER = f"n.text = m.text AND {answers('n', 'q.label')}"
 # A sampled text agrees with an acceptance where its own label was fixed, with a rejection where anything else was said.
 _COUNTS = f"""
     SELECT batch.id, batch.kind, batch.filters, count(*) AS members, coalesce(sum(m.sampled), 0) AS sampled,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from typing import get_args
 
 from sqlite_utils import Database
 
 from red_core.errors import CardChanged, StateError
-from red_core.records import Decision, FeedBackItem, Project
+from red_core.records import BatchKind, Decision, FeedBackItem, Project
 from red_core.store.database import connection, now, transaction
 from red_core.store.labels import refuse_inactive
 from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, reopen_if_last, round_to_review
@@ -79,10 +80,25 @@ def _refuse_if_changed(db: Database, made: Decision, seen: tuple[int, int], own:
         who, kind, name, at = newer
         what = {"none": "said none of these", "undo": "undid a decision"}.get(kind, f"said {kind}")
         raise CardChanged(f"{who} {what}{f': {name}' if name else ''}, {at[:16].replace('T', ' ')} UTC")
-    if made.kind in {"accept", "reject"}:
+    if made.kind in get_args(BatchKind):
         newest = "SELECT coalesce(max(id), 0) FROM standing_meaning WHERE label = ?"
         if db.execute(newest, [made.label]).fetchone()[0] != seen[1]:
             raise CardChanged("the label's meaning was edited")
+
+
+def answers(decision: str, label: str) -> str:
+    """Return SQL that is true where a decision answers whether its text has a label.
+
+    Every decision that stands answers it, except the rejection of another label.
+
+    Parameters
+    ----------
+    decision : str
+        The name of a decision's row in the query.
+    label : str
+        An SQL expression for the label's id.
+    """
+    return f"({decision}.kind <> 'reject' OR {decision}.label = {label})"
 
 
 def decided(project: Project) -> dict[int, int]:

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from red_core.records import Example, Label, Outcome, Project
 from red_core.store.database import connection
+from red_core.store.decisions import answers
 from red_core.store.labels import labels_in
 
 Item = tuple[int, int | None]
@@ -30,12 +31,12 @@ OF_PROPOSALS = {
 """Queues of proposals: a name and the condition a proposal meets, the most informative first."""
 
 # Of all rounds so far: what was not decided in one round still waits in the next, with its belief of now.
-_PROPOSALS = """
+_PROPOSALS = f"""
     SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
         coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
         verdict.id IN (SELECT id FROM stale_verdict) AS stale,
         EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text
-            AND (s.kind <> 'reject' OR s.label = proposal.label)) AS decided
+            AND {answers("s", "proposal.label")}) AS decided
     FROM proposed proposal LEFT JOIN verdict ON verdict.proposal = proposal.id
     LEFT JOIN prediction p ON p.text = proposal.text AND p.round = :round
     WHERE proposal.round <= :round"""
@@ -212,11 +213,11 @@ def item_of(project: Project, text: int) -> Item:
 
 def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
     """Return the texts of these items that are decided: by a label, or by rejecting the very label proposed."""
-    query = """
+    query = f"""
         SELECT s.text FROM json_each(:items) item
         JOIN standing_decision s ON s.text = json_extract(item.value, '$[0]')
         LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
-        WHERE s.kind <> 'reject' OR q.id IS NULL OR s.label = q.label"""
+        WHERE q.id IS NULL OR {answers("s", "q.label")}"""
     with connection(project) as db:
         return {int(text) for (text,) in db.execute(query, {"items": json.dumps(items)})}
 

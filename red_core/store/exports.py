@@ -95,12 +95,6 @@ def opened_export(
         yield _columns(db, ours), _rows(db, round_id, lossless=lossless)
 
 
-def export_rows(project: Project, round_id: int, *, lossless: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the rows of :func:`opened_export`."""
-    with opened_export(project, round_id, lossless=lossless) as (_, rows):
-        yield from rows
-
-
 def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
     """Return our columns and then the files' own, in the order in which they come."""
     found = dict.fromkeys(ours)

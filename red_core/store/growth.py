@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from red_core.errors import StateError
-from red_core.records import NONE_OF_THESE, Booleans, Floats, Ints, Project, Round
+from red_core.records import NONE_OF_THESE, Booleans, Floats, Ints, Project
 from red_core.store.database import connection
-from red_core.store.rounds import list_rounds
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,6 @@ class PoolImport:
     file: str
     at: str
     texts: Ints
-
-
-def newest_finished_round(project: Project) -> Round:
-    """Return the newest round with beliefs.
-
-    Raises
-    ------
-    StateError
-        If there is none yet.
-    """
-    finished = [each for each in list_rounds(project) if each.metrics]
-    if not finished:
-        raise StateError(f"project {project.name} has no finished round yet. Run one with `red round {project.name}`.")
-    return finished[-1]
 
 
 def scored_texts(project: Project, round_id: int) -> Scored:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlite_utils import Database
 
-from red_core.records import DecisionKind, Project
+from red_core.records import FIXES_OUTCOME, NewDecisionKind, Project
 from red_core.store.database import now, transaction
 from red_core.store.labels import ids_by_name, name_key
 from red_core.store.rounds import refuse_while_job_runs
@@ -24,7 +24,7 @@ class MadeDecision:
 
     Attributes
     ----------
-    kind : DecisionKind
+    kind : NewDecisionKind
     label : str or None
         The label's name.
     who, at, reason, queue : str
@@ -35,7 +35,7 @@ class MadeDecision:
         How many decisions equal in text, kind, label, who and at came before it, from 0.
     """
 
-    kind: DecisionKind
+    kind: NewDecisionKind
     label: str | None
     who: str
     at: str
@@ -121,8 +121,8 @@ def _missing(
         label = None if one.label is None else labels.get(name_key(one.label))
         if one.label is not None and label is None:
             done.unknown_labels.append(one.label)
-            if one.kind != "reject":  # what it replaced must not come back in its stead
-                kept = [each for each in missing if each[0].kind in {"reject", "skip"}]
+            if one.kind in FIXES_OUTCOME:  # it replaced earlier ones, which must not come back in its stead
+                kept = [each for each in missing if each[0].kind not in FIXES_OUTCOME]
                 done.overtaken += len(missing) - len(kept)
                 missing = kept
         elif one.act in acts or one.turn < here[one.kind, label, one.who, one.at]:

@@ -89,6 +89,31 @@ def list_rounds(project: Project) -> list[Round]:
         return _rounds(db)
 
 
+def finished_rounds(project: Project) -> list[Round]:
+    """Return the rounds that were scored and have metrics, oldest first."""
+    return [each for each in list_rounds(project) if each.metrics]
+
+
+def last_finished_round(project: Project) -> Round | None:
+    """Return the newest round that was scored and has metrics, None before the first."""
+    finished = finished_rounds(project)
+    return finished[-1] if finished else None
+
+
+def require_finished_round(project: Project) -> Round:
+    """Return the newest round that was scored and has metrics.
+
+    Raises
+    ------
+    StateError
+        If there is none yet.
+    """
+    last = last_finished_round(project)
+    if last is None:
+        raise StateError(f"project {project.name} has no finished round. Run one with `red round {project.name}`.")
+    return last
+
+
 def finish_round(
     project: Project, round_id: int, predictions: Iterable[Prediction], metrics: Mapping[str, Any]
 ) -> None:

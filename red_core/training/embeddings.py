@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from red_core.errors import EmbeddingError
-from red_core.records import Floats, Project
+from red_core.records import Floats, Progress, Project
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
@@ -22,8 +22,6 @@ from red_core.store.vectors import append_vectors, without_vector
 DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TEXTS_PER_BLOCK = 1_024
 """Texts embedded between two checkpoints: a few seconds of work on two cores."""
-
-Report = Callable[[int, int], None]
 
 
 def encode(model: str, texts: Sequence[str]) -> Floats:
@@ -45,7 +43,7 @@ def encode(model: str, texts: Sequence[str]) -> Floats:
     return np.asarray(vectors, dtype=np.float32)
 
 
-def embed_missing(project: Project, model: str, report: Report) -> None:
+def embed_missing(project: Project, model: str, report: Progress) -> None:
     """Embed every text of the project that has no vector yet, in blocks; a crash loses at most one block.
 
     ``report(done, total)`` is called before the first block and after each.

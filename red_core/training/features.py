@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from red_core.records import Floats, Ints, Project
+from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import neighbour_means
@@ -24,7 +24,7 @@ TEXTS_PER_BLOCK = 8_192
 """Texts between two checkpoints."""
 
 
-def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Callable[[int, int], None]) -> str:
+def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: Progress) -> str:
     """Make sure that the lexical model and the vectors of all texts exist; return the model's name.
 
     Parameters
@@ -78,9 +78,7 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
     return LexicalModel(stored["seen"], stored["idf"], stored["components"].astype(np.float32))
 
 
-def prepare_neighbours(
-    project: Project, settings: Settings, features: Features, texts: Ints, report: Callable[[int, int], None]
-) -> str:
+def prepare_neighbours(project: Project, settings: Settings, features: Features, texts: Ints, report: Progress) -> str:
     """Make sure that the neighbour features of these texts exist; return the name of the stored vectors.
 
     A new text gets its neighbours among all texts. Earlier texts keep theirs until the project has grown by

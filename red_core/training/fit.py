@@ -7,7 +7,7 @@ After the first round only classifiers whose labels or samples changed are fitte
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import logit
 
 from red_core.errors import StoreError
-from red_core.records import Ints, Project
+from red_core.records import Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.belief import Calibration, beliefs, candidates, fit_calibration
 from red_core.steps.greedy_subsets import greedy_subsets, join_most_alike
@@ -30,11 +30,9 @@ from red_core.training.model import Extent, KnownProposals, Model, load_model, m
 from red_core.training.model_selection import Choice, cores, select_model
 from red_core.training.training_set import FrozenRows, frozen_rows, recipe_of
 
-Report = Callable[[int, int], None]
-
 
 def train(
-    project: Project, round_id: int, settings: Settings, features: Features, shown: Ints, report: Report
+    project: Project, round_id: int, settings: Settings, features: Features, shown: Ints, report: Progress
 ) -> Model:
     """Fit and calibrate the classifiers of a round: those that are touched, or all of them in a full fit.
 
@@ -91,7 +89,7 @@ def train(
 class _Steps:
     """Counts finished fits for the progress bar; one step is a fit of all partitions."""
 
-    def __init__(self, report: Report, total: int) -> None:
+    def __init__(self, report: Progress, total: int) -> None:
         self._report, self._finished, self._total = report, 0, total
         report(0, total)
 

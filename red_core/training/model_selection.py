@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import logsumexp
 
-from red_core.records import Floats, Ints
+from red_core.records import Floats, Ints, Progress
 from red_core.settings import Settings
 from red_core.steps.belief import fit_calibration
 from red_core.steps.out_of_fold import Fit, out_of_fold_log_odds
@@ -54,7 +54,7 @@ def select_model(
     rows: FrozenRows,
     partitions: Sequence[Ints],
     settings: Settings,
-    report: Callable[[int, int], None],
+    report: Progress,
     last: Choice | None = None,
 ) -> Choice:
     """Return the choice of least log loss: first the regularisation at the middle weight, then the weight.

@@ -283,7 +283,7 @@ def test_a_rubber_stamp_is_warned_of(in_state: InState, open_app: OpenApp, named
     judge_check(project, JUDGED)
     app = rounds_with_llm(open_app)
     (warning,) = app.warning
-    assert warning.value.startswith("A rubber stamp")
+    assert warning.value.startswith("It accepts most wrong labels")
     assert "2 fooled it" in words_on(app)
 
 

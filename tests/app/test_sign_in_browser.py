@@ -184,7 +184,7 @@ def somebody(browser: Browser, app: SignedServer) -> Iterator[Callable[[], Perso
 def test_a_direct_link_leads_to_sign_in_and_then_to_its_page(app: SignedServer, somebody: Callable[[], Person]) -> None:
     ana = somebody()
     page = ana.open(app, f"review?project={NAME}")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     assert TEXT not in page.content()
     assert page.get_by_role("link", name="Review").count() == 0
     ana.sign_in(app, "ana")
@@ -198,9 +198,9 @@ def test_a_direct_link_leads_to_sign_in_and_then_to_its_page(app: SignedServer, 
         page.wait_for_timeout(50)
     assert [row[-1] for row in decision_rows(project_of(app))] == ["ana@example.org"]
     ana.sign_out(app)
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     ana.open(app, "review")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     assert TEXT not in page.content()
 
 
@@ -312,7 +312,7 @@ def sent_to_a_stranger(server: Server) -> bytes:
         f"{address}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], additional_headers=heads
     ) as wire:
         wire.send(message.SerializeToString())
-        while b"Sign in to go on." not in got and time.monotonic() < end:
+        while b"Sign in to continue." not in got and time.monotonic() < end:
             with suppress(TimeoutError):
                 got += bytes(wire.recv(timeout=1))  # always binary
         with suppress(TimeoutError):

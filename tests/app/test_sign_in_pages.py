@@ -97,7 +97,7 @@ def test_without_sign_in_only_the_sign_in_page_is_shown(page: str, in_state: InS
     if page != "data":
         app.switch_page(f"pages/{page}.py").run()
     assert enabled(app) == ["sign_in_default"]
-    assert [each.value for each in app.text] == ["Sign in to go on."]
+    assert [each.value for each in app.text] == ["Sign in to continue."]
     assert not app.sidebar.selectbox
     assert not app.title
     assert not app.caption
@@ -203,7 +203,7 @@ def test_a_person_who_lost_access_is_out_with_the_next_press(
     button.click().run()
     assert not app.exception
     assert enabled(app) == ["sign_out"]
-    assert "is not let in here" in shown(app)
+    assert "has no access" in shown(app)
     assert not app.title
     assert all_bytes(workspace) == before
 

@@ -19,10 +19,10 @@ from red_core.data.tables import normalise_text, read_table
 from red_core.errors import InputError, ProjectError, RedError, SettingsError, StateError, StoreError
 from red_core.records import ImportSummary, Project
 from red_core.store.database import connection, project_names
-from red_core.store.exports import export_rows
 from red_core.store.jobs import add_job, end_job
 from red_core.store.labels import list_labels
 from red_core.store.texts import contents, facts, left_out_rows, name_key, pool, seeds, truths
+from tests.helpers.project_facts import export_rows
 from tests.helpers.small_projects import EMBEDDING, LABELS, pool_rows, seed_rows, small_project, write_csv
 
 GOOD = [

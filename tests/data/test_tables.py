@@ -14,6 +14,7 @@ import time
 import tracemalloc
 import unicodedata
 import zipfile
+from itertools import dropwhile
 from pathlib import Path
 
 import huggingface_hub
@@ -646,9 +647,9 @@ def test_jsonl_and_parquet_give_back_the_same_rows(name, rows):
 def as_csv(cell: str | None) -> str | None:
     """A text as it comes back from CSV: an apostrophe before what a spreadsheet would run."""
     text = (cell or "").replace("\0", "\ufffd")
-    bare = text.lstrip()
-    space = text[: len(text) - len(bare)]
-    runs = bare[:1] in ("=", "+", "-", "@") or "\t" in space or "\r" in space
+    bare = "".join(dropwhile(lambda character: character.isspace() or character == "'", text))
+    before = text[: len(text) - len(bare)]
+    runs = bare[:1] in ("=", "+", "-", "@") or "\t" in before or "\r" in before
     return f"'{text}" if runs else text or None
 
 
@@ -662,7 +663,7 @@ def test_csv_gives_back_the_same_rows_but_for_apostrophes(name, rows):
 
 
 @pytest.mark.parametrize(
-    "formula", ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "  =1", "\n=cmd|'/c calc'!A0", "\u00a0=1"]
+    "formula", ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "  =1", "'=1", "' '@1", "\n=cmd|'/c calc'!A0", "\u00a0=1"]
 )
 def test_no_text_becomes_a_formula(formula, tmp_path):
     write_table(tmp_path / "a.csv", [{"text": formula, "=n": -1.5}], ["text", "=n"])

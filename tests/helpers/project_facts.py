@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from red_core.records import Project
 from red_core.store.database import connection
+from red_core.store.exports import opened_export
 from red_core.store.rounds import list_rounds
 
 FACTS = {
@@ -31,6 +33,12 @@ FACTS = {
     "rounds": "SELECT id, state FROM round ORDER BY id",
 }
 FIGURES = "SELECT text, belief, runner_up_belief, none_belief, prior FROM prediction ORDER BY round, text"
+
+
+def export_rows(project: Project, round_id: int, *, lossless: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an export, without a file."""
+    with opened_export(project, round_id, lossless=lossless) as (_, rows):
+        yield from rows
 
 
 def facts(project: Project) -> dict[str, Any]:

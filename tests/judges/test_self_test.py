@@ -163,7 +163,7 @@ def test_what_was_measured_is_said_with_its_interval():
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "word"), [("valid", "valid", "rubber stamp"), ("invalid", "invalid", "nay-sayer")]
+    ("right", "wrong", "word"), [("valid", "valid", "accepts most wrong"), ("invalid", "invalid", "rejects most right")]
 )
 def test_a_judge_that_says_one_thing_is_called_so_last(right, wrong, word):
     found = summed_up(answers([right] * 30, [wrong] * 30))

@@ -10,9 +10,9 @@ from red_core.errors import StateError
 from red_core.labels.drift import measure_drift
 from red_core.records import NONE_OF_THESE
 from red_core.rounds.run import run_round
-from red_core.store.growth import newest_finished_round, pool_imports, scored_texts
+from red_core.store.growth import pool_imports, scored_texts
 from red_core.store.labels import list_labels
-from red_core.store.rounds import close_round
+from red_core.store.rounds import close_round, require_finished_round
 from red_core.store.texts import pool
 from tests.helpers import small_projects
 from tests.helpers.small_projects import FAST, LABELS, count, embed, pool_rows, small_project, write_csv
@@ -59,7 +59,7 @@ def test_after_a_second_import_a_round_has_beliefs_about_both(running):
     first = pool(running)
     summary = more(running, as_before())
     assert summary.pool == len(first) + len(LABELS) * NEWER
-    last = newest_finished_round(running)
+    last = require_finished_round(running)
     scored = scored_texts(running, last.id)
     assert last.id == 2
     assert scored.texts.tolist() == pool(running).tolist()

@@ -29,7 +29,6 @@ from red_core.store import views
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
 from red_core.store.desk import QUEUES, cards, queue
-from red_core.store.exports import export_rows
 from red_core.store.history import label_history, text_history
 from red_core.store.jobs import add_job
 from red_core.store.label_undo import edits
@@ -38,6 +37,7 @@ from red_core.store.rounds import close_round, current_training_rows, open_round
 from red_core.store.texts import pool, seeds
 from red_core.store.verdicts import add_proposals, add_verdicts, verdicts
 from red_core.training.samples import samples, seed_label_vectors, valid_samples
+from tests.helpers.project_facts import export_rows
 from tests.helpers.small_projects import (
     EMBEDDING,
     FAST,

@@ -17,6 +17,7 @@ from red_core.records import Project
 from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, label_set_version, list_labels, save_layout, set_meanings
 from red_core.store.texts import pool, seeds
+from red_core.text import LONGEST_MEANING
 from tests.helpers.small_projects import LABELS, label_ids, small_project, text_ids, write_csv
 
 
@@ -110,7 +111,7 @@ def test_a_label_without_a_row_stays_and_an_empty_cell_changes_nothing(project, 
         (["id", "name"], [["1", "delivery"]], 2, "there is a label 'delivery' already"),
         (["id", "name"], [["1", "x" * 201]], 2, "1 to 200 characters"),
         (["name", "meaning"], [["", "what"]], 2, "1 to 200 characters"),
-        (["name", "meaning"], [["refund", "x" * 1001]], 2, "at most 1,000 characters"),
+        (["name", "meaning"], [["refund", "x" * (LONGEST_MEANING + 1)]], 2, "at most 4,000 characters"),
         (["name", "subset"], [["refund", "3"]], 2, "no subset '3': they are numbered from 1 to 2"),
         (["name", "subset"], [["refund", "-1"]], 2, "no subset '-1'"),
         (["name", "subset"], [["refund", "²"]], 2, "no subset '²'"),

@@ -13,7 +13,6 @@ from red_core.steps.audit_statistics import (
     LOOKS,
     MOST_PSEUDO_COUNTS,
     Share,
-    certified_at,
     judge_against_audits,
     looks_over,
     lower_bound,
@@ -30,6 +29,14 @@ SAID = st.lists(st.tuples(st.sampled_from(VERDICTS), st.booleans()), max_size=60
 
 def compared(pairs, self_test=NO_TEST):
     return judge_against_audits([said for said, _ in pairs], np.array([r for _, r in pairs], dtype=bool), self_test)
+
+
+def certified_at(right, target):
+    """Return the first look at which the certificate is given, 0 where it is not: int, or an array of shape (...,)."""
+    audits, _, lower = looks_over(right)
+    never = LOOKS[-1] + 1
+    first = np.min(np.where(lower >= target, audits, never), axis=-1, initial=never)
+    return np.where(first == never, 0, first)
 
 
 # The lower bound

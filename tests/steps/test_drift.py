@@ -105,7 +105,7 @@ def test_permuted_p_values_are_those_of_all_permutations(seed):
     vectors = rng.normal(size=(10, 2)) * np.where(newer, 1.5, 1.0)[:, None] + 0.4 * newer[:, None]
     one = Walk(vectors, newer)
     one._stopped_at[:] = 0
-    one.go_on(200_000, rng)
+    one.draw_until(200_000, rng)
     exact = [
         by_scipy(vectors, newer, lambda new, old: np.linalg.norm(new.mean(axis=0) - old.mean(axis=0))),
         by_scipy(vectors, newer, lambda new, old: spread_of(new) - spread_of(old)),
@@ -121,7 +121,7 @@ def test_many_permutations_come_close_to_all_of_them(monkeypatch):
     newer = np.arange(10) >= 6
     vectors = rng.normal(size=(10, 2)) + 0.7 * newer[:, None]
     one = Walk(vectors, newer)
-    one.go_on(200_000, rng)
+    one.draw_until(200_000, rng)
     exact = [
         by_scipy(vectors, newer, lambda new, old: np.linalg.norm(new.mean(axis=0) - old.mean(axis=0))),
         by_scipy(vectors, newer, lambda new, old: spread_of(new) - spread_of(old)),
@@ -129,12 +129,23 @@ def test_many_permutations_come_close_to_all_of_them(monkeypatch):
     assert one.p_values == pytest.approx(exact, rel=0.06)
 
 
+def test_before_enough_permutations_are_extreme_the_seen_one_counts_among_them():
+    rng = np.random.default_rng(4)
+    newer = np.arange(20) >= 10
+    same, aside = Walk(np.ones((20, 3)), newer), Walk(np.c_[newer * 50.0, rng.normal(size=(20, 2))], newer)
+    assert same.p_values.tolist() == [1.0, 1.0]
+    same.draw_until(5, rng)
+    assert same.p_values.tolist() == [1.0, 1.0]  # (5 + 1) / (5 + 1): all are as extreme
+    aside.draw_until(99, rng)
+    assert aside.p_values[0] == pytest.approx(1 / 100)  # (0 + 1) / (99 + 1): none is
+
+
 def test_under_the_null_p_values_are_uniform():
     rng = np.random.default_rng(1)
     pairs = []
     for _ in range(600):
         one = walk(rng, 12, 7)
-        one.go_on(2_000, rng)
+        one.draw_until(2_000, rng)
         pairs.append(one.p_values)
     for column in np.transpose(pairs):
         for tosses in (20, 40, 100, 200):  # p is 10 / tosses, or any count of permutations: exact where it stops there
@@ -156,7 +167,7 @@ def test_a_wider_spread_and_a_distance_are_told_apart():
     rng = np.random.default_rng(3)
     aside, wider = walk(rng, 40, 30, by=1.0), walk(rng, 40, 30, wider=2.0)
     for one in (aside, wider):
-        one.go_on(5_000, rng)
+        one.draw_until(5_000, rng)
     assert aside.p_values[0] < 0.001
     assert aside.p_values[1] > 0.05
     assert wider.p_values[1] < 0.001
@@ -165,7 +176,7 @@ def test_a_wider_spread_and_a_distance_are_told_apart():
 
 def test_equal_texts_have_not_moved():
     one = Walk(np.ones((20, 3)), np.arange(20) >= 10)
-    one.go_on(500, np.random.default_rng(0))
+    one.draw_until(500, np.random.default_rng(0))
     assert one.p_values.tolist() == [1.0, 1.0]
     assert one.distance == 0.0
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from red_core.steps.greedy_subsets import greedy_subsets, similarity_within, subset_sizes
+from red_core.steps.greedy_subsets import greedy_subsets, join_most_alike, similarity_within, subset_sizes
 
 some_labels = st.builds(
     lambda seed, count, dimensions: np.random.default_rng(seed).normal(size=(count, dimensions)),
@@ -203,3 +203,34 @@ def test_labels_in_a_dissimilar_subset_are_less_alike_than_in_an_alike_one():
     alike, _ = similarity_within(groups, greedy_subsets(groups, 5, alike=True))
 
     assert dissimilar.max() < alike.min()
+
+
+# Labels that join later
+
+
+def joined_by_naive_loops(vectors, subset_of):
+    """The rule in words: a label without a subset takes the one whose labels' mean direction is nearest to its own."""
+    units = [v / sum(v * v) ** 0.5 for v in vectors]
+    numbers = sorted({number for number in subset_of if number >= 0})
+    means = {n: sum(u for u, own in zip(units, subset_of, strict=True) if own == n) for n in numbers}
+    sizes = {n: sum(own == n for own in subset_of) for n in numbers}
+    return [
+        own if own >= 0 else max(numbers, key=lambda n: float(sum(units[label] * means[n])) / sizes[n])
+        for label, own in enumerate(subset_of)
+    ]
+
+
+@given(some_labels, st.data())
+@settings(deadline=None)
+def test_a_label_without_a_subset_joins_the_most_alike_and_no_other_moves(vectors, data):
+    numbers = st.sampled_from([-1, 0, 1, 3])
+    subset_of = data.draw(st.lists(numbers, min_size=len(vectors), max_size=len(vectors)).filter(lambda n: max(n) >= 0))
+
+    found = join_most_alike(vectors, np.array(subset_of))
+
+    assert found.tolist() == joined_by_naive_loops(vectors, subset_of)
+
+
+def test_a_label_of_the_first_subset_stays_there_though_another_subset_is_more_like_it():
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.1, 1.0], [0.0, 1.0], [1.0, 0.1]])
+    assert join_most_alike(vectors, np.array([0, 0, 1, -1, -1])).tolist() == [0, 0, 1, 1, 0]

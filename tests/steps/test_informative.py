@@ -136,6 +136,15 @@ def test_a_text_asked_about_all_its_candidates_is_left_alone():
     assert pairs(ask(two_rivals(1), asked={(0, 0), (0, 1), (0, 2)})) == []
 
 
+def test_a_question_that_gains_exactly_the_least_gain_is_asked():
+    kept = two_rivals(1)
+    (belief,) = beliefs(kept)
+    (gain,) = value_of_question(belief[:1], belief[1:2], RIGHT, WRONG)
+
+    assert pairs(ask(kept, least_gain=gain)) == [(0, 0)]
+    assert pairs(ask(kept, least_gain=np.nextafter(gain, 1.0))) == []
+
+
 def test_texts_that_may_not_be_asked_about_are_left_alone():
     found = most_valuable(two_rivals(), np.array([2, 1]), RIGHT, WRONG, least_gain=0.005, most=100, asked=set())
 

@@ -15,8 +15,8 @@ from red_core.steps.judge_reliability import (
     ProbabilityScale,
     fit_probability_scale,
     judge_rates,
-    judge_warning,
     log_likelihood_ratio,
+    reliability_warning,
     wilson,
 )
 
@@ -90,19 +90,19 @@ def test_the_interval_holds_the_share_and_stays_between_nought_and_one(pair):
     ("right", "wrong", "begins"),
     [
         ({"valid": 58, "invalid": 2}, {"valid": 3, "invalid": 57}, ""),
-        ({"valid": 60}, {"valid": 60}, "A rubber stamp"),
-        ({"valid": 60}, {"valid": 31, "invalid": 29}, "A rubber stamp"),
-        ({"invalid": 60}, {"invalid": 60}, "A nay-sayer"),
-        ({"valid": 29, "invalid": 31}, {"invalid": 60}, "A nay-sayer"),
+        ({"valid": 60}, {"valid": 60}, "It accepts most wrong labels"),
+        ({"valid": 60}, {"valid": 31, "invalid": 29}, "It accepts most wrong labels"),
+        ({"invalid": 60}, {"invalid": 60}, "It rejects most right labels"),
+        ({"valid": 29, "invalid": 31}, {"invalid": 60}, "It rejects most right labels"),
         ({"unsure": 50, "valid": 10}, {"unsure": 55, "invalid": 5}, "It gives no clear answer"),
         ({"unparseable": 60}, {"unparseable": 60}, "It gives no clear answer"),
-        ({"valid": 30, "invalid": 30}, {"valid": 30, "invalid": 30}, "Right and wrong labels cannot be told apart"),
-        ({"valid": 3}, {"invalid": 3}, "Right and wrong labels cannot be told apart"),
-        ({}, {}, "Right and wrong labels cannot be told apart"),
+        ({"valid": 30, "invalid": 30}, {"valid": 30, "invalid": 30}, "It is not certain yet"),
+        ({"valid": 3}, {"invalid": 3}, "It is not certain yet"),
+        ({}, {}, "It is not certain yet"),
     ],
 )
 def test_a_judge_is_called_what_it_is(right, wrong, begins):
-    found = judge_warning(right, wrong)
+    found = reliability_warning(right, wrong)
     assert found.startswith(begins)
     assert bool(found) == bool(begins)
 
@@ -110,7 +110,7 @@ def test_a_judge_is_called_what_it_is(right, wrong, begins):
 @given(COUNTS, COUNTS)
 def test_of_a_judge_that_cannot_tell_right_from_wrong_nothing_good_is_said(right, wrong):
     if right.get("valid", 0) * sum(wrong.values()) <= wrong.get("valid", 0) * sum(right.values()):
-        assert judge_warning(right, wrong)
+        assert reliability_warning(right, wrong)
 
 
 # Probabilities

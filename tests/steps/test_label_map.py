@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,6 +105,28 @@ def test_few_labels_can_be_split_into_subsets_from_their_places(label_count):
     reduced = reduce_labels(units(label_count, label_count, 8), 16, random_state=0)
 
     assert np.bincount(greedy_subsets(reduced, 2)).min() >= 2
+
+
+@pytest.mark.parametrize(
+    ("label_count", "dimensions", "components"), [(5, 2, 2), (5, 3, 3), (5, 4, 3), (5, 16, 3), (40, 16, 16)]
+)
+def test_umap_is_asked_for_at_most_two_dimensions_less_than_there_are_labels(
+    label_count, dimensions, components, monkeypatch
+):
+    asked = {}
+
+    class Recorded:
+        def __init__(self, **options):
+            asked.update(options)
+
+        def fit_transform(self, vectors):
+            return vectors[:, : asked["n_components"]]
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Recorded))
+    reduced = reduce_labels(units(label_count, label_count, 20), dimensions, random_state=7)
+    assert reduced.shape == (label_count, components)
+    assert (asked["n_components"], asked["n_neighbors"]) == (components, min(15, label_count - 1))
+    assert (asked["metric"], asked["random_state"]) == ("cosine", 7)
 
 
 # UMAP compiles for about ten seconds once per process: the cases share one test, and it is the only one.

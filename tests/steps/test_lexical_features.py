@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from red_core.steps import lexical_features
-from red_core.steps.lexical_features import COLUMNS, LONGEST_TEXT, LexicalModel, fit_lexical, lexical_vectors
+from red_core.steps.lexical_features import CHARACTERS_READ, COLUMNS, LexicalModel, fit_lexical, lexical_vectors
 
 CARDS = [
     "my card has not arrived",
@@ -139,7 +139,7 @@ def test_texts_about_the_same_are_closer_than_others():
 
 def test_only_the_beginning_of_a_long_text_counts():
     model = fit_lexical(CARDS, 6, random_state=0)
-    beginning = ("my card is bent " * LONGEST_TEXT)[:LONGEST_TEXT]
+    beginning = ("my card is bent " * CHARACTERS_READ)[:CHARACTERS_READ]
 
     short, long = lexical_vectors(model, [beginning, beginning + " please close my account"])
 

@@ -157,11 +157,6 @@ def test_stored_and_read_again_it_is_the_same():
     assert kept.classifiers == 6
 
 
-def test_a_fit_that_did_not_keep_its_samples_holds_nothing():
-    arrays = {name: array for name, array in fit(rows_of()).arrays("x").items() if name != "x_samples"}
-    assert touched(Fitted.of(arrays, "x", IDS), rows_of(), PAIRS) == {0, 1, 2}
-
-
 def test_rows_without_an_identity_are_refused():
     rows = rows_of()
     with pytest.raises(ValueError, match="identity"):

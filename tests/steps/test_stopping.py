@@ -76,7 +76,7 @@ def test_no_question_worth_its_cost_stops():
 
 
 def test_without_a_stop_the_reason_says_how_many_are_still_worth_an_answer():
-    assert "50 predictions" in advice([TEACHING]).reason
+    assert "50 suggested labels" in advice([TEACHING]).reason
 
 
 def test_a_round_whose_every_question_failed_is_never_converged():
@@ -103,11 +103,11 @@ def test_a_round_that_was_cancelled_or_hit_its_cap_is_never_converged():
     found = advice([*converged[:-1], replace(converged[-1], complete=False)])
 
     assert not found.stop
-    assert "cannot tell whether" in found.reason
+    assert "reached its limit of questions" in found.reason
 
 
 def test_where_every_question_failed_the_judge_is_to_blame_rather_than_the_cancellation():
-    assert "mend the judge" in advice([replace(TEACHING, asked=3, failed=3, complete=False)]).reason
+    assert "Check the judge's connection" in advice([replace(TEACHING, asked=3, failed=3, complete=False)]).reason
 
 
 def test_an_earlier_failed_round_does_not_hold_up_a_later_stop():
@@ -153,6 +153,8 @@ def test_a_stop_is_only_ever_recommended_after_a_round_without_failure_that_ran_
         ([900, 500, 400, 410], False),  # a rise
         ([900, 850, 700, 400], False),  # falls ever faster
         ([900, 500, 400, 300], False),  # the fall no longer slows
+        ([1000, 600, 200, 100], False),  # it fell as much as before, then less: one bend
+        ([900, 500, 400, 350, 300], True),  # after two bends it falls on as slowly
         ([900, 800, 600, 550], False),  # one bend after a faster fall
         ([400, 400, 400, 400], False),
     ],

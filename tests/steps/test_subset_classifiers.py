@@ -39,7 +39,7 @@ def fitted(training, subset_of, noise=ALL_ROWS, **changes):
     return fit_partition(training, subset_of, noise, **({"regularisation": 30.0, "random_state": 0} | changes))
 
 
-def odds_from_scikit_learn(training, inside, features, factor=2.0):
+def odds_from_scikit_learn(training, inside, features, factor=2.0, c=30.0):
     """s(x, l) from predict_log_proba, with every foreign row as noise."""
     inside = list(inside)
     noise = len(inside)
@@ -47,7 +47,7 @@ def odds_from_scikit_learn(training, inside, features, factor=2.0):
     weights = training.weights.astype(float)
     noise_weight = factor * weights[classes != noise].sum() / len(inside)
     weights[classes == noise] = noise_weight / (classes == noise).sum()
-    model = LogisticRegression(C=30.0, max_iter=300, tol=1e-4).fit(training.features, classes, sample_weight=weights)
+    model = LogisticRegression(C=c, max_iter=300, tol=1e-4).fit(training.features, classes, sample_weight=weights)
     logs = model.predict_log_proba(features)
     corrections = [np.log(weights[classes == place].sum() / noise_weight) for place in range(noise)]
     return np.stack([logs[:, place] - logs[:, noise] - corrections[place] for place in range(noise)], axis=1)
@@ -64,6 +64,15 @@ def test_odds_are_those_of_scikit_learns_probabilities_corrected_for_class_weigh
         inside = np.flatnonzero(three_subsets == number)
         wanted = odds_from_scikit_learn(training, inside, queries(), factor)
         assert found[:, inside] == pytest.approx(wanted, abs=2e-2)
+
+
+@pytest.mark.parametrize("c", [0.05, 1.0, 4.0])
+@pytest.mark.parametrize("subset_of", [three_subsets, np.array([0, 1, 1, 1, 1, 1, 1, 1, 1])])
+def test_the_regularisation_is_the_c_of_scikit_learn(c, subset_of):
+    training = training_set()
+    found = label_log_odds(queries(), [fitted(training, subset_of, regularisation=c)])
+    wanted = odds_from_scikit_learn(training, np.flatnonzero(subset_of == 0), queries(), c=c)
+    assert found[:, subset_of == 0] == pytest.approx(wanted, abs=2e-3)
 
 
 def test_a_single_label_against_noise_has_the_odds_of_scikit_learn():

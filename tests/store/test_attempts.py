@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from red_core.records import Answer, Attempt, Project
-from red_core.store.attempts import Purpose, add_attempts, settle_attempts, spent, tokens_per_question
+from red_core.store.attempts import RequestPurpose, add_attempts, settle_attempts, spent, tokens_per_question
 from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
@@ -26,7 +26,7 @@ def round_id(project: Project) -> int:
     return reviewed_round(project, {})
 
 
-def add_attempt(project: Project, purpose: Purpose, judge: str, reserved: int, **more) -> int | None:
+def add_attempt(project: Project, purpose: RequestPurpose, judge: str, reserved: int, **more) -> int | None:
     """Store one attempt; None where it would pass a cap."""
     return next(iter(add_attempts(project, purpose, judge, [reserved], **more)), None)
 
@@ -54,7 +54,7 @@ def test_an_attempt_is_there_with_its_reserve_before_anything_is_known(project, 
     assert spent(project).tokens == spent(project, round_id=round_id).tokens == 70
 
 
-@pytest.mark.parametrize("purpose", get_args(Purpose))
+@pytest.mark.parametrize("purpose", get_args(RequestPurpose))
 def test_every_purpose_can_be_stored(purpose, project):
     assert add_attempt(project, purpose, "chat/m", 1)
 

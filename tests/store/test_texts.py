@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from red_core.data.tables import normalise_text, text_id
 from red_core.records import Project
 from red_core.store.database import create_project
-from red_core.store.exports import PROVENANCE, export_rows
+from red_core.store.exports import PROVENANCE
 from red_core.store.labels import label_set_version, list_labels
 from red_core.store.texts import (
     SourceFile,
@@ -34,6 +34,7 @@ from red_core.store.texts import (
     seeds,
     truths,
 )
+from tests.helpers.project_facts import export_rows
 
 AWKWARD = [
     *(

@@ -8,9 +8,9 @@ import streamlit as st
 from red_core.labels import measure_drift
 from red_core.labels.drift import LabelDrift
 from red_core.records import Project
+from red_core.store.rounds import last_finished_round
 from red_core.store.views import sources, version
 from widgets.labels.map_choice import choose
-from widgets.shell.reads import finished_round
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.words import counted
 
@@ -21,7 +21,7 @@ def show_drift(project: Project) -> None:
     """Show the comparison, which runs on a press of the button because it takes seconds."""
     with st.expander("Drift: do new texts differ from the earlier ones?", icon=":material/trending_up:"):
         imports = sum(row["role"] == "pool" for row in sources(project))
-        if imports < 2 or finished_round(project) is None:
+        if imports < 2 or last_finished_round(project) is None:
             st.caption(
                 "Import more unlabelled texts later and run a round. Then this compares the new texts of every label "
                 "with its earlier ones, using the same classifiers, with a list of labels to retrain or audit first."

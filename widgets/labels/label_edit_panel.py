@@ -19,6 +19,7 @@ from red_core.records import Project
 from red_core.store import views
 from red_core.store.label_undo import edits
 from red_core.store.texts import contents
+from red_core.text import LONGEST_LABEL, LONGEST_MEANING
 from widgets.labels.label_file_form import label_file_form, offer_label_file
 from widgets.labels.map_choice import Row, choose
 from widgets.shell.caching import cached_read
@@ -74,14 +75,14 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
 def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
     draft = st.session_state.get(NEW_LABEL, {"name": "", "texts": []})
     left, right = st.columns([3, 2])
-    name = left.text_input("Name", draft["name"], key=f"add_name_{draft['name']}", max_chars=200)
+    name = left.text_input("Name", draft["name"], key=f"add_name_{draft['name']}", max_chars=LONGEST_LABEL)
     subsets = sorted({row["subset"] for row in rows})
     subset = right.selectbox(
         "Subset", subsets, index=None, placeholder="The least similar one", key="add_subset",
         format_func=lambda n: f"{mark(n)[2]} {n + 1}",
     )  # fmt: skip
     meaning = st.text_input(
-        "Meaning", key="add_meaning", max_chars=1_000, placeholder="One sentence: what belongs to this label"
+        "Meaning", key="add_meaning", max_chars=LONGEST_MEANING, placeholder="One sentence: what belongs to this label"
     )
     chosen = [int(text) for text in draft["texts"]]
     if chosen:
@@ -102,7 +103,7 @@ def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
 def _rename(chosen: Row | None) -> Edit | None:
     if chosen is None:
         return None
-    name = st.text_input("New name", chosen["name"], key=f"rename_{chosen['id']}", max_chars=200)
+    name = st.text_input("New name", chosen["name"], key=f"rename_{chosen['id']}", max_chars=LONGEST_LABEL)
     return Rename(chosen["id"], name) if name.strip() and name != chosen["name"] else None
 
 
@@ -141,7 +142,9 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
     part_of = {text: part for part, cluster in enumerate(clusters) for text in cluster}
     with st.container(horizontal=True):
         names = [
-            st.text_input(f"Name of part {part + 1}", key=f"split_{chosen['id']}_{count}_{part}", max_chars=200)
+            st.text_input(
+                f"Name of part {part + 1}", key=f"split_{chosen['id']}_{count}_{part}", max_chars=LONGEST_LABEL
+            )
             for part in range(count)
         ]
     st.caption("This is a suggestion. Change the number to move a text to another part; 0 leaves it with the label.")

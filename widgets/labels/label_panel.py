@@ -10,12 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from red_core.access.who import who_acts
+from red_core.labels.snapshot import checked_meaning
 from red_core.records import Floats, Project
 from red_core.rounds import start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
 from red_core.store.labels import set_meanings
 from red_core.store.views import Confusion
+from red_core.text import LONGEST_MEANING
 from widgets.labels.label_tables import show_confused_pairs, show_labels, show_pickable, take_row
 from widgets.labels.map_choice import NEAREST, Row, choose, nearest
 from widgets.labels.map_figure import STATES
@@ -30,7 +32,6 @@ from widgets.shell.untrusted import plain, show_text
 from widgets.shell.words import counted
 
 MATRIX_UP_TO = 15
-LONGEST_MEANING = 1_000
 
 
 def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
@@ -197,7 +198,7 @@ def show_meaning(project: Project, row: Row) -> None:
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
         if saved and typed.strip() != row["meaning"]:
             with errors_in_one_line():
-                set_meanings(project, {row["id"]: typed.strip()[:LONGEST_MEANING]}, who_acts())
+                set_meanings(project, {row["id"]: checked_meaning(typed)}, who_acts())
                 st.rerun()
 
 

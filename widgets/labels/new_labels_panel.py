@@ -9,10 +9,10 @@ import streamlit as st
 from red_core.judges.names import named_by_judge
 from red_core.labels.new_labels import propose_clusters
 from red_core.records import Cluster, Project
+from red_core.store.rounds import last_finished_round
 from red_core.store.texts import contents
 from red_core.store.views import version
 from widgets.labels.label_edit_panel import NEW_LABEL
-from widgets.shell.reads import finished_round
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, show_text
@@ -34,7 +34,7 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
     connected : bool
         Whether a judge can be asked for better names.
     """
-    last = finished_round(project)
+    last = last_finished_round(project)
     with st.expander("Texts that fit no label", icon=":material/category_search:"):
         if last is None:
             st.caption("After the first round, this groups the texts that seem to fit none of the labels.")

@@ -8,9 +8,9 @@ import streamlit as st
 
 from red_core.access.who import who_acts
 from red_core.errors import RedError
-from red_core.records import Project
+from red_core.records import BatchKind, Project
 from red_core.review.batches import LEAST_BELIEF, SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
-from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch
+from red_core.store.batches import BatchCounts, batch_counts, drop_batch
 from red_core.store.desk import Item
 from widgets.review.queues import SAMPLE_QUEUE, open_batch
 from widgets.shell.untrusted import plain

@@ -13,7 +13,7 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.judges.explanations import explain
-from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project
+from red_core.records import NONE_OF_THESE, Label, NewDecisionKind, Project
 from red_core.review import Provenance, decide, undo
 from red_core.store.desk import Card, Item, item_of
 from red_core.store.verdicts import explanation
@@ -75,7 +75,7 @@ def show_plain_desk(project: Project, queue: PlainQueue, labels: dict[int, Label
 
 
 def _decide_card(
-    project: Project, queue: PlainQueue, card: Card, kind: DecisionKind, label: int | None, name: str = ""
+    project: Project, queue: PlainQueue, card: Card, kind: NewDecisionKind, label: int | None, name: str = ""
 ) -> None:
     """Store a decision about the card that was on the screen and go to the next."""
     try:
@@ -141,7 +141,7 @@ def _show_buttons(project: Project, queue: PlainQueue, card: Card, labels: dict[
     overturns = {"valid": ("", " (overturns the judge)"), "invalid": (" (overturns the judge)", "")}
     yes, no = overturns.get(card.outcome, ("", ""))
 
-    def button(text: str, key: str, kind: DecisionKind, label: int | None, shortcut: str, **more: Any) -> None:  # noqa: ANN401  what st.button takes
+    def button(text: str, key: str, kind: NewDecisionKind, label: int | None, shortcut: str, **more: Any) -> None:  # noqa: ANN401  what st.button takes
         st.button(
             text,
             key=f"{key}_{n}",  # of this card alone, so that a late click can never land on another

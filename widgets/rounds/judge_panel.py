@@ -16,7 +16,8 @@ from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent, tokens_per_question
-from widgets.shell.reads import facts, finished_round
+from red_core.store.rounds import last_finished_round
+from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.untrusted import plain
 from widgets.shell.words import ENDED, JUDGES, counted
@@ -32,7 +33,7 @@ FIRST_GUESS = 600
 
 def choose_judge(project: Project) -> str:
     """Show who may judge, first who did in the last round; return the setting's value."""
-    last = finished_round(project)
+    last = last_finished_round(project)
     return str(
         st.radio(
             "Judge",

@@ -7,7 +7,8 @@ import streamlit as st
 from red_core.records import Job, JudgeRates, Project, Round
 from red_core.rounds import mark_interrupted
 from red_core.store.jobs import ask_to_cancel
-from widgets.shell.reads import audit_summary, facts, finished_round, queue_counts
+from red_core.store.rounds import last_finished_round
+from widgets.shell.reads import audit_summary, facts, queue_counts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
@@ -20,7 +21,7 @@ machine's label of that text was right."""
 
 def show_facts_line(project: Project) -> None:
     """Show the state of the project in one line."""
-    counts, last = facts(project), finished_round(project)
+    counts, last = facts(project), last_finished_round(project)
     parts = [
         counted(counts["labels"], "label"),
         counted(counts["seeds"], "labelled example"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.labels import draw_pool_map
-from red_core.records import Floats, Label, Project, Round
+from red_core.records import Floats, Label, Project
 from red_core.review import FeedBackPlan, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
 from red_core.review.audits import TARGET
@@ -17,7 +17,7 @@ from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
 from red_core.store.labels import list_labels as stored_labels
-from red_core.store.rounds import list_rounds as stored_rounds
+from red_core.store.rounds import last_finished_round
 from red_core.store.texts import facts as stored_facts
 from red_core.store.texts import remembered
 from red_core.store.views import Confusion, confusions
@@ -26,15 +26,9 @@ from red_core.training.samples import seed_label_vectors
 from widgets.shell.caching import EDITS, IMPORTS, MEANINGS, ROUNDS, cached_read
 
 
-def finished_round(project: Project) -> Round | None:
-    """Return the newest round that has confidences, None before the first. It is not cached."""
-    finished = [r for r in stored_rounds(project) if r.metrics]
-    return finished[-1] if finished else None
-
-
 def round_number(project: Project) -> int:
     """Return the number of the newest round that has confidences, 0 before the first: what ``views`` takes."""
-    last = finished_round(project)
+    last = last_finished_round(project)
     return last.id if last else 0
 
 
@@ -103,7 +97,7 @@ def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]
     See :func:`red_core.review.audits.audited_accuracy` and :func:`red_core.review.audits.judge_record`. Both are
     empty before the first round.
     """
-    last = finished_round(project)
+    last = last_finished_round(project)
     if last is None:
         return {}, {}
     return audited_accuracy(project), judge_record(project, str(last.metrics.get("judge", last.judge)))

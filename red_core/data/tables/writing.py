@@ -23,7 +23,8 @@ from red_core.data.tables.cells import as_json, as_text
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
 
-FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+FORMULA = re.compile(r"[\s']*[=+\-@\t\r]")
+"""What a spreadsheet may run. Apostrophes may stand before it, so that the one we add can be taken off again."""
 
 
 def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from red_core.access.who import who_acts
 from red_core.records import Project
 from red_core.review.audits import deal
 from red_core.review.desk import PressOutcome
-from red_core.store.audits import AuditCard, Purpose
+from red_core.store.audits import AuditCard, AuditPurpose
 from widgets.shell.untrusted import FOLDED_AT, visible
 
 DEALT_AHEAD = 6
@@ -41,7 +41,7 @@ class AuditSitting:
         return next((_wire(one) for one in self._dealt(DEALT_AHEAD) if one.audit == card), None)
 
     def _dealt(self, count: int) -> list[AuditCard]:
-        purpose: Purpose = "certificate" if self._label is None else "label"
+        purpose: AuditPurpose = "certificate" if self._label is None else "label"
         dealt = deal(self.project, who=who_acts(), purpose=purpose, label=self._label, count=count)
         self._texts |= {card.audit: card.content for card in dealt}
         return dealt
