@@ -295,8 +295,8 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     server = serve(many.workspace)
     page = desk_of(watched, server, many, review_mode="Blind audit")
     face = page.locator(".desk").inner_text().lower()
-    for told in ("belief", "judge", "verdict", "valid", "accept", "proposed"):
-        assert told not in face, told
+    for hint in ("confidence", "judge", "verdict", "valid", "accept", "suggested"):
+        assert hint not in face, hint
     options = page.locator(".desk .numbers button:visible")
     assert options.count() == 10
     struck = page.evaluate(STRIKE, ["12n30s", 200])

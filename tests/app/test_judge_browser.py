@@ -94,12 +94,12 @@ def try_and_keep(watched: Watched, judge: Oracle, secrets: Path) -> None:
     picture(watched, "2-refused")
     judge.status, judge.error = 200, 0.0
     page.locator(".st-key-connect_try button").click()
-    expect(page.get_by_text(saying(f"It works; the server says it is {MODEL}."))).to_be_in_viewport()
+    expect(page.get_by_text(saying(f"It works. The server says that its model is {MODEL}."))).to_be_in_viewport()
     judge.error = ERROR
     picture(watched, "3-tried")
     assert not secrets.exists()
     page.locator(".st-key-connect_keep button").click()
-    page.get_by_text(saying("Kept in secrets.toml, readable by you alone.")).wait_for()
+    page.get_by_text(saying("Saved in secrets.toml. Only you can read this file.")).wait_for()
     watched.settle()
     assert secrets.stat().st_mode & 0o777 == 0o600
     page.get_by_text(saying(f"chat/{MODEL}")).first.wait_for()

@@ -300,7 +300,7 @@ def test_another_model_is_not_trusted_on_the_test_of_this_one(
 @pytest.mark.usefixtures("named")
 def test_the_questions_of_a_test_are_no_more_than_the_seeds_allow(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert "at most 38 questions whose answers your seeds give" in words_on(rounds_with_llm(open_app))
+    assert "The test asks at most 38 questions" in words_on(rounds_with_llm(open_app))
 
 
 @pytest.mark.usefixtures("named")
@@ -419,7 +419,7 @@ def test_trying_a_server_says_what_works_and_keeps_nothing(
         words_on(app)
     )
     (told,) = app.success
-    assert f"It works; the server says it is {MODEL}" in without_escapes(told.value)
+    assert f"It works. The server says that its model is {MODEL}" in without_escapes(told.value)
     assert not app.error
     assert judge.keys == {"typed-key"}
     assert len(judge.heard) == 2
@@ -483,14 +483,14 @@ def test_what_is_kept_is_readable_by_its_owner_alone_and_is_the_judge_at_once(
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
     assert f'OPENAI_API_KEY = "{KEY}"' in secrets.read_text("utf-8")
     words = words_on(app)
-    assert "Kept in secrets.toml, readable by you alone." in words
+    assert "Saved in secrets.toml. Only you can read this file." in words
     assert f"**{JUDGE}** at" in words
     assert not app.button(key="run_round").disabled
     assert judge.heard == []
     fresh = rounds_with_llm(open_app)
     assert fresh.text_input(key="connect_model").value == MODEL
     assert fresh.number_input(key="connect_price_in").value == 0.5
-    assert "Kept in" not in words_on(fresh)
+    assert "Saved in" not in words_on(fresh)
     assert_no_key(fresh)
 
 
@@ -597,12 +597,12 @@ def test_an_edited_meaning_makes_the_verdicts_about_its_label_stale(judged: Proj
     assert {card.text for card in found} == of_label
     app.switch_page("pages/review.py").run()
     app.selectbox(key="review_queue").set_value("stale").run()
-    assert f"**stale** ({len(found)})" in app.selectbox(key="review_queue").help
+    assert f"**outdated** ({len(found)})" in app.selectbox(key="review_queue").help
     assert f"accept_{found[0].text}" in keys_of(app)
     words = words_on(app)
-    assert "stale: the meaning was edited since, and the next round asks again" in words
+    assert "outdated: the meaning of the label was edited after this verdict, and the next round asks again" in words
     assert "Now something else." in words
-    assert "judge valid x" not in words
+    assert "after the judge's" not in words
 
 
 # --- Review
@@ -611,16 +611,16 @@ def test_an_edited_meaning_makes_the_verdicts_about_its_label_stale(judged: Proj
 def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Project, open_app: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.best[0][0] == c.label.id)
     words = words_on(review(open_app, card, "judged valid"))
-    assert f"judge: {JUDGE}" in words
-    assert "its own guess" not in words
+    assert JUDGE in words
+    assert "with a probability" not in words
     assert "VALID" in words
-    assert f"{card.label.name}: classifiers {card.prior:.2f}, judge valid x11, so {card.belief:.2f}." in words
+    assert f"{card.label.name}: classifiers {card.prior:.0%}, after the judge's “valid” {card.belief:.0%}." in words
 
 
 def test_a_probability_the_judge_gave_stands_on_the_card(judged: Project, open_app: OpenApp) -> None:
     card = cards(judged, "judged valid")[0]
     change(judged, "UPDATE verdict SET p_valid = 0.83 WHERE id = ?", card.verdict)
-    assert f"judge: {JUDGE}, its own guess 0.83" in words_on(review(open_app, card, "judged valid"))
+    assert f"{JUDGE}, valid with a probability of 83%" in words_on(review(open_app, card, "judged valid"))
 
 
 def test_the_likelier_label_after_invalid_is_the_one_to_press(judged: Project, open_app: OpenApp) -> None:
@@ -652,7 +652,7 @@ def kind_of(app: AppTest, key: str) -> str:
 def test_a_label_the_judge_chose_as_correction_says_so(judged: Project, open_app: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.reason == "correction")
     words = words_on(review(open_app, card, "judged valid"))
-    assert "Asked because the judge found another label invalid and chose this one." in words
+    assert "Asked because the judge found another label invalid and suggested this one." in words
 
 
 def test_an_explanation_is_asked_for_once_and_marked_as_made_afterwards(
@@ -723,7 +723,8 @@ def test_the_verdicts_of_an_llm_feed_back_without_being_asked_for(judged: Projec
     assert {item.source for item in plan.items} == {"verdict"}
     app = open_app("review")
     assert "accept_evidence_check" not in {box.key for box in app.checkbox}
-    assert f"{len(plan.items)} texts would join the training set: 0 by your decisions" in words_on(app)
+    assert f"Feed back {len(plan.items)} texts: they join the training data of the next round." in words_on(app)
+    assert f"Labelled by your decisions: 0; by the judge's verdicts: {len(plan.items)}." in words_on(app)
 
 
 # --- Results and curves
@@ -753,7 +754,7 @@ def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> 
     assert not app.error
     assert current_training_rows(judged) == before
     assert len(verdicts(judged)) > 0
-    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts are out of the training set."]
+    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts are out of the training data."]
 
 
 def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: OpenApp) -> None:
@@ -783,7 +784,7 @@ def test_it_is_said_plainly_that_agreement_fell_and_then_it_can_be_taken_back(
             project, "UPDATE round SET metrics = json_set(metrics, '$.true_agreement', ?) WHERE id = ?", value, number
         )
     app = open_app("rounds")
-    assert ("It fell by 5.0 points: take back what was fed back, or decide more." in words_on(app)) == fell
+    assert ("It fell by 5 points: take back what was fed back, or decide more texts." in words_on(app)) == fell
     assert "roll_back" in keys_of(app)
     app.button(key="roll_back").click().run()
     assert not app.exception

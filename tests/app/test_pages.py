@@ -43,6 +43,7 @@ from tests.helpers.rendered import (
     words_on,
 )
 from tests.helpers.small_projects import seed_rows, write_csv
+from widgets.review.queues import queue_name
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -496,9 +497,9 @@ def test_a_card_shows_text_labels_verdict_and_evidence(in_state: InState, open_a
     words = words_on(app)
     assert card.content in [text.value for text in app.text]
     for said in (
-        f"Asked about: **{card.label.name}**",
+        f"Suggested label: **{card.label.name}**",
         f"Runner-up: **{card.runner_up.name}**",
-        f"belief {card.belief:.2f}",
+        f"confidence {card.belief:.0%}",
         card.outcome.upper() or "NOT ASKED YET",
         "Evidence check (no LLM)",
         "Asked because",
@@ -635,7 +636,7 @@ def test_every_queue_opens_and_its_count_is_true(in_state: InState, open_app: Op
     shown = app.selectbox(key="review_queue")
     assert shown.value == queue
     waiting = [card.text for card in queued(project, queue)]
-    assert f"**{queue}** ({len(waiting):,})" in app.selectbox(key="review_queue").help
+    assert f"**{queue_name(queue)}** ({len(waiting):,})" in app.selectbox(key="review_queue").help
     assert on_desk(app) == (waiting[0] if waiting else 0)
 
 
@@ -682,7 +683,7 @@ def test_exactly_the_plan_is_fed_back_and_not_before_the_button(
         app.checkbox(key="accept_evidence_check").check().run()
     assert fed_back_rows(project) == []
     assert app.button(key="feed_back").label == f"Feed back {len(plan.items):,} texts"
-    assert f"{len(plan.items):,} texts would join the training set" in words_on(app)
+    assert f"Feed back {len(plan.items):,} texts: they join the training data of the next round." in words_on(app)
     for reason, count in plan.withheld.items():
         assert f"Withheld, {count:,}: {reason}" in words_on(app)
     app.button(key="feed_back").click().run()

@@ -16,7 +16,7 @@ from red_core.records import NONE_OF_THESE, DecisionKind, Label, Project
 from red_core.review import decide, undo
 from red_core.store.desk import Card, Item, item_of
 from red_core.store.verdicts import explanation
-from widgets.review.verdict_card import DONE, rival_is_likelier, said, show_card
+from widgets.review.verdict_card import DECIDED, decision_in_words, rival_is_likelier, show_card
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
@@ -67,7 +67,7 @@ def show_plain_desk(project: Project, queue: PlainQueue, labels: dict[int, Label
             _show_turning(queue)
     with above:
         if card.decision:
-            told = f"Decided: {said(card.decision)}."
+            told = f"Decided: {decision_in_words(card.decision)}."
             st.info(plain(f"{told} Another decision replaces it." if may_write() else told), icon=":material/history:")
         show_card(card, labels)
     _show_explanation(project, card)
@@ -94,7 +94,7 @@ def _decide_card(
     if queue.item == (card.text, card.proposal):
         queue.place += 1
         if kind != "skip":
-            queue.done.append(f"{DONE[kind]} {name}".strip())
+            queue.done.append(f"{DECIDED[kind]} {name}".strip())
 
 
 def _relabel_card(project: Project, queue: PlainQueue, card: Card, key: str, labels: dict[int, Label]) -> None:
