@@ -19,8 +19,8 @@ from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
 from widgets.review.feed_back_panel import show_feed_back
-from widgets.review.plain_desk import PlainQueue, show_plain_desk
 from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
+from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import evidence, finished_round
 from widgets.shell.reads import labels as all_labels
@@ -38,42 +38,41 @@ def cards_of(project: Project, items: Sequence[Item]) -> list[Card]:
 
 
 def sitting_of(
-    project: Project, current: Round, name: str, filters: Filters, labels: dict[int, Label], *, native: bool
-) -> ReviewSitting | PlainQueue:
+    project: Project, current: Round, name: str, filters: Filters, labels: dict[int, Label]
+) -> ReviewSitting | ViewerCards:
     """Return this session's queue; it is read again when the project, the round, the filters or a meaning changed."""
     key = queue_key(project, current, name, filters, views.version(project)[2])
-    state_key = "plain_queue" if native else "review_sitting"
-    sitting = st.session_state.get(state_key)
-    if sitting is None or sitting.key != key:
+    kind = ReviewSitting if may_write() else ViewerCards
+    sitting = st.session_state.get("review_sitting")
+    if not isinstance(sitting, kind) or sitting.key != key:
         queue = Queue(key, name, items_of(project, current, name, filters), why_empty(filters))
         sitting = (
-            PlainQueue(key, name, queue.items, queue.empty)
-            if native
-            else ReviewSitting(project, queue, labels, lambda some: cards_of(project, some))
+            ReviewSitting(project, queue, labels, lambda items: cards_of(project, items))
+            if kind is ReviewSitting
+            else ViewerCards(queue)
         )
-        st.session_state[state_key] = sitting
+        st.session_state["review_sitting"] = sitting
     return sitting
 
 
 @st.fragment
-def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, labels: dict[int, Label]) -> None:
-    """Serve the desk. A decision reruns only this fragment."""
+def desk(project: Project, sitting: ReviewSitting | AuditSitting | ViewerCards, labels: dict[int, Label]) -> None:
+    """Serve the desk, or show a viewer the cards. A decision or a turned card reruns only this fragment."""
     to_the_door()
     if error := st.session_state.pop("review_error", None):
         st.error(plain(error), icon=":material/error:")
     with errors_in_one_line():  # the shell does not run around a fragment
-        if isinstance(sitting, PlainQueue):
-            show_plain_desk(project, sitting, labels, lambda some: cards_of(project, some))
+        if isinstance(sitting, ViewerCards):
+            show_viewer_cards(project, sitting, labels, lambda items: cards_of(project, items))
         else:
             serve_desk(project, sitting, labels)
 
 
 def show_review(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
     with header:
-        name, filters, native = choose_queue(project, labels, current.id)
-        native = native or not may_write()
-    sitting = sitting_of(project, current, name, filters, labels, native=native)
-    if not native:
+        name, filters = choose_queue(project, labels, current.id)
+    sitting = sitting_of(project, current, name, filters, labels)
+    if isinstance(sitting, ReviewSitting):
         show_desk()
     desk(project, sitting, labels)
     with st.expander("Feed back", icon=":material/published_with_changes:"):
@@ -81,11 +80,9 @@ def show_review(project: Project, current: Round, labels: dict[int, Label], head
     if not may_write():
         return
     with st.expander("Decide a whole list at once", icon=":material/checklist:", expanded=is_waiting(project)):
-        items = sitting.items if isinstance(sitting, PlainQueue) else sitting.queue.items
-        listed = sum(proposal is not None for _, proposal in items)
-        show_batch(
-            project, listed, list_in_words(name, filters, labels), lambda: items_of(project, current, name, filters)
-        )
+        listed = sum(proposal is not None for _, proposal in sitting.queue.items)
+        words = list_in_words(name, filters, labels)
+        show_batch(project, listed, words, lambda: items_of(project, current, name, filters))
 
 
 def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGenerator) -> None:

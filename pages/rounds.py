@@ -45,8 +45,8 @@ ADVANCED_EXPLAINED = (
     "Each classifier knows the labels of one subset and one more class, *noise*: texts whose label is in another "
     "subset. *Recommended* trains each classifier with up to 1,000 noise rows; *Article* uses one row per unit of "
     "their weight. *Recommended* also reads words, characters and nearest neighbours, and adds hidden subsets of "
-    "similar labels. The change since the last round is the mean Kullback-Leibler divergence of the confidences between two "
-    "rounds, in nats; 0 means that nothing changed."
+    "similar labels. The change since the last round is the mean Kullback-Leibler divergence of the confidences of "
+    "two rounds, in nats; 0 means that nothing changed."
 )
 
 

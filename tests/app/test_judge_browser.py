@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from red_core.records import Project
 from red_core.store.attempts import spent
+from red_core.store.desk import Card
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
 from red_core.store.verdicts import explanation
@@ -107,6 +108,19 @@ def try_and_keep(watched: Watched, judge: Oracle, secrets: Path) -> None:
     assert_sound(watched)
 
 
+def explain(watched: Watched, judge: Oracle, card: Card) -> None:
+    """Ask for an explanation with a key: first of a server that refuses, then of one that answers."""
+    page = watched.page
+    judge.status = 401
+    page.keyboard.press("e")
+    page.get_by_text(saying("refused the key")).wait_for()
+    expect(page.locator(".desk .text")).to_have_text(card.content)  # the card stays
+    judge.status = 200
+    page.keyboard.press("e")
+    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
+    expect(page.get_by_text(judge.words)).to_be_visible()
+
+
 def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     prepared: Project, judge: Oracle, secrets: Path, serve: Callable[..., Server], watched: Watched
 ) -> None:
@@ -137,9 +151,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     assert card.label.name in shown.inner_text()
     assert card.examples[0].content in shown.inner_text()
     picture(watched, "8-card")
-    page.keyboard.press("e")
-    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
-    expect(page.get_by_text(judge.words)).to_be_visible()
+    explain(watched, judge, card)
     assert card.verdict is not None
     assert explanation(prepared, card.verdict) == (judge.words, MODEL)
     picture(watched, "9-explained")

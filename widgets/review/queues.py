@@ -59,7 +59,7 @@ def queue_name(name: str) -> str:
     return NAMES.get(name, name)
 
 
-def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tuple[str, Filters, bool]:
+def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tuple[str, Filters]:
     """Show the queues with their counts, and the filters folded; return the stored name of the queue and the filters.
 
     Parameters
@@ -104,7 +104,6 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
             "Judge", judges(project), format_func=judge_name, index=None, key="review_judge",
             placeholder="All judges", bind="query-params", persist_state="session",
         )  # fmt: skip
-        native = st.toggle("Plain buttons", key="native_buttons", bind="query-params")
     search = right.text_input(
         "Search in the texts",
         key="review_search",
@@ -112,7 +111,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         placeholder="Words of the text, or of the reason for a decision",
         bind="query-params",
     )
-    return name, Filters(label, subset, asked_in, judge or "", search.strip()), native
+    return name, Filters(label, subset, asked_in, judge or "", search.strip())
 
 
 def queue_key(project: Project, current: Round, name: str, filters: Filters, edits: int) -> str:
