@@ -1,8 +1,7 @@
 """Measure the review desk at full size in a real browser: ``python -m benchmarks.desk --workspace DIR``.
 
-For the desk and for *Plain buttons*, on the same project in the same run: milliseconds from a key until the next card
-is on the screen (p50 and p95), and the bytes sent for a decision. The project is a copy of the one that
-``benchmarks.pages`` creates, so that the queue of the original stays complete.
+Milliseconds from a key until the next card is on the screen, p50 and p95, and the bytes that a decision sends. The
+project is a copy of the one that ``benchmarks.pages`` makes, so that its queue stays whole.
 """
 
 from __future__ import annotations
@@ -81,7 +80,6 @@ def main() -> None:
             for desk, query, card, gap in (
                 ("one key a second", "", ".desk .text", 1000),
                 ("a key every 40 ms", "", ".desk .text", 40),
-                ("native buttons", "&native_buttons=true", ".st-key-card_text", 1000),
             ):
                 times = chosen.times if gap == 40 else chosen.times // 2
                 print(json.dumps({"desk": desk, **measure(page, address + query, card, times, gap)}), flush=True)

@@ -1,4 +1,4 @@
-"""Review: one card at a time, evidence first, one key per decision; then feed back."""
+"""Review: decide one card at a time, with its evidence beside it, then feed back."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
 from widgets.review.feed_back_panel import show_feed_back
-from widgets.review.plain_desk import PlainQueue, show_plain_desk
-from widgets.review.queues import choose_queue, in_words, items_of, queue_key, why_empty
+from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
+from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import evidence
 from widgets.shell.reads import labels as all_labels
@@ -37,43 +37,42 @@ def cards_of(project: Project, items: Sequence[Item]) -> list[Card]:
     return cards_with_evidence(project, items, evidence(project), remembered(project, "embedding"))
 
 
-def kept_sitting(
-    project: Project, current: Round, name: str, filters: Filters, labels: dict[int, Label], *, native: bool
-) -> ReviewSitting | PlainQueue:
-    """Return the queue of this session, made anew when what it is about has changed."""
-    edited = views.version(project)[2]  # another meaning is another question
-    key, place = queue_key(project, current, name, filters, edited), "plain_queue" if native else "review_sitting"
-    kept = st.session_state.get(place)
-    if kept is None or kept.key != key:
-        items, empty = items_of(project, current, name, filters), why_empty(filters)
-        kept = (
-            PlainQueue(key, name, items, empty)
-            if native
-            else ReviewSitting(project, key, name, items, empty, labels, lambda some: cards_of(project, some))
+def sitting_of(
+    project: Project, current: Round, name: str, filters: Filters, labels: dict[int, Label]
+) -> ReviewSitting | ViewerCards:
+    """Return this session's queue; it is read again when the project, the round, the filters or a meaning changed."""
+    key = queue_key(project, current, name, filters, views.version(project)[2])
+    kind = ReviewSitting if may_write() else ViewerCards
+    sitting = st.session_state.get("review_sitting")
+    if not isinstance(sitting, kind) or sitting.key != key:
+        queue = Queue(key, name, items_of(project, current, name, filters), why_empty(filters))
+        sitting = (
+            ReviewSitting(project, queue, labels, lambda items: cards_of(project, items))
+            if kind is ReviewSitting
+            else ViewerCards(queue)
         )
-        st.session_state[place] = kept
-    return kept
+        st.session_state["review_sitting"] = sitting
+    return sitting
 
 
 @st.fragment
-def desk(project: Project, sitting: ReviewSitting | AuditSitting | PlainQueue, labels: dict[int, Label]) -> None:
-    """Serve the desk; a decision runs only this again."""
+def desk(project: Project, sitting: ReviewSitting | AuditSitting | ViewerCards, labels: dict[int, Label]) -> None:
+    """Serve the desk, or show a viewer the cards. A decision or a turned card reruns only this fragment."""
     to_the_door()
     if error := st.session_state.pop("review_error", None):
         st.error(plain(error), icon=":material/error:")
-    with errors_in_one_line():  # a fragment runs without the shell around it
-        if isinstance(sitting, PlainQueue):
-            show_plain_desk(project, sitting, labels, lambda some: cards_of(project, some))
+    with errors_in_one_line():  # the shell does not run around a fragment
+        if isinstance(sitting, ViewerCards):
+            show_viewer_cards(project, sitting, labels, lambda items: cards_of(project, items))
         else:
             serve_desk(project, sitting, labels)
 
 
-def show_review(project: Project, current: Round, labels: dict[int, Label], place: DeltaGenerator) -> None:
-    with place:
-        name, filters, native = choose_queue(project, labels, current.id)
-        native = native or not may_write()  # the fast desk is made for deciding
-    sitting = kept_sitting(project, current, name, filters, labels, native=native)
-    if not native:
+def show_review(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
+    with header:
+        name, filters = choose_queue(project, labels, current.id)
+    sitting = sitting_of(project, current, name, filters, labels)
+    if isinstance(sitting, ReviewSitting):
         show_desk()
     desk(project, sitting, labels)
     with st.expander("Feed back", icon=":material/published_with_changes:"):
@@ -81,26 +80,27 @@ def show_review(project: Project, current: Round, labels: dict[int, Label], plac
     if not may_write():
         return
     with st.expander("Decide a whole list at once", icon=":material/checklist:", expanded=is_waiting(project)):
-        listed = sum(proposal is not None for _, proposal in sitting.items)
-        words = in_words(name, filters, labels)
+        listed = sum(proposal is not None for _, proposal in sitting.queue.items)
+        words = list_in_words(name, filters, labels)
         show_batch(project, listed, words, lambda: items_of(project, current, name, filters))
 
 
-def show_blind_audit(project: Project, labels: dict[int, Label], place: DeltaGenerator) -> None:
+def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGenerator) -> None:
     if not may_write():
-        place.caption("Analysts answer the blind audit. This is what it shows so far.")
+        header.caption("Only analysts answer the blind audit. These are its results so far.")
         show_audit(project, labels)
         return
-    with place:
+    with header:
         label = choose_audit(project, labels)
     key = repr(("audit", project.folder.as_posix(), label))
-    kept = st.session_state.get("audit_sitting")
-    if kept is None or kept.key != key:
-        kept = st.session_state["audit_sitting"] = AuditSitting(project, key, label)
+    sitting = st.session_state.get("audit_sitting")
+    if sitting is None or sitting.key != key:
+        sitting = st.session_state["audit_sitting"] = AuditSitting(project, key, label)
     with errors_in_one_line():
         show_desk()
-        desk(project, kept, labels)
-    with st.expander("What the audit shows so far", icon=":material/verified:"):  # folded: it tells on the machine
+        desk(project, sitting, labels)
+    # Folded, so that the results do not bias the answers.
+    with st.expander("What the audit shows so far", icon=":material/verified:"):
         show_audit(project, labels)
 
 
@@ -113,8 +113,8 @@ if mode == MODES[1] and last_finished_round(project) is not None:
 elif not every or every[-1].state != "to review":
     show_next_step(project, "review")
     st.caption(
-        "Here you read each verdict beside the evidence the judge had, and overrule it, before anything is fed back. "
-        "A round that waits for review fills this page."
+        "Here you read each verdict beside the evidence that the judge had. You correct it before anything is fed "
+        "back. This page fills when a round waits for your review."
     )
 else:
     show_review(project, every[-1], labels, right)

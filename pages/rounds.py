@@ -1,4 +1,4 @@
-"""Rounds: say what a round does and costs, run it, watch it, and see whether another is worth it."""
+"""Rounds: what a round does and costs, the run, its progress, and whether another round is worth it."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ from widgets.shell.reads import facts
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED, JUDGES, STAGES, counted
+from widgets.shell.words import ENDED, JUDGES, STAGES, counted, in_points
 
 inside_the_shell()
 
-IN_WORDS = {
+PRESET_WORDS = {
     "recommended": (
         "Recommended",
-        "Many noise rows that together weigh twice an average class, words beside the embedding, hidden subsets of "  # noqa: ISC004
-        "look-alike labels. A question is asked where its answer is worth most; a verdict is evidence.",
+        "Asks the judge where an answer is expected to help most. Each verdict counts as evidence, weighted by the "  # noqa: ISC004
+        "accuracy of the judge.",
     ),
     "article": (
         "Article",
-        "As published: as many noise rows as twice an average class, each classifier's most uncertain texts are "  # noqa: ISC004
-        "judged, and what is judged valid is taken as true.",
+        "As published: asks the judge about the texts that each classifier is least sure of. A valid verdict counts "  # noqa: ISC004
+        "as true.",
     ),
 }
-TUNABLE = (
-    "examples_shown",
-    "most_questions",
-    "questions_per_subset",
-    "least_gain",
-    "feed_back_belief",
-    "noise_factor",
-    "least_information",
-)
+"""Title and explanation of each preset."""
+BASIC = ("examples_shown", "most_questions", "feed_back_belief")
 OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections")
+ADVANCED = ("least_gain", "questions_per_subset", "noise_factor", "least_information")
+ADVANCED_EXPLAINED = (
+    "Each classifier knows the labels of one subset and one more class, *noise*: texts whose label is in another "
+    "subset. *Recommended* trains each classifier with up to 1,000 noise rows; *Article* uses one row per unit of "
+    "their weight. *Recommended* also reads words, characters and nearest neighbours, and adds hidden subsets of "
+    "similar labels. The change since the last round is the mean Kullback-Leibler divergence of the confidences of "
+    "two rounds, in nats; 0 means that nothing changed."
+)
 
 
 def show_interrupted(project: Project, job: Job) -> bool:
-    """Offer to go on with a round that did not end well; return whether there is one."""
+    """Show a round that was cancelled, failed or was interrupted; return whether there is one."""
     left_open = any(r.state == "open" for r in list_rounds(project))
     if job.kind != "round" or job.state not in {"cancelled", "failed", "interrupted"}:
         return False
@@ -60,16 +61,16 @@ def show_interrupted(project: Project, job: Job) -> bool:
         return False
     stage = STAGES.get(job.stage, job.stage).lower()
     why = f": {job.error.rstrip('.')}" if job.error else ""
-    told = f"The round {ENDED[job.state]} while {stage}{why}. Nothing stored was lost."
-    st.warning(plain(told), icon=":material/pause_circle:")
+    message = f"The round {ENDED[job.state]} while {stage}{why}. Everything stored so far is kept."
+    st.warning(plain(message), icon=":material/pause_circle:")
     if not may_write():
         return True
     with st.container(horizontal=True):
-        if st.button("Go on with it", type="primary", key="resume_round", icon=":material/play_arrow:"):
+        if st.button("Continue the round", type="primary", key="resume_round", icon=":material/play_arrow:"):
             with errors_in_one_line():
                 start_job(project, "round", Settings.model_validate_json(job.settings), who_acts())
                 st.rerun()
-        if left_open and st.button("Close it without feeding back", key="close_open"):
+        if st.button("Close the round without feeding back", key="close_open"):
             with errors_in_one_line():
                 close_round(project)
                 st.rerun()
@@ -77,9 +78,9 @@ def show_interrupted(project: Project, job: Job) -> bool:
 
 
 def show_close(project: Project, last: Round) -> None:
-    """Offer to close a round that is to review."""
+    """Show the button that closes a round in review."""
     with st.popover("Close without feeding back"):
-        st.text("Verdicts and decisions stay; nothing joins the training set.")
+        st.text("Verdicts and decisions stay. Nothing joins the training data.")
         if st.button(f"Close round {last.id}", key="close_round"):
             with errors_in_one_line():
                 close_round(project)
@@ -87,13 +88,13 @@ def show_close(project: Project, last: Round) -> None:
 
 
 def show_roll_back(project: Project, last: Round) -> None:
-    """Offer to take back what the last round fed back."""
+    """Show the button that takes the texts of the last feed back out of the training data."""
     with st.popover(f"Take back what round {last.id} fed back", icon=":material/undo:"):
-        st.text("Its texts leave the training set of the next round. Verdicts and decisions stay.")
+        st.text("These texts leave the training data of the next round. Verdicts and decisions stay.")
         if st.button("Take it back", key="roll_back"):
             with errors_in_one_line():
                 count = roll_back(project, last.id, who_acts())
-                st.toast(f"{counted(count, 'text is', 'texts are')} out of the training set.")
+                st.toast(f"{counted(count, 'text is', 'texts are')} out of the training data.")
 
 
 def show_form(project: Project, number: int) -> None:
@@ -101,10 +102,10 @@ def show_form(project: Project, number: int) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         preset = st.radio(
-            "How",
-            list(IN_WORDS),
-            format_func=lambda name: IN_WORDS[name][0],
-            captions=[told for _, told in IN_WORDS.values()],
+            "Method",
+            list(PRESET_WORDS),
+            format_func=lambda name: PRESET_WORDS[name][0],
+            captions=[caption for _, caption in PRESET_WORDS.values()],
             key="preset",
             persist_state="session",
         )
@@ -126,71 +127,85 @@ def show_form(project: Project, number: int) -> None:
 
 
 def tuned(preset: str, judge: str) -> Settings:
-    """Show the settings in words, folded away; return the preset with what was changed."""
+    """Show the settings of a round, folded; return the preset with the changes made here.
+
+    Raises
+    ------
+    SettingsError
+        If a value is out of its range.
+    """
     changes: dict[str, object] = {"judge": judge}
     with st.expander("Settings", icon=":material/tune:"):
-        columns = st.columns(2)
-        for place, name in enumerate(TUNABLE + (OF_LLM if judge == "llm" else ())):
-            field, value = Settings.model_fields[name], getattr(PRESETS[preset], name)
-            changed = columns[place % 2].number_input(
-                str(field.description),
-                value=value,
-                step=None if isinstance(value, float) else 1,
-                format="%.4g" if isinstance(value, float) else "%d",
-                key=f"set_{preset}_{name}",
-                placeholder="no cap",
-                persist_state="session",  # a cap must outlive the job that hides it
-            )
-            if changed != value:
-                changes[name] = changed
-        st.caption("`red settings` lists them all; `red round NAME --set NAME=VALUE` changes any.")
+        changes |= changed_settings(preset, BASIC + (OF_LLM if judge == "llm" else ()))
+        st.caption("`red settings` lists all settings; `red round NAME --set NAME=VALUE` changes any of them.")
+    with st.expander("Advanced", icon=":material/science:"):
+        st.caption(ADVANCED_EXPLAINED)
+        changes |= changed_settings(preset, ADVANCED)
     return make_settings(preset, changes)
 
 
+def changed_settings(preset: str, names: tuple[str, ...]) -> dict[str, object]:
+    """Show a field for each of these settings; return those that differ from the preset."""
+    columns, changes = st.columns(2), dict[str, object]()
+    for index, name in enumerate(names):
+        field, value = Settings.model_fields[name], getattr(PRESETS[preset], name)
+        entered = columns[index % 2].number_input(
+            str(field.description),
+            value=value,
+            step=None if isinstance(value, float) else 1,
+            format="%.4g" if isinstance(value, float) else "%d",
+            key=f"set_{preset}_{name}",
+            placeholder="no cap",
+            persist_state="session",  # the fields are hidden while a job runs
+        )
+        if entered != value:
+            changes[name] = entered
+    return changes
+
+
 def estimate(project: Project, settings: Settings, server: JudgeServer | None) -> str:
-    """Say how many questions the round will ask at most, and what they cost."""
-    asked, confirmed, told = questions(project, settings)
+    """Return how many questions the round asks at most, and what they cost."""
+    count, sentence = questions(project, settings)
     if settings.judge == "evidence":
-        more = f" Up to {counted(confirmed, 'confident text')} more are confirmed." if confirmed else ""
-        return f"{told}{more} The {JUDGES['evidence']} costs nothing."
+        confirmed = min(settings.most_confirmations, facts(project)["pool"])
+        more = f" It also confirms up to {counted(confirmed, 'text')} with a high confidence." if confirmed else ""
+        return f"{sentence} The {JUDGES['evidence']} costs nothing.{more}"
     if server is None:
-        return f"{told} Connect to a judge first."
-    return f"{told} That takes {cost(project, server, asked)}."
+        return f"{sentence} Connect to a judge first."
+    return f"{sentence} That takes {cost(project, server, count)}."
 
 
-def questions(project: Project, settings: Settings) -> tuple[int, int, str]:
-    """Return how many questions and confirmations there are at most, and the sentence that says why."""
+def questions(project: Project, settings: Settings) -> tuple[int, str]:
+    """Return how many questions the round asks at most, and the sentence that says so and why."""
     pool, last = facts(project)["pool"], last_finished_round(project)
-    confirmed = min(settings.most_confirmations, pool)
     if settings.selection == "entropy":
         subsets = subset_count(project, settings)
-        asked = min(subsets * settings.questions_per_subset, settings.most_questions)
+        count = min(subsets * settings.questions_per_subset, settings.most_questions)
         each = f"{settings.questions_per_subset} for each of {counted(subsets, 'classifier')}"
-        return asked, confirmed, f"About {counted(asked, 'question')}: {each}."
+        return count, f"About {counted(count, 'question')}: {each}."
     if last is None:
-        asked = min(settings.most_questions, pool)
-        why = f"it stops where an answer is worth less than {settings.least_gain:g} in the chance of being right"
-        return asked, confirmed, f"At most {counted(asked, 'question')}: {why}."
-    asked = min(settings.most_questions, last.metrics["worth_asking"])
-    are = "is" if asked == 1 else "are"
-    worth = (
-        f"About {counted(asked, 'question')} {are} worth asking" if asked else "No question is worth asking any more"
-    )
-    return asked, confirmed, f"{worth}."
+        count = min(settings.most_questions, pool)
+        limit = in_points(settings.least_gain)
+        why = f"the round stops when an answer is expected to raise the chance of a right label by less than {limit}"
+        return count, f"At most {counted(count, 'question')}: {why}."
+    count = min(settings.most_questions, last.metrics["worth_asking"])
+    if not count:
+        return 0, "No question is worth asking any more."
+    return count, f"About {counted(count, 'question is', 'questions are')} worth asking."
 
 
 def subset_count(project: Project, settings: Settings) -> int:
-    """Return the number of subsets, as they are or as they will be."""
-    formed = int(current_layout(project)[1].max(initial=-1)) + 1
-    return formed or ceil(facts(project)["labels"] / settings.subset_size)
+    """Return the number of subsets, or the number that will be formed."""
+    existing = int(current_layout(project)[1].max(initial=-1)) + 1
+    return existing or ceil(facts(project)["labels"] / settings.subset_size)
 
 
-def show_acts(project: Project, every: list[Round]) -> None:
+def show_actions(project: Project, every: list[Round]) -> None:
     to_review = bool(every) and every[-1].state == "to review"
     with st.container(horizontal=True):
         if to_review:
             show_close(project, every[-1])
-        if fed_back := [r for r in every if r.state == "fed back"]:  # its harm shows only once the next round is done
+        if fed_back := [r for r in every if r.state == "fed back"]:  # its effect shows only after the next round
             show_roll_back(project, fed_back[-1])
     if not to_review:
         show_form(project, len(every) + 1)
@@ -198,9 +213,9 @@ def show_acts(project: Project, every: list[Round]) -> None:
 
 def show_past(project: Project, done: list[Round]) -> None:
     st.subheader("So far")
-    told = recommendation(project)
-    icon = ":material/flag:" if told.stop else ":material/autorenew:"
-    st.info(plain(told.reason), icon=icon)
+    advice = recommendation(project)
+    icon = ":material/flag:" if advice.stop else ":material/autorenew:"
+    st.info(plain(advice.reason), icon=icon)
     show_curves(done)
 
 
@@ -210,15 +225,15 @@ every = list_rounds(project)
 finished = finished_rounds(project)
 working = job is not None and job.state in {"waiting", "running"}
 if working:
-    st.text("It goes on when you close the browser; come back whenever you like.")
+    st.text("The work continues when you close the browser. You can come back at any time.")
 elif not (job is not None and show_interrupted(project, job)):
     show_next_step(project, "rounds")
     if may_write():
-        show_acts(project, every)
+        show_actions(project, every)
 if finished:
     show_past(project, finished)
 elif not working:
     st.caption(
-        "A round fits the subset classifiers, scores the pool, asks the judge about what is uncertain, and then waits "
-        "for you. Its curves will be here."
+        "A round trains the classifiers, labels the unlabelled texts, and asks the judge about uncertain ones. Then it "
+        "waits for your review. The figures of each round appear here."
     )

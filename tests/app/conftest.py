@@ -13,7 +13,7 @@ import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from red_core.access.who import acting_as, find_person_by, person_here
+from red_core.access.who import Person, acting_as, find_person_by, person_here
 from red_core.records import Project
 from red_core.store.database import transaction
 from tests.helpers.app_projects import NAME, WHO, hostile_project, make_state
@@ -102,13 +102,26 @@ def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch, warm_server: None
         if page != "data":
             app.run()
             app.switch_page(f"pages/{page}.py")
-        if page == "review":  # AppTest cannot drive a component: the fast desk is tried in a browser
-            query.setdefault("native_buttons", "true")
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
         assert not app.exception, f"{page}: {app.exception}"
         return app
+
+    return open_
+
+
+@pytest.fixture
+def open_as_viewer(open_app: Callable[..., AppTest]) -> Callable[..., AppTest]:
+    """A function like ``open_app`` for somebody who may look and not decide. From then on every session is theirs.
+
+    AppTest cannot drive the desk, which is a component: what a card shows is tested on the viewer's card, and what the
+    keys do in a browser.
+    """
+
+    def open_(page: str = "review", **query: str) -> AppTest:
+        find_person_by(lambda: Person("vera@viewers.org", "viewer"))
+        return open_app(page, **query)
 
     return open_
 

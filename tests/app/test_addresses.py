@@ -18,7 +18,7 @@ OpenApp = Callable[..., AppTest]
 
 PARAMETERS = (
     "project", "label", "subset", "map_shown", "review_mode", "review_queue", "review_label", "review_subset",
-    "review_round", "review_judge", "review_search", "native_buttons", "results_search", "results_label",
+    "review_round", "review_judge", "review_search", "results_search", "results_label",
     "results_source", "results_least", "results_format", "results_tab", "more",
 )  # fmt: skip
 VALUES = st.text(max_size=20) | st.sampled_from([
@@ -32,7 +32,7 @@ ON_ONE_PROJECT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 def check(page: str, query: dict[str, str], project: Project, open_app: OpenApp) -> None:
     """Open a page with this query and check that nothing was written; ``open_app`` fails on an exception."""
     before = facts(project)
-    app = open_app(page, **({"native_buttons": "true"} | query))
+    app = open_app(page, **query)
     assert all("\n" not in shown.value for shown in app.error)
     assert facts(project) == before
 
@@ -45,6 +45,19 @@ def test_any_address_is_drawn_or_refused_in_one_line(page: str, in_state: InStat
     @given(QUERIES)
     def opened(query: dict[str, str]) -> None:
         check(page, query, project, open_app)
+
+    opened()
+
+
+def test_any_address_of_the_cards_of_a_viewer_is_drawn_or_refused_in_one_line(
+    in_state: InState, open_as_viewer: OpenApp
+) -> None:
+    project = in_state("decided")
+
+    @settings(max_examples=6, suppress_health_check=ON_ONE_PROJECT)
+    @given(QUERIES)
+    def opened(query: dict[str, str]) -> None:
+        check("review", query, project, open_as_viewer)
 
     opened()
 

@@ -21,7 +21,7 @@ from red_core.store.jobs import newest_job
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds, training_rows
 from red_core.store.texts import contents, facts
-from tests.helpers.app_projects import HOSTILE, NAME, PAGES, decision_rows, fed_back_rows, queued
+from tests.helpers.app_projects import HOSTILE, NAME, PAGES, WHO, decision_rows, fed_back_rows, queued
 from tests.helpers.browser import CHROMIUM, FOREIGN, Server, Watched, saying, wait_for
 from tests.helpers.rendered import JOINER
 
@@ -74,11 +74,15 @@ def test_keys_decide_and_undo_and_letters_in_a_field_do_not(
         card = queue[place]
         expect(page.locator(".desk .text")).to_have_text(card.content)
         strike(watched, project, key)
-        assert decision_rows(project)[-1][:2] == (kind, card.text)
+        label = {"accept": card.label.id, "reject": card.label.id, "relabel": card.runner_up.id}.get(kind)
+        assert decision_rows(project)[-1] == (kind, card.text, label, card.proposal, None, WHO)
     for place in reversed(range(len(pressed))):
         strike(watched, project, "u")
         expect(page.locator(".desk .text")).to_have_text(queue[place].content)
-    assert [row[0] for row in decision_rows(project)] == [kind for _, kind in pressed] + ["undo"] * len(pressed)
+    rows = decision_rows(project)
+    assert [row[0] for row in rows] == [kind for _, kind in pressed] + ["undo"] * len(pressed)
+    assert [row[4] for row in rows[len(pressed) :]] == [5, 4, 3, 2, 1]  # which decision each takes back
+    assert fed_back_rows(project) == []
     page.get_by_label("Search in the texts").click()
     page.keyboard.type("axns1u")  # letters in a field are letters
     assert len(decision_rows(project)) == 2 * len(pressed)
@@ -127,14 +131,34 @@ def test_hostile_names_stay_words_in_the_browser(
         page = watched.open(f"{server.address}/{address_of(name)}?project=hostile")
         assert page.locator("[data-testid=stException]").count() == 0, name
         assert page.locator("[data-testid=stMain]").locator(FOREIGN).count() == 0, name
-    queue = queued(project)
-    page = watched.open(f"{server.address}/review?project=hostile&native_buttons=true")
-    for place, card in enumerate(queue[:5]):
-        page.locator(f".st-key-accept_{card.text}").wait_for()
-        watched.settle()
-        assert page.locator("[data-testid=stMain]").locator(FOREIGN).count() == 0, card
-        page.locator(f".st-key-skip_{card.text} button").click()
-        page.locator(f".st-key-accept_{queue[place + 1].text}").wait_for()
+
+
+SHOW_CARD = """
+from pathlib import Path
+import streamlit as st
+from red_core.records import Project
+from red_core.store.labels import list_labels
+from tests.helpers.app_projects import queued
+from widgets.review.verdict_card import show_card
+project = Project(Path({workspace!r}), "hostile")
+card = queued(project)[int(st.query_params["card"])]
+show_card(card, {{label.id: label for label in list_labels(project)}})
+"""
+"""One card as viewers see it."""
+
+
+def test_hostile_names_stay_words_on_the_card_of_a_viewer(
+    in_state: Callable[..., Project], serve: Callable[..., Server], watched: Watched, tmp_path: Path
+) -> None:
+    project = in_state("hostile", trial=False)
+    script = tmp_path / "card.py"
+    script.write_text(SHOW_CARD.format(workspace=str(project.workspace)), "utf-8")
+    server = serve(project.workspace, script)
+    for index in range(5):
+        page = watched.open(f"{server.address}/?card={index}")
+        page.locator(".st-key-card_runner_up").wait_for()
+        assert page.locator("[data-testid=stException]").count() == 0, index
+        assert page.locator("[data-testid=stMain]").locator(FOREIGN).count() == 0, index
 
 
 SHOW_ALL = """

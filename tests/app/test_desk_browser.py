@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from red_core.review.decisions import decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection
 from red_core.store.labels import list_labels, set_meanings
-from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, decision_rows, project_with_cards, queued
+from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, card_of, decision_rows, project_with_cards, queued
 from tests.helpers.browser import CHROMIUM, Server, Watched, saying
 from tests.helpers.small_projects import fake_encode
 
@@ -140,6 +141,75 @@ def test_undo_goes_back_as_far_as_there_is_something(many: Project, serve: Serve
     page.keyboard.press("u")
     page.keyboard.press("u")
     expect(page.locator(".desk .notice")).to_contain_text("there is no decision to undo")
+
+
+def test_a_number_gives_the_label_that_stands_on_its_button(many: Project, serve: Serve, watched: Watched) -> None:
+    page = desk_of(watched, serve(many.workspace), many)
+    saved(page)
+    names = {label.id: label.name for label in list_labels(many)}
+    for number in (1, 2, 3):
+        card = queued(many)[0]
+        shown = page.locator(".desk .numbers button:visible").nth(number - 1).inner_text()
+        page.keyboard.press(str(number))
+        saved(page)
+        kind, text, label, *_ = decision_rows(many)[-1]
+        assert (kind, text) == ("relabel", card.text)
+        assert names[label] in shown
+        assert label != card.label.id
+        assert (number == 1) == (label == card.runner_up.id)
+
+
+def test_at_the_end_of_a_queue_undo_is_still_there(
+    in_state: Callable[..., Project], serve: Serve, watched: Watched
+) -> None:
+    project = in_state("to review")
+    valid = queued(project, "judged valid")
+    assert valid
+    page = desk_of(watched, serve(project.workspace), project, review_queue="judged valid")
+    for card in valid:
+        expect(page.locator(".desk .text")).to_have_text(card.content)
+        page.keyboard.press("n")
+    expect(page.locator(".desk .empty")).to_have_text("All cards here are done.")
+    page.keyboard.press("u")
+    expect(page.locator(".desk .text")).to_have_text(valid[-1].content)
+    saved(page)
+
+
+def test_the_likelier_label_is_the_button_to_press(many: Project, serve: Serve, watched: Watched) -> None:
+    """Its cards begin with a verdict *valid* and one *invalid*; the second one's rival becomes the likelier label."""
+    first, second = queued(many)[:2]
+    assert (first.outcome, second.outcome) == ("valid", "invalid")
+    top = json.dumps([[second.runner_up.id, 0.7], [second.label.id, 0.2]])
+    with connection(many) as db:
+        db.execute("UPDATE prediction SET top = ? WHERE text = ?", [top, second.text])
+        db.conn.commit()
+    page = desk_of(watched, serve(many.workspace), many)
+    accept, reject = (page.locator(f".desk [data-act={name}]") for name in ("accept", "reject"))
+    one, main = page.locator(".desk .numbers button").first, re.compile(r"\bmain\b")
+    expect(page.locator(".desk .side").nth(1)).to_contain_text("Runner-up")
+    expect(accept).to_have_class(main)
+    expect(one).not_to_have_class(main)
+    expect(reject).to_contain_text("(overturns the judge)")
+    page.keyboard.press("s")
+    expect(page.locator(".desk .text")).to_have_text(second.content)
+    expect(page.locator(".desk .side").nth(1)).to_contain_text(f"Likelier now {second.runner_up.name}")
+    expect(one).to_have_class(main)
+    expect(accept).not_to_have_class(main)
+    expect(accept).to_contain_text("(overturns the judge)")
+    saved(page)
+
+
+def test_a_decided_card_says_what_was_decided_and_takes_another_decision(
+    many: Project, serve: Serve, watched: Watched
+) -> None:
+    card = queued(many)[0]
+    decide(many, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
+    page = desk_of(watched, serve(many.workspace), many, review_queue="decided")
+    notice = f"Decided: accepted {card.label.name}. Another decision replaces it."
+    expect(page.locator(".desk .notice")).to_have_text(notice)
+    page.keyboard.press("1")
+    saved(page)
+    assert card_of(many, card.text).decision == f"relabel: {card.runner_up.name}"
 
 
 def test_a_card_that_somebody_else_decided_is_refused_with_what_changed(
@@ -295,8 +365,8 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     server = serve(many.workspace)
     page = desk_of(watched, server, many, review_mode="Blind audit")
     face = page.locator(".desk").inner_text().lower()
-    for told in ("belief", "judge", "verdict", "valid", "accept", "proposed"):
-        assert told not in face, told
+    for hint in ("confidence", "judge", "verdict", "valid", "accept", "suggested"):
+        assert hint not in face, hint
     options = page.locator(".desk .numbers button:visible")
     assert options.count() == 10
     struck = page.evaluate(STRIKE, ["12n30s", 200])

@@ -11,11 +11,15 @@ from streamlit.testing.v1 import AppTest
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.batches import begin_batch
+from red_core.review.decisions import decide
 from red_core.store.desk import Filters, queue
 from tests.helpers.app_projects import PAGES, label_ids, queued
 from tests.helpers.faults import FAULTS, WRITING_FAULTS
 from tests.helpers.project_facts import facts
 from tests.helpers.rendered import JOINER
+from widgets.review.desk import KEY, _receive
+from widgets.review.desk.review import ReviewSitting
+from widgets.review.queues import Queue
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -72,22 +76,8 @@ def test_a_page_is_read_where_nothing_can_be_written(
 # Buttons that write
 
 
-def card(project: Project) -> int:
-    """Return the text of the first card of the review."""
-    return queued(project)[0].text
-
-
 def press(key: str) -> Callable[[AppTest, Project], AppTest]:
     return lambda app, _: app.button(key=key).click().run()
-
-
-def press_on_card(key: str) -> Callable[[AppTest, Project], AppTest]:
-    return lambda app, project: app.button(key=f"{key}_{card(project)}").click().run()
-
-
-def undo_on_the_desk(app: AppTest, _: Project) -> AppTest:
-    (button,) = [each for each in app.button if str(each.key).startswith("undo_")]
-    return button.click().run()
 
 
 def import_more(app: AppTest, _: Project) -> AppTest:
@@ -139,10 +129,6 @@ PRESSED: dict[str, tuple[str, str, Callable[[AppTest, Project], AppTest], dict[s
     "close a round": ("to review", "rounds", press("close_round"), {}),
     "take back": ("fed back", "rounds", press("roll_back"), {}),
     "cancel": ("round running", "rounds", press("cancel_job"), {}),
-    "accept": ("to review", "review", press_on_card("accept"), {}),
-    "reject": ("to review", "review", press_on_card("reject"), {}),
-    "skip": ("to review", "review", press_on_card("skip"), {}),
-    "undo": ("decided", "review", undo_on_the_desk, {"review_queue": "random"}),
     "feed back": ("decided", "review", press("feed_back"), {}),
     "begin a batch": ("to review", "review", press("batch_accept"), {}),
     "drop a batch": ("to review", "review", press("batch_drop"), {}),
@@ -173,3 +159,42 @@ def test_a_failed_write_is_an_error_on_the_page_and_changes_nothing(
     check_error(do(app, project), words)
     assert facts(project) == before
     assert no_worker == []
+
+
+@pytest.mark.parametrize("kind", ["accept", "reject", "skip", "undo"])
+@pytest.mark.parametrize("fault", WRITING_FAULTS)
+def test_a_key_press_that_cannot_be_written_is_said_and_not_acknowledged(
+    fault: Callable[..., str],
+    kind: str,
+    in_state: InState,
+    closing_at_the_end: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The desk is a component, so its message is handed to the server's side; the page then shows the error."""
+    project = in_state("to review")
+    card, *_ = queued(project)
+    decide(project, card.text, "accept", label=card.label.id, who="tester")  # for undo
+    label = card.label.id if kind in {"accept", "reject"} else None
+    message = message_of({"kind": kind} if kind == "undo" else {"kind": kind, "text": card.text, "label": label})
+    sitting = ReviewSitting(project, Queue("key", "to decide", [], ""), {}, lambda _: [])
+    state = {KEY: {"message": message}, "sitting": sitting}
+    monkeypatch.setattr("streamlit.session_state", state)
+    before, says = facts(project), fault(project, closing_at_the_end, monkeypatch)
+    _receive()
+    assert says in state["review_error"]
+    assert "\n" not in state["review_error"]
+    assert state["desk_reply"].acked == []  # so that the tab sends it again
+    assert facts(project) == before
+
+
+def test_an_error_of_the_desk_is_shown_on_the_page(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("review")
+    app.session_state["review_error"] = "the disk is full. Free some space."
+    check_error(app.run(), "the disk is full. Free some space.")
+
+
+def message_of(press: dict[str, object]) -> dict[str, object]:
+    """Return a message of the desk with one key press."""
+    presses = [{"id": "0" * 32, **press}]
+    return {"tick": 1, "store": "s", "queue": "key", "labels": "", "held": [], "acts": presses, "want": None}

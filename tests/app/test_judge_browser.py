@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from red_core.records import Project
 from red_core.store.attempts import spent
+from red_core.store.desk import Card
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
 from red_core.store.verdicts import explanation
@@ -94,17 +95,30 @@ def try_and_keep(watched: Watched, judge: Oracle, secrets: Path) -> None:
     picture(watched, "2-refused")
     judge.status, judge.error = 200, 0.0
     page.locator(".st-key-connect_try button").click()
-    expect(page.get_by_text(saying(f"It works; the server says it is {MODEL}."))).to_be_in_viewport()
+    expect(page.get_by_text(saying(f"It works. The server says that its model is {MODEL}."))).to_be_in_viewport()
     judge.error = ERROR
     picture(watched, "3-tried")
     assert not secrets.exists()
     page.locator(".st-key-connect_keep button").click()
-    page.get_by_text(saying("Kept in secrets.toml, readable by you alone.")).wait_for()
+    page.get_by_text(saying("Saved in secrets.toml. Only you can read this file.")).wait_for()
     watched.settle()
     assert secrets.stat().st_mode & 0o777 == 0o600
     page.get_by_text(saying(f"chat/{MODEL}")).first.wait_for()
     picture(watched, "4-kept")
     assert_sound(watched)
+
+
+def explain(watched: Watched, judge: Oracle, card: Card) -> None:
+    """Ask for an explanation with a key: first of a server that refuses, then of one that answers."""
+    page = watched.page
+    judge.status = 401
+    page.keyboard.press("e")
+    page.get_by_text(saying("refused the key")).wait_for()
+    expect(page.locator(".desk .text")).to_have_text(card.content)  # the card stays
+    judge.status = 200
+    page.keyboard.press("e")
+    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
+    expect(page.get_by_text(judge.words)).to_be_visible()
 
 
 def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
@@ -137,9 +151,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     assert card.label.name in shown.inner_text()
     assert card.examples[0].content in shown.inner_text()
     picture(watched, "8-card")
-    page.keyboard.press("e")
-    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
-    expect(page.get_by_text(judge.words)).to_be_visible()
+    explain(watched, judge, card)
     assert card.verdict is not None
     assert explanation(prepared, card.verdict) == (judge.words, MODEL)
     picture(watched, "9-explained")

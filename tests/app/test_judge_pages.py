@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
+from red_core.errors import RedError
 from red_core.judges import client
 from red_core.judges.meanings import write_meanings
 from red_core.judges.project import judge_check, stored_self_test
@@ -32,6 +33,8 @@ from tests.helpers.app_projects import HOSTILE, NAME, WHO, card_of, label_ids, q
 from tests.helpers.oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
 from tests.helpers.rendered import everything_harmless, keys_of, without_joiners, words_on
 from tests.helpers.small_projects import FAST, pool_rows, seed_rows, small_project
+from widgets.review.desk.review import ReviewSitting
+from widgets.review.queues import Queue
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -140,12 +143,18 @@ def cards(project: Project, queue: str) -> list[Card]:
     return queued(project, queue)
 
 
-def review(open_app: OpenApp, card: Card, queue: str) -> AppTest:
-    """Open the review desk on one card."""
-    app = open_app("review", review_queue=queue)
-    app.text_input(key="review_search").set_value(card.content).run()
-    assert f"accept_{card.text}" in keys_of(app)
+def view(open_as_viewer: OpenApp, card: Card, queue: str) -> AppTest:
+    """Open one card of a queue as a viewer."""
+    app = open_as_viewer(review_queue=queue, review_search=card.content)
+    assert card.content in [text.value for text in app.text]
     return app
+
+
+def sitting_of(project: Project, card: Card) -> ReviewSitting:
+    """Return what serves the desk with this card; the desk itself is a component, which AppTest cannot drive."""
+    labels = {label.id: label for label in list_labels(project)}
+    queue = Queue("key", "judged valid", [(card.text, card.proposal)], "")
+    return ReviewSitting(project, queue, labels, lambda items: [card_of(project, text) for text, _ in items])
 
 
 def change(project: Project, statement: str, *values: object) -> None:
@@ -300,7 +309,7 @@ def test_another_model_is_not_trusted_on_the_test_of_this_one(
 @pytest.mark.usefixtures("named")
 def test_the_questions_of_a_test_are_no_more_than_the_seeds_allow(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert "at most 38 questions whose answers your seeds give" in words_on(rounds_with_llm(open_app))
+    assert "The test asks at most 38 questions" in words_on(rounds_with_llm(open_app))
 
 
 @pytest.mark.usefixtures("named")
@@ -419,7 +428,7 @@ def test_trying_a_server_says_what_works_and_keeps_nothing(
         words_on(app)
     )
     (told,) = app.success
-    assert f"It works; the server says it is {MODEL}" in without_escapes(told.value)
+    assert f"It works. The server says that its model is {MODEL}" in without_escapes(told.value)
     assert not app.error
     assert judge.keys == {"typed-key"}
     assert len(judge.heard) == 2
@@ -483,14 +492,14 @@ def test_what_is_kept_is_readable_by_its_owner_alone_and_is_the_judge_at_once(
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
     assert f'OPENAI_API_KEY = "{KEY}"' in secrets.read_text("utf-8")
     words = words_on(app)
-    assert "Kept in secrets.toml, readable by you alone." in words
+    assert "Saved in secrets.toml. Only you can read this file." in words
     assert f"**{JUDGE}** at" in words
     assert not app.button(key="run_round").disabled
     assert judge.heard == []
     fresh = rounds_with_llm(open_app)
     assert fresh.text_input(key="connect_model").value == MODEL
     assert fresh.number_input(key="connect_price_in").value == 0.5
-    assert "Kept in" not in words_on(fresh)
+    assert "Saved in" not in words_on(fresh)
     assert_no_key(fresh)
 
 
@@ -585,132 +594,127 @@ def edit(app: AppTest, project: Project, label: str, meaning: str) -> None:
     assert not app.exception
 
 
-def test_an_edited_meaning_makes_the_verdicts_about_its_label_stale(judged: Project, open_app: OpenApp) -> None:
+def test_an_edited_meaning_makes_the_verdicts_about_its_label_stale(
+    judged: Project, open_app: OpenApp, open_as_viewer: OpenApp
+) -> None:
     about = cards(judged, "judged valid")[0].label.name
     of_label = {v.text for v in verdicts(judged) if v.label == label_ids(judged)[about]}
-    app = open_app("review", review_queue="stale")
-    assert "This queue is empty." in words_on(app)
-    app.switch_page("pages/label_map.py").run()
+    assert cards(judged, "stale") == []
+    app = open_app("label_map")
     app.selectbox(key="label").set_value(about).run()
     edit(app, judged, about, "Now something else.")
-    found = cards(judged, "stale")
-    assert {card.text for card in found} == of_label
-    app.switch_page("pages/review.py").run()
-    app.selectbox(key="review_queue").set_value("stale").run()
-    assert f"**stale** ({len(found)})" in app.selectbox(key="review_queue").help
-    assert f"accept_{found[0].text}" in keys_of(app)
+    outdated = cards(judged, "stale")
+    assert {card.text for card in outdated} == of_label
+    app = view(open_as_viewer, outdated[0], "stale")
+    assert f"**outdated** ({len(outdated)})" in app.selectbox(key="review_queue").help
     words = words_on(app)
-    assert "stale: the meaning was edited since, and the next round asks again" in words
+    assert "outdated: the meaning of the label was edited after this verdict, and the next round asks again" in words
     assert "Now something else." in words
-    assert "judge valid x" not in words
+    assert "after the judge's" not in words
 
 
 # --- Review
 
 
-def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Project, open_app: OpenApp) -> None:
+def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Project, open_as_viewer: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.best[0][0] == c.label.id)
-    words = words_on(review(open_app, card, "judged valid"))
-    assert f"judge: {JUDGE}" in words
-    assert "its own guess" not in words
+    words = words_on(view(open_as_viewer, card, "judged valid"))
+    assert JUDGE in words
+    assert "with a probability" not in words
     assert "VALID" in words
-    assert f"{card.label.name}: classifiers {card.prior:.2f}, judge valid x11, so {card.belief:.2f}." in words
+    assert f"{card.label.name}: classifiers {card.prior:.0%}, after the judge's “valid” {card.belief:.0%}." in words
 
 
-def test_a_probability_the_judge_gave_stands_on_the_card(judged: Project, open_app: OpenApp) -> None:
+def test_a_probability_the_judge_gave_stands_on_the_card(judged: Project, open_as_viewer: OpenApp) -> None:
     card = cards(judged, "judged valid")[0]
     change(judged, "UPDATE verdict SET p_valid = 0.83 WHERE id = ?", card.verdict)
-    assert f"judge: {JUDGE}, its own guess 0.83" in words_on(review(open_app, card, "judged valid"))
+    words = words_on(view(open_as_viewer, card, "judged valid"))
+    assert f"{JUDGE}, valid with a probability of 83%" in words
 
 
-def test_the_likelier_label_after_invalid_is_the_one_to_press(judged: Project, open_app: OpenApp) -> None:
+def test_the_likelier_label_after_invalid_says_so(judged: Project, open_as_viewer: OpenApp) -> None:
     card = next(c for c in cards(judged, "judge against classifiers") if c.runner_up_belief > c.belief)
-    app = review(open_app, card, "judge against classifiers")
-    words = words_on(app)
+    words = words_on(view(open_as_viewer, card, "judge against classifiers"))
     assert f"Likelier now: **{card.runner_up.name}**" in words
     assert "Runner-up" not in words
     assert "INVALID" in words
-    assert app.button(key=f"relabel1_{card.text}").label == card.runner_up.name
-    assert kind_of(app, f"relabel1_{card.text}") == "primary"
-    assert kind_of(app, f"accept_{card.text}") == "secondary"
-    assert app.button(key=f"accept_{card.text}").label.endswith("(overturns the judge)")
 
 
-def test_where_the_judge_agrees_accepting_is_the_button_to_press(judged: Project, open_app: OpenApp) -> None:
+def test_where_the_judge_agrees_the_rival_is_the_runner_up(judged: Project, open_as_viewer: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.belief > c.runner_up_belief)
-    app = review(open_app, card, "judged valid")
-    assert f"Runner-up: **{card.runner_up.name}**" in words_on(app)
-    assert kind_of(app, f"accept_{card.text}") == "primary"
-    assert kind_of(app, f"relabel1_{card.text}") == "secondary"
-    assert app.button(key=f"reject_{card.text}").label.endswith("(overturns the judge)")
+    assert f"Runner-up: **{card.runner_up.name}**" in words_on(view(open_as_viewer, card, "judged valid"))
 
 
-def kind_of(app: AppTest, key: str) -> str:
-    return str(app.button(key=key).proto.type)
+def test_a_question_says_how_many_points_its_answer_is_worth(judged: Project, open_as_viewer: OpenApp) -> None:
+    card = next(c for c in cards(judged, "judged valid") if c.reason == "value")
+    change(judged, "UPDATE proposal SET gain = 0.123 WHERE id = ?", card.proposal)
+    words = words_on(view(open_as_viewer, card, "judged valid"))
+    assert "Asked because an answer raises the chance that this label is right by 12.3 points." in words
 
 
-def test_a_label_the_judge_chose_as_correction_says_so(judged: Project, open_app: OpenApp) -> None:
+def test_a_label_the_judge_chose_as_correction_says_so(judged: Project, open_as_viewer: OpenApp) -> None:
     card = next(c for c in cards(judged, "judged valid") if c.reason == "correction")
-    words = words_on(review(open_app, card, "judged valid"))
-    assert "Asked because the judge found another label invalid and chose this one." in words
+    words = words_on(view(open_as_viewer, card, "judged valid"))
+    assert "Asked because the judge found another label invalid and suggested this one." in words
 
 
 def test_an_explanation_is_asked_for_once_and_marked_as_made_afterwards(
-    judged: Project, open_app: OpenApp, named: Oracle
+    judged: Project, open_as_viewer: OpenApp, named: Oracle
 ) -> None:
     card = cards(judged, "judged valid")[0]
     named.words, named.model = "It begins with that very word.", "small-judge-2"
-    app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.text}").click().run()
-    assert not app.exception
-    for shown in (app, review(open_app, card, "judged valid")):  # it is stored
-        words = words_on(shown)
-        assert "Made afterwards by small-judge-2, not the reason for the verdict:" in words
-        assert "It begins with that very word." in words
-        assert f"explain_{card.text}" not in keys_of(shown)
     assert card.verdict is not None
+    sitting = sitting_of(judged, card)
+    assert [sent["explains"] for sent in sitting.next_cards([], 1)[0]] == [True]
+    for _ in range(2):  # it is stored
+        answer = sitting.say("explain", card.text)
+        assert answer["title"] == "Made afterwards by small-judge-2, not the reason for the verdict"
+        assert answer["words"] == "It begins with that very word."
     assert explanation(judged, card.verdict) == ("It begins with that very word.", "small-judge-2")
     (asked,) = [about for about in named.of("verdict") if about["text"] == card.content]
     assert (asked["verdict"], asked["proposed"]["label"]) == ("valid", card.label.name)
+    words = words_on(view(open_as_viewer, card, "judged valid"))
+    assert "Made afterwards by small-judge-2, not the reason for the verdict:" in words
+    assert "It begins with that very word." in words
 
 
 @pytest.mark.parametrize("server", [True, False], ids=["a server that refuses", "no server"])
-def test_an_explanation_that_does_not_come_is_one_line_and_the_card_stays(
-    judged: Project, open_app: OpenApp, judge: Oracle, monkeypatch: pytest.MonkeyPatch, server: bool
+def test_an_explanation_that_does_not_come_is_one_line(
+    judged: Project, judge: Oracle, monkeypatch: pytest.MonkeyPatch, server: bool
 ) -> None:
     card = cards(judged, "judged valid")[0]
     if server:
         use(monkeypatch, judge.address)
         judge.status = 401
-    app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.text}").click().run()
-    assert not app.exception
-    (told,) = app.error
-    assert ("refused the key" if server else "no judge model is named") in without_escapes(told.value)
-    assert f"accept_{card.text}" in keys_of(app)
+    sitting = sitting_of(judged, card)
+    (sent,) = sitting.next_cards([], 1)[0]
+    assert sent["explains"] == server  # without a server nobody offers it
+    with pytest.raises(RedError, match="refused the key" if server else "no judge model is named") as caught:
+        sitting.say("explain", card.text)
+    assert "\n" not in str(caught.value)
+    assert sitting.one_card(card.text) == sent  # the card stays
 
 
 @pytest.mark.usefixtures("named")
-def test_the_evidence_check_is_never_explained_by_a_model(in_state: InState, open_app: OpenApp) -> None:
-    in_state("to review")
-    app = open_app("review", review_queue="judged valid")
-    assert not [key for key in keys_of(app) if key.startswith("explain_")]
+def test_the_evidence_check_is_never_explained_by_a_model(in_state: InState) -> None:
+    project = in_state("to review")
+    for card in cards(project, "judged valid"):
+        assert [sent["explains"] for sent in sitting_of(project, card).next_cards([], 1)[0]] == [False]
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [("accept", "accepted {own}"), ("relabel", "relabelled {rival}"), ("none", "none of these"),
-                       ("reject", "rejected {own}")],
+    ("kind", "decision"), [("accept", "accepted {own}"), ("relabel", "relabelled {rival}"), ("none", "none of these"),
+                           ("reject", "rejected {own}")],
 )  # fmt: skip
-def test_what_was_decided_can_be_looked_at_again(judged: Project, open_app: OpenApp, kind: str, told: str) -> None:
+def test_what_was_decided_can_be_looked_at_again(
+    judged: Project, open_as_viewer: OpenApp, kind: str, decision: str
+) -> None:
     card = cards(judged, "judged valid")[0]
     label = {"none": None, "relabel": card.runner_up.id}.get(kind, card.label.id)
     decide(judged, card.text, kind, label=label, who=WHO, provenance=Provenance(proposal=card.proposal))  # type: ignore[arg-type]
-    app = review(open_app, card, "decided")
-    said = told.format(own=card.label.name, rival=card.runner_up.name)
-    assert f"Decided: {said}. Another decision replaces it." in words_on(app)
-    app.button(key=f"relabel1_{card.text}").click().run()
-    assert not app.exception
-    assert card_of(judged, card.text).decision == f"relabel: {card.runner_up.name}"
+    words = decision.format(own=card.label.name, rival=card.runner_up.name)
+    assert sitting_of(judged, card).one_card(card.text)["decided"] == words  # type: ignore[index]
+    assert f"Decided: {words}." in words_on(view(open_as_viewer, card, "decided"))
 
 
 @pytest.mark.usefixtures("judged")
@@ -723,7 +727,8 @@ def test_the_verdicts_of_an_llm_feed_back_without_being_asked_for(judged: Projec
     assert {item.source for item in plan.items} == {"verdict"}
     app = open_app("review")
     assert "accept_evidence_check" not in {box.key for box in app.checkbox}
-    assert f"{len(plan.items)} texts would join the training set: 0 by your decisions" in words_on(app)
+    assert f"Feed back {len(plan.items)} texts: they join the training data of the next round." in words_on(app)
+    assert f"Labelled by your decisions: 0; by the judge's verdicts: {len(plan.items)}." in words_on(app)
 
 
 # --- Results and curves
@@ -753,7 +758,7 @@ def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> 
     assert not app.error
     assert current_training_rows(judged) == before
     assert len(verdicts(judged)) > 0
-    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts are out of the training set."]
+    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts are out of the training data."]
 
 
 def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: OpenApp) -> None:
@@ -783,7 +788,7 @@ def test_it_is_said_plainly_that_agreement_fell_and_then_it_can_be_taken_back(
             project, "UPDATE round SET metrics = json_set(metrics, '$.true_agreement', ?) WHERE id = ?", value, number
         )
     app = open_app("rounds")
-    assert ("It fell by 5.0 points: take back what was fed back, or decide more." in words_on(app)) == fell
+    assert ("It fell by 5 points: take back what was fed back, or decide more texts." in words_on(app)) == fell
     assert "roll_back" in keys_of(app)
     app.button(key="roll_back").click().run()
     assert not app.exception
@@ -836,29 +841,33 @@ def test_hostile_replies_are_told_in_words(in_state: InState, open_app: OpenApp,
     assert len(app.success) == 1
 
 
-@pytest.mark.usefixtures("named")
-def test_a_hostile_explanation_is_only_words(judged: Project, open_app: OpenApp, named: Oracle) -> None:
+def test_a_hostile_explanation_is_only_words(judged: Project, open_as_viewer: OpenApp, named: Oracle) -> None:
     named.words = named.model = ALL_HOSTILE
     card = cards(judged, "judged valid")[0]
-    app = review(open_app, card, "judged valid")
-    app.button(key=f"explain_{card.text}").click().run()
+    sitting_of(judged, card).say("explain", card.text)
+    app = view(open_as_viewer, card, "judged valid")
     check(app)
     assert "DROP TABLE" in words_on(app)
     assert "Made afterwards by" in words_on(app)
 
 
-def test_a_hostile_meaning_is_only_words(judged: Project, open_app: OpenApp, named: Oracle) -> None:
+def test_a_hostile_meaning_is_only_words(
+    judged: Project, open_app: OpenApp, open_as_viewer: OpenApp, named: Oracle
+) -> None:
     named.words = named.model = ALL_HOSTILE
     write_meanings(judged, FAST)
     app = open_app("label_map", label="refund")
     check(app)
     assert "Written by model" in words_on(app)
     assert "DROP TABLE" in words_on(app)
-    check(open_app("review", review_queue="stale"))
+    check(open_as_viewer(review_queue="stale"))
 
 
-def test_hostile_verdicts_of_a_hostile_judge_are_only_words(judged: Project, open_app: OpenApp) -> None:
+def test_hostile_verdicts_of_a_hostile_judge_are_only_words(
+    judged: Project, open_app: OpenApp, open_as_viewer: OpenApp
+) -> None:
     change(judged, "UPDATE verdict SET judge = ?, model = ?, raw = ?", *[ALL_HOSTILE] * 3)
     change(judged, "UPDATE round SET metrics = json_set(metrics, '$.judge', ?)", ALL_HOSTILE)
     for page in ("rounds", "review", "results"):
         check(open_app(page))
+    check(open_as_viewer())

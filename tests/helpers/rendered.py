@@ -27,6 +27,7 @@ SHOWN_AS_IT_IS = {
     "TextArea": {"default", "value", "set_value", "placeholder"},
     "Arrow": {"columns"},
     "PlotlyChart": {"spec", "config"},
+    "BidiComponent": {"js_content", "css_content", "html_content", "json", "mixed"},  # tested in a browser
     "Exception": {"message", "stack_trace", "type"},
 }
 """Fields that Streamlit does not render as Markdown, by message."""

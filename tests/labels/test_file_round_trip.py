@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from red_core.errors import StateError
 from red_core.judges.meanings import Meaning
 from red_core.labels.acts import checked_meaning, checked_name
-from red_core.labels.edits import apply_edit, edits
+from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, read_label_set
 from red_core.records import Project
 from red_core.store.database import transaction
+from red_core.store.label_undo import edits
 from red_core.store.labels import list_labels, name_key, set_meanings
 from red_core.text import LONGEST_LABEL, LONGEST_MEANING, normalise_text
 from tests.helpers.small_projects import LABELS, small_project

@@ -1,1 +1,1 @@
-"""Streamlit parts."""
+"""Parts of the page Review."""

@@ -1,4 +1,4 @@
-"""What the blind audit has shown so far, and what it can certify; beside it the target, and extras for one label."""
+"""The blind audit: its target, its results so far, the certificate, and extra audits of one label."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from widgets.shell.words import counted, judge_name
 
 
 def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
-    """Show whose texts are audited and the target; return the label whose extras are audited, None for all."""
-    found = audit_summary(project)
+    """Show the choice of texts to audit and the target accuracy.
+
+    Returns
+    -------
+    int or None
+        The label that gets extra audits; None for the random sample of all labels.
+    """
+    audits = audit_summary(project)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     label = left.selectbox(
         "Audit",
@@ -26,23 +32,25 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         format_func=lambda n: f"Extra audits of {labels[n].name}",
         index=None,
         key="audit_label",
-        placeholder="A random sample of all the machine's labels",
-        help="The random sample is what the certificate rests on. Extras of one label are counted apart.",
+        placeholder="A random sample of all machine labels",
+        help="The certificate uses the random sample only. Extra audits of one label are counted separately.",
     )
     right.number_input(
-        "Target, % right",
+        "Target accuracy, %",
         min_value=50.0,
         max_value=99.9,
-        value=100 * found.target,
+        value=100 * audits.target,
         step=0.5,
         key="audit_target",
         on_change=_keep_target,
         args=(project,),
-        disabled=bool(found.looks),
-        help="What the certificate is to say. It cannot change once the sample was looked at.",
+        disabled=bool(audits.looks),
+        help="Target accuracy. Fixed once the first interim check has run.",
     )
     if label is not None:
-        st.caption("You know what the machine said of these, so they are not blind; they never enter the certificate.")
+        st.caption(
+            "You know the machine's label of these texts, so this is no blind audit. The certificate never counts them."
+        )
     if error := st.session_state.pop("audit_error", None):
         st.error(plain(error))
     return label
@@ -56,72 +64,78 @@ def _keep_target(project: Project) -> None:
 
 
 def show_audit(project: Project, labels: dict[int, Label]) -> None:
-    """Show what the audits say, each figure with its base and interval."""
-    found = audit_summary(project)
-    st.text(certificate_in_words(found))
-    if found.accuracy.of:
-        told = f"; {counted(found.cannot_tell, 'text')} could not be told, and count as wrong" * bool(found.cannot_tell)
-        st.text(f"Audited: {in_words(found.accuracy)} of the machine's labels right{told}.")
-    if found.judge is not None:
-        st.text(_judge_in_words(found))
-    if found.planted.of:
-        st.text(f"Among them were texts whose label was known: {in_words(found.planted)} found.")
-    if found.warning:
-        st.warning(found.warning, icon=":material/warning:")
-    if found.labels:
-        st.text("Extra audits, label by label:")
+    """Show the results of the audits, each figure with its base and its interval (95%)."""
+    audits = audit_summary(project)
+    st.text(certificate_in_words(audits))
+    if audits.accuracy.of:
+        st.text(f"Measured accuracy: {in_words(audits.accuracy)} of the audited machine labels are right.")
+        if audits.cannot_tell:
+            st.text(f"You could not tell the label of {counted(audits.cannot_tell, 'text')}. They count as wrong.")
+    if audits.judge is not None:
+        st.text(_judge_in_words(audits))
+    if audits.planted.of:
+        st.text(f"Control texts, whose right label is known: {in_words(audits.planted)} answered right.")
+    if audits.warning:
+        st.warning(audits.warning, icon=":material/warning:")
+    if audits.judge is not None and audits.judge.kappa is not None:
+        with st.popover("Advanced"):
+            st.text(
+                f"Cohen's kappa is {audits.judge.kappa:.2f}. It compares the judge with your audits and takes out the "
+                "agreement that chance alone gives: 1 is perfect agreement, 0 is chance."
+            )
+    if audits.labels:
+        st.text("Extra audits of single labels:")
         rows = [
             {
-                "label": labels[one.label].name,
-                "audited": one.accuracy.of,
-                "right": one.accuracy.right,
-                "from, %": round(100 * one.accuracy.low, 1),
-                "to, %": round(100 * one.accuracy.high, 1),
+                "label": labels[audited.label].name,
+                "audited": audited.accuracy.of,
+                "right": audited.accuracy.right,
+                "from, %": round(100 * audited.accuracy.low, 1),
+                "to, %": round(100 * audited.accuracy.high, 1),
             }
-            for one in found.labels
-            if one.label in labels
+            for audited in audits.labels
+            if audited.label in labels
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
-def certificate_in_words(found: AuditSummary) -> str:
-    """Return what is certified, or how far it is to the next look."""
-    if found.certificate is not None:
-        return f"Certified: {_look_in_words(found.certificate)}. Of such certificates at most 5% are wrong."
-    so_far = f" The last look: {_look_in_words(found.looks[-1], given=False)}." if found.looks else ""
-    if found.until_next_look is None:
-        return f"Not certified, and no look is left.{so_far}"
+def certificate_in_words(audits: AuditSummary) -> str:
+    """Return the certificate, or how many audits are missing until the next interim check."""
+    if audits.certificate is not None:
+        return f"Certified: {_check_in_words(audits.certificate)}. At most 5% of such certificates are wrong."
+    last = f" The last check: {_check_in_words(audits.looks[-1], certified=False)}." if audits.looks else ""
+    if audits.until_next_look is None:
+        return f"Not certified, and no interim check is left.{last}"
     return (
-        f"{counted(found.until_next_look, 'more audit')} until the sample is looked at for a certificate of "
-        f"{found.target:.1%}.{so_far}"
+        f"{counted(audits.until_next_look, 'more audit')} until the next check for a certificate of "
+        f"{audits.target:.1%} accuracy.{last}"
     )
 
 
-def _look_in_words(look: Look, *, given: bool = True) -> str:
+def _check_in_words(look: Look, *, certified: bool = True) -> str:
     figures = f"{look.hits:,} of {look.audits:,} right, so at least {look.lower:.1%}"
-    aim = (
-        f"at least {look.target:.1%} of the labels of round {look.round} are right" if given else f"round {look.round}"
-    )
-    return f"{aim} ({figures})"
+    claim = f"at least {look.target:.1%} of the labels of round {look.round} are right"
+    return f"{claim if certified else f'round {look.round}'} ({figures})"
 
 
-def _judge_in_words(found: AuditSummary) -> str:
-    judge = found.judge
+def _judge_in_words(audits: AuditSummary) -> str:
+    judge = audits.judge
     if judge is None:
         return ""
-    kappa = "" if judge.kappa is None else f", kappa {judge.kappa:.2f}"
     clear = (
-        "" if judge.coverage is None else f" Of {counted(judge.pairs, 'audited pair')} it judged {judge.coverage:.0%}"
+        f" It said valid or invalid for {judge.coverage:.0%} of {counted(judge.pairs, 'audited pair')}."
+        if judge.coverage is not None
+        else ""
     )
     return (
-        f"{judge_name(found.judge_name)} against the audits: of right labels it passed {in_words(judge.tpr)}, "
-        f"of wrong ones it stopped {in_words(judge.tnr)}{kappa}.{clear} either valid or invalid. "
-        "Its self-test counts as 20 at most."
+        f"{judge_name(audits.judge_name)}, compared with your audits: it called {in_words(judge.tpr)} of the right "
+        f"labels valid, and {in_words(judge.tnr)} of the wrong labels invalid.{clear} "
+        "Its self-test counts as 20 audits at most."
     )
 
 
 def in_words(share: Share) -> str:
-    """Return ``93 of 100 (93%, 86% to 97%)``."""
+    """Return ``93 of 100 (93%, 86% to 97%)``; the interval is Wilson's at 95%."""
     if share.share is None:
         return "0 of 0"
     return f"{share.right:,} of {share.of:,} ({share.share:.0%}, {share.low:.0%} to {share.high:.0%})"

@@ -1,4 +1,4 @@
-"""Many alike at once: a list is accepted or overturned after a random sample of it was decided one by one."""
+"""Decide a whole list at once, after a random sample of it was decided one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from widgets.review.queues import SAMPLE_QUEUE, open_batch
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
-SAYS: dict[BatchKind, str] = {"accept": "accept", "reject": "overturn"}
+VERBS: dict[BatchKind, str] = {"accept": "accept", "reject": "overturn"}
 
 
 def is_waiting(project: Project) -> bool:
@@ -26,14 +26,16 @@ def is_waiting(project: Project) -> bool:
 
 
 def show_batch(project: Project, listed: int, filters: str, items: Callable[[], Sequence[Item]]) -> None:
-    """Show where the newest batch stands, or the buttons that begin one on the list that is chosen above.
+    """Show the state of the newest batch, or the buttons that begin a batch with the list chosen above.
 
     Parameters
     ----------
     listed : int
-        How many proposals were in the list when it was drawn.
+        Number of suggested labels in the list when the page was drawn.
+    filters : str
+        The queue and its filters in words.
     items : callable() -> sequence of Item
-        The list as it is when a button is pressed.
+        Returns the list as it is when a button is pressed.
     """
     if error := st.session_state.pop("batch_error", None):
         st.error(plain(error))
@@ -48,37 +50,39 @@ def show_batch(project: Project, listed: int, filters: str, items: Callable[[], 
 
 def _show_begin(project: Project, listed: int, filters: str, items: Callable[[], Sequence[Item]]) -> None:
     st.text(
-        f"{counted(listed, 'proposal')} in this list ({filters}). First {SAMPLE} of them, drawn at random, are "
-        "decided one by one; the rest is then decided as they were, with the lower bound of their agreement as belief."
+        f"This list has {counted(listed, 'suggested label')} ({filters}). You first decide {SAMPLE} of them, drawn at "
+        "random, one by one. Then one press decides all the others in the same way. Their confidence is the lower "
+        "bound (95%) of the share of the sample that agreed."
     )
     with st.container(horizontal=True):
-        for kind, verb in SAYS.items():
+        for kind, verb in VERBS.items():
             st.button(
                 f"{verb.capitalize()} all {listed:,}, after a sample",
                 key=f"batch_{kind}",
                 disabled=listed <= SAMPLE,
-                help=f"More than {SAMPLE} proposals are needed." if listed <= SAMPLE else None,
+                help=f"The list needs more than {SAMPLE} suggested labels." if listed <= SAMPLE else None,
                 on_click=_begin,
                 args=(project, kind, items, filters),
             )
 
 
 def _show_sample(project: Project, counts: BatchCounts) -> None:
-    verb, left = SAYS[counts.kind], counts.sampled - counts.decided
-    st.text(f"To {verb} {counts.members:,} proposals ({counts.filters}).")
+    verb, left = VERBS[counts.kind], counts.sampled - counts.decided
+    st.text(f"List to {verb}: {counts.members:,} suggested labels ({counts.filters}).")
     if left:
         st.text(
-            f"{counts.decided} of the {counts.sampled} drawn are decided: the queue “{SAMPLE_QUEUE}” holds the rest."
+            f"You have decided {counts.decided} of the {counts.sampled} texts in the sample. The others are in the "
+            f"queue “{SAMPLE_QUEUE}”."
         )
     else:
         low, high = agreement_interval(counts)
         st.text(
             f"Of {counts.decided} drawn at random you would {verb} {counts.agreed}: "
             f"{counts.agreed / counts.decided:.0%} ({low:.0%} to {high:.0%}). "
-            f"Each of the others would get a belief of {low:.2f}."
+            f"Each of the others would get a confidence of {low:.0%}."
         )
         if low < LEAST_BELIEF:
-            st.text(f"That is too few to {verb} the others unseen.")
+            st.text(f"That is too few to {verb} the others without reading them.")
     with st.container(horizontal=True):
         if left:
             st.button("Go to the sample", key="batch_sample", on_click=_to_sample, type="primary")
@@ -95,7 +99,7 @@ def _show_sample(project: Project, counts: BatchCounts) -> None:
 
 def _show_applied(project: Project, counts: BatchCounts) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"The last list ({counts.filters}): {counts.applied:,} decided at once, to {SAYS[counts.kind]}.")
+        st.text(f"The last list ({counts.filters}): {VERBS[counts.kind]} was applied to {counts.applied:,} at once.")
         st.button(
             "Undo all of them",
             key="batch_undo",
@@ -140,9 +144,10 @@ def _drop(project: Project, counts: BatchCounts) -> None:
         st.session_state["review_queue"] = "to decide"
 
 
-def _run(act: Callable[[], int], done: str) -> bool:
+def _run(action: Callable[[], int], result: str) -> bool:
+    """Run an action that returns a number of texts, and show a message or its error; return whether it succeeded."""
     try:
-        st.toast(f"{counted(act(), 'text')} {done}.", icon=":material/check:")
+        st.toast(f"{counted(action(), 'text')} {result}.", icon=":material/check:")
     except RedError as error:
         st.session_state["batch_error"] = str(error)
         return False

@@ -1,4 +1,4 @@
-"""What would be fed back, per label and per source, and what is withheld and why; then the button."""
+"""Feed back: the texts that would join the training data, those that are withheld and why, and the button."""
 
 from __future__ import annotations
 
@@ -18,27 +18,23 @@ from widgets.shell.words import counted
 
 
 def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
-    """Show the plan; nothing is fed back until its button is pressed."""
+    """Show the plan. Nothing is fed back before its button is pressed."""
     accept = False
     if judge == "evidence":
         accept = st.checkbox(
-            "Also feed back what only the evidence check (no LLM) found valid and the classifiers believe",
+            "Also feed back texts that only the similarity check (no LLM) called valid, if their confidence is high",
             key="accept_evidence_check",
-            help="It looks at the same vectors as the classifiers, so its errors go with theirs. It is recorded.",
+            help="It uses the same vectors as the classifiers and makes the same mistakes. Your choice is recorded.",
         )
     plan = feed_back_plan(project, accept=accept)
-    by_source = Counter(item.source for item in plan.items)
-    st.text(
-        f"{counted(len(plan.items), 'text')} would join the training set: {by_source['decision']:,} by your decisions, "
-        f"{by_source['verdict']:,} by the judge's verdicts."
-    )
+    st.text(_in_words(plan))
     for reason, count in sorted(plan.withheld.items()):
         st.caption(plain(f"Withheld, {count:,}: {reason}"))
     if plan.items:
         _show_per_label(plan, labels)
         st.caption(
-            "This ends the review of the round: what is not decided comes again in the next one. It can be taken back "
-            "on Rounds, which opens the review again."
+            "This ends the review of this round. Texts without a decision come back in the next round. You can undo "
+            "it on Rounds; then the review of this round opens again."
         )
     if not may_write():
         return
@@ -47,12 +43,23 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
         type="primary",
         key="feed_back",
         icon=":material/published_with_changes:",
-        disabled=not plan.items,  # a round with nothing to feed back is closed on Rounds
+        disabled=not plan.items,  # the page Rounds closes a round that has nothing to feed back
         on_click=_feed_back,
-        args=(project, plan),  # the plan on the screen, not one made after the press
+        args=(project, plan),  # the plan on the screen, so that nothing unseen is fed back
     )
     if error := st.session_state.pop("feed_back_error", None):
         st.error(plain(error))
+
+
+def _in_words(plan: FeedBackPlan) -> str:
+    if not plan.items:
+        return "Nothing is ready to be fed back."
+    by_source = Counter(item.source for item in plan.items)
+    join = "it joins" if len(plan.items) == 1 else "they join"
+    return (
+        f"Feed back {counted(len(plan.items), 'text')}: {join} the training data of the next round. "
+        f"Labelled by your decisions: {by_source['decision']:,}; by the judge's verdicts: {by_source['verdict']:,}."
+    )
 
 
 def _feed_back(project: Project, plan: FeedBackPlan) -> None:

@@ -1,6 +1,8 @@
-"""The queue an analyst works on: which one, filtered by what, and its place kept in the address of the page."""
+"""The queue an analyst works on: its choice, its filters, and both kept in the address of the page."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -13,41 +15,78 @@ from widgets.shell.reads import queue_counts
 from widgets.shell.words import judge_name
 
 SAMPLE_QUEUE = "sample of a list"
-"""The queue of what was drawn from a list that is to be decided at once."""
-QUEUE_MEANS = {
-    "to decide": "worth your answer, the most informative first",
+"""The queue of the sample that is decided one by one before its whole list is decided at once."""
+NAMES = {"stale": "outdated", "low belief": "low confidence"}
+"""What the screen calls a queue, where its stored name is another."""
+MEANINGS = {
+    "to decide": "your answer helps here; the most useful ones come first",
     "judge against classifiers": "the judge said invalid",
-    "judge unsure": "the judge did not say valid or invalid",
+    "judge unsure": "the judge said neither valid nor invalid",
     "judged valid": "the judge said valid",
-    "stale": "judged under an older meaning of the label",
-    "low belief": "no label is likely, the least likely first",
-    "none of these": "likely to belong to no label",
-    "contradictions": "labelled texts that stand under two labels; they train nothing until one is chosen",
-    "random": "any text without a decision, in random order",
-    "decided": "what was decided, the newest first, to look at again",
-    SAMPLE_QUEUE: "drawn at random from a list that is to be decided at once; see below the desk",
+    "stale": "the meaning of the label was edited after the verdict",
+    "low belief": "no label has a confidence of 50%; the lowest come first",
+    "none of these": "these texts probably belong to no label",
+    "contradictions": "labelled texts with two different labels; they train nothing until you choose one",
+    "random": "all texts without a decision, in random order",
+    "decided": "texts with a decision, the newest first, so that you can check them",
+    SAMPLE_QUEUE: "a random sample of a list that will be decided at once; see below the desk",
 }
 
 
-def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tuple[str, Filters, bool]:
-    """Show the queues with their counts, the filters folded away; return what is chosen, and whether plain buttons."""
+@dataclass(frozen=True)
+class Queue:
+    """A queue as it was read from the store.
+
+    Attributes
+    ----------
+    key : str
+        See :func:`queue_key`.
+    name : str
+        As it is stored.
+    items : list of Item
+    empty : str
+        The message where no card is left.
+    """
+
+    key: str
+    name: str
+    items: list[Item]
+    empty: str
+
+
+def queue_name(name: str) -> str:
+    """Return what the screen calls a queue."""
+    return NAMES.get(name, name)
+
+
+def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tuple[str, Filters]:
+    """Show the queues with their counts, and the filters folded; return the stored name of the queue and the filters.
+
+    Parameters
+    ----------
+    rounds : int
+        Number of the newest round.
+    """
     counts = queue_counts(project)
     if (batch := open_batch(project)) is not None:
         counts = counts | {SAMPLE_QUEUE: batch.sampled - batch.decided}
-    if (asked := st.query_params.get("review_queue")) in counts:  # the address names a queue, whatever its count
+    if (asked := st.query_params.get("review_queue")) in counts:  # the address may name an empty queue
         st.session_state.setdefault("review_queue", asked)
     left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom")
     name = left.selectbox(
         "Queue",
         list(counts),
-        help="\n".join(f"- **{one}** ({count:,}): {QUEUE_MEANS[one]}" for one, count in counts.items()),
-        format_func=lambda one: f"{one} ({counts[one]:,})",
+        help="\n".join(f"- **{queue_name(each)}** ({count:,}): {MEANINGS[each]}" for each, count in counts.items()),
+        format_func=lambda each: f"{queue_name(each)} ({counts[each]:,})",
         key="review_queue",
         persist_state="session",
     )
     st.query_params["review_queue"] = name
-    set_ = sum(st.session_state.get(f"review_{one}") is not None for one in ("label", "subset", "round", "judge"))
-    with middle.popover(f"Filters ({set_})" if set_ else "Filters", icon=":material/filter_list:", width="stretch"):
+    filters_set = sum(
+        st.session_state.get(f"review_{each}") is not None for each in ("label", "subset", "round", "judge")
+    )
+    title = f"Filters ({filters_set})" if filters_set else "Filters"
+    with middle.popover(title, icon=":material/filter_list:", width="stretch"):
         label = st.selectbox(
             "Label", list(labels), format_func=lambda n: labels[n].name, index=None, key="review_label",
             placeholder="All labels", bind="query-params", persist_state="session",
@@ -65,29 +104,29 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
             "Judge", judges(project), format_func=judge_name, index=None, key="review_judge",
             placeholder="All judges", bind="query-params", persist_state="session",
         )  # fmt: skip
-        native = st.toggle(
-            "Plain buttons",
-            key="native_buttons",
-            bind="query-params",
-            help="For a browser in which the desk does not show: slower, and the same decisions.",
-        )
     search = right.text_input(
         "Search in the texts",
         key="review_search",
         persist_state="session",
-        placeholder="A part of the text, word for word; of decided ones also of the reason",
+        placeholder="Words of the text, or of the reason for a decision",
         bind="query-params",
     )
-    return name, Filters(label, subset, asked_in, judge or "", search.strip()), native
+    return name, Filters(label, subset, asked_in, judge or "", search.strip())
 
 
-def queue_key(project: Project, current: Round, name: str, filters: Filters, edited: int) -> str:
-    """Return what tells one queue from another, whatever is decided in it."""
-    return repr((project.folder.as_posix(), current.id, name, filters, edited))
+def queue_key(project: Project, current: Round, name: str, filters: Filters, edits: int) -> str:
+    """Return a key that changes with everything a queue depends on, except the decisions made in it.
+
+    Parameters
+    ----------
+    edits : int
+        Number of edits of the label set: another meaning is another question.
+    """
+    return repr((project.folder.as_posix(), current.id, name, filters, edits))
 
 
 def items_of(project: Project, current: Round, name: str, filters: Filters) -> list[Item]:
-    """Return the items of a queue as they stand now; what this person skipped comes last."""
+    """Return the items of a queue as they are now; those that this person skipped come last."""
     if name == SAMPLE_QUEUE:
         batch = open_batch(project)
         return sample_of(project, batch.id) if batch is not None else []
@@ -95,7 +134,7 @@ def items_of(project: Project, current: Round, name: str, filters: Filters) -> l
 
 
 def open_batch(project: Project) -> BatchCounts | None:
-    """Return the newest batch where it waits for its sample, or to be applied."""
+    """Return the newest batch if it is neither applied nor dropped; None otherwise."""
     batch = batch_counts(project)
     return None if batch is None or batch.was_applied or batch.dropped else batch
 
@@ -103,12 +142,12 @@ def open_batch(project: Project) -> BatchCounts | None:
 def why_empty(filters: Filters) -> str:
     """Return why a queue shows nothing, and what to do."""
     if filters == Filters():
-        return "This queue is empty. Choose another, or feed back below."
-    return "Nothing in this queue matches the filters: clear them or the search, or choose another queue."
+        return "This queue is empty. Choose another queue, or feed back below."
+    return "Nothing in this queue matches the filters. Clear the filters or the search, or choose another queue."
 
 
-def in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
-    """Return the queue and its filters in words."""
+def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
+    """Return a queue and its filters in words, as they are stored with a batch."""
     parts = {
         "label": labels[filters.label].name if filters.label is not None else "",
         "subset": str(filters.subset + 1) if filters.subset is not None else "",
@@ -116,4 +155,4 @@ def in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
         "judge": judge_name(filters.judge),
         "search": filters.search,
     }
-    return ", ".join([name, *(f"{part} {value}" for part, value in parts.items() if value)])
+    return ", ".join([queue_name(name), *(f"{part} {value}" for part, value in parts.items() if value)])

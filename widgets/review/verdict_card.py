@@ -1,4 +1,4 @@
-"""One proposal beside its evidence: what the judge said, and what the judge was shown."""
+"""One text with its suggested label: the judge's verdict, and the valid texts that the judge was shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from red_core.records import NONE_OF_THESE, Example, Label
 from red_core.store.desk import Card
 from widgets.shell.untrusted import FOLDED_AT, plain, show_text, visible
-from widgets.shell.words import judge_name, made_of
+from widgets.shell.words import in_points, judge_name
 
 BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
     "valid": (":material/check:", "green"),
@@ -20,25 +20,30 @@ BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
     "": (":material/hourglass:", "gray"),
 }
 REASONS = {
-    "value": "an answer is worth {gain:.2f} in the chance of being right",
-    "entropy": "its classifier is uncertain, normalised entropy {gain:.2f}",
-    "confirm": "the classifiers are sure of it, and the judge was asked to confirm",
-    "correction": "the judge found another label invalid and chose this one",
+    "value": "an answer raises the chance that this label is right by {points}",
+    "entropy": "its classifier is uncertain: {uncertainty:.0f} on a scale from 0 to 100",
+    "confirm": "the classifiers are confident, and the judge was asked to confirm the label",
+    "correction": "the judge found another label invalid and suggested this one",
 }
-DONE = {"accept": "accepted", "relabel": "relabelled", "none": "none of these", "reject": "rejected"}
+"""Why a question was asked, by the reason that is stored with the proposal."""
+OUTDATED = "outdated: the meaning of the label was edited after this verdict, and the next round asks again"
+NO_EXAMPLES = "There is no other valid text of this label to show."
+ORIGINS = {"seed": "example", "analyst": "analyst"}
+"""Who gave an example its label: the imported file, or an analyst's decision."""
+DECIDED = {"accept": "accepted", "relabel": "relabelled", "none": "none of these", "reject": "rejected"}
 TEXT_HEIGHT, SIDE_HEIGHT = 105, 325
 """Pixels. Fixed, so that nothing moves when the card changes."""
 EXAMPLE_LENGTH = 110
-"""Characters of an example shown; the others come on hovering."""
+"""Characters of an example that are shown; the rest appears as a tooltip."""
 
 
 def show_card(card: Card, labels: dict[int, Label]) -> None:
-    """Show the text, then the proposed label and the runner-up, each with its nearest valid samples."""
+    """Show the text, then the suggested label and the runner-up, each with its nearest valid texts."""
     with st.container(border=True, height=TEXT_HEIGHT, key="card_text"):
         show_text(card.content)
     left, right = st.columns(2)
-    with left, st.container(border=True, height=SIDE_HEIGHT, key="card_proposed"):
-        _show_side("Asked about", card.label, card.belief)
+    with left, st.container(border=True, height=SIDE_HEIGHT, key="card_suggested"):
+        _show_side("Suggested label" if card.proposal is not None else "Likeliest label", card.label, card.belief)
         _show_verdict(card)
         _show_examples(card.examples)
     with right, st.container(border=True, height=SIDE_HEIGHT, key="card_runner_up"):
@@ -49,54 +54,58 @@ def show_card(card: Card, labels: dict[int, Label]) -> None:
 
 
 def _show_side(role: str, label: Label, belief: float | None) -> None:
-    sure = "" if belief is None else f"  ·  belief {belief:.2f}"
-    st.markdown(f"{role}: **{plain(label.name)}**{sure}")
+    confidence = "" if belief is None else f"  ·  confidence {belief:.0%}"
+    st.markdown(f"{role}: **{plain(label.name)}**{confidence}")
     if label.meaning:
         st.caption(plain(label.meaning))
 
 
 def _show_verdict(card: Card) -> None:
     icon, color = BADGES[card.outcome]
-    judge = judge_name(card.judge) or "-"
-    sure = "" if card.p_valid is None else f", its own guess {card.p_valid:.2f}"
-    if card.stale:
-        sure += "; stale: the meaning was edited since, and the next round asks again"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
-        st.caption(plain(f"judge: {judge}{sure}"))
+        if card.judge:
+            st.caption(plain(verdict_in_words(card)))
+
+
+def verdict_in_words(card: Card) -> str:
+    """Return who gave the verdict, the probability that came with it, and whether it is outdated."""
+    probability = "" if card.p_valid is None else f", valid with a probability of {card.p_valid:.0%}"
+    return f"{judge_name(card.judge)}{probability}" + f"; {OUTDATED}" * card.stale
 
 
 def why_asked(card: Card, labels: dict[int, Label]) -> str:
-    """Return why this was asked and what the belief is made of."""
-    asked = f"Asked because {REASONS.get(card.reason, card.reason).format(gain=card.gain)}. " if card.reason else ""
+    """Return why the question was asked, and the confidence in the likeliest label before and after the verdict."""
+    reason = REASONS.get(card.reason, card.reason).format(points=in_points(card.gain), uncertainty=100 * card.gain)
+    asked = f"Asked because {reason}. " if card.reason else ""
     if not card.best or card.prior is None:
         return asked.strip()
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
-    about = label == card.label.id and not card.stale
-    made = made_of(card.prior, card.outcome if about else "", card.log_likelihood_ratio)
-    return f"{asked}{name}: {made}, so {belief:.2f}."
+    answered = card.outcome and label == card.label.id and not card.stale
+    after = f", after the judge's “{card.outcome}” {belief:.0%}" if answered else f", now {belief:.0%}"
+    return f"{asked}{name}: classifiers {card.prior:.0%}{after}."
 
 
-def said(decision: str) -> str:
-    """Return in words what was decided, '' where nothing was."""
+def decision_in_words(decision: str) -> str:
+    """Return what was decided, '' where nothing was: ``accepted NAME`` of a stored ``accept: NAME``."""
     kind, _, name = decision.partition(": ")
-    return f"{DONE[kind]} {name}".strip() if kind else ""
+    return f"{DECIDED[kind]} {name}".strip() if kind else ""
 
 
 def rival_is_likelier(card: Card) -> bool:
-    """Return whether the runner-up is believed more than the proposed label now."""
+    """Return whether the confidence in the runner-up is now above that in the suggested label."""
     return (card.runner_up_belief or 0.0) > (card.belief or 0.0)
 
 
 def _show_examples(examples: tuple[Example, ...]) -> None:
     for example in examples:
         similarity, content = st.columns([1, 5], vertical_alignment="top")
-        similarity.caption(f"{example.similarity:.2f} {example.origin}")
-        whole = visible(example.content)
-        if len(whole) <= EXAMPLE_LENGTH:
-            content.text(whole)
-        else:  # three stand in a side without scrolling
-            content.text(whole[:EXAMPLE_LENGTH].rstrip() + "…", help=plain(whole[:FOLDED_AT]))
+        similarity.caption(f"{example.similarity:.2f} {ORIGINS.get(example.origin, example.origin)}")
+        text = visible(example.content)
+        if len(text) <= EXAMPLE_LENGTH:
+            content.text(text)
+        else:  # short enough that three of them need no scrolling
+            content.text(text[:EXAMPLE_LENGTH].rstrip() + "…", help=plain(text[:FOLDED_AT]))
     if not examples:
-        st.caption("No valid sample of this label but the text itself.")
+        st.caption(NO_EXAMPLES)

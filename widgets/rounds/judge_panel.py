@@ -1,4 +1,4 @@
-"""Who judges: the evidence check or an LLM; connect to one, test it, and see what it costs before it is asked."""
+"""The judge: choose the similarity check or an LLM, connect the LLM, test it, and see its cost before a round."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from widgets.shell.shell import errors_in_one_line
 from widgets.shell.untrusted import plain
 from widgets.shell.words import ENDED, JUDGES, counted
 
-WIRES = {
+APIS = {
     "chat": "chat: any OpenAI-compatible server",
-    "systemone": "systemone: Ollama, transformers serve; gives a probability",
-    "decisions": "decisions: OpenAI; gives a probability",
+    "systemone": "systemone: Ollama, transformers serve; also gives a probability",
+    "decisions": "decisions: OpenAI; also gives a probability",
 }
-FIRST_GUESS = 600
-"""Tokens of a question before any was counted."""
+TOKENS_PER_QUESTION = 600
+"""The estimate before the first question was counted."""
 
 
 def choose_judge(project: Project) -> str:
-    """Show who may judge, first who did in the last round; return the setting's value."""
+    """Show the choice of judge, that of the last round first; return the value of the setting ``judge``."""
     last = last_finished_round(project)
     return str(
         st.radio(
@@ -41,30 +41,33 @@ def choose_judge(project: Project) -> str:
             index=list(JUDGES).index(last.judge) if last is not None else 0,
             format_func=JUDGES.get,
             captions=[
-                "Compares with the seeds. Free and offline, but its errors go with the classifiers': you decide.",
-                "Reads the text beside the evidence. It is tested on your seeds first, and costs tokens.",
+                (
+                    "Free and offline. It uses the same vectors as the classifiers and makes the same mistakes, so you "
+                    "confirm its verdicts."
+                ),
+                "Reads each text beside its evidence. It is first tested on your labelled examples, and costs tokens.",
             ],
             key="judge",
-            persist_state="session",  # it is not drawn while a job runs, and must not fall back meanwhile
+            persist_state="session",  # the choice is hidden while a job runs
         )
     )
 
 
 def show_llm(project: Project) -> JudgeServer | None:
-    """Show the LLM judge, connected and tested or not yet; return its server once there is one."""
+    """Show the LLM judge, its self-test and the form that connects it; return its server, None before there is one."""
     server = None
     try:
         server = judge_server()
     except JudgeError as error:
         st.caption(plain(str(error)))
     with st.container(border=True):
-        if kept := st.session_state.pop("judge_kept", None):
-            st.success(plain(kept), icon=":material/check:")
+        if message := st.session_state.pop("judge_saved", None):
+            st.success(plain(message), icon=":material/check:")
         if server is not None:
             st.markdown(f"**{plain(server.name)}** at {plain(server.host)}")
             show_self_test(project, server)
             show_failure(project, "judge-check", "Testing the judge")
-            if st.button("Test it now", key="judge_check", icon=":material/fact_check:"):
+            if st.button("Test the judge", key="judge_check", icon=":material/fact_check:"):
                 with errors_in_one_line():
                     start_job(project, "judge-check", RECOMMENDED, who_acts())
                     st.rerun()
@@ -73,38 +76,40 @@ def show_llm(project: Project) -> JudgeServer | None:
 
 
 def show_failure(project: Project, kind: str, work: str) -> None:
-    """Say why the newest job did not end well, where it is of this kind."""
+    """Show why the newest job failed or was interrupted, if it is of this kind."""
     job = mark_interrupted(project)
     if job is not None and job.kind == kind and job.state in {"failed", "interrupted"}:
         st.warning(plain(f"{work} {ENDED[job.state]}: {job.error}"), icon=":material/error:")
 
 
 def show_self_test(project: Project, server: JudgeServer) -> None:
-    """Show what the self-test said of this judge, the warning last and loudest."""
-    found = stored_self_test(project, server.name)
-    if found is None:
+    """Show the results of the judge's self-test, its warning last."""
+    self_test = stored_self_test(project, server.name)
+    if self_test is None:
         known = facts(project)["seeds"]
         pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
-        st.caption(f"Not tested yet. A round tests it first: at most {pairs} questions whose answers your seeds give.")
+        st.caption(
+            f"Not tested yet. A round tests the judge first. The test asks at most {pairs} questions, and your "
+            "labelled examples give their answers."
+        )
         return
-    sentences = list(found.sentences())
-    for sentence in sentences:
-        if sentence == found.warning:
+    for sentence in self_test.sentences():
+        if sentence == self_test.warning:
             st.warning(plain(sentence), icon=":material/warning:")
         else:
             st.text(sentence)
 
 
 def show_connect(project: Project, server: JudgeServer | None) -> None:
-    """Show the form that says where the judge is, tries it and keeps it."""
-    now = server or _known_so_far()
-    # No popover: what came of trying would stand below its edge.
+    """Show the form with the address of the judge, which tries it and saves it."""
+    now = server or _settings_so_far()
+    # An expander, because the result of a try would be cut off in a popover.
     with st.expander("Connect", icon=":material/link:", expanded=server is None):
         show_connect_form(project, now)
 
 
-def _known_so_far() -> JudgeServer:
-    """Return what is set, though it does not make a judge yet; the defaults where it cannot be read."""
+def _settings_so_far() -> JudgeServer:
+    """Return the settings of a judge that is not complete yet; the defaults if they cannot be read."""
     try:
         return JudgeServer()
     except (ValueError, OSError):
@@ -112,50 +117,51 @@ def _known_so_far() -> JudgeServer:
 
 
 def show_connect_form(project: Project, now: JudgeServer) -> None:
-    """Show what can be set, and what came of trying or keeping it."""
+    """Show the settings of the judge, and the result of trying or saving them."""
     with st.form("connect", border=False):
         url = field("base_url", "Address, with /v1 at the end", now.base_url)
-        key = field("api_key", "Key", "", password=True, help="Empty keeps the one there is. It is stored in a file.")
+        key = field(
+            "api_key",
+            "Key",
+            "",
+            password=True,
+            help="Leave it empty to keep the saved key. The key is saved in a file.",
+        )
         model = field("model", "Model", now.model)
-        wires = list(get_args(ApiName))
+        apis = list(get_args(ApiName))
         wire = st.selectbox(
-            "Wire",
-            wires,
-            index=wires.index(now.wire),
-            format_func=WIRES.__getitem__,
-            key="connect_wire",
-            **_fixed("wire"),
+            "API", apis, index=apis.index(now.wire), format_func=APIS.__getitem__, key="connect_wire", **_fixed("wire")
         )
         left, right = st.columns(2)
         price_in = left.number_input(
-            "Price of a million tokens read", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown",
+            "Price per million input tokens", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown",
             **_fixed("price_in"),
         )  # fmt: skip
         price_out = right.number_input(
-            "written", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
+            "Price per million output tokens", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
         )
-        st.caption("Names in the environment win over what is kept here.")
-        outcome = st.container()  # where the button was pressed, so that it is seen
+        st.caption("Environment variables take precedence over the settings saved here.")
+        result = st.container()  # close to the button, so that the result is in view
         with st.container(horizontal=True):
             tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
-            kept = st.form_submit_button("Keep it", key="connect_keep", type="primary")
-    if not (tried or kept):
+            saved = st.form_submit_button("Save it", key="connect_keep", type="primary")
+    if not (tried or saved):
         return
-    with outcome, errors_in_one_line():
+    with result, errors_in_one_line():
         changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out}
         changes = {name: value for name, value in changes.items() if not _fixed(name)["disabled"]}
         wanted = judge_server(**changes, **({"api_key": key} if key else {}))
-        if kept:
-            st.session_state["judge_kept"] = f"Kept in {keep(wanted).name}, readable by you alone."
-            st.rerun()  # the page above the form is about this judge now
+        if saved:
+            st.session_state["judge_saved"] = f"Saved in {keep(wanted).name}. Only you can read this file."
+            st.rerun()  # the page above the form shows the new judge
         else:
-            show_trial(project, wanted)
+            try_server(project, wanted)
 
 
-def field(name: str, told: str, value: str, *, password: bool = False, help: str = "") -> str:  # noqa: A002
-    """Show one setting of the server; it is fixed where the environment names it."""
+def field(name: str, title: str, value: str, *, password: bool = False, help: str = "") -> str:  # noqa: A002
+    """Show one setting of the server; it cannot be edited if an environment variable sets it."""
     return st.text_input(
-        told,
+        title,
         value,
         type="password" if password else "default",
         key=f"connect_{name}",
@@ -164,36 +170,37 @@ def field(name: str, told: str, value: str, *, password: bool = False, help: str
 
 
 def _fixed(name: str) -> dict[str, Any]:
-    """Return what makes a widget fixed where the environment names its setting."""
+    """Return the arguments that disable a widget if an environment variable sets its value."""
     variable = str(JudgeServer.model_fields[name].alias)
     fixed = bool(os.environ.get(variable))
-    return {"disabled": True, "help": f"Set by {variable} in the environment."} if fixed else {"disabled": False}
+    return {"disabled": True, "help": f"Set by the environment variable {variable}."} if fixed else {"disabled": False}
 
 
-def show_trial(project: Project, server: JudgeServer) -> None:
-    """Try the server on two pairs and say what works."""
-    with st.spinner("Asking about a right and a wrong pair"):
-        found = try_connection(project, server)
-    for sentence in found.sentences:
+def try_server(project: Project, server: JudgeServer) -> None:
+    """Try the server on two pairs and show what works."""
+    with st.spinner("Asking about one right and one wrong pair"):
+        trial = try_connection(project, server)
+    for sentence in trial.sentences:
         st.text(sentence)
-    if found.form is None:
-        st.error("It cannot judge: try another model or another wire.", icon=":material/error:")
+    if trial.form is None:
+        st.error("It cannot judge. Try another model or another API.", icon=":material/error:")
     else:
-        st.success(plain(f"It works; the server says it is {found.model or server.model}."), icon=":material/check:")
+        name = trial.model or server.model
+        st.success(plain(f"It works. The server says that its model is {name}."), icon=":material/check:")
 
 
 def cost(project: Project, server: JudgeServer, questions: int) -> str:
-    """Return what questions will cost, in tokens and, where prices are known, in money."""
+    """Return the estimated cost of questions in tokens, and in money if the prices are known."""
     each = tokens_per_question(project, server.name)
-    tokens = int(questions * (each or FIRST_GUESS))
-    told = f"about {counted(tokens, 'token')}"
+    tokens = int(questions * (each or TOKENS_PER_QUESTION))
+    estimate = f"about {counted(tokens, 'token')}"
     if server.price_in is None or server.price_out is None:
-        return f"{told}; no price is set"
-    return f"{told}, at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f} at your prices"
+        return f"{estimate}; no price is set"
+    return f"{estimate}, at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f} at your prices"
 
 
 def show_spent(project: Project) -> None:
-    """Show what was spent so far."""
+    """Show what the judge has cost so far."""
     so_far = spent(project)
     if so_far.attempts:
         money = "" if so_far.money is None else f", {so_far.money:,.2f} at your prices"
@@ -201,7 +208,7 @@ def show_spent(project: Project) -> None:
 
 
 def connected_server() -> JudgeServer | None:
-    """Return the server of the LLM judge, None where none is set."""
+    """Return the server of the LLM judge, None if none is set."""
     try:
         return judge_server()
     except RedError:

@@ -28,6 +28,12 @@ def counted(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+def in_points(share: float) -> str:
+    """Return a gain in percentage points: ``12 points`` of 0.12, ``0.5 points`` of 0.005, ``1 point`` of 0.01."""
+    points = f"{100 * share:.1f}".removesuffix(".0")
+    return f"{points} {'point' if points == '1' else 'points'}"
+
+
 def judge_name(judge: str) -> str:
     """Return the name of a judge on screens; it says that the similarity check is no LLM."""
     return JUDGES.get(judge, judge)

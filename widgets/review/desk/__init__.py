@@ -1,6 +1,7 @@
-"""The fast desk: a small component that holds the next cards and an outbox of acts. No word of it is ever markup.
+"""The review desk: a component in the browser that holds the next cards and an outbox of key presses.
 
-The component says what it holds, and gets what it lacks; it sends one message at a time, again until it is answered.
+The component says which cards it holds and gets those that are missing. It sends one message at a time and repeats it
+until the server answers. It never renders text as markup.
 """
 
 from __future__ import annotations
@@ -23,22 +24,37 @@ from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("words", "outbox", "picker", "cards", "messages", "drawing", "keys", "desk")
 _DESK = st.components.v2.component(
     "red_desk",
     html=(_HERE / "desk.html").read_text("utf-8"),
     css=(_HERE / "desk.css").read_text("utf-8"),
-    # One module: the last file exports what Streamlit calls, the others are its parts.
-    js="\n".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("words", "outbox", "picker", "cards", "desk")),
+    # The files are joined to one module; only the last one exports the function that Streamlit calls.
+    js="\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _SCRIPTS),
 )
 _WIRE = st.components.v2.component("red_wire", js=(_HERE / "wire.js").read_text("utf-8"))
 AHEAD = 100
-"""Cards a tab holds: more than a fast hand decides while a server starts anew."""
+"""Cards that a tab holds: more than a fast person decides while a server restarts."""
 KEY = "desk"
 
 
 @dataclass
 class Reply:
-    """What one message led to."""
+    """The answer to one message of the desk, as it is sent to the browser.
+
+    Attributes
+    ----------
+    tick : int
+        Number of the message.
+    acked : list of str
+        Ids of the key presses that were carried out or refused: the tab deletes them.
+    refused : list of dict
+        One for each refused key press: ``why``, and the ``card`` as it is now or None.
+    returned : list of dict
+        Cards that come back because their decision was undone.
+    said : dict or None
+        The history, the whole text or the explanation that was asked for.
+    """
 
     tick: int = 0
     acked: list[str] = field(default_factory=list)
@@ -48,7 +64,7 @@ class Reply:
 
 
 class Sitting(Protocol):
-    """A queue of one session, whatever is decided in it."""
+    """A queue of one session; it stays the same object while its cards are decided."""
 
     project: Project
     mode: str
@@ -56,26 +72,34 @@ class Sitting(Protocol):
     key: str
     empty: str
 
-    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
-        """Take note of an act of this mode that was carried out."""
+    def note(self, raw: Mapping[str, Any], outcome: PressOutcome) -> None:
+        """Take note of a key press of this mode that was carried out or refused."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
-        """Return the cards that follow those held, which of those held nobody needs any more, and how many remain."""
+        """Return the next cards, which of the held cards are no longer needed, and how many cards remain.
+
+        Parameters
+        ----------
+        held : sequence of int
+            Ids of the cards in the tab.
+        room : int
+            How many more cards the tab takes.
+        """
 
     def one_card(self, card: int) -> dict[str, Any] | None:
         """Return a card as it is now."""
 
     def say(self, kind: str, card: int) -> dict[str, Any]:
-        """Return what was asked about a card: its history, the whole text, what a model says about its verdict."""
+        """Return the history of a card, its whole text, or a model's explanation of its verdict."""
 
 
 def show_desk() -> None:
-    """Show the desk itself, outside the fragment that serves it; it can ask for a run of the whole page."""
+    """Show the desk, outside the fragment that serves it. The desk can ask for a run of the whole page."""
     _DESK(key="red_desk", on_wake_change=lambda: None, height="content")
 
 
 def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) -> None:
-    """Answer the desk's last message; a decision runs only the fragment this is called in."""
+    """Answer the last message of the desk. A decision reruns only the fragment that calls this function."""
     store = _store_of(project)
     claim = _claim(store, sitting)
     reply = st.session_state.get("desk_reply") if claim else None
@@ -97,13 +121,13 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
 
 
 def _store_of(project: Project) -> str:
-    """Return the name under which a tab keeps what is not yet acknowledged, of this project and this person."""
-    owner = "" if at_this_machine() else f"\0{who_acts()}"  # nobody sends what another pressed in this browser
+    """Return the key of the outbox in the tab's storage: one for each project and person."""
+    owner = "" if at_this_machine() else f"\0{who_acts()}"  # two people may use one browser
     return "red-" + hashlib.sha256((project.folder.resolve().as_posix() + owner).encode()).hexdigest()[:16]
 
 
 def _claim(store: str, sitting: Sitting) -> Message | None:
-    """Return what the tab says it holds of this queue; None where it holds nothing of it."""
+    """Return the tab's last message if it is about this queue; None otherwise."""
     try:
         message = read_message((st.session_state.get(KEY) or {}).get("message"))
     except StateError:
@@ -112,7 +136,7 @@ def _claim(store: str, sitting: Sitting) -> Message | None:
 
 
 def _receive() -> None:
-    """Carry out what a message asks for; what cannot be stored now is not acknowledged, and comes again."""
+    """Carry out what a message asks for. A key press that cannot be stored is not acknowledged, and comes again."""
     sent, sitting = st.session_state[KEY].get("message"), st.session_state.get("sitting")
     if not sent or sitting is None:
         return
@@ -129,20 +153,20 @@ def _receive() -> None:
 
 
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
-    """Carry out one act; the tab may also hold acts of the other mode that a server that died did not hear."""
+    """Carry out one key press. After a restart of the server, a tab may also send key presses of the other mode."""
     try:
-        act = read_key_press(raw)
-    except StateError as error:  # it would be no other act if it came again
+        press = read_key_press(raw)
+    except StateError as error:  # sent again, it would be refused again
         reply.acked.append(str(raw.get("id"))[:64])
         reply.refused.append({"why": visible(str(error)), "card": None})
         return
-    done = apply_key_press(sitting.project, act, who=who_acts())
-    reply.acked.append(done.request_id)
+    outcome = apply_key_press(sitting.project, press, who=who_acts())
+    reply.acked.append(outcome.request_id)
     card = None
     if ("audit" in raw) == (sitting.mode == "audit"):
-        sitting.note(raw, done)
-        card = None if done.back is None else sitting.one_card(done.back)
-    if done.refused:
-        reply.refused.append({"why": visible(done.refused), "card": card})
+        sitting.note(raw, outcome)
+        card = None if outcome.back is None else sitting.one_card(outcome.back)
+    if outcome.refused:
+        reply.refused.append({"why": visible(outcome.refused), "card": card})
     elif card is not None and not raw.get("undoes"):
         reply.returned.append(card)

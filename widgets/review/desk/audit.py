@@ -1,4 +1,4 @@
-"""The blind audit on the desk: a text and labels in random order; no verdict, no belief, no ranking."""
+"""The blind audit on the desk: a text and labels in random order, without verdict, confidence or ranking."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from red_core.store.audits import AuditCard, AuditPurpose
 from widgets.shell.untrusted import FOLDED_AT, visible
 
 DEALT_AHEAD = 6
-"""Few: what was dealt and is not answered holds up the next look at the sample."""
+"""Few: the next interim check waits until every dealt text is answered."""
 
 
 class AuditSitting:
-    """One person's stream of texts to audit, of the certificate or of one label."""
+    """The texts one person audits, for the certificate or for one label."""
 
     mode, name = "audit", "blind audit"
-    empty = "There is no text left to audit: every one whose label is the machine's was dealt."
+    empty = "No text is left to audit: every text with a machine label has been given out."
 
     def __init__(self, project: Project, key: str, label: int | None) -> None:
         self.project, self.key = project, key
         self._label = label
         self._texts: dict[int, str] = {}
 
-    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
-        """Remember nothing: who was dealt what is in the store."""
+    def note(self, raw: Mapping[str, Any], outcome: PressOutcome) -> None:
+        """Do nothing: the store knows who was dealt which text."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
-        """Return what this person was dealt beyond what the tab holds."""
+        """Return the cards dealt to this person that the tab does not hold, see :class:`Sitting`."""
         dealt = self._dealt(min(len(held) + room, DEALT_AHEAD))
-        cards = [_wire(card) for card in dealt if card.audit not in held]
+        cards = [_as_json(card) for card in dealt if card.audit not in held]
         return cards, sorted(set(held) - {card.audit for card in dealt}), 1 if dealt else 0
 
     def one_card(self, card: int) -> dict[str, Any] | None:
-        """Return the card of an audit that waits again; None where it is of another stream."""
-        return next((_wire(one) for one in self._dealt(DEALT_AHEAD) if one.audit == card), None)
+        """Return the card of an audit whose answer was undone; None if it is not among the dealt ones."""
+        return next((_as_json(dealt) for dealt in self._dealt(DEALT_AHEAD) if dealt.audit == card), None)
 
     def _dealt(self, count: int) -> list[AuditCard]:
         purpose: AuditPurpose = "certificate" if self._label is None else "label"
@@ -47,12 +47,12 @@ class AuditSitting:
         return dealt
 
     def say(self, kind: str, card: int) -> dict[str, Any]:
-        """Return the whole of a text: nothing else is told before it is audited."""
+        """Return the whole text. Anything else would make the audit less blind."""
         words = self._texts.get(card, "") if kind == "whole" else ""
         return {"kind": "whole", "title": "The whole text", "words": visible(words)}
 
 
-def _wire(card: AuditCard) -> dict[str, Any]:
+def _as_json(card: AuditCard) -> dict[str, Any]:
     return {
         "id": card.audit, "audit": card.audit, "text": card.text, "options": list(card.options), "decided": "",
         "content": visible(card.content[:FOLDED_AT]) + ("…" if len(card.content) > FOLDED_AT else ""),

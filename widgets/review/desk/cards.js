@@ -1,4 +1,4 @@
-// What is drawn of a card. Everything stands where it stood on the card before.
+// Draws a card. Every part keeps its position from card to card.
 
 const EXAMPLE_LENGTH = 240
 const OUTCOMES = { valid: "\u2713", invalid: "\u2715", unsure: "?", refused: "!", unparseable: "!" }
@@ -10,7 +10,7 @@ function drawText(card, whole) {
 }
 
 function drawSide(role, label, belief, meaning) {
-  const shown = belief === null ? "" : `belief ${belief.toFixed(2)}`
+  const shown = belief === null ? "" : `confidence ${(100 * belief).toFixed(0)}%`
   return [
     node("div", "side-head", node("span", "quiet", `${role} `), node("b", "", label.name), node("span", "belief", shown)),
     node("div", "meaning", meaning),
@@ -18,7 +18,7 @@ function drawSide(role, label, belief, meaning) {
 }
 
 function drawExamples(examples, shared) {
-  if (!examples.length) return [node("div", "quiet", "No valid sample of this label but the text itself.")]
+  if (!examples.length) return [node("div", "quiet", "There is no other valid text of this label to show.")]
   return examples.map(([similarity, origin, content]) => {
     const short = content.length > EXAMPLE_LENGTH ? `${content.slice(0, EXAMPLE_LENGTH).trimEnd()}\u2026` : content
     const words = node("span", "example-words", withMarks(short, shared))
@@ -29,11 +29,9 @@ function drawExamples(examples, shared) {
 }
 
 function drawVerdict(card) {
-  if (!card.judge) return node("div", "verdict quiet", card.asked ? "not asked yet" : "never proposed")
+  if (!card.judge) return node("div", "verdict quiet", card.asked ? "The judge was not asked yet." : "The judge was never asked about this label.")
   const badge = node("span", `badge ${card.outcome}`, `${OUTCOMES[card.outcome] ?? ""} ${card.outcome.toUpperCase()}`)
-  const sure = card.p === null ? "" : `, its own guess ${card.p.toFixed(2)}`
-  const stale = card.stale ? "; stale: the meaning was edited since, and the next round asks again" : ""
-  return node("div", "verdict", badge, node("span", "quiet", ` ${card.judge}${sure}${stale}`))
+  return node("div", "verdict", badge, node("span", "quiet", ` ${card.judge}`))
 }
 
 function drawSides(card, labels, common) {
@@ -41,10 +39,10 @@ function drawSides(card, labels, common) {
   const rival = labels.get(card.rival)
   const shared = tellingWords(card.content, common)
   const likelier = card.rivalBelief !== null && card.belief !== null && card.rivalBelief > card.belief
-  const left = node("div", "side", ...drawSide(card.asked ? "asked about" : "likeliest", mine, card.belief, mine.meaning))
+  const left = node("div", "side", ...drawSide(card.asked ? "Suggested label" : "Likeliest label", mine, card.belief, mine.meaning))
   left.append(drawVerdict(card), ...drawExamples(card.examples, shared))
   const right = node(
-    "div", "side", ...drawSide(likelier ? "likelier now" : "runner-up", rival, card.rivalBelief, rival.meaning),
+    "div", "side", ...drawSide(likelier ? "Likelier now" : "Runner-up", rival, card.rivalBelief, rival.meaning),
   )
   right.append(node("div", "verdict quiet", card.why), ...drawExamples(card.rivalExamples, shared))
   return [left, right]

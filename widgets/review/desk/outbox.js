@@ -1,5 +1,5 @@
-// Acts that are not yet acknowledged. They are kept in the tab's storage, so that neither a reload nor a server that
-// died loses one; each has a random name, so that one sent twice is carried out once.
+// Key presses that the server has not acknowledged. They are kept in the tab's storage, so that neither a reload nor a
+// killed server loses one. Each has a random id, so that one that is sent twice is carried out once.
 
 function randomName() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
@@ -21,10 +21,10 @@ class Outbox {
     this.keep()
   }
 
-  acknowledge(names) {
-    if (!names.length) return
-    const done = new Set(names)
-    this.acts = this.acts.filter((act) => !done.has(act.id))
+  acknowledge(ids) {
+    if (!ids.length) return
+    const acknowledged = new Set(ids)
+    this.acts = this.acts.filter((act) => !acknowledged.has(act.id))
     this.keep()
   }
 
@@ -32,7 +32,7 @@ class Outbox {
     try {
       sessionStorage.setItem(this.store, JSON.stringify(this.acts))
     } catch {
-      // A full storage: the acts are still in memory, and still sent.
+      // The storage is full: the key presses are still in memory, and are still sent.
     }
   }
 }

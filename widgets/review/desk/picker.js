@@ -1,4 +1,4 @@
-// Finds one label among thousands, by keyboard alone: what fits best first, and of equals the likeliest.
+// Finds one label among thousands by keyboard. The best fit comes first; among equal fits, the likeliest label.
 
 const PICKER_ROWS = 9
 
@@ -23,7 +23,7 @@ class Picker {
 
   open(labels, likely) {
     this.labels = labels
-    this.rank = new Map(likely.map((label, place) => [label, place]))
+    this.rank = new Map(likely.map((label, index) => [label, index]))
     this.input.value = ""
     this.panel.hidden = false
     this.search()
@@ -39,7 +39,7 @@ class Picker {
   key(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step) this.mark(this.marked + step)
-    else if (event.key === "Enter" && this.found.length) this.take(this.found[this.marked])
+    else if (event.key === "Enter" && this.matches.length) this.take(this.matches[this.marked])
     else if (event.key === "Escape") this.hide()
     else return
     event.preventDefault()
@@ -59,24 +59,24 @@ class Picker {
       if (worst < Infinity) fits.push([worst, this.rank.get(label.id) ?? Infinity, label])
     }
     fits.sort((a, b) => a[0] - b[0] || (a[1] === b[1] ? 0 : a[1] - b[1]) || (a[2].key < b[2].key ? -1 : 1))
-    this.found = fits.slice(0, PICKER_ROWS).map(([, , label]) => label)
-    this.rest = fits.length - this.found.length
+    this.matches = fits.slice(0, PICKER_ROWS).map(([, , label]) => label)
+    this.rest = fits.length - this.matches.length
     this.mark(0)
   }
 
-  mark(place) {
-    this.marked = Math.max(0, Math.min(place, this.found.length - 1))
-    const rows = this.found.map((label, number) => {
+  mark(index) {
+    this.marked = Math.max(0, Math.min(index, this.matches.length - 1))
+    const rows = this.matches.map((label, number) => {
       const row = node("div", "picker-row", node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
       row.setAttribute("role", "option")
       row.setAttribute("aria-selected", String(number === this.marked))
       row.onmousedown = (event) => {
-        event.preventDefault() // the input keeps the focus until the row has been taken
+        event.preventDefault() // the input keeps the focus until the label is taken
         this.take(label)
       }
       return row
     })
-    const told = this.rest > 0 ? `${this.rest.toLocaleString()} more: type on` : this.found.length ? "" : "No label fits."
-    this.list.replaceChildren(...rows, node("div", "quiet", told))
+    const message = this.rest > 0 ? `${this.rest.toLocaleString()} more: keep typing` : this.matches.length ? "" : "No label fits."
+    this.list.replaceChildren(...rows, node("div", "quiet", message))
   }
 }

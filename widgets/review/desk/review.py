@@ -1,4 +1,4 @@
-"""A queue of proposals on the desk: which cards come next, and what a card looks like over the wire."""
+"""A queue of suggested labels on the desk: which cards come next, and a card as the JSON that the desk draws."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from red_core.review.desk import PressOutcome
 from red_core.store.desk import Card, Item, decided_among, item_of
 from red_core.store.history import text_history
 from red_core.store.verdicts import explanation
-from widgets.review.verdict_card import said, why_asked
+from widgets.review.queues import Queue
+from widgets.review.verdict_card import ORIGINS, decision_in_words, verdict_in_words, why_asked
 from widgets.rounds.judge_panel import connected_server
 from widgets.shell.untrusted import FOLDED_AT, visible
-from widgets.shell.words import judge_name
 
 LONGEST_SHOWN = 200_000
-"""Characters of a text that are shown where the whole of it is asked for."""
+"""Characters shown of a text where the whole text is asked for."""
 EXAMPLE_SENT = 400
 SUGGESTIONS = 9
 
@@ -31,42 +31,34 @@ class ReviewSitting:
 
     mode = "review"
 
-    def __init__(
-        self,
-        project: Project,
-        key: str,
-        name: str,
-        items: list[Item],
-        empty: str,
-        labels: dict[int, Label],
-        cards_of: CardsOf,
-    ) -> None:
-        self.project, self.key, self.name, self.items, self.empty = project, key, name, items, empty
+    def __init__(self, project: Project, queue: Queue, labels: dict[int, Label], cards_of: CardsOf) -> None:
+        self.project, self.queue = project, queue
+        self.key, self.name, self.empty = queue.key, queue.name, queue.empty
         self._labels, self._cards_of = labels, cards_of
-        self._proposal = dict(items)
+        self._proposal = dict(queue.items)
         self._explains = connected_server() is not None
         self._passed: set[int] = set()
 
-    def note(self, raw: Mapping[str, Any], done: PressOutcome) -> None:
+    def note(self, raw: Mapping[str, Any], outcome: PressOutcome) -> None:
         """Remember that a card has left the desk, or that the tab holds it again."""
-        self._passed |= {text for text in (raw.get("text"), done.back) if text is not None}
+        self._passed |= {text for text in (raw.get("text"), outcome.back) if text is not None}
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
-        """Return what follows the cards held, those of them that somebody else decided, and how many remain."""
+        """Return the next cards, which of the held cards somebody else decided, and how many cards remain."""
         away = self._passed | set(held)
-        waiting = [text for text, _ in self.items if text not in away]
+        waiting = [text for text, _ in self.queue.items if text not in away]
         chosen = list(islice(waiting, max(room, 0)))
         gone: set[int] = set()
         if self.name != "decided":
             gone = decided_among(self.project, [(text, self._proposal.get(text)) for text in (*held, *chosen)])
             self._passed |= gone
         items = [(text, self._proposal[text]) for text in chosen if text not in gone]
-        cards = [self._wire(card) for card in self._cards_of(items)]
+        cards = [self._as_json(card) for card in self._cards_of(items)]
         return cards, [text for text in held if text in gone], len(waiting) - len(chosen)
 
     def one_card(self, text: int) -> dict[str, Any] | None:
         """Return the card of a text as it is now."""
-        return self._wire(self._card(text))
+        return self._as_json(self._card(text))
 
     def _card(self, text: int) -> Card:
         item = (text, self._proposal[text]) if text in self._proposal else item_of(self.project, text)
@@ -75,24 +67,30 @@ class ReviewSitting:
         raise StateError("there is no such text. Load the page again.")
 
     def say(self, kind: str, text: int) -> dict[str, Any]:
-        """Return a text's history, the whole of it, or what a model says about its verdict."""
+        """Return the history of a text, the whole text, or a model's explanation of its verdict.
+
+        Raises
+        ------
+        StateError
+            If there is no such text, or no verdict to explain.
+        """
         if kind == "history":
-            told = text_history(self.project, text)
-            rows = [[e.at[:16].replace("T", " "), visible(e.who), visible(e.what)] for e in told]
+            events = text_history(self.project, text)
+            rows = [[e.at[:16].replace("T", " "), visible(e.who), visible(e.what)] for e in events]
             return {"kind": kind, "rows": rows}
         card = self._card(text)
         if kind == "whole":
             return {"kind": kind, "title": "The whole text", "words": visible(card.content[:LONGEST_SHOWN])}
         if card.verdict is None:
-            raise StateError("nothing was judged here, so there is nothing to explain.")
+            raise StateError("this text has no verdict, so there is nothing to explain.")
         if explanation(self.project, card.verdict) is None:
             explain(self.project, card)
         words, model = explanation(self.project, card.verdict) or ("", "")
         title = f"Made afterwards by {visible(model)}, not the reason for the verdict"
         return {"kind": kind, "title": title, "words": visible(words)}
 
-    def _wire(self, card: Card) -> dict[str, Any]:
-        """Return what the desk shows of a card; whatever comes from outside has its unseen signs shown as boxes."""
+    def _as_json(self, card: Card) -> dict[str, Any]:
+        """Return what the desk draws of a card. Characters that nobody sees are shown as boxes."""
         others = [card.runner_up.id, *(n for n, _ in card.best if n not in {card.label.id, NONE_OF_THESE})]
         return {
             "id": card.text, "proposal": card.proposal, "seen": card.seen, "asked": card.proposal is not None,
@@ -100,8 +98,8 @@ class ReviewSitting:
             "cut": len(card.content) > FOLDED_AT, "size": len(card.content),
             "label": card.label.id, "rival": card.runner_up.id,
             "belief": _rounded(card.belief), "rivalBelief": _rounded(card.runner_up_belief),
-            "outcome": card.outcome, "judge": visible(judge_name(card.judge)), "p": _rounded(card.p_valid),
-            "stale": card.stale, "why": visible(why_asked(card, self._labels)), "decided": visible(said(card.decision)),
+            "outcome": card.outcome, "judge": visible(verdict_in_words(card)) if card.judge else "",
+            "why": visible(why_asked(card, self._labels)), "decided": visible(decision_in_words(card.decision)),
             "examples": _samples(card.examples), "rivalExamples": _samples(card.rival_examples),
             "suggestions": list(dict.fromkeys(others))[:SUGGESTIONS],
             "explains": self._explains and card.verdict is not None and card.judge != EVIDENCE_CHECK,
@@ -113,4 +111,6 @@ def _rounded(share: float | None) -> float | None:
 
 
 def _samples(examples: Sequence[Example]) -> list[list[Any]]:
-    return [[round(e.similarity, 3), e.origin, visible(e.content[:EXAMPLE_SENT])] for e in examples]
+    return [
+        [round(e.similarity, 3), ORIGINS.get(e.origin, e.origin), visible(e.content[:EXAMPLE_SENT])] for e in examples
+    ]

@@ -1,4 +1,4 @@
-// Brings what the fragment says to the desk, and the way to answer it.
+// Hands the data of the fragment to the desk, and the function that sends the answer.
 
 export default function (component) {
   globalThis.redWire = component

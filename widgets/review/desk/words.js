@@ -1,10 +1,10 @@
-// Nothing here, or anywhere in the desk, makes markup of words: every node is created, every word is textContent.
+// No part of the desk makes markup from text: every element is created, and every word is textContent.
 
 function node(tag, className, ...children) {
-  const made = document.createElement(tag)
-  if (className) made.className = className
-  made.append(...children.filter((child) => child !== null && child !== undefined))
-  return made
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  element.append(...children.filter((child) => child !== null && child !== undefined))
+  return element
 }
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "word" })
@@ -13,32 +13,32 @@ function segments(text) {
   return [...segmenter.segment(text)].map((part) => [part.segment, part.isWordLike ? part.segment.toLowerCase() : ""])
 }
 
-// The words of a text that say something: not those every text has.
+// The words of a text without the common ones, such as "the".
 function tellingWords(text, common) {
   return new Set(segments(text).map(([, word]) => word).filter((word) => word.length > 1 && !common.has(word)))
 }
 
 function withMarks(text, shared) {
-  const made = document.createDocumentFragment()
+  const fragment = document.createDocumentFragment()
   let plain = ""
   for (const [segment, word] of segments(text)) {
     if (!word || !shared.has(word)) {
       plain += segment
       continue
     }
-    made.append(plain, node("mark", "", segment))
+    fragment.append(plain, node("mark", "", segment))
     plain = ""
   }
-  made.append(plain)
-  return made
+  fragment.append(plain)
+  return fragment
 }
 
-// A name as its words, whatever stands between them: card_not_working and card-not working are the same.
+// A name as its words, without what separates them: card_not_working and card-not working become the same.
 function inWords(name) {
   return name.toLowerCase().split(/[\s_./-]+/).filter(Boolean).join(" ")
 }
 
-// How well a label fits what was typed, Infinity where it does not: a lower number is a better fit.
+// How badly a label fits what was typed: 0 is the same name, Infinity is no fit.
 function misfit(label, typed) {
   const { key, words } = label
   if (key === typed) return 0
@@ -52,10 +52,10 @@ function misfit(label, typed) {
 }
 
 function isSubsequence(letters, text) {
-  let place = -1
+  let position = -1
   for (const letter of letters) {
-    place = text.indexOf(letter, place + 1)
-    if (place < 0) return false
+    position = text.indexOf(letter, position + 1)
+    if (position < 0) return false
   }
   return true
 }

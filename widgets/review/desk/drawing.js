@@ -1,0 +1,141 @@
+// The second layer of the desk: everything that is drawn.
+
+class DrawnDesk extends DeskMessages {
+  // Makes the fixed elements. `actions`: a name, and the key, the words, the function and the class of its button.
+  build(actions, choose) {
+    const button = (key, words, action, className = "") => {
+      const element = node("button", className, node("kbd", "", key), node("span", "", words))
+      element.type = "button"
+      element.onclick = action
+      return element
+    }
+    this.buttons = Object.fromEntries(Object.entries(actions).map(([name, spec]) => [name, button(...spec)]))
+    for (const [name, element] of Object.entries(this.buttons)) element.dataset.act = name
+    this.numbers = Array.from({ length: 10 }, (_, index) => button(String((index + 1) % 10), "", () => choose(index)))
+    this.buildReason()
+    this.line = node("div", "line")
+    this.noticeBox = node("div", "notice")
+    this.noticeBox.setAttribute("aria-live", "polite")
+    this.textBox = node("div", "text-box")
+    this.sideBox = node("div", "face")
+    const over = node("div", "over", this.picker.panel, this.reasonInput) // over the card: its text stays in sight
+    const { accept, reject, none, skip, undo, find, why, history, whole, explain } = this.buttons
+    this.below = node("div", "below")
+    this.root.replaceChildren(
+      this.line, this.noticeBox, this.textBox, over, this.sideBox,
+      node("div", "row", accept, reject, none, skip, undo),
+      node("div", "row numbers", ...this.numbers),
+      node("div", "row small", find, why, history, whole, explain), this.below,
+    )
+  }
+
+  buildReason() {
+    this.reasonInput = node("input", "reason")
+    this.reasonInput.type = "text"
+    this.reasonInput.maxLength = 2000
+    this.reasonInput.placeholder = "Why? Enter keeps this reason for your next decision on this card, Escape drops it."
+    this.reasonInput.setAttribute("aria-label", "Reason for the decision")
+    this.reasonInput.hidden = true
+    this.reasonInput.onkeydown = (event) => this.reasonKey(event)
+  }
+
+  draw() {
+    const card = this.card
+    const shown = card ? `${this.queue} ${card.id} ${card.seen} ${card.decided}` : ""
+    if (shown !== this.shown || !card) {
+      this.shown = shown
+      this.more = this.more?.card === card?.id ? this.more : null
+      this.reasonInput.hidden = true
+      this.reason = ""
+      this.drawFace(card)
+      this.drawButtons(card)
+      this.arrived = performance.now()
+    }
+    if (!this.arrived) this.arrived = performance.now()
+    this.drawMore(card)
+    this.status()
+  }
+
+  drawFace(card) {
+    this.textBox.classList.remove("tall")
+    if (!card) {
+      const waits = this.rest > 0 || this.inflight
+      const words = waits ? "Loading the next cards\u2026" : this.done ? "All cards here are done." : this.empty
+      this.textBox.replaceChildren()
+      this.sideBox.replaceChildren(node("div", "empty", words))
+      return
+    }
+    this.textBox.replaceChildren(drawText(card))
+    if (this.mode === "audit") {
+      const question = "Which label is right? The machine's label is hidden, and the labels stand in random order."
+      this.sideBox.replaceChildren(node("div", "quiet", question))
+    } else {
+      this.sideBox.replaceChildren(node("div", "sides", ...drawSides(card, this.labels, this.common)))
+    }
+    if (this.textBox.getBoundingClientRect().top < 0) this.textBox.scrollIntoView({ block: "start" })
+  }
+
+  drawButtons(card) {
+    const audit = this.mode === "audit"
+    const { accept, reject, none, skip, find, why, history, whole, explain } = this.buttons
+    for (const element of [accept, reject, why, history]) element.hidden = audit
+    for (const element of [accept, reject, none, skip, find, why, history]) element.disabled = !card
+    const text = this.textBox.firstChild
+    whole.hidden = !card || !(card.cut || text.scrollHeight > text.clientHeight + 2)
+    explain.hidden = !card?.explains
+    skip.lastChild.textContent = audit ? "Cannot tell" : "Skip"
+    const suggested = card && !audit ? this.labels.get(card.label).name : ""
+    const overturns = { valid: ["", " (overturns the judge)"], invalid: [" (overturns the judge)", ""] }[card?.outcome]
+    accept.lastChild.textContent = `Accept${suggested && `: ${suggested}`}${overturns?.[0] ?? ""}`
+    reject.lastChild.textContent = `Not this label${overturns?.[1] ?? ""}`
+    const likelier = card && !audit && (card.rivalBelief ?? 0) > (card.belief ?? 0)
+    const sure = Math.max(card?.rivalBelief ?? 0, card?.belief ?? 0) >= 0.5
+    accept.classList.toggle("main", Boolean(sure && !likelier))
+    const choices = this.choices()
+    this.numbers.forEach((element, index) => {
+      const label = this.labels.get(choices[index])
+      element.hidden = !label
+      element.classList.toggle("main", Boolean(sure && likelier && choices[index] === card.rival))
+      element.classList.toggle("wide", audit)
+      const meaning = audit && label?.meaning ? node("span", "quiet", ` ${label.meaning}`) : ""
+      if (label) element.lastChild.replaceChildren(label.name, meaning)
+    })
+    if (card?.cut) whole.lastChild.textContent = `Whole text, ${card.size.toLocaleString()} characters`
+    else whole.lastChild.textContent = "Whole text"
+  }
+
+  // Draws the history, the whole text or the explanation below the card.
+  drawMore(card) {
+    const more = this.more && card && this.more.card === card.id ? this.more : null
+    if (!more) {
+      this.below.replaceChildren()
+    } else if (more.kind === "history") {
+      const rows = more.rows.map(([at, who, what]) =>
+        node("div", "event", node("span", "quiet", `${at}  ${who}`), node("span", "", what)),
+      )
+      this.below.replaceChildren(node("b", "", "What happened to this text"), ...rows)
+      this.below.scrollIntoView({ block: "nearest" })
+    } else {
+      const words = node("div", "said", more.words)
+      words.dir = "auto"
+      this.below.replaceChildren(node("b", "", more.title), words)
+      this.below.scrollIntoView({ block: "nearest" })
+    }
+  }
+
+  status() {
+    const middle = [...this.seconds].sort((a, b) => a - b)[Math.floor(this.seconds.length / 2)]
+    const left = this.cards.length + (this.rest ?? 0)
+    const waits = this.outbox.acts.length
+    const facts = [
+      `${this.done.toLocaleString()} decided here`,
+      this.seconds.length < 5 ? "" : `${middle.toFixed(1)} s each`,
+      this.mode === "review" ? `${left.toLocaleString()} left` : "",
+      this.reason ? `reason: ${this.reason.slice(0, 40)}` : "",
+    ]
+    const saved = waits && this.late ? `${waits} waiting to be saved; kept in this tab` : waits ? "saving\u2026" : "all saved"
+    this.line.replaceChildren(node("span", "", facts.filter(Boolean).join("  \u00b7  ")), node("span", "saved", saved))
+    const decided = this.card?.decided ? `Decided: ${this.card.decided}. Another decision replaces it.` : ""
+    this.noticeBox.textContent = this.notice || decided
+  }
+}
