@@ -20,9 +20,8 @@ LONGEST = {".py": 400, ".js": 250}
 """Lines of a file."""
 MOST_PARAMETERS = 6
 STILL_LONG = (
-    "import_ predict_ read_source import_files store_prepared _reserve _measured answer decide round_metrics "
-    "most_valuable out_of_fold_log_odds refit fit_partition _fit_on_one_core add_attempts add_answer _insert add_look "
-    "results_page cross_fit train choose __init__"
+    "import_ predict_ read_source import_files store_prepared most_valuable out_of_fold_log_odds refit fit_partition "
+    "_fit_on_one_core add_attempts add_answer _insert add_look results_page"
 )
 """Functions of more parameters, without a reason yet. Nothing may be added here."""
 RENDERS_MARKUP = {"unsafe_allow_html", "unsafe_allow_javascript"}
