@@ -106,7 +106,7 @@ FACES = {
     "judges": "Judge SelfTest evidence_check judge_check judge_server llm_judge stored_self_test write_meanings",
     "labels": "apply_edit draw_pool_map export_label_set form_subsets measure_drift preview read_label_set",
     "results": "FolderReport export is_folder predict predict_folder",
-    "review": "FeedBackPlan decide feed_back plan_feed_back summary undo",
+    "review": "FeedBackPlan Provenance decide feed_back plan_feed_back summary undo",
     "rounds": "follow_job mark_interrupted prepare project_status recommendation run_round start_job",
     "training": "Model ValidSamples embed_missing encode load_model model_file train valid_samples",
 }
