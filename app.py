@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from widgets.shell.facts_line import show_facts_line, show_job
 from widgets.shell.shell import PAGES, choose_project, errors_in_one_line
 from widgets.shell.sign_in import let_in, show_door, show_person

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.records import Cluster, Project
 from red_core.rounds import mark_interrupted, start_job
@@ -61,10 +62,10 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
         "Subset", subsets, index=None, key="subset", placeholder="All", format_func=lambda n: f"{mark(n)[2]} {n + 1}",
         on_change=lambda: choose(subset=st.session_state["subset"]),
     )  # fmt: skip
-    shown = right.segmented_control(
+    view = right.segmented_control(
         "Shown as", ["Map", "Table"], default="Map", key="map_shown", required=True, label_visibility="collapsed"
     )
-    return str(shown)
+    return str(view)
 
 
 MOST_RINGS = 12
@@ -110,9 +111,9 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     states = "".join(row["state"][:1] or "-" for row in rows)
     key = (project.folder.as_posix(), views.version(project), drawn is not None, states)
     ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080"
-    shown = drawn_focus(focus)
-    overlay = overlay_of(project, current_groups(project) or (), drawn, shown)
-    chart = figure(key, shown, overlay, ink, rows, drawn)
+    marked = drawn_focus(focus)
+    overlay = overlay_of(project, current_groups(project) or (), drawn, marked)
+    chart = figure(key, marked, overlay, ink, rows, drawn)
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
@@ -149,11 +150,11 @@ def show_page(project: Project) -> None:
         return
     if new := len(all_rows) - len(rows):
         st.caption(f"{counted(new, 'new label gets', 'new labels get')} a subset and a place here in the next round.")
-    shown = show_controls(project, rows)
+    view = show_controls(project, rows)
     focus = focus_of(rows, ids, similarities(project))
     left, right = st.columns([9, 5], gap="medium")
     with left:
-        if shown == "Map":
+        if view == "Map":
             show_map(project, rows, focus)
         else:
             show_label_table(rows)

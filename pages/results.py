@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results import export
 from red_core.settings import Settings
@@ -19,6 +20,7 @@ from red_core.store.final_labels import ROWS_PER_PAGE
 from red_core.store.labels import name_key
 from red_core.store.rounds import last_finished_round
 from red_core.store.views import pace
+from widgets.review.queues import queue_name
 from widgets.shell.reads import facts, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import as_now
@@ -279,7 +281,8 @@ def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) ->
         ),
     }
     table = pd.DataFrame(rows)
-    table["who"], table["queue"] = table["who"].map(visible), table["queue"].replace("", "no queue").map(visible)
+    queues = table["queue"].replace("", "no queue").map(queue_name)
+    table["who"], table["queue"] = table["who"].map(visible), queues.map(visible)
     st.dataframe(table, hide_index=True, column_order=list(columns), column_config=columns, key="pace")
 
 

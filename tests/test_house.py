@@ -20,9 +20,8 @@ LONGEST = {".py": 400, ".js": 250}
 """Lines of a file."""
 MOST_PARAMETERS = 6
 STILL_LONG = (
-    "import_ predict_ read_source import_files store_prepared _reserve _measured answer decide round_metrics "
-    "most_valuable out_of_fold_log_odds refit fit_partition _fit_on_one_core add_attempts add_answer _insert add_look "
-    "results_page cross_fit train choose __init__"
+    "import_ predict_ read_source import_files store_prepared most_valuable out_of_fold_log_odds refit fit_partition "
+    "_fit_on_one_core add_attempts add_answer _insert add_look results_page"
 )
 """Functions of more parameters, without a reason yet. Nothing may be added here."""
 RENDERS_MARKUP = {"unsafe_allow_html", "unsafe_allow_javascript"}
@@ -166,7 +165,7 @@ FACES = {
     "judges": "Judge SelfTest evidence_check judge_check judge_server llm_judge stored_self_test write_meanings",
     "labels": "apply_edit draw_pool_map export_label_set form_subsets measure_drift preview read_label_set",
     "results": "FolderReport export is_folder predict predict_folder",
-    "review": "FeedBackPlan decide feed_back plan_feed_back summary undo",
+    "review": "FeedBackPlan Provenance decide feed_back plan_feed_back summary undo",
     "rounds": "follow_job mark_interrupted prepare project_status recommendation run_round start_job",
     "training": "Model ValidSamples embed_missing encode load_model model_file train valid_samples",
 }

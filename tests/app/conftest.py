@@ -1,4 +1,4 @@
-"""What the app's tests begin with: a copy of a project in some state, and the app open on one of its pages."""
+"""Fixtures of the app's tests: a copy of a project in some state, and the app open on one of its pages."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def as_in_the_app(as_in_a_new_process: None) -> Iterator[None]:  # noqa: ARG001  first that, then this
-    """Who acts is asked as the app asks it, also where it was imported by an earlier test; the test itself is here.
+    """Find the current user as the app does. The test itself acts as the person at this machine.
 
-    The sessions have threads of their own, and nobody acts in them but who is signed in.
+    Each session has its own thread, and acts as the person who is signed in to it.
     """
     find_person_by(person_of_session)
     with acting_as(person_here()):
@@ -40,13 +40,13 @@ def as_in_the_app(as_in_a_new_process: None) -> Iterator[None]:  # noqa: ARG001 
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Path]:
-    """A function that returns a workspace in some state, made once; tests take a copy."""
+    """A function that returns a workspace in some state. It is made once, and tests copy it."""
     folder = tmp_path_factory.mktemp("templates")
 
     def template(state: str, trial: bool) -> Path:
         workspace = folder / f"{state}, trial {trial}" / "workspace"
         if not workspace.is_dir():
-            with pytest.MonkeyPatch.context() as patch:  # a new project tries its embedding model before it keeps it
+            with pytest.MonkeyPatch.context() as patch:  # a new project tries its embedding model
                 patch.setattr("red_core.data.importing.encode", fake_encode, raising=False)
                 if state == "hostile":
                     hostile_project(workspace)
@@ -61,14 +61,14 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool],
 def in_state(
     templates: Callable[[str, bool], Path], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Project]:
-    """A function that puts a project in some state into this test's workspace, which the app then opens."""
+    """A function that copies a project in some state into the workspace of this test."""
     monkeypatch.setenv("RED_WORKSPACE", str(workspace))
     monkeypatch.setenv("LOGNAME", WHO)
 
     def put(state: str, *, trial: bool = True) -> Project:
         shutil.copytree(templates(state, trial), workspace, dirs_exist_ok=True)
         project = Project(workspace, "hostile" if state == "hostile" else NAME)
-        with transaction(project) as db:  # the template may be older than a worker has to start
+        with transaction(project) as db:  # a waiting job of an old template would count as lost
             db.execute("UPDATE job SET heartbeat = unixepoch() WHERE state = 'waiting'")
         return project
 
@@ -77,10 +77,10 @@ def in_state(
 
 @pytest.fixture
 def warm_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every run be like all but the first of a server.
+    """Make every run behave like a later run of a server, not like its first one.
 
-    AppTest begins each run as a server's first, where the guard of a page starts the shell in a second run, and the
-    press of a button would be gone.
+    AppTest starts each run as the first run of a server. There a page runs again inside the shell, and the press of a
+    button would be lost.
     """
     cold = PagesManager.__init__
 
@@ -93,7 +93,7 @@ def warm_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch, warm_server: None) -> Callable[..., AppTest]:  # noqa: ARG001
-    """A function that opens the app on a page, with these query parameters, and fails on an exception."""
+    """A function that opens the app on a page with these query parameters. It fails on an exception."""
     monkeypatch.setenv("RED_WORKSPACE", str(workspace))
     monkeypatch.setenv("LOGNAME", WHO)
 
@@ -128,7 +128,7 @@ def open_as_viewer(open_app: Callable[..., AppTest]) -> Callable[..., AppTest]:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands of the workers that would have been started; none is."""
+    """The commands of the workers that would have started. No worker starts."""
     started: list[list[str]] = []
 
     def popen(command: list[str], **_how: Any) -> SimpleNamespace:
@@ -136,5 +136,5 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return SimpleNamespace(poll=lambda: None, pid=os.getpid())
 
     monkeypatch.setattr("red_core.rounds.jobs.subprocess", SimpleNamespace(Popen=popen, DEVNULL=None))
-    monkeypatch.setattr("red_core.rounds.jobs._started", {})  # what was never started is not waited for
+    monkeypatch.setattr("red_core.rounds.jobs._started", {})  # nothing started, so nothing is waited for
     return started

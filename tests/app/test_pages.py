@@ -69,6 +69,13 @@ NEXT = {
 WORKING = {"waiting", "preparing", "round running", "to review, working"}
 
 
+def test_every_script_imports_red_core_whole_and_first() -> None:
+    """Two sessions of a cold server import in two threads. From inside a room first, they would deadlock and fail."""
+    for path in (ROOT / "app.py", *(ROOT / "pages").glob("*.py")):
+        imports = re.findall(r"^(?:from|import) ((?:red_core|widgets)\S*)", path.read_text("utf-8"), re.MULTILINE)
+        assert imports[0] == "red_core", path
+
+
 # --- every page in every state
 
 

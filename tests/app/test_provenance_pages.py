@@ -157,7 +157,7 @@ def test_the_pace_of_each_person_and_queue_is_shown(in_state: InState, open_app:
     assert "3 decisions made one by one" in words_on(app)
     (table,) = [frame.value for frame in app.dataframe if "p95" in frame.value]
     assert table[["who", "queue", "decisions", "p50"]].to_numpy().tolist() == [
-        ["Zoë", "stale", 1, 7.0],
+        ["Zoë", "outdated", 1, 7.0],
         ["Zoë", "to decide", 2, 2.0],
     ]
     assert table["p95"].tolist() == [7.0, pytest.approx(2.9)]

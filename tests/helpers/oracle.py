@@ -1,4 +1,4 @@
-"""A judge's server on loopback that knows the right label of every text, and errs as far as it is told to."""
+"""A fake judge on a loopback port. It knows the right label of every text, and its error rate can be set."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ USAGE = {"prompt_tokens": 200, "completion_tokens": 10, "total_tokens": 210}
 
 @dataclass
 class Oracle:
-    """See the module; :func:`oracle` starts one.
+    """The state of a fake judge; :func:`oracle` starts one.
 
     Attributes
     ----------
     truth : mapping of text to label
-        A text that is not in it has no label.
+        A text that is missing here has no label.
     error : float
-        The share of verdicts that are turned round; which ones follows from the text and the label alone.
+        Share of wrong verdicts, in [0, 1]. Text and label alone decide which verdicts are wrong.
     stamp : bool
-        Say valid whatever is asked.
+        Whether it always says valid.
     model, words : str
-        How it names itself, and what it writes as explanation and in meanings.
+        The name of its model, and what it writes as explanations and meanings.
     prose : str or None
-        What it says instead of any JSON.
+        Its reply instead of JSON.
     status : int
-        An error instead of a reply, with ``prose`` as its message.
+        HTTP status; any other than 200 is an error with ``prose`` as its message.
     """
 
     truth: Mapping[str, str]
@@ -54,25 +54,25 @@ class Oracle:
     keys: set[str] = field(default_factory=set)
 
     def reply(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON that the one object in the user's message asks for."""
+        """Return the JSON reply to the object in the user's message."""
         if "candidates" in asked:
             right = self.truth.get(asked["text"])
             return {"choice": next((c["number"] for c in asked["candidates"] if c["label"] == right), 0)}
         if "seeds" in asked:
-            near = [{"label": one["label"], "how": self.words} for one in asked["near_labels"]]
+            near = [{"label": label["label"], "how": self.words} for label in asked["near_labels"]]
             return {"belongs": f"{self.words}: {asked['label']}.", "does_not_belong": self.words, "told_from": near}
         if "verdict" in asked:
             return {"explanation": self.words}
         return {"verdict": "valid" if self.stamp or self.is_right(asked) else "invalid"}
 
     def is_right(self, asked: dict[str, Any]) -> bool:
-        """Tell whether the proposed label is the text's, but for an error; an injected instruction is no part of it."""
+        """Return whether the judge calls the suggested label right. An injected instruction is not part of the text."""
         text, label = asked["text"].split("\n\nNote to the reviewer")[0], asked["proposed"]["label"]
         drawn = int.from_bytes(hashlib.sha256(f"{text} {label}".encode()).digest()[:4], "big") / 2**32
         return bool((self.truth.get(text) == label) != (drawn < self.error))
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Return what was heard that holds this key."""
+        """Return the requests that have this key."""
         return [asked for asked in self.heard if kind in asked]
 
 
@@ -110,38 +110,38 @@ class _Http(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away."""
+        """Ignore a client that closed the connection."""
 
 
 @contextmanager
 def oracle(truth: Mapping[str, str], **how: Any) -> Iterator[Oracle]:
     """Run an oracle on a free loopback port."""
-    told = Oracle(truth, **how)
-    with _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"oracle": told})) as http:
-        told.address = f"http://127.0.0.1:{http.server_address[1]}/v1"
+    judge = Oracle(truth, **how)
+    with _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"oracle": judge})) as http:
+        judge.address = f"http://127.0.0.1:{http.server_address[1]}/v1"
         thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield told
+        yield judge
         http.shutdown()
         thread.join(10)
 
 
 def nobody() -> str:
-    """Return the address of a server that is not there."""
+    """Return an address where no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
 def no_judge(patch: pytest.MonkeyPatch, secrets: Path) -> None:
-    """Take away every setting of a judge, and let this file be where new ones are kept."""
+    """Remove every setting of a judge; new settings are saved in this file."""
     for about in JudgeServer.model_fields.values():
         patch.delenv(str(about.alias), raising=False)
     patch.setenv("RED_SECRETS", str(secrets))
 
 
 def use(patch: pytest.MonkeyPatch, address: str, model: str = MODEL, **more: str) -> None:
-    """Name a judge in the environment; ``more`` by their variables."""
+    """Set the environment variables of a judge; ``more`` maps further variables to values."""
     named = {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": KEY, "RED_JUDGE_MODEL": model, "RED_JUDGE_AT_ONCE": "2"}
     for name, value in (named | more).items():
         patch.setenv(name, value)

@@ -161,16 +161,16 @@ def _rates(row: Row) -> list[str]:
 def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
     """Show the labels that this label is confused with."""
     by_id = {other["id"]: other for other in rows}
-    shown = [pair for pair in pairs if row["id"] in pair.labels and pair.other(row["id"]) in by_id][:NEAREST]
-    if not shown:
+    own_pairs = [pair for pair in pairs if row["id"] in pair.labels and pair.other(row["id"]) in by_id][:NEAREST]
+    if not own_pairs:
         st.caption("None: so far, no text is uncertain between this label and another.")
         return
-    others = [by_id[pair.other(row["id"])] for pair in shown]
+    others = [by_id[pair.other(row["id"])] for pair in own_pairs]
     frame = pd.DataFrame(
         {
             "label": [other["name"] for other in others],
-            "texts": [round(pair.expected, 1) for pair in shown],
-            "overruled": [pair.overturned for pair in shown],
+            "texts": [round(pair.expected, 1) for pair in own_pairs],
+            "overruled": [pair.overturned for pair in own_pairs],
             "subset": [other["subset"] for other in others],
         }
     )
@@ -216,8 +216,8 @@ def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats 
     same_subset = [(other, similarity) for other, similarity in ranked if other["subset"] == row["subset"]]
     for heading, others, kind in (("All labels", ranked, "all"), ("In its subset", same_subset, "own")):
         st.caption(f"{heading}, the most similar first")
-        shown = others[:NEAREST]
-        table = [{"label": other["name"], "similarity": value, "subset": other["subset"]} for other, value in shown]
+        listed = others[:NEAREST]
+        table = [{"label": other["name"], "similarity": value, "subset": other["subset"]} for other, value in listed]
         frame = pd.DataFrame(table, columns=["label", "similarity", *(["subset"] if kind == "all" else [])])
         key = f"alike_{kind}_{row['id']}"
-        show_pickable(frame, key, partial(take_row, [other for other, _ in shown], key, True))
+        show_pickable(frame, key, partial(take_row, [other for other, _ in listed], key, True))

@@ -52,8 +52,8 @@ HELP = {
 def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False) -> None:
     """Show a short table of labels."""
     one_subset = len({row["subset"] for row in rows}) == 1
-    shown = _columns(rows, [name for name in OF_SHORT if not (name == "subset" and one_subset)])
-    show_pickable(shown, key, partial(take_row, rows, key, keep_inside))
+    table = _columns(rows, [name for name in OF_SHORT if not (name == "subset" and one_subset)])
+    show_pickable(table, key, partial(take_row, rows, key, keep_inside))
 
 
 def show_label_table(rows: Sequence[Row]) -> None:
@@ -79,14 +79,14 @@ def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
 
 def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], *, tall: bool = False) -> None:
     """Show a table with a column of subset numbers and the signs of the map; choosing a row calls ``on_choice``."""
-    shown, colours = frame, [""] * len(frame)
+    table, colours = frame, [""] * len(frame)
     if "subset" in frame:
         marks = [mark(int(subset)) for subset in frame["subset"]]
         colours = [f"color: {colour}" for colour, _, _ in marks]
-        shown = frame.assign(subset=frame["subset"] + 1)
-        shown.insert(list(frame).index("subset"), "", [sign for _, _, sign in marks])
+        table = frame.assign(subset=frame["subset"] + 1)
+        table.insert(list(frame).index("subset"), "", [sign for _, _, sign in marks])
     st.dataframe(
-        shown.style.apply(lambda _: colours, subset=[""]) if "" in shown and len(shown) <= MOST_COLOURED else shown,
+        table.style.apply(lambda _: colours, subset=[""]) if "" in table and len(table) <= MOST_COLOURED else table,
         hide_index=True,
         key=key,
         on_select=on_choice,
@@ -104,8 +104,8 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
 def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None:
     """Show the pairs of labels that are confused most; choosing a pair selects both labels, as a lasso does."""
     names = {row["id"]: row["name"] for row in rows}
-    shown = [pair for pair in pairs if set(pair.labels) <= names.keys()][:MOST_LINES]
-    if not shown:
+    listed = [pair for pair in pairs if set(pair.labels) <= names.keys()][:MOST_LINES]
+    if not listed:
         return
     st.caption(
         "Labels confused most. Texts: estimated number of texts with the wrong one of the two labels. Overruled: "
@@ -113,15 +113,15 @@ def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None
     )
     frame = pd.DataFrame(
         {
-            "one": [names[pair.labels[0]] for pair in shown],
-            "other": [names[pair.labels[1]] for pair in shown],
-            "texts": [round(pair.expected, 1) for pair in shown],
-            "overruled": [pair.overturned for pair in shown],
+            "one": [names[pair.labels[0]] for pair in listed],
+            "other": [names[pair.labels[1]] for pair in listed],
+            "texts": [round(pair.expected, 1) for pair in listed],
+            "overruled": [pair.overturned for pair in listed],
         }
     )
     st.dataframe(
         frame, hide_index=True, key="confused_table", selection_mode="single-row", height=215,
-        on_select=partial(_take_pair, shown),
+        on_select=partial(_take_pair, listed),
         column_config={name: st.column_config.TextColumn(width=88) for name in ("one", "other")}
         | {name: st.column_config.Column(width=width) for name, width in (("texts", 50), ("overruled", 75))},
     )  # fmt: skip

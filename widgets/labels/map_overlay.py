@@ -63,12 +63,12 @@ def lines(spots: Mapping[int, Spot], focus: Focus, overlay: Overlay) -> list[dic
     They are shapes, because a shape cannot be selected. ``spots`` are the coordinates of the labels by id.
     """
     several = focus.label is None and (focus.inside or focus.subset is not None)
-    shown = [] if several else [pair for pair in overlay.confusions if set(pair.labels) <= spots.keys()]
-    shown = shown[:MOST_LINES]
-    most = max((pair.texts for pair in shown), default=1.0)
+    pairs = [] if several else [pair for pair in overlay.confusions if set(pair.labels) <= spots.keys()]
+    pairs = pairs[:MOST_LINES]
+    most = max((pair.texts for pair in pairs), default=1.0)
     confused = [
         _line(spots[pair.labels[0]], spots[pair.labels[1]], CONFUSED, 1 + 3 * pair.texts / most, "solid")
-        for pair in shown
+        for pair in pairs
     ]
     if focus.label is None or focus.label not in spots:
         return confused

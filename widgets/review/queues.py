@@ -108,7 +108,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         "Search in the texts",
         key="review_search",
         persist_state="session",
-        placeholder="Words of the text, or of the reason for a decision",
+        placeholder="Words of a text or a reason",
         bind="query-params",
     )
     return name, Filters(label, subset, asked_in, judge or "", search.strip())

@@ -20,7 +20,7 @@ BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
     "": (":material/hourglass:", "gray"),
 }
 REASONS = {
-    "value": "an answer raises the chance that this label is right by {points}",
+    "value": "an answer raises the chance of a right label by {points}",
     "entropy": "its classifier is uncertain: {uncertainty:.0f} on a scale from 0 to 100",
     "confirm": "the classifiers are confident, and the judge was asked to confirm the label",
     "correction": "the judge found another label invalid and suggested this one",
@@ -76,15 +76,19 @@ def verdict_in_words(card: Card) -> str:
 
 def why_asked(card: Card, labels: dict[int, Label]) -> str:
     """Return why the question was asked, and the confidence in the likeliest label before and after the verdict."""
-    reason = REASONS.get(card.reason, card.reason).format(points=in_points(card.gain), uncertainty=100 * card.gain)
+    points = in_points(round(card.gain, 2 if card.gain >= 0.01 else 3))
+    reason = REASONS.get(card.reason, card.reason).format(points=points, uncertainty=100 * card.gain)
     asked = f"Asked because {reason}. " if card.reason else ""
     if not card.best or card.prior is None:
         return asked.strip()
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
-    answered = card.outcome and label == card.label.id and not card.stale
-    after = f", after the judge's “{card.outcome}” {belief:.0%}" if answered else f", now {belief:.0%}"
-    return f"{asked}{name}: classifiers {card.prior:.0%}{after}."
+    before, now = f"{card.prior:.0%}", f"{belief:.0%}"
+    if card.outcome and label == card.label.id and not card.stale:
+        after = f", after the judge's “{card.outcome}” {now}"
+    else:
+        after = f", now {now}" if now != before else ""
+    return f"{asked}{name}: classifiers {before}{after}."
 
 
 def decision_in_words(decision: str) -> str:

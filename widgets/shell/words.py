@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import exp
-
 from red_core.records import JudgeRates
 
 STAGES = {
@@ -43,9 +41,3 @@ def acceptance(rates: JudgeRates) -> str:
     """Return the shares of right and of wrong labels that a judge accepts; short, because every page shows it."""
     right, wrong = rates.passes or (rates.right.get("valid", 0.0), rates.wrong.get("valid", 0.0))
     return f"accepts {right:.0%} of right and {wrong:.0%} of wrong labels"
-
-
-def made_of(prior: float, outcome: str, log_likelihood_ratio: float) -> str:
-    """Return what a belief is made of: what the classifiers alone say, and how far a verdict multiplies its odds."""
-    judged = f", judge {outcome} x{exp(log_likelihood_ratio):.2g}" if outcome else ""
-    return f"classifiers {prior:.2f}{judged}"
