@@ -450,7 +450,7 @@ def test_an_audit_that_is_not_there_cannot_be_answered(plain):
 def test_an_answered_audit_is_not_answered_again(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "none", who=ANN)
-    with pytest.raises(StateError, match="ann has answered audit 1 already"):
+    with pytest.raises(StateError, match="ann has already answered audit 1"):
         answer(plain, card.audit, "label", label=1, who=BOB)
 
 
@@ -466,7 +466,7 @@ def test_an_act_that_was_another_answer_is_refused_not_lost(plain):
     first, second = deal(plain, who=ANN, count=2)
     answer(plain, first.audit, "label", label=1, who=ANN, act="a")
     for audit, label in ((second.audit, 1), (first.audit, 2)):
-        with pytest.raises(StateError, match="the act a was another answer"):
+        with pytest.raises(StateError, match="the act a was sent with another answer"):
             answer(plain, audit, "label", label=label, who=ANN, act="a")
 
 
@@ -504,10 +504,10 @@ def test_an_undo_sent_twice_undoes_once(plain):
 def test_an_act_is_an_answer_or_an_undo_never_both(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "none", who=ANN, act="a")
-    with pytest.raises(StateError, match="the act a was an answer"):
+    with pytest.raises(StateError, match="the act a was sent as an answer"):
         undo_answer(plain, ANN, act="a")
     undo_answer(plain, ANN, act="u")
-    with pytest.raises(StateError, match="the act u was another answer"):
+    with pytest.raises(StateError, match="the act u was sent with another answer"):
         answer(plain, card.audit, "none", who=ANN, act="u")
 
 

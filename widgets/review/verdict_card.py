@@ -67,12 +67,12 @@ def _show_verdict(card: Card) -> None:
 def why_asked(card: Card, labels: dict[int, Label]) -> str:
     """Return why this was asked and what the belief is made of."""
     asked = f"Asked because {REASONS.get(card.reason, card.reason).format(gain=card.gain)}. " if card.reason else ""
-    if not card.best or card.prior is None:
+    if not card.best or card.classifier_belief is None:
         return asked.strip()
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
     about = label == card.label.id and not card.stale
-    made = made_of(card.prior, card.outcome if about else "", card.log_likelihood_ratio)
+    made = made_of(card.classifier_belief, card.outcome if about else "", card.log_likelihood_ratio)
     return f"{asked}{name}: {made}, so {belief:.2f}."
 
 
