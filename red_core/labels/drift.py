@@ -103,7 +103,7 @@ def measure_drift(project: Project, source: int | None = None) -> list[LabelDrif
         np.searchsorted(ids, scored.labels[row]).astype(np.int64),
         np.arange(len(texts)) >= len(earlier),
         scored.none[row],
-        scored.prior[row] < settings.certain_belief,
+        scored.classifier_belief[row] < settings.certain_belief,
         load_vectors(project, remembered(project, "embedding"), texts),
     )
     drift = drift_of_labels(assigned, len(labels), np.random.default_rng(settings.random_state))

@@ -1,4 +1,4 @@
-"""Named arrays in one file, without pickle, and never half written."""
+"""Named arrays in one .npz file, without pickle, written in one step."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ DAMAGED = (
     zlib.error,
     struct.error,
 )
-"""What numpy and zipfile raise where a file is not what save_arrays wrote."""
+"""The errors of numpy and zipfile for a damaged file."""
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  arrays of any type
-    """Write arrays to ``path`` (.npz) beside it first, then in its place.
+    """Write arrays to ``path`` (.npz): first to a file beside it, which then replaces it.
 
     Raises
     ------
     StoreError
-        If it cannot be written; an earlier file stays.
+        If the file cannot be written; an earlier file is kept.
     AccessError
-        If a viewer would.
+        If the current user is a viewer.
     """
     refuse_viewers()
     partial = path.with_name(path.name + ".partial")
@@ -60,7 +60,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     Raises
     ------
     StoreError
-        If it is missing or damaged.
+        If the file is missing or damaged.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
@@ -70,5 +70,5 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def array_files(project: Project) -> list[Path]:
-    """Return all files of arrays a project has, sorted."""
-    return sorted(path for place in ("", "rounds/", "map/") for path in project.folder.glob(f"{place}*.npz"))
+    """Return the paths of all array files of a project, sorted."""
+    return sorted(path for folder in ("", "rounds/", "map/") for path in project.folder.glob(f"{folder}*.npz"))

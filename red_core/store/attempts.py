@@ -1,4 +1,4 @@
-"""What was asked of a judge's server and what it cost. A row is there before anything is sent."""
+"""Requests to a judge's server and their cost. A row is stored before the request is sent."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ QUESTIONS: frozenset[RequestPurpose] = frozenset({"judge", "self-test"})
 
 @dataclass(frozen=True)
 class Spent:
-    """What a judge has cost.
+    """The cost of a judge.
 
     Attributes
     ----------
     attempts : int
         Requests sent.
     tokens : int
-        Read and written, as the server counted; where it did not, the pessimistic reserve.
+        Tokens in and out as the server reported them; the reserve for requests without a report.
     money : float or None
-        At the prices of the time; None where a price was unknown.
+        At the prices of the time of the request; None if a price is unknown.
     """
 
     attempts: int
@@ -38,7 +38,7 @@ class Spent:
     money: float | None
 
 
-def add_attempts(
+def add_attempts(  # the row of a request: each value is one column
     project: Project,
     purpose: RequestPurpose,
     judge: str,
@@ -48,16 +48,16 @@ def add_attempts(
     prices: tuple[float | None, float | None] = (None, None),
     caps: tuple[int | None, int | None] = (None, None),
 ) -> list[int]:
-    """Store that requests are about to be sent; return the ids of the first of them, as many as the caps let through.
+    """Store requests before they are sent; return the ids of those that fit the limits, from the first on.
 
     Parameters
     ----------
     reserved : sequence of int
-        The tokens reserved for each.
+        The tokens reserved for each request.
     prices : (float or None, float or None)
-        Of a million tokens read, and written.
+        Price of a million tokens in, and out.
     caps : (int or None, int or None)
-        Tokens the round, and the project, may take in all.
+        Most tokens of the round, and of the project; None for no limit.
     """
     ids: list[int] = []
     with transaction(project) as db:
@@ -82,7 +82,7 @@ def _tokens(db: Database, round_id: int | None) -> int:
 
 
 def settle(db: Database, attempts: Sequence[Attempt], verdict: int | None = None) -> None:
-    """Write what the server counted, on an open transaction; where it did not, the reserve stays spent."""
+    """Store the token counts that the server reported, in an open transaction; without them the reserve counts."""
     db.conn.executemany(
         "UPDATE attempt SET tokens_in = ?, tokens_out = ?, verdict = ? WHERE id = ?",
         ((a.tokens_in, a.tokens_out, verdict, a.id) for a in attempts),
@@ -90,13 +90,13 @@ def settle(db: Database, attempts: Sequence[Attempt], verdict: int | None = None
 
 
 def settle_attempts(project: Project, attempts: Sequence[Attempt]) -> None:
-    """Write what the server counted of requests that end in no verdict."""
+    """Store the reported token counts of requests that lead to no verdict."""
     with transaction(project) as db:
         settle(db, attempts)
 
 
 def spent(project: Project, *, round_id: int | None = None) -> Spent:
-    """Return what was spent, in one round or in the whole project."""
+    """Return the cost of one round, or of the whole project."""
     query = """
         SELECT count(*), coalesce(sum(coalesce(tokens_in + tokens_out, reserved)), 0),
             sum(CASE WHEN tokens_in IS NULL THEN reserved * max(price_in, price_out)
@@ -109,7 +109,7 @@ def spent(project: Project, *, round_id: int | None = None) -> Spent:
 
 
 def tokens_per_question(project: Project, judge: str) -> float | None:
-    """Return the mean tokens of this judge's questions so far, self-test included; None before the first."""
+    """Return the mean tokens of this judge's questions so far, self-test included; None if there are none."""
     query = """
         SELECT avg(tokens_in + tokens_out) FROM attempt WHERE judge = ? AND tokens_in + tokens_out > 0
         AND purpose IN (SELECT value FROM json_each(?))"""

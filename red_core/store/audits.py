@@ -1,4 +1,4 @@
-"""Blind audits: what was dealt, what was answered, and which looks were taken. All of it is only ever added."""
+"""Blind audits: the texts drawn, the answers, and the looks taken. Rows are only added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AuditPurpose = Literal["certificate", "label"]
 AuditKind = Literal["label", "none", "cannot tell"]
 
 _ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
-# Whom the audits speak for: the texts whose label is the machine's, with that label as of the newest finished round.
+# The population of the audits: texts whose label is the machine's, with their label in the newest finished round.
 _POPULATION = f"""
     SELECT p.round, p.text, p.label, p.top FROM prediction p WHERE p.round = {_ROUND}
     AND p.text NOT IN (SELECT text FROM decided)
@@ -30,7 +30,7 @@ _POPULATION = f"""
 
 @dataclass(frozen=True)
 class NewAudit:
-    """A text to deal: ``label`` is whose texts are audited, or the known answer of a planted one."""
+    """A text to draw. ``label``: the label whose texts are audited, or the known answer of a planted (control) text."""
 
     text: int
     purpose: AuditPurpose | Literal["planted"]
@@ -40,14 +40,14 @@ class NewAudit:
 
 @dataclass(frozen=True)
 class AuditCard:
-    """A text to audit as it may be shown: no verdict, no belief, no ranking, nor whether it is planted.
+    """A text to audit without anything that could bias the answer: no verdict, belief or ranking, nor if it is planted.
 
     Attributes
     ----------
     audit, text : int
     content : str
     options : tuple of int
-        Label ids, in the order to show them, which was drawn.
+        Label ids in the random order to show them.
     """
 
     audit: int
@@ -58,21 +58,21 @@ class AuditCard:
 
 @dataclass(frozen=True)
 class Audit:
-    """A text that was dealt and still is in the population, beside the machine's label of the newest round.
+    """An audited text that is still in the population, with the machine's label in the newest round.
 
     Attributes
     ----------
     purpose : {"certificate", "label"}
     about : int or None
-        The label whose texts are audited, where the purpose is that.
+        The label whose texts are audited, for the purpose *label*.
     kind : AuditKind or None
-        None where it is not answered.
+        None before it is answered.
     answer : int or None
-        The label answered; -1 is none of these.
+        The label of the answer; -1 is none of these.
     machine : int
         The machine's label; -1 is none of these.
     round : int
-        The round it is of.
+        The round of the machine's label.
     """
 
     purpose: AuditPurpose
@@ -84,13 +84,13 @@ class Audit:
 
     @property
     def right(self) -> bool:
-        """Whether the answer is the machine's label: *cannot tell* never is."""
+        """Whether the answer is the machine's label; False for *cannot tell*."""
         return self.answer is not None and self.answer == self.machine
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the sample: how many of its first ``audits`` were right, and the lower bound of their share."""
+    """One look at the sample: hits among its first ``audits`` texts, and the lower bound of the share."""
 
     audits: int
     round: int
@@ -102,12 +102,12 @@ class Look:
 
     @property
     def given(self) -> bool:
-        """Whether the certificate was given."""
+        """Whether the certificate was given at this look."""
         return self.lower >= self.target
 
 
 def not_dealt(project: Project, label: int | None = None) -> Ints:
-    """Return the texts of the population never dealt, shape (n,); with ``label`` those the machine gives it."""
+    """Return the texts of the population that were never drawn, shape (n,); with ``label``, only its texts."""
     query = f"""
         SELECT text FROM ({_POPULATION}) WHERE (:label IS NULL OR label = :label)
         AND text NOT IN (SELECT text FROM audit) ORDER BY text"""
@@ -117,7 +117,7 @@ def not_dealt(project: Project, label: int | None = None) -> Ints:
 
 
 def seeds_not_dealt(project: Project) -> tuple[Ints, Ints]:
-    """Return the seeds never dealt: texts and their labels, both of shape (n,)."""
+    """Return the seeds that were never drawn: texts and their labels, both of shape (n,)."""
     query = "SELECT text, label FROM seed WHERE text NOT IN (SELECT text FROM audit) ORDER BY text"
     with connection(project) as db:
         pairs = np.asarray(db.execute(query).fetchall(), dtype=np.int64).reshape(-1, 2)
@@ -125,7 +125,7 @@ def seeds_not_dealt(project: Project) -> tuple[Ints, Ints]:
 
 
 def best_labels(project: Project, texts: Sequence[int]) -> dict[int, list[int]]:
-    """Return text -> the machine's best labels in the newest finished round, best first, without none of these."""
+    """Return text -> the machine's best labels in the newest finished round, best first, without *none of these*."""
     marks = ",".join("?" * len(texts))
     query = f"SELECT text, top FROM prediction WHERE round = {_ROUND} AND text IN ({marks})"
     with connection(project) as db:
@@ -134,7 +134,7 @@ def best_labels(project: Project, texts: Sequence[int]) -> dict[int, list[int]]:
 
 
 def add_audits(project: Project, dealt: Sequence[NewAudit], who: str) -> None:
-    """Store texts as dealt to a person, in one transaction; one that somebody else was just dealt is left out."""
+    """Store texts as drawn for a person, in one transaction; texts that another person just got are left out."""
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT INTO audit (text, purpose, label, round, options, who, at) "
@@ -144,14 +144,14 @@ def add_audits(project: Project, dealt: Sequence[NewAudit], who: str) -> None:
 
 
 def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
-    """Return what a person was dealt and nobody answered, in the order dealt; texts decided since are left out.
+    """Return a person's unanswered audits in the order drawn; texts that were decided since are left out.
 
-    What was dealt to another person more than a day ago is among it, so that nobody's leaving keeps a look waiting.
+    Unanswered audits of other persons are included after a day, so that an absent person does not block a look.
 
     Parameters
     ----------
     label : int or None
-        The extras of this label; None for the certificate's sample with the planted texts among it.
+        The audits of this label; None for the certificate's sample, planted texts included.
     """
     query = f"""
         SELECT audit.id, audit.text, content, options FROM audit JOIN text ON text.id = audit.text
@@ -182,42 +182,42 @@ def add_answer(
     seconds: float | None,
     act: str | None,
 ) -> int:
-    """Store an answer and return its id; one whose act is stored already is not stored again.
+    """Store an answer and return its id; an answer with the same act is stored once.
 
     Raises
     ------
     StateError
-        If there is no such audit or label, it is answered already, or the act was another one.
+        If the audit or the label does not exist, the audit is answered already, or the act has another answer.
     """
     try:
         with transaction(project) as db:
             stored = _of_act(db, act)
             if stored is not None:
                 if (stored["audit"], stored["kind"], stored["label"]) != (audit, kind, label):
-                    raise StateError(f"the act {act} was another answer. Answer once more.")
+                    raise StateError(f"the act {act} was sent with another answer. Answer again.")
                 return int(stored["id"])
             refuse_inactive(db, label)
             before = db.execute("SELECT who FROM audited WHERE id = ?", [audit]).fetchone()
             if before is not None:
-                raise StateError(f"{before[0]} has answered audit {audit} already. Go on with the next one.")
+                raise StateError(f"{before[0]} has already answered audit {audit}. Continue with the next one.")
             return _insert(db, audit, kind, label, None, act, seconds, who)
     except sqlite3.IntegrityError as error:
         raise StateError(f"there is no audit {audit} or no such label in project {project.name}.") from error
 
 
 def undo_answer(project: Project, who: str, act: str | None) -> int | None:
-    """Undo a person's newest answer that stands and return its audit; None if there is none.
+    """Undo a person's newest valid answer and return its audit; None if there is none.
 
     Raises
     ------
     StateError
-        If the act was an answer.
+        If the act was sent as an answer before.
     """
     with transaction(project) as db:
         stored = _of_act(db, act)
         if stored is not None:
             if stored["kind"] != "undo":
-                raise StateError(f"the act {act} was an answer. Undo once more.")
+                raise StateError(f"the act {act} was sent as an answer. Undo again.")
             return int(stored["audit"])
         found = db.execute(
             "SELECT answer, id FROM audited WHERE who = ? ORDER BY answer DESC LIMIT 1", [who]
@@ -250,9 +250,9 @@ def _insert(
 
 
 def audits(project: Project) -> list[Audit]:
-    """Return what was dealt and still is in the population, planted texts left out, in the order dealt.
+    """Return the audits that are still in the population, without planted texts, in the order drawn.
 
-    One that was decided after its own audit stays: whoever knows the answers could otherwise decide the misses away.
+    A text that was decided after its audit stays in: otherwise a decision could remove an error from the sample.
     """
     query = f"""
         SELECT audit.purpose, (SELECT now FROM label WHERE label.id = audit.label), a.kind, a.label, p.label, p.round
@@ -265,7 +265,7 @@ def audits(project: Project) -> list[Audit]:
 
 
 def planted_answers(project: Project) -> list[bool]:
-    """Return whether each answer to a planted text is its known label, of those that still are seeds under it."""
+    """Return whether each answer to a planted text was right; texts that are no longer its seeds are left out."""
     query = """
         SELECT a.label IS a.about FROM audited a
         JOIN seed ON seed.text = a.text AND seed.label = a.about WHERE a.purpose = 'planted' ORDER BY a.id"""
@@ -274,9 +274,9 @@ def planted_answers(project: Project) -> list[bool]:
 
 
 def judged_pairs(project: Project, judge: str) -> list[tuple[int, Outcome, bool]]:
-    """Return each label that a judge was asked about an audited text, its newest verdict, and whether it is the answer.
+    """Return (label, newest outcome, label is the answer) for each pair of an audited text with a verdict.
 
-    Stale verdicts and texts that nobody could tell are left out; texts decided since are not, as the answer was blind.
+    Stale verdicts and *cannot tell* are left out. Texts that were decided since are included: the answer was blind.
     """
     query = """
         SELECT q.label, v.outcome, q.label = a.label FROM audited a
@@ -290,7 +290,7 @@ def judged_pairs(project: Project, judge: str) -> list[tuple[int, Outcome, bool]
 
 
 def in_the_audit(project: Project) -> set[int]:
-    """Return the texts that were dealt, but for planted ones: they never train and are never evidence."""
+    """Return the texts that were drawn, except planted ones: they never train and are never evidence."""
     with connection(project) as db:
         return {int(text) for (text,) in db.execute("SELECT text FROM audit WHERE purpose <> 'planted'")}
 
@@ -303,7 +303,7 @@ def looks(project: Project) -> list[Look]:
 
 
 def add_look(project: Project, audits: int, round_id: int, hits: int, target: float, lower: float, who: str) -> None:
-    """Store a look; one that was taken already stays as it is."""
+    """Store a look; the first one with the same number of audits is kept."""
     with transaction(project) as db:
         db.execute(
             "INSERT OR IGNORE INTO audit_look (audits, round, hits, target, lower, who, at) "

@@ -1,4 +1,4 @@
-"""Batches: a list of proposals to be decided alike, after a random sample of it was decided one by one."""
+"""Batches: lists of proposals that get the same decision, after a random sample was decided one by one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from red_core.store.desk import Item
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """How far a batch is.
+    """The progress of a batch.
 
     Attributes
     ----------
     id : int
     kind : {"accept", "reject"}
     filters : str
-        What the list was filtered by, in words.
+        The filters of the list, in words.
     members, sampled, decided, agreed : int
-        In all; drawn for the sample; of those decided; of those decided as the batch would.
+        All texts; those in the sample; those of the sample that are decided; and those decided as the batch would be.
     applied : int
-        Decisions of the batch itself that stand.
+        Decisions of the batch that are not undone.
     was_applied, dropped : int
-        1 where it was applied at some time; where it was given up.
+        1 if the batch was ever applied; 1 if it was given up.
     """
 
     id: int
@@ -47,7 +47,7 @@ class BatchCounts:
 def add_batch(
     project: Project, kind: BatchKind, filters: str, items: Sequence[tuple[int, int]], sampled: Sequence[int], who: str
 ) -> int:
-    """Freeze a list of (text, proposal), and which texts are its sample; return its id."""
+    """Store a list of (text, proposal) and its sample as a batch; return the batch id."""
     chosen = set(sampled)
     with transaction(project) as db:
         cursor = db.execute(
@@ -62,14 +62,14 @@ def add_batch(
 
 
 def batch_counts(project: Project, batch: int | None = None) -> BatchCounts | None:
-    """Return how far a batch is, by default the newest; None before the first."""
+    """Return the progress of a batch, by default of the newest; None if there is none."""
     with connection(project) as db:
         return _counts(db, batch)
 
 
-# What was said of this text and label: that another label was rejected answers nothing.
+# A decision about this text and label; the rejection of another label is no answer.
 _ANSWER = f"n.text = m.text AND {answers('n', 'q.label')}"
-# A sampled text agrees with an acceptance where its own label was fixed, with a rejection where anything else was said.
+# A sampled text agrees with *accept* if it got this label, and with *reject* if it got any other decision.
 _COUNTS = f"""
     SELECT batch.id, batch.kind, batch.filters, count(*) AS members, coalesce(sum(m.sampled), 0) AS sampled,
         coalesce(sum(m.sampled AND s.id IS NOT NULL), 0) AS decided,
@@ -90,13 +90,13 @@ def _counts(db: Database, batch: int | None) -> BatchCounts | None:
 
 
 def drop_batch(project: Project, batch: int, who: str) -> None:
-    """Give a batch up; what was decided of its sample stays."""
+    """Give a batch up; the decisions about its sample stay."""
     with transaction(project) as db:
         db.execute("INSERT OR IGNORE INTO batch_drop (batch, who, at) VALUES (?, ?, ?)", [batch, who, now()])
 
 
 def sample_of(project: Project, batch: int) -> list[Item]:
-    """Return the sample of a batch that is not decided yet, in random order."""
+    """Return the undecided texts of a batch's sample, in random order."""
     query = f"""
         SELECT m.text, m.proposal FROM batch_member m JOIN text ON text.id = m.text
         JOIN proposed q ON q.id = m.proposal WHERE m.batch = ? AND m.sampled
@@ -106,16 +106,16 @@ def sample_of(project: Project, batch: int) -> list[Item]:
 
 
 def apply_batch(project: Project, counts: BatchCounts, belief: float, who: str) -> int:
-    """Decide all members that nobody decided, in one transaction; return how many.
+    """Decide all undecided members in one transaction; return how many.
 
     Raises
     ------
     StateError
-        If the sample, or the batch, is not any more what ``counts`` says.
+        If the sample or the batch changed since ``counts`` was read.
     """
     with transaction(project) as db:
         if _counts(db, counts.id) != counts:
-            raise StateError("decisions were made since this was shown. Look at the sample's figures once more.")
+            raise StateError("new decisions were made since this was shown. Check the figures of the sample again.")
         query = f"""
             SELECT m.text, q.label, m.proposal FROM batch_member m JOIN proposed q ON q.id = m.proposal
             WHERE m.batch = ? AND NOT m.sampled

@@ -1,6 +1,6 @@
-"""Open a project's database, run a transaction, and say in one line what is wrong when it cannot be done.
+"""Connections and transactions on a project's database; SQLite's errors become one-line messages.
 
-Whoever acts is asked for here, at the one door to every project: a viewer's connections cannot write.
+Every connection checks the current user first: a viewer's connections cannot write.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from red_core.records import Project
 from red_core.store.migrations import migrations
 
 BUSY_SECONDS = 30
-"""How long to wait for another process's short transaction before saying that the database is locked."""
+"""Seconds to wait for another process's transaction before the database counts as locked."""
 LEAST_FREE = 2**20
-"""With less room SQLite cannot even make the small files it reads with, and calls that an I/O error."""
+"""With fewer free bytes SQLite cannot create its temporary files and reports an I/O error."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def now() -> str:
-    """Return the time as ISO 8601 in UTC, to the millisecond."""
+    """Return the current time as ISO 8601 in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if a project may have it.
+    """Return ``name`` if it is allowed for a project.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def check_name(name: str) -> str:
 
 
 def create_project(workspace: Path, name: str) -> Project:
-    """Return the project of that name, made now if it is not there yet.
+    """Return the project of that name; it is created if it does not exist.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def create_project(workspace: Path, name: str) -> Project:
     """
     refuse_viewers()
     project = Project(workspace, check_name(name))
-    with _said_in_one_line(project):
+    with _one_line_errors(project):
         project.folder.mkdir(parents=True, exist_ok=True)
         with closing(_open(project)) as db:
             _migrate(project, db)
@@ -71,17 +71,17 @@ def find_project(workspace: Path, name: str) -> Project:
     Raises
     ------
     ProjectError
-        If there is no such project; the text lists those there are.
+        If there is no such project; the message lists the existing ones.
     StoreError
         If its folder cannot be read.
     """
     project = Project(workspace, check_name(name))
-    with _said_in_one_line(project):
+    with _one_line_errors(project):
         is_there = project.database.is_file()
     if not is_there:
-        there = ", ".join(project_names(workspace)[:10]) or "none yet"
+        names = ", ".join(project_names(workspace)[:10]) or "none"
         raise ProjectError(
-            f"there is no project {name!r} in {workspace} (there: {there}). Begin with `red import {name}`."
+            f"there is no project {name!r} in {workspace} (existing: {names}). Create it with `red import {name}`."
         )
     return project
 
@@ -92,14 +92,14 @@ def open_project(workspace: Path, name: str) -> Project:
     Raises
     ------
     ProjectError
-        If there is no such project; the text lists those there are.
+        If there is no such project; the message lists the existing ones.
     StoreError
         If the database cannot be read, or was written by a newer version.
     AccessError
-        If it has to be brought up to date, and a viewer opens it.
+        If it has to be updated, and the current user is a viewer.
     """
     project = find_project(workspace, name)
-    with _said_in_one_line(project), closing(_open(project)) as db:
+    with _one_line_errors(project), closing(_open(project)) as db:
         _migrate(project, db)
     return project
 
@@ -111,16 +111,16 @@ def project_names(workspace: Path) -> list[str]:
 
 @contextmanager
 def connection(project: Project) -> Iterator[Database]:
-    """Open a connection for one operation; a viewer's can only read, whatever is asked of it.
+    """Open a connection for one operation; a viewer's connection can only read.
 
     Raises
     ------
     StoreError
-        Whatever SQLite or the file system refuses, in one line.
+        If SQLite or the file system reports an error.
     AccessError
-        If nobody is let in, or a viewer would write.
+        If nobody is signed in, or a viewer tries to write.
     """
-    with _said_in_one_line(project), closing(_open(project)) as db:
+    with _one_line_errors(project), closing(_open(project)) as db:
         yield db
 
 
@@ -149,7 +149,7 @@ def _open(project: Project) -> Database:
             raw.execute("PRAGMA journal_mode = WAL")
             raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
         else:
-            raw.execute("PRAGMA query_only = ON")  # SQLite itself refuses, also what forgot to ask
+            raw.execute("PRAGMA query_only = ON")  # SQLite refuses every write, even one without a check of ours
         raw.execute("PRAGMA foreign_keys = ON")
         on_error.pop_all()
     return Database(raw, execute_plugins=False)
@@ -174,7 +174,7 @@ def _missing(project: Project, db: Database) -> list[str]:
     if not ours.issuperset(applied):
         raise StoreError(
             f"{project.database} was written by a newer version of this program ({applied[-1]}). "
-            "Update the program, or restart the app if it was updated; nothing was changed."
+            "Update the program, or restart the app after an update. Nothing was changed."
         )
     return [m.name for m in migrations.pending(db)]
 
@@ -185,38 +185,38 @@ def _migrate(project: Project, db: Database) -> None:
     if not current_user().may_write:
         raise AccessError(
             f"project {project.name} was last opened by an older version of this program. "
-            "It is brought up to date when an analyst opens it."
+            "It is updated when an analyst opens it."
         )
-    db.execute("BEGIN IMMEDIATE")  # of programs that open it at once, one brings it up to date, the others wait
+    db.execute("BEGIN IMMEDIATE")  # if several programs open it at once, one updates it and the others wait
     with db.conn:
         missing = _missing(project, db)
-        if missing and migrations.applied(db):  # an older database with content
+        if missing and migrations.applied(db):  # an older database with data
             _keep_copy(project, missing[0])
         migrations.apply(db)
 
 
 def _keep_copy(project: Project, migration: str) -> None:
-    """Keep a copy of the database as it is before a migration, or raise."""
+    """Write a copy of the database before a migration, or raise StoreError."""
     copy = project.database.with_name(f"project-before-{migration}.db")
     partial = copy.with_name(f"{copy.name}.partial")
     try:
-        partial.unlink(missing_ok=True)  # of a process that was killed here
+        partial.unlink(missing_ok=True)  # left by a process that was killed here
         copy_database(project, partial)
         partial.replace(copy)
     except StoreError as error:
         partial.unlink(missing_ok=True)
-        raise StoreError(f"{error} Without that copy the database is not brought up to date.") from error
+        raise StoreError(f"{error} The database is not updated without that copy.") from error
 
 
 def copy_database(project: Project, target: Path) -> None:
-    """Write the database as it is now to ``target``, which is not there yet, while others may read and write.
+    """Write a consistent copy of the database to ``target``, a new file, while others may read and write.
 
     Raises
     ------
     StoreError
     """
-    place = f"{project.database.absolute().as_uri()}?mode=rw"  # never makes a database that is not there
-    with _said_in_one_line(project), closing(sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS)) as db:
+    uri = f"{project.database.absolute().as_uri()}?mode=rw"  # mode=rw: never create a database
+    with _one_line_errors(project), closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as db:
         try:
             db.execute("VACUUM INTO ?", [str(target)])
         except sqlite3.OperationalError as error:
@@ -226,7 +226,7 @@ def copy_database(project: Project, target: Path) -> None:
 
 
 @contextmanager
-def _said_in_one_line(project: Project) -> Iterator[None]:
+def _one_line_errors(project: Project) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:

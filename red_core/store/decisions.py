@@ -1,4 +1,4 @@
-"""The analyst's decisions, and what was fed back. A decision is never changed, only undone by another row."""
+"""The analyst's decisions and the feed-backs. A decision is never changed, only undone by another row."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, reope
 def add_decision(
     project: Project, made: Decision, *, seen: tuple[int, int] | None = None, own: Sequence[str] = ()
 ) -> int:
-    """Store a decision and return its id; one whose act is stored already is not stored again.
+    """Store a decision and return its id; a decision with the same act is stored once.
 
     Parameters
     ----------
     made : Decision
     seen : (int, int), optional
-        What the person's card rested on: the newest decision about the text, and the id of the label's meaning.
+        What the card was based on: the newest decision about the text, and the id of the label's meaning.
     own : sequence of str
-        Acts of the same desk about this text, which may come after what it saw.
+        Acts of the same desk about this text, which may be newer than the card.
 
     Raises
     ------
     CardChanged
-        If something newer than ``seen`` was stored by somebody else, or the label was merged or retired.
+        If another person stored something newer than ``seen``, or the label was merged or retired.
     StateError
-        If the text, the label or the proposal is not there, or the decision was undone already.
+        If the text, the label or the proposal does not exist, or the decision is already undone.
     """
     try:
         with transaction(project) as db:
@@ -42,14 +42,13 @@ def add_decision(
             if stored is not None:
                 return stored
             refuse_inactive(db, made.label)
-            if seen is not None and made.kind != "skip":  # which changes nothing
+            if seen is not None and made.kind != "skip":  # a skip changes nothing
                 _refuse_if_changed(db, made, seen, own)
             return _insert(db, made)
     except sqlite3.IntegrityError as error:
-        told = (
+        raise StateError(
             f"cannot {made.kind}: there is no such text, label or proposal in project {project.name}, or it is undone."
-        )
-        raise StateError(told) from error
+        ) from error
 
 
 def _id_of_act(db: Database, act: str | None) -> int | None:
@@ -68,7 +67,7 @@ def _insert(db: Database, made: Decision, *, undoes: int | None = None) -> int:
 
 
 def _refuse_if_changed(db: Database, made: Decision, seen: tuple[int, int], own: Sequence[str]) -> None:
-    """Raise CardChanged with what changed."""
+    """Raise CardChanged if the card changed since it was shown; the message says what changed."""
     newer = db.execute(
         """SELECT d.who, d.kind, label.name, d.at FROM decision d LEFT JOIN label ON label.id = d.label
         WHERE d.text = ? AND d.id > ? AND d.kind <> 'skip'
@@ -102,27 +101,27 @@ def answers(decision: str, label: str) -> str:
 
 
 def decided(project: Project) -> dict[int, int]:
-    """Return text -> label fixed by a decision that stands; -1 is none of these."""
+    """Return text -> label of all valid decisions; -1 is none of these."""
     with connection(project) as db:
         return dict(db.execute("SELECT text, label FROM decided").fetchall())
 
 
 def decided_in_bulk(project: Project) -> dict[int, float]:
-    """Return text -> belief of what a batch decided: the lower bound of its sample's agreement."""
+    """Return text -> belief for texts decided by a batch: the lower bound of its sample's agreement."""
     query = "SELECT decided.text, belief FROM decided JOIN decision USING (id) WHERE belief IS NOT NULL"
     with connection(project) as db:
         return dict(db.execute(query).fetchall())
 
 
 def rejected(project: Project) -> set[tuple[int, int]]:
-    """Return the (text, label) pairs that standing decisions mask."""
+    """Return the (text, label) pairs that valid decisions rule out."""
     with connection(project) as db:
         found = db.execute("SELECT text, label FROM ruled_out").fetchall()
     return {(int(text), int(label)) for text, label in found}
 
 
 def last_decision(project: Project) -> int:
-    """Return the id of the newest decision, 0 before the first: what a plan was made on."""
+    """Return the id of the newest decision, 0 if there is none: a plan is valid until it changes."""
     with connection(project) as db:
         return _last_decision(db)
 
@@ -134,14 +133,14 @@ def _last_decision(db: Database) -> int:
 def undo_decision(
     project: Project, *, who: str, decision: int | None = None, of_act: str | None = None, act: str | None = None
 ) -> tuple[int, str] | None:
-    """Undo one decision that stands, a batch as a whole; return its text and kind, None if there is nothing to undo.
+    """Undo one valid decision, a batch as a whole; return its text and kind, None if there is nothing to undo.
 
     Parameters
     ----------
     decision, of_act : optional
-        Which; by default this person's newest.
+        The decision to undo; by default this person's newest.
     act : str, optional
-        The name of the undoing; one that is stored already only says again what it undid.
+        The id of this undo; sent twice, it is carried out once and returns the same.
     """
     with transaction(project) as db:
         stored = _id_of_act(db, act)
@@ -149,7 +148,7 @@ def undo_decision(
             query = "SELECT o.text, o.kind FROM decision u JOIN decision o ON o.id = u.undoes WHERE u.id = ?"
             undone = db.execute(query, [stored]).fetchone()
             if undone is None:
-                raise StateError(f"the act {act} was a decision. Undo once more.")
+                raise StateError(f"the act {act} was sent as a decision. Undo again.")
             return int(undone[0]), str(undone[1])
         found = _standing(db, decision, of_act, who)
         if found is None:
@@ -163,7 +162,7 @@ def undo_decision(
 
 
 def undo_batch(project: Project, batch: int, who: str) -> int:
-    """Undo the decisions of a batch that stand, in one transaction; return how many."""
+    """Undo the valid decisions of a batch in one transaction; return how many."""
     with transaction(project) as db:
         return _undo_batch(db, batch, who, None)
 
@@ -171,17 +170,17 @@ def undo_batch(project: Project, batch: int, who: str) -> int:
 def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
     query = "SELECT id, text FROM standing_decision WHERE batch = ? ORDER BY id DESC"
     standing = db.execute(query, [batch]).fetchall()
-    for place, (each, text) in enumerate(standing):
-        _insert(db, Decision(text, "undo", who=who, act=None if place else act), undoes=each)
+    for index, (each, text) in enumerate(standing):
+        _insert(db, Decision(text, "undo", who=who, act=None if index else act), undoes=each)
     return len(standing)
 
 
 def _standing(
     db: Database, decision: int | None, of_act: str | None, who: str
 ) -> tuple[int, int, str, int | None] | None:
-    where, value = "edit IS NULL AND who = :who", 0  # an edit of the label set is undone as a whole, not here
+    where, value = "edit IS NULL AND who = :who", 0  # decisions of a label set edit are undone with the edit
     if of_act is not None:
-        where = "act = :act AND who = :who"  # nobody's but one's own
+        where = "act = :act AND who = :who"  # only their own decisions
     if decision is not None:
         where, value = "id = :value", decision
     query = f"""
@@ -200,7 +199,7 @@ def add_feed_back(
     accept_evidence_check: bool,
     who: str,
 ) -> None:
-    """Feed back these items and mark the round, in one transaction.
+    """Store a feed-back and mark its round as fed back, in one transaction.
 
     Parameters
     ----------
@@ -215,7 +214,7 @@ def add_feed_back(
     with transaction(project) as db:
         refuse_while_job_runs(db, project)
         if round_to_review(db).id != round_id or _last_decision(db) != made_on:
-            raise StateError("decisions were made since this was shown. Look at what would be fed back once more.")
+            raise StateError("new decisions were made since this was shown. Check again what would be fed back.")
         for label in {item.label for item in items}:
             refuse_inactive(db, label)
         cursor = db.execute(
@@ -230,9 +229,9 @@ def add_feed_back(
 
 
 def roll_back(project: Project, round_id: int, who: str) -> int:
-    """Take what one round fed back out of the training set again; verdicts and decisions stay. Return the count.
+    """Remove what one round fed back from the training set; return how many texts. Verdicts and decisions stay.
 
-    The newest round is then to review again.
+    If it is the newest round, it is ready for review again.
 
     Raises
     ------
@@ -245,7 +244,7 @@ def roll_back(project: Project, round_id: int, who: str) -> int:
             "SELECT id FROM feed_back WHERE round = ? AND id NOT IN (SELECT feed_back FROM rollback)", [round_id]
         ).fetchone()
         if found is None:
-            raise StateError(f"round {round_id} has nothing fed back that could be rolled back.")
+            raise StateError(f"round {round_id} has no feed-back to roll back.")
         db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [found[0], who, now()])
         reopen_if_last(db, round_id)
         return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [found[0]]).fetchone()[0])

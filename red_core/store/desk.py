@@ -1,4 +1,4 @@
-"""What the review desk shows: queues of texts, and a card for each. Nothing here writes."""
+"""Reads of the review desk: queues of texts, and a card for each. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from red_core.store.decisions import answers
 from red_core.store.labels import labels_in
 
 Item = tuple[int, int | None]
-"""A text of a queue, and the proposal that put it there; None where nothing was proposed."""
+"""A text of a queue and its proposal; None if nothing was proposed for it."""
 Nearest = Callable[[int, int], tuple[Example, ...]]
-"""nearest(text, label): the valid samples of a label nearest to a text."""
+"""nearest(text, label): the valid samples of a label that are nearest to a text."""
 
 LONGEST_QUEUE = 10_000
+"""Most items of a queue."""
 
 OF_PROPOSALS = {
     "to decide": "reason <> 'confirm' AND NOT decided AND belief < 0.95",
@@ -28,9 +29,9 @@ OF_PROPOSALS = {
     "judged valid": "outcome = 'valid' AND NOT decided",
     "stale": "stale AND NOT decided",
 }
-"""Queues of proposals: a name and the condition a proposal meets, the most informative first."""
+"""Queues of proposals: a name and the SQL condition of its proposals. The most informative come first."""
 
-# Of all rounds so far: what was not decided in one round still waits in the next, with its belief of now.
+# The proposals of all rounds so far, with the current belief: an undecided one stays in the queues.
 _PROPOSALS = f"""
     SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
         coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
@@ -55,27 +56,27 @@ OF_TEXTS = {
     "decided": """SELECT s.text, s.proposal, s.label, -s.id AS place FROM standing_decision s
         WHERE s.id = (SELECT max(n.id) FROM standing_decision n WHERE n.text = s.text)""",
 }
-"""Queues of texts, whether something was proposed for them or not; ``place`` is their order."""
+"""Queues of texts, with or without a proposal; ``place`` is their order."""
 
 QUEUES = (*OF_PROPOSALS, *OF_TEXTS)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What of a queue is shown: everything, unless a field says less.
+    """Filters of a queue. By default everything is shown.
 
     Attributes
     ----------
     label : int or None
-        Only texts proposed for this label, or believed to have it.
+        Only texts whose proposed or best label this is.
     subset : int or None
-        Only those of the labels of a subset.
+        Only texts whose label is in this subset.
     round : int or None
-        Only what this round proposed.
+        Only proposals of this round.
     judge : str
-        Only what this judge answered.
+        Only proposals with a verdict of this judge.
     search : str
-        Only texts that contain it, whatever the case of ASCII letters; of decided ones also those whose reason does.
+        Only texts that contain it, in any case of ASCII letters; in the queue *decided* also reasons that do.
     """
 
     label: int | None = None
@@ -87,40 +88,39 @@ class Filters:
 
 @dataclass(frozen=True)
 class Card:
-    """One text as the analyst sees it, with the evidence the judge had.
+    """One text as the analyst sees it, with the judge's evidence.
 
     Attributes
     ----------
     text : int
     proposal : int or None
-        None where nothing was proposed: the card then shows what the classifiers find likeliest.
+        None if nothing was proposed: the card then shows the most probable labels.
     content : str
     label, runner_up : Label
     belief, runner_up_belief : float or None
-        Now, where they are among the best five; else when the question was selected. None of a seed.
+        The current beliefs if they are among the best five, else those at selection. None for a seed.
     reason : str
-        What selected the question; '' where there was none.
+        The rule that selected the question; '' if there was none.
     gain : float
     examples, rival_examples : tuple of Example
     outcome : Outcome or ''
-        '' where the judge has not answered.
+        '' if there is no verdict.
     p_valid : float or None
     verdict : int or None
         The verdict's id.
     stale : bool
-        The label's meaning was edited since the verdict.
+        True if the label's meaning or extent changed after the verdict.
     log_likelihood_ratio : float
-        What the verdict adds to the label's exponent in the belief.
+        What the verdict adds to the label's logit.
     judge, raw : str
     best : tuple of (label id, belief)
         The best five outcomes after the round; -1 is none of these.
-    prior : float or None
+    classifier_belief : float or None
         Belief in the best of them before any verdict.
     decision : str
-        What a person decided about the text, as it stands: a kind, and the label's name where there is one; ''
-        before.
+        The valid decision about the text: its kind, and the label's name if it has one; '' if there is none.
     seen : (int, int)
-        The newest decision about the text, and the id of the label's meaning: what a decision about this card rests on.
+        The newest decision about the text and the id of the label's meaning, to detect changes (optimistic lock).
     """
 
     text: int
@@ -142,13 +142,13 @@ class Card:
     judge: str
     raw: str
     best: tuple[tuple[int, float], ...]
-    prior: float | None
+    classifier_belief: float | None
     decision: str
     seen: tuple[int, int]
 
 
 def queue_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many texts are in each queue after a round."""
+    """Return queue name -> number of texts, after a round."""
     counts = ", ".join(f"count(DISTINCT CASE WHEN {where} THEN text END)" for where in OF_PROPOSALS.values())
     with connection(project) as db:
         found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
@@ -168,7 +168,7 @@ def queue(
     who: str = "",
     longest: int = LONGEST_QUEUE,
 ) -> list[Item]:
-    """Return the items of a queue in their order, one per text; what this person skipped comes last.
+    """Return the items of a queue in order, one per text; texts that this person skipped come last.
 
     Parameters
     ----------
@@ -205,14 +205,14 @@ def queue(
 
 
 def item_of(project: Project, text: int) -> Item:
-    """Return a text with its newest proposal."""
+    """Return a text with its newest proposal, None if it has none."""
     with connection(project) as db:
         found = db.execute("SELECT max(id) FROM proposed WHERE text = ?", [text]).fetchone()
     return text, found[0]
 
 
 def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
-    """Return the texts of these items that are decided: by a label, or by rejecting the very label proposed."""
+    """Return the texts of these items that are decided, or whose proposed label is rejected."""
     query = f"""
         SELECT s.text FROM json_each(:items) item
         JOIN standing_decision s ON s.text = json_extract(item.value, '$[0]')
@@ -223,7 +223,7 @@ def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
 
 
 def judges(project: Project) -> list[str]:
-    """Return the judges that have answered in this project."""
+    """Return the names of the judges with verdicts in this project, sorted."""
     with connection(project) as db:
         return [str(name) for (name,) in db.execute("SELECT DISTINCT judge FROM verdict ORDER BY judge")]
 
@@ -233,7 +233,8 @@ _CARDS = """
         coalesce(q.reason, '') AS reason, coalesce(q.gain, 0.0) AS gain, q.evidence,
         coalesce(v.outcome, '') AS outcome, v.p_valid, coalesce(v.judge, '') AS judge, coalesce(v.raw, '') AS raw,
         v.id AS verdict, coalesce(v.log_likelihood_ratio, 0.0) AS log_likelihood_ratio,
-        coalesce(v.id IN (SELECT id FROM stale_verdict), 0) AS stale, prediction.top, prediction.prior,
+        coalesce(v.id IN (SELECT id FROM stale_verdict), 0) AS stale, prediction.top,
+        prediction.prior AS classifier_belief,
         (SELECT d.kind || coalesce(': ' || label.name, '') FROM standing_decision d
             LEFT JOIN label ON label.id = d.label WHERE d.text = text.id ORDER BY d.id DESC LIMIT 1) AS decision,
         (SELECT coalesce(max(d.id), 0) FROM decision d WHERE d.text = text.id AND d.kind <> 'skip') AS newest,
@@ -247,7 +248,7 @@ _CARDS = """
 
 
 def cards(project: Project, items: Sequence[Item], nearest: Nearest) -> list[Card]:
-    """Return the cards of these items in their order; beliefs are those after the newest round.
+    """Return the cards of these items, in order, with the beliefs after the newest round.
 
     Parameters
     ----------
@@ -262,7 +263,7 @@ def cards(project: Project, items: Sequence[Item], nearest: Nearest) -> list[Car
 
 
 def _contents_of(db: Database, rows: Sequence[dict[str, Any]]) -> dict[int, str]:
-    """Return the words of all samples that these rows' evidence names."""
+    """Return text id -> text for all samples in the evidence of these rows."""
     sides = [side for row in rows if row["evidence"] for side in json.loads(row["evidence"]).values()]
     shown = sorted({int(text) for side in sides for text, _, _ in side})
     query = "SELECT id, content FROM text WHERE id IN (SELECT value FROM json_each(?))"
@@ -273,10 +274,10 @@ def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str]
     best = {int(label): float(b) for label, b in json.loads(row["top"] or "[]")}
     label, rival = row["label"], row["runner_up"]
     likely = list(dict.fromkeys([*json.loads(row["own"]), *(n for n in best if n in named), *named]))
-    if row["proposal"] is None:  # the labels it was given, then the likeliest
+    if row["proposal"] is None:  # its own labels first, then the most probable ones
         label, rival = likely[:2]
         examples, rivals = nearest(row["text"], label), nearest(row["text"], rival)
-    elif rival in {None, label}:  # it was retired, or merged with its rival
+    elif rival in {None, label}:  # the runner-up was retired, or merged with the label
         rival = next(other for other in likely if other != label)
         examples, rivals = nearest(row["text"], label), nearest(row["text"], rival)
     else:
@@ -304,5 +305,5 @@ def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str]
 
 
 _AS_STORED = (
-    "reason", "gain", "outcome", "p_valid", "verdict", "log_likelihood_ratio", "judge", "raw", "prior",
+    "reason", "gain", "outcome", "p_valid", "verdict", "log_likelihood_ratio", "judge", "raw", "classifier_belief",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every source row beside its label and where that label comes from, with what it rests on."""
+"""The rows of an export: every source row with its final label, the source of that label, and its evidence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PROVENANCE = (
     "verdict", "judge", "judge_model", "prompt_version", "p_valid", "evidence", "tokens", "cost",
     "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
 )  # fmt: skip
-"""The columns of an export, before those the source files brought along; docs/export.md says what each holds."""
+"""The columns of an export, followed by the columns of the source files. docs/export.md describes them."""
 
 DECISIONS = "decisions"
-"""The column that a lossless export has in addition: all decisions about the text, those that were undone as well."""
+"""The additional column of a lossless export: all decisions about the text, with the undone ones."""
 
-# Of a text judged under several labels: the verdict on its final label, else the last one. What a verdict cost is known
-# where the server counted every attempt at it.
+# A text with verdicts on several labels shows the one on its final label, else the newest. The cost of a verdict is
+# known if the server reported the tokens of all its requests.
 _EXPORT = f"""
     SELECT source.file, final.row, text.text_id, text.content AS text, label.name AS label,
         round(final.belief, 5) AS belief, final.kind AS source,
@@ -79,14 +79,14 @@ _DECISIONS = """
 def opened_export(
     project: Project, round_id: int, *, lossless: bool = False
 ) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
-    """Yield the columns of an export and its rows, which are read as they are taken; both are of one moment.
+    """Yield the columns of an export and an iterator of its rows, both from one snapshot of the database.
 
     Parameters
     ----------
     round_id : int
-        The round whose beliefs count; 0 before the first.
+        The round whose beliefs are exported; 0 before the first.
     lossless : bool
-        Evidence as a list instead of one text, and every decision about the text: a list of ``kind``, ``label``,
+        Evidence as a list instead of one text; and all decisions about the text, as dicts of ``kind``, ``label``,
         ``who``, ``at``, ``reason``, ``queue``, ``seconds``, ``belief`` (of a batch) and ``undone``, oldest first.
     """
     ours = (*PROVENANCE, DECISIONS) if lossless else PROVENANCE
@@ -96,15 +96,15 @@ def opened_export(
 
 
 def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
-    """Return our columns and then the files' own, in the order in which they come."""
-    found = dict.fromkeys(ours)
+    """Return our columns, then the files' columns in order of first appearance."""
+    columns = dict.fromkeys(ours)
     known = set()
     for (extra,) in db.execute("SELECT extra FROM source_row WHERE extra IS NOT NULL ORDER BY source, row"):
         theirs = json.loads(extra)
         if (names := tuple(theirs)) not in known:
             known.add(names)
-            found |= dict.fromkeys(beside(dict.fromkeys(ours), theirs))
-    return list(found)
+            columns |= dict.fromkeys(beside(dict.fromkeys(ours), theirs))
+    return list(columns)
 
 
 def _rows(db: Database, round_id: int, *, lossless: bool) -> Iterator[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _rows(db: Database, round_id: int, *, lossless: bool) -> Iterator[dict[str, 
 
 
 def beside(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return our columns and then a file's own, which never overwrite ours: those of the same name get a prefix."""
+    """Return our columns, then a file's; a file's column with the name of one of ours gets a prefix."""
     taken = set(ours)
     both = dict(ours)
     for name, value in theirs.items():

@@ -1,4 +1,4 @@
-"""The one definition of a final label and of its source, and the reads of the Results page."""
+"""The definition of a final label and of its source, and the reads of the Results page."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ FINAL = """
     LEFT JOIN decision ON decision.id = facts.decision
     LEFT JOIN audit_answer audit ON audit.id = facts.audit AND facts.decision IS NULL AND facts.first_seed IS NULL
     LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
-"""Every source row with its final label: a decision beats a seed, a seed a blind audit, an audit the classifiers.
+"""Every source row with its final label.
 
-Scalar subqueries, because each is one index lookup. Only a decision of a batch has a belief, wherever it was made: it
-marks what was decided in bulk, after a restore as well. A planted audit asks for what is known and labels nothing.
+A decision takes precedence over a seed, a seed over a blind audit, and an audit over the classifiers.
+
+The scalar subqueries are one index lookup each. Only decisions of a batch have a belief, also after a restore, so that
+marks them as *bulk*. A planted audit asks for a known label and gives none.
 """
 
 
@@ -65,17 +67,17 @@ def results_page(
     Parameters
     ----------
     round_id : int
-        The round whose beliefs count; 0 before the first.
+        The round whose beliefs are shown; 0 before the first.
     page : int
         From 0, ROWS_PER_PAGE rows each.
     search : str
-        Only texts that contain it, whatever the case of ASCII letters.
+        Only texts that contain it, in any case of ASCII letters.
     label : int, optional
         Only this label; -1 is none of these.
     source : str
         Only this source, such as ``seed`` or ``classifiers``; '' for all.
     lowest_first : bool
-        By belief, the least certain first; else in the order of the files.
+        Sort by belief, the least certain first; else in the order of the files.
     """
     conditions = {
         "instr(lower(text.content), lower(:search)) > 0": search.strip(),
@@ -84,7 +86,7 @@ def results_page(
         "final.kind LIKE :source": source,
     }
     where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
-    # One reading of all final labels sorts and counts; where neither label nor source matter, rows are counted without.
+    # One pass over all final labels sorts and counts them. Without a label or source filter, the count needs none.
     plain = label is None and not source
     texts = f"LEFT JOIN text ON text.id = final.text WHERE {where}"
     total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
@@ -109,19 +111,19 @@ def results_page(
     }  # fmt: skip
     with connection(project) as db:
         found = list(db.query(shown, values))
-    if not found and page:  # past the last page
+    if not found and page:  # the page is after the last one
         return [], results_page(project, round_id, search=search, label=label, source=source)[1]
     totals = [int(row.pop("total")) for row in found]
     return found, totals[0] if totals else 0
 
 
 def source_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many rows each source gives their final label, all reasons to be left out as one: ``left out``.
+    """Return source -> number of rows with a final label from it; all reasons to leave rows out count as ``left out``.
 
     Parameters
     ----------
     round_id : int
-        The round whose beliefs count; 0 before the first.
+        The round whose beliefs are shown; 0 before the first.
     """
     counts: dict[str, int] = {}
     with connection(project) as db:

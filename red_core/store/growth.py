@@ -1,4 +1,4 @@
-"""The reads behind new labels and drift: what the newest round says of each pool text, and which import brought it."""
+"""Reads for new labels and drift: the beliefs of each pool text in a round, and the import it came with."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from red_core.store.database import connection
 
 @dataclass(frozen=True)
 class Scored:
-    """What a round left of each pool text; n texts.
+    """The results of a round for n pool texts.
 
     Attributes
     ----------
     texts : ndarray of shape (n,), int64
         Row ids, ascending.
     labels : ndarray of shape (n,), int64
-        The best label's id, also where none of these is likelier.
+        The id of the best label, even if *none of these* is more probable.
     none : ndarray of shape (n,), bool
-        None of these is the likeliest.
+        True if *none of these* is the most probable outcome.
     belief, none_belief : ndarray of shape (n,)
-        Belief in the likeliest outcome, and in none of these.
-    prior : ndarray of shape (n,)
-        Belief in the likeliest outcome before any verdict.
+        Belief in the most probable outcome, and in *none of these*.
+    classifier_belief : ndarray of shape (n,)
+        Belief in the most probable outcome before any verdict.
     """
 
     texts: Ints
@@ -33,12 +33,12 @@ class Scored:
     none: Booleans
     belief: Floats
     none_belief: Floats
-    prior: Floats
+    classifier_belief: Floats
 
 
 @dataclass(frozen=True)
 class PoolImport:
-    """One import that brought pool texts; ``texts`` are their row ids, ascending, also of those there before."""
+    """One import with pool texts; ``texts`` are their row ids, ascending, with those that were there before."""
 
     source: int
     file: str
@@ -47,7 +47,7 @@ class PoolImport:
 
 
 def scored_texts(project: Project, round_id: int) -> Scored:
-    """Return what a round says of each pool text."""
+    """Return the beliefs of a round in each pool text."""
     query = """
         SELECT text, label, runner_up, belief, none_belief, prior FROM prediction
         WHERE round = ? AND text IN (SELECT text FROM without_label) ORDER BY text"""
@@ -59,14 +59,14 @@ def scored_texts(project: Project, round_id: int) -> Scored:
 
 
 def settled_texts(project: Project) -> Ints:
-    """Return the row ids of texts that no new label may take: decided ones and those in the blind audit, ascending."""
+    """Return the row ids of texts that a new label may not use, ascending: those decided or in the blind audit."""
     with connection(project) as db:
         found = db.execute("SELECT text FROM decided UNION SELECT text FROM audit ORDER BY text").fetchall()
     return np.asarray(found, dtype=np.int64).reshape(-1)
 
 
 def pool_imports(project: Project) -> list[PoolImport]:
-    """Return the imports that brought pool texts, oldest first."""
+    """Return the imports with pool texts, oldest first."""
     query = """
         SELECT DISTINCT source, text FROM source_row
         WHERE label IS NULL AND text IS NOT NULL AND text IN (SELECT text FROM without_label) ORDER BY source, text"""

@@ -622,7 +622,10 @@ def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Proj
     assert JUDGE in words
     assert "with a probability" not in words
     assert "VALID" in words
-    assert f"{card.label.name}: classifiers {card.prior:.0%}, after the judge's “valid” {card.belief:.0%}." in words
+    assert (
+        f"{card.label.name}: classifiers {card.classifier_belief:.0%}, after the judge's “valid” {card.belief:.0%}."
+        in words
+    )
 
 
 def test_a_probability_the_judge_gave_stands_on_the_card(judged: Project, open_as_viewer: OpenApp) -> None:
@@ -767,7 +770,7 @@ def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: O
     app.button(key="roll_back").click().run()
     app.button(key="roll_back").click().run()
     assert not app.exception
-    assert "nothing fed back that could be rolled back" in app.error[0].value
+    assert "no feed-back to roll back" in app.error[0].value
 
 
 @pytest.mark.parametrize("state", ["prepared", "to review"])

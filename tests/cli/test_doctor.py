@@ -176,8 +176,8 @@ def damaged_arrays(project: Project) -> None:
 DAMAGES = {
     no_database: "is not a readable database",
     damaged_pages: "",
-    orphan_row: "database: 1 rows of decision belong to no row of text",
-    a_trigger: "database: its trigger t is not as this program makes it",
+    orphan_row: "database: 1 rows of decision refer to a missing row of text",
+    a_trigger: "database: its trigger t differs from what this program creates",
     newer: "newer version of this program",
     short_vectors: "vectors-fake.f32 is missing or too short",
     no_vectors: "vectors-fake.f32 is missing or too short",

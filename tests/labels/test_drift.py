@@ -129,7 +129,7 @@ def test_the_shares_are_those_of_the_stored_beliefs(running):
         sides = [np.isin(scored.texts, part.texts) for part in (first, second)]
         assert each.texts == tuple(int((mine & side).sum()) for side in sides)
         assert each.share == pytest.approx([(mine & side).sum() / side.sum() for side in sides])
-        uncertain = scored.prior < FAST.certain_belief
+        uncertain = scored.classifier_belief < FAST.certain_belief
         assert each.uncertain == pytest.approx(
             [(uncertain & mine & side).sum() / (mine & side).sum() for side in sides]
         )

@@ -451,7 +451,7 @@ def test_an_audit_that_is_not_there_cannot_be_answered(plain):
 def test_an_answered_audit_is_not_answered_again(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "none", who=ANN)
-    with pytest.raises(StateError, match="ann has answered audit 1 already"):
+    with pytest.raises(StateError, match="ann has already answered audit 1"):
         answer(plain, card.audit, "label", label=1, who=BOB)
 
 
@@ -467,7 +467,7 @@ def test_a_request_id_of_another_answer_is_refused(plain):
     first, second = deal(plain, who=ANN, count=2)
     answer(plain, first.audit, "label", label=1, who=ANN, request_id="a")
     for audit, label in ((second.audit, 1), (first.audit, 2)):
-        with pytest.raises(StateError, match="the act a was another answer"):
+        with pytest.raises(StateError, match="the act a was sent with another answer"):
             answer(plain, audit, "label", label=label, who=ANN, request_id="a")
 
 
@@ -505,10 +505,10 @@ def test_an_undo_sent_twice_undoes_once(plain):
 def test_a_request_is_an_answer_or_an_undo_never_both(plain):
     (card,) = deal(plain, who=ANN, count=1)
     answer(plain, card.audit, "none", who=ANN, request_id="a")
-    with pytest.raises(StateError, match="the act a was an answer"):
+    with pytest.raises(StateError, match="the act a was sent as an answer"):
         undo_answer(plain, ANN, request_id="a")
     undo_answer(plain, ANN, request_id="u")
-    with pytest.raises(StateError, match="the act u was another answer"):
+    with pytest.raises(StateError, match="the act u was sent with another answer"):
         answer(plain, card.audit, "none", who=ANN, request_id="u")
 
 

@@ -473,7 +473,7 @@ def test_a_refused_answer_says_why(project, dealt):
     assert told(kind="none", audit=dealt[0]) == ""
     assert (
         told(kind="none", audit=dealt[0], who=BOB)
-        == f"ann has answered audit {dealt[0]} already. Go on with the next one."
+        == f"ann has already answered audit {dealt[0]}. Continue with the next one."
     )
     assert told(kind="undo", who=BOB, audit=None) == "there is no answer to undo."
 

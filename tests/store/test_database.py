@@ -64,14 +64,14 @@ def test_opening_by_a_name_that_is_not_allowed_is_refused(name, workspace):
 
 
 def test_a_project_that_is_not_there_is_refused_with_those_that_are(project):
-    with pytest.raises(ProjectError, match=r"no project 'q' in .*\(there: p\).*red import q") as caught:
+    with pytest.raises(ProjectError, match=r"no project 'q' in .*\(existing: p\).*red import q") as caught:
         open_project(project.workspace, "q")
     refusal(caught)
     assert project_names(project.workspace) == ["p"]
 
 
 def test_in_an_empty_workspace_there_are_none_yet(workspace):
-    with pytest.raises(ProjectError, match="there: none yet"):
+    with pytest.raises(ProjectError, match="existing: none"):
         open_project(workspace, "p")
 
 

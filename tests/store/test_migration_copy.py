@@ -98,7 +98,7 @@ def test_without_room_for_the_copy_nothing_is_changed(older, monkeypatch):
         raise StoreError(f"{target}: the disk is full. Free some space, then try again; nothing was lost.")
 
     monkeypatch.setattr(database, "copy_database", no_room)
-    with pytest.raises(StoreError, match=r"disk is full.*Without that copy .* is not brought up to date") as caught:
+    with pytest.raises(StoreError, match=r"disk is full.*is not updated without that copy") as caught:
         open_project(older.workspace, "p")
     assert "\n" not in str(caught.value)
     assert "mood" not in tables(older.database)

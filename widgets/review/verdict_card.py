@@ -79,11 +79,11 @@ def why_asked(card: Card, labels: dict[int, Label]) -> str:
     points = in_points(round(card.gain, 2 if card.gain >= 0.01 else 3))
     reason = REASONS.get(card.reason, card.reason).format(points=points, uncertainty=100 * card.gain)
     asked = f"Asked because {reason}. " if card.reason else ""
-    if not card.best or card.prior is None:
+    if not card.best or card.classifier_belief is None:
         return asked.strip()
     label, belief = card.best[0]
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
-    before, now = f"{card.prior:.0%}", f"{belief:.0%}"
+    before, now = f"{card.classifier_belief:.0%}", f"{belief:.0%}"
     if card.outcome and label == card.label.id and not card.stale:
         after = f", after the judge's “{card.outcome}” {now}"
     else:
