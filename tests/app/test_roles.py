@@ -28,7 +28,7 @@ from red_core.judges.project import try_connection
 from red_core.judges.server import judge_server, keep
 from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
-from red_core.labels.acts import Rename
+from red_core.labels.acts import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.file import read_label_set
 from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map
@@ -172,6 +172,15 @@ AFTER: dict[str, tuple[Act, Act]] = {
     "store.arrays.save_arrays": (lambda _: None, lambda p: save_arrays(p.folder / "x.npz", a=np.zeros(1))),
 }  # fmt: skip
 """Functions that need a first step or a judge, or that are offered outside the screens; each with its first step."""
+EDITS: dict[str, Edit] = {
+    "Edit": Retire(1), "Rename": Rename(1, "another"), "Merge": Merge((1,), 2), "Retire": Retire(1), "Move": Move(1, 0),
+    "Add": Add("another", examples=("one text", "another text")), "Split": Split(1, {"another": (1, 2)}),
+}  # fmt: skip
+"""One edit of each kind; all of them write through ``apply_edit``."""
+AFTER |= {
+    f"labels.acts.{name}": (lambda _: None, lambda p, edit=edit: label_edits.apply_edit(p, edit, "v"))
+    for name, edit in EDITS.items()
+}
 READ: dict[str, Act] = {
     "labels.edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),
     "labels.file.read_label_set": lambda p: read_label_set(p, label_file(p)),

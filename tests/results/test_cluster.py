@@ -202,7 +202,7 @@ def test_when_all_workers_are_lost_the_run_ends_in_one_line(fitted, cluster, tmp
             for worker in workers:
                 worker.kill()
 
-    with pytest.raises(StateError, match=r"all workers that held the classifiers are lost\. The same command"):
+    with pytest.raises(StateError, match=r"all workers that held the classifiers are lost\. Start workers"):
         predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), report=kill_all, run=on(cluster))
     cluster.add_worker()
     done = predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))

@@ -283,7 +283,7 @@ def test_the_text_column_is_guessed_from_the_first_file_that_can_be_read_and_has
 
 
 def test_a_large_file_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
-    monkeypatch.setattr("red_core.results.folder.TEXTS_AT_ONCE", 100)
+    monkeypatch.setattr("red_core.results.shard.TEXTS_AT_ONCE", 100)
     monkeypatch.setattr("red_core.results.predictor.TEXTS_AT_ONCE", 30)
     texts = [f"{LABELS[number % 4]} {number}" for number in range(1_050)]
     (tmp_path / "in").mkdir()

@@ -306,7 +306,7 @@ def test_a_list_is_decided_once(project, items):
     apply_batch(project, shown, who=ANN)
     with pytest.raises(StateError, match="decisions were made since this was shown"):
         apply_batch(project, shown, who=ANN)
-    with pytest.raises(StateError, match="this list was decided already"):
+    with pytest.raises(StateError, match="this list is decided already"):
         apply_batch(project, counts_of(project), who=ANN)
     assert len(decision_rows(project)) == MEMBERS
 

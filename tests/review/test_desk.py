@@ -267,7 +267,7 @@ class Desk:
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), STEP, st.integers(0, 3)), max_size=12))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @example([(ANN, ("accept", 0, 1), 1), (ANN, ("undo", None, 0), 0), (ANN, ("none", 0, None), 2)])
-def test_acts_are_stored_in_the_order_they_came_whatever_came_twice(untouched, tmp_path_factory, steps):
+def test_key_presses_are_stored_in_order_even_if_some_arrive_twice(untouched, tmp_path_factory, steps):
     project = copy_of(untouched, tmp_path_factory.mktemp("acts") / "workspace")
     texts, model = pool(project).tolist(), Desk()
     sent: dict[str, list[KeyPress]] = {ANN: [], BOB: []}
@@ -277,7 +277,7 @@ def test_acts_are_stored_in_the_order_they_came_whatever_came_twice(untouched, t
         if kind != "undo":
             raw |= {"text": texts[place], "label": number}
         elif number is not None:
-            raw["undoes"] = mine[number % len(mine)].id if mine else new_id()
+            raw["undoes"] = mine[number % len(mine)].request_id if mine else new_id()
         mine.append(read_key_press(raw))
         for act in [mine[-1], *mine[-again:]][: 1 + again]:  # unacknowledged ones arrive again, in order
             apply_key_press(project, act, who=who)
@@ -334,7 +334,7 @@ def hit(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
 @example(raw="act")
 @example(raw=None)
 @example(raw=[["id", "0" * 32], ["kind", "skip"]])
-def test_whatever_comes_is_an_act_or_is_refused_in_one_line(raw):
+def test_any_input_is_a_key_press_or_is_refused_in_one_line(raw):
     if isinstance(raw, dict):
         raw = {"id": new_id()} | raw
     try:
@@ -345,7 +345,7 @@ def test_whatever_comes_is_an_act_or_is_refused_in_one_line(raw):
         assert len(message) < 500
         assert message.startswith("this key press was not understood (")
     else:
-        assert {name: value for name, value in act.model_dump().items() if name in raw} == raw
+        assert {name: value for name, value in act.model_dump(by_alias=True).items() if name in raw} == raw
 
 
 @given(raw=near(FIELDS))
