@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.synthetic import LookedUpTexts, synthetic_texts
 from red_core.data.tables import read_table
 from red_core.records import Floats
-from red_core.results.folder import label_folder
+from red_core.results.predict_folder import label_folder
 from red_core.results.predictor import Predictor
 from red_core.settings import DEFAULT_MODEL
 from red_core.steps.belief import Calibration
@@ -74,7 +74,7 @@ def client(source: str, target: str, options: dict[str, int], address: str | Non
     predictor = make_synthetic_predictor(options["labels"], options["around"])
     run = None
     if address is not None:
-        from red_core.results.cluster import on_cluster  # noqa: PLC0415  a local client must not import Dask
+        from red_core.results.dask_cluster import on_cluster  # noqa: PLC0415  a local client must not import Dask
 
         run = on_cluster(address)
     begun, worked = time.perf_counter(), time.process_time()

@@ -8,7 +8,7 @@ import streamlit as st
 
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
-from red_core.judges.server import JudgeServer
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import PRESETS, Settings, make_settings

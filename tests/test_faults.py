@@ -20,7 +20,7 @@ from red_core import cli
 from red_core.data.backup import back_up
 from red_core.errors import StoreError
 from red_core.labels import edits as label_edits
-from red_core.labels.acts import Add, Merge, Rename, Retire, Split
+from red_core.labels.edit_kinds import Add, Merge, Rename, Retire, Split
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.audits import set_target

@@ -57,7 +57,7 @@ EDIT = """
 import json, sys
 from pathlib import Path
 from red_core.labels import apply_edit, read_label_set
-from red_core.labels.acts import EDITS
+from red_core.labels.edit_kinds import EDITS
 from red_core.labels.edits import undo_edit
 from red_core.store.database import open_project
 project = open_project(Path(sys.argv[1]), sys.argv[2])

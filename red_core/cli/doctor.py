@@ -27,7 +27,7 @@ from red_core.data.backup import RESTORING
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
 from red_core.judges.connect import listed_models
-from red_core.judges.server import TABLE
+from red_core.judges.server_settings import TABLE
 from red_core.records import Project
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.arrays import array_files, load_arrays

@@ -15,7 +15,7 @@ from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
-from red_core.results.folder import TRIES, Run
+from red_core.results.predict_folder import TRIES, Run
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import open_project, project_names
 from red_core.training import encode
@@ -159,7 +159,7 @@ def _predict_folder(
 
 def _on_cluster(address: str) -> Run:
     try:
-        from red_core.results.cluster import on_cluster  # noqa: PLC0415  Dask is an extra
+        from red_core.results.dask_cluster import on_cluster  # noqa: PLC0415  Dask is an extra
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"--cluster needs the package {error.name}. Install it: `pip install -e '.[cluster]'`."

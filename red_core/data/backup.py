@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from red_core.access import refuse_viewers
-from red_core.data.archive import DATABASE, MEMBER, Manifest, pack, read_manifest, refusal, unpack, whole
+from red_core.data.backup_archive import DATABASE, MEMBER, Manifest, pack, read_manifest, refusal, unpack, whole
 from red_core.data.tables.source import disk_error
 from red_core.errors import InputError, ProjectError, StoreError, one_line
 from red_core.records import Project, Report

@@ -1,7 +1,7 @@
 """The APIs a judge's server may speak: what is sent, and what a reply of each says.
 
 Which API a server speaks is a setting (``RED_JUDGE_WIRE``), never guessed. To add one: write its :class:`Api` here, and
-add its name to ``ApiName`` in ``server.py``.
+add its name to ``ApiName`` in ``server_settings.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, VERDICT_SCHEMA, Prompt
 from red_core.judges.replies import Band, Count, Lenient, Probability, Reply, Strict, model_of, strict_json
-from red_core.judges.server import ApiName, Format, JudgeServer
+from red_core.judges.server_settings import ApiName, Format, JudgeServer
 from red_core.records import Outcome
 
 QUESTION = "valid"

@@ -20,8 +20,8 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from red_core.errors import BudgetSpent, JudgeError, one_line
-from red_core.judges.server import Format, JudgeServer
-from red_core.judges.transport import connection_to
+from red_core.judges.bounded_http import connection_to
+from red_core.judges.server_settings import Format, JudgeServer
 from red_core.records import Attempt
 
 Reserve = Callable[[Sequence[int]], list[int]]

@@ -15,10 +15,10 @@ from openai import APIConnectionError, APIStatusError
 
 from red_core.errors import JudgeError, one_line
 from red_core.judges.apis import APIS
+from red_core.judges.bounded_http import connection_to
 from red_core.judges.client import Endpoint, Reserve, all_of
-from red_core.judges.llm import LlmJudge
-from red_core.judges.server import Format, JudgeServer
-from red_core.judges.transport import connection_to
+from red_core.judges.llm_judge import LlmJudge
+from red_core.judges.server_settings import Format, JudgeServer
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
 

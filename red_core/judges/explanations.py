@@ -9,7 +9,7 @@ from red_core.judges.chat import written_replies
 from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import prompt_of
 from red_core.judges.replies import Strict
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import Project, Question
 from red_core.settings import Settings
 from red_core.store.desk import Card

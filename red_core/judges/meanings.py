@@ -13,7 +13,7 @@ from red_core.judges.chat import written_replies
 from red_core.judges.project import endpoint_for
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.replies import Strict
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import Label, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.label_map import cosine_similarities

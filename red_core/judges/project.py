@@ -13,10 +13,10 @@ from red_core.judges.client import Endpoint, Reserve
 from red_core.judges.connect import Connection, connect
 from red_core.judges.correction import LlmCorrector
 from red_core.judges.evidence_check import fit_evidence_check
-from red_core.judges.llm import LlmJudge
+from red_core.judges.llm_judge import LlmJudge
 from red_core.judges.protocol import Corrector, Judge
 from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
-from red_core.judges.server import Format, JudgeServer, judge_server
+from red_core.judges.server_settings import Format, JudgeServer, judge_server
 from red_core.records import PROMPT_VERSION, Progress, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
@@ -34,7 +34,7 @@ LEAST_PAIRS = 20
 Pairs = Sequence[tuple[Kind, Question]]
 
 
-def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Judge:
+def make_evidence_check(project: Project, model: Model, samples: ValidSamples) -> Judge:
     """Return the similarity check (no LLM), the default judge, fitted on the seeds."""
     known = model.known
     return fit_evidence_check(
@@ -47,7 +47,7 @@ def evidence_check(project: Project, model: Model, samples: ValidSamples) -> Jud
     )
 
 
-def llm_judge(
+def make_llm_judge(
     project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Progress
 ) -> tuple[Judge, Corrector | None]:
     """Return the LLM judge of the settings after its self-test, and a corrector if the settings want one.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.errors import StateError, StoreError
-from red_core.labels.acts import Edit
+from red_core.labels.edit_kinds import Edit
 from red_core.labels.placement import LabelLayout, restored
 from red_core.labels.snapshot import LabelSetSnapshot
 from red_core.records import FEWEST_EXAMPLES, Project

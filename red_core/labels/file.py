@@ -12,7 +12,7 @@ from red_core.data.tables import Table, read_table, write_table
 from red_core.data.tables.source import ending
 from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError, StateError
-from red_core.labels.acts import Add
+from red_core.labels.edit_kinds import Add
 from red_core.labels.placement import LabelLayout
 from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
 from red_core.records import Floats, Project
@@ -113,7 +113,7 @@ class Apply:
     rows: tuple[LabelRow, ...]
 
     def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
-        """Write the edit; see :meth:`red_core.labels.acts.Edit.write`."""
+        """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
         existing = {row.label: row for row in self.rows if row.label is not None}
         labels, layout = snapshot.labels, snapshot.layout
         names = {label: row.name for label, row in existing.items() if row.name not in {"", labels[label].name}}

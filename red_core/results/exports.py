@@ -14,7 +14,7 @@ from red_core.store.rounds import last_finished_round
 def export(project: Project, path: str | Path) -> int:
     """Write every source row with its label and its provenance; return the number of rows.
 
-    JSONL is lossless: it also holds every decision, and :func:`red_core.data.restoring.restore_decisions` reads them.
+    JSONL is lossless: it also holds every decision; :func:`red_core.data.restore_decisions` reads them.
 
     Parameters
     ----------

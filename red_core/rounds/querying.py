@@ -11,8 +11,8 @@ import numpy as np
 from red_core.judges import Judge
 from red_core.judges.protocol import Candidates, Corrector
 from red_core.records import JudgeRates, Label, Outcome, Progress, Project, Question, Round
+from red_core.rounds.query_strategies import STRATEGIES, Pairs, Query, confirmations
 from red_core.rounds.scoring import ScoredPool
-from red_core.rounds.strategies import STRATEGIES, Pairs, Query, confirmations
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
 from red_core.steps.informative import Questions

@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from red_core.errors import StateError
-from red_core.judges import Judge, evidence_check, llm_judge
+from red_core.judges import Judge, make_evidence_check, make_llm_judge
 from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
 from red_core.records import Ints, Progress, Project, Report, Round
 from red_core.rounds.metrics import round_metrics
+from red_core.rounds.query_strategies import STRATEGIES
 from red_core.rounds.querying import Asking, Evidence
 from red_core.rounds.scoring import predictions_of, score_pool
-from red_core.rounds.strategies import STRATEGIES
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.labels import list_labels
 from red_core.store.rounds import finish_round, list_rounds, open_round, training_rows
@@ -84,9 +84,9 @@ def run_round(
     samples = valid_samples(project, model.features.embedding, model.label_ids)
     corrector: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
-        judge, corrector = llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+        judge, corrector = make_llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
     else:
-        judge = (make_judge or evidence_check)(project, model, samples)
+        judge = (make_judge or make_evidence_check)(project, model, samples)
     evidence = Evidence(model.features.embedding, list_labels(project), samples, settings.examples_shown)
     asked = Asking(project, current, scored, evidence, judge, corrector).ask_all(_stage(progress, "ask"))
 

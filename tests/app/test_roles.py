@@ -17,18 +17,18 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.access.who import Person, acting_as, current_user
 from red_core.data.backup import back_up, restore
+from red_core.data.decisions_import import restore_decisions
 from red_core.data.demo import make_demo
 from red_core.data.importing import import_files, sort_rows, store_prepared
-from red_core.data.restoring import restore_decisions
 from red_core.data.tables import read_table
 from red_core.errors import AccessError
 from red_core.judges.explanations import explain
 from red_core.judges.names import named_by_judge
 from red_core.judges.project import try_connection
-from red_core.judges.server import judge_server, keep
+from red_core.judges.server_settings import judge_server, keep
 from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
-from red_core.labels.acts import Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.file import read_label_set
 from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map

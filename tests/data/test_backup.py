@@ -263,7 +263,7 @@ def full(*_: object, **__: object) -> None:
 
 
 def test_a_disk_that_fills_while_a_backup_is_written_leaves_nothing(project, tmp_path, monkeypatch):
-    monkeypatch.setattr("red_core.data.archive.os.fsync", full)
+    monkeypatch.setattr("red_core.data.backup_archive.os.fsync", full)
     with pytest.raises((InputError, StoreError), match="No space left") as caught:
         back_up(project, tmp_path / "b.zip")
     refusal(caught)
@@ -272,7 +272,7 @@ def test_a_disk_that_fills_while_a_backup_is_written_leaves_nothing(project, tmp
 
 
 def test_a_disk_that_fills_while_a_project_is_restored_leaves_nothing(packed, workspace, monkeypatch):
-    monkeypatch.setattr("red_core.data.archive.os.fsync", full)
+    monkeypatch.setattr("red_core.data.backup_archive.os.fsync", full)
     with pytest.raises(StoreError, match=r"No space left .* nothing was restored") as caught:
         restore(workspace, packed)
     refusal(caught)

@@ -21,14 +21,14 @@ from pydantic import ValidationError
 
 from red_core import cli
 from red_core.data.backup import back_up, restore
+from red_core.data.decisions_import import restore_decisions
 from red_core.data.importing import import_files
-from red_core.data.restoring import restore_decisions
 from red_core.data.tables import read_table
 from red_core.errors import InputError, RedError, StoreError
 from red_core.judges.apis import content_of
 from red_core.judges.names import Name
 from red_core.judges.replies import Strict, strict_json
-from red_core.judges.server import JudgeServer, judge_server, keep
+from red_core.judges.server_settings import JudgeServer, judge_server, keep
 from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, read_label_set
 from red_core.records import Project

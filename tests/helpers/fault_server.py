@@ -19,8 +19,8 @@ import pytest
 
 from red_core.judges import client
 from red_core.judges.client import Endpoint
-from red_core.judges.llm import LlmJudge
-from red_core.judges.server import JudgeServer, judge_server
+from red_core.judges.llm_judge import LlmJudge
+from red_core.judges.server_settings import JudgeServer, judge_server
 from red_core.records import Answer, JudgeRates, Label, Question
 from red_core.steps.judge_reliability import ProbabilityScale, judge_rates
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from red_core.judges.server import JudgeServer
+from red_core.judges.server_settings import JudgeServer
 
 KEY = "sk-Never0Show1This2Key"
 MODEL = "small-judge"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import client
 from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, retry_after
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from tests.helpers.fault_server import (
     MODEL,
     TOKENS,

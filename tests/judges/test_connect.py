@@ -6,7 +6,7 @@ import pytest
 
 from red_core.errors import JudgeError
 from red_core.judges.connect import connect
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import Label
 from tests.helpers.fault_server import (
     KEY,

@@ -16,7 +16,7 @@ from red_core.errors import JudgeError, StateError
 from red_core.judges.meanings import write_meanings
 from red_core.judges.project import judge_check, stored_self_test, try_connection
 from red_core.judges.self_test import INJECTION
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import PROMPT_VERSION, Project, Round
 from red_core.results.exports import export
 from red_core.rounds.jobs import follow_job, start_job

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from red_core.judges.apis import verdict_request
 from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, prompt_of
-from red_core.judges.server import JudgeServer
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Example, Label, Question
 from red_core.text import UNSEEN
 from tests.helpers.fault_server import KEY

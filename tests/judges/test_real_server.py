@@ -18,7 +18,7 @@ import pytest
 from red_core.errors import JudgeError
 from red_core.judges.project import stored_self_test, try_connection
 from red_core.judges.replies import Band
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import Label, Question
 from red_core.rounds.run import run_round
 from red_core.store.attempts import spent

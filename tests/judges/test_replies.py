@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from red_core.judges.apis import content_of, read_reply
 from red_core.judges.replies import Band, strict_json
-from red_core.judges.server import ApiName
+from red_core.judges.server_settings import ApiName
 from red_core.records import Outcome
 from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
 

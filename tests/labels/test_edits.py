@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from red_core.data.importing import import_files
 from red_core.errors import CardChanged, StateError
 from red_core.labels import edits as label_edits
-from red_core.labels.acts import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edit_kinds import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.edits import apply_edit, preview, propose_split, undo_edit
 from red_core.labels.subsets import adopt_subsets, form_subsets
 from red_core.records import Answer, Project

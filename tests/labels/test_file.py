@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from red_core.errors import InputError, StateError
-from red_core.labels.acts import Rename
+from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit, undo_edit
 from red_core.labels.file import COLUMNS, export_label_set, read_label_set
 from red_core.records import Project

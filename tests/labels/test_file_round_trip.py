@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from red_core.errors import StateError
 from red_core.judges.meanings import Meaning
-from red_core.labels.acts import checked_meaning, checked_name
+from red_core.labels.edit_kinds import checked_meaning, checked_name
 from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, read_label_set
 from red_core.records import Project

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from red_core.data.importing import import_files
-from red_core.labels.acts import Move, Rename
+from red_core.labels.edit_kinds import Move, Rename
 from red_core.labels.edits import apply_edit
 from red_core.labels.pool_map import CELLS, draw_pool_map, texts_inside
 from red_core.labels.subsets import form_subsets

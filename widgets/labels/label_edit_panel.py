@@ -13,7 +13,7 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.labels import edits as label_edits
-from red_core.labels.acts import Add, Edit, Merge, Move, Rename, Retire, Split
+from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.edits import Preview
 from red_core.records import Project
 from red_core.store import views

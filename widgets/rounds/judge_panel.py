@@ -11,7 +11,7 @@ from red_core.access.who import who_acts
 from red_core.errors import JudgeError, RedError
 from red_core.judges import judge_server, stored_self_test
 from red_core.judges.project import try_connection
-from red_core.judges.server import ApiName, JudgeServer, keep
+from red_core.judges.server_settings import ApiName, JudgeServer, keep
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED

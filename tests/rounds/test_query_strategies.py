@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from red_core.judges.apis import APIS
-from red_core.judges.server import ApiName
+from red_core.judges.server_settings import ApiName
 from red_core.records import JudgeRates
+from red_core.rounds.query_strategies import STRATEGIES, Query, by_entropy, by_value, confirmations
 from red_core.rounds.scoring import ScoredPool
-from red_core.rounds.strategies import STRATEGIES, Query, by_entropy, by_value, confirmations
 from red_core.settings import RECOMMENDED, Settings
 from red_core.steps.belief import Candidates
 from red_core.steps.pool_scoring import SubsetPredictions

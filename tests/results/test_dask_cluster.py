@@ -24,7 +24,7 @@ from red_core.cli import main
 from red_core.data.importing import import_files
 from red_core.errors import SettingsError, StateError
 from red_core.records import Project
-from red_core.results.folder import predict_folder
+from red_core.results.predict_folder import predict_folder
 from red_core.rounds.run import run_round
 from red_core.store.database import open_project
 from red_core.training import features
@@ -34,7 +34,7 @@ from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, wr
 from tests.helpers.small_projects import FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
 
 dask = pytest.importorskip("dask", reason="the extra `cluster` is not installed")
-leaf = pytest.importorskip("red_core.results.cluster", reason="the extra `cluster` is not installed")
+leaf = pytest.importorskip("red_core.results.dask_cluster", reason="the extra `cluster` is not installed")
 
 RED = Path(sys.executable).with_name("red")
 
@@ -234,7 +234,7 @@ def test_a_worker_of_another_version_is_refused(fitted, cluster, tmp_path):
 
 @pytest.mark.usefixtures("fitted")
 def test_without_the_extra_the_option_says_what_to_install(workspace, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "red_core.results.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "red_core.results.dask_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
     words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
     shown = CliRunner().invoke(main, [*words, "--cluster", "tcp://127.0.0.1:9"])

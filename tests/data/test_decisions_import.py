@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red_core.data.restoring import restore_decisions
+from red_core.data.decisions_import import restore_decisions
 from red_core.data.tables import limits, text_id
 from red_core.errors import InputError, RedError, StateError
 from red_core.records import Project

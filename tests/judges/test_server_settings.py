@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from red_core.access.secrets_file import secrets_path
 from red_core.errors import JudgeError
-from red_core.judges.server import WHERE, JudgeServer, judge_server, keep
+from red_core.judges.server_settings import WHERE, JudgeServer, judge_server, keep
 from tests.helpers.fault_server import KEY, use_settings
 
 LOCAL = "http://127.0.0.1:8000/v1"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI
 
-from red_core.judges.server import JudgeServer
+from red_core.judges.server_settings import JudgeServer
 
 LONGEST_REPLY = 1_000_000
 """Bytes of a reply after unpacking. A longer one is cut, so it cannot be read as an answer."""

@@ -20,12 +20,12 @@ from click.testing import CliRunner
 
 from red_core.cli import main
 from red_core.errors import Cancelled, EmbeddingError, InputError, StateError
-from red_core.labels.acts import Rename
+from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit
 from red_core.records import Project
-from red_core.results.folder import is_folder, predict_folder
+from red_core.results.predict_folder import is_folder, predict_folder
+from red_core.results.predict_shard import MARK, Shard, label_shard
 from red_core.results.predictor import PREDICTED, fingerprint, labelled, make_predictor, predict
-from red_core.results.shard import MARK, Shard, label_shard
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
 from red_core.steps.pool_scoring import label_log_odds
@@ -283,7 +283,7 @@ def test_the_text_column_is_guessed_from_the_first_file_that_can_be_read_and_has
 
 
 def test_a_large_file_is_done_in_blocks_that_keep_the_order(fitted, tmp_path, monkeypatch):
-    monkeypatch.setattr("red_core.results.shard.TEXTS_AT_ONCE", 100)
+    monkeypatch.setattr("red_core.results.predict_shard.TEXTS_AT_ONCE", 100)
     monkeypatch.setattr("red_core.results.predictor.TEXTS_AT_ONCE", 30)
     texts = [f"{LABELS[number % 4]} {number}" for number in range(1_050)]
     (tmp_path / "in").mkdir()

@@ -15,9 +15,9 @@ from distributed import Client, Future, as_completed
 from threadpoolctl import threadpool_limits
 
 from red_core.errors import SettingsError, StateError
-from red_core.results.folder import TRIES, Outcome, Run
+from red_core.results.predict_folder import TRIES, Outcome, Run
+from red_core.results.predict_shard import Shard, label_shard
 from red_core.results.predictor import Predictor
-from red_core.results.shard import Shard, label_shard
 
 AT_ONCE = 1_000
 """Shards that the scheduler holds at once, so that the client's memory does not grow with their number."""
@@ -26,7 +26,7 @@ PACKAGE = "red-workbench"
 
 
 def on_cluster(address: str) -> Run:
-    """Return a function that labels shards on the workers of a cluster, see :data:`red_core.results.folder.Run`.
+    """Return a function that labels shards on a cluster; see :data:`red_core.results.predict_folder.Run`.
 
     The function raises StateError if no scheduler answers, there is no worker, or all workers that held the predictor
     are lost; SettingsError if a worker has another version of this program.

@@ -22,8 +22,8 @@ from red_core.data.tables.reading import KINDS
 from red_core.data.tables.source import ending
 from red_core.errors import Cancelled, EmbeddingError, InputError, RedError, one_line
 from red_core.records import Project, Report
+from red_core.results.predict_shard import Shard, label_shard, read_mark, read_tables
 from red_core.results.predictor import Predictor, make_predictor
-from red_core.results.shard import Shard, label_shard, read_mark, read_tables
 
 TRIES = 3
 """Attempts on a file before it is given up."""
@@ -89,7 +89,7 @@ def predict_folder(
     text_column : str, optional
         All files must have it; by default it is guessed from the first file with rows.
     run : callable, optional
-        Where files are labelled, such as :func:`red_core.results.cluster.on_cluster`; by default in this process.
+        Where files are labelled, such as :func:`red_core.results.dask_cluster.on_cluster`; by default in this process.
 
     Raises
     ------

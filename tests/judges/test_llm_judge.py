@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from red_core.errors import JudgeError
-from red_core.judges.llm import LONGEST_RAW, NOT_SENT
+from red_core.judges.llm_judge import LONGEST_RAW, NOT_SENT
 from red_core.judges.prompt import LONGEST_TEXT, prompt_of
-from red_core.judges.server import judge_server
+from red_core.judges.server_settings import judge_server
 from red_core.records import PROMPT_VERSION, Label
 from red_core.steps.judge_reliability import ProbabilityScale, judge_rates
 from tests.helpers.fault_server import (
