@@ -230,7 +230,7 @@ def test_a_viewer_beside_an_analyst_sees_all_and_changes_nothing(
     assert all_bytes(app.workspace) == before
 
 
-@pytest.mark.parametrize(("who", "message"), [("una", "is not verified."), ("eve", "is not let in here.")])
+@pytest.mark.parametrize(("who", "message"), [("una", "is not verified."), ("eve", "has no access.")])
 def test_a_person_without_access_sees_one_line_and_signs_out(
     who: str, message: str, app: SignedServer, somebody: Callable[[], Person]
 ) -> None:
@@ -293,7 +293,7 @@ def test_with_streamlit_alone_a_public_address_shows_nothing(
         person = Person(browser)
         page = person.open(server, "review")
         message = (page.get_by_role("alert").text_content() or "").replace("\u2060", "")
-        assert "nobody has to sign in" in message
+        assert "without sign-in" in message
         assert TEXT not in page.content()
         assert page.get_by_role("button", name=re.compile("Sign")).count() == 0
         person.context.close()
@@ -331,7 +331,7 @@ def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     app.kill()
     app.start()
     got = sent_to_a_stranger(app)  # also in the first session of a server, no page runs without the shell
-    assert b"Sign in to go on." in got
+    assert b"Sign in to continue." in got
     assert TEXT.encode() not in got
     assert b"repair" not in got  # a label
     vera.open(app, "review")
@@ -343,5 +343,5 @@ def test_a_restarted_server_knows_who_signed_in_and_no_stranger(
     monkeypatch.setenv("RED_SECRETS", str(other))
     app.start()
     vera.open(app, "review")
-    expect(page.get_by_text("Sign in to go on.")).to_be_visible()
+    expect(page.get_by_text("Sign in to continue.")).to_be_visible()
     vera.complaints.clear()  # the page reported that the server was gone

@@ -114,7 +114,7 @@ def test_a_sign_in_that_streamlit_does_not_find_is_one_line(signed_in: SignedIn)
 
 
 @pytest.mark.parametrize(
-    ("email", "message"), [("eve@elsewhere.org", "is not let in here"), ("una@viewers.org", "is not verified")]
+    ("email", "message"), [("eve@elsewhere.org", "has no access"), ("una@viewers.org", "is not verified")]
 )
 def test_a_person_without_access_sees_one_line_and_can_sign_out(
     email: str, message: str, in_state: InState, signed_in: SignedIn
