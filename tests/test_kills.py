@@ -338,7 +338,7 @@ def check_end(verb: Verb, again: Ended, scene: Scene, reference: Reference) -> N
 
 def re_done(again: Ended) -> bool:
     """Tell whether a command was refused, in one line, because it was carried out before."""
-    done = ("already", "no round is to review", "has nothing fed back")
+    done = ("already", "no round is to review", "has no feed-back")
     return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in done)
 
 
