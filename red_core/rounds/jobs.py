@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import psutil
 
@@ -57,7 +58,7 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
         raise StoreError(message) from error
     _started[project.folder, job_id] = process
     with suppress(psutil.NoSuchProcess, StoreError):  # it has ended already, or names itself when it claims the job
-        name_process(project, job_id, process.pid, psutil.Process(process.pid).create_time())
+        name_process(project, job_id, process.pid, process_identity(process.pid))
     return job_id
 
 
@@ -98,9 +99,31 @@ def _lives(project: Project, job: Job) -> bool:
         process = psutil.Process(job.pid)
         # In many containers no process reaps orphans: after a kill they stay as zombies.
         ended = process.status() == psutil.STATUS_ZOMBIE
-        return bool(not ended and abs(process.create_time() - (job.process_started or 0.0)) < 1.0)
+        return bool(not ended and process_identity(job.pid) == job.process_started)
     except psutil.NoSuchProcess:
         return False
+
+
+def process_identity(pid: int) -> float:
+    """Return a number that no other process with this pid has had: the boot and the start of the process.
+
+    A change of the wall clock does not move it. On Linux it holds 20 bits of the boot id and the start in clock ticks
+    since the boot, exact in a float64 for 2.7 years of uptime. Elsewhere it is the start in seconds since 1970.
+
+    Raises
+    ------
+    psutil.NoSuchProcess
+        If there is no such process.
+    """
+    boot_id, stat = Path("/proc/sys/kernel/random/boot_id"), Path(f"/proc/{pid}/stat")
+    if not boot_id.is_file():
+        return float(psutil.Process(pid).create_time())
+    try:
+        fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()  # the name may hold spaces
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    ticks_since_boot = int(fields[19])
+    return float((crc32(boot_id.read_bytes()) & 0xFFFFF) * 2**33 + ticks_since_boot)
 
 
 def follow_job(project: Project, job_id: int, show: Callable[[Job], None], every: float = 0.2) -> Job:

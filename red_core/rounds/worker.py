@@ -6,16 +6,18 @@ the terminal or the server is closed.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
+from filelock import FileLock, Timeout
 
-from red_core.errors import Cancelled, RedError
+from red_core.errors import Cancelled, RedError, StateError
 from red_core.judges import judge_check, write_meanings
 from red_core.records import Project, Report
+from red_core.rounds.jobs import process_identity
 from red_core.rounds.run import prepare, run_round
 from red_core.settings import Settings
 from red_core.store.database import open_project
@@ -27,6 +29,9 @@ from red_core.store.jobs import (
 
 BEAT_SECONDS = 0.5
 """Seconds between two progress reports; with each one the job asks whether it was cancelled."""
+LOCK = "worker.lock"
+"""The file in the project's folder that one worker at a time holds. The system frees it when the worker ends."""
+SECONDS_FOR_THE_LOCK = 5.0
 
 
 def run_job(project: Project, job_id: int) -> None:
@@ -35,17 +40,21 @@ def run_job(project: Project, job_id: int) -> None:
     An unexpected error ends the process with a traceback in the log. The next reader of the job sees that the process
     is gone and marks the job *interrupted*.
     """
-    me = psutil.Process()
-    job = claim_job(project, job_id, me.pid, me.create_time())
+    job = claim_job(project, job_id, os.getpid(), process_identity(os.getpid()))
     if job is None:
         return
     settings = Settings.model_validate_json(job.settings)
     beat = _Beat(project, job_id)
     try:
-        WORK[job.kind](project, settings, beat, job.who)
+        with FileLock(project.folder / LOCK, timeout=SECONDS_FOR_THE_LOCK):
+            WORK[job.kind](project, settings, beat, job.who)
+    except Timeout:
+        message = "an earlier worker of this project is still running. Try again in a minute."
+        end_job(project, job_id, "failed", message)
     except Cancelled:
         end_job(project, job_id, "cancelled")
     except RedError as error:
+        sys.stderr.write(f"{error}\n")  # the job's log; a worker that lost its claim has no other place
         end_job(project, job_id, "failed", str(error))
     else:
         end_job(project, job_id, "done")
@@ -78,7 +87,10 @@ class _Beat:
         if stage == self._stage and done < total and time.monotonic() - self._last < BEAT_SECONDS:
             return
         self._last, self._stage = time.monotonic(), stage
-        if report_progress(self._project, self._job_id, stage, done, total):
+        cancelled = report_progress(self._project, self._job_id, stage, done, total)
+        if cancelled is None:
+            raise StateError(f"job {self._job_id} is not this worker's any more: it was marked as ended. It stops.")
+        if cancelled:
             raise Cancelled(f"job {self._job_id} was cancelled at {stage}.")
 
 

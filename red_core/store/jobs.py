@@ -56,15 +56,18 @@ def claim_job(project: Project, job_id: int, pid: int, process_started: float) -
         return _job(db, job_id) if taken else None
 
 
-def report_progress(project: Project, job_id: int, stage: str, done: int, total: int) -> bool:
-    """Store the progress and the heartbeat of a job; return whether it was asked to stop."""
+def report_progress(project: Project, job_id: int, stage: str, done: int, total: int) -> bool | None:
+    """Store the progress and the heartbeat of a running job; return whether it was asked to stop.
+
+    None means that the job is not running any more, for example because its worker was taken for dead.
+    """
     with transaction(project) as db:
-        db.execute(
-            "UPDATE job SET stage = ?, done = ?, total = ?, heartbeat = ? WHERE id = ?",
+        row = db.execute(
+            "UPDATE job SET stage = ?, done = ?, total = ?, heartbeat = ? WHERE id = ? AND state = 'running' "
+            "RETURNING cancel_asked",
             [stage, done, total, time.time(), job_id],
-        )
-        row = db.execute("SELECT cancel_asked FROM job WHERE id = ?", [job_id]).fetchone()
-    return bool(row[0])
+        ).fetchone()
+    return None if row is None else bool(row[0])
 
 
 def ask_to_cancel(project: Project, job_id: int) -> None:

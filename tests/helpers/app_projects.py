@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from red_core.data.importing import import_files
 from red_core.labels.pool_map import draw_pool_map
 from red_core.labels.subsets import form_subsets
 from red_core.records import Answer, Example, JobState, Label, Outcome, Project, Question
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back
+from red_core.rounds.jobs import process_identity
 from red_core.rounds.run import run_round
 from red_core.store.database import connection, open_project
 from red_core.store.desk import Card, Filters, cards, item_of, queue
@@ -105,7 +105,7 @@ def _job(project: Project, kind: str, state: str) -> None:
     if state.endswith("at once"):
         ask_to_cancel(project, job)
         return
-    claim_job(project, job, os.getpid(), psutil.Process().create_time())
+    claim_job(project, job, os.getpid(), process_identity(os.getpid()))
     report_progress(project, job, "embed" if kind == "prepare" else "ask", 3, 10)
     ends: dict[str, JobState] = {"failed": "failed", "cancelled": "cancelled", "interrupted": "interrupted"}
     end = ends.get(state.rsplit(" ", 1)[-1])

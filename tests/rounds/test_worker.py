@@ -20,7 +20,8 @@ from red_core.data.importing import import_files
 from red_core.errors import Cancelled, StateError
 from red_core.records import Job, Project
 from red_core.review.decisions import decide, undo
-from red_core.rounds.jobs import follow_job, log_file, mark_interrupted, start_job
+from red_core.rounds import worker
+from red_core.rounds.jobs import follow_job, log_file, mark_interrupted, process_identity, start_job
 from red_core.rounds.run import run_round
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project, transaction
@@ -286,7 +287,7 @@ def state_now(project: Project) -> str:
 
 
 def test_a_job_of_a_living_process_is_left_alone(fresh):
-    claimed(fresh, os.getpid(), psutil.Process().create_time())
+    claimed(fresh, os.getpid(), process_identity(os.getpid()))
     assert state_now(fresh) == "running"
 
 
@@ -298,7 +299,7 @@ def test_a_job_whose_process_is_gone_was_interrupted(fresh):
 
 
 def test_a_job_whose_process_number_belongs_to_another_now_was_interrupted(fresh):
-    claimed(fresh, os.getpid(), psutil.Process().create_time() - 1000)
+    claimed(fresh, os.getpid(), process_identity(os.getpid()) - 1)
     assert state_now(fresh) == "interrupted"
 
 
@@ -311,7 +312,7 @@ def test_a_worker_that_ends_before_it_claims_its_job_is_missed_at_once(fresh, mo
 def test_a_job_whose_process_nobody_waited_for_was_interrupted(fresh):
     ended = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert ended.stdout is not None
-    began = psutil.Process(ended.pid).create_time()
+    began = process_identity(ended.pid)
     ended.stdout.read()
     wait_for(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE, "the process to be a zombie")
     claimed(fresh, ended.pid, began)
@@ -348,3 +349,61 @@ def test_a_traceback_in_the_log_is_told_in_one_line(fresh):
 
 def test_the_figures_of_a_round_can_be_written_as_json(reference):
     assert json.loads(json.dumps(list_rounds(reference)[0].metrics)) == list_rounds(reference)[0].metrics
+
+
+def test_a_change_of_the_wall_clock_is_not_taken_for_another_process(fresh, monkeypatch):
+    claimed(fresh, os.getpid(), process_identity(os.getpid()))
+    for seconds in (-3600.0, -1.0, 1.0, 3600.0):
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _self, by=seconds: time.time() + by)
+        assert state_now(fresh) == "running"
+
+
+def test_every_process_has_an_identity_of_its_own():
+    pairs = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(3)]
+    try:
+        assert len({(each.pid, process_identity(each.pid)) for each in pairs}) == 3
+        assert process_identity(pairs[0].pid) == process_identity(pairs[0].pid)
+    finally:
+        for each in pairs:
+            each.communicate(b"\n")
+    with pytest.raises(psutil.NoSuchProcess):
+        process_identity(pairs[0].pid)
+
+
+def test_a_worker_that_lost_its_claim_stops_with_one_line(project, monkeypatch, capsys):
+    job = add_job(project, "prepare", FAST.model_dump_json(), "tester")
+
+    def taken_for_dead(_project, _settings, progress, _who):
+        end_job(project, job, "interrupted", "taken for dead")
+        progress("embed", 0, 1)
+        raise AssertionError("it went on")
+
+    monkeypatch.setitem(worker.WORK, "prepare", taken_for_dead)
+    worker.run_job(project, job)
+    assert capsys.readouterr().err == f"job {job} is not this worker's any more: it was marked as ended. It stops.\n"
+    assert find_job(project, job).state == "interrupted"
+
+
+def test_a_second_worker_of_a_project_does_no_work(project, monkeypatch):
+    """Liveness may be wrong; the lock on the project's folder is not."""
+    monkeypatch.setattr(worker, "SECONDS_FOR_THE_LOCK", 0.1)
+    monkeypatch.setitem(worker.WORK, "prepare", lambda *_: pytest.fail("two workers"))
+    holder = (
+        "import sys; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", holder, str(project.folder / worker.LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        job = add_job(project, "prepare", FAST.model_dump_json(), "tester")
+        worker.run_job(project, job)
+        other.communicate(b"\n")
+    ended = find_job(project, job)
+    assert (ended.state, ended.error) == (
+        "failed", "an earlier worker of this project is still running. Try again in a minute.",
+    )  # fmt: skip
+    again = add_job(project, "prepare", FAST.model_dump_json(), "tester")
+    monkeypatch.setitem(worker.WORK, "prepare", lambda *_: None)
+    worker.run_job(project, again)
+    assert find_job(project, again).state == "done"
