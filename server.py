@@ -6,14 +6,22 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import red_core
+import widgets
+
+NOT_IMPORTED = {"red_core.results.dask_cluster"}
+"""Needs an extra; only `red predict --cluster` imports it."""
 
 CONTENT = {
     "default-src": "'self'",
@@ -58,9 +66,22 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+def import_everything() -> None:
+    """Import all modules of the app while there is one thread.
+
+    The first sessions run in threads of their own. If two of them import the same package, one of them may see it half
+    imported.
+    """
+    for package in (red_core, widgets):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name not in NOT_IMPORTED:
+                import_module(module.name)
+
+
 @asynccontextmanager
 async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
-    """Open the app in the browser when the server listens, unless it runs headless."""
+    """Import everything before the port is opened; then open the app in a browser, unless it runs headless."""
+    import_everything()
     if not st.get_option("server.headless"):
         bound = st.get_option("server.address") or ""
         here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  compared, not bound

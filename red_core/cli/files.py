@@ -21,6 +21,7 @@ from red_core.store.database import open_project, project_names
 from red_core.training import encode
 
 
+# click passes each option as one parameter.
 @click.command("import")
 @click.argument("name")
 @click.option(
@@ -111,6 +112,7 @@ def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
     )
 
 
+# click passes each option as one parameter.
 @click.command("predict")
 @click.argument("name")
 @click.argument("source", metavar="IN")

@@ -1,4 +1,4 @@
-"""A whole project in one file, made while others work on it; and a project made from such a file."""
+"""Back up a project to one file while others work on it, and restore a project from such a file."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from red_core.store.jobs import end_job, newest_job
 from red_core.store.vectors import indexed_bytes
 
 RESTORING = ".restoring-"
-"""How the folder's name begins in which a project is put together before it takes its place."""
+"""Prefix of the temporary folder in which a project is restored before it gets its name."""
 
 
 def back_up(project: Project, file: str | Path, report: Report = lambda _stage, _done, _total: None) -> Manifest:
-    """Write a project to one file, as it stands at one moment; a job may run and people may decide meanwhile.
+    """Write a snapshot of a project to one file and return its manifest; others may go on working.
 
-    Logs of jobs and the copies of the database that updates kept stay out.
+    Job logs and the database copies made by updates are left out.
 
     Parameters
     ----------
     file : path
-        Not there yet; it is made readable by its owner alone.
+        A new file; only its owner may read it.
 
     Raises
     ------
     InputError
-        If the file is there, or cannot be written.
+        If the file exists, or cannot be written.
     StoreError
         If the project is damaged, so that its backup could not be restored.
     """
     target = Path(file)
     if os.path.lexists(target):
-        raise InputError(str(file), "it is there already", "Name a file that is not there yet")
+        raise InputError(str(file), "it exists already", "Choose another file name")
     try:
         with TemporaryDirectory(prefix=".backup-", dir=target.parent) as made:
-            # The arrays are listed first: then the copy of the database holds the rounds and subsets they belong to.
+            # List the arrays first, so that the copy of the database has the rounds and subsets they belong to.
             arrays = [path for path in array_files(project) if MEMBER.fullmatch(_name(project, path))]
             copy = Project(Path(made), project.name)
             copy.folder.mkdir()
@@ -73,41 +73,41 @@ def restore(
     name: str | None = None,
     report: Report = lambda _stage, _done, _total: None,
 ) -> Project:
-    """Make a project from a backup, all of it or nothing; a job that ran when it was made is *interrupted*.
+    """Return a project restored from a backup, completely or not at all; a job that was running is *interrupted*.
 
     Parameters
     ----------
     name : str, optional
-        By default the name the project had. No project may have it yet.
+        The new name; by default the old one. It must be free.
 
     Raises
     ------
     InputError
-        If the file is no whole backup.
+        If the file is not a complete backup.
     ProjectError
         If the name is taken or not allowed.
     StoreError
-        If the workspace cannot be written or has no room.
+        If the workspace cannot be written or is full.
     AccessError
-        If a viewer acts.
+        If the current user is a viewer.
     """
     refuse_viewers()
-    workspace, path, told = Path(workspace), Path(file), str(file)
+    workspace, path, shown = Path(workspace), Path(file), str(file)
     try:
         if not path.is_file():
-            raise InputError(told, "there is no such file", "Name a file that `red backup` wrote")
+            raise InputError(shown, "there is no such file", "Name a file that `red backup` wrote")
         with path.open("rb") as raw:
-            with whole(told):
+            with whole(shown):
                 zipped = zipfile.ZipFile(raw)
-                manifest = read_manifest(told, zipped, path.stat().st_size)
+                manifest = read_manifest(shown, zipped, path.stat().st_size)
             project = Project(workspace, check_name(name or manifest.project))
             _check_place(project, manifest.bytes)
             workspace.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=RESTORING, dir=workspace) as made:
                 copy = Project(Path(made), project.name)
-                with whole(told):
-                    unpack(told, zipped, manifest, copy.folder, _counting("restore", manifest.bytes, report))
-                _make_usable(told, copy)
+                with whole(shown):
+                    unpack(shown, zipped, manifest, copy.folder, _counting("restore", manifest.bytes, report))
+                _make_usable(shown, copy)
                 copy.folder.rename(project.folder)
                 _sync(workspace)
     except OSError as error:
@@ -136,10 +136,10 @@ def _counting(stage: str, total: int, report: Report) -> Callable[[int], None]:
 def _check_place(project: Project, needed: int) -> None:
     if os.path.lexists(project.folder):
         raise ProjectError(
-            f"there is a project {project.name!r} in {project.workspace} already. Choose another: --as NAME."
+            f"there is already a project {project.name!r} in {project.workspace}. Choose another name: --as NAME."
         )
-    there = next(folder for folder in (project.workspace, *project.workspace.absolute().parents) if folder.exists())
-    if needed > (free := shutil.disk_usage(there).free):
+    existing = next(folder for folder in (project.workspace, *project.workspace.absolute().parents) if folder.exists())
+    if needed > (free := shutil.disk_usage(existing).free):
         raise StoreError(
             f"{project.workspace}: the backup needs {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free. "
             "Free some space; nothing was restored."
@@ -147,23 +147,23 @@ def _check_place(project: Project, needed: int) -> None:
 
 
 def _make_usable(file: str, copy: Project) -> None:
-    """Check the unpacked project, bring its database up to date, and end the job that ran when it was backed up."""
+    """Check the unpacked project, update its database, and end the job that was running at the backup."""
     try:
         if faults := database_faults(copy) + vector_faults(copy):
-            raise refusal(file, f"what it holds is damaged: {faults[0]}")
+            raise refusal(file, f"its content is damaged: {faults[0]}")
         open_project(copy.workspace, copy.name)
     except StoreError as error:
         raise refusal(file, f"it cannot be used ({one_line(str(error), 240)})") from error
     job = newest_job(copy)
     if job is not None and job.state in {"waiting", "running"}:
-        end_job(copy, job.id, "interrupted", "it ran when this project was backed up")
+        end_job(copy, job.id, "interrupted", "it was running when this project was backed up")
     for folder in (copy.folder, copy.folder / "rounds", copy.folder / "map"):
         if folder.is_dir():
             _sync(folder)
 
 
 def _sync(folder: Path) -> None:
-    """Make the names in a folder last."""
+    """Flush the names in a folder to disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -1,6 +1,6 @@
-"""The file a backup is: a zip whose members are stored, not compressed, so that none can grow when it is unpacked.
+"""The file format of a backup: an uncompressed zip, so that no member can grow when it is unpacked.
 
-``manifest.json`` in it gives the length and the SHA-256 of each.
+Its ``manifest.json`` has the length and the SHA-256 of each member.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from red_core.errors import InputError, StoreError, one_line
 
 Moved = Callable[[int], None]
-"""moved(count): so many more bytes are done."""
+"""moved(count): this many more bytes were copied."""
 
 DATABASE = "project.db"
 MEMBER = re.compile(rf"{re.escape(DATABASE)}|vectors-[\w.-]+\.f32|((rounds|map)/)?[A-Za-z0-9][\w.-]*\.npz", re.ASCII)
-"""The names of a project's files: no folder but these two, nothing hidden, nothing above."""
+"""The allowed names of a project's files: only these two folders, no hidden files, no parent folders."""
 _MANIFEST = "manifest.json"
 _LONGEST_MANIFEST = 8 * 2**20
 _UTF8_NAME = 0x800
@@ -44,7 +44,7 @@ class Member(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup says about itself; ``files`` by their names in it, which are those in the project's folder."""
+    """The manifest of a backup; ``files`` has the names of the files in the project's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,12 +61,14 @@ class Manifest(BaseModel):
 
 
 def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int]], moved: Moved) -> Manifest:
-    """Write files, each with how many of its bytes count, by their names in the archive; its owner alone may read it.
+    """Write an archive and return its manifest; ``files``: name in the archive -> (path, bytes to copy).
+
+    Only the owner may read the archive.
 
     Raises
     ------
     StoreError
-        If a file is shorter than that.
+        If a file is shorter than its bytes to copy.
     """
     archive.touch(mode=0o600)
     members = {}
@@ -92,7 +94,7 @@ def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int]], mov
 def _entry(name: str, length: int) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
     entry.external_attr = (stat.S_IFREG | 0o600) << 16
-    entry.file_size = length  # so that a long one gets a header for long ones
+    entry.file_size = length  # so that zipfile uses the 64-bit header for long files
     return entry
 
 
@@ -108,12 +110,12 @@ def _copy(source: IO[bytes], target: IO[bytes], length: int, moved: Moved) -> st
 
 
 def read_manifest(file: str, zipped: zipfile.ZipFile, length: int) -> Manifest:
-    """Return the manifest of a backup that holds exactly what it says, under names that a project's files have.
+    """Return the manifest of a backup after a check that the archive has exactly its files, under allowed names.
 
     Raises
     ------
     InputError
-        If it does not; zipfile's and pydantic's own errors are for :func:`whole`.
+        If the check fails. Errors of zipfile and pydantic are turned into InputError by :func:`whole`.
     """
     entries = {entry.filename: entry for entry in zipped.infolist()}
     if len({name.casefold() for name in entries}) != len(zipped.infolist()):
@@ -122,28 +124,30 @@ def read_manifest(file: str, zipped: zipfile.ZipFile, length: int) -> Manifest:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & ~_UTF8_NAME
         if not plain or entry.compress_size != entry.file_size or kind not in {0, stat.S_IFREG}:
-            raise refusal(file, f"its member {entry.filename!r} is compressed, encrypted or no plain file")
+            raise refusal(file, f"its member {entry.filename!r} is compressed, encrypted or not a plain file")
     if sum(entry.file_size for entry in entries.values()) > length:
         raise refusal(file, "its members are longer than the file")
-    told = entries.get(_MANIFEST)
-    if told is None or told.file_size > _LONGEST_MANIFEST:
+    listed = entries.get(_MANIFEST)
+    if listed is None or listed.file_size > _LONGEST_MANIFEST:
         raise refusal(file, f"it has no usable {_MANIFEST}")
-    manifest = Manifest.model_validate_json(zipped.read(told))
+    manifest = Manifest.model_validate_json(zipped.read(listed))
     if stray := sorted(name for name in manifest.files if not MEMBER.fullmatch(name)):
-        raise refusal(file, f"it names {stray[0]!r}, which is no file of a project")
+        raise refusal(file, f"it names {stray[0]!r}, which is not a file of a project")
     lengths = {name: member.bytes for name, member in manifest.files.items()}
-    if DATABASE not in lengths or lengths | {_MANIFEST: told.file_size} != {n: e.file_size for n, e in entries.items()}:
+    if DATABASE not in lengths or lengths | {_MANIFEST: listed.file_size} != {
+        n: e.file_size for n, e in entries.items()
+    }:
         raise refusal(file, "its members are not those its manifest names")
     return manifest
 
 
 def unpack(file: str, zipped: zipfile.ZipFile, manifest: Manifest, folder: Path, moved: Moved) -> None:
-    """Write every file of a backup into ``folder``, which is not there yet.
+    """Write every file of a backup into ``folder``, a new folder.
 
     Raises
     ------
     InputError
-        If one is not what the manifest says.
+        If the SHA-256 of a file differs from the manifest.
     """
     for name, member in manifest.files.items():
         path = folder / name
@@ -153,18 +157,18 @@ def unpack(file: str, zipped: zipfile.ZipFile, manifest: Manifest, folder: Path,
             target.flush()
             os.fsync(target.fileno())
         if found != member.sha256:
-            raise refusal(file, f"its member {name!r} is damaged: its SHA-256 is another")
+            raise refusal(file, f"its member {name!r} is damaged: its SHA-256 differs from the manifest")
 
 
 def refusal(file: str, rule: str) -> InputError:
-    """Return the error that says why a backup is not restored."""
+    """Return the InputError for a backup that cannot be restored."""
     return InputError(file, rule, "Take another copy of the backup; nothing was restored")
 
 
 @contextmanager
 def whole(file: str) -> Iterator[None]:
-    """Say in one line what is wrong with a zip."""
+    """Turn the errors of a damaged zip into InputError."""
     try:
         yield
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error) as error:
-        raise refusal(file, f"it is no whole backup ({one_line(str(error), 120)})") from error
+        raise refusal(file, f"it is not a complete backup ({one_line(str(error), 120)})") from error

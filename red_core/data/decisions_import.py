@@ -1,4 +1,4 @@
-"""Decisions back from a JSONL export: into the project they come from, or into another one with the same texts."""
+"""Restore decisions from a JSONL export, into the same project or another one with the same texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from red_core.text import LONGEST_LABEL, LONGEST_TEXT
 
 GZIP, BOM = b"\x1f\x8b", b"\xef\xbb\xbf"
 LONGEST_NAME = 1_000
-"""Characters of a person's or a queue's name."""
+"""Most characters of a person's or a queue's name."""
 REMEDY = "Give a JSONL export as it was downloaded"
 
 
@@ -33,14 +33,14 @@ def _storable(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    """Return a time with its zone as the store writes it."""
+    """Return a time with a time zone in the format of the store."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError):
         pass
-    raise ValueError("it is no time with its zone, such as 2026-01-31T12:00:00.000+00:00")
+    raise ValueError("it is not a time with a time zone, such as 2026-01-31T12:00:00.000+00:00")
 
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_storable)]
@@ -66,7 +66,7 @@ class _Decision(_Strict):
         if (self.label is None) == (self.kind in NAMES_LABEL):
             raise ValueError(f"to {self.kind} takes {'a' if self.kind in NAMES_LABEL else 'no'} label")
         if self.belief is not None and self.kind not in get_args(BatchKind):
-            raise ValueError(f"a belief is of a batch, which does not {self.kind}")
+            raise ValueError(f"only decisions of a batch have a belief, and a batch cannot {self.kind}")
         return self
 
 
@@ -77,30 +77,30 @@ class _Row(_Strict):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.text_id is None and self.decisions:
-            raise ValueError("decisions about no text")
+            raise ValueError("it has decisions but no text")
         return self
 
 
 def restore_decisions(project: Project, path: str | Path, who: str, *, name: str | None = None) -> Restored:
-    """Add the decisions of a JSONL export that stood when it was written, to the texts that the project has.
+    """Add the decisions of a JSONL export that were not undone, for texts that the project has; return the counts.
 
-    Each keeps its person, time, reason, queue, seconds and, of a batch, belief. What the project has already is not
-    added again, so that the same file may be restored twice, and in the project it comes from. A decision is left out
-    where a later one stands here.
+    Each keeps its person, time, reason, queue, seconds and, for a batch, belief. Decisions that the project already has
+    are not added again, so a file may be restored twice, also into its own project. A decision is left out if the
+    project has a newer one about the text.
 
     Parameters
     ----------
     path : path
         A .jsonl or .jsonl.gz file of :func:`red_core.results.exports.export`.
     who : str
-        The person who restores, remembered beside the file's name.
+        The person who restores; stored with the file name.
     name : str, optional
         What the user calls the file, when ``path`` is a temporary copy.
 
     Raises
     ------
     InputError
-        If the file cannot be read or is no such export; then nothing is added.
+        If the file cannot be read or is not such an export; then nothing is added.
     StateError
         If a job is running.
     """
@@ -113,14 +113,16 @@ def restore_decisions(project: Project, path: str | Path, who: str, *, name: str
             raise InputError(shown, "a character is not valid UTF-8", REMEDY, row) from None
         except ValidationError as error:
             raise InputError(shown, _rule(error), REMEDY, row) from None
-        if read.text_id is not None and read.decisions:  # the rows of folded texts hold the same decisions
-            found.setdefault(read.text_id, {}).update((one.act, one) for one in _standing(read.text_id, read.decisions))
+        if read.text_id is not None and read.decisions:  # rows with equal texts have the same decisions
+            found.setdefault(read.text_id, {}).update(
+                (made.act, made) for made in _standing(read.text_id, read.decisions)
+            )
     decisions = {identity: list(made.values()) for identity, made in found.items() if made}
     return add_restored(project, decisions, file=shown, who=who)
 
 
 def _standing(text_id: str, decisions: list[_Decision]) -> Iterator[MadeDecision]:
-    """Yield what was not undone, each with a name of its own that is the same at every restore."""
+    """Yield the decisions that were not undone, each with an id that is the same at every restore."""
     before = Counter[tuple[str, ...]]()
     for one in decisions:
         key = (one.kind, one.label or "", one.who, one.at)
@@ -135,7 +137,7 @@ def _standing(text_id: str, decisions: list[_Decision]) -> Iterator[MadeDecision
 
 
 def _rule(error: ValidationError) -> str:
-    """Return the first rule that a row breaks, and where in it."""
+    """Return the first rule that a row breaks, with its position in the row."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = list(first["loc"])
     told = first["msg"].removeprefix("Value error, ").replace("at line 1 column", "at column")
@@ -145,9 +147,9 @@ def _rule(error: ValidationError) -> str:
 
 
 def _lines(path: str | Path, name: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file with their numbers, unpacked as they are read; empty ones only count."""
+    """Yield (line number, line) of a file, unpacked while it is read; empty lines are counted but not yielded."""
     if ending(name) != "jsonl":
-        raise InputError(name, "it is no JSONL file", "Give one that ends in .jsonl or .jsonl.gz")
+        raise InputError(name, "it is not a JSONL file", "Give a file that ends in .jsonl or .jsonl.gz")
     if "\0" in str(path):
         raise InputError(name, "its path holds a NUL character", "Check the path")
     try:
@@ -166,7 +168,7 @@ def _lines(path: str | Path, name: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _bounded(stream: BinaryIO | gzip.GzipFile, name: str) -> Iterator[tuple[int, bytes]]:
-    """Yield lines as long as neither they nor the file pass the limits: a bomb is stopped while it unpacks."""
+    """Yield lines while the line and the file are within the limits, so that a zip bomb is stopped early."""
     size, empty = 0, True
     for row, line in enumerate(iter(lambda: stream.readline(limits.MAX_FIELD + 1), b""), 1):
         size += len(line)

@@ -1,4 +1,4 @@
-"""Bring files into a project: seeds, pool, and, in a trial project, the truth that only scoring reads."""
+"""Import files into a project: seeds, unlabelled texts, and, in a trial, hidden labels that only scoring reads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from red_core.store.texts import (
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file read and sorted, not stored yet: what a person sees before an import."""
+    """A file that was read and checked but not stored yet: the preview of an import."""
 
     table: Table
     columns: Columns
@@ -49,7 +49,7 @@ class Prepared:
     left_out: tuple[LeftOut, ...]
 
 
-def read_source(
+def read_source(  # passes on the options of a file, each by its own keyword
     path: str | Path,
     *,
     role: Role,
@@ -59,7 +59,7 @@ def read_source(
     sheet: str | None = None,
     report: Report = lambda _stage, _done, _total: None,
 ) -> Prepared:
-    """Read a file, guess or check its columns, and sort its rows into usable and left out.
+    """Return a file read from disk, with its columns and its usable and unusable rows.
 
     Raises
     ------
@@ -71,21 +71,21 @@ def read_source(
 
 
 def sort_rows(table: Table, *, role: Role, text_column: str | None = None, label_column: str | None = None) -> Prepared:
-    """Guess or check the columns of a table that was read, and sort its rows into usable and left out.
+    """Return a table with its columns, guessed or checked, and its usable and unusable rows.
 
     Raises
     ------
     InputError
-        If the columns asked for are not there, or none can be guessed.
+        If a column does not exist, or none can be guessed.
     """
     columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
-    if role == "pool":  # whatever its columns are called, none of them is a label
+    if role == "pool":  # a pool file has no label column, whatever its columns are called
         columns = Columns(columns.text, None, tuple(n for n in columns.notes if not n.startswith("label column")))
     rows, left_out = usable_rows(table, columns)
     return Prepared(table, columns, tuple(rows), tuple(left_out))
 
 
-def import_files(
+def import_files(  # public API: every option of an import is a keyword
     workspace: str | Path,
     name: str,
     labelled: str | Path | None = None,
@@ -99,7 +99,7 @@ def import_files(
     who: str = "analyst",
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[ImportSummary]:
-    """Import files into a project, made now if it is not there; all of them, or nothing.
+    """Import files into a project, created if it does not exist. All files are imported, or none.
 
     Parameters
     ----------
@@ -108,30 +108,30 @@ def import_files(
     labelled : path, optional
         Rows with a label are seeds; rows without one are pool.
     pool : path, optional
-        Every row is pool, whatever its columns.
+        Every row is an unlabelled text, whatever its columns.
     text_column, label_column : str, optional
-        Guessed where they are not given.
+        Guessed if not given.
     seeds_per_label : int, optional
-        At least 2. Makes a *trial project*: that many seeds a label, drawn at random with a fixed seed; all other
-        rows become pool, and their labels are kept aside as truth.
+        At least 2. Creates a *trial project* with this many random seeds per label (the same in every run). The other
+        rows become unlabelled texts, and their labels are stored as hidden truth.
     truth : mapping of text to label name, optional
-        The truth of pool texts, for a trial project whose pool comes in a file of its own.
+        The true labels of unlabelled texts, for a trial project whose pool is a file of its own.
     embedding : str, optional
-        The embedding model; fixed by the first import of a project, ``all-MiniLM-L6-v2`` unless given.
+        The embedding model, ``all-MiniLM-L6-v2`` by default. The first import of a project fixes it.
     who : str
     report : callable(stage, done, total), optional
 
     Returns
     -------
     list of ImportSummary
-        One per file. A file that was imported before is not imported again.
+        One per file. A file that was imported before is skipped.
 
     Raises
     ------
     InputError, SettingsError, ProjectError, StateError, StoreError
     """
     if labelled is None and pool is None:
-        raise SettingsError("nothing to import. Give a file with --labelled or --pool.")
+        raise SettingsError("there is nothing to import. Give a file with --labelled or --pool.")
     if seeds_per_label is not None and seeds_per_label < FEWEST_EXAMPLES:
         raise SettingsError(f"seeds per label must be at least {FEWEST_EXAMPLES}; got {seeds_per_label}.")
     wanted: list[tuple[Role, str | Path]] = []
@@ -148,7 +148,7 @@ def import_files(
     )  # fmt: skip
 
 
-def store_prepared(
+def store_prepared(  # the options of import_files that concern storing
     workspace: Path,
     name: str,
     prepared: Sequence[tuple[Role, Prepared]],
@@ -159,7 +159,7 @@ def store_prepared(
     who: str = "analyst",
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[ImportSummary]:
-    """Store files read by :func:`read_source`; see :func:`import_files`."""
+    """Store files read by :func:`read_source` and return a summary of each; see :func:`import_files`."""
     checked = [(role, file, _roles_of_rows(role, file, seeds_per_label, truth or {})) for role, file in prepared]
     there = workspace / name / "project.db"
     known = Project(workspace, name) if there.is_file() else None
@@ -171,7 +171,7 @@ def store_prepared(
     remember(project, "embedding", embedding or DEFAULT_MODEL)
     kept = remembered(project, "embedding")
     if embedding not in (None, kept):
-        raise StateError(f"project {name} was begun with the embedding {kept!r}; it keeps it.")
+        raise StateError(f"project {name} uses the embedding {kept!r}. It cannot change; leave the setting out.")
     report("store", 0, len(fresh))
     added = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
     report("store", len(fresh), len(fresh))
@@ -182,7 +182,7 @@ def store_prepared(
 def _roles_of_rows(
     role: Role, file: Prepared, seeds_per_label: int | None, truth: Mapping[str, str]
 ) -> list[SourceRow]:
-    """Decide for each row whether it is a seed, pool, or left out."""
+    """Return the rows to store: each is a seed, an unlabelled text, or left out."""
     kept = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
     by_id = {text_id(text): label for text, label in truth.items()} if role == "pool" else {}
     rows = []
@@ -200,7 +200,7 @@ def _roles_of_rows(
 
 
 def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, str]]:
-    """Draw the seeds of a trial project: distinct texts under one label only, the same at every call."""
+    """Return the seeds of a trial as (text_id, label key): distinct texts with one label, the same at every call."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.label is not None:
@@ -218,16 +218,16 @@ def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, st
 
 
 def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequence[SourceRow]]]) -> None:
-    """Refuse label sets nothing can be learned from, before anything is stored."""
+    """Raise InputError, before anything is stored, if the labels have too few examples to learn from."""
     labelled = [(file, rows) for file, rows in files if any(row.label is not None for row in rows)]
     if not labelled and known is None and files:
-        rule, remedy = "no labelled texts in a new project", "Import seeds too: --labelled FILE"
+        rule, remedy = "a new project needs labelled texts", "Import labelled examples too: --labelled FILE"
         raise InputError(files[0][0].table.name, rule, remedy)
     seeds_of, spelled = _seeds_by_label(known, [row for _, rows in labelled for row in rows])
     for file, _ in labelled:
         name = file.table.name
         if len(seeds_of) < 2:
-            rule = f"{len(seeds_of)} label in column {file.columns.label!r}, at least 2 are needed"
+            rule = f"column {file.columns.label!r} has {len(seeds_of)} label, but at least 2 are needed"
             raise InputError(name, rule, "Check the label column")
         poor = sorted(spelled[key] for key, count in seeds_of.items() if count < FEWEST_EXAMPLES and key in spelled)
         if poor:
@@ -237,7 +237,7 @@ def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequenc
 
 
 def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[dict[str, int], dict[str, str]]:
-    """Return how many seeds each label would have, and how the new rows spell it; two labels make no seed."""
+    """Return label key -> seeds after the import, and label key -> name; texts with two labels do not count."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     spelled: dict[str, str] = {}
     for identity, key, name in labelled_texts(known) if known is not None else []:
@@ -282,5 +282,5 @@ def _summary(project: Project, role: Role, file: Prepared, added: tuple[int, int
 
 
 def write_left_out(project: Project, path: str | Path) -> int:
-    """Write every row that is not used, with its file, row and reason, to a table; return how many."""
+    """Write every unused row, with its file, row and reason, to a table; return how many."""
     return write_table(path, left_out_rows(project), ["file", "row", "reason", "content"])

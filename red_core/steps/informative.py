@@ -110,6 +110,7 @@ def value_with_follow_up(proposed: Floats, best_other: Floats, right: Floats, wr
     return np.asarray(np.maximum(first, (first + second) / (1.0 + again)))
 
 
+# A step of the article takes its arrays and settings by name.
 def most_valuable(
     kept: Candidates,
     askable: Ints,

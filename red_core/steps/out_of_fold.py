@@ -78,6 +78,7 @@ def with_a_row_each(of_row: Ints, labels: Ints) -> Ints:
     return for_training
 
 
+# A step of the article takes its arrays and settings by name.
 def out_of_fold_log_odds(
     training: TrainingSet,
     eligible: Ints,

@@ -114,6 +114,7 @@ def _reindexed(values: Any, old_labels: Ints, labels: Ints, missing: int) -> Any
     return reindexed
 
 
+# A step of the article takes its arrays and settings by name.
 def refit(
     training: TrainingSet,
     labels: Ints,

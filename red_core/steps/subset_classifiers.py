@@ -146,6 +146,7 @@ def _fit_without_noise(
     return centred.astype(np.float32), level.astype(np.float32), correction.astype(np.float32)
 
 
+# A step of the article takes its arrays and settings by name.
 def fit_partition(
     training: TrainingSet,
     subset_of: Ints,
@@ -205,6 +206,7 @@ def fit_partition(
     return Partition(subset_of, weights, bias, correction)
 
 
+# joblib hands each value to another process.
 def _fit_on_one_core(
     features: Floats,
     labels: Ints,

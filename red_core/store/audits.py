@@ -172,6 +172,7 @@ def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
     ]  # fmt: skip
 
 
+# Each value is one column of the stored answer.
 def add_answer(
     project: Project,
     audit: int,
@@ -232,6 +233,7 @@ def _of_act(db: Database, act: str | None) -> dict[str, Any] | None:
     return None if act is None else next(iter(db.query("SELECT * FROM audit_answer WHERE act = ?", [act])), None)
 
 
+# Each value is one column of the stored answer.
 def _insert(
     db: Database,
     audit: int,
@@ -302,6 +304,7 @@ def looks(project: Project) -> list[Look]:
         return [Look(*row) for row in db.execute(query)]
 
 
+# Each value is one column of the stored check.
 def add_look(project: Project, audits: int, round_id: int, hits: int, target: float, lower: float, who: str) -> None:
     """Store a look; the first one with the same number of audits is kept."""
     with transaction(project) as db:

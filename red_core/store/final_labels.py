@@ -52,6 +52,7 @@ marks them as *bulk*. A planted audit asks for a known label and gives none.
 """
 
 
+# Each option is one filter of the page.
 def results_page(
     project: Project,
     round_id: int,

@@ -1,4 +1,4 @@
-"""Everything that happened to one text, or to one label, in the order in which it happened."""
+"""The history of one text or of one label, in order of time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from red_core.store.database import connection
 
 
 class Event(NamedTuple):
-    """One thing that happened.
+    """One event of a history.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class Event(NamedTuple):
     who : str
         A person's name, the judge, or the program.
     what : str
-        In plain words; names, reasons and meanings are in it as they are stored.
+        The event in words, with names, reasons and meanings as they are stored.
     """
 
     at: str
@@ -26,8 +26,8 @@ class Event(NamedTuple):
     what: str
 
 
-# Each part: when, its place among what happened at the same moment (two numbers), who, what. A planted audit
-# is told like any other, and whether a text has a hidden truth is not told at all.
+# Columns: time, two numbers that order events of the same time, who, what. A planted audit looks like any other, and
+# the hidden truth of a text is not shown.
 _OF_TEXT = """
     SELECT s.at, 1, r.row, s.who, 'imported from ' || s.file || ', row ' || r.row
         || coalesce(', as a seed of ' || label.name, ', without a label')
@@ -66,7 +66,7 @@ _OF_TEXT = """
     FROM audit JOIN audit_answer a ON a.audit = audit.id LEFT JOIN label ON label.id = a.label
     WHERE audit.text = :text"""
 
-# Decisions and audits are summed up by person and day: there may be thousands.
+# Decisions and audits are counted by person and day: there may be thousands.
 _OF_LABEL = """
     SELECT e.at, 2, e.version, e.who, 'added to the label set, version ' || e.version
     FROM label_edit e JOIN label ON label.id = :label
@@ -113,12 +113,12 @@ _OF_LABEL = """
 
 
 def text_history(project: Project, text: int) -> list[Event]:
-    """Return what happened to a text, oldest first: imports, proposals, verdicts, decisions, feed-backs, audits."""
+    """Return the history of a text, oldest first: imports, proposals, verdicts, decisions, feed-backs, audits."""
     return _events(project, _OF_TEXT, {"text": text})
 
 
 def label_history(project: Project, label: int) -> list[Event]:
-    """Return what happened to a label, oldest first: its seeds, places, meanings, and sums of what was said of it."""
+    """Return the history of a label, oldest first: seeds, subsets, meanings, and counts of verdicts and decisions."""
     return _events(project, _OF_LABEL, {"label": label})
 
 

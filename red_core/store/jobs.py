@@ -12,7 +12,7 @@ from red_core.records import Job, JobState, Project
 from red_core.store.database import connection, now, transaction
 
 SILENT_SECONDS = 60.0
-"""A running job whose heartbeat is older, or whose process is gone, was interrupted."""
+"""A running job with an older heartbeat, or without its process, counts as interrupted."""
 
 
 def add_job(project: Project, kind: str, settings: str, who: str) -> int:
@@ -37,7 +37,7 @@ def add_job(project: Project, kind: str, settings: str, who: str) -> int:
 
 
 def name_process(project: Project, job_id: int, pid: int, process_started: float) -> None:
-    """Note the process that is to claim a waiting job: if it dies before it does, nobody waits for it."""
+    """Store the process that will claim a waiting job, so that its death is noticed before it claims the job."""
     with transaction(project) as db:
         db.execute(
             "UPDATE job SET pid = ?, process_started = ? WHERE id = ? AND state = 'waiting'",
@@ -46,7 +46,7 @@ def name_process(project: Project, job_id: int, pid: int, process_started: float
 
 
 def claim_job(project: Project, job_id: int, pid: int, process_started: float) -> Job | None:
-    """Take a waiting job for this process; None if somebody else has it."""
+    """Claim a waiting job for this process and return it; None if another process has it."""
     with transaction(project) as db:
         taken = db.execute(
             "UPDATE job SET state = 'running', pid = ?, process_started = ?, heartbeat = ? "
@@ -57,25 +57,25 @@ def claim_job(project: Project, job_id: int, pid: int, process_started: float) -
 
 
 def report_progress(project: Project, job_id: int, stage: str, done: int, total: int) -> bool:
-    """Record how far a job is, beat its heart, and return whether it was asked to stop."""
+    """Store the progress and the heartbeat of a job; return whether it was asked to stop."""
     with transaction(project) as db:
         db.execute(
             "UPDATE job SET stage = ?, done = ?, total = ?, heartbeat = ? WHERE id = ?",
             [stage, done, total, time.time(), job_id],
         )
-        found = db.execute("SELECT cancel_asked FROM job WHERE id = ?", [job_id]).fetchone()
-    return bool(found[0])
+        row = db.execute("SELECT cancel_asked FROM job WHERE id = ?", [job_id]).fetchone()
+    return bool(row[0])
 
 
 def ask_to_cancel(project: Project, job_id: int) -> None:
-    """Ask a job to stop at its next safe place; a job nobody has claimed yet is cancelled at once."""
+    """Ask a job to stop at its next safe point; a job that is still waiting is cancelled at once."""
     with transaction(project) as db:
         db.execute("UPDATE job SET cancel_asked = 1 WHERE id = ?", [job_id])
         db.execute("UPDATE job SET state = 'cancelled' WHERE id = ? AND state = 'waiting'", [job_id])
 
 
 def end_job(project: Project, job_id: int, state: JobState, error: str = "") -> None:
-    """Record how an active job ended; one that has ended keeps its end."""
+    """Store how an active job ended; a job that has already ended is not changed."""
     with transaction(project) as db:
         db.execute(
             "UPDATE job SET state = ?, error = ?, heartbeat = ? WHERE id = ? AND state IN ('waiting', 'running')",
@@ -84,7 +84,7 @@ def end_job(project: Project, job_id: int, state: JobState, error: str = "") -> 
 
 
 def newest_job(project: Project) -> Job | None:
-    """Return the last job, None where there was never one."""
+    """Return the newest job, None if there is none."""
     with connection(project) as db:
         found = db.execute("SELECT max(id) FROM job").fetchone()[0]
         return None if found is None else _job(db, int(found))

@@ -1,4 +1,4 @@
-"""Edits of the label set: each is one transaction and one row, with what its undoing needs."""
+"""Edits of the label set. Each is one transaction and one row, which holds what an undo needs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from red_core.store.standing import Standing, standing
 from red_core.store.texts import SourceFile, SourceRow, add_source
 
 _STATE = ("id", "name", "name_key", "becomes", "retired", "merged_since")
+"""The columns of a label that an edit can change, with its id."""
 QUEUE = "label set"
-"""The queue of decisions that an edit of the label set makes."""
+"""The queue name of decisions that an edit of the label set makes."""
 
 
 @dataclass
 class OpenEdit:
-    """An edit that is being written. What it changes of labels is kept first, as it was.
+    """An edit that is being written. It keeps the old row of every label that it changes.
 
     Attributes
     ----------
@@ -35,11 +36,11 @@ class OpenEdit:
     version : int
     who : str
     before : dict of label id to row
-        The labels it changed, as they were.
+        The old rows of the labels that it changed.
     created : list of int
-        The labels it made.
+        The labels that it created.
     about : list of int
-        All labels it is about, whose history tells it.
+        All labels that it concerns: it appears in their history.
     """
 
     db: Database
@@ -50,14 +51,14 @@ class OpenEdit:
     about: list[int] = field(default_factory=list)
 
     def rename(self, names: Mapping[int, str]) -> None:
-        """Give labels other names, which may be each other's."""
+        """Rename labels; two of them may swap their names."""
         self._set([(label, {"name_key": f"\n{label}"}) for label in names])
         for label, name in names.items():
             self._refuse_taken(name)
             self._set([(label, {"name": name, "name_key": name_key(name)})])
 
     def merge(self, labels: Sequence[int], into: int) -> None:
-        """Make labels, and what was merged into them, another one."""
+        """Merge labels, and all labels merged into them before, into another label."""
         (last,) = self.db.execute("SELECT coalesce(max(id), 0) FROM decision").fetchone()
         self._set([(into, {"merged_since": last})])
         for label in self._with_merged(labels):
@@ -65,7 +66,7 @@ class OpenEdit:
         self.extent_changed(into)
 
     def retire(self, label: int) -> None:
-        """Take a label, and what was merged into it, out of the label set."""
+        """Retire a label, and all labels that were merged into it."""
         self._set([(each, {"retired": 1, "name_key": self._no_key(each)}) for each in self._with_merged([label])])
 
     def create(self, name: str, meaning: str) -> int:
@@ -80,7 +81,7 @@ class OpenEdit:
         return label
 
     def mean(self, label: int, meaning: str) -> None:
-        """Give a label another meaning."""
+        """Store a new meaning of a label."""
         self.about.append(label)
         self.db.execute(
             "INSERT INTO label_meaning (label, meaning, who, at, edit) VALUES (?, ?, ?, ?, ?)",
@@ -88,7 +89,7 @@ class OpenEdit:
         )
 
     def extent_changed(self, label: int) -> None:
-        """Mark that other texts belong to a label than before: verdicts about it, and what it is made of, are stale."""
+        """Mark the label's extent as changed, so that its verdicts become stale."""
         self.about.append(label)
         self.db.conn.executemany(
             "INSERT OR IGNORE INTO label_extent (label, edit) VALUES (?, ?)",
@@ -96,21 +97,21 @@ class OpenEdit:
         )
 
     def decide(self, texts: Iterable[int], kind: str, label: int, reason: str) -> None:
-        """Decide alike about texts; what is relabelled so is an example of the label from then on."""
+        """Store the same decision about several texts; relabelled texts become examples of the label."""
         self.db.conn.executemany(
             "INSERT INTO decision (text, kind, label, reason, who, at, queue, edit) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             ((int(text), kind, label, reason, self.who, now(), QUEUE, self.version) for text in texts),
         )
 
     def add_typed(self, label: str, texts: Mapping[str, str]) -> None:
-        """Add texts (text_id -> content) under a label's name, as a source of their own."""
+        """Add typed texts (text_id -> content) as seeds of a label, in a source of their own."""
         name = f"typed by {self.who}"
         sha256 = hashlib.sha256("\0".join((name, str(self.version), label, *texts)).encode()).hexdigest()
         rows = [SourceRow(row, identity, text, label) for row, (identity, text) in enumerate(texts.items(), 1)]
         add_source(self.db, SourceFile(name, sha256, "labelled", "text", "label", ()), rows, self.who, self.version)
 
     def place(self, labels: Ints, subset_of: Ints, coordinates: Floats) -> None:
-        """Write where all labels stand from now on, unless they stand there already."""
+        """Store the subset and the coordinates of all labels, unless nothing changed."""
         rows = [
             (int(label), int(subset), float(x), float(y))
             for label, subset, (x, y) in zip(labels, subset_of, coordinates, strict=True)
@@ -128,7 +129,7 @@ class OpenEdit:
             )
 
     def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Make labels what they were; these are rows as they are kept by the edit that changed them."""
+        """Restore labels from the old rows that an edit kept."""
         self._set([(row["id"], {"name_key": f"\n{row['id']}"}) for row in rows])
         for row in rows:
             if not row["retired"] and row["becomes"] is None:
@@ -136,15 +137,18 @@ class OpenEdit:
             self._set([(row["id"], {name: row[name] for name in _STATE[1:]})])
 
     def standing(self) -> Standing:
-        """Return what stands now, with what was written so far."""
+        """Return the state of the project with the changes written so far."""
         reread(self.db, self.version, [*self.before, *self.created])
         return standing(self.db)
 
-    def close(self, kind: str, told: str) -> None:
-        """Write the row's content: what the edit is, in one line, and how to undo it."""
+    def close(self, kind: str, description: str) -> None:
+        """Complete the row of the edit: its kind, its description in one line, and what an undo needs.
+
+        The key ``told`` of the stored detail is the description.
+        """
         reread(self.db, self.version, [*self.before, *self.created])
         detail = {
-            "told": told, "about": sorted({*self.about, *self.before}), "created": self.created,
+            "told": description, "about": sorted({*self.about, *self.before}), "created": self.created,
             "labels": list(self.before.values()),
         }  # fmt: skip
         self.db.execute(
@@ -166,13 +170,13 @@ class OpenEdit:
         return [int(label) for (label,) in self.db.execute(query, [json.dumps(list(labels))])]
 
     def _no_key(self, label: int) -> str:
-        """Return a key that no name has, for a label that gives its name free."""
+        """Return a key that no name can have, for a label whose name becomes free."""
         return f"{_state(self.db, label)['name_key']}\n{label}"
 
     def _refuse_taken(self, name: str) -> None:
         found = self.db.execute("SELECT name FROM label WHERE name_key = ?", [name_key(name)]).fetchone()
         if found is not None:
-            raise StateError(f"there is a label {found[0]!r} already. Choose another name.")
+            raise StateError(f"there is already a label {found[0]!r}. Choose another name.")
 
 
 def _state(db: Database, label: int) -> dict[str, Any]:
@@ -182,14 +186,14 @@ def _state(db: Database, label: int) -> dict[str, Any]:
 
 @contextmanager
 def edited(project: Project, who: str, known: int, *, only_tried: bool = False) -> Iterator[OpenEdit]:
-    """Open an edit of the label set; everything is stored at the end, or nothing.
+    """Open an edit of the label set. At the end all of it is stored, or nothing.
 
     Parameters
     ----------
     known : int
-        The version of the label set that the edit was thought of on.
+        The version of the label set that the edit is based on.
     only_tried : bool
-        Store nothing in any case.
+        Roll back at the end: a preview.
 
     Raises
     ------
@@ -215,4 +219,4 @@ def edited(project: Project, who: str, known: int, *, only_tried: bool = False) 
 def _refuse_if_edited(db: Database, known: int) -> None:
     (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM label_edit").fetchone()
     if newest != known:
-        raise StateError("somebody edited the label set since this was shown. Look at it once more.")
+        raise StateError("somebody edited the label set since this was shown. Check it again.")

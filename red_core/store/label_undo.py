@@ -1,4 +1,4 @@
-"""The history of the label set, and the way back: the newest edit that stands is undone first."""
+"""The history of the label set, and undo: the newest edit that is not undone comes first."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from red_core.store.rereading import put_back
 
 @dataclass(frozen=True)
 class EditMade:
-    """One row of the history.
+    """One edit in the history.
 
     Attributes
     ----------
     version : int
     kind, told : str
-        What it was: in a word, and in one line.
+        Its kind in a word, and its description in one line.
     who, at : str
     undone : bool
     """
@@ -46,11 +46,11 @@ class WayBack:
     version : int
     kind, told : str
     labels : tuple of dict
-        Rows of the labels it changed, as they were before.
+        The old rows of the labels that it changed.
     created : tuple of int
-        Labels it made, which leave.
+        Labels that it created; an undo retires them.
     places : (label ids, subset numbers, coordinates) or None
-        Where all labels stood before; None where the edit left them there.
+        The layout before the edit; None if it did not change.
     """
 
     version: int
@@ -73,7 +73,7 @@ def edits(project: Project) -> list[EditMade]:
         ]
 
 
-def _told(kind: str, detail: Any) -> str:  # noqa: ANN401  what older versions wrote differs by kind
+def _told(kind: str, detail: Any) -> str:  # noqa: ANN401  the stored detail differs by kind
     if kind == "labels added":
         return f"{len(detail):,} labels came with a file"
     if kind == "subsets formed":
@@ -82,9 +82,9 @@ def _told(kind: str, detail: Any) -> str:  # noqa: ANN401  what older versions w
 
 
 def way_back(project: Project) -> WayBack | None:
-    """Return what :func:`undo` would undo now, None where nothing is left to undo.
+    """Return what :func:`undo` would undo now, None if nothing is left to undo.
 
-    What a file brought is not undone; nor are the first subsets, or those that took in labels of a later file.
+    Labels from an import are not undone, nor the first subsets, nor subsets formed for the labels of a later import.
     """
     query = """
         SELECT version, kind, detail FROM label_edit e WHERE kind NOT IN ('labels added', 'undo')
@@ -105,14 +105,14 @@ def way_back(project: Project) -> WayBack | None:
 def _places_around(
     db: Database, version: int
 ) -> tuple[tuple[Ints, Ints, Floats] | None, tuple[Ints, Ints, Floats] | None]:
-    """Return the places that an edit wrote, and those before it."""
+    """Return the layout that an edit stored, and the one before it; None for either if there is none."""
     earlier = db.execute("SELECT max(version) FROM label_place WHERE version < ?", [version]).fetchone()[0]
-    own, before = layout_in(db, version), layout_in(db, earlier or 0)
-    return (own if len(own[0]) else None), (before if len(before[0]) else None)
+    after, before = layout_in(db, version), layout_in(db, earlier or 0)
+    return (after if len(after[0]) else None), (before if len(before[0]) else None)
 
 
 def active_after(project: Project, back: WayBack) -> set[int]:
-    """Return the labels that are active once an edit is undone."""
+    """Return the ids of the labels that will be active after an edit is undone."""
     with connection(project) as db:
         active = {int(label) for (label,) in db.execute("SELECT id FROM label WHERE now = id")}
     active |= {row["id"] for row in back.labels if not row["retired"] and row["becomes"] is None}
@@ -120,12 +120,12 @@ def active_after(project: Project, back: WayBack) -> set[int]:
 
 
 def undo(to: OpenEdit, back: WayBack) -> None:
-    """Take an edit back, but for the places, which :meth:`OpenEdit.place` writes.
+    """Undo an edit, except for the layout, which :meth:`OpenEdit.place` stores.
 
     Raises
     ------
     StateError
-        If something was said of a label it made since, or a name it gave free is taken.
+        If a label that it created was used since, or a name that it freed is taken.
     """
     for label in back.created:
         _refuse_if_used(to.db, label, back.version)
@@ -141,7 +141,7 @@ def undo(to: OpenEdit, back: WayBack) -> None:
 
 
 def _refuse_if_used(db: Database, label: int, version: int) -> None:
-    """Raise StateError if undoing would leave something that was said of a label without it."""
+    """Raise StateError if decisions, rows, audits or feed-backs would lose their label."""
     uses = {
         "decisions": "SELECT count(*) FROM kept_decision WHERE label = :label AND edit IS NOT :version",
         "rows of a file": "SELECT count(*) FROM source_row r JOIN source s ON s.id = r.source "
@@ -155,6 +155,6 @@ def _refuse_if_used(db: Database, label: int, version: int) -> None:
         if count:
             (name,) = db.execute("SELECT name FROM label WHERE id = ?", [label]).fetchone()
             raise StateError(
-                f"label {name!r} cannot be taken back: {count:,} {what} name it since. Retire it instead: that can be "
-                "undone, and loses nothing."
+                f"label {name!r} cannot be undone: {count:,} {what} use it now. Retire it instead: that can be undone "
+                "and loses nothing."
             )

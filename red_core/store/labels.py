@@ -1,4 +1,4 @@
-"""Labels, their meanings, and where each stands: its subset and its place on the map."""
+"""Labels, their meanings, and the layout: the subset and the map coordinates of each label."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ LABELS = """
 
 
 def name_key(name: str) -> str:
-    """Return what must be unique of a label's name: NFC, whitespace collapsed, case folded."""
+    """Return the key that must be unique among label names: NFC, whitespace collapsed, case folded."""
     folded = " ".join(unicodedata.normalize("NFC", name).split()).casefold()
-    return unicodedata.normalize("NFC", folded)  # folding takes some letters apart
+    return unicodedata.normalize("NFC", folded)  # case folding decomposes some letters
 
 
 def list_labels(project: Project) -> list[Label]:
-    """Return all labels that were neither merged into another nor retired, with their newest meaning, by id."""
+    """Return all active labels (not merged, not retired) with their newest meaning, by id."""
     with connection(project) as db:
         return labels_in(db)
 
 
 def labels_in(db: Database) -> list[Label]:
-    """Return what :func:`labels` returns, on an open connection."""
+    """Return what :func:`list_labels` returns, on an open connection."""
     found = db.query(f"{LABELS} ORDER BY label.id")
     return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in found]
 
 
 def labels_now(project: Project) -> dict[int, int | None]:
-    """Return what each label ever made is now: itself, what it was merged into, or None when it is retired."""
+    """Return, for each label that ever existed, its active label: itself, its merge target, or None if retired."""
     with connection(project) as db:
         return dict(db.execute("SELECT id, now FROM label").fetchall())
 
 
 def ids_by_name(db: Database) -> dict[str, int]:
-    """Return name_key -> label id: of active labels, else of merged ones, else of those once called so."""
+    """Return name_key -> label id for names of active labels, else of merged labels, else for former names."""
     formerly = """
         SELECT json_extract(was.value, '$.name'), label.id FROM label_edit e, json_each(e.detail, '$.labels') was
         JOIN label ON label.id = json_extract(was.value, '$.id') WHERE label.now IS NOT NULL AND e.undoes IS NULL
@@ -56,20 +56,20 @@ def ids_by_name(db: Database) -> dict[str, int]:
 
 
 def active_by_name(project: Project) -> dict[str, int]:
-    """Return name_key -> id of the active label meant by a name that is, or once was, that of a label."""
+    """Return name_key -> id of the active label, for all present and former names."""
     with connection(project) as db:
         is_now = dict(db.execute("SELECT id, now FROM label").fetchall())
         return {key: int(is_now[id_]) for key, id_ in ids_by_name(db).items()}
 
 
 def names_by_key(project: Project) -> dict[str, str]:
-    """Return name_key -> name of the active label meant by it, see :func:`active_by_name`."""
+    """Return name_key -> name of the active label; see :func:`active_by_name`."""
     named = {label.id: label.name for label in list_labels(project)}
     return {key: named[label] for key, label in active_by_name(project).items()}
 
 
 def refuse_inactive(db: Database, label: int | None) -> None:
-    """Raise CardChanged if a label was merged or retired: nothing more is said of it."""
+    """Raise CardChanged if a label was merged or retired."""
     if label is None:
         return
     found = db.execute(
@@ -81,13 +81,13 @@ def refuse_inactive(db: Database, label: int | None) -> None:
 
 
 def label_set_version(project: Project) -> int:
-    """Return the number of the newest edit of the label set; 0 before the first."""
+    """Return the number of the newest edit of the label set, 0 if there is none."""
     with connection(project) as db:
         return int(db.execute("SELECT coalesce(max(version), 0) FROM label_edit").fetchone()[0])
 
 
 def set_meanings(project: Project, meanings: dict[int, str], who: str) -> None:
-    """Add a new meaning for each of these label ids; the earlier ones stay as history."""
+    """Store a new meaning for each of these label ids; earlier meanings stay in the history."""
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT INTO label_meaning (label, meaning, who, at) VALUES (?, ?, ?, ?)",
@@ -96,13 +96,13 @@ def set_meanings(project: Project, meanings: dict[int, str], who: str) -> None:
 
 
 def meaning_authors(project: Project) -> dict[int, str]:
-    """Return who wrote the newest meaning of each label; '' where none is written."""
+    """Return label id -> author of its newest meaning, '' if it has none."""
     with connection(project) as db:
         return {int(r["id"]): str(r["meaning_by"]) for r in db.query(LABELS)}
 
 
 def save_layout(project: Project, label_ids: Ints, subset_of: Ints, places: Floats, who: str) -> int:
-    """Record newly formed subsets as one edit of the label set; return its version.
+    """Store new subsets as one edit of the label set; return its version.
 
     Parameters
     ----------
@@ -127,12 +127,12 @@ def save_layout(project: Project, label_ids: Ints, subset_of: Ints, places: Floa
 
 
 def current_layout(project: Project) -> tuple[Ints, Ints, Floats]:
-    """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest formation; empty before."""
+    """Return label ids (L,), subset numbers (L,) and map coordinates (L, 2) of the newest layout; empty if none."""
     return _places(project, newest_formation(project))
 
 
 def earlier_layout(project: Project) -> tuple[Ints, Ints, Floats]:
-    """Return what :func:`current_places` returned before the newest formation."""
+    """Return what :func:`current_layout` returned before the newest layout."""
     newest = newest_formation(project)
     with connection(project) as db:
         found = db.execute("SELECT coalesce(max(version), 0) FROM label_place WHERE version < ?", [newest]).fetchone()
@@ -140,7 +140,7 @@ def earlier_layout(project: Project) -> tuple[Ints, Ints, Floats]:
 
 
 def newest_formation(project: Project) -> int:
-    """Return the label set version in which the subsets were last formed; 0 before the first time."""
+    """Return the label set version of the newest layout, 0 if there is none."""
     with connection(project) as db:
         return int(db.execute("SELECT coalesce(max(version), 0) FROM label_place").fetchone()[0])
 
@@ -151,7 +151,7 @@ def _places(project: Project, version: int) -> tuple[Ints, Ints, Floats]:
 
 
 def layout_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
-    """Return label ids, subset numbers and coordinates that one version wrote."""
+    """Return label ids, subset numbers and coordinates that one version stored."""
     found = db.execute(
         "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
     ).fetchall()
@@ -160,9 +160,9 @@ def layout_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
 
 
 def unlike(name: str, taken: set[str]) -> str:
-    """Return the name, with a number behind it if it is taken; take it."""
-    found, number = name, 2
-    while name_key(found) in taken:
-        found, number = f"{name} {number}", number + 1
-    taken.add(name_key(found))
-    return found
+    """Return the name, with a number after it if it is taken, and add it to ``taken``."""
+    free, number = name, 2
+    while name_key(free) in taken:
+        free, number = f"{name} {number}", number + 1
+    taken.add(name_key(free))
+    return free

@@ -1,4 +1,4 @@
-"""The newest round's beliefs, read as the labels are now: merged ones add up, of retired ones nothing is left."""
+"""Update the newest round's beliefs after label edits: merged labels are summed, retired labels are removed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NEWEST = "(SELECT max(round) FROM prediction)"
 
 
 def read_as_now(best: Sequence[Belief], is_now: Mapping[int, int | None]) -> list[Belief]:
-    """Return outcomes with their beliefs as the labels are now, best first.
+    """Return the outcomes and their beliefs for the labels as they are now, best first.
 
-    A merged label's belief is added to that of what it became; a retired one leaves, and the others keep theirs: what
-    belonged to it may belong to any of them, or to none.
+    The belief of a merged label is added to its target. A retired label is removed, and the others keep their belief:
+    its texts may belong to any of them, or to none.
     """
     summed: dict[int, float] = {}
     for label, belief in best:
@@ -30,7 +30,7 @@ def read_as_now(best: Sequence[Belief], is_now: Mapping[int, int | None]) -> lis
 
 
 def reread(db: Database, edit: int, changed: Iterable[int]) -> None:
-    """Rewrite the newest round's predictions that name a label which is not itself any more; keep them as they were.
+    """Update the newest round's predictions that name a merged or retired label; keep the old ones for an undo.
 
     A text whose best label was retired has no prediction until the next round.
 
@@ -39,7 +39,7 @@ def reread(db: Database, edit: int, changed: Iterable[int]) -> None:
     edit : int
         The version of the edit that is being written.
     changed : iterable of int
-        The labels it changed; whatever an earlier edit changed was rewritten then.
+        The labels that it changed. Earlier edits have updated the predictions of theirs.
     """
     is_now = {int(id_): now for id_, now in db.execute("SELECT id, now FROM label")}
     gone = [label for label in changed if is_now[label] != label]
@@ -67,7 +67,7 @@ def _as_now(row: Sequence[Any], is_now: Mapping[int, int | None]) -> tuple[Any, 
     text, label, belief, runner_up, runner_up_belief, none_belief, prior, top = row
     if label != NONE_OF_THESE and is_now[label] is None:
         return None
-    exact = {label: belief, runner_up: runner_up_belief}  # the best five are rounded
+    exact = {label: belief, runner_up: runner_up_belief}  # the stored best five are rounded
     best = {int(n): float(share) for n, share in json.loads(top)} | exact
     read = read_as_now(list(best.items()), is_now)
     spare = next(n for n in (NONE_OF_THESE, *is_now) if n != read[0][0] and is_now.get(n, n) == n)
@@ -78,7 +78,7 @@ def _as_now(row: Sequence[Any], is_now: Mapping[int, int | None]) -> tuple[Any, 
 
 
 def put_back(db: Database, edit: int) -> None:
-    """Put predictions back as they were before an edit."""
+    """Restore the predictions from before an edit."""
     db.execute(
         f"INSERT OR REPLACE INTO prediction (round, {_COLUMNS}) "
         f"SELECT round, {_COLUMNS} FROM prediction_before WHERE edit = ?",

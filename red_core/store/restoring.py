@@ -1,4 +1,4 @@
-"""Decisions that come back from an export: each once, as it was made, and never over a later one."""
+"""Restore decisions from an export: each once, unchanged, and never over a newer decision."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from red_core.store.labels import ids_by_name, name_key
 from red_core.store.rounds import refuse_while_job_runs
 
 Key = tuple[str, int | None, str, str]  # kind, label, who, at
-NAMES_TOLD = 3
+NAMES_LISTED = 3
+"""Most names of unknown labels in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeDecision:
-    """A decision as it was made.
+    """A decision of an export.
 
     Attributes
     ----------
@@ -30,9 +31,9 @@ class MadeDecision:
     who, at, reason, queue : str
     seconds, belief : float or None
     act : str
-        Names this decision wherever it is restored.
+        The id of this decision, the same in every project that it is restored to.
     turn : int
-        How many decisions equal in text, kind, label, who and at came before it, from 0.
+        Number of earlier decisions with the same text, kind, label, who and at.
     """
 
     kind: NewDecisionKind
@@ -49,20 +50,20 @@ class MadeDecision:
 
 @dataclass
 class Restored:
-    """What a restore did.
+    """The result of a restore.
 
     Attributes
     ----------
     restored : int
-        Decisions that were added.
+        Decisions added.
     there : int
-        Decisions the project had already, undone ones among them.
+        Decisions that the project already had, undone ones included.
     overtaken : int
-        Decisions not added because a later one counts: it stands here, or its label is not known here.
+        Decisions not added because a newer one counts: one in this project, or one whose label is unknown here.
     unknown_texts : int
-        Texts that were decided but are not in the project.
+        Texts with decisions that are not in the project.
     unknown_labels : list of str
-        Names of labels the project does not have, in the order of the file.
+        Names of labels that the project does not have, in the order of the file.
     """
 
     restored: int = 0
@@ -72,20 +73,23 @@ class Restored:
     unknown_labels: list[str] = field(default_factory=list)
 
     def sentence(self) -> str:
-        """Return what was done, in one line; the names of labels are as the file has them."""
-        names = ", ".join(self.unknown_labels[:NAMES_TOLD])
-        more = len(self.unknown_labels) - NAMES_TOLD
+        """Return the result in one line, with label names as in the file."""
+        names = ", ".join(self.unknown_labels[:NAMES_LISTED])
+        more = len(self.unknown_labels) - NAMES_LISTED
         parts = {
-            f"{self.there:,} there already": self.there,
-            f"{self.overtaken:,} overtaken by a later one": self.overtaken,
+            f"{self.there:,} already there": self.there,
+            f"{self.overtaken:,} replaced by a newer one": self.overtaken,
             f"decided texts that are not in this project: {self.unknown_texts:,}": self.unknown_texts,
             f"labels that are not in this project: {names}{f' and {more:,} more' if more > 0 else ''}": bool(names),
         }
-        return "; ".join([f"Decisions restored: {self.restored:,}", *(told for told, so in parts.items() if so)]) + "."
+        return (
+            "; ".join([f"Decisions restored: {self.restored:,}", *(part for part, applies in parts.items() if applies)])
+            + "."
+        )
 
 
 def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision]], *, file: str, who: str) -> Restored:
-    """Add decisions by text_id, each text's oldest first, in one transaction; remember the file and who brought it.
+    """Add decisions by text_id, oldest first, in one transaction; store the file and the person who restored it.
 
     Raises
     ------
@@ -103,8 +107,8 @@ def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision
                 continue
             _insert(db, int(found[0]), _missing(db, int(found[0]), made, labels, done))
         if done.restored:
-            told = json.dumps({"file": file, "who": who, "decisions": done.restored}, ensure_ascii=False)
-            db.execute("INSERT OR REPLACE INTO project (key, value) VALUES (?, ?)", [f"restored at {now()}", told])
+            origin = json.dumps({"file": file, "who": who, "decisions": done.restored}, ensure_ascii=False)
+            db.execute("INSERT OR REPLACE INTO project (key, value) VALUES (?, ?)", [f"restored at {now()}", origin])
     done.unknown_labels = list(dict.fromkeys(done.unknown_labels))
     return done
 
@@ -112,7 +116,7 @@ def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision
 def _missing(
     db: Database, text: int, made: Iterable[MadeDecision], labels: Mapping[str, int], done: Restored
 ) -> list[tuple[MadeDecision, int | None]]:
-    """Return what to add about a text, with the labels' ids; count the others."""
+    """Return the decisions to add about a text, with label ids; count the others in ``done``."""
     rows = db.execute("SELECT kind, label, who, at, act FROM decision WHERE text = ?", [text]).fetchall()
     here, acts = Counter[Key](tuple(row[:4]) for row in rows), {row[4] for row in rows}
     newest = db.execute("SELECT max(at) FROM standing_decision WHERE text = ?", [text]).fetchone()[0] or ""

@@ -1,4 +1,4 @@
-"""Rounds, what each was trained on, and the beliefs it left."""
+"""Rounds, their frozen training sets, and their beliefs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ the best five as JSON [[label, belief], ...]."""
 
 
 def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
-    """Open a round on the label set, training set and decisions as they are now, or return the one left open.
+    """Return the round that was left open, or open one with the present label set, training set and decisions.
 
     Raises
     ------
     StateError
-        If the last round is still to review.
+        If the last round is still ready for review.
     """
     with transaction(project) as db:
         last = _rounds(db, "WHERE state IN ('open', 'to review')")
@@ -50,8 +50,8 @@ def open_round(project: Project, settings: str, judge: str, who: str) -> Round:
         return _rounds(db, "WHERE id = ?", [number])[0]
 
 
-# Seeds, and the newest fed-back label of each other text that no rollback took out and no decision contradicts; what a
-# decision fed back leaves again when that decision is undone, and what is audited leaves for good.
+# Seeds, and the newest fed-back label of each other text, unless a rollback removed it or a decision contradicts it. A
+# label fed back by a decision leaves when the decision is undone; audited texts leave for good.
 TRAINING_SET = """
     SELECT text, label, 1.0 AS weight FROM seed
     UNION ALL
@@ -68,14 +68,14 @@ TRAINING_SET = """
 
 
 def current_training_rows(project: Project) -> list[tuple[int, int, float]]:
-    """Return what a round opened now would train on: text, label, weight."""
+    """Return the training set of a round opened now, as (text, label, weight), ordered by text."""
     with connection(project) as db:
         found = db.execute(f"SELECT text, label, weight FROM ({TRAINING_SET}) ORDER BY text").fetchall()
     return [(int(t), int(label), float(w)) for t, label, w in found]
 
 
 def training_rows(project: Project, round_id: int) -> list[tuple[int, int, float]]:
-    """Return the frozen training set of a round: text, label, weight, ordered by text."""
+    """Return the frozen training set of a round, as (text, label, weight), ordered by text."""
     with connection(project) as db:
         found = db.execute(
             "SELECT text, label, weight FROM training_row WHERE round = ? ORDER BY text", [round_id]
@@ -117,7 +117,7 @@ def require_finished_round(project: Project) -> Round:
 def finish_round(
     project: Project, round_id: int, predictions: Iterable[Prediction], metrics: Mapping[str, Any]
 ) -> None:
-    """Store the beliefs of a round and put it to review, in one transaction."""
+    """Store the beliefs and metrics of a round and mark it as ready for review, in one transaction."""
     with transaction(project) as db:
         db.execute("DELETE FROM prediction WHERE round = ?", [round_id])
         db.conn.executemany(
@@ -130,7 +130,7 @@ def finish_round(
 
 
 def close_round(project: Project) -> int:
-    """Close the round that is to review or was left open, without feeding anything back; return its number.
+    """Close the round that is ready for review or still open, without feed-back; return its number.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def close_round(project: Project) -> int:
 
 
 def refuse_in_mid_round(project: Project) -> None:
-    """Raise StateError while a job runs, or a round was left open that its label set and pool belong to."""
+    """Raise StateError while a job runs or a round is open, because the round needs its label set and pool."""
     with connection(project) as db:
         refuse_unfinished(db, project)
 
@@ -159,7 +159,7 @@ def refuse_unfinished(db: Database, project: Project) -> None:
     if left:
         raise StateError(
             f"round {left[-1].id} of project {project.name} is not finished. "
-            f"Go on with it (`red round {project.name}`) or close it (`red close {project.name}`) first."
+            f"Continue it (`red round {project.name}`) or close it (`red close {project.name}`) first."
         )
 
 
@@ -170,7 +170,7 @@ def refuse_while_job_runs(db: Database, project: Project) -> None:
 
 
 def round_to_review(db: Database) -> Round:
-    """Return the round to review.
+    """Return the round that is ready for review.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def move_to_fed_back(db: Database, round_id: int) -> None:
 
 
 def reopen_if_last(db: Database, round_id: int) -> None:
-    """Put a round that was fed back to review again, unless another one came after it."""
+    """Mark a fed-back round as ready for review again, unless a newer round exists."""
     db.execute(
         "UPDATE round SET state = 'to review' WHERE id = ? AND state = 'fed back' "
         "AND id = (SELECT max(id) FROM round)", [round_id]
@@ -197,7 +197,7 @@ def reopen_if_last(db: Database, round_id: int) -> None:
 
 
 def best_beliefs(project: Project, round_id: int) -> list[tuple[int, str]]:
-    """Return text and its best five beliefs as JSON [[label, belief], ...] of one round, ordered by text."""
+    """Return (text, its best five beliefs as JSON [[label, belief], ...]) of one round, ordered by text."""
     with connection(project) as db:
         return list(db.execute("SELECT text, top FROM prediction WHERE round = ? ORDER BY text", [round_id]))
 
@@ -219,7 +219,7 @@ def _move(db: Database, round_id: int, before: RoundState, after: RoundState) ->
 
 
 def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, int], float]:
-    """Return the belief in each of the best five labels of the texts that some judge found valid, in one round."""
+    """Return (text, label) -> belief in a round, for the best five labels of texts with a *valid* verdict."""
     query = """
         SELECT text, top FROM prediction WHERE round = ? AND text IN (SELECT proposal.text FROM proposal
         JOIN verdict ON verdict.proposal = proposal.id WHERE verdict.outcome = 'valid')"""
@@ -229,7 +229,7 @@ def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, 
 
 
 def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
-    """Return texts and their machine labels (-1 none of these) of one round, both of shape (n,)."""
+    """Return the texts and their machine labels in one round, both of shape (n,); -1 is none of these."""
     with connection(project) as db:
         found = db.execute("SELECT text, label FROM prediction WHERE round = ? ORDER BY text", [round_id]).fetchall()
     pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)

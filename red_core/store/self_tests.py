@@ -1,4 +1,4 @@
-"""A judge's answers to pairs whose truth is known."""
+"""Answers of a judge's self-test: pairs of a text and a label whose truth is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["right", "wrong", "canary"]
 
 @dataclass(frozen=True)
 class Tested:
-    """One answer: a right pair, a wrong one, or a canary (wrong, with an injected instruction)."""
+    """One answer about a right pair, a wrong pair, or a canary (a wrong pair with an injected instruction)."""
 
     text: int
     label: int
@@ -26,7 +26,7 @@ class Tested:
 
 
 def add_tested(project: Project, judge: str, answers: Sequence[tuple[int, int, Kind, Answer]]) -> None:
-    """Store (text, label, kind, answer) and settle what they cost; one that failed is only settled."""
+    """Store (text, label, kind, answer) with the cost; of a failed answer only the cost is stored."""
     with transaction(project) as db:
         for text, label, kind, a in answers:
             settle(db, a.attempts)
@@ -40,9 +40,9 @@ def add_tested(project: Project, judge: str, answers: Sequence[tuple[int, int, K
 
 
 def tested(project: Project, judge: str, prompt_version: str) -> list[Tested]:
-    """Return the answers of one judge under one prompt, the newest of each pair and kind, oldest first.
+    """Return the newest answer of one judge and prompt for each pair and kind, oldest first.
 
-    Of a label that was merged or retired they say nothing any more; nor is a pair wrong whose two labels were merged.
+    Pairs with a merged or retired label are left out, and wrong pairs that a merge made right.
     """
     query = """
         SELECT text, label, kind, outcome, p_valid, question_key, max(id) FROM self_test t

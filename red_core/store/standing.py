@@ -1,4 +1,4 @@
-"""What stands in a project at one moment, so that an edit can be told by what it changes."""
+"""The state of a project at one moment: two of them show what an edit changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Given = dict[int, int]
 
 @dataclass(frozen=True)
 class Standing:
-    """What stands at one moment.
+    """The state of a project at one moment.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Standing:
     ruled_out : set of (text, label)
     training : dict of text to (label, weight)
     verdicts : set of int
-        The newest of each text and active label, where it is not stale.
+        The newest verdict of each text and active label, unless it is stale.
     subsets : dict of label id to subset number
     """
 
@@ -41,7 +41,7 @@ class Standing:
 
 
 def standing(db: Database) -> Standing:
-    """Return what stands now."""
+    """Return the present state."""
 
     def read(query: str) -> list[tuple[int, ...]]:
         return db.execute(query).fetchall()

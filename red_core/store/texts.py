@@ -1,4 +1,4 @@
-"""Sources, their rows, and the texts they fold into. A source row is never dropped."""
+"""Sources, their rows, and the texts. Equal texts are stored once; no source row is dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from red_core.store.labels import ids_by_name, name_key
 
 @dataclass(frozen=True)
 class SourceFile:
-    """Where rows come from: the file as named, the SHA-256 of its bytes, and which columns were used."""
+    """A source of rows: the file name, the SHA-256 of its bytes, and the columns used."""
 
     file: str
     sha256: str
@@ -30,8 +30,8 @@ class SourceFile:
 class SourceRow:
     """One row to store.
 
-    A row that cannot be used has ``left_out``, the reason; a seed has ``label``; ``truth`` is the label that
-    only scoring reads.
+    ``left_out`` is the reason why a row cannot be used; a seed has ``label``; ``truth`` is the hidden label of a trial,
+    which only scoring reads.
     """
 
     row: int
@@ -44,7 +44,7 @@ class SourceRow:
 
 
 def find_source(project: Project, sha256: str, role: Role) -> int | None:
-    """Return the id of the source with these bytes in this role, None if it was never imported."""
+    """Return the id of the source with this hash and role, None if it was never imported."""
     with connection(project) as db:
         found = db.execute("SELECT id FROM source WHERE sha256 = ? AND role = ?", [sha256, role]).fetchone()
     return None if found is None else int(found[0])
@@ -53,11 +53,11 @@ def find_source(project: Project, sha256: str, role: Role) -> int | None:
 def add_sources(
     project: Project, files: Sequence[tuple[SourceFile, Sequence[SourceRow]]], who: str
 ) -> list[tuple[int, int]]:
-    """Store files with all their rows in one transaction: all of it, or nothing.
+    """Store files with all their rows in one transaction, and return what they added.
 
     Returns
     -------
-    list of (source id, texts the project did not have)
+    list of (source id, number of new texts)
     """
     with transaction(project) as db:
         return [add_source(db, source, rows, who) for source, rows in files]
@@ -66,7 +66,7 @@ def add_sources(
 def add_source(
     db: Database, source: SourceFile, rows: Sequence[SourceRow], who: str, edit: int | None = None
 ) -> tuple[int, int]:
-    """Store one file, or what was typed in an edit of the label set, on an open transaction."""
+    """Store one file, or texts typed in a label set edit, in an open transaction; return (source id, new texts)."""
     cursor = db.execute(
         "INSERT INTO source (file, sha256, role, text_column, label_column, notes, who, at, edit) "
         "VALUES (?,?,?,?,?,?,?,?,?)",
@@ -92,9 +92,9 @@ def add_source(
 
 
 def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
-    """Return name_key -> label id, adding the labels that are new as one edit of the label set.
+    """Add new labels as one edit of the label set; return name_key -> label id for all names.
 
-    A name that a label lost by an edit still means that label, so that the next file of the same kind goes on.
+    A former name still means its label, so that later files of the same kind can be imported.
     """
     known = ids_by_name(db)
     fresh: dict[str, str] = {}
@@ -119,7 +119,7 @@ def seeds(project: Project) -> tuple[Ints, Ints]:
 
 
 def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
-    """Return text_id, and key and name of the label, of every labelled text; one under two labels comes twice."""
+    """Return (text_id, label key, label name) of every labelled text; a text with two labels appears twice."""
     query = """
         SELECT DISTINCT text_id, name_key, name FROM own_label
         JOIN text ON text.id = own_label.text JOIN label ON label.id = own_label.label"""
@@ -130,7 +130,7 @@ def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
 def pool(project: Project) -> Ints:
     """Return the row ids of all texts without a label of their own, shape (n,), ascending.
 
-    A text under two labels is neither seed nor pool; one whose label was retired is pool.
+    A text with two labels is neither seed nor pool. A text with a retired label is pool.
     """
     with connection(project) as db:
         found = db.execute("SELECT text FROM without_label ORDER BY text").fetchall()
@@ -138,7 +138,7 @@ def pool(project: Project) -> Ints:
 
 
 def contents(project: Project, ids: Ints) -> list[str]:
-    """Return the texts of these row ids, in their order."""
+    """Return the texts of these row ids, in the same order."""
     with connection(project) as db:
         found: dict[int, str] = {}
         for start in range(0, len(ids), 500):
@@ -149,7 +149,7 @@ def contents(project: Project, ids: Ints) -> list[str]:
 
 
 def truths(project: Project) -> dict[int, str]:
-    """Return text row id -> true label name, of pool texts whose truth is known and single. Only scoring reads it."""
+    """Return text id -> true label name, for texts with exactly one known truth. Only scoring reads it."""
     with connection(project) as db:
         return dict(
             db.execute(
@@ -160,7 +160,7 @@ def truths(project: Project) -> dict[int, str]:
 
 
 def left_out_rows(project: Project) -> list[dict[str, object]]:
-    """Return every row that is not used, with its file, row and reason, contradictory seeds among them."""
+    """Return every unused row with its file, row and reason, including seeds with two labels."""
     query = """
         SELECT source.id AS source, file, row, left_out AS reason, '' AS content
         FROM source_row JOIN source ON source.id = source WHERE left_out IS NOT NULL
@@ -176,7 +176,7 @@ def left_out_rows(project: Project) -> list[dict[str, object]]:
 
 
 def facts(project: Project) -> dict[str, int]:
-    """Return the counts a person wants to see first: rows, texts, seeds, pool, labels, folded, left out."""
+    """Return the main counts: rows, texts, seeds, pool, labels, folded, left_out, truths."""
     query = """
         SELECT (SELECT count(*) FROM source_row) AS rows, (SELECT count(*) FROM text) AS texts,
         (SELECT count(*) FROM seed) AS seeds,
@@ -192,26 +192,26 @@ def facts(project: Project) -> dict[str, int]:
 
 
 def remember(project: Project, key: str, value: str, *, anew: bool = False) -> None:
-    """Store one fact of the project, such as that it is a trial; an earlier value stays, but for ``anew``."""
+    """Store a value under a key of the project; an earlier value is kept unless ``anew``."""
     with transaction(project) as db:
         db.execute(f"INSERT OR {'REPLACE' if anew else 'IGNORE'} INTO project (key, value) VALUES (?, ?)", [key, value])
 
 
 def remembered(project: Project, key: str, default: str = "") -> str:
-    """Return a fact stored by :func:`remember`."""
+    """Return a value stored by :func:`remember`, or ``default``."""
     with connection(project) as db:
         found = db.execute("SELECT value FROM project WHERE key = ?", [key]).fetchone()
     return default if found is None else str(found[0])
 
 
 def texts_by_identity(project: Project, identities: Sequence[str]) -> dict[str, int]:
-    """Return text_id -> row id of those of these texts that the project has."""
+    """Return text_id -> row id for the texts that the project has."""
     query = "SELECT text_id, id FROM text WHERE text_id IN (SELECT value FROM json_each(?))"
     with connection(project) as db:
         return dict(db.execute(query, [json.dumps(list(identities))]).fetchall())
 
 
 def has_text(project: Project, text: int) -> bool:
-    """Tell whether there is a text with this row id."""
+    """Return whether a text with this row id exists."""
     with connection(project) as db:
         return db.execute("SELECT 1 FROM text WHERE id = ?", [text]).fetchone() is not None

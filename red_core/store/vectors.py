@@ -1,4 +1,4 @@
-"""Vectors by (model, text): an append-only float32 file beside an index. Bytes first, then the index row."""
+"""Vectors by (model, text): an append-only float32 file and an index in the database. Bytes first, then the index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def vector_file(project: Project, model: str) -> Path:
-    """Return the file that holds the vectors of a model; a name that is no file name gets its hash behind it."""
+    """Return the path of a model's vectors; a hash is added if the model name is not a valid file name."""
     safe = _UNSAFE.sub("_", model)
     if safe != model:
         safe += "-" + hashlib.sha256(model.encode()).hexdigest()[:8]
@@ -47,7 +47,7 @@ def vector_models(project: Project) -> list[str]:
 
 
 def indexed_bytes(project: Project) -> dict[Path, int]:
-    """Return how many bytes of each vector file the index knows; what stands past them counts for nothing."""
+    """Return path -> bytes of each vector file according to the index; bytes after them are ignored."""
     with connection(project) as db:
         found = db.execute(
             "SELECT m.model, m.dimensions * (SELECT coalesce(max(v.row) + 1, 0) FROM vector v WHERE v.model = m.model) "
@@ -57,7 +57,7 @@ def indexed_bytes(project: Project) -> dict[Path, int]:
 
 
 def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> None:
-    """Store vectors of shape (n, d) for these texts; after a crash in between, the bytes are written over."""
+    """Store vectors of shape (n, d) for these texts; bytes that a crash left behind are overwritten."""
     with transaction(project) as db:
         db.execute("INSERT OR IGNORE INTO vector_model (model, dimensions) VALUES (?, ?)", [model, vectors.shape[1]])
         first = int(db.execute("SELECT coalesce(max(row) + 1, 0) FROM vector WHERE model = ?", [model]).fetchone()[0])
@@ -72,16 +72,16 @@ def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> 
                 os.fsync(file.fileno())
         except OSError:
             if path.exists():
-                os.truncate(path, start)  # half of it would only take the room that the database needs
+                os.truncate(path, start)  # on a full disk a partial write would take the space that the database needs
             raise
         db.conn.executemany(
             "INSERT INTO vector (model, text, row) VALUES (?, ?, ?)",
-            ((model, int(text), first + place) for place, text in enumerate(ids)),
+            ((model, int(text), first + offset) for offset, text in enumerate(ids)),
         )
 
 
 def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
-    """Return the vectors of these texts, shape (n, d), float32, in their order.
+    """Return the vectors of these texts, shape (n, d), float32, in the same order.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
     if not len(ids):
         return np.zeros((0, dimensions), dtype=np.float32)
     index = np.asarray(found, dtype=np.int64).reshape(-1, 2)
-    place = np.searchsorted(index[:, 0], ids)
-    if not len(index) or (index[np.minimum(place, len(index) - 1), 0] != ids).any():
+    position = np.searchsorted(index[:, 0], ids)
+    if not len(index) or (index[np.minimum(position, len(index) - 1), 0] != ids).any():
         raise KeyError(f"texts without a vector of {model}")
-    stored = int(index[:, 1].max()) + 1  # bytes past these were written by a process that died before its commit
+    stored = int(index[:, 1].max()) + 1  # a process that died before its commit may have left more bytes
     path = vector_file(project, model)
     if not path.is_file() or path.stat().st_size < stored * dimensions * 4:
         raise StoreError(f"{path} is missing or too short. Restore it from a backup.")
     whole = np.memmap(path, dtype="<f4", mode="r", shape=(stored, dimensions))
-    return np.asarray(whole[index[place, 1]], dtype=np.float32)
+    return np.asarray(whole[index[position, 1]], dtype=np.float32)

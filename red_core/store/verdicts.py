@@ -1,4 +1,4 @@
-"""Proposals and the judge's verdicts about them, each beside the evidence the judge had."""
+"""Proposals with their evidence, and the judge's verdicts about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from red_core.store.database import connection, now, transaction
 
 
 def add_proposals(project: Project, round_id: int, questions: Sequence[Question]) -> list[int]:
-    """Store selected pairs with their evidence before the judge is asked; return their ids."""
+    """Store selected pairs with their evidence, before the judge is asked; return their ids."""
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT OR IGNORE INTO proposal "
@@ -41,7 +41,7 @@ def add_proposals(project: Project, round_id: int, questions: Sequence[Question]
 
 
 def _evidence(question: Question) -> str:
-    """Return what the judge is shown beside the texts: [[text, similarity, origin], ...] of both labels."""
+    """Return the evidence of both labels as JSON: [[text id, similarity, origin], ...] for each."""
     shown = {
         "label": [[e.text, round(e.similarity, 4), e.origin] for e in question.examples],
         "runner_up": [[e.text, round(e.similarity, 4), e.origin] for e in question.rival_examples],
@@ -50,7 +50,7 @@ def _evidence(question: Question) -> str:
 
 
 def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answer]]) -> None:
-    """Store answers to proposals and settle what they cost; one that failed is no verdict, but its cost stays."""
+    """Store answers to proposals with their cost; a failed answer is not a verdict, only its cost is stored."""
     with transaction(project) as db:
         for proposal, a in answers:
             verdict = None
@@ -99,7 +99,7 @@ def newest_verdicts(db: Database) -> list[Verdict]:
 
 @dataclass(frozen=True)
 class Proposed:
-    """A stored proposal: its pair, what selected it, and whether it has a verdict."""
+    """A stored proposal: its text and label, the rule and score that selected it, and whether it has a verdict."""
 
     text: int
     label: int
@@ -109,7 +109,7 @@ class Proposed:
 
 
 def proposals_of(project: Project, round_id: int) -> list[Proposed]:
-    """Return the proposals of a round, in the order they were made."""
+    """Return the proposals of a round, oldest first."""
     query = """
         SELECT text, label, gain, reason, id IN (SELECT proposal FROM verdict) FROM proposal
         WHERE round = ? ORDER BY id"""
@@ -119,7 +119,7 @@ def proposals_of(project: Project, round_id: int) -> list[Proposed]:
 
 
 def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
-    """Return how many verdicts of each outcome a round has."""
+    """Return outcome -> number of verdicts in a round."""
     query = """
         SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = proposal
         WHERE round = ? GROUP BY outcome"""
@@ -128,7 +128,7 @@ def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
 
 
 def add_explanation(project: Project, verdict: int, words: str, model: str) -> None:
-    """Store an explanation beside its verdict."""
+    """Store a model's explanation of a verdict."""
     with transaction(project) as db:
         db.execute(
             "INSERT INTO explanation (verdict, words, model, at) VALUES (?, ?, ?, ?)", [verdict, words, model, now()]
@@ -136,7 +136,7 @@ def add_explanation(project: Project, verdict: int, words: str, model: str) -> N
 
 
 def explanation(project: Project, verdict: int) -> tuple[str, str] | None:
-    """Return the words and the model of a verdict's newest explanation; None where there is none."""
+    """Return the text and the model of a verdict's newest explanation; None if there is none."""
     query = "SELECT words, model FROM explanation WHERE verdict = ? ORDER BY id DESC LIMIT 1"
     with connection(project) as db:
         found = db.execute(query, [verdict]).fetchone()

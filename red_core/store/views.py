@@ -1,4 +1,4 @@
-"""What the screens show: small, paged reads. Nothing here writes, and nothing reads a whole corpus."""
+"""Reads of the screens: small or paged. Nothing here writes, and nothing reads a whole corpus."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from red_core.store.database import connection
 from red_core.store.labels import LABELS
 
 LEAST = 0.1
-"""Texts under which two labels are not called confused: of a thousand labels every two are a little."""
+"""Two labels with fewer confused texts do not count as confused: among 1,000 labels every pair has a few hundredths."""
 _BELIEVED = """
     SELECT min(label, runner_up) AS one, max(label, runner_up) AS other, sum(runner_up_belief) AS expected, 0 AS n
     FROM prediction WHERE round = ? AND label > 0 AND runner_up > 0 AND text NOT IN (SELECT text FROM decided)
     GROUP BY 1, 2"""
-# Found valid, and a person gave it another label; or found invalid, and a person gave it that very label.
+# The judge said *valid* and the analyst gave another label, or it said *invalid* and the analyst gave this label.
 _OVERTURNED = """
     SELECT min(label, instead) AS one, max(label, instead) AS other, 0 AS expected, count(DISTINCT text) AS n FROM
         (SELECT d.text, q.label, CASE v.outcome WHEN 'valid' THEN d.label ELSE q.runner_up END AS instead
@@ -31,9 +31,9 @@ _OVERTURNED = """
 
 
 def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
-    """Return a row per label: name, meaning, its author, subset, seeds, fed back, texts labelled, belief, decided.
+    """Return a row per label: name, meaning, author, subset, coordinates, counts of texts, mean belief.
 
-    ``trained`` is 1 where the round was trained on it.
+    ``trained`` is 1 if the round was trained on it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
 
 
 def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:
-    """Return the seeds of a label, and the pool texts of highest belief in it."""
+    """Return the seeds of a label (``seeds``), and its pool texts of highest belief (``pool``), as texts."""
     seeds = "SELECT content FROM seed JOIN text ON text.id = text WHERE label = ? ORDER BY text LIMIT ?"
     found = """
         SELECT content FROM prediction JOIN text ON text.id = text WHERE round = ? AND label = ?
@@ -74,7 +74,7 @@ def label_texts(project: Project, label: int, round_id: int, limit: int = 20) ->
 
 
 def machine_labels(project: Project, texts: Sequence[int], round_id: int, limit: int) -> list[dict[str, Any]]:
-    """Return text, label (None: none of these) and belief of some texts in a round, the least sure first."""
+    """Return text, label (None: none of these) and belief of some texts in a round, the lowest belief first."""
     query = f"""
         SELECT t.content AS text, (SELECT name FROM ({LABELS}) WHERE id = p.label) AS label, p.belief
         FROM json_each(?) wanted JOIN text t ON t.id = wanted.value
@@ -93,7 +93,7 @@ def sources(project: Project) -> list[dict[str, Any]]:
 
 
 def version(project: Project) -> tuple[int, ...]:
-    """Return numbers that change whenever anything a screen shows does: the key of its caches."""
+    """Return numbers that change whenever the data of a screen change: the key of its caches."""
     tables = ("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback", "audit_answer")
     keys = {"label_edit": "version", "rollback": "feed_back"}
     parts = ", ".join(f"(SELECT coalesce(max({keys.get(t, 'id')}), 0) FROM {t})" for t in tables)
@@ -105,8 +105,7 @@ def version(project: Project) -> tuple[int, ...]:
 def pace(project: Project) -> list[dict[str, Any]]:
     """Return a row per person and queue: ``who``, ``queue``, ``decisions``, and ``p50`` and ``p95`` in seconds.
 
-    Counted is every decision that was timed and made one by one: nothing of a batch, and no skip, which decides
-    nothing. A decision that was undone later counts, for its seconds were spent.
+    All timed single decisions count, even undone ones: their time was spent. Batches and skips do not count.
     """
     query = """
         SELECT who, queue, seconds FROM decision
@@ -129,17 +128,17 @@ def pace(project: Project) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Two labels that are taken for each other.
+    """Two labels that are confused with each other.
 
     Attributes
     ----------
     labels : (int, int)
         Label ids, ascending.
     expected : float
-        Undecided texts that are believed to be of the one and are expected to be of the other: the sum of the belief
-        in the runner-up.
+        Expected number of undecided texts with one of the labels that belong to the other: the sum of the beliefs in
+        the runner-up.
     overturned : int
-        Texts about which a person overturned the judge: it took the one for the other.
+        Texts where an analyst overturned the judge, which confused the two.
     """
 
     labels: tuple[int, int]
@@ -148,7 +147,7 @@ class Confusion:
 
     @property
     def texts(self) -> float:
-        """All of them."""
+        """The number of confused texts, ``expected`` and ``overturned`` together."""
         return self.expected + self.overturned
 
     def other(self, label: int) -> int:
@@ -157,7 +156,7 @@ class Confusion:
 
 
 def confusions(project: Project, round_id: int) -> list[Confusion]:
-    """Return the pairs of labels that are confused, about LEAST texts or more, most texts first.
+    """Return the pairs of labels with at least LEAST confused texts, most texts first.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def test_decisions_are_restored_and_counted(in_state: InState, open_app: OpenApp
     assert len(decided(project)) == 3
     assert {row[5] for row in decision_rows(project)} == {"Zoë"}
     app = restore(app, exported)
-    assert "Decisions restored: 0; 3 there already." in words_on(app)
+    assert "Decisions restored: 0; 3 already there." in words_on(app)
     assert len(decision_rows(project)) == 3
     assert "Decisions restored" not in words_on(app.run())
 

@@ -513,8 +513,8 @@ def test_backup_and_restore_print_what_they_did(run, tmp_path):
 @pytest.mark.usefixtures("project")
 def test_backup_and_restore_overwrite_nothing(run, tmp_path):
     run("backup", "small", tmp_path / "b.zip")
-    check_refused(run("backup", "small", tmp_path / "b.zip"), "it is there already")
-    check_refused(run("restore", tmp_path / "b.zip"), "there is a project 'small'")
+    check_refused(run("backup", "small", tmp_path / "b.zip"), "it exists already")
+    check_refused(run("restore", tmp_path / "b.zip"), "there is already a project 'small'")
     check_refused(run("restore", tmp_path / "gone.zip"), "there is no such file")
 
 
@@ -526,7 +526,7 @@ def test_decisions_of_an_export_come_back_once(run, project, tmp_path):
     facts = printed_json(run("import-decisions", "again", tmp_path / "out.jsonl", "--json"))
     assert (facts["project"], facts["restored"], facts["there"]) == ("again", 1, 0)
     again = run("import-decisions", "again", tmp_path / "out.jsonl", "--who", "Zoë")
-    assert again.stdout == "Decisions restored: 0; 1 there already.\n"
+    assert again.stdout == "Decisions restored: 0; 1 already there.\n"
     check_refused(run("import-decisions", "again", tmp_path / "gone.jsonl"), "No such file")
 
 

@@ -117,7 +117,7 @@ def test_a_job_that_ran_is_interrupted_in_the_restored_project_alone(project, wo
     back_up(project, tmp_path / "b.zip")
     job = newest_job(restore(workspace, tmp_path / "b.zip", "again"))
     assert job is not None
-    assert (job.state, job.error) == ("interrupted", "it ran when this project was backed up")
+    assert (job.state, job.error) == ("interrupted", "it was running when this project was backed up")
     still = newest_job(project)
     assert still is not None
     assert still.state == "waiting"
@@ -197,7 +197,9 @@ def test_the_writer_killed_meanwhile_changes_nothing(project, writer, workspace,
 @pytest.mark.usefixtures("project")
 def test_a_project_that_is_there_is_never_overwritten(packed, workspace):
     before = files_in(workspace)
-    with pytest.raises(ProjectError, match=r"there is a project 'small' .* already\. Choose another: --as") as caught:
+    with pytest.raises(
+        ProjectError, match=r"there is already a project 'small' .*\. Choose another name: --as"
+    ) as caught:
         restore(workspace, packed)
     refusal(caught)
     assert files_in(workspace) == before
@@ -222,7 +224,7 @@ def test_a_name_that_is_not_allowed_is_refused(name, packed, workspace):
 
 def test_a_file_that_is_there_is_never_overwritten(project, tmp_path):
     (tmp_path / "b.zip").write_text("precious")
-    with pytest.raises(InputError, match="it is there already") as caught:
+    with pytest.raises(InputError, match="it exists already") as caught:
         back_up(project, tmp_path / "b.zip")
     refusal(caught)
     assert (tmp_path / "b.zip").read_text() == "precious"

@@ -241,7 +241,7 @@ def test_texts_and_labels_that_are_not_there_are_counted(project, exported, tmp_
 def test_many_labels_that_are_not_there_are_told_in_short():
     done = Restored(restored=1_234, there=2, overtaken=1, unknown_labels=["a", "b", "c", "d", "e"])
     assert done.sentence() == (
-        "Decisions restored: 1,234; 2 there already; 1 overtaken by a later one; "
+        "Decisions restored: 1,234; 2 already there; 1 replaced by a newer one; "
         "labels that are not in this project: a, b, c and 2 more."
     )
 
@@ -360,7 +360,7 @@ def refusal(project: Project, tmp_path: Path, content: bytes, name: str = "in.js
         (json.dumps({"text_id": ID}).encode(), "decisions: Field required"),
         (json.dumps({"text_id": ID, "decisions": "none"}).encode(), "decisions: Input should be a valid array"),
         (json.dumps({"text_id": ID, "decisions": [5]}).encode(), "decision 1: Input should be an object"),
-        (json.dumps({"text_id": None, "decisions": [GOOD]}).encode(), "decisions about no text"),
+        (json.dumps({"text_id": None, "decisions": [GOOD]}).encode(), "it has decisions but no text"),
         (line(kind="maybe"), "decision 2: kind: Input should be 'accept', 'relabel', 'none', 'reject' or 'skip'"),
         (line(kind="undo"), "decision 2: kind"),
         (line(kind=None), "decision 2: kind"),
@@ -376,16 +376,19 @@ def refusal(project: Project, tmp_path: Path, content: bytes, name: str = "in.js
         (line(reason="\0"), "decision 2: reason: it holds a NUL"),
         (line(queue="x" * 1_001), "decision 2: queue: String should have at most 1000"),
         (line(at=5), "decision 2: at: Input should be a valid string"),
-        (line(at="yesterday"), "decision 2: at: it is no time with its zone"),
-        (line(at="2026-01-01T00:00:00"), "decision 2: at: it is no time with its zone"),
-        (line(at="0001-01-01T00:00:00+10:00"), "decision 2: at: it is no time with its zone"),
+        (line(at="yesterday"), "decision 2: at: it is not a time with a time zone"),
+        (line(at="2026-01-01T00:00:00"), "decision 2: at: it is not a time with a time zone"),
+        (line(at="0001-01-01T00:00:00+10:00"), "decision 2: at: it is not a time with a time zone"),
         (line(seconds="5"), "decision 2: seconds: Input should be a valid number"),
         (line(seconds=True), "decision 2: seconds: Input should be a valid number"),
         (line(seconds=-1), "decision 2: seconds: Input should be greater than or equal to 0"),
         (line(seconds=float("inf")), "decision 2: seconds: Input should be a finite number"),
         (line(seconds=float("nan")), "decision 2: seconds: Input should be a finite number"),
         (line(belief=1.1), "decision 2: belief: Input should be less than or equal to 1"),
-        (line(kind="relabel", belief=0.5), "decision 2: a belief is of a batch, which does not relabel"),
+        (
+            line(kind="relabel", belief=0.5),
+            "decision 2: only decisions of a batch have a belief, and a batch cannot relabel",
+        ),
         (line(undone="no"), "decision 2: undone: Input should be a valid boolean"),
         (line(undone=None), "decision 2: undone"),
         (b'{"text_id": "\xff", "decisions": []}', "a character is not valid UTF-8"),
@@ -410,7 +413,7 @@ def test_a_row_that_breaks_a_rule_is_one_line_and_nothing_is_restored(content, r
             gzip.compress(b"", mtime=0),
             "in.jsonl.gz: the file is empty. Check that this is the right file",
         ),
-        ("in.csv", b"text\n", "in.csv: it is no JSONL file. Give one that ends in .jsonl or .jsonl.gz"),
+        ("in.csv", b"text\n", "in.csv: it is not a JSONL file. Give a file that ends in .jsonl or .jsonl.gz"),
         ("in.jsonl", gzip.compress(line()), "in.jsonl: it is gzipped but its name does not say so. Add .gz to its"),
         ("in.jsonl.gz", line(), "in.jsonl.gz: its name ends in .gz but it is not gzipped. Take .gz off its name"),
         ("in.jsonl.gz", gzip.compress(line() * 99)[:-9], "in.jsonl.gz: its gzip is damaged ("),

@@ -343,20 +343,20 @@ REFUSED: dict[str, tuple[Case, type[RedError], str]] = {
     "a folder": (lambda f: {"labelled": f}, InputError, "Name one file in that folder"),
     "an empty file": (labelled(""), InputError, "the file is empty"),
     "a header without rows": (labelled(CSV), InputError, "no rows of data"),
-    "one column": (labelled("text\na b c\nd e f\n"), InputError, "cannot tell which column is the label"),
+    "one column": (labelled("text\na b c\nd e f\n"), InputError, "it is unclear which column is the label"),
     "two columns of one name": (labelled("text,text\na,b\n"), InputError, "two columns are named 'text'"),
     "a text column that is not there": (good(text_column="body"), InputError, "no column 'body'"),
     "a label column that is not there": (good(label_column="labl"), InputError, "Did you mean 'label'"),
     "one column as both": (good(text_column="text", label_column="TEXT"), InputError, "cannot be both"),
-    "one label": (labelled(CSV + "a,A\nb,A\n"), InputError, "1 label in column 'label', at least 2 are needed"),
-    "one label in two spellings": (labelled(CSV + "a,A\nb,a\nc,A \n"), InputError, "1 label in column"),
-    "no label in the label column": (labelled(CSV + "a,\nb,\n"), InputError, "cannot tell which column is the label"),
-    "no text in the text column": (labelled(CSV + ",A\n,B\n"), InputError, "cannot tell which column"),
+    "one label": (labelled(CSV + "a,A\nb,A\n"), InputError, "column 'label' has 1 label, but at least 2 are needed"),
+    "one label in two spellings": (labelled(CSV + "a,A\nb,a\nc,A \n"), InputError, "'label' has 1 label"),
+    "no label in the label column": (labelled(CSV + "a,\nb,\n"), InputError, "it is unclear which column is the label"),
+    "no text in the text column": (labelled(CSV + ",A\n,B\n"), InputError, "it is unclear which column"),
     "a label with one seed": (labelled(TWO + "e,C\n"), InputError, "label 'C' has fewer than 2 different texts"),
     "two labels with one seed": (labelled(TWO + "e,C\nf,D\n"), InputError, "label 'C' and 1 more has fewer than 2"),
     "a label with one text twice": (labelled(TWO + "e,C\n e ,C\n"), InputError, "label 'C' has fewer than 2"),
     "a label with contradictions only": (labelled(TWO + "a,C\nb,C\n"), InputError, "has fewer than 2 different texts"),
-    "a pool without seeds": (lambda f: {"pool": table(f, GOOD)}, InputError, "no labelled texts in a new project"),
+    "a pool without seeds": (lambda f: {"pool": table(f, GOOD)}, InputError, "a new project needs labelled texts"),
     "a quote that is never closed": (labelled(TWO + '"e,C\n'), InputError, "row 6: a quote opens here"),
     "a row too short": (labelled(TWO + "e\n"), InputError, "row 6: 1 field where the header has 2"),
     "a broken byte": (labelled((TWO + "é,A\nü,A\n").encode() + b"\xff,A\n"), InputError, "not valid UTF-8"),
@@ -408,7 +408,7 @@ def test_a_hostile_import_leaves_a_project_that_is_there_as_it_was(name, small, 
 
 def test_another_embedding_than_the_projects_is_refused(small, tmp_path):
     before = dump(small)
-    with pytest.raises(StateError, match="was begun with the embedding 'fake'; it keeps it") as caught:
+    with pytest.raises(StateError, match="uses the embedding 'fake'") as caught:
         bring(small.workspace, table(tmp_path, GOOD), embedding="another")
     one_line(caught)
     assert dump(small) == before

@@ -154,12 +154,12 @@ HOSTILE = {
     "one broken byte in JSON lines": Hostile(
         "a.jsonl", LINE + '{"text": "éüß"}\n'.encode() + b'{"text": "\xff"}\n', 3, "not valid UTF-8", "Repair it"
     ),
-    "bytes in no encoding": Hostile("a.csv", noise, None, "its encoding cannot be told", "Save it as UTF-8"),
+    "bytes in no encoding": Hostile("a.csv", noise, None, "its encoding is unclear", "Save it as UTF-8"),
     # JSON
     "invalid JSON": Hostile("a.jsonl", LINE * 2 + b'{"text": "a",}\n', 3, "invalid JSON at column", "Repair it"),
     "invalid JSON after a blank line": Hostile("a.jsonl", LINE + b"\n{\n", 3, "invalid JSON", "one object"),
-    "a JSON line that is a list": Hostile("a.jsonl", LINE + b'["a", "b"]\n', 2, "this is no JSON object", "Write {"),
-    "a JSON line that is a number": Hostile("a.jsonl", LINE + b"7\n", 2, "this is no JSON object", "Write {"),
+    "a JSON line that is a list": Hostile("a.jsonl", LINE + b'["a", "b"]\n', 2, "this is not a JSON object", "Write {"),
+    "a JSON line that is a number": Hostile("a.jsonl", LINE + b"7\n", 2, "this is not a JSON object", "Write {"),
     "a key twice in one object": Hostile(
         "a.jsonl", LINE + b'{"text": "a", "text": "b"}\n', 2, "the key 'text' occurs twice", "Repair it"
     ),
@@ -170,7 +170,7 @@ HOSTILE = {
     "a broken JSON array": Hostile(
         "a.json", b'[{"text": "a"},\n{"text": }]', None, "at line 2, column 10", "Repair it"
     ),
-    "a JSON array of texts": Hostile("a.json", b'[{"text": "a"}, "b"]', 2, "this is no JSON object", "Write {"),
+    "a JSON array of texts": Hostile("a.json", b'[{"text": "a"}, "b"]', 2, "this is not a JSON object", "Write {"),
     "one JSON object over many lines": Hostile("a.json", b'{\n"rows": []\n}', 1, "invalid JSON", "one line"),
     "a JSON field beyond the limit": Hostile(
         "a.jsonl", LINE + b'{"text": "' + b"x" * 3000 + b'"}\n', 2, "a field is longer", "Shorten", {"MAX_FIELD": 2000}

@@ -332,7 +332,7 @@ def test_the_hidden_truth_of_a_trial_follows_its_label_through_names_and_mergers
 
 @pytest.mark.parametrize("name", ["delivery", " DELIVERY ", "Delivery"])
 def test_a_name_that_another_label_has_is_refused(name, small):
-    with pytest.raises(StateError, match="there is a label 'delivery' already"):
+    with pytest.raises(StateError, match="there is already a label 'delivery'"):
         apply_edit(small, Rename(REFUND, name), "ann")
 
 
@@ -711,7 +711,7 @@ def test_a_label_without_seeds_is_the_mean_of_what_decisions_gave_it(small):
 def test_a_new_label_that_was_used_since_cannot_be_undone_but_retired(small):
     apply_edit(small, Add("upgrade", "", 1, (text(small, 3), text(small, 9))), "ann")
     decide(small, text(small), "accept", label=8)
-    with pytest.raises(StateError, match="1 decisions name it since"):
+    with pytest.raises(StateError, match="1 decisions use it now"):
         undo_edit(small, "ann")
     apply_edit(small, Retire(8), "ann")
     assert decided(small) == {}
@@ -896,7 +896,7 @@ def test_a_name_that_was_taken_since_must_be_given_up_before_the_undo(small, tmp
     import_files(
         small.workspace, small.name, write_csv(tmp_path / "n.csv", ["text", "label"], seed_rows(["refund"])[2:])
     )
-    with pytest.raises(StateError, match="there is a label 'refund' already"):
+    with pytest.raises(StateError, match="there is already a label 'refund'"):
         undo_edit(small, "ann")
     assert len(list_labels(small)) == 7
 

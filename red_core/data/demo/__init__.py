@@ -14,11 +14,11 @@ from red_core.store.labels import list_labels, set_meanings
 NAME = "demo"
 _FOLDER = Path(str(files("red_core.data.demo")))
 SEEDS, POOL = _FOLDER / "seeds.csv", _FOLDER / "pool.csv"
-"""The demo's files: columns text and label; and text alone."""
+"""The files of the demo: seeds with columns text and label; pool with text only."""
 
 
 def make_demo(workspace: str | Path, name: str = NAME, report: Report = lambda _stage, _done, _total: None) -> Project:
-    """Make the demo project, or return the one that is there; its pool's true labels are kept for scoring only."""
+    """Return the demo project, created if it does not exist. The true labels of its pool are used for scoring only."""
     truth = {row["text"]: row["label"] for row in _rows(_FOLDER / "pool_truth.csv")}
     import_files(workspace, name, SEEDS, POOL, truth=truth, who="demo", report=report)
     project = open_project(Path(workspace), name)

@@ -1,7 +1,7 @@
-"""Files in and out: every table a user brings becomes text, and every refusal is one line.
+"""Read and write tables. All cells are read as text, and every error is one line.
 
-A file is judged by its content first and by its name second. Nothing is inferred about values:
-"NA", "007" and "1e5" stay the text they are.
+The format of a file is told by its content first and by its name second. Values are not interpreted: "NA", "007" and
+"1e5" stay the text they are.
 """
 
 from red_core.data.tables.columns import Columns, LeftOut, Row, choose_columns, usable_rows, usable_text

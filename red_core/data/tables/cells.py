@@ -1,4 +1,4 @@
-"""Cells: whatever a file holds in one becomes text, or None where there is nothing."""
+"""Cells of tables as text, None for an empty cell."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def as_json(value: object) -> str:
-    """Return any value as compact JSON, storable as UTF-8; what is no number is null."""
-    if type(value) is str:  # nearly every cell of an export; a JsonNumber is no plain str
+    """Return any value as compact JSON, storable as UTF-8; NaN and infinity become null."""
+    if type(value) is str:  # the most common case; a JsonNumber is a str as well
         return _encode(storable(value))
     if isinstance(value, dict):
         return "{" + ",".join(f"{as_json(str(key))}:{as_json(cell)}" for key, cell in value.items()) + "}"
@@ -50,5 +50,5 @@ def as_json(value: object) -> str:
         return str(value)
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not math.isfinite(value):
-        return "null"  # JSON has no other word for it
+        return "null"  # JSON has no NaN and no infinity
     return json.dumps(storable(value) if isinstance(value, str) else value, ensure_ascii=False, default=str)

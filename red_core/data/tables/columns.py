@@ -36,7 +36,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A usable row; ``extra`` holds the other columns where they are not empty."""
+    """A usable row; ``extra`` has the other columns that are not empty."""
 
     row: int
     text: str
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A row that cannot be used, why, how its text begins, and its other columns."""
+    """An unusable row: the reason, the beginning of its text, and its other columns."""
 
     row: int
     reason: str
@@ -55,7 +55,7 @@ class LeftOut:
 
 
 def choose_columns(table: Table, text: str | None = None, label: str | None = None, *, need_label: bool) -> Columns:
-    """Find the text and the label column: as named, else by their names, else by what they hold.
+    """Return the text and the label column: as named, else by usual names, else by their content.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ def choose_columns(table: Table, text: str | None = None, label: str | None = No
     text, label : str, optional
         Names from the user; case and outer spaces do not matter.
     need_label : bool
-        Whether there must be a label. Where there need not, only a column's name makes it the label:
-        among unlabelled texts, a column such as the channel would be mistaken for one.
+        Whether a label column is required. If not, the label column is found by its name only: among unlabelled texts,
+        a column such as *channel* would look like labels.
 
     Raises
     ------
     InputError
-        There is no such column, or it cannot be told which one it is.
+        If there is no such column, or it is unclear which one it is.
     """
     notes = []
     frame = table.frame.loc[:, table.frame.notna().any()]
@@ -89,14 +89,14 @@ def choose_columns(table: Table, text: str | None = None, label: str | None = No
 
 
 def _guess(table: Table, what: str, frame: pd.DataFrame) -> tuple[str, str]:
-    """Return the column with a known name, else the only one with likely content, and which of the two it was."""
+    """Return the column with a known name, else the only one with likely content; and ``name`` or ``content``."""
     known, by_content = GUESSES[what]
     if (found := _by_name(frame, known)) is not None:
         return found, "name"
     likely = by_content(frame)
     if len(likely) == 1:
         return likely[0], "content"
-    rule = f"cannot tell which column is the {what} ({_listed(likely or list(frame.columns))})"
+    rule = f"it is unclear which column is the {what} ({_listed(likely or list(frame.columns))})"
     raise InputError(table.name, rule, f"Pass --{what} with the column's name")
 
 
@@ -105,7 +105,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _find(table: Table, wanted: str) -> str:
-    """Return the column that was meant."""
+    """Return the column with this name, ignoring case and outer spaces."""
     names = list(table.frame.columns)
     folded = {name.strip().casefold(): name for name in reversed(names)}
     key = wanted.strip().casefold()
@@ -139,7 +139,7 @@ def _longest(frame: pd.DataFrame) -> list[str]:
 
 
 def _repeated(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of short values, each there at least twice on average; numbers only without others."""
+    """Return the columns of short values that occur at least twice on average; columns of numbers only if no other."""
     likely = []
     for name in frame.columns:
         values = frame[name].dropna()
@@ -152,19 +152,19 @@ GUESSES = {"text": (TEXT_NAMES, _longest), "label": (LABEL_NAMES, _repeated)}
 
 
 def usable_rows(table: Table, columns: Columns, *, longest: int = LONGEST_TEXT) -> tuple[list[Row], list[LeftOut]]:
-    """Normalise texts and labels, and set aside the rows that cannot be used.
+    """Return the usable rows, with normalised texts and labels, and the unusable ones.
 
     Parameters
     ----------
     table : Table
     columns : Columns
     longest : int
-        The most characters a text may have.
+        Most characters of a text.
 
     Returns
     -------
     tuple of list of Row, list of LeftOut
-        Each in the order of the file; together they are all its rows.
+        Each in the order of the file. Every row of the file is in one of them.
     """
     usable, left_out = [], []
     frame = table.frame
@@ -185,7 +185,7 @@ def usable_rows(table: Table, columns: Columns, *, longest: int = LONGEST_TEXT) 
 
 
 def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
-    """Return the normalised text and '', or how a text that cannot be used begins and why it cannot."""
+    """Return (normalised text, ''), or (beginning of the text, reason) if it cannot be used."""
     text = _bounded(raw, longest)
     if not text:
         return "", "empty text"
@@ -195,6 +195,9 @@ def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
 
 
 def _bounded(raw: Cell, longest: int) -> str:
-    """Normalise, unless far too long: NFC takes quadratic time on runs of combining marks, and saves two thirds."""
+    """Return the normalised text, or the text as it is if it is far too long: NFC may take quadratic time.
+
+    NFC makes a text at most three times shorter, so a text of more than 3 * ``longest`` characters stays too long.
+    """
     flat = " ".join((raw or "").split())
     return normalise_text(flat) if len(flat) <= 3 * longest else storable(flat)

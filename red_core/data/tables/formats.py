@@ -1,4 +1,4 @@
-"""One reader for each format: an unpacked file in, the names, columns and row numbers of a table out."""
+"""One reader for each format: it returns the names, columns and row numbers of an unpacked file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUOTE_RULES = {  # by a part of the csv module's message
     ),
     "expected after": "text goes on after a closing quote",
 }
-# What openpyxl raises on damaged workbooks: it checks little itself, so these are mostly Python's.
+# The errors of openpyxl on damaged workbooks: it checks little, so most of them are Python's own.
 BROKEN_WORKBOOK = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError, RuntimeError, AssertionError),
     *(OSError, EOFError, zlib.error, zipfile.BadZipFile),
@@ -41,7 +41,7 @@ Content = tuple[list[str], list[list[Cell]], list[int]]  # names, columns, row n
 
 
 def guess_delimiter(source: Source, text: str) -> str:
-    """Return the delimiter under which most of the first rows are as wide as the header."""
+    """Return the delimiter for which most of the first rows have as many fields as the header."""
 
     def score(delimiter: str) -> tuple[float, int, bool]:
         same, width = 0.0, 0
@@ -56,7 +56,7 @@ def guess_delimiter(source: Source, text: str) -> str:
 
 
 def _read_csv(source: Source) -> Content:
-    """Read a delimited file with Python's own parser, which can say in which record it stopped."""
+    """Read a delimited file with Python's parser, because it knows in which record it stopped."""
     csv.field_size_limit(limits.MAX_FIELD)
     delimiter = guess_delimiter(source, source.text().read(65536))
     if delimiter != {"csv": ",", "tsv": "\t"}.get(source.ending):
@@ -97,7 +97,7 @@ DECODER = json.JSONDecoder(
 
 
 def _load(source: Source, text: str, row: int | None) -> Any:  # noqa: ANN401 - JSON is anything
-    """Decode one JSON value, or say where it breaks."""
+    """Return one JSON value; the error says where it is invalid."""
     try:
         return DECODER.decode(text.strip())
     except json.JSONDecodeError as exc:
@@ -111,12 +111,12 @@ def _load(source: Source, text: str, row: int | None) -> Any:  # noqa: ANN401 - 
 
 
 def _objects(source: Source, values: Iterable[tuple[int, Any]]) -> Content:
-    """Turn objects into columns: all their keys, in order of first appearance."""
+    """Return columns from JSON objects: all keys, in order of first appearance."""
     names: dict[str, None] = {}
     objects, rows = [], []
     for row, value in values:
         if not isinstance(value, dict):
-            raise source.error("this is no JSON object", 'Write {"text": "…", "label": "…"}', row)
+            raise source.error("this is not a JSON object", 'Write {"text": "…", "label": "…"}', row)
         try:
             objects.append({storable(key): as_text(cell) for key, cell in value.items()})
         except RecursionError as exc:
@@ -142,7 +142,7 @@ def _read_json(source: Source) -> Content:
 
 
 def _read_parquet(source: Source) -> Content:
-    """Read a Parquet file in batches, so that what it unpacks to can be watched."""
+    """Read a Parquet file in batches, so that its unpacked size can be limited."""
     try:
         file = pq.ParquetFile(pa.BufferReader(source.data))
         names, size = list(file.schema_arrow.names), 0
@@ -179,7 +179,7 @@ def _read_excel(source: Source) -> Content:
 def _sheet(source: Source) -> list[list[Cell]]:
     """Return the rows of the sheet as text, without the empty cells at their ends."""
     try:
-        with warnings.catch_warnings():  # about styles and features that hold no text
+        with warnings.catch_warnings():  # about styles and features without text
             warnings.simplefilter("ignore")
             with closing(openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True)) as book:
                 titles = [sheet.title for sheet in book.worksheets]
@@ -188,14 +188,14 @@ def _sheet(source: Source) -> list[list[Cell]]:
                 sheet = book[source.sheet or titles[0]]
                 if len(titles) > 1:
                     source.notes.append(f"sheet: '{sheet.title}' (one of {len(titles)})")
-                sheet.reset_dimensions()  # the size it declares may be wrong
+                sheet.reset_dimensions()  # the declared size may be wrong
                 return [_trimmed(cells) for cells in islice(sheet.iter_rows(values_only=True), limits.MAX_ROWS + 2)]
     except BROKEN_WORKBOOK as exc:
         raise source.error(f"the workbook is damaged ({str(exc)[:120]})", "Save it again as .xlsx") from exc
 
 
 def _trimmed(cells: Sequence[object]) -> list[Cell]:
-    """Cut the empty end off a row: a few bytes of a workbook can declare 16,384 cells."""
+    """Return a row without the empty cells at its end: a few bytes of a workbook can declare 16,384 cells."""
     end = len(cells)
     while end and cells[end - 1] in (None, ""):
         end -= 1

@@ -1,4 +1,4 @@
-"""How large a table may be. Looked up in this module when needed, so that a test can lower them."""
+"""Size limits of tables. Other modules read them through this module, so that a test can lower them."""
 
 MAX_BYTES = 1 << 30  # unpacked; a table is held in memory, and a small archive can unpack to terabytes
 MAX_FIELD = 10_000_000  # characters; an unclosed quote swallows the rest of a file into one field

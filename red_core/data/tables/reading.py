@@ -1,4 +1,4 @@
-"""Read a table: fetch the file, unpack it, tell what it is and in which encoding, and have it parsed."""
+"""Read a table: get the file, unpack it, detect its format and encoding, and parse it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from red_core.errors import InputError
 KINDS = {"csv": "csv", "tsv": "csv", "txt": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
 KINDS |= {"parquet": "parquet", "pq": "parquet", "xlsx": "xlsx", "xlsm": "xlsx"}
 SPOKEN = {"parquet": "Parquet", "xlsx": "an Excel workbook (.xlsx)", "json": "JSON", "csv": "plain text"}
-FOREIGN = {  # first bytes of what people mistake for a table
+FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"\xd0\xcf\x11\xe0": "an old or password-protected Office file (.xls)",
     b"%PDF-": "a PDF",
     b"<!doctype html": "a web page",
@@ -38,7 +38,7 @@ FOREIGN = {  # first bytes of what people mistake for a table
 }
 GZIP, ZIP, PARQUET = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6"), b"PAR1"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# Encodings that files really have: given all it knows, the detector prefers exotic ones on short texts.
+# Encodings in common use: with all encodings, the detector prefers rare ones on short texts.
 ENCODINGS = "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r cp932 euc_jp gb18030 big5 cp949"
 MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
 JSON_START = re.compile(r'\s*(\[\s*)?\{\s*["}]')
@@ -46,21 +46,21 @@ JSON_START = re.compile(r'\s*(\[\s*)?\{\s*["}]')
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A file as text.
+    """A table read from a file, with all cells as text.
 
     Attributes
     ----------
     name : str
         The file as the user named it.
     sha256 : str
-        Of the file's bytes as they are stored.
+        SHA-256 of the file's bytes on disk.
     frame : DataFrame, shape (n, columns)
-        Every cell a ``str``, a missing one None; column names are unique.
+        Every cell is a ``str``, an empty one None; column names are unique.
     rows : ndarray of int64, shape (n,)
         Each row's number as a person counts. In CSV and Excel the header is row 1; a quoted field with
         line breaks belongs to one row, and an empty line is one. In JSONL the line; elsewhere from 1.
     notes : tuple of str
-        What was guessed: format, encoding, delimiter, sheet.
+        Notes on what was guessed: format, encoding, delimiter, sheet.
     """
 
     name: str
@@ -88,7 +88,7 @@ def read_table(
     sheet : str, optional
         The sheet of a workbook; the first one by default.
     progress : callable, optional
-        Called now and then with (done, total), in bytes of the unpacked content.
+        progress(done, total), in bytes of the unpacked content.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def read_table(
     Raises
     ------
     InputError
-        The file cannot be read, is not what its name says, breaks a rule of its format, has no rows,
-        or is larger than this module's limits.
+        If the file cannot be read, has the wrong ending, breaks a rule of its format, has no rows, or is larger than
+        the limits in ``limits.py``.
     """
     shown = name or str(path)
     raw = _fetch(path, shown)
@@ -121,7 +121,7 @@ def read_table(
 
 
 def _drain(read: Callable[[int], bytes], name: str) -> bytes:
-    """Read to the end but never past the limit: a bomb is stopped while it unpacks."""
+    """Return all bytes; raise InputError at the size limit, so that a zip bomb is stopped early."""
     parts, size = [], 0
     while chunk := read(1 << 20):
         parts.append(chunk)
@@ -132,7 +132,7 @@ def _drain(read: Callable[[int], bytes], name: str) -> bytes:
 
 
 def _fetch(path: str | Path, name: str) -> bytes:
-    """Return the file's bytes as they are stored."""
+    """Return the bytes of the file on disk or on the hub."""
     if str(path).startswith("hf://"):
         return _fetch_hub(str(path), name)
     if "\0" in str(path):
@@ -147,11 +147,11 @@ def _fetch(path: str | Path, name: str) -> bytes:
 
 
 def _fetch_hub(path: str, name: str) -> bytes:
-    """Download from the Hugging Face hub, whose library is imported here because few need it."""
+    """Return a file of the Hugging Face hub. Its library is imported here, because few users need it."""
     from huggingface_hub import HfFileSystem  # noqa: PLC0415
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
 
-    # Errors of its HTTP library come through too; which library that is differs between versions.
+    # Errors of its HTTP library come through too, and that library differs between versions.
     failures = cast("tuple[type[Exception], ...]", (OSError, ValueError, RuntimeError, *HfHubHTTPError.__bases__))
     try:
         with HfFileSystem().open(path, "rb") as stream:
@@ -162,7 +162,7 @@ def _fetch_hub(path: str, name: str) -> bytes:
 
 
 def _unpack(raw: bytes, name: str) -> bytes:
-    """Undo gzip, once, where the content is gzip."""
+    """Return the content, unpacked once if it is gzipped."""
     data, zipped, said = raw, raw.startswith(GZIP), name.lower().endswith(".gz")
     if said and raw and not zipped:
         raise InputError(name, "its name ends in .gz but it is not gzipped", "Take .gz off its name")
@@ -181,7 +181,7 @@ def _unpack(raw: bytes, name: str) -> bytes:
 
 
 def _kind(source: Source) -> str:
-    """Decide the format by content first; a name that says otherwise is refused."""
+    """Return the format by content; raise InputError if the name of the file says otherwise."""
     data, said, found = source.data, KINDS.get(source.ending), "csv"
     for magic, what in FOREIGN.items():
         if data.startswith(magic) or data[:64].lstrip().lower().startswith(magic):
@@ -202,7 +202,7 @@ def _kind(source: Source) -> str:
 
 
 def _check_zip(source: Source) -> str:
-    """Refuse archives that are no workbooks, and workbooks too large; zipfile stops at the size declared."""
+    """Raise InputError for archives that are not workbooks, and for too large ones; zipfile stops at declared sizes."""
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
             members = archive.infolist()
@@ -216,7 +216,7 @@ def _check_zip(source: Source) -> str:
 
 
 def _decode(source: Source) -> None:
-    """Find the encoding, or say in which row the text breaks."""
+    """Set the encoding of the source; an error names the row with an invalid character."""
     data = source.data
     source.encoding = encoding = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
     try:
@@ -236,7 +236,7 @@ def _decode(source: Source) -> None:
 
 
 def _guess_encoding(source: Source) -> str:
-    """Decode with charset-normalizer's guess where that is confident."""
+    """Return the text in the encoding that charset-normalizer guesses, if it is confident."""
     found = re.finditer(rb"[^\r\n]*[\x80-\xff][^\r\n]*\n?", source.data)
     sample = b"".join(match[0][:2000] for match in islice(found, 200))
     matches = list(charset_normalizer.from_bytes(sample, cp_isolation=ENCODINGS.split()))
@@ -250,11 +250,11 @@ def _guess_encoding(source: Source) -> str:
             source.notes.append(f"encoding: {source.encoding} (guessed: check that accents look right)")
             with suppress(UnicodeDecodeError):
                 return source.data.decode(source.encoding)
-    raise source.error("it is not UTF-8 and its encoding cannot be told", "Save it as UTF-8")
+    raise source.error("it is not UTF-8 and its encoding is unclear", "Save it as UTF-8")
 
 
 def _row_after(source: Source, before: str) -> int:
-    """Return the row of the character after ``before``: a record in CSV, else a line."""
+    """Return the row number of the character after ``before``: the record in CSV, else the line."""
     before += "x"
     if KINDS.get(source.ending, "csv") != "csv":
         return len(re.findall(r"\r\n?|\n", before)) + 1

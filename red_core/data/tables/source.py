@@ -1,4 +1,4 @@
-"""A file on its way to a table, and how to refuse it; also what reading shares with writing."""
+"""An unpacked file that is read into a table, its errors, and helpers that reading shares with writing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass
 class Source:
-    """An unpacked file on its way to a table."""
+    """An unpacked file that is being read into a table."""
 
     name: str
     data: bytes
@@ -33,25 +33,25 @@ class Source:
     encoding: str = "utf-8"
     notes: list[str] = field(default_factory=list)
     buffer: io.BytesIO = field(default_factory=io.BytesIO)
-    reader: io.TextIOWrapper | None = None  # kept, as it closes the buffer when it goes
+    reader: io.TextIOWrapper | None = None  # kept, because it closes the buffer when it is deleted
 
     @property
     def ending(self) -> str:
-        """What its name says it is, in lower case."""
+        """The ending of its name, in lower case."""
         return ending(self.name)
 
     def error(self, rule: str, remedy: str, row: int | None = None) -> InputError:
-        """Return the refusal of this file, for the caller to raise."""
+        """Return an InputError about this file, for the caller to raise."""
         return InputError(self.name, rule, remedy, row)
 
     def text(self, newline: str | None = "") -> io.TextIOWrapper:
-        """Open the content as text, from its beginning."""
+        """Return the content as a text stream, from its beginning."""
         self.buffer = io.BytesIO(self.data)
         self.reader = io.TextIOWrapper(self.buffer, self.encoding, newline=newline)
         return self.reader
 
     def counted(self, records: Iterable[T]) -> Iterator[tuple[int, T]]:
-        """Yield each record with its number, report progress, and stop above the row limit."""
+        """Yield (number, record), report progress, and raise InputError above the row limit."""
         for number, record in enumerate(records, 1):
             if number > limits.MAX_ROWS + 1:  # one for the header
                 raise self.error(f"more than {limits.MAX_ROWS:,} rows", "Split the file")
@@ -60,7 +60,7 @@ class Source:
             yield number, record
 
     def check_names(self, names: Sequence[str], row: int | None = None) -> None:
-        """Refuse columns that could not be told apart or asked for."""
+        """Raise InputError for too many columns, columns without a name, and duplicate names."""
         if len(names) > limits.MAX_COLUMNS:
             raise self.error(f"more than {limits.MAX_COLUMNS} columns", "Keep the text, the label and a few more", row)
         for position, name in enumerate(names, 1):
@@ -70,7 +70,7 @@ class Source:
                 raise self.error(f"two columns are named '{name[:60]}'", "Give every column its own name", row)
 
     def check_width(self, found: int, wanted: int, row: int) -> None:
-        """Refuse a row that is not as wide as the header."""
+        """Raise InputError if a row and the header have different numbers of fields."""
         if found != wanted:
             remedy = (
                 "Quote fields that hold the delimiter; name all columns" if found > wanted else "Add what is missing"
@@ -80,11 +80,11 @@ class Source:
 
 
 def ending(name: str) -> str:
-    """Return what follows the last dot of a name, in lower case and before any .gz."""
+    """Return the ending of a file name, in lower case, without .gz."""
     return name.lower().removesuffix(".gz").rpartition(".")[2]
 
 
 def disk_error(name: str, doing: str, exc: OSError) -> InputError:
-    """Return the refusal of a file that cannot be 'read' or 'written', with what to do about it."""
+    """Return the InputError for a file that cannot be 'read' or 'written'."""
     remedy = REMEDIES.get(exc.errno or 0, "Check the path and the disk")
     return InputError(name, f"it cannot be {doing}: {exc.strerror or exc}", remedy)

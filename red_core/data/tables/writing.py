@@ -1,4 +1,4 @@
-"""Write a table, all of it or nothing."""
+"""Write a table, completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
 
 FORMULA = re.compile(r"[\s']*[=+\-@\t\r]")
-"""What a spreadsheet may run. Apostrophes may stand before it, so that the one we add can be taken off again."""
+"""A text that a spreadsheet may run as a formula. With apostrophes before it, it gets one too, so that exactly the
+added one can be removed on reading."""
 
 
 def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> int:
-    """Write rows as .csv, .tsv, .jsonl, .json (also with .gz) or .parquet; only a complete file gets that name.
+    """Write rows as .csv, .tsv, .jsonl, .json (also with .gz) or .parquet; return how many. The file is never partial.
 
     Parameters
     ----------
     path : str or Path
-        The file; an existing one is replaced at the end, and stays as it is if anything fails.
+        The file. An existing one is replaced at the end, and kept if anything fails.
     rows : iterable of mapping
-        What a row lacks, or has as None, is an empty cell.
+        A missing key or None is an empty cell.
     columns : sequence of str
         The columns, in order. In CSV and TSV a text that a spreadsheet would run as a formula gets an
         apostrophe before it, and NUL becomes U+FFFD; JSON, JSONL and Parquet hold texts as they are.
@@ -48,7 +49,7 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
     Raises
     ------
     InputError
-        The ending is none of these, or the file cannot be written.
+        If the ending is none of these, or the file cannot be written.
     """
     count = 0
 
@@ -64,7 +65,9 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
         raise InputError(
             str(path), "its ending is unknown", "End it in .csv, .tsv, .jsonl, .json (or with .gz) or .parquet"
         )
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")  # in the same folder: only there is renaming atomic
+    temporary = target.with_name(
+        f".{uuid.uuid4().hex}.tmp"
+    )  # in the same folder, because only there renaming is atomic
     try:
         try:
             with temporary.open("xb") as raw:
@@ -81,8 +84,8 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
 
 
 def _harmless(value: object) -> object:
-    """Return a cell for a spreadsheet: numbers as they are, and no text that begins a formula."""
-    if value is None:  # the common cells first: asking what is a number is slow
+    """Return a cell that no spreadsheet runs as a formula: such texts get an apostrophe; numbers stay."""
+    if value is None:  # common cells first, because the check for numbers is slow
         return ""
     if (
         not isinstance(value, str)
@@ -99,7 +102,7 @@ def _write_csv(
     out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]], delimiter: str = ","
 ) -> None:
     line = io.StringIO()
-    writer = csv.writer(line, delimiter=delimiter)  # ends lines in \r\n, and therefore quotes a lone \r too
+    writer = csv.writer(line, delimiter=delimiter)  # with \r\n as line ending it also quotes a single \r
     headed: Iterable[Iterable[object]] = chain([columns], records)
     for record in headed:
         writer.writerow(map(_harmless, record))
@@ -113,7 +116,7 @@ def _write_tsv(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable
 
 
 def _write_jsonl(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
-    names = [f"{as_json(name)}:" for name in columns]  # once, and empty cells at no cost: half of the time
+    names = [f"{as_json(name)}:" for name in columns]  # keys encoded once: it halves the time
     for record in records:
         cells = ["null" if cell is None else as_json(cell) for cell in record]
         out.write(f"{{{','.join(map(add, names, cells))}}}\n".encode())
@@ -129,7 +132,7 @@ def _write_json(out: io.BufferedIOBase, columns: Sequence[str], records: Iterabl
 
 
 def _write_parquet(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
-    """Write columns of one type each: numbers or booleans where every cell is one, else text."""
+    """Write each column as numbers or booleans if all its cells are, else as text."""
     cells: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [() for _ in columns]
     arrays = []
     for column in cells:
