@@ -262,7 +262,7 @@ def test_subsets_of_similar_labels_are_compared_and_adopted(in_state: InState, o
     app.button(key="try_subsets").click().run()
     table = next(table.value for table in app.dataframe if "now" in table.value)
     assert len(table.columns) == 3
-    assert "accuracy (cross-validation)" in table.index
+    assert "accuracy" in table.index
     before = current_layout(project)[1].tolist()
     app.button(key="adopt_alike").click().run()
     assert not app.exception

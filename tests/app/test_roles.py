@@ -130,7 +130,7 @@ AS_IT_STANDS: dict[str, Act] = {
     "review.decisions.decide": decided,
     "review.decisions.feed_back": lambda p: feed_back(p, plan_feed_back(p, accept_evidence_check=True), who="v"),
     "data.importing.store_prepared": imported,
-    "judges.server.keep": lambda _: keep(judge_server(model="m")),
+    "judges.server_settings.keep": lambda _: keep(judge_server(model="m")),
     "labels.edits.apply_edit": lambda p: label_edits.apply_edit(p, Rename(first(p), "another"), "v"),
     "labels.subsets.adopt_subsets": subsets,
     "review.desk.apply_key_press": pressed,
@@ -148,7 +148,7 @@ AFTER: dict[str, tuple[Act, Act]] = {
     "store.batches.drop_batch": (listed, lambda p: drop_batch(p, 1, "v")),
     "review.batches.take_back": (lambda _: None, lambda p: batches.take_back(p, 1)),
     "review.decisions.undo": (decided, lambda p: undo(p, who=current_user().name)),
-    "data.restoring.restore_decisions": (
+    "data.decisions_import.restore_decisions": (
         exported, lambda p: restore_decisions(p, p.workspace.parent / "exported.jsonl", "v"),
     ),
     "labels.edits.preview": (lambda _: None, lambda p: label_edits.preview(p, Rename(first(p), "another"))),
@@ -178,7 +178,7 @@ EDITS: dict[str, Edit] = {
 }  # fmt: skip
 """One edit of each kind; all of them write through ``apply_edit``."""
 AFTER |= {
-    f"labels.acts.{name}": (lambda _: None, lambda p, edit=edit: label_edits.apply_edit(p, edit, "v"))
+    f"labels.edit_kinds.{name}": (lambda _: None, lambda p, edit=edit: label_edits.apply_edit(p, edit, "v"))
     for name, edit in EDITS.items()
 }
 READ: dict[str, Act] = {

@@ -332,7 +332,7 @@ def test_any_other_address_is_not_served_unless_people_sign_in(address, findings
     (tmp_path / "config.toml").write_text(f'[server]\naddress = "{address}"\n' if address else "[server]\n")
     state, message = only(findings_about("address"))
     assert state == "broken"
-    assert "nobody has to sign in" in message
+    assert "without sign-in" in message
     monkeypatch.setenv("RED_BEHIND_PROXY", "1")
     state, message = only(findings_about("address"))
     assert state == "warning"

@@ -97,7 +97,8 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
         | {name: st.column_config.NumberColumn(format="%.2f") for name in SIMILARITIES}
         | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
-        | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])},
+        | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
+        | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)},
     )
 
 

@@ -78,13 +78,13 @@ def _try(project: Project, size: int, ways: list[str]) -> None:
 
 def _show_compared(project: Project, size: int, measured: dict[str, Formation]) -> None:
     seeds = facts(project)["seeds"]
-    headings = {"now": "now"} | {way: f"{size} per subset, {name}" for way, name in WAYS.items()}
+    headings = {"now": "now", "apart": f"dissimilar, {size} each", "alike": f"similar, {size} each"}
     st.dataframe(pd.DataFrame({headings[way]: _facts(formation, seeds) for way, formation in measured.items()}))
     st.caption(
         f"Accuracy: classifiers that were trained without a fifth of the {seeds:,} labelled examples label that fifth. "
         "The table shows the share that is right, with its 95% interval. If two intervals overlap, the difference may "
-        "be chance. Similarity: labels that differ more are easier for one classifier. If similar labels are together, "
-        "one classifier learns to separate them."
+        "be chance. Similarity is within a subset: labels that differ more are easier for one classifier. If similar "
+        "labels are together, one classifier learns to separate them."
     )
     with st.container(horizontal=True):
         for way, formation in measured.items():
@@ -104,7 +104,7 @@ def _facts(formation: Formation, seeds: int) -> dict[str, str]:
     low, high = wilson(round(formation.accuracy * seeds), seeds)
     return {
         "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
-        "mean similarity in a subset": f"{formation.similarity.mean():.3f}",
-        "highest similarity in a subset": f"{formation.highest.max():.3f}",
-        "accuracy (cross-validation)": f"{formation.accuracy:.1%} ({low:.1%} to {high:.1%})",
+        "mean similarity": f"{formation.similarity.mean():.3f}",
+        "highest similarity": f"{formation.highest.max():.3f}",
+        "accuracy": f"{formation.accuracy:.1%} ({low:.1%} to {high:.1%})",
     }
