@@ -623,7 +623,7 @@ def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Proj
     assert "with a probability" not in words
     assert "VALID" in words
     assert (
-        f"Confidence in {card.label.name}: {card.classifier_belief:.0%} from the classifiers, {card.belief:.0%} after "
+        f"{card.label.name}: {card.classifier_belief:.0%} from the classifiers, {card.belief:.0%} after "
         "the verdict valid." in words
     )
 

@@ -60,11 +60,11 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None,
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
     frame = pd.DataFrame({"subset": subsets, "labels": [len(part) for part in members]})
     if alike is not None:
-        frame[["average", "highest"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
+        frame[["average", "most"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
     show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
         st.caption(
-            "Average and highest similarity between two labels of the subset. At 1, two labels have the same examples."
+            "Similarity between two labels of the subset: the average and the most. At 1, two labels have the same examples."
         )
     show_confused_pairs(pairs, rows)
 

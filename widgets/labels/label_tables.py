@@ -16,7 +16,7 @@ from widgets.shell.marks import mark
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
-SIMILARITIES = ("similarity", "average", "highest")
+SIMILARITIES = ("similarity", "average", "most")
 SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",

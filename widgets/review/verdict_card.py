@@ -88,7 +88,7 @@ def why_asked(card: Card, labels: dict[int, Label]) -> str:
         after = f", {now} after the verdict {card.outcome}"
     else:
         after = f", {now} now" if now != before else ""
-    return f"{asked}Confidence in {name}: {before} from the classifiers{after}."
+    return f"{asked}{name}: {before} from the classifiers{after}."
 
 
 def decision_in_words(decision: str) -> str:
