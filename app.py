@@ -18,8 +18,8 @@ st.set_page_config(
 TASKS = {
     "data": ("Data", ":material/database:", "Imported files and the rows that were left out. Import more files."),
     "label_map": ("Label map", ":material/bubble_chart:", "The labels as points, coloured by subset."),
-    "rounds": ("Rounds", ":material/autorenew:", "Run a round, follow it, and see whether another round is worth it."),
-    "review": ("Review", ":material/rule:", "Read each verdict beside its evidence. Confirm or overrule it."),
+    "rounds": ("Rounds", ":material/autorenew:", "Run a round, follow it, and see whether another round helps."),
+    "review": ("Review", ":material/rule:", "Read each verdict beside its evidence. Confirm or correct it."),
     "results": ("Results", ":material/download:", "The final labels, where each comes from, and the download."),
 }
 

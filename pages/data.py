@@ -58,8 +58,8 @@ def show_what_is_in(project: Project) -> None:
 def show_left_out(project: Project, count: int) -> None:
     with st.expander(f"{counted(count, 'row is', 'rows are')} left out", expanded=False):
         st.caption(
-            "These rows stay in your files. A text with two different labels is used again once you choose one of them "
-            "on Review."
+            "These rows stay in your files. If a text has two different labels, choose one on Review (queue "
+            "*contradictions*). Then the project uses the text again."
         )
         rows = left_out_rows(project)
         st.dataframe(pd.DataFrame(rows[:LEFT_OUT_SHOWN]).drop(columns="source"), hide_index=True)
@@ -107,7 +107,11 @@ def import_form(project: Project | None) -> None:
         )
     path = ""
     for tab in path_tab:
-        path = tab.text_input("Path or hf:// address", key=f"import_path_{turn}", placeholder="data/messages.csv.gz")
+        path = tab.text_input(
+            "Path of a file, or a Hugging Face address (hf://...)",
+            key=f"import_path_{turn}",
+            placeholder="data/messages.csv.gz",
+        )
     table = None
     with errors_in_one_line():
         if upload:
@@ -214,9 +218,8 @@ def begin_work(project: Project) -> None:
 
 def restore_form(project: Project) -> None:
     st.caption(
-        "A JSONL download from Results holds every decision. This adds its decisions to the same texts and labels of "
-        "this project, with person, time and reason. Undone decisions are not added, and no decision is added twice. A "
-        "later decision of this project stays in force."
+        "Upload a JSONL download from Results. The program adds the decisions of the file to the same texts and labels "
+        "here, each once, with person, time and reason. It leaves out undone decisions. Newer decisions here stay."
     )
     turn = st.session_state.setdefault("restores", 0)
     upload = st.file_uploader(

@@ -38,8 +38,9 @@ inside_the_shell()
 def show_empty_map(project: Project) -> None:
     job = mark_interrupted(project)
     st.markdown(
-        "This map shows every **label** as a point. Labels with similar texts are near each other. Colour and sign "
-        "show the **subset**. The grey cloud shows the unlabelled texts. First, all texts must be turned into vectors."
+        "This map shows every **label** as a point. Labels with similar texts are near each other. Colour and "
+        "shape show the **subset**. The grey cloud shows the unlabelled texts. The program must prepare all texts "
+        "first. Then the map appears."
     )
     if job is not None and job.state in {"waiting", "running"}:
         st.info("The texts are being prepared. The map appears when that is done.", icon=":material/hourglass:")
@@ -117,10 +118,11 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
-        "Click a label, or use the lasso for several. Labels with similar texts are near each other; directions and "
-        "long distances mean nothing. Colour and sign: subset. Size: labelled examples. Hollow: new since the last "
-        "round. With a dot: check it. Orange lines: labels that are confused. Grey: unlabelled texts; darker means "
-        "more. Dotted rings: texts that fit no label."
+        "Click a label. To choose several, press the lasso tool and draw a line around them. Labels with similar texts "
+        "are near each other. Nearness counts only at short distances. Directions mean nothing. Colour and shape show "
+        "the subset. A larger label has more labelled examples. A hollow label is new since the last round. A dot in a "
+        "label: check this label. Its new texts differ, or audits find it wrong too often. Orange lines join labels "
+        "that are confused. Darker grey shows more unlabelled texts. Dotted rings mark texts that fit no label."
     )
 
 

@@ -35,11 +35,11 @@ SOURCES = {
     "seed": "label from your file",
     "decision": "chosen by a person",
     "decision: none of these": "a person: no label fits",
-    "bulk": "decided with its list",
+    "bulk": "decided with a whole list",
     "audit": "chosen in a blind audit",
     "audit: none of these": "blind audit: no label fits",
     "verdict": "the judge said valid",
-    "classifiers": "no valid verdict",
+    "classifiers": "no judge said valid",
     "none of these": "no label seems to fit",
     "no round yet": "waits for the next round",
     "left out": "not used; see Data",
@@ -84,13 +84,11 @@ def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -
         return f"After round {last.id}, all {pool:,} texts have a high confidence. Download the labels.", "", ""
     certain = Settings.model_validate_json(last.settings).certain_belief
     sentence = f"After round {last.id}, {uncertain:,} of {pool:,} texts are uncertain (confidence below {certain:.0%})."
-    worth = queue_counts(project)["to decide"] if last.state == "to review" else 0
-    if worth:
-        sentence += (
-            f" {counted(worth, 'text is', 'texts are')} worth your decision. Review them, or download all labels."
-        )
+    waiting = queue_counts(project)["to decide"] if last.state == "to review" else 0
+    if waiting:
+        sentence += f" Your decision helps most for {counted(waiting, 'text')}. Review them, or download all labels."
         return sentence, "review", "Review"
-    return f"{sentence} See on Rounds if another round is worth it, or download all labels.", "rounds", "Rounds"
+    return f"{sentence} The page Rounds says whether another round helps. Or download all labels.", "rounds", "Rounds"
 
 
 def show_sources(counts: dict[str, int]) -> None:
@@ -112,7 +110,7 @@ def show_agreement(project: Project, last: Round) -> None:
     left, right = st.columns(2)
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     left.metric("Estimated accuracy", f"{estimated:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
-    explanation = f"The estimate is the mean confidence in the labels of round {last.id}. It is not a measurement. "
+    explanation = f"The estimate is the average confidence in the labels of round {last.id}. It is not a measurement. "
     show_cost(project, last)
     if true is None:
         st.caption(f"{explanation}To measure the accuracy, answer a blind audit on Review.")
@@ -120,7 +118,10 @@ def show_agreement(project: Project, last: Round) -> None:
     right.metric("True accuracy (trial)", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)
     gap = 100 * (true - estimated)
     quality = f"{abs(gap):.1f} points too {'low' if gap > 0 else 'high'}" if abs(gap) >= 1 else "about right"
-    st.caption(f"{explanation}True accuracy is the share of labels that equal {TRUTH}. The estimate is {quality}.")
+    st.caption(
+        f"{explanation}True accuracy: the share of texts whose label is the same as the hidden label. "
+        f"The estimate is {quality}."
+    )
 
 
 def show_cost(project: Project, last: Round) -> None:
@@ -128,8 +129,8 @@ def show_cost(project: Project, last: Round) -> None:
     cost = spent(project)
     if cost.attempts:
         thousands = last.metrics["pool"] / 1000
-        money = "" if cost.money is None else f", {cost.money / thousands:,.2f} at your prices"
-        st.caption(f"The judge used {cost.tokens / thousands:,.0f} tokens per 1,000 texts{money}.")
+        money = "" if cost.money is None else f" Cost: {cost.money / thousands:,.2f}."
+        st.caption(f"The judge used {cost.tokens / thousands:,.0f} tokens per 1,000 texts.{money}")
 
 
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
@@ -172,7 +173,7 @@ def basis_of(row: dict[str, Any]) -> str:
     if row["belief"] is None:
         return ""
     if row["source"] == "bulk":
-        return "the sample of its list"
+        return "a sample of the whole list"
     outcome, _ = json.loads(row["verdict"] or '["", 0]')
     return f"classifiers {row['prior']:.0%}" + (f", judge: {outcome}" if outcome else "")
 
@@ -209,7 +210,7 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool
             width=190, help="The confidence of the classifiers alone, and the judge's answer about this label"
         ),
         "Truth": column.TextColumn(width=165, help=f"{TRUTH.capitalize()}. ✓: the label is right. ✗: it is wrong"),
-        "Runner-up": column.TextColumn(width=140, help="The next likely label and the confidence in it"),
+        "Runner-up": column.TextColumn(width=140, help="The second most likely label, and the confidence in it"),
     }
     known = {name_key(label.name) for label in labels(project).values()}
     table = pd.DataFrame([shown_row(row, known) for row in rows]).round(3)
@@ -226,7 +227,10 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
         "fed_back": column.NumberColumn("Fed back", help="Texts that were fed back and train this label"),
         "labelled": column.NumberColumn("Labelled", help="Texts that the last round gave this label"),
         "belief": column.ProgressColumn(
-            "Mean confidence", format="percent", max_value=1.0, help="Mean over the texts labelled"
+            "Average confidence",
+            format="percent",
+            max_value=1.0,
+            help="Average confidence of the texts that the last round gave this label",
         ),
         "decided": column.NumberColumn("Decided", help="Texts that a person gave this label"),
     }
@@ -250,14 +254,18 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
             return path.read_bytes()
 
     st.text(
-        f"The file has all {sum(counts.values()):,} rows of your files. Each row has its file, its row number and its "
-        "other columns; its label, confidence and source; the verdict with judge and cost; the decision with its "
-        "person; and the round."
+        f"The file has all {sum(counts.values()):,} rows of your files with their other columns. It adds label, "
+        "confidence, source, verdict, decision and round."
     )
     if chosen == "JSONL":
-        st.caption("JSONL is lossless: it holds every decision about a text. Data can restore the decisions from it.")
-    truth = f"The column truth is {TRUTH}. " if facts(project)["truths"] else ""
-    st.caption(f"{truth}In CSV, a cell that a spreadsheet would run as a formula starts with an apostrophe.")
+        st.caption(
+            "JSONL keeps everything, also every decision about a text. You can restore the decisions from it on the "
+            "page *Data*."
+        )
+    truth = "The column *truth* holds the hidden label of each text. " if facts(project)["truths"] else ""
+    st.caption(
+        f"{truth}In CSV, some texts start with an apostrophe ('). It stops Excel from running the text as a formula."
+    )
     st.download_button(f"Download {chosen}", as_now(content), name, FORMATS[chosen], on_click="ignore", type="primary")
 
 

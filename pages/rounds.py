@@ -1,4 +1,4 @@
-"""Rounds: what a round does and costs, the run, its progress, and whether another round is worth it."""
+"""Rounds: what a round does and costs, the run, its progress, and whether another round helps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ inside_the_shell()
 PRESET_WORDS = {
     "recommended": (
         "Recommended",
-        "Asks the judge where an answer is expected to help most. Each verdict counts as evidence, weighted by the "  # noqa: ISC004
-        "accuracy of the judge.",
+        "Asks the judge about texts where an answer helps most. A more accurate judge counts more.",
     ),
     "article": (
         "Article",
-        "As published: asks the judge about the texts that each classifier is least sure of. A valid verdict counts "  # noqa: ISC004
-        "as true.",
+        "The method of the research article. It asks about texts that each classifier is least sure of. Every valid "  # noqa: ISC004
+        "verdict counts as true.",
     ),
 }
 """Title and explanation of each preset."""
@@ -43,11 +42,13 @@ BASIC = ("examples_shown", "most_questions", "feed_back_belief")
 OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections")
 ADVANCED = ("least_gain", "questions_per_subset", "noise_factor", "least_information")
 ADVANCED_EXPLAINED = (
+    "*Article* follows the research article (Recursive Expert Delegation). "
     "Each classifier knows the labels of one subset and one more class, *noise*: texts whose label is in another "
-    "subset. *Recommended* trains each classifier with up to 1,000 noise rows; *Article* uses one row per unit of "
-    "their weight. *Recommended* also reads words, characters and nearest neighbours, and adds hidden subsets of "
-    "similar labels. The change since the last round is the mean Kullback-Leibler divergence of the confidences of "
-    "two rounds, in nats; 0 means that nothing changed."
+    "subset. *Recommended* trains each classifier with up to 1,000 noise rows; *Article* uses as many noise rows as "
+    "the noise weight times the average class size. *Recommended* also reads words, characters and nearest neighbours, "
+    "and adds hidden subsets of similar labels. The change since the last round is the average Kullback-Leibler "
+    "divergence of the confidences of two rounds, in nats; 0 means that nothing changed. On the command line, `red "
+    "settings` lists all settings. `red round PROJECT --set SETTING=VALUE` changes one."
 )
 
 
@@ -90,9 +91,9 @@ def show_close(project: Project, last: Round) -> None:
 
 def show_roll_back(project: Project, last: Round) -> None:
     """Show the button that takes the texts of the last feed back out of the training data."""
-    with st.popover(f"Take back what round {last.id} fed back", icon=":material/undo:"):
+    with st.popover(f"Undo the feed back of round {last.id}", icon=":material/undo:"):
         st.text("These texts leave the training data of the next round. Verdicts and decisions stay.")
-        if st.button("Take it back", key="roll_back"):
+        if st.button("Undo it", key="roll_back"):
             with errors_in_one_line():
                 count = roll_back(project, last.id, who_acts())
                 st.toast(f"{counted(count, 'text is', 'texts are')} out of the training data.")
@@ -138,7 +139,6 @@ def tuned(preset: str, judge: str) -> Settings:
     changes: dict[str, object] = {"judge": judge}
     with st.expander("Settings", icon=":material/tune:"):
         changes |= changed_settings(preset, BASIC + (OF_LLM if judge == "llm" else ()))
-        st.caption("`red settings` lists all settings; `red round NAME --set NAME=VALUE` changes any of them.")
     with st.expander("Advanced", icon=":material/science:"):
         st.caption(ADVANCED_EXPLAINED)
         changes |= changed_settings(preset, ADVANCED)
@@ -156,7 +156,7 @@ def changed_settings(preset: str, names: tuple[str, ...]) -> dict[str, object]:
             step=None if isinstance(value, float) else 1,
             format="%.4g" if isinstance(value, float) else "%d",
             key=f"set_{preset}_{name}",
-            placeholder="no cap",
+            placeholder="no limit",
             persist_state="session",  # the fields are hidden while a job runs
         )
         if entered != value:
@@ -173,7 +173,7 @@ def estimate(project: Project, settings: Settings, server: JudgeServer | None) -
         return f"{sentence} The {JUDGES['evidence']} costs nothing.{more}"
     if server is None:
         return f"{sentence} Connect to a judge first."
-    return f"{sentence} That takes {cost(project, server, count)}."
+    return f"{sentence} {cost(project, server, count)}"
 
 
 def questions(project: Project, settings: Settings) -> tuple[int, str]:
@@ -187,12 +187,12 @@ def questions(project: Project, settings: Settings) -> tuple[int, str]:
     if last is None:
         count = min(settings.most_questions, pool)
         limit = in_points(settings.least_gain)
-        why = f"the round stops when an answer is expected to raise the chance of a right label by less than {limit}"
-        return count, f"At most {counted(count, 'question')}: {why}."
+        stop = f"The round stops earlier if the next answer would help too little (less than {limit})."
+        return count, f"At most {counted(count, 'question')}. {stop}"
     count = min(settings.most_questions, last.metrics["worth_asking"])
     if not count:
-        return 0, "No question is worth asking any more."
-    return count, f"About {counted(count, 'question is', 'questions are')} worth asking."
+        return 0, "No further question would improve the labels enough."
+    return count, f"About {counted(count, 'question')}, as estimated in the last round."
 
 
 def subset_count(project: Project, settings: Settings) -> int:

@@ -36,7 +36,7 @@ class Settings(BaseModel):
         int, Field(ge=0, description="Random seed: the same seed and the same data give the same result")
     ] = 0
 
-    subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset (the article's n)")] = 10
+    subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset")] = 10
     subset_dimensions: Annotated[
         int, Field(ge=2, le=64, description="UMAP dimensions in which the subsets are formed")
     ] = 16
@@ -58,7 +58,8 @@ class Settings(BaseModel):
         ),
     ] = 256
     lexical_weight: Annotated[
-        float, Field(ge=0, le=4, description="Length of the word and character features; the embedding has length 1")
+        float,
+        Field(ge=0, le=4, description="Norm of the word and character features, relative to the embedding (norm 1)"),
     ] = 0.5
     neighbour_weights: Annotated[
         tuple[Annotated[float, Field(ge=0, le=100)], ...],
@@ -74,11 +75,14 @@ class Settings(BaseModel):
     )
 
     noise_factor: Annotated[
-        float, Field(gt=0, le=20, description="Weight of the noise class, in average class sizes (the article uses 2)")
+        float,
+        Field(
+            gt=0, le=20, description="Weight of the noise class, in average class sizes (the research article uses 2)"
+        ),
     ] = 2.0
     noise_rows: Annotated[
         int | None,
-        Field(ge=1, description="Number of noise rows. None: as in the article, one row per unit of weight."),
+        Field(ge=1, description="Number of noise rows. None: the noise weight times the average class size."),
     ] = 1000
     regularisation: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1e9)], ...],
@@ -98,7 +102,7 @@ class Settings(BaseModel):
         Field(
             ge=0,
             le=1,
-            description="If a larger share of the classifiers is affected by a change, all classifiers are refitted",
+            description="Share of affected classifiers above which a change refits all classifiers",
         ),
     ] = 0.5
     none_share: Annotated[
@@ -108,18 +112,18 @@ class Settings(BaseModel):
     selection: Annotated[
         Literal["value", "entropy"],
         Field(
-            description="How questions are chosen: value = by expected gain in accuracy; entropy = the article's way"
+            description="How questions are chosen: value = by expected gain in accuracy; entropy = most uncertain texts"
         ),
     ] = "value"
     questions_per_subset: Annotated[
-        int, Field(ge=1, description="Questions per classifier (the article's k); entropy selection only")
+        int, Field(ge=1, description="Questions per classifier; entropy selection only")
     ] = 20
     least_gain: Annotated[
         float,
         Field(
             ge=0,
             le=0.5,
-            description="Smallest gain in accuracy that is worth a question (0.005 = 0.5 points); value selection only",
+            description="Smallest expected gain in accuracy for a question (0.005 = 0.5 points); value selection only",
         ),
     ] = 0.005
     analyst_right: Annotated[
@@ -141,9 +145,7 @@ class Settings(BaseModel):
 
     examples_shown: Annotated[
         int,
-        Field(
-            ge=1, le=20, description="Nearest valid examples shown to the judge and to the analyst (the article's c)"
-        ),
+        Field(ge=1, le=20, description="Nearest valid examples shown to the judge and to the analyst"),
     ] = 3
     feed_back_belief: Annotated[
         float,
@@ -181,7 +183,7 @@ class Settings(BaseModel):
         Field(
             ge=0,
             le=20,
-            description="After invalid: number of labels from which an LLM judge picks the next suggestion; 0 = off",
+            description="Number of labels that an LLM judge may choose from after it said invalid; 0 = none",
         ),
     ] = 0
 

@@ -90,9 +90,9 @@ def _well(answers: Sequence[Answer]) -> str:
     right, wrong = (
         answer.outcome + ("" if answer.p_valid is None else f" (p {answer.p_valid:.2f})") for answer in answers
     )
-    message = f"works. It called a right pair {right} and a wrong one {wrong}."
+    message = f"works. It called a right label {right} and a wrong one {wrong}."
     if answers[0].outcome != "valid" or answers[1].outcome != "invalid":
-        message += " One pair proves little. The self-test measures how accurate the judge is."
+        message += " Two answers prove little. The self-test measures how accurate the judge is."
     return message
 
 

@@ -173,7 +173,7 @@ def _sentence(statistic: str, drift: LabelDrift, sizes: tuple[int, int]) -> str:
         before, now = drift.none
         return f"of the new texts nearest to it {now:.0%} are none of these, {before:.0%} of the earlier ones"
     if statistic == "distance":
-        return f"the mean of its new texts lies {drift.distance:.2f} spreads from that of the earlier ones"
+        return f"the average of its new texts lies {drift.distance:.2f} spreads from that of the earlier ones"
     before, now = drift.spread or (0.0, 0.0)
     return f"its new texts are more varied: their spread is {now:.2f}, that of the earlier ones {before:.2f}"
 

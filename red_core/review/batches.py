@@ -1,4 +1,4 @@
-"""Batches: accept or overturn a filtered list at once, after a random sample of it was decided one by one."""
+"""Batches: accept or reject a filtered list at once, after a random sample of it was decided one by one."""
 
 from __future__ import annotations
 

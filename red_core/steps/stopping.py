@@ -24,7 +24,7 @@ class RoundSignals:
     information_gain : float or None
         Mean KL divergence, in nats per text, between this round's beliefs and the last one's; None in round 1.
     worth_asking : int
-        Questions left whose expected gain reaches the setting; 0 if no question is worth its cost.
+        Questions left whose expected gain reaches the setting; 0 if no question reaches it.
     asked, failed : int
         Questions that the judge was asked in the round, and those that failed.
     complete : bool
@@ -95,20 +95,20 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
             False, f"{last.failed:,} of {last.asked:,} questions failed. Run another round to ask them again."
         )
     if not last.worth_asking:
-        return Recommendation(True, "No further question is worth its cost.")
+        return Recommendation(True, "No further question would improve the labels enough.")
+    suggested = f"{last.worth_asking:,} suggested {'label' if last.worth_asking == 1 else 'labels'}"
     if last.information_gain is not None and last.information_gain < least_information:
         return Recommendation(
             True,
-            f"The last round hardly changed the labels: {last.information_gain:.4f} nats per text, less than the limit "
-            f"of {least_information}. Another round would not help. {last.worth_asking:,} suggested labels are still "
-            "worth an answer.",
+            f"The last round hardly changed the labels (change {last.information_gain:.4f}, limit "
+            f"{least_information}). Another round would not help. You can still review {suggested}.",
         )
     if past_inflection([r.uncertain for r in rounds]):
         return Recommendation(
-            True, "The number of uncertain texts falls more slowly in each round: it is past its inflection."
+            True,
+            "The number of uncertain texts falls more slowly in each round. Further rounds will help less and less.",
         )
     return Recommendation(
         False,
-        f"{last.worth_asking:,} suggested labels are still worth an answer. "
-        "Review them, feed back, and run another round.",
+        f"For {suggested} an answer still helps. Review them, feed back, and run another round.",
     )

@@ -117,7 +117,7 @@ def explain(watched: Watched, judge: Oracle, card: Card) -> None:
     expect(page.locator(".desk .text")).to_have_text(card.content)  # the card stays
     judge.status = 200
     page.keyboard.press("e")
-    page.get_by_text(f"Made afterwards by {MODEL}, not the reason for the verdict").wait_for()
+    page.get_by_text(f"{MODEL} wrote this explanation later. It is not the reason for the verdict.").wait_for()
     expect(page.get_by_text(judge.words)).to_be_visible()
 
 
@@ -173,5 +173,5 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     picture(watched, "11-results")
     assert_sound(watched)
     page = watched.open(f"{server.address}/rounds?project={NAME}")
-    page.get_by_text("Take back what round 1 fed back").wait_for()
+    page.get_by_text("Undo the feed back of round 1").wait_for()
     picture(watched, "12-next-round")

@@ -317,14 +317,14 @@ def test_the_cost_is_told_in_tokens_and_where_prices_are_known_in_money(
     in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = in_state("prepared")
-    assert "That takes about 24,000 tokens; no price is set." in words_on(rounds_with_llm(open_app))
+    assert "This uses about 24,000 tokens. You have set no price." in words_on(rounds_with_llm(open_app))
     monkeypatch.setenv("RED_JUDGE_PRICE_IN", "1000")
     monkeypatch.setenv("RED_JUDGE_PRICE_OUT", "4000")
     judge_check(project, JUDGED)
     words = words_on(rounds_with_llm(open_app))
-    assert f"about {40 * TOKENS:,} tokens, at most {40 * TOKENS * 4000 / 1e6:,.2f} at your prices" in words
+    assert f"This uses about {40 * TOKENS:,} tokens and costs at most {40 * TOKENS * 4000 / 1e6:,.2f}." in words
     money = 24 * (USAGE["prompt_tokens"] * 1000 + USAGE["completion_tokens"] * 4000) / 1e6
-    assert f"Spent in this project: {24 * TOKENS:,} tokens in 24 requests, {money:,.2f} at your prices." in words
+    assert f"Used in this project: {24 * TOKENS:,} tokens in 24 requests. Cost: {money:,.2f}." in words
 
 
 @pytest.mark.usefixtures("named")
@@ -424,7 +424,7 @@ def test_trying_a_server_says_what_works_and_keeps_nothing(
     in_state("prepared")
     app = rounds_with_llm(open_app)
     connect(app, "try", base_url=judge.address, model=MODEL, api_key="typed-key")
-    assert "Asking for JSON with a schema: works. It called a right pair valid and a wrong one invalid." in (
+    assert "Asking for JSON with a schema: works. It called a right label valid and a wrong one invalid." in (
         words_on(app)
     )
     (told,) = app.success
@@ -441,7 +441,7 @@ def test_a_server_that_answers_in_prose_cannot_judge(in_state: InState, open_app
     app = connect(rounds_with_llm(open_app), "try", base_url=judge.address, model=MODEL)
     assert words_on(app).count("the server replied, but not with the answer that was asked for") == 3
     (told,) = app.error
-    assert told.value.startswith("It cannot judge")
+    assert told.value.startswith("This model cannot work as a judge")
     assert not app.success
 
 
@@ -623,8 +623,8 @@ def test_a_card_names_the_judge_and_says_what_the_belief_is_made_of(judged: Proj
     assert "with a probability" not in words
     assert "VALID" in words
     assert (
-        f"{card.label.name}: classifiers {card.classifier_belief:.0%}, after the judge's “valid” {card.belief:.0%}."
-        in words
+        f"{card.label.name}: {card.classifier_belief:.0%} from the classifiers, {card.belief:.0%} after "
+        "the verdict valid." in words
     )
 
 
@@ -638,7 +638,7 @@ def test_a_probability_the_judge_gave_stands_on_the_card(judged: Project, open_a
 def test_the_likelier_label_after_invalid_says_so(judged: Project, open_as_viewer: OpenApp) -> None:
     card = next(c for c in cards(judged, "judge against classifiers") if c.runner_up_belief > c.belief)
     words = words_on(view(open_as_viewer, card, "judge against classifiers"))
-    assert f"Likelier now: **{card.runner_up.name}**" in words
+    assert f"More likely now: **{card.runner_up.name}**" in words
     assert "Runner-up" not in words
     assert "INVALID" in words
 
@@ -671,13 +671,13 @@ def test_an_explanation_is_asked_for_once_and_marked_as_made_afterwards(
     assert [sent["explains"] for sent in sitting.next_cards([], 1)[0]] == [True]
     for _ in range(2):  # it is stored
         answer = sitting.say("explain", card.text)
-        assert answer["title"] == "Made afterwards by small-judge-2, not the reason for the verdict"
+        assert answer["title"] == "small-judge-2 wrote this explanation later. It is not the reason for the verdict."
         assert answer["words"] == "It begins with that very word."
     assert explanation(judged, card.verdict) == ("It begins with that very word.", "small-judge-2")
     (asked,) = [about for about in named.of("verdict") if about["text"] == card.content]
     assert (asked["verdict"], asked["proposed"]["label"]) == ("valid", card.label.name)
     words = words_on(view(open_as_viewer, card, "judged valid"))
-    assert "Made afterwards by small-judge-2, not the reason for the verdict:" in words
+    assert "small-judge-2 wrote this explanation later. It is not the reason for the verdict." in words
     assert "It begins with that very word." in words
 
 
@@ -722,7 +722,7 @@ def test_what_was_decided_can_be_looked_at_again(
 
 @pytest.mark.usefixtures("judged")
 def test_the_facts_line_names_the_judge_and_what_it_lets_through(open_app: OpenApp) -> None:
-    assert f"{JUDGE} accepts 100% of right and 0% of wrong labels" in words_on(open_app("results"))
+    assert f"{JUDGE} says valid to 100% of right and 0% of wrong labels" in words_on(open_app("results"))
 
 
 def test_the_verdicts_of_an_llm_feed_back_without_being_asked_for(judged: Project, open_app: OpenApp) -> None:
@@ -742,7 +742,7 @@ def test_results_say_what_the_judge_took(judged: Project, open_app: OpenApp) -> 
     told = f"The judge took {tokens / 0.04:,.0f} tokens per 1,000 texts"
     assert f"{told}." in words_on(open_app("results"))
     change(judged, "UPDATE attempt SET price_in = 1000, price_out = 1000")
-    assert f"{told}, {tokens / 0.04 / 1000:,.2f} at your prices." in words_on(open_app("results"))
+    assert f"{told}. Cost: {tokens / 0.04 / 1000:,.2f}." in words_on(open_app("results"))
 
 
 def test_results_without_an_llm_speak_of_no_cost(in_state: InState, open_app: OpenApp) -> None:
@@ -851,7 +851,7 @@ def test_a_hostile_explanation_is_only_words(judged: Project, open_as_viewer: Op
     app = view(open_as_viewer, card, "judged valid")
     check(app)
     assert "DROP TABLE" in words_on(app)
-    assert "Made afterwards by" in words_on(app)
+    assert "wrote this explanation later" in words_on(app)
 
 
 def test_a_hostile_meaning_is_only_words(

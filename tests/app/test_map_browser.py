@@ -117,7 +117,7 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     page.get_by_role("option", name=wanted[1], exact=True).click()
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text("It moves 4 labelled examples").first.wait_for()
+    page.get_by_text("This edit moves 4 labelled examples").first.wait_for()
     assert len(list_labels(mapped)) == 6  # a preview changes nothing
     watched.press("edit_do")
     page.get_by_text(saying("Done: merged")).first.wait_for()

@@ -58,7 +58,7 @@ def test_a_label_is_renamed_and_named_back(in_state: InState, open_app: OpenApp)
     choose(app, before[0], "Rename")
     app.text_input(key=f"rename_{label_ids(project)[before[0]]}").set_value("money back").run()
     preview = carry_out(app)
-    assert "It moves no text." in preview
+    assert "This edit moves no text." in preview
     assert "Every verdict still counts." in preview
     assert names(project)[0] == "money back"
     app.button(key="edit_undo").click().run()
@@ -203,7 +203,7 @@ def test_confused_labels_have_a_line_and_a_row(in_state: InState, open_app: Open
     app = open_app("label_map")
     drawn = [shape for shape in chart(app)["layout"]["shapes"] if shape["type"] == "line"]
     assert len(drawn) == len(confusions(project, 1))
-    table = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "overruled"])
+    table = next(table.value for table in app.dataframe if list(table.value) == ["one", "other", "texts", "corrected"])
     named = {label.id: label.name for label in list_labels(project)}
     assert (table["one"][0], table["other"][0]) == tuple(named[label] for label in worst.labels)
     assert table["texts"][0] == pytest.approx(worst.expected, abs=0.06)

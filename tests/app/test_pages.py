@@ -58,12 +58,12 @@ NEXT = {
     "round cancelled": "Round 1 was not finished. Continue it.",
     "round cancelled at once": "run the first round",
     "round interrupted": "Round 1 was not finished. Continue it.",
-    "to review": "texts are worth your decision",
+    "to review": "Your decision helps most for",
     "to review, working": "Work goes on in the background",
     "decided": "ready to be fed back",
     "fed back": "",
     "closed": "Round 1 is closed",
-    "second round": "worth your decision",
+    "second round": "decision helps most",
 }
 """Words of the next action in each state, '' where it depends on figures."""
 WORKING = {"waiting", "preparing", "round running", "to review, working"}

@@ -181,11 +181,11 @@ def test_labels_of_batches_and_of_audits_have_their_own_sources(in_state: InStat
     assert (counts["bulk"], counts["audit: none of these"]) == (1, 1)
     app.selectbox(key="results_source").set_value("bulk").run()
     (rows,) = [frame.value for frame in app.dataframe if "Based on" in frame.value]
-    assert rows[["Confidence", "Based on"]].to_numpy().tolist() == [[0.9, "the sample of its list"]]
+    assert rows[["Confidence", "Based on"]].to_numpy().tolist() == [[0.9, "a sample of the whole list"]]
 
 
 def test_the_download_says_which_format_is_lossless(in_state: InState, open_app: OpenApp) -> None:
     in_state("decided")
-    assert "lossless" not in words_on(open_app("results", results_tab="Download"))
+    assert "keeps everything" not in words_on(open_app("results", results_tab="Download"))
     app = open_app("results", results_tab="Download", results_format="JSONL")
-    assert "JSONL is lossless" in words_on(app)
+    assert "JSONL keeps everything" in words_on(app)

@@ -218,7 +218,7 @@ def test_a_viewer_beside_an_analyst_sees_all_and_changes_nothing(
         ana.open(app, path)
         expect(page.get_by_text("vera@viewers.org")).to_be_visible()
         expect(ana.page.get_by_text("ana@example.org")).to_be_visible()
-        for wanted in ("Import", "Run round", "Accept", "Feed back ", "Adopt", "Do it", "Close without", "Save"):
+        for wanted in ("Import", "Run round", "Accept", "Feed back ", "Use: ", "Do it", "Close without", "Save"):
             assert page.get_by_role("button", name=re.compile(f"^{wanted}")).count() == 0, (path, wanted)
     for key in "axnsu1":
         page.keyboard.press(key)

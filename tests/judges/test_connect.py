@@ -58,7 +58,7 @@ def test_a_server_that_enforces_the_schema_is_asked_with_it_at_once():
         connection = found()
     assert (connection.form, connection.model, tried(server)) == ("json_schema", MODEL, ["json_schema"])
     assert connection.sentences == (
-        "Asking for JSON with a schema: works. It called a right pair valid and a wrong one invalid.",
+        "Asking for JSON with a schema: works. It called a right label valid and a wrong one invalid.",
     )
     assert len(connection.attempts) == len(server.heard) == 2
     assert server.heard[0].body["response_format"]["json_schema"]["strict"] is True
@@ -115,7 +115,7 @@ def test_wrong_answers_work_but_are_warned_of():
         connection = found()
     assert connection.form == "json_schema"
     assert connection.sentences[0].endswith(
-        "It called a right pair valid and a wrong one valid. One pair proves little. The self-test measures "
+        "It called a right label valid and a wrong one valid. Two answers prove little. The self-test measures "
         "how accurate the judge is."
     )
 
@@ -135,7 +135,7 @@ def test_a_wire_of_probabilities_has_no_form_to_try(wire, reply):
     with FaultServer(lambda heard: reply(0.93 if is_right(heard) else 0.125)) as server:
         connection = found(wire=wire)
     assert connection.form == "plain"
-    assert connection.sentences == ("works. It called a right pair valid (p 0.93) and a wrong one invalid (p 0.12).",)
+    assert connection.sentences == ("works. It called a right label valid (p 0.93) and a wrong one invalid (p 0.12).",)
     assert len(server.heard) == 2
 
 

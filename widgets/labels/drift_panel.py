@@ -14,7 +14,10 @@ from widgets.labels.map_choice import choose
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.words import counted
 
-Q_VALUE = "Adjusted p-value of a permutation test (Benjamini-Hochberg over all labels). Below .05 the label drifted."
+Q_VALUE = (
+    "The smaller, the surer is the drift. Below .05 the label drifted. (Adjusted p-value, permutation test, "
+    "Benjamini-Hochberg.)"
+)
 
 
 def show_drift(project: Project) -> None:
@@ -23,8 +26,8 @@ def show_drift(project: Project) -> None:
         imports = sum(row["role"] == "pool" for row in sources(project))
         if imports < 2 or last_finished_round(project) is None:
             st.caption(
-                "Import more unlabelled texts later and run a round. Then this compares the new texts of every label "
-                "with its earlier ones, using the same classifiers, with a list of labels to retrain or audit first."
+                "Import more unlabelled texts later and run a round. Then you can compare new and earlier texts of "
+                "each label here."
             )
             return
         key = (project.folder.as_posix(), version(project))
@@ -42,12 +45,12 @@ def show_drift(project: Project) -> None:
 def _show_comparison(comparison: list[LabelDrift]) -> None:
     drifted, few = [each for each in comparison if each.drifted], [each for each in comparison if each.q is None]
     st.text(
-        f"{len(drifted):,} of {counted(len(comparison), 'label')} changed more than chance explains. "
-        f"{counted(len(few), 'label has', 'labels have')} too few texts to compare."
+        f"In {len(drifted):,} of {counted(len(comparison), 'label')}, the new texts clearly differ from the earlier "
+        f"ones. {counted(len(few), 'label has', 'labels have')} too few texts to compare."
     )
-    st.caption("At most 5% of the labels in this list are expected to be in it by chance.")
     if not drifted:
         return
+    st.caption("About 5% of the labels in this list, at most, may be here by accident.")
     frame = pd.DataFrame(
         {
             "label": [each.label.name for each in drifted],
@@ -76,8 +79,8 @@ def _show_comparison(comparison: list[LabelDrift]) -> None:
 def _show_what_to_do(drift: LabelDrift) -> None:
     """Link to what helps: decisions on the label's texts, which retrain its classifiers alone, or an audit of it."""
     st.caption(
-        "Your decisions, once fed back, retrain only the classifiers of this label. An audit shows first whether that "
-        "is needed."
+        "An audit shows whether the accuracy of this label fell. If it fell, decide its texts and feed them back. Then "
+        "only the classifiers of this label learn again."
     )
     queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):

@@ -60,7 +60,7 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
             "Move": lambda: _move(rows, chosen),
             "Merge": lambda: _merge(rows, chosen, inside),
             "Split": lambda: _split(project, chosen),
-            "Retire": lambda: None if chosen is None else Retire(chosen["id"]),
+            "Retire": lambda: _retire(chosen),
             "From a file": lambda: label_file_form(project),
         }
         if chosen is None and kind in {"Rename", "Move", "Split", "Retire"}:
@@ -78,15 +78,16 @@ def _add(project: Project, rows: Sequence[Row]) -> Edit | None:
     name = left.text_input("Name", draft["name"], key=f"add_name_{draft['name']}", max_chars=LONGEST_LABEL)
     subsets = sorted({row["subset"] for row in rows})
     subset = right.selectbox(
-        "Subset", subsets, index=None, placeholder="The least similar one", key="add_subset",
-        format_func=lambda n: f"{mark(n)[2]} {n + 1}",
+        "Subset", subsets, index=None, placeholder="Automatic", key="add_subset",
+        format_func=lambda n: f"{mark(n)[2]} {n + 1}", help="Automatic: the subset with the least similar labels",
     )  # fmt: skip
     meaning = st.text_input(
         "Meaning", key="add_meaning", max_chars=LONGEST_MEANING, placeholder="One sentence: what belongs to this label"
     )
     chosen = [int(text) for text in draft["texts"]]
     if chosen:
-        st.caption(f"{counted(len(chosen), 'text')} of the group as examples. Untick the texts that do not belong.")
+        become = counted(len(chosen), "text of the group becomes an example", "texts of the group become examples")
+        st.caption(f"{become}. Untick the texts that do not belong.")
         frame = pd.DataFrame({"example": [True] * len(chosen), "text": _visible_texts(project, chosen)})
         ticked = st.data_editor(
             frame, hide_index=True, disabled=["text"], key=f"add_chosen_{draft['name']}", height=240
@@ -105,6 +106,16 @@ def _rename(chosen: Row | None) -> Edit | None:
         return None
     name = st.text_input("New name", chosen["name"], key=f"rename_{chosen['id']}", max_chars=LONGEST_LABEL)
     return Rename(chosen["id"], name) if name.strip() and name != chosen["name"] else None
+
+
+def _retire(chosen: Row | None) -> Edit | None:
+    if chosen is None:
+        return None
+    st.caption(
+        "The label leaves the label set. Its labelled examples become unlabelled texts, and decisions for it no longer "
+        "count. You can undo this."
+    )
+    return Retire(chosen["id"])
 
 
 def _move(rows: Sequence[Row], chosen: Row | None) -> Edit | None:
@@ -147,7 +158,9 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
             )
             for part in range(count)
         ]
-    st.caption("This is a suggestion. Change the number to move a text to another part; 0 leaves it with the label.")
+    st.caption(
+        "These parts are a suggestion. Change a number to move a text to another part. With 0, it keeps the old label."
+    )
     frame = pd.DataFrame(
         {"part": [part + 1 for part in part_of.values()], "text": _visible_texts(project, list(part_of))}
     )
@@ -226,7 +239,7 @@ def in_words(preview: Preview) -> list[str]:
     refitted = sum(len(partition) for partition in preview.refitted)
     return [
         f"{preview.message}.",
-        f"It moves {moved}." if moved else "It moves no text.",
+        f"This edit moves {moved}." if moved else "This edit moves no text.",
         f"{counted(preview.stale, 'verdict')} would no longer count."
         if preview.stale
         else "Every verdict still counts.",

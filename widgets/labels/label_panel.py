@@ -54,16 +54,17 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None,
     subsets = sorted({row["subset"] for row in rows})
     st.subheader(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
     st.caption(
-        "Each subset has one small classifier. Its labels differ as much as possible, so that it makes fewer errors."
+        "Each subset has one small classifier. Usually, the labels of a subset differ much, so that the classifier "
+        "makes fewer errors."
     )
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
     frame = pd.DataFrame({"subset": subsets, "labels": [len(part) for part in members]})
     if alike is not None:
-        frame[["mean", "highest"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
+        frame[["average", "most"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
     show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
         st.caption(
-            "Mean and highest similarity between two labels of the subset. 1 means that they have the same examples."
+            "Similarity between two labels of the subset: the average and the most. At 1, two labels have the same examples."
         )
     show_confused_pairs(pairs, rows)
 
@@ -94,7 +95,12 @@ def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: 
     st.caption(f"Similarity between two of these labels: {mean:.2f} on average, {highest:.2f} at most.")
     if len(members) <= MATRIX_UP_TO:
         drawn = similarity_figure([row["name"] for row in members], matrix, mark(members[0]["subset"])[0])
-        st.plotly_chart(drawn, key="matrix", config={"displayModeBar": False}, alt="Similarity of every two members")
+        st.plotly_chart(
+            drawn,
+            key="matrix",
+            config={"displayModeBar": False},
+            alt="Table: how similar each label is to each other label",
+        )
 
 
 def show_label(
@@ -118,7 +124,7 @@ def show_label(
     show_meaning(project, row)
     last = round_number(project)
     of_round = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""
-    confidence = f", mean confidence {row['belief']:.0%}" if row["labelled"] else ""
+    confidence = f", average confidence {row['belief']:.0%}" if row["labelled"] else ""
     st.text(f"{counted(row['seeds'], 'labelled example')}{of_round}{confidence}")
     if rates := "; ".join(_rates(row)):
         st.text(rates)
@@ -134,9 +140,8 @@ def show_label(
         show_alike(row, rows, ids, alike)
     with tabs[1]:
         show_confused_with(row, rows, pairs)
-    for tab, kind, nothing in zip(
-        tabs[2:], ("seeds", "pool"), ("No labelled example.", "The first round labels texts."), strict=True
-    ):
+    unlabelled = "No text has this label yet." if last else "Run the first round."
+    for tab, kind, nothing in zip(tabs[2:], ("seeds", "pool"), ("No labelled example.", unlabelled), strict=True):
         with tab.container(height=320, border=False):
             for text in texts[kind]:
                 with st.container(border=True):
@@ -170,15 +175,15 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         {
             "label": [other["name"] for other in others],
             "texts": [round(pair.expected, 1) for pair in own_pairs],
-            "overruled": [pair.overturned for pair in own_pairs],
+            "corrected": [pair.overturned for pair in own_pairs],
             "subset": [other["subset"] for other in others],
         }
     )
     key = f"confused_{row['id']}"
     show_pickable(frame, key, partial(take_row, others, key, True))
     st.caption(
-        "Texts: estimated number of texts with the wrong one of the two labels. Overruled: verdicts that a person "
-        "overruled."
+        "Texts: an estimate of how many texts have one of the two labels and need the other. Corrected: verdicts that "
+        "a person corrected."
     )
 
 
@@ -188,7 +193,10 @@ def show_meaning(project: Project, row: Row) -> None:
         show_text(row["meaning"])
         st.caption(plain(f"Written by {row['meaning_by']}."))
     else:
-        st.caption("No meaning yet. One sentence that separates this label from similar ones helps the judge and you.")
+        st.caption(
+            "No meaning yet. Write one sentence: how does this label differ from similar ones? It helps the judge and "
+            "you."
+        )
     if not may_write():
         return
     with st.popover("Edit meaning", icon=":material/edit:"):

@@ -21,7 +21,7 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
     - ``audited``: accuracy in ``audits`` blind audits, from 0 to 1, or None.
     - ``judge``: share of ``judged`` verdicts on this label that were right, from 0 to 1, or None.
     - ``confused``: number of texts that are estimated to have this label instead of another or the other way round,
-      and overruled verdicts; ``confused_with``: name of the label of the worst pair.
+      and corrected verdicts; ``confused_with``: name of the label of the worst pair.
     - ``drift``: *yes* or *no* of the newest comparison, None where there is none or the label has too few texts.
     - ``state``: *new* after the last round, *check* where drift or audits call for it, or ''.
     """

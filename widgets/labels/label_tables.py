@@ -16,7 +16,7 @@ from widgets.shell.marks import mark
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
-SIMILARITIES = ("similarity", "mean", "highest")
+SIMILARITIES = ("similarity", "average", "most")
 SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",
@@ -26,7 +26,7 @@ HEADINGS = {
     "audited": "accuracy",
     "judge": "judge right",
     "judged": "verdicts",
-    "confused_with": "most with",
+    "confused_with": "confused with",
 }
 OF_SHORT = ("name", "subset", "seeds", "labelled", "belief", "meaning")
 OF_ALL = (
@@ -37,15 +37,16 @@ HELP = {
     "examples": "Labelled examples from your files",
     "fed back": "Texts that were fed back and train this label",
     "labelled": "Texts that the last round gave this label",
-    "confidence": "Mean confidence over the texts labelled",
+    "confidence": "Average confidence of the texts that the last round gave this label",
     "accuracy": "Measured accuracy (audit): the share of audited texts with this machine label that are right",
     "audits": "Audited texts with this machine label",
     "judge right": "Judge accuracy on this label, from the self-test and blind audits",
-    "verdicts": "Verdicts on this label that could be checked",
-    "confused": "Estimated number of texts mixed up between this label and others, and verdicts that were overruled",
-    "most with": "The label it is confused with most",
-    "drift": "Newest comparison on Data: yes if the new texts of this label differ more than chance explains",
-    "state": "new: added after the last round. check: it drifted, or audits find it wrong too often",
+    "verdicts": "Verdicts on this label that a known label or an audit could check",
+    "confused": "About how often this label is mistaken for another: estimated texts plus verdicts that a person "
+    "corrected",
+    "confused with": "The label it is confused with most",
+    "drift": "*yes*: the new texts of this label clearly differ from the earlier ones (see *Drift* on Data)",
+    "state": "new: added after the last round. check: its new texts differ, or audits find it wrong too often",
 }
 
 
@@ -109,22 +110,22 @@ def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None
     if not listed:
         return
     st.caption(
-        "Labels confused most. Texts: estimated number of texts with the wrong one of the two labels. Overruled: "
-        "verdicts that a person overruled."
+        "Labels confused most. Texts: an estimate of how many texts have one of the two labels and need the other. "
+        "Corrected: verdicts that a person corrected."
     )
     frame = pd.DataFrame(
         {
             "one": [names[pair.labels[0]] for pair in listed],
             "other": [names[pair.labels[1]] for pair in listed],
             "texts": [round(pair.expected, 1) for pair in listed],
-            "overruled": [pair.overturned for pair in listed],
+            "corrected": [pair.overturned for pair in listed],
         }
     )
     st.dataframe(
         frame, hide_index=True, key="confused_table", selection_mode="single-row", height=215,
         on_select=partial(_take_pair, listed),
         column_config={name: st.column_config.TextColumn(width=88) for name in ("one", "other")}
-        | {name: st.column_config.Column(width=width) for name, width in (("texts", 50), ("overruled", 75))},
+        | {name: st.column_config.Column(width=width) for name, width in (("texts", 50), ("corrected", 75))},
     )  # fmt: skip
 
 

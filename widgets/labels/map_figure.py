@@ -31,7 +31,7 @@ CONFIG = {
     "displayModeBar": True,
     "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
 }
-ALT = "Map of the labels, coloured by subset, over the density of the unlabelled texts. The table has the same labels."
+ALT = "Map of the labels, coloured by subset, Darker grey shows more unlabelled texts. The table lists the same labels."
 
 
 def pool_picture(counts: Ints) -> str:
@@ -134,7 +134,10 @@ def _view(spots: Mapping[int, Spot], bounds: Floats, focus: Focus) -> Floats:
 
 _FILLING = {"": 0, "new": 100, "check": 200}
 """What Plotly adds to the number of a symbol: 0 for filled, 100 for open, 200 for a dot in it."""
-STATES = {"new": "new since the last round", "check": "check it: it drifted, or audits find it wrong too often"}
+STATES = {
+    "new": "new since the last round",
+    "check": "check this label: its new texts differ, or audits find it wrong too often",
+}
 
 
 # The fixed words of the hover are here once. A lasso sends the fields of every label in it, so they stay short.
@@ -146,7 +149,7 @@ _HOVER = (
 
 def _hover_fields(row: dict[str, Any]) -> list[Any]:
     """Return the fields of the hover of a label; everything from outside is escaped."""
-    labelled = f"<br>{row['labelled']:,} labelled, mean confidence {row['belief']:.0%}" if row["labelled"] else ""
+    labelled = f"<br>{row['labelled']:,} labelled, average confidence {row['belief']:.0%}" if row["labelled"] else ""
     meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
     state = f"<br>{STATES[row['state']]}" if row["state"] else ""
     return [for_hover(row["name"], 60), meaning, row["subset"] + 1, row["seeds"], row["fed_back"], labelled + state]

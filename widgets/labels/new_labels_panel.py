@@ -23,7 +23,7 @@ SHOWN = 12
 EXAMPLES = 10
 """Number of those texts that the form for the new label has as examples."""
 
-NONE_HELP = "Mean confidence that the texts of the group belong to none of the labels"
+NONE_HELP = "Average confidence that the texts of the group belong to none of the labels"
 
 
 def show_new_labels(project: Project, *, connected: bool) -> None:
@@ -45,7 +45,7 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
                 st.session_state["clusters"] = (key, propose_clusters(project))
                 st.rerun()  # the map above marks them
         if groups is None:
-            st.caption("Groups texts that the last round rejected or was unsure about. Nothing is saved.")
+            st.caption("Press the button to group texts that seem to fit no label. Nothing is saved.")
         elif not groups:
             st.caption("No group of ten or more similar texts was found: no label seems to be missing.")
         else:

@@ -17,7 +17,7 @@ from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 
-WAYS = {"apart": "dissimilar labels together (the article)", "alike": "similar labels together"}
+WAYS = {"apart": "different labels together", "alike": "similar labels together"}
 
 
 def show_reforming(project: Project) -> None:
@@ -26,8 +26,8 @@ def show_reforming(project: Project) -> None:
         return
     with st.expander("Form new subsets", icon=":material/shuffle:"):
         st.caption(
-            "More labels per subset mean fewer classifiers, each with a harder task. Nothing changes until you adopt "
-            "the new subsets."
+            "With more labels per subset, there are fewer classifiers, each with a harder task. Nothing changes until "
+            "you press *Use*."
         )
         ids, now, _ = current_layout(project)
         most, largest = max(2, min(100, len(now))), int(np.bincount(now).max())
@@ -65,7 +65,7 @@ def _try(project: Project, size: int, ways: list[str]) -> None:
         for part, way in enumerate(["now", *ways]):
 
             def report(done: int, of: int, part: int = part, way: str = way) -> None:
-                text = f"{WAYS.get(way, 'the current subsets')}, {done} of {of} folds"
+                text = f"{WAYS.get(way, 'the current subsets')}: part {done} of {of}"
                 bar.progress((part + done / of) / (1 + len(ways)), text)
 
             report(0, settings.calibration_folds)
@@ -78,18 +78,18 @@ def _try(project: Project, size: int, ways: list[str]) -> None:
 
 def _show_compared(project: Project, size: int, measured: dict[str, Formation]) -> None:
     seeds = facts(project)["seeds"]
-    headings = {"now": "now", "apart": f"dissimilar, {size} each", "alike": f"similar, {size} each"}
+    headings = {"now": "now", "apart": f"different, {size} each", "alike": f"similar, {size} each"}
     st.dataframe(pd.DataFrame({headings[way]: _facts(formation, seeds) for way, formation in measured.items()}))
     st.caption(
-        f"Accuracy: classifiers that were trained without a fifth of the {seeds:,} labelled examples label that fifth. "
-        "The table shows the share that is right, with its 95% interval. If two intervals overlap, the difference may "
-        "be chance. Similarity is within a subset: labels that differ more are easier for one classifier. If similar "
-        "labels are together, one classifier learns to separate them."
+        f"Accuracy: one fifth of the {seeds:,} labelled examples is hidden. Classifiers learn from the others and "
+        "label the hidden ones. All fifths take turns. The table shows the share of right labels, and its range (95%). "
+        "If two ranges share some values, the difference may be an accident. Lower similarity makes each classifier's "
+        "task easier. Choose the way with the higher accuracy."
     )
     with st.container(horizontal=True):
         for way, formation in measured.items():
             if way != "now" and st.button(
-                f"Adopt: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains with these subsets."
+                f"Use: {WAYS[way]}", key=f"adopt_{way}", help="The next round trains with these subsets."
             ):
                 with errors_in_one_line():
                     adopt_subsets(project, formation.subset_of, who_acts())
@@ -104,7 +104,7 @@ def _facts(formation: Formation, seeds: int) -> dict[str, str]:
     low, high = wilson(round(formation.accuracy * seeds), seeds)
     return {
         "subsets": f"{len(sizes):,}, of {' to '.join(str(n) for n in sorted({sizes.min(), sizes.max()}))} labels",
-        "mean similarity": f"{formation.similarity.mean():.3f}",
+        "average similarity": f"{formation.similarity.mean():.3f}",
         "highest similarity": f"{formation.highest.max():.3f}",
         "accuracy": f"{formation.accuracy:.1%} ({low:.1%} to {high:.1%})",
     }

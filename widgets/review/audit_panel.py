@@ -15,6 +15,8 @@ from widgets.shell.reads import audit_summary
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted, judge_name
 
+RANGE = "The range shows how exact a figure is: the true share lies in it with 95% confidence."
+
 
 def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
     """Show the choice of texts to audit and the target accuracy.
@@ -45,7 +47,7 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         on_change=_keep_target,
         args=(project,),
         disabled=bool(audits.looks),
-        help="Target accuracy. Fixed once the first interim check has run.",
+        help="You can change the target until the first check (after 100 audits).",
     )
     if label is not None:
         st.caption(
@@ -74,14 +76,16 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
     if audits.judge is not None:
         st.text(_judge_in_words(audits))
     if audits.planted.of:
-        st.text(f"Control texts, whose right label is known: {in_words(audits.planted)} answered right.")
+        st.text(f"Some texts were a control, with a known label. Right answers: {in_words(audits.planted)}.")
+    if audits.accuracy.of or audits.labels:
+        st.caption(RANGE)
     if audits.warning:
         st.warning(audits.warning, icon=":material/warning:")
     if audits.judge is not None and audits.judge.kappa is not None:
         with st.popover("Advanced"):
             st.text(
                 f"Cohen's kappa is {audits.judge.kappa:.2f}. It compares the judge with your audits and takes out the "
-                "agreement that chance alone gives: 1 is perfect agreement, 0 is chance."
+                "agreement that random answers would also give: 1 is perfect agreement, 0 is random."
             )
     if audits.labels:
         st.text("Extra audits of single labels:")
@@ -100,22 +104,28 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
 
 
 def certificate_in_words(audits: AuditSummary) -> str:
-    """Return the certificate, or how many audits are missing until the next interim check."""
+    """Return the certificate, or how many audits are missing until the next check."""
     if audits.certificate is not None:
         return f"Certified: {_check_in_words(audits.certificate)}. At most 5% of such certificates are wrong."
-    last = f" The last check: {_check_in_words(audits.looks[-1], certified=False)}." if audits.looks else ""
+    last = f" {_failed_check_in_words(audits.looks[-1])}" if audits.looks else ""
     if audits.until_next_look is None:
-        return f"Not certified, and no interim check is left.{last}"
+        return f"Not certified. All checks are used. Rely on the measured accuracy below.{last}"
     return (
-        f"{counted(audits.until_next_look, 'more audit')} until the next check for a certificate of "
+        f"Answer {counted(audits.until_next_look, 'more audit')}. Then the program checks whether it can certify "
         f"{audits.target:.1%} accuracy.{last}"
     )
 
 
-def _check_in_words(look: Look, *, certified: bool = True) -> str:
+def _check_in_words(look: Look) -> str:
     figures = f"{look.hits:,} of {look.audits:,} right, so at least {look.lower:.1%}"
-    claim = f"at least {look.target:.1%} of the labels of round {look.round} are right"
-    return f"{claim if certified else f'round {look.round}'} ({figures})"
+    return f"at least {look.target:.1%} of the labels of round {look.round} are right ({figures})"
+
+
+def _failed_check_in_words(look: Look) -> str:
+    return (
+        f"Last check, round {look.round}: {look.hits:,} of {look.audits:,} labels were right. This proves only an "
+        f"accuracy of at least {look.lower:.1%}."
+    )
 
 
 def _judge_in_words(audits: AuditSummary) -> str:
@@ -123,14 +133,16 @@ def _judge_in_words(audits: AuditSummary) -> str:
     if judge is None:
         return ""
     clear = (
-        f" It said valid or invalid for {judge.coverage:.0%} of {counted(judge.pairs, 'audited pair')}."
+        f" It gave a clear answer (valid or invalid) for {judge.coverage:.0%} of "
+        f"{counted(judge.pairs, 'audited suggestion')}."
         if judge.coverage is not None
         else ""
     )
     return (
-        f"{judge_name(audits.judge_name)}, compared with your audits: it called {in_words(judge.tpr)} of the right "
-        f"labels valid, and {in_words(judge.tnr)} of the wrong labels invalid.{clear} "
-        "Its self-test counts as 20 audits at most."
+        f"The program compared {judge_name(audits.judge_name)} with your audits. It said valid for "
+        f"{in_words(judge.tpr)} of the right labels and invalid for {in_words(judge.tnr)} of the wrong ones.{clear} "
+        "The program rates the judge by your audits and its self-test. The self-test weighs as much as 20 audits of "
+        "each kind, at most."
     )
 
 

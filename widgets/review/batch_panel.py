@@ -16,7 +16,7 @@ from widgets.review.queues import SAMPLE_QUEUE, open_batch
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
-VERBS: dict[BatchKind, str] = {"accept": "accept", "reject": "overturn"}
+VERBS: dict[BatchKind, str] = {"accept": "accept", "reject": "reject"}
 
 
 def is_waiting(project: Project) -> bool:
@@ -51,8 +51,8 @@ def show_batch(project: Project, listed: int, filters: str, items: Callable[[], 
 def _show_begin(project: Project, listed: int, filters: str, items: Callable[[], Sequence[Item]]) -> None:
     st.text(
         f"This list has {counted(listed, 'suggested label')} ({filters}). You first decide {SAMPLE} of them, drawn at "
-        "random, one by one. Then one press decides all the others in the same way. Their confidence is the lower "
-        "bound (95%) of the share of the sample that agreed."
+        "random, one by one. Then one button accepts (or rejects) all the others. Their confidence comes from your "
+        "sample: the lowest share of agreement that the sample makes likely."
     )
     with st.container(horizontal=True):
         for kind, verb in VERBS.items():
@@ -77,12 +77,12 @@ def _show_sample(project: Project, counts: BatchCounts) -> None:
     else:
         low, high = agreement_interval(counts)
         st.text(
-            f"Of {counts.decided} drawn at random you would {verb} {counts.agreed}: "
-            f"{counts.agreed / counts.decided:.0%} ({low:.0%} to {high:.0%}). "
-            f"Each of the others would get a confidence of {low:.0%}."
+            f"In the sample, you would {verb} {counts.agreed} of {counts.decided} "
+            f"({counts.agreed / counts.decided:.0%}; range {low:.0%} to {high:.0%}). "
+            f"Each other text would get the confidence {low:.0%}."
         )
         if low < LEAST_BELIEF:
-            st.text(f"That is too few to {verb} the others without reading them.")
+            st.text("This is too few. Drop this list and decide its texts one by one.")
     with st.container(horizontal=True):
         if left:
             st.button("Go to the sample", key="batch_sample", on_click=_to_sample, type="primary")
@@ -99,7 +99,10 @@ def _show_sample(project: Project, counts: BatchCounts) -> None:
 
 def _show_applied(project: Project, counts: BatchCounts) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"The last list ({counts.filters}): {VERBS[counts.kind]} was applied to {counts.applied:,} at once.")
+        st.text(
+            f"Last list decided at once ({counts.filters}): {counted(counts.applied, 'suggested label')}, decision "
+            f"{VERBS[counts.kind]}."
+        )
         st.button(
             "Undo all of them",
             key="batch_undo",

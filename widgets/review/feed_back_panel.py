@@ -24,7 +24,8 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
         accept = st.checkbox(
             "Also feed back texts that only the similarity check (no LLM) called valid, if their confidence is high",
             key="accept_evidence_check",
-            help="It uses the same vectors as the classifiers and makes the same mistakes. Your choice is recorded.",
+            help="It compares texts in the same way as the classifiers and makes the same mistakes. The project "
+            "records your choice.",
         )
     plan = feed_back_plan(project, accept=accept)
     st.text(_in_words(plan))

@@ -24,12 +24,12 @@ MEANINGS = {
     "judge unsure": "the judge said neither valid nor invalid",
     "judged valid": "the judge said valid",
     "stale": "the meaning of the label was edited after the verdict",
-    "low belief": "no label has a confidence of 50%; the lowest come first",
+    "low belief": "the highest confidence is below 50%; the least sure texts come first",
     "none of these": "these texts probably belong to no label",
-    "contradictions": "labelled texts with two different labels; they train nothing until you choose one",
+    "contradictions": "texts that came with two different labels; the classifiers do not use them until you choose one",
     "random": "all texts without a decision, in random order",
     "decided": "texts with a decision, the newest first, so that you can check them",
-    SAMPLE_QUEUE: "a random sample of a list that will be decided at once; see below the desk",
+    SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see *Decide a whole list at once* below",
 }
 
 

@@ -21,7 +21,7 @@ BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
 }
 REASONS = {
     "value": "an answer raises the chance of a right label by {points}",
-    "entropy": "its classifier is uncertain: {uncertainty:.0f} on a scale from 0 to 100",
+    "entropy": "the classifier is uncertain: {uncertainty:.0f} of 100 (100 = most uncertain)",
     "confirm": "the classifiers are confident, and the judge was asked to confirm the label",
     "correction": "the judge found another label invalid and suggested this one",
 }
@@ -43,12 +43,12 @@ def show_card(card: Card, labels: dict[int, Label]) -> None:
         show_text(card.content)
     left, right = st.columns(2)
     with left, st.container(border=True, height=SIDE_HEIGHT, key="card_suggested"):
-        _show_side("Suggested label" if card.proposal is not None else "Likeliest label", card.label, card.belief)
+        _show_side("Suggested label" if card.proposal is not None else "Most likely label", card.label, card.belief)
         _show_verdict(card)
         _show_examples(card.examples)
     with right, st.container(border=True, height=SIDE_HEIGHT, key="card_runner_up"):
         likelier = rival_is_likelier(card)
-        _show_side("Likelier now" if likelier else "Runner-up", card.runner_up, card.runner_up_belief)
+        _show_side("More likely now" if likelier else "Runner-up", card.runner_up, card.runner_up_belief)
         st.caption(plain(why_asked(card, labels)))
         _show_examples(card.rival_examples)
 
@@ -85,10 +85,10 @@ def why_asked(card: Card, labels: dict[int, Label]) -> str:
     name = "none of these" if label == NONE_OF_THESE else labels[label].name
     before, now = f"{card.classifier_belief:.0%}", f"{belief:.0%}"
     if card.outcome and label == card.label.id and not card.stale:
-        after = f", after the judge's “{card.outcome}” {now}"
+        after = f", {now} after the verdict {card.outcome}"
     else:
-        after = f", now {now}" if now != before else ""
-    return f"{asked}{name}: classifiers {before}{after}."
+        after = f", {now} now" if now != before else ""
+    return f"{asked}{name}: {before} from the classifiers{after}."
 
 
 def decision_in_words(decision: str) -> str:

@@ -62,5 +62,5 @@ def _show_explanation(project: Project, card: Card) -> None:
     stored = None if card.verdict is None else explanation(project, card.verdict)
     if stored is not None:
         words, model = stored
-        st.caption(plain(f"Made afterwards by {model}, not the reason for the verdict:"))
+        st.caption(plain(f"{model} wrote this explanation later. It is not the reason for the verdict."))
         st.text(visible(words))

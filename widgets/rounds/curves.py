@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from red_core.records import Round
+from red_core.settings import Settings
 from widgets.shell.words import counted, in_points
 
 HEIGHT = 230
@@ -42,6 +43,7 @@ def curves_of(done: list[Round]) -> list[Curve]:
     last = metrics[-1]
     outcomes = [m["outcomes"] for m in metrics]
     change = last["information_gain"]
+    limit = Settings.model_validate_json(done[-1].settings).least_information
     accuracy: dict[str, list[float | None]] = {"estimated": [m["expected_agreement"] for m in metrics]}
     if last["true_agreement"] is not None:
         accuracy["true (trial)"] = [m["true_agreement"] for m in metrics]
@@ -62,15 +64,16 @@ def curves_of(done: list[Round]) -> list[Curve]:
             "Change since the last round",
             {"change per text": [m["information_gain"] for m in metrics]},
             ".4f",
-            "This shows from the second round on how much a round changed the confidences."
+            "From the second round on, this chart shows how much each round changed the confidences."
             if change is None
-            else f"The last round changed the confidences by {change:.4f} per text on average. 0 means no change.",
+            else f"Average change per text: {change:.4f}. 0 means no change. Below {limit:g}, a round added nothing "
+            "new.",
         ),
         Curve(
             "Accuracy",
             accuracy,
             ".1%",
-            "Estimated accuracy is the mean confidence in the chosen labels. It is a forecast, not a measurement."
+            "Estimated accuracy is the average confidence in the labels of the round. It is not a measurement."
             + (" True accuracy is measured with the hidden labels of the trial." if len(accuracy) > 1 else "")
             + _drop(accuracy.get("true (trial)", [])),
         ),
@@ -83,7 +86,7 @@ def _drop(true: list[float | None]) -> str:
     if len(known) < 2 or known[-1] >= known[-2]:
         return ""
     drop = in_points(known[-2] - known[-1])
-    return f" It fell by {drop}: take back what was fed back, or decide more texts."
+    return f" True accuracy fell by {drop}. Undo the last feed back, or decide more texts."
 
 
 def show_curves(done: list[Round]) -> None:

@@ -24,9 +24,10 @@ from widgets.shell.words import ENDED, JUDGES, counted
 
 APIS = {
     "chat": "chat: any OpenAI-compatible server",
-    "systemone": "systemone: Ollama, transformers serve; also gives a probability",
-    "decisions": "decisions: OpenAI; also gives a probability",
+    "systemone": "systemone: Ollama, transformers serve",
+    "decisions": "decisions: OpenAI",
 }
+API_HELP = "Ask your administrator which API to choose. *systemone* and *decisions* also say how likely *valid* is."
 TOKENS_PER_QUESTION = 600
 """The estimate before the first question was counted."""
 
@@ -42,10 +43,13 @@ def choose_judge(project: Project) -> str:
             format_func=JUDGES.get,
             captions=[
                 (
-                    "Free and offline. It uses the same vectors as the classifiers and makes the same mistakes, so you "
-                    "confirm its verdicts."
+                    "Free and offline. It compares texts in the same way as the classifiers and makes the same "
+                    "mistakes. So you confirm its verdicts."
                 ),
-                "Reads each text beside its evidence. It is first tested on your labelled examples, and costs tokens.",
+                (
+                    "Reads each text beside its evidence. The program first tests it on your labelled examples. It "
+                    "uses tokens, which can cost money."
+                ),
             ],
             key="judge",
             persist_state="session",  # the choice is hidden while a job runs
@@ -89,8 +93,8 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
         known = facts(project)["seeds"]
         pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
         st.caption(
-            f"Not tested yet. A round tests the judge first. The test asks at most {pairs} questions, and your "
-            "labelled examples give their answers."
+            f"Not tested yet. A round tests the judge first. The test asks at most {pairs} questions. The program "
+            "knows the right answers from your labelled examples."
         )
         return
     for sentence in self_test.sentences():
@@ -130,8 +134,9 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         model = field("model", "Model", now.model)
         apis = list(get_args(ApiName))
         wire = st.selectbox(
-            "API", apis, index=apis.index(now.wire), format_func=APIS.__getitem__, key="connect_wire", **_fixed("wire")
-        )
+            "API", apis, index=apis.index(now.wire), format_func=APIS.__getitem__, key="connect_wire",
+            **({"help": API_HELP} | _fixed("wire")),
+        )  # fmt: skip
         left, right = st.columns(2)
         price_in = left.number_input(
             "Price per million input tokens", 0.0, value=now.price_in, key="connect_price_in", placeholder="unknown",
@@ -140,7 +145,7 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         price_out = right.number_input(
             "Price per million output tokens", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
         )
-        st.caption("Environment variables take precedence over the settings saved here.")
+        st.caption("The administrator can fix settings on the server. Those replace the settings saved here.")
         result = st.container()  # close to the button, so that the result is in view
         with st.container(horizontal=True):
             tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
@@ -173,38 +178,43 @@ def _fixed(name: str) -> dict[str, Any]:
     """Return the arguments that disable a widget if an environment variable sets its value."""
     variable = str(JudgeServer.model_fields[name].alias)
     fixed = bool(os.environ.get(variable))
-    return {"disabled": True, "help": f"Set by the environment variable {variable}."} if fixed else {"disabled": False}
+    return (
+        {"disabled": True, "help": f"The administrator fixed this value (environment variable {variable})."}
+        if fixed
+        else {"disabled": False}
+    )
 
 
 def try_server(project: Project, server: JudgeServer) -> None:
     """Try the server on two pairs and show what works."""
-    with st.spinner("Asking about one right and one wrong pair"):
+    with st.spinner("Asking about one right and one wrong label"):
         trial = try_connection(project, server)
     for sentence in trial.sentences:
         st.text(sentence)
     if trial.form is None:
-        st.error("It cannot judge. Try another model or another API.", icon=":material/error:")
+        st.error("This model cannot work as a judge. Try another model or another API.", icon=":material/error:")
     else:
         name = trial.model or server.model
         st.success(plain(f"It works. The server says that its model is {name}."), icon=":material/check:")
 
 
 def cost(project: Project, server: JudgeServer, questions: int) -> str:
-    """Return the estimated cost of questions in tokens, and in money if the prices are known."""
+    """Return, as a sentence, the estimated cost of questions in tokens, and in money if the prices are known."""
     each = tokens_per_question(project, server.name)
     tokens = int(questions * (each or TOKENS_PER_QUESTION))
-    estimate = f"about {counted(tokens, 'token')}"
+    estimate = f"This uses about {counted(tokens, 'token')}"
     if server.price_in is None or server.price_out is None:
-        return f"{estimate}; no price is set"
-    return f"{estimate}, at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f} at your prices"
+        return f"{estimate}. You have set no price."
+    return f"{estimate} and costs at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f}."
 
 
 def show_spent(project: Project) -> None:
     """Show what the judge has cost so far."""
     so_far = spent(project)
     if so_far.attempts:
-        money = "" if so_far.money is None else f", {so_far.money:,.2f} at your prices"
-        st.caption(f"Spent in this project: {counted(so_far.tokens, 'token')} in {so_far.attempts:,} requests{money}.")
+        money = "" if so_far.money is None else f" Cost: {so_far.money:,.2f}."
+        used = f"{counted(so_far.tokens, 'token')} in {counted(so_far.attempts, 'request')}"
+        st.caption(f"Used in this project: {used}.{money}")
 
 
 def connected_server() -> JudgeServer | None:

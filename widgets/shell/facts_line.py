@@ -52,7 +52,7 @@ def _measured_accuracy(project: Project) -> list[str]:
     measured = audits.accuracy
     if measured.share is None or measured.of < FEW_AUDITS:
         return []
-    interval = f"{100 * measured.low:.0f} to {measured.high:.0%}, {counted(measured.of, 'text')}"
+    interval = f"range {100 * measured.low:.0f} to {measured.high:.0%}, {counted(measured.of, 'text')}"
     certified = f", certified {audits.target:.1%}" if audits.certificate is not None else ""
     return [f"measured accuracy (audit) {measured.share:.0%} ({interval}){certified}"]
 

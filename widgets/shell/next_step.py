@@ -47,10 +47,13 @@ def next_step(project: Project) -> Step:
 def _what_to_review(waiting: int, ready: int) -> str:
     if waiting:
         feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
-        return f"{counted(waiting, 'text is', 'texts are')} worth your decision. Review them{feed_back}."
+        return f"Your decision helps most for {counted(waiting, 'text')}. Review them{feed_back}."
     if ready:
         return f"No text waits for your decision. {counted(ready, 'text is', 'texts are')} ready to be fed back."
-    return "No text waits for your decision, and none is ready to be fed back. Check the verdicts, or close the round."
+    return (
+        "No text waits for you, and none is ready to feed back. Check the verdicts on Review, or close the round on "
+        "Rounds."
+    )
 
 
 def show_next_step(project: Project, here: str) -> None:

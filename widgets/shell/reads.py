@@ -76,7 +76,7 @@ def pool_drawn(project: Project) -> Mapping[str, Any] | None:
         return None
 
 
-@cached_read((IMPORTS, EDITS), entries=4, shared=True, spinner="Drawing the unlabelled texts")
+@cached_read((IMPORTS, EDITS), entries=4, shared=True, spinner="Painting the unlabelled texts on the map")
 def _pool_drawn(project: Project) -> Mapping[str, Any]:
     drawn = draw_pool_map(project, remembered(project, "embedding"))
     for array in drawn.values():
@@ -142,7 +142,7 @@ def audit_target(project: Project) -> float:
     return audit_summary(project).target
 
 
-@cached_read((IMPORTS, EDITS, MEANINGS, *ROUNDS), entries=2, shared=True, spinner="Reading the valid samples")
+@cached_read((IMPORTS, EDITS, MEANINGS, *ROUNDS), entries=2, shared=True, spinner="Reading the valid examples")
 def evidence(project: Project) -> ValidSamples:
     """Return the valid samples as they were when the last round ended: what a card without a suggested label shows."""
     ids = np.array([label.id for label in stored_labels(project)], dtype=np.int64)

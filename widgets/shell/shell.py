@@ -54,7 +54,7 @@ def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
         message = str(error)
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
-        message = f"{file}{error.strerror or error}. Check the disk and the permissions."
+        message = f"{file}{error.strerror or error}. Ask your administrator to check the disk and the permissions."
     else:
         return
     st.error(plain(message), icon=":material/error:")
@@ -75,7 +75,7 @@ def choose_project() -> Project | None:
         names,
         key="project",
         bind="query-params",
-        help="A project is a folder in the workspace. Create a new one on Data.",
+        help="A project holds your labels, texts and decisions. Create a new one on Data.",
     )
     return open_project(workspace(), name)
 

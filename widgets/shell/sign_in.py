@@ -103,7 +103,10 @@ def _sign_in(name: str) -> None:
     try:
         st.login(None if name == "default" else name)
     except StreamlitAuthError:  # Streamlit reads another secrets file than this app
-        message = "Streamlit does not find [auth]. Start the app with red serve, or with --secrets.files."
+        message = (
+            "Sign-in does not work. Tell your administrator: Streamlit does not find [auth]. Start the app with "
+            "red serve, or with --secrets.files."
+        )
         st.session_state["sign_in_error"] = message
 
 

@@ -6,13 +6,13 @@ from red_core.records import JudgeRates
 
 STAGES = {
     "": "Starting",
-    "embed": "Turning texts into vectors",
+    "embed": "Preparing the texts",
     "form subsets": "Forming subsets and the map",
     "words and characters": "Reading words and characters",
-    "neighbours": "Finding the nearest neighbours of each text",
-    "fit": "Fitting the subset classifiers",
-    "score": "Scoring the unlabelled texts",
-    "test the judge": "Testing the judge on known pairs",
+    "neighbours": "Finding the most similar texts of each text",
+    "fit": "Training the subset classifiers",
+    "score": "Labelling the unlabelled texts",
+    "test the judge": "Testing the judge on labels that are known",
     "write meanings": "Writing the meanings of labels",
     "ask": "Asking the judge",
     "believe": "Computing the confidences",
@@ -40,4 +40,4 @@ def judge_name(judge: str) -> str:
 def acceptance(rates: JudgeRates) -> str:
     """Return the shares of right and of wrong labels that a judge accepts; short, because every page shows it."""
     right, wrong = rates.passes or (rates.right.get("valid", 0.0), rates.wrong.get("valid", 0.0))
-    return f"accepts {right:.0%} of right and {wrong:.0%} of wrong labels"
+    return f"says valid to {right:.0%} of right and {wrong:.0%} of wrong labels"

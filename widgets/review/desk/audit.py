@@ -20,7 +20,7 @@ class AuditSitting:
     """The texts one person audits, for the certificate or for one label."""
 
     mode, name = "audit", "blind audit"
-    empty = "No text is left to audit: every text with a machine label has been given out."
+    empty = "No text is left to audit. Every text with a machine label already went to a person."
 
     def __init__(self, project: Project, key: str, label: int | None) -> None:
         self.project, self.key = project, key

@@ -39,10 +39,10 @@ function drawSides(card, labels, common) {
   const rival = labels.get(card.rival)
   const shared = tellingWords(card.content, common)
   const likelier = card.rivalBelief !== null && card.belief !== null && card.rivalBelief > card.belief
-  const left = node("div", "side", ...drawSide(card.asked ? "Suggested label" : "Likeliest label", mine, card.belief, mine.meaning))
+  const left = node("div", "side", ...drawSide(card.asked ? "Suggested label" : "Most likely label", mine, card.belief, mine.meaning))
   left.append(drawVerdict(card), ...drawExamples(card.examples, shared))
   const right = node(
-    "div", "side", ...drawSide(likelier ? "Likelier now" : "Runner-up", rival, card.rivalBelief, rival.meaning),
+    "div", "side", ...drawSide(likelier ? "More likely now" : "Runner-up", rival, card.rivalBelief, rival.meaning),
   )
   right.append(node("div", "verdict quiet", card.why), ...drawExamples(card.rivalExamples, shared))
   return [left, right]

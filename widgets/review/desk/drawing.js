@@ -33,7 +33,8 @@ class DrawnDesk extends DeskMessages {
     this.reasonInput = node("input", "reason")
     this.reasonInput.type = "text"
     this.reasonInput.maxLength = 2000
-    this.reasonInput.placeholder = "Why? Enter keeps this reason for your next decision on this card, Escape drops it."
+    this.reasonInput.placeholder = 
+      "Why? Press Enter to keep the reason for your decision on this card. Press Escape to delete it."
     this.reasonInput.setAttribute("aria-label", "Reason for the decision")
     this.reasonInput.hidden = true
     this.reasonInput.onkeydown = (event) => this.reasonKey(event)
@@ -85,9 +86,9 @@ class DrawnDesk extends DeskMessages {
     explain.hidden = !card?.explains
     skip.lastChild.textContent = audit ? "Cannot tell" : "Skip"
     const suggested = card && !audit ? this.labels.get(card.label).name : ""
-    const overturns = { valid: ["", " (overturns the judge)"], invalid: [" (overturns the judge)", ""] }[card?.outcome]
-    accept.lastChild.textContent = `Accept${suggested && `: ${suggested}`}${overturns?.[0] ?? ""}`
-    reject.lastChild.textContent = `Not this label${overturns?.[1] ?? ""}`
+    const against = { valid: ["", " (the judge said valid)"], invalid: [" (the judge said invalid)", ""] }[card?.outcome]
+    accept.lastChild.textContent = `Accept${suggested && `: ${suggested}`}${against?.[0] ?? ""}`
+    reject.lastChild.textContent = `Not this label${against?.[1] ?? ""}`
     const likelier = card && !audit && (card.rivalBelief ?? 0) > (card.belief ?? 0)
     const sure = Math.max(card?.rivalBelief ?? 0, card?.belief ?? 0) >= 0.5
     accept.classList.toggle("main", Boolean(sure && !likelier))
@@ -133,7 +134,8 @@ class DrawnDesk extends DeskMessages {
       this.mode === "review" ? `${left.toLocaleString()} left` : "",
       this.reason ? `reason: ${this.reason.slice(0, 40)}` : "",
     ]
-    const saved = waits && this.late ? `${waits} waiting to be saved; kept in this tab` : waits ? "saving\u2026" : "all saved"
+    const unsaved = waits === 1 ? "1 decision is not saved yet" : `${waits} decisions are not saved yet`
+    const saved = waits && this.late ? `${unsaved}. Do not close this tab.` : waits ? "saving\u2026" : "all saved"
     this.line.replaceChildren(node("span", "", facts.filter(Boolean).join("  \u00b7  ")), node("span", "saved", saved))
     const decided = this.card?.decided ? `Decided: ${this.card.decided}. Another decision replaces it.` : ""
     this.noticeBox.textContent = this.notice || decided

@@ -95,7 +95,7 @@ class DeskMessages {
     this.notice = `Not saved: ${why}.`
     this.done = Math.max(0, this.done - 1)
     if (!card) return
-    this.notice += " Its card comes next, as it is now."
+    this.notice += " The card comes next, in its newest state. Decide it again."
     this.back = this.back.map((past) => (past.card.id === card.id ? { ...past, refused: true } : past))
     this.cards = this.cards.filter((other, index) => index === 0 || other.id !== card.id)
     if (this.cards[0]?.id === card.id) this.cards[0] = card

@@ -86,7 +86,7 @@ class ReviewSitting:
         if explanation(self.project, card.verdict) is None:
             explain(self.project, card)
         words, model = explanation(self.project, card.verdict) or ("", "")
-        title = f"Made afterwards by {visible(model)}, not the reason for the verdict"
+        title = f"{visible(model)} wrote this explanation later. It is not the reason for the verdict."
         return {"kind": kind, "title": title, "words": visible(words)}
 
     def _as_json(self, card: Card) -> dict[str, Any]:
