@@ -64,7 +64,8 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None,
     show_pickable(frame, "subsets_table", partial(take_subset, subsets))
     if alike is not None:
         st.caption(
-            "Similarity between two labels of the subset: the average and the most. At 1, two labels have the same examples."
+            "Similarity between two labels of the subset: the average and the most. At 1, two labels have the same "
+            "examples."
         )
     show_confused_pairs(pairs, rows)
 
