@@ -244,7 +244,7 @@ def roll_back(project: Project, round_id: int, who: str) -> int:
             "SELECT id FROM feed_back WHERE round = ? AND id NOT IN (SELECT feed_back FROM rollback)", [round_id]
         ).fetchone()
         if found is None:
-            raise StateError(f"round {round_id} has no feed-back to roll back.")
+            raise StateError(f"round {round_id} has no feed back to undo.")
         db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [found[0], who, now()])
         reopen_if_last(db, round_id)
         return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [found[0]]).fetchone()[0])

@@ -293,7 +293,7 @@ def test_a_rubber_stamp_is_warned_of(in_state: InState, open_app: OpenApp, named
     app = rounds_with_llm(open_app)
     (warning,) = app.warning
     assert warning.value.startswith("It accepts most wrong labels")
-    assert "2 fooled it" in words_on(app)
+    assert "2 succeeded" in words_on(app)
 
 
 @pytest.mark.usefixtures("named")
@@ -739,7 +739,7 @@ def test_the_verdicts_of_an_llm_feed_back_without_being_asked_for(judged: Projec
 
 def test_results_say_what_the_judge_took(judged: Project, open_app: OpenApp) -> None:
     tokens = spent(judged).tokens
-    told = f"The judge took {tokens / 0.04:,.0f} tokens per 1,000 texts"
+    told = f"The judge used {tokens / 0.04:,.0f} tokens per 1,000 texts"
     assert f"{told}." in words_on(open_app("results"))
     change(judged, "UPDATE attempt SET price_in = 1000, price_out = 1000")
     assert f"{told}. Cost: {tokens / 0.04 / 1000:,.2f}." in words_on(open_app("results"))
@@ -747,7 +747,7 @@ def test_results_say_what_the_judge_took(judged: Project, open_app: OpenApp) -> 
 
 def test_results_without_an_llm_speak_of_no_cost(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
-    assert "The judge took" not in words_on(open_app("results"))
+    assert "The judge used" not in words_on(open_app("results"))
 
 
 def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> None:
@@ -770,7 +770,7 @@ def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: O
     app.button(key="roll_back").click().run()
     app.button(key="roll_back").click().run()
     assert not app.exception
-    assert "no feed-back to roll back" in app.error[0].value
+    assert "no feed back to undo" in app.error[0].value
 
 
 @pytest.mark.parametrize("state", ["prepared", "to review"])
@@ -791,7 +791,7 @@ def test_it_is_said_plainly_that_agreement_fell_and_then_it_can_be_taken_back(
             project, "UPDATE round SET metrics = json_set(metrics, '$.true_agreement', ?) WHERE id = ?", value, number
         )
     app = open_app("rounds")
-    assert ("It fell by 5 points: take back what was fed back, or decide more texts." in words_on(app)) == fell
+    assert ("True accuracy fell by 5 points. Undo the last feed back, or decide more texts." in words_on(app)) == fell
     assert "roll_back" in keys_of(app)
     app.button(key="roll_back").click().run()
     assert not app.exception

@@ -200,7 +200,7 @@ def test_rolling_back_takes_out_exactly_that_feed_back(turns):
                 after = list_rounds(project)[-1].state
                 assert after == ("to review" if last.id == what and last.state == "fed back" else last.state)
             else:
-                with pytest.raises(StateError, match=f"round {what} has no feed-back"):
+                with pytest.raises(StateError, match=f"round {what} has no feed back"):
                     roll_back(project, what, "tester")
             newest: dict[int, int] = {}
             for _, items in sorted(standing.items()):
@@ -219,7 +219,7 @@ def test_rolling_back_keeps_decisions_and_verdicts_and_seeds(project):
 def test_a_round_is_rolled_back_once(project):
     number = feed(project, {0: 1})
     roll_back(project, number, "tester")
-    with pytest.raises(StateError, match="has no feed-back to roll back"):
+    with pytest.raises(StateError, match="has no feed back to undo"):
         roll_back(project, number, "tester")
 
 
