@@ -346,7 +346,7 @@ def check_end(verb: Verb, again: ProcessResult, scene: Scene, reference: Referen
 
 def already_finished(again: ProcessResult) -> bool:
     """Return whether a command was refused, in one line, because its work is finished."""
-    refusals = ("already", "no round is to review", "has no feed-back")
+    refusals = ("already", "no round is to review", "has no feed back")
     return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in refusals)
 
 

@@ -110,7 +110,7 @@ REFUSED = {
     "a setting of the wrong kind": (["round", "small", "--set", "subset_size=many"], "setting subset_size"),
     "feeding back before a round": (["feed-back", "small"], "no round is to review"),
     "closing no round": (["close", "small"], "no round is open"),
-    "rolling back no round": (["roll-back", "small", "7"], "round 7 has nothing fed back"),
+    "rolling back no round": (["roll-back", "small", "7"], "round 7 has no feed back to undo"),
     "an export of unknown kind": (["export", "small", "out.doc"], "its ending is unknown"),
     "an export to nowhere": (["export", "small", "no/where.csv"], "Check that the file and its folder exist"),
     "predicting before a round": (["predict", "small", "in.csv", "out.csv"], "has no finished round"),
