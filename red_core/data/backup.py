@@ -45,10 +45,10 @@ def back_up(project: Project, file: str | Path, report: Report = lambda _stage, 
     if os.path.lexists(target):
         raise InputError(str(file), "it exists already", "Choose another file name")
     try:
-        with TemporaryDirectory(prefix=".backup-", dir=target.parent) as made:
+        with TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
             # List the arrays first, so that the copy of the database has the rounds and subsets they belong to.
             arrays = [path for path in array_files(project) if MEMBER.fullmatch(_name(project, path))]
-            copy = Project(Path(made), project.name)
+            copy = Project(Path(folder), project.name)
             copy.folder.mkdir()
             copy_database(project, copy.database)
             if faults := database_faults(copy) + vector_faults(project):
@@ -57,7 +57,7 @@ def back_up(project: Project, file: str | Path, report: Report = lambda _stage, 
             for path, known in indexed_bytes(copy).items():
                 files[path.name] = (project.folder / path.name, known)
             files |= {_name(project, path): (path, path.stat().st_size) for path in arrays}
-            archive = Path(made) / "backup.zip"
+            archive = Path(folder) / "backup.zip"
             moved = _counting("back up", sum(length for _, length in files.values()), report)
             manifest = pack(archive, project.name, files, moved)
             archive.rename(target)
@@ -103,8 +103,8 @@ def restore(
             project = Project(workspace, check_name(name or manifest.project))
             _check_place(project, manifest.bytes)
             workspace.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=RESTORING, dir=workspace) as made:
-                copy = Project(Path(made), project.name)
+            with TemporaryDirectory(prefix=RESTORING, dir=workspace) as folder:
+                copy = Project(Path(folder), project.name)
                 with whole(shown):
                     unpack(shown, zipped, manifest, copy.folder, _counting("restore", manifest.bytes, report))
                 _make_usable(shown, copy)

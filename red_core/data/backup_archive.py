@@ -153,10 +153,10 @@ def unpack(file: str, zipped: zipfile.ZipFile, manifest: Manifest, folder: Path,
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipped.open(name) as source, path.open("xb") as target:
-            found = _copy(source, target, member.bytes, moved)
+            digest = _copy(source, target, member.bytes, moved)
             target.flush()
             os.fsync(target.fileno())
-        if found != member.sha256:
+        if digest != member.sha256:
             raise refusal(file, f"its member {name!r} is damaged: its SHA-256 differs from the manifest")
 
 

@@ -105,7 +105,7 @@ def restore_decisions(project: Project, path: str | Path, who: str, *, name: str
         If a job is running.
     """
     shown = name or str(path)
-    found: dict[str, dict[str, MadeDecision]] = {}
+    by_text: dict[str, dict[str, MadeDecision]] = {}
     for row, line in _lines(path, shown):
         try:
             read = _Row.model_validate_json(line.decode())
@@ -114,25 +114,26 @@ def restore_decisions(project: Project, path: str | Path, who: str, *, name: str
         except ValidationError as error:
             raise InputError(shown, _rule(error), REMEDY, row) from None
         if read.text_id is not None and read.decisions:  # rows with equal texts have the same decisions
-            found.setdefault(read.text_id, {}).update(
-                (made.act, made) for made in _standing(read.text_id, read.decisions)
+            by_text.setdefault(read.text_id, {}).update(
+                (decision.act, decision) for decision in _standing(read.text_id, read.decisions)
             )
-    decisions = {identity: list(made.values()) for identity, made in found.items() if made}
+    decisions = {identity: list(decision.values()) for identity, decision in by_text.items() if decision}
     return add_restored(project, decisions, file=shown, who=who)
 
 
 def _standing(text_id: str, decisions: list[_Decision]) -> Iterator[MadeDecision]:
     """Yield the decisions that were not undone, each with an id that is the same at every restore."""
     before = Counter[tuple[str, ...]]()
-    for one in decisions:
-        key = (one.kind, one.label or "", one.who, one.at)
+    for decision in decisions:
+        key = (decision.kind, decision.label or "", decision.who, decision.at)
         turn = before[key]
         before[key] += 1
-        if not one.undone:
+        if not decision.undone:
             named = "\0".join((text_id, *key, str(turn)))
+            queue = decision.queue if decision.belief is None else "bulk"
             yield MadeDecision(
-                one.kind, one.label, one.who, one.at, one.reason, one.queue if one.belief is None else "bulk",
-                one.seconds, one.belief, f"restored:{hashlib.sha256(named.encode()).hexdigest()}", turn,
+                decision.kind, decision.label, decision.who, decision.at, decision.reason, queue, decision.seconds,
+                decision.belief, f"restored:{hashlib.sha256(named.encode()).hexdigest()}", turn,
             )  # fmt: skip
 
 
@@ -140,10 +141,10 @@ def _rule(error: ValidationError) -> str:
     """Return the first rule that a row breaks, with its position in the row."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = list(first["loc"])
-    told = first["msg"].removeprefix("Value error, ").replace("at line 1 column", "at column")
+    message = first["msg"].removeprefix("Value error, ").replace("at line 1 column", "at column")
     if len(place) > 1:
         place[:2] = [f"decision {int(place[1]) + 1}"]
-    return ": ".join([*(str(part) for part in place), told])
+    return ": ".join([*(str(part) for part in place), message])
 
 
 def _lines(path: str | Path, name: str) -> Iterator[tuple[int, bytes]]:
@@ -155,10 +156,10 @@ def _lines(path: str | Path, name: str) -> Iterator[tuple[int, bytes]]:
     try:
         with Path(path).open("rb") as raw:
             zipped = raw.peek(2).startswith(GZIP)
-            said = name.lower().endswith(".gz")
-            if zipped and not said:
+            named_gzip = name.lower().endswith(".gz")
+            if zipped and not named_gzip:
                 raise InputError(name, "it is gzipped but its name does not say so", "Add .gz to its name")
-            if said and not zipped:
+            if named_gzip and not zipped:
                 raise InputError(name, "its name ends in .gz but it is not gzipped", "Take .gz off its name")
             yield from _bounded(gzip.GzipFile(fileobj=raw) if zipped else raw, name)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -179,8 +180,8 @@ def _bounded(stream: BinaryIO | gzip.GzipFile, name: str) -> Iterator[tuple[int,
             raise InputError(name, rule, "Split the file, and restore its parts", row)
         if b"\0" in line:
             raise InputError(name, "a NUL byte: binary data, or UTF-16", REMEDY, row)
-        if told := line.removeprefix(BOM if row == 1 else b"").strip():
+        if content := line.removeprefix(BOM if row == 1 else b"").strip():
             empty = False
-            yield row, told
+            yield row, content
     if empty:
         raise InputError(name, "the file is empty", "Check that this is the right file")

@@ -161,17 +161,19 @@ def store_prepared(  # the options of import_files that concern storing
 ) -> list[ImportSummary]:
     """Store files read by :func:`read_source` and return a summary of each; see :func:`import_files`."""
     checked = [(role, file, _roles_of_rows(role, file, seeds_per_label, truth or {})) for role, file in prepared]
-    there = workspace / name / "project.db"
-    known = Project(workspace, name) if there.is_file() else None
+    database = workspace / name / "project.db"
+    known = Project(workspace, name) if database.is_file() else None
     fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
     project = create_project(workspace, name)
     if fresh:
         refuse_in_mid_round(project)
     remember(project, "embedding", embedding or DEFAULT_MODEL)
-    kept = remembered(project, "embedding")
-    if embedding not in (None, kept):
-        raise StateError(f"project {name} uses the embedding {kept!r}. It cannot change; leave the setting out.")
+    embedding_of_project = remembered(project, "embedding")
+    if embedding not in (None, embedding_of_project):
+        raise StateError(
+            f"project {name} uses the embedding {embedding_of_project!r}. It cannot change; leave the setting out."
+        )
     report("store", 0, len(fresh))
     added = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
     report("store", len(fresh), len(fresh))
@@ -183,14 +185,14 @@ def _roles_of_rows(
     role: Role, file: Prepared, seeds_per_label: int | None, truth: Mapping[str, str]
 ) -> list[SourceRow]:
     """Return the rows to store: each is a seed, an unlabelled text, or left out."""
-    kept = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
+    seeds = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
     by_id = {text_id(text): label for text, label in truth.items()} if role == "pool" else {}
     rows = []
     for row in file.rows:
         identity = text_id(row.text)
         is_seed = role == "labelled" and row.label is not None
-        if is_seed and kept is not None:
-            is_seed = (identity, name_key(row.label or "")) in kept
+        if is_seed and seeds is not None:
+            is_seed = (identity, name_key(row.label or "")) in seeds
         hidden = row.label if role == "labelled" and not is_seed else by_id.get(identity)
         rows.append(SourceRow(row.row, identity, row.text, row.label if is_seed else None, hidden, extra=row.extra))
     for left in file.left_out:

@@ -80,21 +80,21 @@ def score_pool(
     report: Progress,
 ) -> ScoredPool:
     """Score all texts in blocks, so that memory does not grow with texts times labels."""
-    kept, predictions = [], []
+    likeliest, predictions = [], []
     report(0, len(texts))
     for block in _large_blocks(len(texts)):
         features = model.features.of(project, texts[block])
         for part in blocks(len(features)):
             log_odds = model.log_odds(texts[block][part], features[part])
-            kept.append(candidates(log_odds, model.calibration, CANDIDATES_KEPT))
+            likeliest.append(candidates(log_odds, model.calibration, CANDIDATES_KEPT))
             if with_entropy:
                 predictions.append(subset_predictions(features[part], model.partitions[0]))
         report(block.stop, len(texts))
     alone = Candidates(
-        np.concatenate([k.labels for k in kept]),
-        np.concatenate([k.logits for k in kept]),
-        np.concatenate([k.remainder for k in kept]),
-        kept[0].none,
+        np.concatenate([k.labels for k in likeliest]),
+        np.concatenate([k.logits for k in likeliest]),
+        np.concatenate([k.remainder for k in likeliest]),
+        likeliest[0].none,
     )
     share = likeliest_share_of_none(alone, none_share)
     alone = with_share_of_none(alone, none_share, share)

@@ -96,9 +96,9 @@ def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generat
     greater distance between the means, or a greater spread than a random split of its texts would have. A label that
     only has more texts of the same kind has not drifted.
     """
-    kept = ~assigned.none
-    counts = _counts(assigned, kept, label_count)
-    uncertain = _counts(assigned, kept & assigned.uncertain, label_count)
+    labelled = ~assigned.none
+    counts = _counts(assigned, labelled, label_count)
+    uncertain = _counts(assigned, labelled & assigned.uncertain, label_count)
     none = _counts(assigned, assigned.none, label_count)
     p_values = np.ones((label_count, len(STATISTICS)))
     imports = np.array([(~assigned.newer).sum(), assigned.newer.sum()])
@@ -107,7 +107,7 @@ def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generat
     p_values[:, 2] = more_p_values(none, counts + none)
     distance, spread = np.full(label_count, np.nan), np.full((label_count, 2), np.nan)
     walks = {}
-    for label, all_rows in enumerate(_rows_of_labels(assigned, kept, counts)):
+    for label, all_rows in enumerate(_rows_of_labels(assigned, labelled, counts)):
         if min(counts[label]) >= FEWEST_OF_EACH:
             rows = _sample(all_rows, assigned.newer, rng)
             walks[label] = Walk(assigned.vectors[rows], assigned.newer[rows])

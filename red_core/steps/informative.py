@@ -104,9 +104,9 @@ def value_with_follow_up(proposed: Floats, best_other: Floats, right: Floats, wr
     """
     first = value_of_question(proposed, best_other, right, wrong)
     # Both beliefs after a rejection, not normalised: the gain is proportional to them.
-    kept, rival = proposed * right[rejected], best_other * wrong[rejected]
-    second = value_of_question(rival, kept, right, wrong)
-    again = np.where(second > 0.0, kept + (1.0 - proposed) * wrong[rejected], 0.0)
+    proposal, rival = proposed * right[rejected], best_other * wrong[rejected]
+    second = value_of_question(rival, proposal, right, wrong)
+    again = np.where(second > 0.0, proposal + (1.0 - proposed) * wrong[rejected], 0.0)
     return np.asarray(np.maximum(first, (first + second) / (1.0 + again)))
 
 

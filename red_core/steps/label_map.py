@@ -79,9 +79,9 @@ def _principal_components(vectors: Floats, dimensions: int) -> Floats:
     """Return the principal components, padded with zeros to ``dimensions`` columns."""
     centred = vectors - vectors.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = (left * singular)[:, :dimensions]
+    reduced = (left * singular)[:, :dimensions]
     padded = np.zeros((len(vectors), dimensions), dtype=np.float32)
-    padded[:, : kept.shape[1]] = kept
+    padded[:, : reduced.shape[1]] = reduced
     return padded
 
 

@@ -63,8 +63,8 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
     seen = np.flatnonzero(document_frequency)
     idf = (np.log((1 + len(texts)) / (1 + document_frequency[seen])) + 1.0).astype(np.float32)
     weighted = _weighted(counts, seen, idf)
-    kept = max(1, min(dimensions, len(texts) - 1))
-    _, _, components = randomized_svd(weighted, kept, n_iter=4, random_state=random_state)
+    kept_components = max(1, min(dimensions, len(texts) - 1))
+    _, _, components = randomized_svd(weighted, kept_components, n_iter=4, random_state=random_state)
     return LexicalModel(seen, idf, components.astype(np.float32))
 
 

@@ -42,8 +42,8 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     -------
     ndarray of shape (n, d), float32
     """
-    kept = min(NEAREST + 1, len(everything))
-    search = NearestNeighbors(n_neighbors=kept, algorithm="brute").fit(normalize(everything))
+    nearest = min(NEAREST + 1, len(everything))
+    search = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(everything))
     means = np.empty_like(features, dtype=np.float32)
     for start in range(0, len(features), BLOCK_ROWS):
         part = slice(start, min(start + BLOCK_ROWS, len(features)))

@@ -94,8 +94,8 @@ def dense_groups(unit: Floats, smallest: int) -> Ints:
     -------
     ndarray of shape (n,), int64
     """
-    kept = min(DIMENSIONS, *unit.shape)
-    reduced = PCA(kept, svd_solver="covariance_eigh").fit_transform(unit).astype(np.float64)
+    components = min(DIMENSIONS, *unit.shape)
+    reduced = PCA(components, svd_solver="covariance_eigh").fit_transform(unit).astype(np.float64)
     search = HDBSCAN(
         min_cluster_size=smallest,
         max_cluster_size=LARGEST * smallest,
@@ -133,9 +133,9 @@ def nearest_means(unit: Floats, number: Ints, label_means: Floats, fewest: float
         to_groups, to_labels = unit[block] @ means.T, unit[block] @ label_means.T
         joins = to_groups.max(axis=1) > to_labels.max(axis=1, initial=-1.0)
         moved[block] = np.where(joins, to_groups.argmax(axis=1), -1)
-    kept = np.flatnonzero(np.bincount(moved[moved >= 0], minlength=groups) >= fewest)
+    large = np.flatnonzero(np.bincount(moved[moved >= 0], minlength=groups) >= fewest)
     new_number = np.full(groups + 1, -1, dtype=np.int64)  # index -1, the last, stays -1
-    new_number[kept] = np.arange(len(kept))
+    new_number[large] = np.arange(len(large))
     return new_number[moved]
 
 

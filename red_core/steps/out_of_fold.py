@@ -127,8 +127,8 @@ def score_folds(
     for number in range(dealt.count if most_folds is None else min(dealt.count, most_folds)):
         absent = dealt.of_label == number
         without = absent[training.labels]
-        kept = (dealt.of_row != number) & ~without
-        fitted = fit(training.only(kept), [np.where(absent, -1, subset_of) for subset_of in partitions])
+        training_rows = (dealt.of_row != number) & ~without
+        fitted = fit(training.only(training_rows), [np.where(absent, -1, subset_of) for subset_of in partitions])
         known = np.flatnonzero((dealt.of_row == number) & ~without)
         outside = np.flatnonzero((dealt.of_row >= 0) & without)
         for target, where in ((log_odds, known), (foreign, outside)):

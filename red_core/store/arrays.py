@@ -63,8 +63,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         If the file is missing or damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return {name: kept[name] for name in kept.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except DAMAGED as error:
         raise StoreError(f"{path} is missing or damaged. Run a round again, or restore a backup.") from error
 

@@ -112,8 +112,8 @@ def not_dealt(project: Project, label: int | None = None) -> Ints:
         SELECT text FROM ({_POPULATION}) WHERE (:label IS NULL OR label = :label)
         AND text NOT IN (SELECT text FROM audit) ORDER BY text"""
     with connection(project) as db:
-        found = db.execute(query, {"label": label}).fetchall()
-    return np.asarray(found, dtype=np.int64).reshape(-1)
+        rows = db.execute(query, {"label": label}).fetchall()
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
 
 
 def seeds_not_dealt(project: Project) -> tuple[Ints, Ints]:
@@ -129,8 +129,8 @@ def best_labels(project: Project, texts: Sequence[int]) -> dict[int, list[int]]:
     marks = ",".join("?" * len(texts))
     query = f"SELECT text, top FROM prediction WHERE round = {_ROUND} AND text IN ({marks})"
     with connection(project) as db:
-        found = db.execute(query, list(texts)).fetchall()
-    return {int(text): [int(label) for label, _ in json.loads(top) if label != -1] for text, top in found}
+        rows = db.execute(query, list(texts)).fetchall()
+    return {int(text): [int(label) for label, _ in json.loads(top) if label != -1] for text, top in rows}
 
 
 def add_audits(project: Project, dealt: Sequence[NewAudit], who: str) -> None:
@@ -161,14 +161,14 @@ def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
             ELSE purpose = 'label' AND :label = (SELECT now FROM label WHERE label.id = audit.label) END
         AND (purpose = 'planted' OR p.text IS NOT NULL) ORDER BY audit.id"""
     with connection(project) as db:
-        found = db.execute(query, {"who": who, "label": label}).fetchall()
+        rows = db.execute(query, {"who": who, "label": label}).fetchall()
         is_now = dict(db.execute("SELECT id, now FROM label").fetchall())
     return [
         AuditCard(
             int(id_), int(text), str(content),
             tuple(n for n in dict.fromkeys(is_now[option] for option in json.loads(options)) if n is not None),
         )
-        for id_, text, content, options in found
+        for id_, text, content, options in rows
     ]  # fmt: skip
 
 
@@ -220,13 +220,11 @@ def undo_answer(project: Project, who: str, act: str | None) -> int | None:
             if stored["kind"] != "undo":
                 raise StateError(f"the act {act} was sent as an answer. Undo again.")
             return int(stored["audit"])
-        found = db.execute(
-            "SELECT answer, id FROM audited WHERE who = ? ORDER BY answer DESC LIMIT 1", [who]
-        ).fetchone()
-        if found is None:
+        row = db.execute("SELECT answer, id FROM audited WHERE who = ? ORDER BY answer DESC LIMIT 1", [who]).fetchone()
+        if row is None:
             return None
-        _insert(db, found[1], "undo", None, found[0], act, None, who)
-        return int(found[1])
+        _insert(db, row[1], "undo", None, row[0], act, None, who)
+        return int(row[1])
 
 
 def _of_act(db: Database, act: str | None) -> dict[str, Any] | None:

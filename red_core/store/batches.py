@@ -85,8 +85,8 @@ _COUNTS = f"""
 
 
 def _counts(db: Database, batch: int | None) -> BatchCounts | None:
-    found = db.execute(_COUNTS, [batch]).fetchone()
-    return None if found is None else BatchCounts(*found)
+    row = db.execute(_COUNTS, [batch]).fetchone()
+    return None if row is None else BatchCounts(*row)
 
 
 def drop_batch(project: Project, batch: int, who: str) -> None:

@@ -52,8 +52,8 @@ def add_decision(
 
 
 def _id_of_act(db: Database, act: str | None) -> int | None:
-    found = None if act is None else db.execute("SELECT id FROM decision WHERE act = ?", [act]).fetchone()
-    return None if found is None else int(found[0])
+    row = None if act is None else db.execute("SELECT id FROM decision WHERE act = ?", [act]).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _insert(db: Database, made: Decision, *, undoes: int | None = None) -> int:
@@ -116,8 +116,8 @@ def decided_in_bulk(project: Project) -> dict[int, float]:
 def rejected(project: Project) -> set[tuple[int, int]]:
     """Return the (text, label) pairs that valid decisions rule out."""
     with connection(project) as db:
-        found = db.execute("SELECT text, label FROM ruled_out").fetchall()
-    return {(int(text), int(label)) for text, label in found}
+        rows = db.execute("SELECT text, label FROM ruled_out").fetchall()
+    return {(int(text), int(label)) for text, label in rows}
 
 
 def last_decision(project: Project) -> int:
@@ -186,8 +186,8 @@ def _standing(
     query = f"""
         SELECT id, text, kind, batch FROM decision d WHERE {where} AND kind <> 'undo'
         AND NOT EXISTS (SELECT 1 FROM decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1"""
-    found = db.execute(query, {"value": value, "act": of_act, "who": who}).fetchone()
-    return None if found is None else (int(found[0]), int(found[1]), str(found[2]), found[3])
+    row = db.execute(query, {"value": value, "act": of_act, "who": who}).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]), str(row[2]), row[3])
 
 
 def add_feed_back(
@@ -240,11 +240,11 @@ def roll_back(project: Project, round_id: int, who: str) -> int:
     """
     with transaction(project) as db:
         refuse_while_job_runs(db, project)
-        found = db.execute(
+        row = db.execute(
             "SELECT id FROM feed_back WHERE round = ? AND id NOT IN (SELECT feed_back FROM rollback)", [round_id]
         ).fetchone()
-        if found is None:
+        if row is None:
             raise StateError(f"round {round_id} has no feed back to undo.")
-        db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [found[0], who, now()])
+        db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [row[0], who, now()])
         reopen_if_last(db, round_id)
-        return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [found[0]]).fetchone()[0])
+        return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [row[0]]).fetchone()[0])

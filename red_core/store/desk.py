@@ -151,12 +151,12 @@ def queue_counts(project: Project, round_id: int) -> dict[str, int]:
     """Return queue name -> number of texts, after a round."""
     counts = ", ".join(f"count(DISTINCT CASE WHEN {where} THEN text END)" for where in OF_PROPOSALS.values())
     with connection(project) as db:
-        found = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
+        row = db.execute(f"SELECT {counts} FROM ({_PROPOSALS})", {"round": round_id}).fetchone()
         texts = [
             db.execute(f"SELECT count(*) FROM ({query})", {"round": round_id}).fetchone()[0]
             for query in OF_TEXTS.values()
         ]
-    return dict(zip(QUEUES, (int(n) for n in (*found, *texts)), strict=True))
+    return dict(zip(QUEUES, (int(n) for n in (*row, *texts)), strict=True))
 
 
 def queue(
@@ -207,8 +207,8 @@ def queue(
 def item_of(project: Project, text: int) -> Item:
     """Return a text with its newest proposal, None if it has none."""
     with connection(project) as db:
-        found = db.execute("SELECT max(id) FROM proposed WHERE text = ?", [text]).fetchone()
-    return text, found[0]
+        row = db.execute("SELECT max(id) FROM proposed WHERE text = ?", [text]).fetchone()
+    return text, row[0]
 
 
 def decided_among(project: Project, items: Sequence[Item]) -> set[int]:

@@ -112,8 +112,8 @@ def _rows(db: Database, round_id: int, *, lossless: bool) -> Iterator[dict[str, 
         extra, text, decided = json.loads(row.pop("extra") or "{}"), row.pop("text_row"), row.pop("decided")
         if lossless:
             row["evidence"] = row["evidence"].split() if row["evidence"] else None
-            made = db.query(_DECISIONS, [text]) if decided else ()
-            row[DECISIONS] = [each | {"undone": bool(each["undone"])} for each in made]
+            decisions = db.query(_DECISIONS, [text]) if decided else ()
+            row[DECISIONS] = [each | {"undone": bool(each["undone"])} for each in decisions]
         yield beside(row, extra)
 
 

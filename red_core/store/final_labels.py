@@ -111,11 +111,11 @@ def results_page(
         "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
     }  # fmt: skip
     with connection(project) as db:
-        found = list(db.query(shown, values))
-    if not found and page:  # the page is after the last one
+        results = list(db.query(shown, values))
+    if not results and page:  # the page is after the last one
         return [], results_page(project, round_id, search=search, label=label, source=source)[1]
-    totals = [int(row.pop("total")) for row in found]
-    return found, totals[0] if totals else 0
+    totals = [int(row.pop("total")) for row in results]
+    return results, totals[0] if totals else 0
 
 
 def source_counts(project: Project, round_id: int) -> dict[str, int]:
@@ -128,8 +128,8 @@ def source_counts(project: Project, round_id: int) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     with connection(project) as db:
-        found = db.execute(f"SELECT kind, count(*) FROM ({FINAL}) GROUP BY kind", {"round": round_id})
-        for kind, count in found:
+        count_of_kind = db.execute(f"SELECT kind, count(*) FROM ({FINAL}) GROUP BY kind", {"round": round_id})
+        for kind, count in count_of_kind:
             source = "left out" if kind.startswith("left out") else str(kind)
             counts[source] = counts.get(source, 0) + int(count)
     return counts

@@ -52,17 +52,17 @@ def scored_texts(project: Project, round_id: int) -> Scored:
         SELECT text, label, runner_up, belief, none_belief, prior FROM prediction
         WHERE round = ? AND text IN (SELECT text FROM without_label) ORDER BY text"""
     with connection(project) as db:
-        found = np.asarray(db.execute(query, [round_id]).fetchall(), dtype=np.float64).reshape(-1, 6)
-    texts, best, second = (found[:, column].astype(np.int64) for column in range(3))
+        rows = np.asarray(db.execute(query, [round_id]).fetchall(), dtype=np.float64).reshape(-1, 6)
+    texts, best, second = (rows[:, column].astype(np.int64) for column in range(3))
     none = best == NONE_OF_THESE
-    return Scored(texts, np.where(none, second, best), none, found[:, 3], found[:, 4], found[:, 5])
+    return Scored(texts, np.where(none, second, best), none, rows[:, 3], rows[:, 4], rows[:, 5])
 
 
 def settled_texts(project: Project) -> Ints:
     """Return the row ids of texts that a new label may not use, ascending: those decided or in the blind audit."""
     with connection(project) as db:
-        found = db.execute("SELECT text FROM decided UNION SELECT text FROM audit ORDER BY text").fetchall()
-    return np.asarray(found, dtype=np.int64).reshape(-1)
+        rows = db.execute("SELECT text FROM decided UNION SELECT text FROM audit ORDER BY text").fetchall()
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
 
 
 def pool_imports(project: Project) -> list[PoolImport]:
@@ -71,9 +71,8 @@ def pool_imports(project: Project) -> list[PoolImport]:
         SELECT DISTINCT source, text FROM source_row
         WHERE label IS NULL AND text IS NOT NULL AND text IN (SELECT text FROM without_label) ORDER BY source, text"""
     with connection(project) as db:
-        found = np.asarray(db.execute(query).fetchall(), dtype=np.int64).reshape(-1, 2)
+        rows = np.asarray(db.execute(query).fetchall(), dtype=np.int64).reshape(-1, 2)
         named = {int(id_): (str(file), str(at)) for id_, file, at in db.execute("SELECT id, file, at FROM source")}
     return [
-        PoolImport(source, *named[source], found[found[:, 0] == source, 1])
-        for source in np.unique(found[:, 0]).tolist()
+        PoolImport(source, *named[source], rows[rows[:, 0] == source, 1]) for source in np.unique(rows[:, 0]).tolist()
     ]

@@ -89,8 +89,8 @@ def end_job(project: Project, job_id: int, state: JobState, error: str = "") -> 
 def newest_job(project: Project) -> Job | None:
     """Return the newest job, None if there is none."""
     with connection(project) as db:
-        found = db.execute("SELECT max(id) FROM job").fetchone()[0]
-        return None if found is None else _job(db, int(found))
+        newest = db.execute("SELECT max(id) FROM job").fetchone()[0]
+        return None if newest is None else _job(db, int(newest))
 
 
 def find_job(project: Project, job_id: int) -> Job:

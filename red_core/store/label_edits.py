@@ -174,9 +174,9 @@ class OpenEdit:
         return f"{_state(self.db, label)['name_key']}\n{label}"
 
     def _refuse_taken(self, name: str) -> None:
-        found = self.db.execute("SELECT name FROM label WHERE name_key = ?", [name_key(name)]).fetchone()
-        if found is not None:
-            raise StateError(f"there is already a label {found[0]!r}. Choose another name.")
+        row = self.db.execute("SELECT name FROM label WHERE name_key = ?", [name_key(name)]).fetchone()
+        if row is not None:
+            raise StateError(f"there is already a label {row[0]!r}. Choose another name.")
 
 
 def _state(db: Database, label: int) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def way_back(project: Project) -> WayBack | None:
         SELECT version, kind, detail FROM label_edit e WHERE kind NOT IN ('labels added', 'undo')
         AND NOT EXISTS (SELECT 1 FROM label_edit u WHERE u.undoes = e.version) ORDER BY version DESC"""
     with connection(project) as db:
-        for version, kind, found in db.execute(query).fetchall():
-            detail = json.loads(found)
+        for version, kind, detail_json in db.execute(query).fetchall():
+            detail = json.loads(detail_json)
             after, before = _places_around(db, version)
             if kind == "subsets formed":
                 if after is None or before is None or after[0].tolist() != before[0].tolist():

@@ -34,8 +34,8 @@ def list_labels(project: Project) -> list[Label]:
 
 def labels_in(db: Database) -> list[Label]:
     """Return what :func:`list_labels` returns, on an open connection."""
-    found = db.query(f"{LABELS} ORDER BY label.id")
-    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in found]
+    rows = db.query(f"{LABELS} ORDER BY label.id")
+    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in rows]
 
 
 def labels_now(project: Project) -> dict[int, int | None]:
@@ -51,8 +51,8 @@ def ids_by_name(db: Database) -> dict[str, int]:
         JOIN label ON label.id = json_extract(was.value, '$.id') WHERE label.now IS NOT NULL AND e.undoes IS NULL
         AND NOT EXISTS (SELECT 1 FROM label_edit u WHERE u.undoes = e.version) ORDER BY e.version"""
     called = "SELECT name, id FROM label WHERE now IS NOT NULL ORDER BY now = id"  # a dictionary keeps the last
-    found = [*db.execute(formerly), *db.execute(called)]
-    return {name_key(str(name)): int(id_) for name, id_ in found}
+    rows = [*db.execute(formerly), *db.execute(called)]
+    return {name_key(str(name)): int(id_) for name, id_ in rows}
 
 
 def active_by_name(project: Project) -> dict[str, int]:
@@ -72,12 +72,12 @@ def refuse_inactive(db: Database, label: int | None) -> None:
     """Raise CardChanged if a label was merged or retired."""
     if label is None:
         return
-    found = db.execute(
+    row = db.execute(
         "SELECT l.name, o.name FROM label l LEFT JOIN label o ON o.id = l.now WHERE l.id = ? AND l.now IS NOT l.id",
         [label],
     ).fetchone()
-    if found is not None:
-        raise CardChanged(f"label {found[0]!r} was {f'merged into {found[1]!r}' if found[1] else 'retired'}")
+    if row is not None:
+        raise CardChanged(f"label {row[0]!r} was {f'merged into {row[1]!r}' if row[1] else 'retired'}")
 
 
 def label_set_version(project: Project) -> int:
@@ -135,8 +135,8 @@ def earlier_layout(project: Project) -> tuple[Ints, Ints, Floats]:
     """Return what :func:`current_layout` returned before the newest layout."""
     newest = newest_formation(project)
     with connection(project) as db:
-        found = db.execute("SELECT coalesce(max(version), 0) FROM label_place WHERE version < ?", [newest]).fetchone()
-    return _places(project, int(found[0]))
+        row = db.execute("SELECT coalesce(max(version), 0) FROM label_place WHERE version < ?", [newest]).fetchone()
+    return _places(project, int(row[0]))
 
 
 def newest_formation(project: Project) -> int:
@@ -152,10 +152,10 @@ def _places(project: Project, version: int) -> tuple[Ints, Ints, Floats]:
 
 def layout_in(db: Database, version: int) -> tuple[Ints, Ints, Floats]:
     """Return label ids, subset numbers and coordinates that one version stored."""
-    found = db.execute(
+    rows = db.execute(
         "SELECT label, subset, x, y FROM label_place WHERE version = ? ORDER BY label", [version]
     ).fetchall()
-    table = np.asarray(found, dtype=np.float64).reshape(-1, 4)
+    table = np.asarray(rows, dtype=np.float64).reshape(-1, 4)
     return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:]
 
 

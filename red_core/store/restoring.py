@@ -100,12 +100,12 @@ def add_restored(project: Project, decisions: Mapping[str, Sequence[MadeDecision
     with transaction(project) as db:
         refuse_while_job_runs(db, project)
         labels = ids_by_name(db)
-        for identity, made in decisions.items():
-            found = db.execute("SELECT id FROM text WHERE text_id = ?", [identity]).fetchone()
-            if found is None:
+        for identity, of_text in decisions.items():
+            row = db.execute("SELECT id FROM text WHERE text_id = ?", [identity]).fetchone()
+            if row is None:
                 done.unknown_texts += 1
                 continue
-            _insert(db, int(found[0]), _missing(db, int(found[0]), made, labels, done))
+            _insert(db, int(row[0]), _missing(db, int(row[0]), of_text, labels, done))
         if done.restored:
             origin = json.dumps({"file": file, "who": who, "decisions": done.restored}, ensure_ascii=False)
             db.execute("INSERT OR REPLACE INTO project (key, value) VALUES (?, ?)", [f"restored at {now()}", origin])
@@ -121,20 +121,20 @@ def _missing(
     here, acts = Counter[Key](tuple(row[:4]) for row in rows), {row[4] for row in rows}
     newest = db.execute("SELECT max(at) FROM standing_decision WHERE text = ?", [text]).fetchone()[0] or ""
     missing: list[tuple[MadeDecision, int | None]] = []
-    for one in made:
-        label = None if one.label is None else labels.get(name_key(one.label))
-        if one.label is not None and label is None:
-            done.unknown_labels.append(one.label)
-            if one.kind in FIXES_OUTCOME:  # it replaced earlier ones, which must not come back in its stead
-                kept = [each for each in missing if each[0].kind not in FIXES_OUTCOME]
-                done.overtaken += len(missing) - len(kept)
-                missing = kept
-        elif one.act in acts or one.turn < here[one.kind, label, one.who, one.at]:
+    for decision in made:
+        label = None if decision.label is None else labels.get(name_key(decision.label))
+        if decision.label is not None and label is None:
+            done.unknown_labels.append(decision.label)
+            if decision.kind in FIXES_OUTCOME:  # it replaced earlier ones, which must not come back in its stead
+                without_fixed = [each for each in missing if each[0].kind not in FIXES_OUTCOME]
+                done.overtaken += len(missing) - len(without_fixed)
+                missing = without_fixed
+        elif decision.act in acts or decision.turn < here[decision.kind, label, decision.who, decision.at]:
             done.there += 1
-        elif newest > one.at:
+        elif newest > decision.at:
             done.overtaken += 1
         else:
-            missing.append((one, label))
+            missing.append((decision, label))
     done.restored += len(missing)
     return missing
 

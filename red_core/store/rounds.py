@@ -70,17 +70,17 @@ TRAINING_SET = """
 def current_training_rows(project: Project) -> list[tuple[int, int, float]]:
     """Return the training set of a round opened now, as (text, label, weight), ordered by text."""
     with connection(project) as db:
-        found = db.execute(f"SELECT text, label, weight FROM ({TRAINING_SET}) ORDER BY text").fetchall()
-    return [(int(t), int(label), float(w)) for t, label, w in found]
+        rows = db.execute(f"SELECT text, label, weight FROM ({TRAINING_SET}) ORDER BY text").fetchall()
+    return [(int(t), int(label), float(w)) for t, label, w in rows]
 
 
 def training_rows(project: Project, round_id: int) -> list[tuple[int, int, float]]:
     """Return the frozen training set of a round, as (text, label, weight), ordered by text."""
     with connection(project) as db:
-        found = db.execute(
+        rows = db.execute(
             "SELECT text, label, weight FROM training_row WHERE round = ? ORDER BY text", [round_id]
         ).fetchall()
-    return [(int(t), int(label), float(w)) for t, label, w in found]
+    return [(int(t), int(label), float(w)) for t, label, w in rows]
 
 
 def list_rounds(project: Project) -> list[Round]:
@@ -224,13 +224,13 @@ def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, 
         SELECT text, top FROM prediction WHERE round = ? AND text IN (SELECT proposal.text FROM proposal
         JOIN verdict ON verdict.proposal = proposal.id WHERE verdict.outcome = 'valid')"""
     with connection(project) as db:
-        found = db.execute(query, [round_id]).fetchall()
-    return {(int(text), int(label)): float(share) for text, top in found for label, share in json.loads(top)}
+        rows = db.execute(query, [round_id]).fetchall()
+    return {(int(text), int(label)): float(share) for text, top in rows for label, share in json.loads(top)}
 
 
 def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
     """Return the texts and their machine labels in one round, both of shape (n,); -1 is none of these."""
     with connection(project) as db:
-        found = db.execute("SELECT text, label FROM prediction WHERE round = ? ORDER BY text", [round_id]).fetchall()
-    pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+        rows = db.execute("SELECT text, label FROM prediction WHERE round = ? ORDER BY text", [round_id]).fetchall()
+    pairs = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]

@@ -46,8 +46,8 @@ class SourceRow:
 def find_source(project: Project, sha256: str, role: Role) -> int | None:
     """Return the id of the source with this hash and role, None if it was never imported."""
     with connection(project) as db:
-        found = db.execute("SELECT id FROM source WHERE sha256 = ? AND role = ?", [sha256, role]).fetchone()
-    return None if found is None else int(found[0])
+        row = db.execute("SELECT id FROM source WHERE sha256 = ? AND role = ?", [sha256, role]).fetchone()
+    return None if row is None else int(row[0])
 
 
 def add_sources(
@@ -113,8 +113,8 @@ def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
 def seeds(project: Project) -> tuple[Ints, Ints]:
     """Return the seeds: text row ids and label ids, both of shape (n,), ordered by text."""
     with connection(project) as db:
-        found = db.execute("SELECT text, label FROM seed ORDER BY text").fetchall()
-    pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+        rows = db.execute("SELECT text, label FROM seed ORDER BY text").fetchall()
+    pairs = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
@@ -133,19 +133,19 @@ def pool(project: Project) -> Ints:
     A text with two labels is neither seed nor pool. A text with a retired label is pool.
     """
     with connection(project) as db:
-        found = db.execute("SELECT text FROM without_label ORDER BY text").fetchall()
-    return np.asarray(found, dtype=np.int64).reshape(-1)
+        rows = db.execute("SELECT text FROM without_label ORDER BY text").fetchall()
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
 
 
 def contents(project: Project, ids: Ints) -> list[str]:
     """Return the texts of these row ids, in the same order."""
     with connection(project) as db:
-        found: dict[int, str] = {}
+        by_id: dict[int, str] = {}
         for start in range(0, len(ids), 500):
             part = [int(i) for i in ids[start : start + 500]]
             marks = ",".join("?" * len(part))
-            found |= dict(db.execute(f"SELECT id, content FROM text WHERE id IN ({marks})", part).fetchall())
-    return [found[int(i)] for i in ids]
+            by_id |= dict(db.execute(f"SELECT id, content FROM text WHERE id IN ({marks})", part).fetchall())
+    return [by_id[int(i)] for i in ids]
 
 
 def truths(project: Project) -> dict[int, str]:
@@ -200,8 +200,8 @@ def remember(project: Project, key: str, value: str, *, anew: bool = False) -> N
 def remembered(project: Project, key: str, default: str = "") -> str:
     """Return a value stored by :func:`remember`, or ``default``."""
     with connection(project) as db:
-        found = db.execute("SELECT value FROM project WHERE key = ?", [key]).fetchone()
-    return default if found is None else str(found[0])
+        row = db.execute("SELECT value FROM project WHERE key = ?", [key]).fetchone()
+    return default if row is None else str(row[0])
 
 
 def texts_by_identity(project: Project, identities: Sequence[str]) -> dict[str, int]:

@@ -27,17 +27,17 @@ def vector_file(project: Project, model: str) -> Path:
 def without_vector(project: Project, model: str) -> Ints:
     """Return the row ids of texts that have no vector of this model yet, ascending."""
     with connection(project) as db:
-        found = db.execute(
+        rows = db.execute(
             "SELECT id FROM text WHERE id NOT IN (SELECT text FROM vector WHERE model = ?) ORDER BY id", [model]
         ).fetchall()
-    return np.asarray(found, dtype=np.int64).reshape(-1)
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
 
 
 def with_vector(project: Project, model: str) -> Ints:
     """Return the row ids of texts that have a vector of this model, ascending."""
     with connection(project) as db:
-        found = db.execute("SELECT text FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
-    return np.asarray(found, dtype=np.int64).reshape(-1)
+        rows = db.execute("SELECT text FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
 
 
 def vector_models(project: Project) -> list[str]:
@@ -49,11 +49,11 @@ def vector_models(project: Project) -> list[str]:
 def indexed_bytes(project: Project) -> dict[Path, int]:
     """Return path -> bytes of each vector file according to the index; bytes after them are ignored."""
     with connection(project) as db:
-        found = db.execute(
+        rows = db.execute(
             "SELECT m.model, m.dimensions * (SELECT coalesce(max(v.row) + 1, 0) FROM vector v WHERE v.model = m.model) "
             "FROM vector_model m ORDER BY m.model"
         ).fetchall()
-    return {vector_file(project, str(model)): int(numbers) * 4 for model, numbers in found if numbers}
+    return {vector_file(project, str(model)): int(numbers) * 4 for model, numbers in rows if numbers}
 
 
 def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> None:
@@ -91,12 +91,12 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
         If the file is missing or too short.
     """
     with connection(project) as db:
-        found = db.execute("SELECT text, row FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
+        rows = db.execute("SELECT text, row FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
         known = db.execute("SELECT dimensions FROM vector_model WHERE model = ?", [model]).fetchone()
     dimensions = int(known[0]) if known else 0
     if not len(ids):
         return np.zeros((0, dimensions), dtype=np.float32)
-    index = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    index = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
     position = np.searchsorted(index[:, 0], ids)
     if not len(index) or (index[np.minimum(position, len(index) - 1), 0] != ids).any():
         raise KeyError(f"texts without a vector of {model}")

@@ -35,8 +35,8 @@ def add_proposals(project: Project, round_id: int, questions: Sequence[Question]
                 for q in questions
             ),
         )
-        found = db.execute("SELECT id, text, label FROM proposal WHERE round = ?", [round_id])
-        ids = {(int(text), int(label)): int(id_) for id_, text, label in found}
+        rows = db.execute("SELECT id, text, label FROM proposal WHERE round = ?", [round_id])
+        ids = {(int(text), int(label)): int(id_) for id_, text, label in rows}
     return [ids[q.text, q.label.id] for q in questions]
 
 
@@ -114,8 +114,8 @@ def proposals_of(project: Project, round_id: int) -> list[Proposed]:
         SELECT text, label, gain, reason, id IN (SELECT proposal FROM verdict) FROM proposal
         WHERE round = ? ORDER BY id"""
     with connection(project) as db:
-        found = db.execute(query, [round_id]).fetchall()
-    return [Proposed(text, label, gain, reason, bool(done)) for text, label, gain, reason, done in found]
+        rows = db.execute(query, [round_id]).fetchall()
+    return [Proposed(text, label, gain, reason, bool(done)) for text, label, gain, reason, done in rows]
 
 
 def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
@@ -139,5 +139,5 @@ def explanation(project: Project, verdict: int) -> tuple[str, str] | None:
     """Return the text and the model of a verdict's newest explanation; None if there is none."""
     query = "SELECT words, model FROM explanation WHERE verdict = ? ORDER BY id DESC LIMIT 1"
     with connection(project) as db:
-        found = db.execute(query, [verdict]).fetchone()
-    return None if found is None else (str(found[0]), str(found[1]))
+        row = db.execute(query, [verdict]).fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))

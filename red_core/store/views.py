@@ -63,13 +63,13 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
 def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:
     """Return the seeds of a label (``seeds``), and its pool texts of highest belief (``pool``), as texts."""
     seeds = "SELECT content FROM seed JOIN text ON text.id = text WHERE label = ? ORDER BY text LIMIT ?"
-    found = """
+    query = """
         SELECT content FROM prediction JOIN text ON text.id = text WHERE round = ? AND label = ?
         ORDER BY belief DESC LIMIT ?"""
     with connection(project) as db:
         return {
             "seeds": [str(c) for (c,) in db.execute(seeds, [label, limit])],
-            "pool": [str(c) for (c,) in db.execute(found, [round_id, label, limit])],
+            "pool": [str(c) for (c,) in db.execute(query, [round_id, label, limit])],
         }
 
 
@@ -168,6 +168,6 @@ def confusions(project: Project, round_id: int) -> list[Confusion]:
         GROUP BY one, other HAVING sum(expected) + sum(n) >= {LEAST} ORDER BY sum(expected) + sum(n) DESC, one, other"""
     with connection(project) as db:
         return [
-            Confusion((int(one), int(other)), float(expected), int(n))
-            for one, other, expected, n in db.execute(query, [round_id])
+            Confusion((int(label), int(other)), float(expected), int(n))
+            for label, other, expected, n in db.execute(query, [round_id])
         ]

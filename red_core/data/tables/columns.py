@@ -91,8 +91,8 @@ def choose_columns(table: Table, text: str | None = None, label: str | None = No
 def _guess(table: Table, what: str, frame: pd.DataFrame) -> tuple[str, str]:
     """Return the column with a known name, else the only one with likely content; and ``name`` or ``content``."""
     known, by_content = GUESSES[what]
-    if (found := _by_name(frame, known)) is not None:
-        return found, "name"
+    if (match := _by_name(frame, known)) is not None:
+        return match, "name"
     likely = by_content(frame)
     if len(likely) == 1:
         return likely[0], "content"

@@ -79,12 +79,12 @@ def _read_csv(source: Source) -> Content:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    items: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in items:
             raise ValueError(f"the key '{key[:60]}' occurs twice in one object")
-        found[key] = value
-    return found
+        items[key] = value
+    return items
 
 
 def _refuse(constant: str) -> None:

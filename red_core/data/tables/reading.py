@@ -163,10 +163,10 @@ def _fetch_hub(path: str, name: str) -> bytes:
 
 def _unpack(raw: bytes, name: str) -> bytes:
     """Return the content, unpacked once if it is gzipped."""
-    data, zipped, said = raw, raw.startswith(GZIP), name.lower().endswith(".gz")
-    if said and raw and not zipped:
+    data, zipped, named_gzip = raw, raw.startswith(GZIP), name.lower().endswith(".gz")
+    if named_gzip and raw and not zipped:
         raise InputError(name, "its name ends in .gz but it is not gzipped", "Take .gz off its name")
-    if zipped and not said and ending(name) in KINDS:
+    if zipped and not named_gzip and ending(name) in KINDS:
         raise InputError(name, "it is gzipped but its name does not say so", "Add .gz to its name")
     if zipped:
         try:
@@ -182,23 +182,23 @@ def _unpack(raw: bytes, name: str) -> bytes:
 
 def _kind(source: Source) -> str:
     """Return the format by content; raise InputError if the name of the file says otherwise."""
-    data, said, found = source.data, KINDS.get(source.ending), "csv"
+    data, by_name, kind = source.data, KINDS.get(source.ending), "csv"
     for magic, what in FOREIGN.items():
         if data.startswith(magic) or data[:64].lstrip().lower().startswith(magic):
             raise source.error(f"this is {what}", "Get the table as CSV, JSONL, Parquet or .xlsx")
     if data.startswith(PARQUET):
-        found = "parquet"
+        kind = "parquet"
     elif data.startswith(ZIP):
-        found = _check_zip(source)
+        kind = _check_zip(source)
     else:
         _decode(source)
-        found = "json" if JSON_START.match(source.text().read(1000)) else "csv"
-    if said is None:
-        source.notes.append(f"format: {'CSV' if found == 'csv' else SPOKEN[found]} (guessed from its content)")
-    elif said != found and not (said in ("json", "jsonl") and found in ("json", "csv")):
+        kind = "json" if JSON_START.match(source.text().read(1000)) else "csv"
+    if by_name is None:
+        source.notes.append(f"format: {'CSV' if kind == 'csv' else SPOKEN[kind]} (guessed from its content)")
+    elif by_name != kind and not (by_name in ("json", "jsonl") and kind in ("json", "csv")):
         remedy = "Rename it to end as its content does"
-        raise source.error(f"its name ends in .{source.ending} but it holds {SPOKEN[found]}", remedy)
-    return said or found
+        raise source.error(f"its name ends in .{source.ending} but it holds {SPOKEN[kind]}", remedy)
+    return by_name or kind
 
 
 def _check_zip(source: Source) -> str:
@@ -237,8 +237,8 @@ def _decode(source: Source) -> None:
 
 def _guess_encoding(source: Source) -> str:
     """Return the text in the encoding that charset-normalizer guesses, if it is confident."""
-    found = re.finditer(rb"[^\r\n]*[\x80-\xff][^\r\n]*\n?", source.data)
-    sample = b"".join(match[0][:2000] for match in islice(found, 200))
+    lines = re.finditer(rb"[^\r\n]*[\x80-\xff][^\r\n]*\n?", source.data)
+    sample = b"".join(match[0][:2000] for match in islice(lines, 200))
     matches = list(charset_normalizer.from_bytes(sample, cp_isolation=ENCODINGS.split()))
     if matches and matches[0].chaos <= MOST_CHAOS:
         best = matches[0]
