@@ -6,13 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: app check test test-long lint format clean
+.PHONY: app check coverage test test-long lint format clean
 
 app: $(STAMP)
 	$(BIN)/red demo
 
 check: lint
 	$(BIN)/python -m pytest -n 2 tests/steps tests/store tests/test_house.py
+
+# What all tests run of red_core, line by line.
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=red_core --cov-report=term-missing:skip-covered
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
