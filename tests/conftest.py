@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlite_utils import Database
 
 from red_core.access import sign_in
 from red_core.access import who as access
 from red_core.records import Project
+from red_core.store import database
 from tests.helpers.paths import DATA
 from tests.helpers.small_projects import small_project
 
@@ -27,6 +29,21 @@ def as_in_a_new_process() -> Iterator[None]:
     yield
     sign_in._was_on = False
     access._find = access.person_here
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Do not wait for the disk in this process: only a power cut would make a difference."""
+    opened = database._open
+
+    def open_(project: Project) -> Database:
+        db = opened(project)
+        db.execute("PRAGMA synchronous = OFF")
+        return db
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_open", open_)
+        yield
 
 
 @pytest.fixture

@@ -26,28 +26,17 @@ from red_core.store.arrays import save_arrays
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.jobs import add_job, newest_job
 from red_core.store.vectors import load_vectors, vector_file, with_vector
-from tests.helpers.small_projects import EMBEDDING, count, small_project
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a project that has arrays of every kind, and its backup beside it; tests leave both alone."""
-    folder = tmp_path_factory.mktemp("backed up")
-    project = small_project(folder / "workspace")
-    for name in ("label-names.npz", "lexical-4-0-56.npz", "rounds/1.npz", "map/2-40.npz"):
-        save_arrays(project.folder / name, numbers=np.arange(500), name=np.array(name))
-    back_up(project, folder / "small.zip")
-    return folder
+from tests.helpers.small_projects import EMBEDDING, count
 
 
 @pytest.fixture
-def original(made: Path) -> Project:
-    return Project(made / "workspace", "small")
+def original(backed_up: Path) -> Project:
+    return Project(backed_up / "workspace", "small")
 
 
 @pytest.fixture
-def packed(made: Path) -> Path:
-    return made / "small.zip"
+def packed(backed_up: Path) -> Path:
+    return backed_up / "small.zip"
 
 
 def facts(project: Project) -> dict[str, Any]:

@@ -15,35 +15,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red_core.data.backup import back_up, restore
+from red_core.data.backup import restore
 from red_core.errors import InputError, RedError
 from red_core.records import Project
 from red_core.results.exports import export
-from red_core.store.arrays import save_arrays
-from tests.helpers.small_projects import small_project
 
 Members = dict[str, bytes]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a project that has arrays of every kind, and its backup beside it; tests leave both alone."""
-    folder = tmp_path_factory.mktemp("backed up")
-    project = small_project(folder / "workspace")
-    for name in ("label-names.npz", "lexical-4-0-56.npz", "rounds/1.npz", "map/2-40.npz"):
-        save_arrays(project.folder / name, numbers=np.arange(500), name=np.array(name))
-    back_up(project, folder / "small.zip")
-    return folder
-
-
 @pytest.fixture
-def packed(made: Path) -> Path:
-    return made / "small.zip"
+def packed(backed_up: Path) -> Path:
+    return backed_up / "small.zip"
 
 
 def refusal(caught: pytest.ExceptionInfo[Exception]) -> str:
@@ -253,7 +239,7 @@ def flipped(content: bytes, places: list[int], bit: int) -> bytes:
     return bytes(changed)
 
 
-def check_refused_or_whole(content: bytes, made: Path, folder: Path) -> None:
+def check_refused_or_whole(content: bytes, backed_up: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / "flipped.zip").write_bytes(content)
@@ -266,20 +252,22 @@ def check_refused_or_whole(content: bytes, made: Path, folder: Path) -> None:
         assert "\n" not in refused
         assert list((folder / "workspace").glob("*")) == []
     else:  # it hit a date, an attribute or the like
-        assert export(again, folder / "a.jsonl") == export(Project(made / "workspace", "small"), folder / "b.jsonl")
+        assert export(again, folder / "a.jsonl") == export(
+            Project(backed_up / "workspace", "small"), folder / "b.jsonl"
+        )
         assert (folder / "a.jsonl").read_bytes() == (folder / "b.jsonl").read_bytes()
 
 
 @given(places=st.lists(st.integers(0, 2**30), min_size=1, max_size=3), bit=st.integers(0, 7))
-def test_flipped_bits_are_found_or_do_not_matter(made, tmp_path_factory, places, bit):
-    content = flipped((made / "small.zip").read_bytes(), places, bit)
-    check_refused_or_whole(content, made, tmp_path_factory.getbasetemp() / "flips")
+def test_flipped_bits_are_found_or_do_not_matter(backed_up, tmp_path_factory, places, bit):
+    content = flipped((backed_up / "small.zip").read_bytes(), places, bit)
+    check_refused_or_whole(content, backed_up, tmp_path_factory.getbasetemp() / "flips")
 
 
-def test_flipped_bits_in_the_directory_of_the_zip_are_found_or_do_not_matter(made, packed, tmp_path):
+def test_flipped_bits_in_the_directory_of_the_zip_are_found_or_do_not_matter(backed_up, packed, tmp_path):
     content = packed.read_bytes()
     begins = content.rindex(b"PK\x01\x02", 0, content.index(b"PK\x05\x06"))
     chance = random.Random(0)  # noqa: S311  no secret
     for _ in range(60):
         place, bit = chance.randrange(begins, len(content)), chance.randrange(8)
-        check_refused_or_whole(flipped(content, [place], bit), made, tmp_path / "flips")
+        check_refused_or_whole(flipped(content, [place], bit), backed_up, tmp_path / "flips")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import chi2
-from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import DecisionKind, Project
@@ -21,7 +20,6 @@ from red_core.review import batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import PressOutcome, apply_key_press, read_key_press
-from red_core.store import database
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch, sample_of
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import decided, rejected
@@ -35,21 +33,6 @@ ANN, BOB = "ann", "bob"
 MEMBERS = 50
 OTHER = {1: 2, 2: 3, 3: 4, 4: 1}
 """A label other than the proposed one."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting_for_the_disk() -> Iterator[None]:
-    """Do not wait for the disk: only a power cut would make a difference."""
-    opened = database._open
-
-    def open_(project: Project) -> Database:
-        db = opened(project)
-        db.execute("PRAGMA synchronous = OFF")
-        return db
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_open", open_)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlite_utils import Database
 
 from red_core.data.importing import import_files
 from red_core.errors import StateError, StoreError
@@ -85,21 +84,6 @@ def press_card(project: Project, seen: Card, kind: str, *, who: str = ANN, **mor
     label = seen.label.id if kind in {"accept", "reject", "relabel"} else None
     given = {"label": label, "proposal": seen.proposal, "seen": list(seen.seen)} | more
     return press(project, kind, seen.text, who=who, **given)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting_for_the_disk() -> Iterator[None]:
-    """Do not wait for the disk: only a power cut would make a difference."""
-    opened = database._open
-
-    def open_(project: Project) -> Database:
-        db = opened(project)
-        db.execute("PRAGMA synchronous = OFF")
-        return db
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_open", open_)
-        yield
 
 
 @pytest.fixture(scope="module")

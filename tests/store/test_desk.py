@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlite_utils import Database
 
 from red_core.records import Answer, Example, Outcome, Project
 from red_core.review.decisions import Provenance, decide, undo
-from red_core.store import database
 from red_core.store.database import connection, transaction
 from red_core.store.desk import (
     LONGEST_QUEUE,
@@ -250,21 +248,6 @@ class Slow:
         skipped = {row["text"] for row in self.alive if row["kind"] == "skip" and row["who"] == who}
         chosen.sort(key=lambda one: (one.text in skipped, one.place, one.text))
         return [(one.text, one.proposal) for one in chosen]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting_for_the_disk() -> Iterator[None]:
-    """Leave out what only a power cut would show: the disk's speed says nothing here."""
-    opened = database._open
-
-    def open_(project: Project) -> Database:
-        db = opened(project)
-        db.execute("PRAGMA synchronous = OFF")
-        return db
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_open", open_)
-        yield
 
 
 @pytest.fixture(scope="module")
