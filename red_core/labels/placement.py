@@ -30,7 +30,7 @@ def drawn_between(similarity: Floats, coordinates: Floats) -> Floats:
     """
     count = min(NEAREST, len(coordinates))
     nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-    weights = softmax(SHARPNESS * np.take_along_axis(similarity, nearest, axis=1))
+    weights = softmax(SHARPNESS * np.take_along_axis(similarity, nearest, axis=1), axis=1)
     return np.asarray((weights[:, :, None] * coordinates[nearest]).sum(axis=1))
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from red_core.records import Project
 from red_core.review.audit_report import summary
-from red_core.review.decisions import decide
+from red_core.review.decisions import Provenance, decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection
 from red_core.store.labels import list_labels, set_meanings
@@ -203,7 +203,8 @@ def test_a_decided_card_says_what_was_decided_and_takes_another_decision(
     many: Project, serve: Serve, watched: Watched
 ) -> None:
     card = queued(many)[0]
-    decide(many, card.text, "accept", label=card.label.id, proposal=card.proposal, who=WHO)
+    provenance = Provenance(proposal=card.proposal)
+    decide(many, card.text, "accept", label=card.label.id, who=WHO, provenance=provenance)
     page = desk_of(watched, serve(many.workspace), many, review_queue="decided")
     notice = f"Decided: accepted {card.label.name}. Another decision replaces it."
     expect(page.locator(".desk .notice")).to_have_text(notice)

@@ -168,7 +168,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     took = spent(prepared)
     assert took.money is not None
     page.get_by_text(
-        saying(f"The judge took {took.tokens / 0.04:,.0f} tokens per 1,000 texts, {took.money / 0.04:,.2f} at your")
+        saying(f"The judge used {took.tokens / 0.04:,.0f} tokens per 1,000 texts. Cost: {took.money / 0.04:,.2f}.")
     ).wait_for()
     picture(watched, "11-results")
     assert_sound(watched)

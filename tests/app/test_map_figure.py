@@ -95,4 +95,4 @@ def test_the_hover_is_escaped():
     hover = "".join(map(str, drawn([hostile])["points"].customdata[0]))
     assert "&lt;b&gt;x&lt;/b&gt;" in hover
     assert "<a" not in hover
-    assert "check it" in hover
+    assert "check this label" in hover

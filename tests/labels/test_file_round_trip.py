@@ -45,7 +45,7 @@ def write_names(project: Project, names: Sequence[str]) -> None:
 
 def read_again(project: Project, path: Path) -> list[tuple[int | None, str, str]]:
     export_label_set(project, path)
-    return [(line.label, line.name, line.meaning) for line in read_label_set(project, path).lines]
+    return [(row.label, row.name, row.meaning) for row in read_label_set(project, path).rows]
 
 
 @settings(max_examples=150, deadline=None)

@@ -166,8 +166,8 @@ def test_a_file_that_fails_three_times_is_reported_and_the_rest_is_done(cluster,
     assert reasons["part-004.parquet"] == "the encoder exploded"
     assert "cannot be read as Parquet" in reasons["part-002.parquet"]
     *lines, last = shown.stderr.splitlines()
-    assert [line for line in lines if "part-004.parquet: failed 3 times, last: the encoder exploded" in line]
-    assert last == "Error: 2 of 12 parts failed. The same command tries them again."
+    assert [line for line in lines if "part-004.parquet: failed 3 times; last error: the encoder exploded" in line]
+    assert last == "Error: 2 of 12 files failed. Run the command again to retry them."
     assert seen(cluster.log).count(f"{small_parts.EXPLODES} now") == 3
     assert len(outputs(tmp_path / "out")) == COUNT - 2
 
@@ -239,7 +239,9 @@ def test_without_the_extra_the_option_says_what_to_install(workspace, tmp_path, 
     words = ["--workspace", str(workspace), "predict", "small", str(tmp_path / "in"), str(tmp_path / "out")]
     shown = CliRunner().invoke(main, [*words, "--cluster", "tcp://127.0.0.1:9"])
     assert (shown.exit_code, shown.stdout) == (1, "")
-    assert shown.stderr == "Error: --cluster needs distributed: `pip install -e '.[cluster]'`.\n"
+    assert (
+        shown.stderr == "Error: --cluster needs the package distributed. Install it: `pip install -e '.[cluster]'`.\n"
+    )
 
 
 @pytest.mark.long
