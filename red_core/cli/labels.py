@@ -65,6 +65,6 @@ def drift_(workspace: Path, name: str, *, as_json: bool) -> None:
         )
         return
     drifted = [label for label in labels if label.drifted]
-    click.echo(f"{len(drifted):,} of {len(labels):,} labels changed more than chance explains")
+    click.echo(f"{len(drifted):,} of {len(labels):,} labels changed. Changes this large are rarely chance (q < 0.05).")
     for label in drifted:
         click.echo(f"  {label.advice} {one_line(label.label.name)} (q {label.q:.4f}): {'; '.join(label.reasons)}")

@@ -9,6 +9,7 @@ from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Cluster, Floats, Ints, Project
 from red_core.steps.none_clusters import Group, none_clusters, telling_words
+from red_core.steps.pool_scoring import blocks
 from red_core.store.growth import Scored, scored_texts, settled_texts
 from red_core.store.labels import list_labels, name_key, unlike
 from red_core.store.rounds import require_finished_round
@@ -31,7 +32,6 @@ NEIGHBOUR_WEIGHT = 0.3
 """Weight of the kNN features when texts are grouped."""
 SURE = 0.8
 """Belief from which a pool text counts as a sample of its label."""
-TEXTS_AT_ONCE = 8_192
 WORDS, NEAR_LABELS = 6, 4
 """Telling words and most similar labels listed with each cluster."""
 WORDS_IN_NAME = 3
@@ -104,8 +104,7 @@ def _label_means(project: Project, features: Features, scored: Scored) -> tuple[
     texts, of_label = texts[usable], of_label[usable]
     label_ids, index = np.unique(of_label, return_inverse=True)
     sums = np.zeros((len(label_ids), features.of(project, texts[:1]).shape[1]))
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        block = slice(start, start + TEXTS_AT_ONCE)
+    for block in blocks(len(texts)):
         np.add.at(sums, index[block], features.of(project, texts[block]))
     return label_ids, np.asarray(normalize(sums))
 

@@ -5,6 +5,8 @@ Dask assigns shards to workers, and assigns them again when a worker is lost. Ea
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -41,7 +43,8 @@ def on_cluster(address: str) -> Run:
         if not shards:
             return
         with _connected(address) as client:
-            predictor_on_workers = client.scatter(predictor, broadcast=True, hash=False)
+            with _ctrl_c_held_back():
+                predictor_on_workers = client.scatter(predictor, broadcast=True, hash=False)
             waiting = iter(shards)
             shard_of: dict[Future, Shard] = {}
             running = as_completed(loop=client.loop)
@@ -58,10 +61,13 @@ def on_cluster(address: str) -> Run:
             try:
                 submit(AT_ONCE)
                 for future in running:
-                    yield shard_of.pop(future), _outcome(future, address)
+                    with _ctrl_c_held_back():
+                        outcome = _outcome(future, address)
+                    yield shard_of.pop(future), outcome
                     submit(1)
             finally:
-                client.cancel(list(shard_of))
+                with _ctrl_c_held_back():
+                    client.cancel(list(shard_of))
 
     return run
 
@@ -77,6 +83,22 @@ def _outcome(future: Future, address: str) -> int | BaseException:
         raise StateError(f"{address}: all workers that held the classifiers are lost. Start workers and run it again.")
     error = future.exception()
     return error if error is not None else int(future.result())
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: in the first moment of a call, distributed prints a traceback."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
+        yield
+        return
+    pressed = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -571,7 +571,7 @@ def test_drift_is_printed_or_the_missing_step_is_named(run, project, tmp_path):
     )
     lines = run("drift", "small").stdout.splitlines()
     drifted = [drift for drift in facts["labels"] if drift["drifted"]]
-    assert lines[0] == f"{len(drifted)} of 4 labels changed more than chance explains"
+    assert lines[0] == f"{len(drifted)} of 4 labels changed. Changes this large are rarely chance (q < 0.05)."
     assert len(lines) == 1 + len(drifted)
     assert (
         [drift["label"]["name"] for drift in drifted]

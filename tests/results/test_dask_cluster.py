@@ -194,6 +194,20 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(fitted, clus
     check_same_as_here(fitted, tmp_path, out)
 
 
+def test_ctrl_c_within_a_call_of_the_cluster_waits_for_the_end_of_the_call():
+    finished = []
+
+    def call():
+        with leaf._ctrl_c_held_back():
+            signal.raise_signal(signal.SIGINT)
+            finished.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert finished
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_when_all_workers_are_lost_the_run_ends_in_one_line(fitted, cluster, tmp_path):
     workers = [cluster.add_worker(seconds=0.4) for _ in range(2)]
 
