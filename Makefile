@@ -18,8 +18,9 @@ check: lint
 coverage: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=red_core --cov-report=term-missing:skip-covered
 
+# Tests of the browser wait more than they compute: three processes keep two cores busy. The slow files come first.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-long: lint
 	$(BIN)/python -m pytest -m "long or not long"

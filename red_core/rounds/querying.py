@@ -10,12 +10,12 @@ import numpy as np
 
 from red_core.judges import Judge
 from red_core.judges.protocol import Candidates, Corrector
-from red_core.records import JudgeRates, Label, Outcome, Progress, Project, Question, Round
+from red_core.records import Booleans, JudgeRates, Label, Outcome, Progress, Project, Question, Round
 from red_core.rounds.query_strategies import STRATEGIES, Pairs, Query, confirmations
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
-from red_core.steps.informative import Questions
+from red_core.steps.informative import Questions, asked_columns
 from red_core.store.attempts import settle_attempts
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
@@ -115,6 +115,11 @@ class Asking:
                 break
             self._done.update(batch.reasons)
         return Asked(self._done.total(), failed, self._worth_asking(), stopped)
+
+    def not_for_the_judge(self) -> Booleans:
+        """Return which candidates an LLM judge is not asked about again, shape (n, M)."""
+        closed = self._pairs(rejected(self._project)) if self._judge.free else self._closed
+        return asked_columns(self._scored.kept.labels, closed)
 
     def _worth_asking(self) -> int:
         """Return how many questions are still worth asking; the analyst may answer again what a free judge answered."""

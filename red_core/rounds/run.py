@@ -17,10 +17,12 @@ from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
 from red_core.records import Ints, Progress, Project, Report, Round
 from red_core.rounds.metrics import round_metrics
+from red_core.rounds.plan import forecast_round
 from red_core.rounds.query_strategies import STRATEGIES
 from red_core.rounds.querying import Asking, Evidence
 from red_core.rounds.scoring import predictions_of, score_pool
 from red_core.settings import RECOMMENDED, Settings
+from red_core.store.decisions import decided
 from red_core.store.labels import list_labels
 from red_core.store.rounds import finish_round, list_rounds, open_round, training_rows
 from red_core.store.texts import pool, remembered
@@ -88,10 +90,16 @@ def run_round(
     else:
         judge = (make_judge or make_evidence_check)(project, model, samples)
     evidence = Evidence(model.features.embedding, list_labels(project), samples, settings.examples_shown)
-    asked = Asking(project, current, scored, evidence, judge, corrector).ask_all(_stage(progress, "ask"))
+    asking = Asking(project, current, scored, evidence, judge, corrector)
+    asked = asking.ask_all(_stage(progress, "ask"))
 
     progress("believe", 0, 1)
-    metrics = round_metrics(project, current, scored, asked, judge)
+    metrics = round_metrics(project, current, scored, asked, judge) | {
+        "training_rows": len(training_rows(project, current.id)),
+        "forecast": forecast_round(
+            scored, asking.not_for_the_judge(), list(decided(project)), None if judge.free else judge.rates, settings
+        ),
+    }
     finish_round(project, current.id, predictions_of(scored), metrics)
     progress("believe", 1, 1)
     return list_rounds(project)[-1]

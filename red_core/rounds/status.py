@@ -70,7 +70,7 @@ def _round_facts(last: Round) -> dict[str, Any]:
         "preset": _settings(last).preset,
         "judge": last.judge,
         "started_at": last.started_at,
-        **last.metrics,
+        **{name: value for name, value in last.metrics.items() if name != "forecast"},  # long: `plan` says it
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from red_core.records import Floats, Ints
+from red_core.records import Booleans, Floats, Ints
 from red_core.steps.belief import Candidates, beliefs
 
 if TYPE_CHECKING:
@@ -137,32 +137,59 @@ def most_valuable(
     rejected : int, optional
         See :func:`value_with_follow_up`; None counts the gain of one verdict only.
     """
-    column = _first_not_asked(kept.labels, asked)
-    rows = askable[column[askable] >= 0]
-    column = column[rows]
-    belief = beliefs(kept)[rows]
-    proposed = belief[np.arange(len(rows)), column]
-    others = belief[:, :-1].copy()  # without the remainder: it is many labels, never one answer
-    others[np.arange(len(rows)), column] = 0.0
-    best_other = others.max(axis=1, initial=0.0)
-    if rejected is None:
-        gains = value_of_question(proposed, best_other, right, wrong)
-    else:
-        gains = value_with_follow_up(proposed, best_other, right, wrong, rejected)
-    order = np.argsort(-gains, kind="stable")[:most]
-    order = order[gains[order] >= least_gain]
+    pairs = best_pairs(kept, askable, asked_columns(kept.labels, asked), right, wrong, rejected)
+    order = np.argsort(-pairs.gains, kind="stable")[:most]
+    order = order[pairs.gains[order] >= least_gain]
+    rows = pairs.rows[order]
     return Questions(
-        rows[order], kept.labels[rows[order], column[order]], gains[order].astype(np.float32), ("value",) * len(order)
+        rows, kept.labels[rows, pairs.columns[order]], pairs.gains[order].astype(np.float32), ("value",) * len(order)
     )
 
 
-def _first_not_asked(labels: Ints, asked: set[tuple[int, int]]) -> Ints:
-    """Return the column of each text's best candidate that was not asked about yet; -1 if all were, shape (n,)."""
-    column = np.zeros(len(labels), dtype=np.int64)
-    asked_of: dict[int, set[int]] = {}
-    for row, label in asked:
-        asked_of.setdefault(row, set()).add(label)
-    for row, labels_asked in asked_of.items():
-        open_columns = [i for i, label in enumerate(labels[row].tolist()) if label not in labels_asked]
-        column[row] = open_columns[0] if open_columns else -1
-    return column
+@dataclass(frozen=True)
+class Pairs:
+    """The best pair of each text: its row, the column of its label among the candidates, and the expected gain."""
+
+    rows: Ints
+    columns: Ints
+    gains: Floats
+
+
+# A step takes its arrays by name.
+def best_pairs(
+    kept: Candidates, askable: Ints, asked: Booleans, right: Floats, wrong: Floats, rejected: int | None
+) -> Pairs:
+    """Return for each askable text its best candidate that was not asked about yet, with the gain of a question.
+
+    Parameters
+    ----------
+    asked : ndarray of shape (n, M), bool
+        The candidates that were asked about.
+    right, wrong, rejected
+        See :func:`most_valuable`.
+
+    Returns
+    -------
+    Pairs
+        Without the texts whose candidates were all asked about.
+    """
+    rows = askable[~asked[askable].all(axis=1)]
+    columns = np.asarray(asked[rows].argmin(axis=1), dtype=np.int64)
+    belief = beliefs(kept.only(rows))
+    each = np.arange(len(rows))
+    proposed = belief[each, columns]
+    others = belief[:, :-1].copy()  # without the remainder: it is many labels, never one answer
+    others[each, columns] = 0.0
+    best_other = others.max(axis=1, initial=0.0)
+    if rejected is None:
+        return Pairs(rows, columns, value_of_question(proposed, best_other, right, wrong))
+    return Pairs(rows, columns, value_with_follow_up(proposed, best_other, right, wrong, rejected))
+
+
+def asked_columns(labels: Ints, asked: set[tuple[int, int]]) -> Booleans:
+    """Return which candidates are among the pairs (row, label) that were asked about, shape (n, M)."""
+    mask = np.zeros(labels.shape, dtype=np.bool_)
+    if asked:
+        rows, asked_labels = np.array(sorted(asked), dtype=np.int64).T
+        np.logical_or.at(mask, rows, labels[rows] == asked_labels[:, None])
+    return mask

@@ -1,0 +1,175 @@
+"""The plan: what it takes from here to the goal, for the analyst alone, for the judge alone, and for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from red_core.records import Booleans, Floats, JudgeRates, Project, Round
+from red_core.review import summary
+from red_core.rounds.scoring import ScoredPool
+from red_core.settings import Settings
+from red_core.steps.belief import Candidates, beliefs
+from red_core.steps.forecast import Curve, after_decisions, after_verdicts, learning_exponent, thinned, with_learning
+from red_core.store.final_labels import estimated_accuracy
+from red_core.store.rounds import finished_rounds
+
+TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "invalid": 0.9}, 0)
+"""Assumed of an LLM judge before one was tested."""
+POINTS = 40
+"""Points stored of a curve."""
+SHORT_OF, BEYOND = 0.6, 1.6
+"""The band of a forecast: the true number of answers was within these factors of the forecast in 9 of 10 trials
+(``benchmarks/plan.py``)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to the goal. ``None`` stands for a goal that this way does not reach.
+
+    Attributes
+    ----------
+    decisions, questions : float or None
+        Answers of the analyst and of the judge that it takes from here.
+    reaches : float
+        The highest accuracy of the forecast, in [0, 1].
+    curve : tuple of (questions, decisions, accuracy)
+        The forecast from here.
+    """
+
+    decisions: float | None
+    questions: float | None
+    reaches: float
+    curve: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What it takes to reach the goal.
+
+    Attributes
+    ----------
+    goal : float
+        The accuracy to reach, in (0, 1).
+    now : float
+        The estimated accuracy, decisions since the last round included.
+    assumed : bool
+        True if no LLM judge was tested, so that the judge is a typical one.
+    you, judge, both : Way
+        The analyst alone, the judge alone, and first the judge and then the analyst.
+    """
+
+    goal: float
+    now: float
+    assumed: bool
+    you: Way
+    judge: Way
+    both: Way
+
+    @property
+    def reached(self) -> bool:
+        """Whether the estimated accuracy has reached the goal."""
+        return self.now >= self.goal
+
+
+def forecast_round(
+    scored: ScoredPool, asked: Booleans, decided: Sequence[int], rates: JudgeRates | None, settings: Settings
+) -> dict[str, Any]:
+    """Return the forecasts from the end of a round, as they are stored with its metrics.
+
+    Parameters
+    ----------
+    asked : ndarray of shape (n, M), bool
+        The candidates that the judge is not asked about again.
+    decided : sequence of int
+        Texts that the analyst decided.
+    rates : JudgeRates or None
+        Of the LLM judge; None if none was tested.
+    """
+    fixed = np.isin(scored.texts, list(decided))
+    open_rows = np.flatnonzero(~fixed)
+    judge = rates or TYPICAL_JUDGE
+    kinds = sorted({*judge.right, *judge.wrong})
+    alone, after = after_verdicts(
+        scored.kept, open_rows, asked,
+        np.array([judge.right.get(kind, 0.0) for kind in kinds]),
+        np.array([judge.wrong.get(kind, 0.0) for kind in kinds]),
+        rejected=kinds.index("invalid") if "invalid" in kinds else None,
+        least_gain=settings.least_gain, sure=settings.feed_back_belief, random_state=settings.random_state,
+    )  # fmt: skip
+    curves = {
+        "you": after_decisions(_belief(scored.kept, fixed, settings), open_rows, settings.analyst_right),
+        "judge": alone,
+        "then_you": after_decisions(_belief(after, fixed, settings), open_rows, settings.analyst_right),
+    }
+    return {"assumed": rates is None, **{name: _stored(curve) for name, curve in curves.items()}}
+
+
+def _belief(kept: Candidates, fixed: Booleans, settings: Settings) -> Floats:
+    best = beliefs(kept)[:, :-1].max(axis=1)
+    return np.asarray(np.where(fixed, np.maximum(best, settings.analyst_right), best))
+
+
+def _stored(curve: Curve) -> dict[str, list[float]]:
+    return {
+        name: [round(float(n), 5) for n in values.tolist()] for name, values in asdict(thinned(curve, POINTS)).items()
+    }
+
+
+def plan(project: Project) -> Plan | None:
+    """Return the plan from now; None before the first round, and after a round of an earlier version."""
+    done = finished_rounds(project)
+    if not done or "forecast" not in done[-1].metrics:
+        return None
+    last, stored = done[-1], done[-1].metrics["forecast"]
+    settings = Settings.model_validate_json(last.settings)
+    exponent = _exponent(done)
+    rows = last.metrics["training_rows"]
+    you, judge, then_you = (with_learning(_read(stored[name]), rows, exponent) for name in ("you", "judge", "then_you"))
+    goal, now = summary(project).target, estimated_accuracy(project, last.id, settings.analyst_right)
+    return Plan(
+        goal, now, bool(stored["assumed"]),
+        _way(goal, now, [(you, "decisions")]),
+        _way(goal, now, [(judge, "questions")]),
+        _way(goal, now, [(judge, "questions"), (then_you, "decisions")]),
+    )  # fmt: skip
+
+
+def _exponent(done: Sequence[Round]) -> float:
+    """Return how fast the classifiers learn, from the errors of the classifiers alone in all rounds."""
+    measured = [r.metrics for r in done if "training_rows" in r.metrics]
+    return learning_exponent(
+        np.array([m["training_rows"] for m in measured]), np.array([1.0 - m["expected_alone"] for m in measured])
+    )
+
+
+def _read(stored: Mapping[str, Sequence[float]]) -> Curve:
+    return Curve(
+        np.array(stored["answers"], dtype=np.int64), np.array(stored["accuracy"]),
+        np.array(stored["taught"], dtype=np.int64),
+    )  # fmt: skip
+
+
+def _way(goal: float, now: float, parts: Sequence[tuple[Curve, str]]) -> Way:
+    """Return a way that takes one kind of answers after the other, without the answers given since the round."""
+    spent = dict.fromkeys(("questions", "decisions"), 0.0)
+    points = [(0.0, 0.0, now)]
+    reached = now >= goal
+    needed = dict(spent) if reached else None
+    for curve, kind in parts:
+        given = curve.needed(points[-1][2])
+        if given is None:
+            continue
+        if needed is None and (wanted := curve.needed(goal)) is not None:
+            needed = spent | {kind: wanted - given}
+        for count, accuracy in zip(curve.answers.tolist(), curve.accuracy.tolist(), strict=True):
+            if count > given:
+                spent[kind] = count - given
+                points.append((spent["questions"], spent["decisions"], accuracy))
+    return Way(
+        needed["decisions"] if needed else None, needed["questions"] if needed else None,
+        max(accuracy for _, _, accuracy in points), tuple(points),
+    )  # fmt: skip
