@@ -1,4 +1,4 @@
-"""The shell around every page: sign-in, the choice of a project, the five tasks, and one line of facts."""
+"""The shell around every page: sign-in, the choice of a project, the six tasks, and one line of facts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ st.set_page_config(
 )
 
 TASKS = {
+    "overview": ("Overview", ":material/flag:", "How far you are from your goal, and what it takes from here."),
     "data": ("Data", ":material/database:", "Imported files and the rows that were left out. Import more files."),
     "label_map": ("Label map", ":material/bubble_chart:", "The labels as points, coloured by subset."),
     "rounds": ("Rounds", ":material/autorenew:", "Run a round, follow it, and see whether another round helps."),
@@ -26,8 +27,8 @@ TASKS = {
 shut = let_in()
 page = st.navigation(
     [
-        # The default page has the address / only. Every task should have its own address, so Data is listed twice.
-        st.Page(PAGES["data"], title="Data", url_path="start", default=True, visibility="hidden"),
+        # The default page has the address / only. Every task should have its own address: Overview is listed twice.
+        st.Page(PAGES["overview"], title="Overview", url_path="start", default=True, visibility="hidden"),
         *(
             st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
             for key, (title, icon, description) in TASKS.items()

@@ -25,25 +25,12 @@ from widgets.shell.reads import facts, label_table, labels, queue_counts, result
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import as_now
 from widgets.shell.untrusted import visible
-from widgets.shell.words import counted
+from widgets.shell.words import SOURCE_NAMES, counted
 
 inside_the_shell()
 
 NONE = "(none of these)"
 TRUTH = "the hidden label of this trial"
-SOURCES = {
-    "seed": "label from your file",
-    "decision": "chosen by a person",
-    "decision: none of these": "a person: no label fits",
-    "bulk": "decided with a whole list",
-    "audit": "chosen in a blind audit",
-    "audit: none of these": "blind audit: no label fits",
-    "verdict": "the judge said valid",
-    "classifiers": "no judge said valid",
-    "none of these": "no label seems to fit",
-    "no round yet": "waits for the next round",
-    "left out": "not used; see Data",
-}
 FORMATS = {"CSV": "text/csv", "JSONL": "application/jsonl", "Parquet": "application/vnd.apache.parquet"}
 column = st.column_config
 
@@ -94,7 +81,11 @@ def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -
 def show_sources(counts: dict[str, int]) -> None:
     """Show how many rows get their label from each source."""
     total = sum(counts.values())
-    rows = [(name, counts[name], 100 * counts[name] / total, SOURCES[name]) for name in SOURCES if counts.get(name)]
+    rows = [
+        (name, counts[name], 100 * counts[name] / total, SOURCE_NAMES[name])
+        for name in SOURCE_NAMES
+        if counts.get(name)
+    ]
     columns = {
         "Source": column.TextColumn(width=125),
         "Rows": column.NumberColumn(format="localized", width=60),
@@ -155,7 +146,7 @@ def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) ->
     """Show the search box and the filters, which are kept in the address; return the filters of ``results_page``."""
     search, label, source, sort = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     names = {NONE_OF_THESE: NONE} | {label.id: label.name for label in labels(project).values()}
-    given = [name for name in SOURCES if counts.get(name)]
+    given = [name for name in SOURCE_NAMES if counts.get(name)]
     first = given.index("seed") if last is None and "seed" in given else None
     in_address: dict[str, Any] = {"bind": "query-params"}
     of_label = in_address | {"placeholder": "All labels", "format_func": names.get, "key": "results_label"}

@@ -18,7 +18,7 @@ from red_core.store.rounds import require_finished_round
 from red_core.store.texts import remember, remembered
 
 TARGET = "audit target"
-DEFAULT_TARGET = 0.9
+DEFAULT_TARGET = 0.95
 
 
 def deal(
@@ -123,7 +123,7 @@ def undo_answer(project: Project, who: str, request_id: str | None = None) -> in
 
 
 def target(project: Project) -> float:
-    """Return the accuracy to be certified, in (0, 1); 0.9 unless it was set."""
+    """Return the accuracy to be certified, in (0, 1); 0.95 unless it was set."""
     taken = stored.looks(project)
     return taken[-1].target if taken else float(remembered(project, TARGET, str(DEFAULT_TARGET)))
 
@@ -137,7 +137,7 @@ def set_target(project: Project, accuracy: float) -> None:
         If it is out of range, or a look was taken with another target.
     """
     if not 0.0 < accuracy < 1.0:
-        raise StateError(f"a target of {accuracy:g} cannot be certified. Choose one between 0 and 1, such as 0.9.")
+        raise StateError(f"a target of {accuracy:g} cannot be certified. Choose one between 0 and 1, such as 0.95.")
     taken = stored.looks(project)
     if taken and accuracy != taken[-1].target:
         raise StateError(

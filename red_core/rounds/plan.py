@@ -24,6 +24,8 @@ POINTS = 40
 SHORT_OF, BEYOND = 0.6, 1.6
 """The band of a forecast: the true number of answers was within these factors of the forecast in 9 of 10 trials
 (``benchmarks/plan.py``)."""
+LESS_WRONG, MORE_WRONG = 0.7, 1.7
+"""The band of an estimated accuracy: the true error was within these factors of the estimated one in 9 of 10 trials."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,12 @@ def plan(project: Project) -> Plan | None:
         _way(goal, now, [(judge, "questions")]),
         _way(goal, now, [(judge, "questions"), (then_you, "decisions")]),
     )  # fmt: skip
+
+
+def band(accuracy: float) -> tuple[float, float]:
+    """Return the range in which the true accuracy probably lies, for an estimated one; all in [0, 1]."""
+    error = 1.0 - accuracy
+    return max(0.0, 1.0 - MORE_WRONG * error), 1.0 - LESS_WRONG * error
 
 
 def _exponent(done: Sequence[Round]) -> float:

@@ -46,7 +46,7 @@ def project_status(project: Project) -> dict[str, Any]:
         "decided": len(decided(project)),
         "round": _round_facts(list_rounds(project)[-1]) if list_rounds(project) else None,
         "expected_agreement": last.metrics["expected_agreement"] if last else None,
-        "true_agreement": _true_agreement(project, last.id) if last else None,
+        "true_agreement": true_accuracy(project, last.id) if last else None,
         "audit": asdict(summary(project)) if last else None,
         "stopping": asdict(recommendation(project)) if last else None,
         "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
@@ -83,7 +83,8 @@ def _signals(done: list[Round]) -> list[RoundSignals]:
     return [RoundSignals(asked=r.metrics["questions"], **{name: r.metrics[name] for name in wanted}) for r in done]
 
 
-def _true_agreement(project: Project, round_id: int) -> float | None:
+def true_accuracy(project: Project, round_id: int) -> float | None:
+    """Return the share of a trial's unlabelled texts whose label, decisions included, is the true one; else None."""
     texts, machine = predicted_labels(project, round_id)
     fixed = decided(project)
     final = np.array([fixed.get(text, label) for text, label in zip(texts.tolist(), machine.tolist(), strict=True)])

@@ -11,7 +11,7 @@ from red_core.records import Project
 from red_core.store.rounds import last_finished_round
 from red_core.store.views import sources, version
 from widgets.labels.map_choice import choose
-from widgets.shell.shell import PAGES, errors_in_one_line
+from widgets.shell.shell import errors_in_one_line, go
 from widgets.shell.words import counted
 
 Q_VALUE = (
@@ -85,14 +85,9 @@ def _show_what_to_do(drift: LabelDrift) -> None:
     queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):
         if st.button(f"Decide its texts {words}", key="drift_decide", icon=":material/rule:"):
-            _go("review", review_mode="Review", review_label=drift.label.id, review_queue=queue)
+            go("review", review_mode="Review", review_label=drift.label.id, review_queue=queue)
         if st.button("Audit it", key="drift_audit", icon=":material/verified:"):
-            _go("review", review_mode="Blind audit", audit_label=drift.label.id)
+            go("review", review_mode="Blind audit", audit_label=drift.label.id)
         if st.button("Show it on the map", key="drift_map", icon=":material/bubble_chart:"):
             choose(drift.label.name)
-            st.switch_page(PAGES["label_map"])
-
-
-def _go(page: str, **state: object) -> None:
-    st.session_state.update(state)
-    st.switch_page(PAGES[page])
+            go("label_map")

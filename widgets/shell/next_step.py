@@ -1,4 +1,4 @@
-"""The one next action in a project, with a sentence that says why it is next."""
+"""The one next action in a project, with a sentence that says why it is next, and the button that does it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,36 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from red_core.records import Project
-from red_core.rounds import mark_interrupted, recommendation
-from red_core.store.rounds import list_rounds
-from widgets.shell.reads import feed_back_plan, queue_counts
-from widgets.shell.shell import PAGES
+from red_core.access.who import who_acts
+from red_core.records import Project, Round
+from red_core.rounds import mark_interrupted, recommendation, start_job
+from red_core.settings import RECOMMENDED, Settings
+from red_core.store.rounds import current_training_rows, list_rounds
+from widgets.shell.reads import facts, feed_back_plan, plan, queue_counts
+from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import counted
 
 
 @dataclass(frozen=True)
 class Step:
-    """The next action: a sentence, the page where it is done, and the words of the link to that page."""
+    """The next action.
+
+    Attributes
+    ----------
+    sentence : str
+    page : str
+        The page where it is done.
+    link : str
+        The words of the link to that page.
+    settings : Settings or None
+        Of the round that the action starts; None where it is another action.
+    """
 
     sentence: str
     page: str
     link: str
+    settings: Settings | None = None
 
 
 def next_step(project: Project) -> Step:
@@ -31,17 +45,16 @@ def next_step(project: Project) -> Step:
         return Step("Work goes on in the background. You may close the browser meanwhile.", "label_map", "Label map")
     rounds = list_rounds(project)
     if not rounds:
-        return Step("The data is imported. Look at the labels on the map, or run the first round.", "rounds", "Rounds")
+        pool = facts(project)["pool"]
+        sentence = f"The data is imported. The first round labels {counted(pool, 'text')}. Or look at the map first."
+        return Step(sentence, "rounds", "Rounds", RECOMMENDED)
     last = rounds[-1]
     if last.state == "open":
         return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
         waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
         return Step(_what_to_review(waiting, ready), "review", "Review")
-    advice = recommendation(project)
-    if advice.stop:
-        return Step(f"{advice.reason} You can stop here and download the labels.", "results", "Results")
-    return Step(f"Round {last.id} is {last.state}. {advice.reason}", "rounds", "Rounds")
+    return _after(project, last)
 
 
 def _what_to_review(waiting: int, ready: int) -> str:
@@ -56,12 +69,39 @@ def _what_to_review(waiting: int, ready: int) -> str:
     )
 
 
+def _after(project: Project, last: Round) -> Step:
+    """Return the next action after a round that was fed back or closed."""
+    state = f"Round {last.id} is {last.state}."
+    forecast = plan(project)
+    if forecast is not None and forecast.reached:
+        sentence = (
+            f"{state} By the estimate, the goal of {forecast.goal:.1%} is reached. Download the labels, or audit."
+        )
+        return Step(sentence, "results", "Results")
+    stored = Settings.model_validate_json(last.settings)
+    settings = stored if stored.judge != "llm" else None  # what costs money starts on Rounds, beside its cost
+    learned = len(current_training_rows(project)) - last.metrics.get("training_rows", 0) if last.metrics else 0
+    if learned > 0:
+        sentence = f"{state} Run round {last.id + 1}: it learns from {counted(learned, 'more text')}."
+        return Step(sentence, "rounds", "Rounds", settings)
+    advice = recommendation(project)
+    if advice.stop:
+        return Step(f"{state} {advice.reason} You can stop here and download the labels.", "results", "Results")
+    return Step(f"{state} {advice.reason}", "rounds", "Rounds", settings)
+
+
 def show_next_step(project: Project, here: str) -> None:
-    """Show an analyst the next action, with a link if it is done on another page than ``here``."""
+    """Show an analyst the next action: a button that starts it, or a link if it is done on another page."""
     if not may_write():
         return
     step = next_step(project)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
         st.text(step.sentence)
+        if step.settings is not None and here != "rounds":
+            number = len(list_rounds(project)) + 1
+            if st.button(f"Run round {number}", type="primary", key="next_round", icon=":material/play_arrow:"):
+                with errors_in_one_line():
+                    start_job(project, "round", step.settings, who_acts())
+                    st.rerun()
         if step.page != here:
             st.page_link(PAGES[step.page], label=step.link, icon=":material/arrow_forward:")

@@ -13,6 +13,9 @@ from red_core.records import Floats, Label, Project
 from red_core.review import FeedBackPlan, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
 from red_core.review.audits import TARGET
+from red_core.rounds.plan import Plan
+from red_core.rounds.plan import plan as plan_from_now
+from red_core.rounds.status import true_accuracy as trial_accuracy
 from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, views
@@ -135,6 +138,23 @@ def audit_summary(project: Project) -> AuditSummary:
 @cached_read()
 def _audit_summary(project: Project, target: str) -> AuditSummary:  # noqa: ARG001  a changed target is a new key
     return summary(project)
+
+
+@cached_read()
+def true_accuracy(project: Project) -> float | None:
+    """Return the true accuracy of a trial; None before the first round, and where there is no truth."""
+    last = last_finished_round(project)
+    return None if last is None else trial_accuracy(project, last.id)
+
+
+def plan(project: Project) -> Plan | None:
+    """Return what it takes to reach the goal; see :func:`red_core.rounds.plan.plan`."""
+    return _plan(project, remembered(project, TARGET, ""))
+
+
+@cached_read()
+def _plan(project: Project, target: str) -> Plan | None:  # noqa: ARG001  a changed target is a new key
+    return plan_from_now(project)
 
 
 def audit_target(project: Project) -> float:

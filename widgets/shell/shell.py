@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -17,6 +18,7 @@ from widgets.shell.sign_in import let_in
 from widgets.shell.untrusted import plain
 
 PAGES = {
+    "overview": "pages/overview.py",
     "data": "pages/data.py",
     "label_map": "pages/label_map.py",
     "rounds": "pages/rounds.py",
@@ -60,6 +62,12 @@ def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
     st.error(plain(message), icon=":material/error:")
     if and_stop:
         st.stop()
+
+
+def go(page: str, **state: object) -> NoReturn:
+    """Open another page, with values for its widgets."""
+    st.session_state.update(state)
+    st.switch_page(PAGES[page])
 
 
 def choose_project() -> Project | None:

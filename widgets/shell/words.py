@@ -18,6 +18,20 @@ STAGES = {
     "believe": "Computing the confidences",
 }
 ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
+SOURCE_NAMES = {
+    "seed": "label from your file",
+    "decision": "chosen by a person",
+    "decision: none of these": "a person: no label fits",
+    "bulk": "decided with a whole list",
+    "audit": "chosen in a blind audit",
+    "audit: none of these": "blind audit: no label fits",
+    "verdict": "the judge said valid",
+    "classifiers": "no judge said valid",
+    "none of these": "no label seems to fit",
+    "no round yet": "waits for the next round",
+    "left out": "not used; see Data",
+}
+"""The sources of a final label, and what they mean."""
 JUDGES = {"evidence": "Similarity check (no LLM)", "llm": "LLM judge"}
 
 

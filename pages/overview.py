@@ -1,0 +1,54 @@
+"""Overview: how far the project is from its goal, what it takes from here, and which labels need the analyst."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+from red_core.records import Project
+from red_core.store.overview import decisions_lately
+from red_core.store.rounds import last_finished_round
+from widgets.overview.goal_bar import show_goal
+from widgets.overview.needs_panel import show_needs
+from widgets.overview.plan_panel import show_plan
+from widgets.shell.next_step import show_next_step
+from widgets.shell.reads import facts, plan, source_counts, true_accuracy
+from widgets.shell.shell import current_project, inside_the_shell
+from widgets.shell.untrusted import plain
+from widgets.shell.words import SOURCE_NAMES, counted
+
+inside_the_shell()
+
+
+def show_progress(project: Project) -> None:
+    """Show where the labels come from so far, and what was done in the last 24 hours."""
+    counts = source_counts(project)
+    st.subheader("Labelled so far")
+    with st.container(horizontal=True, gap="large"):
+        for name, words in SOURCE_NAMES.items():
+            if counts.get(name):
+                st.metric(words, f"{counts[name]:,}", width="content")
+    done = decisions_lately(project)
+    if done:
+        people = ", ".join(f"{who} {count:,}" for who, count in done.items())
+        st.caption(plain(f"Answers in the last 24 hours: {sum(done.values()):,} ({people})."))
+    else:
+        st.caption("Nobody answered in the last 24 hours.")
+
+
+project = current_project()
+show_next_step(project, "overview")
+current = plan(project)
+if current is not None:
+    show_goal(project, current, true_accuracy(project))
+    show_plan(project, current)
+    show_needs(project)
+    show_progress(project)
+elif last_finished_round(project) is not None:
+    st.caption("The last round was run by an earlier version. The next round also computes the plan.")
+    show_progress(project)
+else:
+    st.text(
+        f"This project has {counted(facts(project)['pool'], 'unlabelled text')}. The first round labels them and shows "
+        "here how accurate the labels are, and what it takes to reach your goal."
+    )

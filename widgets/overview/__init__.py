@@ -1,0 +1,1 @@
+"""Parts of the page Overview: the goal, the plan, the labels that need the analyst."""

@@ -1,0 +1,61 @@
+"""The labels that need the analyst, each with the reason and one button."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.records import Label, Project
+from red_core.review.needs import Need, needs
+from red_core.store.overview import outdated_verdicts
+from widgets.labels.map_choice import choose
+from widgets.shell.reads import confused, label_table, labels
+from widgets.shell.shell import go
+from widgets.shell.sign_in import may_write
+from widgets.shell.untrusted import plain
+from widgets.shell.words import counted
+
+SHOWN = 8
+QUEUE_OF = {"outdated": "stale", "pair": "low belief", "decide": "low belief"}
+
+
+def show_needs(project: Project) -> None:
+    """Show the labels with the most wrong texts to expect, and what helps each of them."""
+    found, names = needs(label_table(project), confused(project), outdated_verdicts(project)), labels(project)
+    st.subheader("Labels that need you")
+    if not found:
+        st.caption("None: of no label is more than one text expected to be wrong.")
+        return
+    st.caption(
+        f"{counted(len(found), 'label')}, the largest gain first. The number estimates how many texts have this label "
+        "and need another."
+    )
+    shown = found if st.session_state.get("all_needs") else found[:SHOWN]
+    for need in shown:
+        _show(need, names)
+    if len(found) > SHOWN:
+        st.toggle(f"Show all {len(found):,} labels", key="all_needs")
+
+
+def _show(need: Need, names: dict[int, Label]) -> None:
+    name, wrong, why, action = st.columns([4, 1, 5, 3], vertical_alignment="center")
+    name.markdown(f"**{plain(names[need.label].name)}**")
+    wrong.text(f"{need.wrong:,.0f}")
+    sentence, button = _words(need, names)
+    why.text(sentence)
+    if may_write() and action.button(button, key=f"need_{need.label}", width="stretch"):
+        if need.action == "examples":
+            choose(names[need.label].name)
+            go("label_map")
+        go("review", review_mode="Review", review_label=need.label, review_queue=QUEUE_OF[need.action])
+
+
+def _words(need: Need, names: dict[int, Label]) -> tuple[str, str]:
+    """Return the reason as a sentence, and the words of the button."""
+    if need.action == "examples":
+        return f"It has only {counted(need.count, 'example')}.", "Add examples"
+    if need.action == "outdated":
+        return f"{counted(need.count, 'verdict is', 'verdicts are')} older than its meaning.", "Decide these"
+    if need.action == "pair" and need.rival is not None:
+        texts = counted(max(1, need.count), "text lies", "texts lie")
+        return f"{texts} between it and {names[need.rival].name}.", "Decide its texts"
+    return "Many of its texts have a low confidence.", "Decide its texts"

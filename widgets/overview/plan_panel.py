@@ -1,0 +1,160 @@
+"""The plan: what it takes to reach the goal in three ways, in answers, money and hours, and as a curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from red_core.access.who import who_acts
+from red_core.records import Project
+from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
+from red_core.store.attempts import tokens_per_question
+from red_core.store.overview import seconds_per_decision
+from widgets.rounds.judge_panel import TOKENS_PER_QUESTION, connected_server
+from widgets.shell.words import counted
+
+SECONDS_A_DECISION, FEWEST_TIMED = 6.0, 10
+"""Assumed seconds of a decision, until so many decisions of this person were timed."""
+QUESTIONS_A_SECOND = 2.0
+"""Assumed speed of a judge."""
+WAYS = {"you": "You alone", "judge": "The judge alone", "both": "The judge, then you"}
+AXES = {"hours": "Hours", "decisions": "Your decisions", "questions": "Questions to the judge", "money": "Money"}
+DASHES = {"you": "solid", "judge": "dot", "both": "dash"}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What an answer costs.
+
+    Attributes
+    ----------
+    seconds : float
+        Of one decision.
+    timed : int
+        Decisions of this person from which it was measured; 0 if it is assumed.
+    tokens : float
+        Of one question.
+    money : float or None
+        Of one question; None if no price is set.
+    """
+
+    seconds: float
+    timed: int
+    tokens: float
+    money: float | None
+
+    def hours(self, questions: float, decisions: float) -> float:
+        """Return the hours of so many answers, one kind after the other."""
+        return (questions / QUESTIONS_A_SECOND + decisions * self.seconds) / 3600
+
+
+def prices(project: Project) -> Prices:
+    """Return what an answer of the current person and of the connected judge costs."""
+    seconds, timed = seconds_per_decision(project, who_acts())
+    if timed < FEWEST_TIMED:
+        seconds, timed = SECONDS_A_DECISION, 0
+    server = connected_server()
+    tokens = (tokens_per_question(project, server.name) if server else None) or float(TOKENS_PER_QUESTION)
+    if server is None or server.price_in is None or server.price_out is None:
+        return Prices(seconds, timed, tokens, None)
+    return Prices(seconds, timed, tokens, tokens * max(server.price_in, server.price_out) / 1e6)
+
+
+def show_plan(project: Project, plan: Plan) -> None:
+    """Show the three ways to the goal as a table and as curves."""
+    costs = prices(project)
+    st.subheader(f"What it takes to reach {plan.goal:.1%}")
+    if plan.reached:
+        st.text("By the estimate, nothing more. A blind audit of 100 texts measures the accuracy.")
+    for column, (name, title) in zip(st.columns(len(WAYS)), WAYS.items(), strict=True):
+        with column, st.container(border=True, height="stretch"):
+            show_way(title, getattr(plan, name), costs)
+    st.caption(_explanation(plan, costs))
+    if not any(getattr(plan, name).questions is not None for name in WAYS):
+        st.warning(_out_of_reach(plan), icon=":material/flag:")
+    show_curve(plan, costs)
+
+
+def show_way(title: str, way: Way, costs: Prices) -> None:
+    """Show what one way to the goal costs; where it does not reach the goal, how far it goes."""
+    st.markdown(f"**{title}**")
+    if way.decisions is None or way.questions is None:
+        st.text(f"Does not reach the goal. It ends at about {way.reaches:.1%}.")
+        return
+    if way.questions >= 1:
+        st.text(f"{_banded(way.questions)} questions to the judge")
+        money = "" if costs.money is None else f", {way.questions * costs.money:,.2f} in money"
+        st.caption(f"about {_round(way.questions * costs.tokens)} tokens{money}")
+    if way.decisions >= 1 or way.questions < 1:
+        st.text(f"{_banded(way.decisions)} decisions of yours")
+    st.caption(f"about {_duration(costs.hours(way.questions, way.decisions))}, without the minutes of the rounds")
+
+
+def _duration(hours: float) -> str:
+    return f"{60 * hours:.0f} minutes" if hours < 1.5 else f"{hours:.1f} hours"
+
+
+def _banded(count: float) -> str:
+    """Return a forecast with its band: ``About 120 (70 to 190)``."""
+    return f"About {_round(count)} ({_round(SHORT_OF * count)} to {_round(BEYOND * count)})" if count >= 1 else "No"
+
+
+def _round(count: float) -> str:
+    step = 1 if count < 20 else 5 if count < 100 else 10 if count < 1_000 else 100
+    return f"{round(count / step) * step:,}"
+
+
+def _explanation(plan: Plan, costs: Prices) -> str:
+    pace = (
+        f"Your pace: {costs.seconds:.0f} seconds for a decision, measured on {counted(costs.timed, 'decision')}."
+        if costs.timed
+        else f"Assumed pace: {costs.seconds:.0f} seconds for a decision, until yours is measured."
+    )
+    judge = " No LLM judge was tested here. The forecast assumes one that is right in 90%." if plan.assumed else ""
+    money = "" if costs.money is not None else " Money is not shown: no price is set."
+    return (
+        "A forecast from the confidences of the last round; in brackets, the range to expect. Every round renews it. "
+        f"{pace}{judge}{money}"
+    )
+
+
+def _out_of_reach(plan: Plan) -> str:
+    best = max(plan.you.reaches, plan.judge.reaches, plan.both.reaches)
+    return (
+        f"With the labels and examples as they are, the forecast ends at {best:.1%}. More examples for the labels "
+        "below, merging labels that mean the same, or a more accurate judge would raise it."
+    )
+
+
+def show_curve(plan: Plan, costs: Prices) -> None:
+    """Show the forecast accuracy against hours, answers or money."""
+    axes = [axis for axis in AXES if axis != "money" or costs.money is not None]
+    axis = st.segmented_control(
+        "Against", axes, format_func=AXES.__getitem__, default="hours", key="plan_axis", required=True
+    )
+    figure = go.Figure()
+    for name, title in WAYS.items():
+        points = getattr(plan, name).curve
+        figure.add_scatter(
+            x=[_along(axis, questions, decisions, costs) for questions, decisions, _ in points],
+            y=[accuracy for *_, accuracy in points],
+            name=title, mode="lines", line={"dash": DASHES[name], "width": 2.5},
+            hovertemplate="%{y:.1%} after %{x:,.1f}<extra>" + title + "</extra>",
+        )  # fmt: skip
+    figure.add_hline(plan.goal, line={"dash": "dash", "width": 1}, annotation_text=f"goal {plan.goal:.0%}")
+    figure.update_layout(
+        height=300, margin={"l": 8, "r": 8, "t": 8, "b": 8}, legend={"orientation": "h", "y": 1.12},
+        xaxis={"title": AXES[axis].lower(), "rangemode": "tozero"}, yaxis={"tickformat": ".0%"},
+    )  # fmt: skip
+    st.plotly_chart(figure, key="plan_curve", config={"displayModeBar": False})
+
+
+def _along(axis: str, questions: float, decisions: float, costs: Prices) -> float:
+    return {
+        "hours": costs.hours(questions, decisions),
+        "decisions": decisions,
+        "questions": questions,
+        "money": questions * (costs.money or 0.0),
+    }[axis]
