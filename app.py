@@ -7,8 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+from red_core.store.database import project_names
 from widgets.shell.facts_line import show_facts_line, show_job
-from widgets.shell.shell import PAGES, choose_project, errors_in_one_line
+from widgets.shell.shell import PAGES, choose_project, errors_in_one_line, workspace
 from widgets.shell.sign_in import let_in, show_door, show_person
 
 st.set_page_config(
@@ -24,11 +25,14 @@ TASKS = {
     "results": ("Results", ":material/download:", "The final labels, where each comes from, and the download."),
 }
 
+# Without a project there is nothing to look at. A session keeps the page where it began.
+START = st.session_state.setdefault("start_page", "overview" if project_names(workspace()) else "data")
+
 shut = let_in()
 page = st.navigation(
     [
-        # The default page has the address / only. Every task should have its own address: Overview is listed twice.
-        st.Page(PAGES["overview"], title="Overview", url_path="start", default=True, visibility="hidden"),
+        # The default page has the address / only. Every task should have its own address, so one is listed twice.
+        st.Page(PAGES[START], title=TASKS[START][0], url_path="start", default=True, visibility="hidden"),
         *(
             st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
             for key, (title, icon, description) in TASKS.items()

@@ -40,8 +40,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield node.module or "."
 
 
-def test_there_are_five_pages() -> None:
-    assert [path.stem for path in PAGES] == ["data", "label_map", "results", "review", "rounds"]
+def test_there_are_six_pages() -> None:
+    assert [path.stem for path in PAGES] == ["data", "label_map", "overview", "results", "review", "rounds"]
 
 
 @pytest.mark.parametrize("path", SCREENS, ids=named)

@@ -8,9 +8,9 @@ from red_core.records import Project
 from red_core.store.database import connection
 
 
-def decisions_lately(project: Project, hours: int = 24) -> dict[str, int]:
-    """Return person -> number of standing decisions and audit answers of the last hours, most first."""
-    since = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+def decisions_lately(project: Project) -> dict[str, int]:
+    """Return person -> number of standing decisions and audit answers of the last 24 hours, most first."""
+    since = (datetime.now(UTC) - timedelta(hours=24)).isoformat(timespec="milliseconds")
     query = """
         SELECT who, count(*) AS n FROM (
             SELECT who, at FROM standing_decision UNION ALL SELECT who, at FROM audit_answer)

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.access.who import Person, acting_as, find_person_by, person_here
 from red_core.records import Project
-from red_core.store.database import transaction
+from red_core.store.database import project_names, transaction
 from tests.helpers.app_projects import NAME, WHO, hostile_project, make_state
 from tests.helpers.browser import browser, serve, watched
 from tests.helpers.paths import ROOT
@@ -99,7 +99,9 @@ def open_app(workspace: Path, monkeypatch: pytest.MonkeyPatch, warm_server: None
 
     def open_(page: str = "data", **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
-        if page != "data":
+        if page != ("overview" if project_names(workspace) else "data"):  # where the app opens
+            for name, value in query.items():
+                app.query_params[name] = value
             app.run()
             app.switch_page(f"pages/{page}.py")
         for name, value in query.items():

@@ -52,11 +52,11 @@ NEXT = {
     "preparing": "Work goes on in the background",
     "preparing failed": "",
     "preparing cancelled": "",
-    "prepared": "run the first round",
+    "prepared": "The first round labels 40 texts.",
     "round running": "Work goes on in the background",
     "round failed": "Round 1 was not finished. Continue it.",
     "round cancelled": "Round 1 was not finished. Continue it.",
-    "round cancelled at once": "run the first round",
+    "round cancelled at once": "The first round labels 40 texts.",
     "round interrupted": "Round 1 was not finished. Continue it.",
     "to review": "Your decision helps most for",
     "to review, working": "Work goes on in the background",
@@ -97,9 +97,9 @@ def test_an_empty_workspace_teaches_and_offers_the_way_in(open_app: OpenApp, pag
 )
 def test_every_page_of_every_state_is_drawn(in_state: InState, open_app: OpenApp, state: str, trial: bool) -> None:
     project = in_state(state, trial=trial)
-    app = open_app("data")
+    app = open_app("overview")
     for page in PAGES:
-        if page != "data":
+        if page != "overview":
             app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, (page, app.exception)
         assert not app.error, (page, [error.value for error in app.error])

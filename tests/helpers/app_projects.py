@@ -36,7 +36,7 @@ from tests.helpers.small_projects import (
     write_csv,
 )
 
-PAGES = ("data", "label_map", "rounds", "review", "results")
+PAGES = ("overview", "data", "label_map", "rounds", "review", "results")
 WHO = "tester"
 NAME = "small"
 

@@ -527,7 +527,7 @@ def test_before_any_audit_nothing_is_claimed(plain):
     result = summary(plain)
     assert (result.accuracy.share, result.accuracy.low, result.accuracy.high) == (None, 0.0, 1.0)
     assert (result.until_next_look, result.looks, result.certificate) == (FIRST, (), None)
-    assert (result.judge, result.warning, result.labels, result.target) == (None, "", (), 0.9)
+    assert (result.judge, result.warning, result.labels, result.target) == (None, "", (), 0.95)
 
 
 def test_before_the_first_round_the_summary_is_empty(project):
@@ -635,6 +635,7 @@ def test_at_the_real_looks_a_hundred_answers_take_the_first(workspace, monkeypat
     ids, texts = label_ids(project), text_ids(project)
     true = {texts[content]: ids[name] for content, name in pool_rows(each=30)}
     reviewed_round(project, {text: (label, 0.9) for text, label in true.items()})
+    set_target(project, 0.9)
     sampled = deal(project, who=ANN, count=100)
     with transaction(project) as db:
         db.conn.executemany(
@@ -718,7 +719,7 @@ def test_the_newest_certificate_stands_with_its_round(plain):
 
 
 def test_the_target_is_remembered(plain):
-    assert target(plain) == 0.9
+    assert target(plain) == 0.95
     set_target(plain, 0.85)
     assert (target(plain), summary(plain).target) == (0.85, 0.85)
 
@@ -727,7 +728,7 @@ def test_the_target_is_remembered(plain):
 def test_a_target_that_means_nothing_is_refused(accuracy, plain):
     with pytest.raises(StateError, match="cannot be certified"):
         set_target(plain, accuracy)
-    assert target(plain) == 0.9
+    assert target(plain) == 0.95
 
 
 def test_the_target_stays_once_a_look_was_taken(plain):

@@ -1,0 +1,88 @@
+"""The page Overview: the goal, the plan, the next action, the labels that need the analyst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from red_core.records import Project
+from red_core.review.audits import set_target, target
+from red_core.store.jobs import newest_job
+from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
+from tests.helpers.app_projects import WHO
+from tests.helpers.rendered import keys_of, words_on
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+
+
+def test_the_app_opens_where_the_goal_is_seen(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("overview")
+    words = words_on(app)
+    assert app.title[0].value == "Overview"
+    assert "of the labels are right" in words
+    assert "What it takes to reach 95.0%" in words
+    assert [each in words for each in ("You alone", "The judge alone", "The judge, then you")] == [True] * 3
+    assert "No LLM judge was tested here." in words
+    assert "Assumed pace: 6 seconds" in words
+
+
+def test_before_the_first_round_the_page_says_what_it_will_show_and_starts_the_round(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("prepared")
+    app = open_app("overview")
+    assert "what it takes to reach your goal" in words_on(app)
+    app.button(key="next_round").click().run()
+    assert not app.exception
+    job = newest_job(project)
+    assert job is not None
+    assert job.kind == "round"
+
+
+def test_after_feed_back_the_next_step_does_what_it_says(in_state: InState, open_app: OpenApp) -> None:
+    set_target(in_state("fed back"), 0.999)
+    app = open_app("overview")
+    assert "Run round 2: it learns from" in words_on(app)
+    assert app.button(key="next_round").label == "Run round 2"
+
+
+def test_the_goal_is_the_target_of_the_audit(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("overview")
+    app.number_input(key="goal").set_value(80.0)
+    app.button(key="set_goal").click().run()
+    assert target(project) == pytest.approx(0.8)
+    assert "What it takes to reach 80.0%" in words_on(app)
+
+
+def test_a_label_with_few_examples_opens_on_the_map(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("overview")
+    needed = [key for key in keys_of(app) if key.startswith("need_")]
+    assert needed
+    said = words_on(app)
+    app.button(key=needed[0]).click().run()
+    assert not app.exception
+    assert app.title[0].value == "Label map"
+    assert "It has only 4 examples." in said
+
+
+def test_a_viewer_sees_the_plan_and_no_button(in_state: InState, open_as_viewer: OpenApp) -> None:
+    in_state("to review")
+    app = open_as_viewer("overview")
+    assert "of the labels are right" in words_on(app)
+    assert not {"set_goal", "next_round"} & set(keys_of(app))
+    assert not [key for key in keys_of(app) if key.startswith("need_")]
+
+
+def test_what_was_done_lately_counts_standing_answers(in_state: InState) -> None:
+    project = in_state("decided")
+    lately = decisions_lately(project)
+    assert sum(lately.values()) > 0
+    assert set(lately) == {WHO}
+    assert seconds_per_decision(project, "nobody") == (0.0, 0)
+    assert outdated_verdicts(project) == {}
