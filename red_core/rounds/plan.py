@@ -140,6 +140,13 @@ def plan(project: Project) -> Plan | None:
     )  # fmt: skip
 
 
+def questions_needed(first: Round, target: float) -> float | None:
+    """Return the questions to the judge from the end of the first round to a target accuracy; None if out of reach."""
+    metrics = first.metrics
+    curve = with_learning(_read(metrics["forecast"]["judge"]), metrics["training_rows"], _exponent([first]))
+    return curve.needed(target)
+
+
 def band(accuracy: float) -> tuple[float, float]:
     """Return the range in which the true accuracy probably lies, for an estimated one; all in [0, 1]."""
     error = 1.0 - accuracy
