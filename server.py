@@ -1,6 +1,6 @@
-"""What ``red serve`` runs: app.py, with security headers on every response.
+"""What ``red serve`` runs: app.py, with security headers on every response, and what ``Guard`` refuses.
 
-``streamlit run app.py`` works as well, without the headers. Permissions do not depend on this file.
+``streamlit run app.py`` works as well, without both. What a person may read and change does not depend on this file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import red_core
 import widgets
+from red_core.store.kept_connections import keep_connections
+from widgets.shell.guard import Guard
 
 NOT_IMPORTED = {"red_core.results.dask_cluster"}
 """Needs an extra; only `red predict --cluster` imports it."""
@@ -82,12 +84,14 @@ def import_everything() -> None:
 async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
     """Import everything before the port is opened; then open the app in a browser, unless it runs headless."""
     import_everything()
+    keep_connections()
     if not st.get_option("server.headless"):
         bound = st.get_option("server.address") or ""
         here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  compared, not bound
         address = f"http://{here}:{st.get_option('server.port')}"
         asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
     yield {}
+    keep_connections(keep=False)
 
 
-app = st.App("app.py", middleware=[Middleware(SecurityHeaders)], lifespan=in_a_browser)
+app = st.App("app.py", middleware=[Middleware(SecurityHeaders), Middleware(Guard)], lifespan=in_a_browser)

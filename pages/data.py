@@ -24,7 +24,7 @@ from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
-from widgets.shell.sign_in import as_now, at_this_machine, may_write
+from widgets.shell.sign_in import at_this_machine, may_write, of_session
 from widgets.shell.untrusted import plain
 from widgets.shell.words import ENDED, counted
 
@@ -67,7 +67,7 @@ def show_left_out(project: Project, count: int) -> None:
             st.caption(f"The first {LEFT_OUT_SHOWN} of {count:,} rows. The download has all of them.")
         st.download_button(
             "Download all as CSV",
-            data=as_now(lambda: left_out_file(project)),
+            data=of_session(lambda: left_out_file(project)),
             file_name=f"{project.name}-left-out.csv",
             on_click="ignore",
             icon=":material/download:",

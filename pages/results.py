@@ -23,7 +23,7 @@ from red_core.store.views import pace
 from widgets.review.queues import queue_name
 from widgets.shell.reads import facts, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
-from widgets.shell.sign_in import as_now
+from widgets.shell.sign_in import of_session
 from widgets.shell.untrusted import visible
 from widgets.shell.words import SOURCE_NAMES, counted
 
@@ -127,7 +127,7 @@ def show_cost(project: Project, last: Round) -> None:
 def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> None:
     """Show one page of rows, searched, filtered and sorted by the database."""
     filters = choose_rows(project, last, counts)
-    key = f"results_page_{hash((project.name, *filters.values()))}"  # with other filters, the first page comes first
+    key = f"results_page_{hash((project.id, *filters.values()))}"  # with other filters, the first page comes first
     wanted = st.session_state.get(key, 1)
     rows, total = results_page(project, wanted - 1, filters)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -257,7 +257,9 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
     st.caption(
         f"{truth}In CSV, some texts start with an apostrophe ('). It stops Excel from running the text as a formula."
     )
-    st.download_button(f"Download {chosen}", as_now(content), name, FORMATS[chosen], on_click="ignore", type="primary")
+    st.download_button(
+        f"Download {chosen}", of_session(content), name, FORMATS[chosen], on_click="ignore", type="primary"
+    )
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:

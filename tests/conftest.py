@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlite_utils import Database
 
-from red_core.access import sign_in
+from red_core.access import ended_sign_ins, sign_in
 from red_core.access import who as access
 from red_core.records import Project
 from red_core.store import database
@@ -25,6 +25,7 @@ settings.load_profile("disk")
 def as_in_a_new_process() -> Iterator[None]:
     """Reset the process-wide sign-in state before and after every test."""
     sign_in._was_on = False
+    ended_sign_ins._here.clear()
     access._find = access.person_here
     yield
     sign_in._was_on = False
@@ -36,8 +37,8 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     """Do not wait for the disk in this process: only a power cut would make a difference."""
     opened = database._open
 
-    def open_(project: Project) -> Database:
-        db = opened(project)
+    def open_(project: Project, *, create: bool = False) -> Database:
+        db = opened(project, create=create)
         db.execute("PRAGMA synchronous = OFF")
         return db
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import tomlkit
 
+_BESIDE_APP = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"  # once: every connection asks for it
+
 
 def secrets_path() -> Path:
     """Return the path of the secrets file, which need not exist."""
-    beside_app = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"
-    return Path(os.environ.get("RED_SECRETS", beside_app))
+    return Path(os.environ.get("RED_SECRETS", _BESIDE_APP))
 
 
 def read_table(name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from red_core.access.ended_sign_ins import has_ended
 from red_core.access.secrets_file import read_table, secrets_path
 from red_core.access.who import Person
 from red_core.errors import AccessError, NotSignedIn, one_line
@@ -115,11 +116,14 @@ def access_list() -> AccessList:
     AccessError
         If [auth] or [access] is missing or invalid.
     """
-    auth, access = _tables(*_state_of(secrets_path()))
+    return _access_list(*_state_of(secrets_path()))
+
+
+@lru_cache(maxsize=4)
+def _access_list(path: Path, changed: int, size: int) -> AccessList:
+    auth, access = _tables(path, changed, size)
     if wrong := _wrong_with(auth):
-        raise AccessError(
-            f"sign-in is not set up: [auth] of {secrets_path().name} {wrong}. docs/deploy.md has an example."
-        )
+        raise AccessError(f"sign-in is not set up: [auth] of {path.name} {wrong}. docs/deploy.md has an example.")
     try:
         return AccessList.model_validate(access)
     except ValidationError as error:
@@ -128,13 +132,17 @@ def access_list() -> AccessList:
         rule = str(first["msg"]).removeprefix("Value error, ")
         where = f"[access] {key}".strip()
         raise AccessError(
-            one_line(f"sign-in is not set up: {where} of {secrets_path().name}: {rule}. docs/deploy.md has an example.")
+            one_line(f"sign-in is not set up: {where} of {path.name}: {rule}. docs/deploy.md has an example.")
         ) from None
 
 
 def providers() -> list[str]:
     """Return the provider names that ``st.login`` accepts; ``default`` for a single provider without a name."""
     auth, _ = _tables(*_state_of(secrets_path()))
+    return _providers_in(auth)
+
+
+def _providers_in(auth: Mapping[str, Any]) -> list[str]:
     return [name for name, entry in auth.items() if isinstance(entry, dict) and "client_id" in entry] or ["default"]
 
 
@@ -165,6 +173,8 @@ def person_of(claims: Mapping[str, Any]) -> Person:
     issued = claims.get("iat")
     if not isinstance(issued, int | float) or time.time() - issued > listed.hours * 3600:
         raise NotSignedIn(f"You signed in more than {listed.hours:g} hours ago. Sign in again to continue.")
+    if has_ended(claims):
+        raise NotSignedIn("You signed out. Sign in again to continue.")
     email = claims.get("email")
     if not isinstance(email, str) or not re.fullmatch(r"[^\s@]+@[^\s@]+", email) or len(email) > LONGEST_ADDRESS:
         raise AccessError(
@@ -207,7 +217,7 @@ def _wrong_with(auth: Mapping[str, Any]) -> str:
         return "needs a redirect_uri that begins with https:// and ends with /oauth2callback"
     if len(str(auth.get("cookie_secret", ""))) < LEAST_SECRET:
         return f"needs a cookie_secret of at least {LEAST_SECRET} random characters"
-    for name in providers():
+    for name in _providers_in(auth):
         entry = auth if name == "default" else auth[name]
         if missing := [key for key in PROVIDER_KEYS if not entry.get(key)]:
             return f"needs {missing[0]}" if name == "default" else f"needs {missing[0]} in [auth.{name}]"

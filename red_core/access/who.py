@@ -8,7 +8,7 @@ at every call, so that no thread can act as a user it served earlier.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from getpass import getuser
@@ -50,7 +50,7 @@ def person_here() -> Person:
     return Person(login(), "analyst")
 
 
-_acting: ContextVar[Person | None] = ContextVar("the current user", default=None)
+_acting: ContextVar[Callable[[], Person] | None] = ContextVar("how the current user is found", default=None)
 _find: Callable[[], Person] = person_here
 
 
@@ -68,7 +68,7 @@ def current_user() -> Person:
     AccessError
         If nobody is signed in, or the user has no access.
     """
-    return _acting.get() or _find()
+    return (_acting.get() or _find)()
 
 
 def who_acts() -> str:
@@ -83,13 +83,18 @@ def who_acts() -> str:
 
 
 @contextmanager
-def acting_as(person: Person) -> Iterator[None]:
-    """Make this the current user inside the block: for work of a session in another thread."""
-    token = _acting.set(person)
+def acting_by(find: Callable[[], Person]) -> Iterator[None]:
+    """Find the current user by this function inside the block: for work of a session in another thread."""
+    token = _acting.set(find)
     try:
         yield
     finally:
         _acting.reset(token)
+
+
+def acting_as(person: Person) -> AbstractContextManager[None]:
+    """Make this the current user inside the block."""
+    return acting_by(lambda: person)
 
 
 def refuse_viewers() -> None:

@@ -11,15 +11,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from websockets import Subprotocol
+from websockets import InvalidStatus, Origin, Subprotocol
 from websockets.sync.client import connect
 
 from red_core.records import Project
@@ -277,6 +279,95 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(
     assert page.evaluate(put, [sent[0], 3_000_000, token]) == 413
     assert page.evaluate(put, [sent[0], 100, ""]) == 403
     ana.complaints.clear()  # the browser reports each refused request
+
+
+def download_of(page: Page, seconds: float = 30) -> str | None:
+    """Press the download button of the page Results; return the address of the file, None if no file comes."""
+    try:
+        with page.expect_download(timeout=1000 * seconds) as download:
+            page.get_by_role("button", name="Download CSV").click()
+    except PlaywrightTimeout:
+        return None
+    return str(download.value.url)
+
+
+def status_of(address: str, cookies: Sequence[Mapping[str, Any]] = (), method: str = "GET") -> int:
+    """Return the status of a request with these cookies, made without the browser."""
+    request = urllib.request.Request(address, method=method)  # noqa: S310
+    request.add_header("Cookie", "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in cookies))
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_signing_out_ends_every_tab_every_download_and_a_copied_cookie(
+    app: SignedServer, somebody: Callable[[], Person], browser: Browser
+) -> None:
+    ana = somebody()
+    ana.open(app, f"review?project={NAME}")
+    ana.sign_in(app, "ana")
+    results, review = ana.context.new_page(), ana.context.new_page()
+    results.goto(f"{app.address}/results?results_tab=Download")
+    results.wait_for_selector(IDLE, state="attached")
+    review.goto(f"{app.address}/review")
+    expect(review.get_by_text("all saved")).to_be_visible()
+    address, copied = download_of(results), ana.context.cookies()
+    assert address is not None
+    assert status_of(address, copied) == 200
+    before = decision_rows(project_of(app))
+    ana.sign_out(app)
+    assert download_of(results, 4) is None
+    assert status_of(address, copied) == 403
+    review.keyboard.press("a")
+    review.wait_for_timeout(2000)
+    assert decision_rows(project_of(app)) == before
+    thief = Person(browser)
+    thief.context.add_cookies(copied)
+    page = thief.open(app, "review")
+    expect(page.get_by_text("You signed out. Sign in again to continue.")).to_be_visible()
+    assert TEXT not in page.content()
+    thief.context.close()
+    ana.complaints.clear()  # the browser reports the refused download
+
+
+def test_a_person_taken_off_the_list_downloads_nothing(app: SignedServer, somebody: Callable[[], Person]) -> None:
+    vera, secrets = somebody(), app.log.with_name("secrets.toml")
+    vera.open(app)
+    vera.sign_in(app, "vera")
+    page = vera.open(app, "results?results_tab=Download")
+    address, cookies, listed = download_of(page), vera.context.cookies(), secrets.read_text("utf-8")
+    assert address is not None
+    assert status_of(address, cookies) == 200
+    secrets.write_text(listed.replace("@viewers.org", "@others.org"), "utf-8")
+    try:
+        assert download_of(page, 4) is None
+        assert status_of(address, cookies) == 403
+    finally:
+        secrets.write_text(listed, "utf-8")
+    assert status_of(address, cookies) == 200
+    vera.complaints.clear()
+
+
+def test_files_of_downloads_and_uploads_ask_who_comes_and_the_icon_does_not(app: SignedServer) -> None:
+    for path, method in (("media/0123.csv", "GET"), ("media/0123.bin", "HEAD"), ("_stcore/upload_file/a/b", "PUT")):
+        assert status_of(f"{app.address}/{path}", method=method) == 403, path
+        forged = [{"name": "_streamlit_user", "value": "made-up"}]
+        assert status_of(f"{app.address}/{path}", forged, method) == 403, path
+    assert status_of(f"{app.address}/media/0123.png") == 404
+    assert status_of(f"{app.address}/_stcore/metrics") == 404
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:1", "http://127.0.0.1:1", "https://elsewhere.org", "null", "http://[::1]:1"]
+)
+def test_a_page_of_another_program_on_this_machine_cannot_open_the_websocket(origin: str, app: SignedServer) -> None:
+    address = f"{app.address.replace('http', 'ws')}/_stcore/stream"
+    with pytest.raises(InvalidStatus, match="403"), connect(address, origin=Origin(origin)):
+        pass
+    with connect(address, origin=Origin(app.address), subprotocols=[Subprotocol("streamlit")]):
+        pass
 
 
 def test_with_streamlit_alone_a_public_address_shows_nothing(

@@ -13,7 +13,7 @@ from red_core.labels import export_label_set, read_label_set
 from red_core.labels.file import Apply
 from red_core.records import Project
 from widgets.shell.caching import cached_read
-from widgets.shell.sign_in import as_now
+from widgets.shell.sign_in import of_session
 from widgets.shell.untrusted import plain
 
 KINDS = {"csv": "text/csv", "json": "application/json"}
@@ -43,7 +43,7 @@ def offer_label_file(project: Project) -> None:
         for kind, mime in KINDS.items():
             name = f"{project.name}-labels.{kind}"
             st.download_button(
-                f"Download {kind.upper()}", as_now(partial(_written, project, name)), name, mime, on_click="ignore",
+                f"Download {kind.upper()}", of_session(partial(_written, project, name)), name, mime, on_click="ignore",
                 key=f"label_set_{kind}", icon=":material/download:",
             )  # fmt: skip
 

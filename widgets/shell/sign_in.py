@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit import runtime
 from streamlit.errors import StreamlitAuthError
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from red_core.access import Person, acting_as, current_user, refuse_open_address, sign_in_is_on
+from red_core.access import Person, current_user, refuse_open_address, sign_in_is_on
+from red_core.access.ended_sign_ins import end_sign_in
 from red_core.access.sign_in import is_behind_proxy, person_of, providers
-from red_core.access.who import find_person_by, person_here
+from red_core.access.who import acting_by, find_person_by, person_here
 from red_core.errors import AccessError, NotSignedIn
 from widgets.shell.untrusted import plain
 
@@ -30,8 +32,13 @@ def person_of_session() -> Person:
     AccessError
         If nobody is signed in, or this server may not serve the person.
     """
+    context = get_script_run_ctx(suppress_warning=True)
+    return _person(context.user_info if context is not None else {})
+
+
+def _person(claims: Mapping[str, Any]) -> Person:
     if sign_in_is_on():
-        return person_of(st.user.to_dict())
+        return person_of(claims)
     if runtime.exists():  # `red serve` checks the address; `streamlit run` does not
         refuse_open_address(str(st.get_option("server.address") or ""))
     return person_here()
@@ -50,14 +57,21 @@ def at_this_machine() -> bool:
     return not sign_in_is_on() and not is_behind_proxy()
 
 
-def as_now(make: Callable[[], Result]) -> Callable[[], Result]:
-    """Return ``make``, to be run as the current user: Streamlit runs it later, in a thread without a session."""
-    person = current_user()
+def of_session(make: Callable[[], Result]) -> Callable[[], Result]:
+    """Return ``make`` for a download: Streamlit runs it later, in a thread without a session.
+
+    It acts as the person of this session at that time. If nobody is signed in any more, it makes nothing.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    claims = context.user_info if context is not None else {}  # the session's own dict, which signing out empties
 
     @wraps(make)
     def make_as_person() -> Result:
-        with acting_as(person):
-            return make()
+        with acting_by(lambda: _person(claims)):
+            try:
+                return make()
+            except AccessError:
+                raise AccessError("nobody with access asks for this download") from None  # the log names no person
 
     return make_as_person
 
@@ -96,7 +110,7 @@ def show_door(why: AccessError) -> None:
             return
         st.error(plain(str(why)), icon=":material/error:")
         if st.user.get("is_logged_in"):
-            st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=st.logout)
+            st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=_sign_out)
 
 
 def _sign_in(name: str) -> None:
@@ -110,6 +124,12 @@ def _sign_in(name: str) -> None:
         st.session_state["sign_in_error"] = message
 
 
+def _sign_out() -> None:
+    """End this sign-in in every tab, then let Streamlit delete the cookie."""
+    end_sign_in(st.user.to_dict())
+    st.logout()
+
+
 def show_person() -> None:
     """Show in the sidebar who is signed in, the role, and Sign out; nothing where sign-in is off."""
     if not sign_in_is_on():
@@ -118,5 +138,5 @@ def show_person() -> None:
     with st.sidebar.container(key="person"):
         st.text(person.name)
         st.caption("Analyst" if person.may_write else "Viewer: you can see everything and change nothing.")
-        st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)
+        st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:", on_click=_sign_out)
         _LINK(key="link", data={"shut": False}, height=0)
