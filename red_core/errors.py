@@ -4,6 +4,7 @@ RedError
 ├── InputError       a file or a row in it cannot be used
 ├── SettingsError    a setting is unknown or out of its range
 ├── ProjectError     no such project, or a name that is taken or not allowed
+│   └── ProjectReplaced  another project has taken the place of this one
 ├── StateError       not possible yet or now: a job runs, a round waits, nothing to work on
 │   └── CardChanged  the card changed after it was shown
 ├── StoreError       the database or its folder is locked, full, read-only, corrupt or of a newer version
@@ -65,6 +66,22 @@ class SettingsError(RedError):
 
 class ProjectError(RedError):
     """The project does not exist, or its name is taken or not allowed."""
+
+
+class ProjectReplaced(ProjectError):
+    """The folder holds another project than the one that was shown; nothing was stored.
+
+    Parameters
+    ----------
+    name : str
+        The name of both projects.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"another project has taken the place of project {name} since this was shown. Nothing was stored. Load the "
+            "page again."
+        )
 
 
 class StateError(RedError):

@@ -46,10 +46,20 @@ FEWEST_EXAMPLES = 2
 
 @dataclass(frozen=True)
 class Project:
-    """A project: one folder in a workspace. It is the first argument of most functions of the core."""
+    """A project: one folder in a workspace. It is the first argument of most functions of the core.
+
+    Attributes
+    ----------
+    workspace : Path
+    name : str
+    id : str
+        The id that the project got when it was created or restored. With an id, every connection checks that the folder
+        still holds this project, and not another one under the same name. '' checks nothing.
+    """
 
     workspace: Path
     name: str
+    id: str = field(default="", compare=False)
 
     @property
     def folder(self) -> Path:

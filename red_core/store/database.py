@@ -11,14 +11,19 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from red_core.access import current_user, refuse_viewers
-from red_core.errors import AccessError, ProjectError, StoreError
+from red_core.errors import AccessError, ProjectError, ProjectReplaced, StoreError
 from red_core.records import Project
+from red_core.store.checksums import seal
+from red_core.store.kept_connections import KeptConnection, Key, give_back, key_of, take
 from red_core.store.migrations import migrations
 
 BUSY_SECONDS = 30
@@ -60,9 +65,9 @@ def create_project(workspace: Path, name: str) -> Project:
     project = Project(workspace, check_name(name))
     with _one_line_errors(project):
         project.folder.mkdir(parents=True, exist_ok=True)
-        with closing(_open(project)) as db:
+        with closing(_open(project, create=True)) as db:
             _migrate(project, db)
-    return project
+            return replace(project, id=_id_in(db))
 
 
 def find_project(workspace: Path, name: str) -> Project:
@@ -99,14 +104,33 @@ def open_project(workspace: Path, name: str) -> Project:
         If it has to be updated, and the current user is a viewer.
     """
     project = find_project(workspace, name)
-    with _one_line_errors(project), closing(_open(project)) as db:
+    with connection(project) as db:
         _migrate(project, db)
-    return project
+        return replace(project, id=_id_in(db))
+
+
+def _id_in(db: Database) -> str:
+    row = db.execute("SELECT value FROM project WHERE key = 'id'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def renew_id(project: Project) -> None:
+    """Give a project a new id, because it is a copy: what was opened as another project is not this one."""
+    with transaction(project) as db:
+        db.execute("INSERT OR REPLACE INTO project (key, value) VALUES ('id', lower(hex(randomblob(16))))")
 
 
 def project_names(workspace: Path) -> list[str]:
-    """Return the names of the projects in a workspace, sorted."""
-    return sorted(p.parent.name for p in workspace.glob("*/project.db"))
+    """Return the names of the projects in a workspace, sorted; a folder that is no project is left out."""
+    folders = (path.parent for path in workspace.glob("*/project.db"))
+    return sorted(folder.name for folder in folders if _NAME.fullmatch(folder.name) and _has_database(folder))
+
+
+def _has_database(folder: Path) -> bool:
+    try:
+        return (folder / "project.db").is_file()
+    except OSError:  # a folder of somebody else
+        return False
 
 
 @contextmanager
@@ -117,11 +141,17 @@ def connection(project: Project) -> Iterator[Database]:
     ------
     StoreError
         If SQLite or the file system reports an error.
+    ProjectReplaced
+        If the folder holds another project than the one that was opened.
     AccessError
         If nobody is signed in, or a viewer tries to write.
     """
-    with _one_line_errors(project), closing(_open(project)) as db:
+    with _one_line_errors(project), ExitStack() as on_error:
+        db = _open(project)
+        on_error.callback(db.conn.close)
         yield db
+        on_error.pop_all()
+        give_back(db.conn)
 
 
 @contextmanager
@@ -130,7 +160,7 @@ def transaction(project: Project) -> Iterator[Database]:
 
     Raises
     ------
-    StoreError, AccessError
+    StoreError, ProjectReplaced, AccessError
         As :func:`connection`.
     """
     refuse_viewers()
@@ -138,21 +168,41 @@ def transaction(project: Project) -> Iterator[Database]:
         db.execute("BEGIN IMMEDIATE")
         with db.conn:  # commits, or rolls back on any exception
             yield db
+            seal(db)
 
 
-def _open(project: Project) -> Database:
+def _open(project: Project, *, create: bool = False) -> Database:
     may_write = current_user().may_write
+    key = key_of(project.database, may_write=may_write)
+    raw: sqlite3.Connection | None = take(key) if key else None
     with ExitStack() as on_error:
-        raw = sqlite3.connect(project.database, timeout=BUSY_SECONDS)
-        on_error.callback(raw.close)
-        if may_write:
-            raw.execute("PRAGMA journal_mode = WAL")
-            raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
+        if raw is None:
+            mode = "rwc" if create else "rw"
+            raw = _connected(f"file:{quote(str(project.database.absolute()))}?mode={mode}", key)
+            on_error.callback(raw.close)
+            if may_write:
+                raw.execute("PRAGMA journal_mode = WAL")
+                raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
+            else:
+                raw.execute("PRAGMA query_only = ON")  # SQLite refuses every write, even one without a check of ours
+            raw.execute("PRAGMA foreign_keys = ON")
+            raw.execute("PRAGMA trusted_schema = OFF")  # a restored database may come from anybody
         else:
-            raw.execute("PRAGMA query_only = ON")  # SQLite refuses every write, even one without a check of ours
-        raw.execute("PRAGMA foreign_keys = ON")
+            on_error.callback(raw.close)
+        db = Database(raw, execute_plugins=False)
+        if project.id and _id_in(db) != project.id:
+            raise ProjectReplaced(project.name)
         on_error.pop_all()
-    return Database(raw, execute_plugins=False)
+    return db
+
+
+def _connected(uri: str, key: Key | None) -> sqlite3.Connection:
+    if key is None:
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+    # Another thread may use a kept connection later, but never two at once.
+    raw = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=KeptConnection)
+    raw.key = key
+    return raw
 
 
 def missing_migrations(project: Project) -> list[str]:
@@ -167,11 +217,20 @@ def missing_migrations(project: Project) -> list[str]:
         return _missing(project, db)
 
 
-def _missing(project: Project, db: Database) -> list[str]:
+def migration_names() -> list[str]:
+    """Return the names of all migrations of this program, the first one first."""
+    return list(_names(migrations))
+
+
+@lru_cache(maxsize=4)
+def _names(all_of_them: Migrations) -> tuple[str, ...]:
     with closing(Database(memory=True, execute_plugins=False)) as empty:
-        ours = {m.name for m in migrations.pending(empty)}
+        return tuple(migration.name for migration in all_of_them.pending(empty))
+
+
+def _missing(project: Project, db: Database) -> list[str]:
     applied = [m.name for m in migrations.applied(db)]
-    if not ours.issuperset(applied):
+    if not set(migration_names()).issuperset(applied):
         raise StoreError(
             f"{project.database} was written by a newer version of this program ({applied[-1]}). "
             "Update the program, or restart the app after an update. Nothing was changed."

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
+from red_core.store.checksums import seal
 from red_core.store.database import connection, now
 from red_core.store.labels import name_key
 from red_core.store.rereading import reread
@@ -206,14 +207,24 @@ def edited(project: Project, who: str, known: int, *, only_tried: bool = False) 
             refuse_unfinished(db, project)
             _refuse_if_edited(db, known)
             cursor = db.execute("INSERT INTO label_edit (kind, detail, who, at) VALUES ('', '{}', ?, ?)", [who, now()])
-            yield OpenEdit(db, int(cursor.lastrowid or 0), who)
+            open_edit = OpenEdit(db, int(cursor.lastrowid or 0), who)
+            yield open_edit
         except BaseException:
             db.conn.rollback()
             raise
         if only_tried:
             db.conn.rollback()
         else:
+            seal(db, predictions=_changed_predictions(db, open_edit.version))
             db.conn.commit()
+
+
+def _changed_predictions(db: Database, version: int) -> bool:
+    """Return whether an edit, or the edit that it undoes, has changed the confidences of the newest round."""
+    query = """
+        SELECT EXISTS (SELECT 1 FROM prediction_before WHERE edit IN
+            (:version, (SELECT undoes FROM label_edit WHERE version = :version)))"""
+    return bool(db.execute(query, {"version": version}).fetchone()[0])
 
 
 def _refuse_if_edited(db: Database, known: int) -> None:

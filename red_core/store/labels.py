@@ -166,3 +166,9 @@ def unlike(name: str, taken: set[str]) -> str:
         free, number = f"{name} {number}", number + 1
     taken.add(name_key(free))
     return free
+
+
+def all_label_ids(project: Project) -> set[int]:
+    """Return the ids of all labels that ever were, with merged and retired ones."""
+    with connection(project) as db:
+        return {int(label) for (label,) in db.execute("SELECT id FROM label")}

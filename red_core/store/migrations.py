@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from red_core.store.checksums import seal, seal_vectors
+
 migrations = Migrations("red_core")
 
 
@@ -40,6 +42,15 @@ def m004_label_edits(db: Database) -> None:
     for statement in _EDIT_TABLES.split(";"):
         if statement.strip():
             db.execute(statement)
+
+
+@migrations()
+def m005_checksums(db: Database) -> None:
+    """Room for the id of the project and for checksums; see ``store/checksums.py``."""
+    for statement in _CHECKSUM_TABLES.split(";"):
+        db.execute(statement)
+    seal_vectors(db)
+    seal(db, predictions=True)
 
 
 _FIRST_TABLES = """
@@ -361,4 +372,10 @@ CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, 
     FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
         AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL)
         AND (n.label IS NULL OR (SELECT now FROM label WHERE label.id = n.label) IS NOT NULL))
+"""
+
+_CHECKSUM_TABLES = """
+INSERT OR REPLACE INTO project (key, value) VALUES ('id', lower(hex(randomblob(16))));
+ALTER TABLE vector ADD COLUMN crc INTEGER;
+CREATE TABLE checksum (facts TEXT PRIMARY KEY, last INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT
 """

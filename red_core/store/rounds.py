@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import Ints, Project, Round, RoundState
+from red_core.store.checksums import seal
 from red_core.store.database import connection, now, transaction
 
 Prediction = tuple[int, int, float, int, float, float, float, str]
@@ -127,6 +128,7 @@ def finish_round(
         )
         _move(db, round_id, "open", "to review")
         db.execute("UPDATE round SET metrics = ? WHERE id = ?", [json.dumps(metrics), round_id])
+        seal(db, predictions=True)
 
 
 def close_round(project: Project) -> int:

@@ -1,27 +1,21 @@
-"""Vectors by (model, text): an append-only float32 file and an index in the database. Bytes first, then the index."""
+"""Vectors by (model, text): an append-only float32 file and an index in the database. Bytes first, then the index.
+
+The index holds the CRC-32 of each vector, which is checked whenever the vector is read.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from red_core.errors import StoreError
 from red_core.records import Floats, Ints, Project
+from red_core.store.arrays import vector_file
+from red_core.store.checksums import crc_of, vector_blocks
 from red_core.store.database import connection, transaction
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
-
-
-def vector_file(project: Project, model: str) -> Path:
-    """Return the path of a model's vectors; a hash is added if the model name is not a valid file name."""
-    safe = _UNSAFE.sub("_", model)
-    if safe != model:
-        safe += "-" + hashlib.sha256(model.encode()).hexdigest()[:8]
-    return project.folder / f"vectors-{safe}.f32"
 
 
 def without_vector(project: Project, model: str) -> Ints:
@@ -44,6 +38,12 @@ def vector_models(project: Project) -> list[str]:
     """Return the names of all models that have vectors."""
     with connection(project) as db:
         return [str(name) for (name,) in db.execute("SELECT model FROM vector_model ORDER BY model")]
+
+
+def vector_dimensions(project: Project) -> dict[str, int]:
+    """Return model -> dimensions of each model that has vectors."""
+    with connection(project) as db:
+        return {str(model): int(d) for model, d in db.execute("SELECT model, dimensions FROM vector_model")}
 
 
 def indexed_bytes(project: Project) -> dict[Path, int]:
@@ -75,8 +75,11 @@ def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> 
                 os.truncate(path, start)  # on a full disk a partial write would take the space that the database needs
             raise
         db.conn.executemany(
-            "INSERT INTO vector (model, text, row) VALUES (?, ?, ?)",
-            ((model, int(text), first + offset) for offset, text in enumerate(ids)),
+            "INSERT INTO vector (model, text, row, crc) VALUES (?, ?, ?, ?)",
+            (
+                (model, int(text), row, crc)
+                for row, (text, crc) in enumerate(zip(ids, crc_of(vectors), strict=True), first)
+            ),
         )
 
 
@@ -88,21 +91,45 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
     KeyError
         If a text has no vector of this model.
     StoreError
-        If the file is missing or too short.
+        If the file is missing or too short, or one of these vectors is damaged.
     """
+    query = """
+        SELECT v.row, v.crc FROM json_each(?) wanted LEFT JOIN vector v ON v.model = ? AND v.text = wanted.value
+        ORDER BY wanted.key"""
     with connection(project) as db:
-        rows = db.execute("SELECT text, row FROM vector WHERE model = ? ORDER BY text", [model]).fetchall()
+        index = db.execute(query, [json.dumps(np.asarray(ids).tolist()), model]).fetchall()
         known = db.execute("SELECT dimensions FROM vector_model WHERE model = ?", [model]).fetchone()
     dimensions = int(known[0]) if known else 0
-    if not len(ids):
+    if not index:
         return np.zeros((0, dimensions), dtype=np.float32)
-    index = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
-    position = np.searchsorted(index[:, 0], ids)
-    if not len(index) or (index[np.minimum(position, len(index) - 1), 0] != ids).any():
+    if any(row is None for row, _ in index):
         raise KeyError(f"texts without a vector of {model}")
-    stored = int(index[:, 1].max()) + 1  # a process that died before its commit may have left more bytes
-    path = vector_file(project, model)
-    if not path.is_file() or path.stat().st_size < stored * dimensions * 4:
-        raise StoreError(f"{path} is missing or too short. Restore it from a backup.")
-    whole = np.memmap(path, dtype="<f4", mode="r", shape=(stored, dimensions))
-    return np.asarray(whole[index[position, 1]], dtype=np.float32)
+    rows = np.array([row for row, _ in index], dtype=np.int64)
+    needed, path = int(rows.max()) + 1, vector_file(project, model)
+    if not path.is_file() or path.stat().st_size < needed * dimensions * 4:
+        raise StoreError(f"{path} is missing or too short. Restore the project from a backup.")
+    whole = np.memmap(path, dtype="<f4", mode="r", shape=(needed, dimensions))
+    vectors = np.asarray(whole[rows], dtype=np.float32)
+    if crc_of(vectors) != [crc for _, crc in index]:
+        raise StoreError(f"{path} is damaged: its content has changed on the disk. Restore the project from a backup.")
+    return vectors
+
+
+def damaged_vectors(project: Project) -> dict[str, int]:
+    """Return file name -> number of vectors that are missing or damaged, of each model that has any; reads all."""
+    with connection(project) as db:
+        known = db.execute("SELECT model, dimensions FROM vector_model ORDER BY model").fetchall()
+        index = {
+            str(model): dict(db.execute("SELECT row, crc FROM vector WHERE model = ?", [model])) for model, _ in known
+        }
+    damaged = {}
+    for model, dimensions in known:
+        path, wanted = vector_file(project, str(model)), index[str(model)]
+        right = sum(
+            row in wanted and wanted[row] == crc
+            for first, block in vector_blocks(path, int(dimensions))
+            for row, crc in enumerate(crc_of(block), first)
+        )
+        if right != len(wanted):
+            damaged[path.name] = len(wanted) - right
+    return damaged

@@ -92,14 +92,15 @@ def sources(project: Project) -> list[dict[str, Any]]:
         return [row | {"notes": "; ".join(json.loads(str(row["notes"])))} for row in db.query(query)]
 
 
-def version(project: Project) -> tuple[int, ...]:
-    """Return numbers that change whenever the data of a screen change: the key of its caches."""
+def version(project: Project) -> tuple[str | int, ...]:
+    """Return the project's id, and numbers that change whenever the data of a screen change: the key of its caches."""
     tables = ("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback", "audit_answer")
     keys = {"label_edit": "version", "rollback": "feed_back"}
     parts = ", ".join(f"(SELECT coalesce(max({keys.get(t, 'id')}), 0) FROM {t})" for t in tables)
     finished = "(SELECT count(*) FROM round WHERE state <> 'open'), (SELECT count(*) FROM round)"
     with connection(project) as db:
-        return tuple(int(n) for n in db.execute(f"SELECT {parts}, {finished}").fetchone())
+        of_project = "coalesce((SELECT value FROM project WHERE key = 'id'), '')"
+        return tuple(db.execute(f"SELECT {of_project}, {parts}, {finished}").fetchone())
 
 
 def pace(project: Project) -> list[dict[str, Any]]:

@@ -129,14 +129,17 @@ from pathlib import Path
 import numpy as np
 from red_core.records import Project
 from red_core.store.arrays import save_arrays
-from red_core.store.database import transaction
+from red_core.store.database import now, transaction
 from red_core.store.vectors import append_vectors
+from red_core.text import text_id
 
 project = Project(Path(sys.argv[1]), "small")
 for number in range(10_000):
     with transaction(project) as db:
-        text = db.execute("INSERT INTO text (text_id, content) VALUES (?, ?)", [f"w{number}", "x" * 500]).lastrowid
-        db.execute("INSERT INTO decision (text, kind, reason, who, at) VALUES (?, 'none', '', 'writer', '')", [text])
+        made = [text_id(f"w{number}"), "x" * 500]
+        text = db.execute("INSERT INTO text (text_id, content) VALUES (?, ?)", made).lastrowid
+        made = [text, now()]
+        db.execute("INSERT INTO decision (text, kind, reason, who, at) VALUES (?, 'none', '', 'writer', ?)", made)
     append_vectors(project, "fake", np.array([text]), np.full((1, 24), number, dtype=np.float32))
     save_arrays(project.folder / "rounds" / f"{number % 7}.npz", numbers=np.arange(number))
     print(number, flush=True)
@@ -162,7 +165,7 @@ def test_a_backup_made_while_others_write_is_of_one_moment(project, writer, work
         back_up(project, tmp_path / f"{turn}.zip")
         again = restore(workspace, tmp_path / f"{turn}.zip", f"again{turn}")
         assert database_faults(again) + vector_faults(again) == []
-        texts = count(again, "SELECT count(*) FROM text WHERE text_id LIKE 'w%'")
+        texts = count(again, "SELECT count(*) FROM text WHERE content LIKE 'xxx%'")
         assert texts == count(again, "SELECT count(*) FROM decision") >= 1
         indexed = with_vector(again, EMBEDDING)
         last = load_vectors(again, EMBEDDING, indexed[-1:])
