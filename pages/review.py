@@ -42,7 +42,7 @@ def sitting_of(
     project: Project, current: Round, name: str, filters: Filters, labels: dict[int, Label]
 ) -> ReviewSitting | ViewerCards:
     """Return this session's queue; it is read again when the project, the round, the filters or a meaning changed."""
-    key = queue_key(project, current, name, filters, views.version(project)[2])
+    key = queue_key(project, current, name, filters, views.version(project))
     kind = ReviewSitting if may_write() else ViewerCards
     sitting = st.session_state.get("review_sitting")
     if not isinstance(sitting, kind) or sitting.key != key:
@@ -93,7 +93,7 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
         return
     with header:
         label = choose_audit(project, labels)
-    key = repr(("audit", project.folder.as_posix(), label))
+    key = repr(("audit", project.folder.as_posix(), project.id, label))
     sitting = st.session_state.get("audit_sitting")
     if sitting is None or sitting.key != key:
         sitting = st.session_state["audit_sitting"] = AuditSitting(project, key, label)

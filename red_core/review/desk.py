@@ -116,6 +116,8 @@ class Message(BaseModel):
 
     Attributes
     ----------
+    project : str
+        The id of the project that the tab shows.
     tick : int
         Number of the message in this tab; the reply repeats it.
     store, queue : str
@@ -131,6 +133,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    project: Annotated[str, StringConstraints(max_length=64)]
     tick: Annotated[int, Field(ge=0, lt=2**53)]
     store: Annotated[str, StringConstraints(max_length=200)]
     queue: Annotated[str, StringConstraints(max_length=20_000)]

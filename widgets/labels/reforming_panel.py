@@ -13,6 +13,7 @@ from red_core.settings import make_settings
 from red_core.steps.judge_reliability import wilson
 from red_core.store import views
 from red_core.store.labels import current_layout, earlier_layout
+from widgets.shell.caching import EDITS
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
@@ -52,9 +53,9 @@ def show_reforming(project: Project) -> None:
             _show_compared(project, *tried[1:])
 
 
-def _tried_for(project: Project) -> tuple[str, tuple[int, ...]]:
+def _tried_for(project: Project) -> tuple[object, ...]:
     """Return what a comparison is valid for: this project, until an import or an edit of the labels."""
-    return project.folder.as_posix(), views.version(project)[:2]
+    return project.folder.as_posix(), views.version(project)[: EDITS + 1]
 
 
 def _try(project: Project, size: int, ways: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,6 +12,7 @@ from red_core.records import Label, Project, Round
 from red_core.store.batches import BatchCounts, batch_counts, sample_of
 from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_layout
+from widgets.shell import caching
 from widgets.shell.reads import queue_counts
 from widgets.shell.words import judge_name
 
@@ -114,15 +116,18 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
     return name, Filters(label, subset, asked_in, judge or "", search.strip())
 
 
-def queue_key(project: Project, current: Round, name: str, filters: Filters, edits: int) -> str:
+def queue_key(project: Project, current: Round, name: str, filters: Filters, version: Sequence[str | int]) -> str:
     """Return a key that changes with everything a queue depends on, except the decisions made in it.
 
     Parameters
     ----------
-    edits : int
-        Number of edits of the label set: another meaning is another question.
+    version : sequence
+        See :func:`red_core.store.views.version`: another project under the same name is another queue, and another
+        meaning is another question.
     """
-    return repr((project.folder.as_posix(), current.id, name, filters, edits))
+    return repr(
+        (project.folder.as_posix(), version[caching.PROJECT], current.id, name, filters, version[caching.MEANINGS])
+    )
 
 
 def items_of(project: Project, current: Round, name: str, filters: Filters) -> list[Item]:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from red_core.errors import RedError
+from red_core.errors import ProjectReplaced, RedError
 from red_core.records import Project
 from red_core.store.database import open_project, project_names
 from widgets.shell.sign_in import let_in
@@ -78,6 +78,8 @@ def choose_project() -> Project | None:
     wanted = st.session_state.pop("open_project", None)  # set by a page that created a project
     if wanted in names:
         st.session_state["project"] = wanted
+    elif "project" not in st.session_state and "project" not in st.query_params and not _opens(names[0]):
+        st.session_state["project"] = next(filter(_opens, names), names[0])  # a damaged one must not hide the others
     name = st.sidebar.selectbox(
         "Project",
         names,
@@ -85,7 +87,32 @@ def choose_project() -> Project | None:
         bind="query-params",
         help="A project holds your labels, texts and decisions. Create a new one on Data.",
     )
-    return open_project(workspace(), name)
+    project = open_project(workspace(), name)
+    refuse_replaced(project)
+    return project
+
+
+def _opens(name: str) -> bool:
+    """Return whether a project can be opened. One that cannot is shown when somebody chooses it."""
+    try:
+        open_project(workspace(), name)
+    except (RedError, OSError):
+        return False
+    return True
+
+
+def refuse_replaced(project: Project) -> None:
+    """Refuse a form or a button of a page that showed another project under the same name, and forget its drafts.
+
+    Raises
+    ------
+    ProjectReplaced
+    """
+    shown = st.session_state.get("current_project")
+    if isinstance(shown, Project) and shown == project and shown.id != project.id:
+        for key in {*st.session_state} - {"project"}:
+            del st.session_state[key]
+        raise ProjectReplaced(project.name)
 
 
 def current_project() -> Project:

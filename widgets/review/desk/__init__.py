@@ -16,10 +16,11 @@ import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from red_core.access.who import who_acts
-from red_core.errors import RedError, StateError
+from red_core.errors import ProjectReplaced, RedError, StateError
 from red_core.records import Label, Project
 from red_core.review.desk import Message, PressOutcome, apply_key_press, read_key_press, read_message
 from red_core.store import views
+from widgets.shell.caching import MEANINGS
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
 
@@ -106,10 +107,10 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
     reply = reply or Reply()
     held = [] if claim is None else claim.held
     cards, gone, rest = sitting.next_cards(held, AHEAD - len(held))
-    version = "-".join(map(str, views.version(project)[:3]))
+    version = "-".join(map(str, views.version(project)[: MEANINGS + 1]))
     data = {
-        "store": store, "mode": sitting.mode, "name": sitting.name, "queue": sitting.key, "whole": not claim,
-        "empty": sitting.empty,
+        "project": project.id, "store": store, "mode": sitting.mode, "name": sitting.name, "queue": sitting.key,
+        "whole": not claim, "empty": sitting.empty,
         "tick": reply.tick, "acked": reply.acked, "refused": reply.refused, "returned": reply.returned,
         "said": reply.said, "cards": cards, "gone": gone, "rest": rest, "labels_version": version,
     }  # fmt: skip
@@ -123,7 +124,8 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
 def _store_of(project: Project) -> str:
     """Return the key of the outbox in the tab's storage: one for each project and person."""
     owner = "" if at_this_machine() else f"\0{who_acts()}"  # two people may use one browser
-    return "red-" + hashlib.sha256((project.folder.resolve().as_posix() + owner).encode()).hexdigest()[:16]
+    place = f"{project.folder.resolve().as_posix()}\0{project.id}"  # another project may come under the same name
+    return "red-" + hashlib.sha256((place + owner).encode()).hexdigest()[:16]
 
 
 def _claim(store: str, sitting: Sitting) -> Message | None:
@@ -142,6 +144,8 @@ def _receive() -> None:
         return
     try:
         message = read_message(sent)
+        if message.project != sitting.project.id:
+            raise ProjectReplaced(sitting.project.name)
         reply = st.session_state["desk_reply"] = Reply(tick=message.tick)
         for raw in message.acts:
             _carry_out(sitting, raw, reply)

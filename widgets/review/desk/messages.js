@@ -31,6 +31,7 @@ class DeskMessages {
   update(data, send) {
     this.send = send
     this.name = data.name
+    this.project = data.project
     if (this.outbox?.store !== data.store) this.outbox = new Outbox(data.store)
     if (this.mode !== data.mode) this.back = []
     this.mode = data.mode
@@ -118,6 +119,7 @@ class DeskMessages {
     const patience = this.want?.kind === "explain" ? PATIENCE.explain : PATIENCE.act
     this.inflight = { tick: this.tick }
     this.send("message", {
+      project: this.project,
       tick: this.tick,
       store: this.outbox.store,
       queue: this.queue,
