@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +15,26 @@ from tempfile import TemporaryDirectory
 from red_core.access import refuse_viewers
 from red_core.data.backup_archive import DATABASE, MEMBER, Manifest, pack, read_manifest, refusal, unpack, whole
 from red_core.data.tables.source import disk_error
-from red_core.errors import InputError, ProjectError, StoreError, one_line
+from red_core.errors import InputError, ProjectError, StoreError
 from red_core.records import Project, Report
 from red_core.store.arrays import array_files
 from red_core.store.database import check_name, copy_database, open_project
 from red_core.store.health import database_faults, vector_faults
-from red_core.store.jobs import end_job, newest_job
 from red_core.store.vectors import indexed_bytes
 
 RESTORING = ".restoring-"
 """Prefix of the temporary folder in which a project is restored before it gets its name."""
+CHECK_SECONDS, CHECK_BYTES = 120, 5_000_000
+"""The check of a restored project may take so many seconds, and one more for each so many bytes."""
+PACKAGE = Path(__file__).parents[1]
+_CHECK = """
+import sys, types
+package = types.ModuleType("red_core")  # without its __init__, which imports all rooms: that would take seconds
+package.__path__ = [sys.argv[1]]
+sys.modules["red_core"] = package
+from red_core.store.backup_check import main
+main(*sys.argv[2:])
+"""
 
 
 def back_up(project: Project, file: str | Path, report: Report = lambda _stage, _done, _total: None) -> Manifest:
@@ -107,7 +120,7 @@ def restore(
                 copy = Project(Path(folder), project.name)
                 with whole(shown):
                     unpack(shown, zipped, manifest, copy.folder, _counting("restore", manifest.bytes, report))
-                _make_usable(shown, copy)
+                _make_usable(shown, copy, manifest.bytes)
                 copy.folder.rename(project.folder)
                 _sync(workspace)
     except OSError as error:
@@ -115,7 +128,7 @@ def restore(
             f"{error.filename or workspace}: {error.strerror}. "
             "Check the folder, its space and its permissions; nothing was restored."
         ) from error
-    return project
+    return open_project(workspace, project.name)
 
 
 def _name(project: Project, path: Path) -> str:
@@ -146,17 +159,22 @@ def _check_place(project: Project, needed: int) -> None:
         )
 
 
-def _make_usable(file: str, copy: Project) -> None:
-    """Check the unpacked project, update its database, and end the job that was running at the backup."""
+def _make_usable(file: str, copy: Project, size: int) -> None:
+    """Check the unpacked project and update its database, in another process that is stopped when it takes too long."""
+    command = [sys.executable, "-c", _CHECK, str(PACKAGE), str(copy.workspace.absolute()), copy.name]
+    seconds = CHECK_SECONDS + size / CHECK_BYTES
     try:
-        if faults := database_faults(copy) + vector_faults(copy):
-            raise refusal(file, f"its content is damaged: {faults[0]}")
-        open_project(copy.workspace, copy.name)
-    except StoreError as error:
-        raise refusal(file, f"it cannot be used ({one_line(str(error), 240)})") from error
-    job = newest_job(copy)
-    if job is not None and job.state in {"waiting", "running"}:
-        end_job(copy, job.id, "interrupted", "it was running when this project was backed up")
+        checked = subprocess.run(  # noqa: S603  our own module
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise refusal(file, f"checking its content takes longer than {seconds:.0f} s") from None
+    try:
+        fault = str(json.loads(checked.stdout)["fault"])
+    except (ValueError, KeyError, TypeError):
+        fault = f"the check of its content was stopped ({checked.returncode})"
+    if fault:
+        raise refusal(file, f"its content cannot be used: {fault.rstrip('.')}")
     for folder in (copy.folder, copy.folder / "rounds", copy.folder / "map"):
         if folder.is_dir():
             _sync(folder)

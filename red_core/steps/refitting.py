@@ -48,8 +48,18 @@ class Fitted:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any], name: str, labels: Ints) -> Fitted:
-        """Return the value that :meth:`arrays` was called on, from the arrays it returned."""
+        """Return the value that :meth:`arrays` was called on, from the arrays it returned.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If an array is missing, or has a shape that does not fit the labels.
+        """
         parts = [kept[f"{name}_{part}"] for part in Partition.__dataclass_fields__]
+        of_labels = [array.shape[1:] for array in parts]  # subset_of, weights, bias, correction; the partition is first
+        fits = of_labels == [labels.shape, (*labels.shape, parts[1].shape[-1]), labels.shape, labels.shape]
+        if labels.ndim != 1 or not fits or kept[f"{name}_samples"].shape != labels.shape:
+            raise ValueError(f"the arrays of {name} have shapes that do not fit {labels.size} labels")
         return cls(labels, kept[f"{name}_samples"], tuple(Partition(*arrays) for arrays in zip(*parts, strict=True)))
 
 

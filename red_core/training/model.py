@@ -160,6 +160,8 @@ def load_model(path: Path) -> Model:
         raise StoreError(
             f"{path} was written by a version of R.E.D. that is too old to be read. Run a round again."
         ) from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: its arrays do not fit each other. Run a round again.") from error
 
 
 def _model_of(stored: Mapping[str, Any]) -> Model:

@@ -206,8 +206,8 @@ HOSTILE = {
     "half a backup": (the_first_half, "not a complete backup"),
     "no database inside": (no_database, "is not a readable database"),
     "a database of a newer version": (another_database(NEWER), "newer version of this program"),
-    "a trigger in the database": (another_database(TRIGGER), "trigger _sqlite_t differs from what this program"),
-    "a table too many": (another_database("CREATE TABLE more (x)"), "table more differs from what this program"),
+    "a trigger in the database": (another_database(TRIGGER), "trigger _sqlite_t is none of this program"),
+    "a table too many": (another_database("CREATE TABLE more (x)"), "table more is none of this program"),
     "a table too few": (another_database("DROP TABLE explanation"), "table explanation differs from"),
     "more vectors in the index than in the file": (
         another_database("UPDATE vector SET row = row + 1000"), "is missing or too short"),

@@ -142,6 +142,7 @@ METRICS = {
     "pool": 1, "uncertain": 0, "none_of_these": 0, "questions": 0, "failed": 0, "worth_asking": 0, "complete": True,
     "outcomes": {}, "information_gain": None, "expected_agreement": 0.9, "expected_alone": 0.9,
     "true_agreement": None, "true_alone": None, "decided": 0,
+    "judge_rates": {"right": {"valid": 0.9}, "wrong": {"valid": 0.1}, "pairs": 20, "passes": None},
 }  # fmt: skip
 """The metrics of a finished round."""
 
