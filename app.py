@@ -9,6 +9,7 @@ import streamlit as st
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.store.database import project_names
 from widgets.shell.facts_line import show_facts_line, show_job
+from widgets.shell.next_step import show_stepper
 from widgets.shell.shell import PAGES, choose_project, errors_in_one_line, workspace
 from widgets.shell.sign_in import let_in, show_door, show_person
 
@@ -30,20 +31,23 @@ START = st.session_state.setdefault("start_page", "overview" if project_names(wo
 
 shut = let_in()
 page = st.navigation(
-    [
-        # The default page has the address / only. Every task should have its own address, so one is listed twice.
-        st.Page(PAGES[START], title=TASKS[START][0], url_path="start", default=True, visibility="hidden"),
-        *(
-            st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
-            for key, (title, icon, description) in TASKS.items()
-        ),
-    ],
+    {
+        "R.E.D. Workbench": [
+            # The default page has the address / only. Every task should have its own address, so one is listed twice.
+            st.Page(PAGES[START], title=TASKS[START][0], url_path="start", default=True, visibility="hidden"),
+            *(
+                st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
+                for key, (title, icon, description) in TASKS.items()
+            ),
+        ]
+    },
     position="sidebar" if shut is None else "hidden",
 )
 if shut is not None:
     show_door(shut)
     st.stop()
-st.title(page.title)
+header = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="header")
+header.title(page.title, width="content")
 with errors_in_one_line(and_stop=True):  # a project that cannot be opened must not look like no project
     try:
         project = choose_project()
@@ -51,7 +55,9 @@ with errors_in_one_line(and_stop=True):  # a project that cannot be opened must 
         show_person()  # a person who cannot open a project can still sign out
     st.session_state["current_project"] = project
     if project is not None:
-        show_facts_line(project)
+        with header:
+            show_facts_line(project, live=page.url_path == "review")
+        show_stepper(project)
         show_job(project)
 st.session_state["inside_the_shell"] = True
 with errors_in_one_line():

@@ -99,9 +99,8 @@ def main() -> None:
                 hits.append(1 / RATIO <= ratio <= RATIO)
                 inside += forecast is not None and SHORT_OF * forecast <= truth <= BEYOND * forecast
                 shown = "never" if forecast is None else f"{forecast:,.0f}"
-                print(
-                    f"{path.name.split('.')[0]:14} {seed:3} target {target:.3f}: forecast {shown:>6}, true {truth:6,.0f}"
-                )
+                name = path.name.split(".")[0]
+                print(f"{name:14} {seed:3} target {target:.3f}: forecast {shown:>6}, true {truth:6,.0f}")
             for point in points:
                 wrong = (1 - point.true) / (1 - point.estimated)
                 banded += LESS_WRONG <= wrong <= MORE_WRONG

@@ -19,7 +19,7 @@ from widgets.review.batch_panel import is_waiting, show_batch
 from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
-from widgets.review.feed_back_panel import show_feed_back
+from widgets.review.feed_back_panel import show_counts_and_feed_back
 from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
 from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
@@ -72,12 +72,11 @@ def desk(project: Project, sitting: ReviewSitting | AuditSitting | ViewerCards, 
 def show_review(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
     with header:
         name, filters = choose_queue(project, labels, current.id)
+    show_counts_and_feed_back(project, current.judge, labels)
     sitting = sitting_of(project, current, name, filters, labels)
     if isinstance(sitting, ReviewSitting):
         show_desk()
     desk(project, sitting, labels)
-    with st.expander("Feed back", icon=":material/published_with_changes:"):
-        show_feed_back(project, current.judge, labels)
     if not may_write():
         return
     with st.expander("Decide a whole list at once", icon=":material/checklist:", expanded=is_waiting(project)):
@@ -108,7 +107,9 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
 project = current_project()
 every, labels = list_rounds(project), all_labels(project)
 left, right = st.columns([1, 3], vertical_alignment="bottom")
-mode = left.segmented_control("Mode", MODES, default=MODES[0], key="review_mode", required=True, bind="query-params")
+mode = left.segmented_control(
+    "Mode", MODES, default=MODES[0], key="review_mode", required=True, bind="query-params", label_visibility="collapsed"
+)
 if mode == MODES[1] and last_finished_round(project) is not None:
     show_blind_audit(project, labels, right)
 elif not every or every[-1].state != "to review":

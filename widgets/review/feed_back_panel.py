@@ -1,4 +1,8 @@
-"""Feed back: the texts that would join the training data, those that are withheld and why, and the button."""
+"""Feed back: the texts that would join the training data, those that are withheld and why, and the button.
+
+The counts above the desk and this panel are one fragment that runs every second, because a key of the desk reruns only
+the desk.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,33 @@ from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.records import Label, Project
 from red_core.review import FeedBackPlan, feed_back
-from widgets.shell.reads import feed_back_plan
-from widgets.shell.sign_in import may_write
+from widgets.review.queues import queue_name
+from widgets.shell.reads import feed_back_plan, queue_counts
+from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
+
+SECONDS = 1.0
+"""Between two looks at the counts."""
+
+
+@st.fragment(run_every=SECONDS)
+def show_counts_and_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
+    """Show how many texts each queue has now, and the panel of the feed back with its count."""
+    to_the_door()
+    if st.session_state.pop("fed_back", False):
+        st.rerun()  # the round is over for the whole page
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with errors_in_one_line():
+        counts = {queue_name(name): count for name, count in queue_counts(project).items() if count}
+        left.caption(plain(" · ".join(f"{name} {count:,}" for name, count in counts.items()) or "No text in any queue"))
+        ready = len(feed_back_plan(project, accept=st.session_state.get("accept_evidence_check", False)).items)
+        with right.popover(
+            f"Feed back {ready:,}", icon=":material/published_with_changes:", key="feed_back_panel",
+            type="primary" if ready else "secondary", width="stretch",
+        ):  # fmt: skip
+            show_feed_back(project, judge, labels)
 
 
 def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
@@ -69,6 +96,7 @@ def _feed_back(project: Project, plan: FeedBackPlan) -> None:
     except RedError as error:
         st.session_state["feed_back_error"] = str(error)
     else:
+        st.session_state["fed_back"] = True
         st.toast(f"{counted(len(plan.items), 'text was', 'texts were')} fed back.", icon=":material/check:")
 
 

@@ -62,7 +62,7 @@ def queue_name(name: str) -> str:
 
 
 def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tuple[str, Filters]:
-    """Show the queues with their counts, and the filters folded; return the stored name of the queue and the filters.
+    """Show the queues, and the filters folded; return the stored name of the queue and the filters.
 
     Parameters
     ----------
@@ -74,12 +74,13 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         counts = counts | {SAMPLE_QUEUE: batch.sampled - batch.decided}
     if (asked := st.query_params.get("review_queue")) in counts:  # the address may name an empty queue
         st.session_state.setdefault("review_queue", asked)
-    left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([6, 3, 4], vertical_alignment="bottom")
     name = left.selectbox(
         "Queue",
         list(counts),
-        help="\n".join(f"- **{queue_name(each)}** ({count:,}): {MEANINGS[each]}" for each, count in counts.items()),
-        format_func=lambda each: f"{queue_name(each)} ({counts[each]:,})",
+        # Without its count, which every key changes: it stands in the line below.
+        format_func=lambda each: f"{queue_name(each)}: {MEANINGS[each]}",
+        label_visibility="collapsed",
         key="review_queue",
         persist_state="session",
     )
@@ -108,9 +109,10 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         )  # fmt: skip
     search = right.text_input(
         "Search in the texts",
+        label_visibility="collapsed",
         key="review_search",
         persist_state="session",
-        placeholder="Words of a text or a reason",
+        placeholder="Search: words of a text or a reason",
         bind="query-params",
     )
     return name, Filters(label, subset, asked_in, judge or "", search.strip())
@@ -147,7 +149,7 @@ def open_batch(project: Project) -> BatchCounts | None:
 def why_empty(filters: Filters) -> str:
     """Return why a queue shows nothing, and what to do."""
     if filters == Filters():
-        return "This queue is empty. Choose another queue, or feed back below."
+        return "This queue is empty. Choose another queue, or feed back above."
     return "Nothing in this queue matches the filters. Clear the filters or the search, or choose another queue."
 
 

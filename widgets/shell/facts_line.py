@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import ceil
+from time import monotonic
+
 import streamlit as st
 
 from red_core.records import Job, JudgeRates, Project, Round
@@ -18,9 +21,33 @@ FEW_AUDITS = 20
 """Below this number of audits no accuracy is shown: it says little, and one more answer would give away whether the
 machine's label of that text was right."""
 
+SECONDS_OF_STAGE = {
+    "": 0, "embed": 110, "form subsets": 15, "words and characters": 15, "neighbours": 113, "fit": 100, "score": 25,
+    "test the judge": 20, "ask": 60, "believe": 10,
+}  # fmt: skip
+"""Typical seconds of each stage of a round, in their order (1,000 labels, 100,000 texts): the parts of its progress."""
+WORK = {
+    "round": "The round",
+    "judge-check": "The test of the judge",
+    "prepare": "The import",
+    "meanings": "Writing the meanings",
+}
+SECONDS_SEEN, SHARE_SEEN = 5.0, 0.02
+"""The time left is shown after so many seconds and so much progress."""
 
-def show_facts_line(project: Project) -> None:
-    """Show the state of the project in one line."""
+
+def show_facts_line(project: Project, *, live: bool) -> None:
+    """Show the state of the project in one line; ``live``: again every second, where keys change it without a rerun."""
+    st.fragment(_facts_line, run_every=1.0 if live else None)(project)
+
+
+def _facts_line(project: Project) -> None:
+    with errors_in_one_line():  # a fragment runs without the shell around it
+        to_the_door()
+        _show_facts(project)
+
+
+def _show_facts(project: Project) -> None:
     counts, last = facts(project), last_finished_round(project)
     parts = [
         counted(counts["labels"], "label"),
@@ -62,6 +89,8 @@ def show_job(project: Project) -> Job | None:
 
     A job that was cancelled, failed or was interrupted is shown by the page that can resume it.
     """
+    if ended := st.session_state.pop("job_ended", None):
+        st.toast(ended, icon=":material/check:", duration="long")
     job = mark_interrupted(project)
     if job is not None and job.state in {"waiting", "running"}:
         _running(project, job.id)
@@ -78,15 +107,35 @@ def _running(project: Project, job_id: int) -> None:
 def _show_running(project: Project, job_id: int) -> None:
     job = mark_interrupted(project)
     if job is None or job.id != job_id or job.state not in {"waiting", "running"}:
+        if job is not None and job.state == "done":
+            st.session_state["job_ended"] = f"{WORK.get(job.kind, 'The work')} is done."
         st.rerun()
-    stage = STAGES.get(job.stage, job.stage)
-    share = min(job.done / job.total, 1.0) if job.total else 0.0
+    share = _share(job)
     count = f" · {job.done:,} of {job.total:,}" if job.total else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(share, text=plain(f"{stage}{count}"))
+        st.progress(share, text=plain(f"{STAGES.get(job.stage, job.stage)}{count}{_time_left(project, job, share)}"))
         if may_write() and st.button(
             "Cancel", key="cancel_job", disabled=job.cancel_asked, help="Stops the work. Results stored so far stay."
         ):
             with errors_in_one_line():
                 ask_to_cancel(project, job.id)
                 st.rerun()
+
+
+def _share(job: Job) -> float:
+    """Return how much of the whole job is done, in [0, 1]: it never goes back from stage to stage."""
+    inside = min(job.done / job.total, 1.0) if job.total else 0.0
+    if job.kind != "round" or job.stage not in SECONDS_OF_STAGE:
+        return inside
+    before = sum(list(SECONDS_OF_STAGE.values())[: list(SECONDS_OF_STAGE).index(job.stage)])
+    return (before + inside * SECONDS_OF_STAGE[job.stage]) / sum(SECONDS_OF_STAGE.values())
+
+
+def _time_left(project: Project, job: Job, share: float) -> str:
+    """Return the time left in words, by the speed since this session first saw the job; '' until that is known."""
+    seen = st.session_state.setdefault(f"job_seen_{project.name}_{job.id}", (monotonic(), share))
+    took, gained = monotonic() - seen[0], share - seen[1]
+    if took < SECONDS_SEEN or gained < SHARE_SEEN:
+        return ""
+    left = took * (1.0 - share) / gained
+    return f" · about {ceil(left / 60)} min left" if left > 90 else f" · about {10 * ceil(left / 10)} s left"

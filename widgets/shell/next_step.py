@@ -90,6 +90,23 @@ def _after(project: Project, last: Round) -> Step:
     return Step(f"{state} {advice.reason}", "rounds", "Rounds", settings)
 
 
+def show_stepper(project: Project) -> None:
+    """Show in the sidebar where the work stands: import, round, review, feed back, and round again."""
+    rounds = list_rounds(project)
+    last = rounds[-1] if rounds else None
+    reviewing = last is not None and last.state == "to review"
+    number = len(rounds) if last is not None and last.state in {"open", "to review"} else len(rounds) + 1
+    now = 1
+    if reviewing:
+        now = 2 if queue_counts(project)["to decide"] or not feed_back_plan(project).items else 3
+    steps = ("Import", f"Round {number}", "Review", "Feed back")
+    words = [f"**{step}**" if index == now else step for index, step in enumerate(steps)]
+    explained = (
+        "A round labels the texts. You review what is uncertain and feed it back. The next round learns from it."
+    )
+    st.sidebar.caption(" → ".join(words), help=explained)
+
+
 def show_next_step(project: Project, here: str) -> None:
     """Show an analyst the next action: a button that starts it, or a link if it is done on another page."""
     if not may_write():

@@ -85,6 +85,7 @@ def choose_project() -> Project | None:
         names,
         key="project",
         bind="query-params",
+        on_change=forget_modes,
         help="A project holds your labels, texts and decisions. Create a new one on Data.",
     )
     project = open_project(workspace(), name)
@@ -113,6 +114,21 @@ def refuse_replaced(project: Project) -> None:
         for key in {*st.session_state} - {"project"}:
             del st.session_state[key]
         raise ProjectReplaced(project.name)
+
+
+MODES_OF_A_PROJECT = (
+    "review_mode", "review_queue", "review_label", "review_subset", "review_round", "review_judge", "review_search",
+    "audit_label", "audit_target", "label", "subset", "results_label", "results_search", "results_source", "all_needs",
+    "goal",
+)  # fmt: skip
+"""Widgets whose value belongs to one project."""
+
+
+def forget_modes() -> None:
+    """Open another project as it is opened first: in Review, without the filters and choices of the project before."""
+    for name in MODES_OF_A_PROJECT:
+        st.session_state.pop(name, None)
+        st.query_params.pop(name, None)
 
 
 def current_project() -> Project:

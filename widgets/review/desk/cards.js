@@ -6,15 +6,28 @@ const OUTCOMES = { valid: "\u2713", invalid: "\u2715", unsure: "?", refused: "!"
 function drawText(card, whole) {
   const text = node("div", "text", whole ?? card.content)
   text.dir = "auto"
+  text.setAttribute("role", "region")
+  text.setAttribute("aria-label", "Text to decide")
+  text.tabIndex = 0
   return text
 }
 
-function drawSide(role, label, belief, meaning) {
+// One of the two labels of a card, with the key that gives it.
+function drawSide(role, label, belief, key) {
   const shown = belief === null ? "" : `confidence ${(100 * belief).toFixed(0)}%`
-  return [
-    node("div", "side-head", node("span", "quiet", `${role} `), node("b", "", label.name), node("span", "belief", shown)),
-    node("div", "meaning", meaning),
-  ]
+  const name = node("b", "", label.name)
+  name.setAttribute("role", "heading")
+  name.setAttribute("aria-level", "2")
+  const bar = node("div", "bar", node("div", "bar-full"))
+  bar.setAttribute("aria-hidden", "true") // the number beside it says the same
+  bar.firstChild.style.width = `${100 * (belief ?? 0)}%`
+  const head = node("div", "side-head", key ? node("kbd", "", key) : null, node("span", "quiet", `${role} `), name)
+  head.append(node("span", "belief", shown))
+  const side = node("div", "side", head, bar, node("div", "meaning", label.meaning))
+  side.setAttribute("role", "region")
+  side.setAttribute("aria-label", `${role}: ${label.name}`)
+  side.tabIndex = 0 // it scrolls, so the keyboard must reach it
+  return side
 }
 
 function drawExamples(examples, shared) {
@@ -39,11 +52,10 @@ function drawSides(card, labels, common) {
   const rival = labels.get(card.rival)
   const shared = tellingWords(card.content, common)
   const likelier = card.rivalBelief !== null && card.belief !== null && card.rivalBelief > card.belief
-  const left = node("div", "side", ...drawSide(card.asked ? "Suggested label" : "Most likely label", mine, card.belief, mine.meaning))
+  const left = drawSide(card.asked ? "Suggested label" : "Most likely label", mine, card.belief, "A")
   left.append(drawVerdict(card), ...drawExamples(card.examples, shared))
-  const right = node(
-    "div", "side", ...drawSide(likelier ? "More likely now" : "Runner-up", rival, card.rivalBelief, rival.meaning),
-  )
+  const number = card.suggestions.indexOf(card.rival) + 1
+  const right = drawSide(likelier ? "More likely now" : "Runner-up", rival, card.rivalBelief, number ? String(number) : "")
   right.append(node("div", "verdict quiet", card.why), ...drawExamples(card.rivalExamples, shared))
   return [left, right]
 }

@@ -19,13 +19,15 @@ class DrawnDesk extends DeskMessages {
     this.textBox = node("div", "text-box")
     this.sideBox = node("div", "face")
     const over = node("div", "over", this.picker.panel, this.reasonInput) // over the card: its text stays in sight
-    const { accept, reject, none, skip, undo, find, why, history, whole, explain } = this.buttons
+    const { accept, reject, none, skip, cannot, undo, find, why, history, whole, explain, keys } = this.buttons
+    this.spoken = node("div", "spoken") // for screen readers: what comes next
+    this.spoken.setAttribute("aria-live", "polite")
     this.below = node("div", "below")
     this.root.replaceChildren(
       this.line, this.noticeBox, this.textBox, over, this.sideBox,
-      node("div", "row", accept, reject, none, skip, undo),
+      node("div", "row", accept, reject, none, skip, cannot, undo),
       node("div", "row numbers", ...this.numbers),
-      node("div", "row small", find, why, history, whole, explain), this.below,
+      node("div", "row small", find, why, history, whole, explain, keys), this.below, this.spoken,
     )
   }
 
@@ -67,6 +69,8 @@ class DrawnDesk extends DeskMessages {
       return
     }
     this.textBox.replaceChildren(drawText(card))
+    const suggested = this.mode === "audit" ? "" : ` Suggested label: ${this.labels.get(card.label).name}.`
+    this.spoken.textContent = `Next text: ${card.content.slice(0, 300)}.${suggested}`
     if (this.mode === "audit") {
       const question = "Which label is right? The machine's label is hidden, and the labels stand in random order."
       this.sideBox.replaceChildren(node("div", "quiet", question))
@@ -78,13 +82,13 @@ class DrawnDesk extends DeskMessages {
 
   drawButtons(card) {
     const audit = this.mode === "audit"
-    const { accept, reject, none, skip, find, why, history, whole, explain } = this.buttons
-    for (const element of [accept, reject, why, history]) element.hidden = audit
-    for (const element of [accept, reject, none, skip, find, why, history]) element.disabled = !card
+    const { accept, reject, none, skip, cannot, find, why, history, whole, explain } = this.buttons
+    for (const element of [accept, reject, skip, why, history]) element.hidden = audit
+    cannot.hidden = !audit
+    for (const element of [accept, reject, none, skip, cannot, find, why, history]) element.disabled = !card
     const text = this.textBox.firstChild
     whole.hidden = !card || !(card.cut || text.scrollHeight > text.clientHeight + 2)
     explain.hidden = !card?.explains
-    skip.lastChild.textContent = audit ? "Cannot tell" : "Skip"
     const suggested = card && !audit ? this.labels.get(card.label).name : ""
     const against = { valid: ["", " (the judge said valid)"], invalid: [" (the judge said invalid)", ""] }[card?.outcome]
     accept.lastChild.textContent = `Accept${suggested && `: ${suggested}`}${against?.[0] ?? ""}`
@@ -110,6 +114,12 @@ class DrawnDesk extends DeskMessages {
     const more = this.more && card && this.more.card === card.id ? this.more : null
     if (!more) {
       this.below.replaceChildren()
+    } else if (more.kind === "keys") {
+      const shown = this.help.filter(([, words]) => words !== (this.mode === "audit" ? "Skip" : "Cannot tell"))
+      const rows = [...shown, ["1-9", "Give the label with this number"], ["Esc", "Close what is open"]]
+      const lines = rows.map(([key, words]) => node("div", "event", node("kbd", "", key), node("span", "", words)))
+      this.below.replaceChildren(node("b", "", "Keys"), ...lines)
+      this.below.scrollIntoView({ block: "nearest" })
     } else if (more.kind === "history") {
       const rows = more.rows.map(([at, who, what]) =>
         node("div", "event", node("span", "quiet", `${at}  ${who}`), node("span", "", what)),

@@ -1,6 +1,7 @@
 // The third layer of the desk: what a key or a button does. A key decides at once, and the outbox carries the decision
 // to the store.
 
+const UNSURE_IN_A_ROW = 5 // answers "cannot tell", after which the desk asks
 const HISTORY = 500 // decided cards that Undo can bring back without asking the server
 
 class Desk extends DrawnDesk {
@@ -12,14 +13,17 @@ class Desk extends DrawnDesk {
       accept: ["A", "Accept", () => this.accept(), "main"],
       reject: ["X", "Not this label", () => this.mode === "review" && this.decide("reject", this.card?.label)],
       none: ["N", "None of these", () => this.decide("none")],
-      skip: ["S", "Skip", () => this.decide(this.mode === "audit" ? "cannot tell" : "skip")],
+      skip: ["S", "Skip", () => this.mode === "review" && this.decide("skip")],
+      cannot: ["C", "Cannot tell", () => this.cannotTell()],
       undo: ["U", "Undo", () => this.undo()],
       find: ["/", "Find label", () => this.openPicker()],
       why: ["W", "Why", () => this.mode === "review" && this.openReason()],
       history: ["H", "History", () => this.mode === "review" && this.ask("history")],
       whole: ["T", "Whole text", () => this.whole()],
+      keys: ["?", "Keys", () => this.showKeys()],
       explain: ["E", "Explain", () => this.card?.explains && this.ask("explain")],
     }
+    this.help = Object.values(actions).map(([key, words]) => [key, words])
     this.keys = Object.fromEntries(Object.values(actions).map(([key, , action]) => [key.toLowerCase(), action]))
     this.picker = new Picker((label) => this.relabel(label), () => this.buttons.find.focus({ preventScroll: true }))
     this.build(actions, (index) => this.number(index))
@@ -99,6 +103,25 @@ class Desk extends DrawnDesk {
     this.reason = past?.act.reason ?? ""
     this.status()
     this.pump()
+  }
+
+  // In the audit only. Its key is not that of Skip: an answer that counts as wrong must not be given by habit.
+  cannotTell() {
+    if (this.mode !== "audit" || !this.card) return
+    const row = this.back.slice(-UNSURE_IN_A_ROW)
+    const often = row.length === UNSURE_IN_A_ROW && row.every((past) => past.act.kind === "cannot tell")
+    if (often && this.askedAbout !== this.card.id) {
+      this.askedAbout = this.card.id
+      this.notice = `You could not tell ${UNSURE_IN_A_ROW} labels in a row. Each counts as wrong. Press / to find a label, or C again to go on.`
+      this.status()
+      return
+    }
+    this.decide("cannot tell")
+  }
+
+  showKeys() {
+    this.more = this.more?.kind === "keys" ? null : { kind: "keys", card: this.card?.id }
+    this.drawMore(this.card)
   }
 
   accept() {

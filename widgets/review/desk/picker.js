@@ -10,11 +10,19 @@ class Picker {
     this.input.type = "text"
     this.input.placeholder = "Find a label by its name or meaning"
     this.input.setAttribute("aria-label", "Find a label")
+    this.input.setAttribute("role", "combobox")
+    this.input.setAttribute("aria-autocomplete", "list")
+    this.input.setAttribute("aria-controls", "desk-labels")
+    this.input.setAttribute("aria-expanded", "false")
     this.input.autocomplete = "off"
     this.input.spellcheck = false
     this.list = node("div", "picker-list")
+    this.list.id = "desk-labels"
     this.list.setAttribute("role", "listbox")
-    this.panel = node("div", "picker", this.input, this.list)
+    this.list.setAttribute("aria-label", "Labels that fit")
+    this.message = node("div", "quiet")
+    this.message.setAttribute("aria-live", "polite")
+    this.panel = node("div", "picker", this.input, this.list, this.message)
     this.panel.hidden = true
     this.input.oninput = () => this.search()
     this.input.onkeydown = (event) => this.key(event)
@@ -26,6 +34,7 @@ class Picker {
     this.rank = new Map(likely.map((label, index) => [label, index]))
     this.input.value = ""
     this.panel.hidden = false
+    this.input.setAttribute("aria-expanded", "true")
     this.search()
     this.input.focus({ preventScroll: true })
   }
@@ -33,6 +42,7 @@ class Picker {
   hide() {
     if (this.panel.hidden) return
     this.panel.hidden = true
+    this.input.setAttribute("aria-expanded", "false")
     this.close()
   }
 
@@ -68,6 +78,7 @@ class Picker {
     this.marked = Math.max(0, Math.min(index, this.matches.length - 1))
     const rows = this.matches.map((label, number) => {
       const row = node("div", "picker-row", node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
+      row.id = `desk-label-${number}`
       row.setAttribute("role", "option")
       row.setAttribute("aria-selected", String(number === this.marked))
       row.onmousedown = (event) => {
@@ -77,6 +88,9 @@ class Picker {
       return row
     })
     const message = this.rest > 0 ? `${this.rest.toLocaleString()} more: keep typing` : this.matches.length ? "" : "No label fits."
-    this.list.replaceChildren(...rows, node("div", "quiet", message))
+    this.list.replaceChildren(...rows)
+    this.message.textContent = message
+    if (rows.length) this.input.setAttribute("aria-activedescendant", `desk-label-${this.marked}`)
+    else this.input.removeAttribute("aria-activedescendant")
   }
 }
