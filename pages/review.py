@@ -20,6 +20,7 @@ from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
 from widgets.review.feed_back_panel import show_counts_and_feed_back
+from widgets.review.pair_grid import choose_pair, show_pair
 from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
 from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
@@ -31,7 +32,7 @@ from widgets.shell.untrusted import plain
 
 inside_the_shell()
 
-MODES = ("Review", "Blind audit")
+MODES = ("Review", "Pairs", "Blind audit")
 
 
 def cards_of(project: Project, items: Sequence[Item]) -> list[Card]:
@@ -104,13 +105,25 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
         show_audit(project, labels)
 
 
+def show_pairs(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
+    with header:
+        pair = choose_pair(project)
+    show_counts_and_feed_back(project, current.judge, labels)
+    if pair is None:
+        st.info("No two labels are confused with each other.", icon=":material/check:")
+    elif may_write():
+        show_pair(project, pair)
+    else:
+        st.caption("Only analysts decide texts.")
+
+
 project = current_project()
 every, labels = list_rounds(project), all_labels(project)
-left, right = st.columns([1, 3], vertical_alignment="bottom")
+left, right = st.columns([3, 7], vertical_alignment="bottom")
 mode = left.segmented_control(
     "Mode", MODES, default=MODES[0], key="review_mode", required=True, bind="query-params", label_visibility="collapsed"
 )
-if mode == MODES[1] and last_finished_round(project) is not None:
+if mode == "Blind audit" and last_finished_round(project) is not None:
     show_blind_audit(project, labels, right)
 elif not every or every[-1].state != "to review":
     show_next_step(project, "review")
@@ -118,5 +131,7 @@ elif not every or every[-1].state != "to review":
         "Here you read each verdict beside the evidence that the judge had. You correct it before anything is fed "
         "back. This page fills when a round waits for your review."
     )
+elif mode == "Pairs":
+    show_pairs(project, every[-1], labels, right)
 else:
     show_review(project, every[-1], labels, right)

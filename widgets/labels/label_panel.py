@@ -26,7 +26,7 @@ from widgets.rounds.judge_panel import connected_server, show_failure
 from widgets.shell.history import show_label_history
 from widgets.shell.marks import mark
 from widgets.shell.reads import round_number
-from widgets.shell.shell import errors_in_one_line
+from widgets.shell.shell import errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, show_text
 from widgets.shell.words import counted
@@ -185,6 +185,12 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         "Texts: an estimate of how many texts have one of the two labels and need the other. Corrected: verdicts that "
         "a person corrected."
     )
+    if may_write() and st.button(
+        plain(f"Decide the texts between it and {others[0]['name']}"),
+        key="decide_pair",
+        icon=":material/compare_arrows:",
+    ):
+        go("review", review_mode="Pairs", review_pair=own_pairs[0].labels)
 
 
 def show_meaning(project: Project, row: Row) -> None:

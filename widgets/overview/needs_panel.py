@@ -15,7 +15,7 @@ from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
 SHOWN = 8
-QUEUE_OF = {"outdated": "stale", "pair": "low belief", "decide": "low belief"}
+QUEUE_OF = {"outdated": "stale", "decide": "low belief"}
 
 
 def show_needs(project: Project) -> None:
@@ -46,6 +46,8 @@ def _show(need: Need, names: dict[int, Label]) -> None:
         if need.action == "examples":
             choose(names[need.label].name)
             go("label_map")
+        if need.rival is not None:
+            go("review", review_mode="Pairs", review_pair=tuple(sorted((need.label, need.rival))))
         go("review", review_mode="Review", review_label=need.label, review_queue=QUEUE_OF[need.action])
 
 
@@ -57,5 +59,5 @@ def _words(need: Need, names: dict[int, Label]) -> tuple[str, str]:
         return f"{counted(need.count, 'verdict is', 'verdicts are')} older than its meaning.", "Decide these"
     if need.action == "pair" and need.rival is not None:
         texts = counted(max(1, need.count), "text lies", "texts lie")
-        return f"{texts} between it and {names[need.rival].name}.", "Decide its texts"
+        return f"{texts} between it and {names[need.rival].name}.", "Decide this pair"
     return "Many of its texts have a low confidence.", "Decide its texts"

@@ -117,9 +117,9 @@ def refuse_replaced(project: Project) -> None:
 
 
 MODES_OF_A_PROJECT = (
-    "review_mode", "review_queue", "review_label", "review_subset", "review_round", "review_judge", "review_search",
-    "audit_label", "audit_target", "label", "subset", "results_label", "results_search", "results_source", "all_needs",
-    "goal",
+    "review_mode", "review_pair", "review_queue", "review_label", "review_subset", "review_round", "review_judge",
+    "review_search", "audit_label", "audit_target", "label", "subset", "results_label", "results_search",
+    "results_source", "all_needs", "goal",
 )  # fmt: skip
 """Widgets whose value belongs to one project."""
 
