@@ -99,17 +99,18 @@ def import_decisions_(workspace: Path, name: str, file: Path, who: str | None, *
 @click.command("export")
 @click.argument("name")
 @click.argument("out", type=PATH)
+@click.option("--unverified", is_flag=True, help="Write what is left of a damaged project.")
 @json_option
 @click.pass_obj
-def export_(workspace: Path, name: str, out: Path, *, as_json: bool) -> None:
+def export_(workspace: Path, name: str, out: Path, *, unverified: bool, as_json: bool) -> None:
     """Write every row of project NAME to OUT, with its label and where the label comes from.
 
-    The name of OUT ends in .csv, .tsv, .jsonl or .parquet; all but .parquet can be gzipped (.gz).
+    The name of OUT ends in .csv, .tsv, .jsonl or .parquet; all but .parquet can be gzipped (.gz). Checksums show
+    that everything is as it was stored; if not, nothing is written.
     """
-    written = export(open_project(workspace, name), out)
-    click.echo(
-        json.dumps({"project": name, "rows": written, "file": str(out)}) if as_json else f"{written:,} rows: {out}"
-    )
+    written = export(open_project(workspace, name), out, verify=not unverified)
+    facts = {"project": name, "rows": written, "file": str(out), "verified": not unverified}
+    click.echo(json.dumps(facts) if as_json else f"{written:,} rows{'' if unverified else ', verified'}: {out}")
 
 
 # click passes each option as one parameter.

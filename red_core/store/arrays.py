@@ -33,15 +33,16 @@ DAMAGED = (
     TypeError,
     OverflowError,
     SyntaxError,
-    RecursionError,
+    RuntimeError,
     UnicodeError,
-    NotImplementedError,
     MemoryError,
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
 )
 """The errors of numpy and zipfile for a damaged file."""
+END, END_MARK = struct.Struct("<4s6xH10x"), b"PK\5\6"
+"""The last bytes of a zip: its mark and the number of its members."""
 LONGEST_HEADER = 10_000
 """Most bytes of an array's header, as numpy allows by default."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -86,7 +87,10 @@ def load_arrays(path: Path) -> dict[str, Array]:
 def arrays_in(path: Path) -> Iterator[tuple[str, Array]]:
     """Yield the name and the content of each array of a file, one after the other; see :func:`load_arrays`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            file.seek(-END.size, os.SEEK_END)
+            if END.unpack(file.read()) != (END_MARK, len(archive.infolist())):  # zipfile does not check the number
+                raise ValueError("its list of arrays is damaged")
             for entry in archive.infolist():
                 if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
                     raise ValueError(f"{entry.filename!r} is compressed")  # no array of this program is

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from red_core.errors import StoreError
 from red_core.records import Project
+from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
 from red_core.store.final_labels import FINAL
 
@@ -77,7 +79,7 @@ _DECISIONS = """
 
 @contextmanager
 def opened_export(
-    project: Project, round_id: int, *, lossless: bool = False
+    project: Project, round_id: int, *, lossless: bool = False, verify: bool = True
 ) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     """Yield the columns of an export and an iterator of its rows, both from one snapshot of the database.
 
@@ -88,10 +90,22 @@ def opened_export(
     lossless : bool
         Evidence as a list instead of one text; and all decisions about the text, as dicts of ``kind``, ``label``,
         ``who``, ``at``, ``reason``, ``queue``, ``seconds``, ``belief`` (of a batch) and ``undone``, oldest first.
+    verify : bool
+        Check first that all of it is as it was stored.
+
+    Raises
+    ------
+    StoreError
+        If it is not.
     """
     ours = (*PROVENANCE, DECISIONS) if lossless else PROVENANCE
     with connection(project) as db:
         db.execute("BEGIN")
+        if verify and (changed := changed_facts(db)):
+            raise StoreError(
+                f"{project.database}: the {', '.join(changed)} are not as they were stored. Restore a backup, or write "
+                "what is left with `red export --unverified`."
+            )
         yield _columns(db, ours), _rows(db, round_id, lossless=lossless)
 
 

@@ -29,10 +29,18 @@ class KeptConnection(sqlite3.Connection):
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
 
     def cursor(self, *how: Any, **named: Any) -> Any:  # noqa: ANN401  as sqlite3.Connection
-        """Return a new cursor; ``execute`` calls this too."""
+        """Return a new cursor."""
         made = super().cursor(*how, **named)
         self._cursors.add(made)
         return made
+
+    def execute(self, *how: Any) -> Any:  # noqa: ANN401  as sqlite3.Connection
+        """Execute a statement with a cursor that is known."""
+        return self.cursor().execute(*how)
+
+    def executemany(self, *how: Any) -> Any:  # noqa: ANN401  as sqlite3.Connection
+        """Execute a statement for many values with a cursor that is known."""
+        return self.cursor().executemany(*how)
 
     def end_reading(self) -> None:
         """Close every cursor."""

@@ -197,4 +197,13 @@ def test_an_error_of_the_desk_is_shown_on_the_page(in_state: InState, open_app: 
 def message_of(press: dict[str, object]) -> dict[str, object]:
     """Return a message of the desk with one key press."""
     presses = [{"id": "0" * 32, **press}]
-    return {"tick": 1, "store": "s", "queue": "key", "labels": "", "held": [], "acts": presses, "want": None}
+    return {
+        "project": "",
+        "tick": 1,
+        "store": "s",
+        "queue": "key",
+        "labels": "",
+        "held": [],
+        "acts": presses,
+        "want": None,
+    }

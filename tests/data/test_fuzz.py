@@ -387,6 +387,7 @@ def test_whatever_a_model_writes_is_read_as_asked_or_not_at_all(shape, content):
 # The desk in the browser
 
 MESSAGE = {
+    "project": "0" * 32,
     "tick": 1, "store": "red-1", "queue": "q", "labels": "1-2-3", "held": [1, 2], "acts": [{"id": ID}], "want": None,
 }  # fmt: skip
 

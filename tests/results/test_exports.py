@@ -21,7 +21,7 @@ from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
 from red_core.store import exports, final_labels
 from red_core.store.attempts import add_attempts
-from red_core.store.database import connection, open_project
+from red_core.store.database import connection, open_project, transaction
 from red_core.store.decisions import roll_back
 from red_core.store.exports import PROVENANCE, opened_export
 from red_core.store.final_labels import FINAL
@@ -279,9 +279,9 @@ def test_a_decision_that_fixes_nothing_leaves_the_label_to_the_classifiers(kind,
 def in_bulk(project: Project, row: int, kind: str, label: int, belief: float = 0.9) -> None:
     """Store decisions as a batch does."""
     decide(project, row, kind, label=label, who="ann")
-    with connection(project) as db:
+    with transaction(project) as db:
         db.execute("UPDATE decision SET belief = ?, queue = 'bulk' WHERE id = (SELECT max(id) FROM decision)", [belief])
-        db.conn.commit()
+        db.execute("DELETE FROM checksum WHERE facts = 'decision'")  # so that it is stored like this
 
 
 def test_what_a_batch_accepted_is_bulk_with_the_belief_of_its_sample(project, rows_of):
@@ -315,7 +315,7 @@ def test_a_decision_after_the_batch_counts(project, rows_of):
 
 def audit(project: Project, row: int, kind: str, label: int | None = None, purpose: str = "certificate") -> int:
     """Answer a blind audit of a text; return the answer's id."""
-    with connection(project) as db:
+    with transaction(project) as db:
         db.execute(
             "INSERT OR IGNORE INTO audit (text, purpose, round, options, who, at) "
             "VALUES (?, ?, 1, '[]', 'eve', 'then')",
@@ -326,18 +326,16 @@ def audit(project: Project, row: int, kind: str, label: int | None = None, purpo
             "VALUES ((SELECT id FROM audit WHERE text = ?), ?, ?, 'eve', 'then')",
             [row, kind, label],
         ).lastrowid
-        db.conn.commit()
     return int(answer or 0)
 
 
 def take_back(project: Project, answer: int) -> None:
-    with connection(project) as db:
+    with transaction(project) as db:
         db.execute(
             "INSERT INTO audit_answer (audit, kind, undoes, who, at) "
             "SELECT audit, 'undo', id, who, at FROM audit_answer WHERE id = ?",
             [answer],
         )
-        db.conn.commit()
 
 
 AUDITED = ("source", "label", "belief", "decision", "who", "decided_at", "reason")
