@@ -23,6 +23,7 @@ from openai import AsyncOpenAI
 
 from benchmarks.synthetic import synthetic_project
 from red_core.judges.client import Endpoint
+from red_core.judges.dialect import Dialect
 from red_core.judges.llm_judge import LlmJudge
 from red_core.judges.project import reserve_for
 from red_core.judges.prompt import ANSWER, TASK, VERDICT_SCHEMA, prompt_of
@@ -79,7 +80,7 @@ def product(server: JudgeServer, project: Project, questions: list[Question], se
     """Ask as a round does: store every attempt before it is sent, and every group of verdicts when it arrives."""
     round_id = open_round(project, settings.model_dump_json(), "llm", "benchmark").id
     reserve = reserve_for(project, server, "judge", settings, round_id)
-    judge = LlmJudge(Endpoint(server, "json_schema", reserve), judge_rates({}, {}))
+    judge = LlmJudge(Endpoint(server, Dialect(), reserve), judge_rates({}, {}))
     ids = add_proposals(project, round_id, questions)
     for group in judge.answers(questions):
         add_verdicts(project, judge.name, [(ids[index], answer) for index, answer in group])

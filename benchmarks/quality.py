@@ -86,7 +86,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
                     foreign_auroc=foreign_auroc(project, done),
                 )  # fmt: skip
             fed += fed_back(project)
-            stopped = not done.metrics["worth_asking"]
+            stopped = not done.metrics["worth_judging"]
             yield Row(
                 drawn.data, drawn.seed, method, options.judge_errors, per_text, done.metrics["true_agreement"],
                 done.metrics["expected_agreement"], calibration_error(project, done),

@@ -189,7 +189,10 @@ def questions(project: Project, settings: Settings) -> tuple[int, str]:
         limit = in_points(settings.least_gain)
         stop = f"The round stops earlier if the next answer would help too little (less than {limit})."
         return count, f"At most {counted(count, 'question')}. {stop}"
-    count = min(settings.most_questions, last.metrics["worth_asking"])
+    left = last.metrics["worth_asking"]
+    if settings.judge == "llm" == last.judge:
+        left = last.metrics.get("worth_judging", left)
+    count = min(settings.most_questions, left)
     if not count:
         return 0, "No further question would improve the labels enough."
     return count, f"About {counted(count, 'question')}, as estimated in the last round."

@@ -18,7 +18,7 @@ Report = Callable[[str, int, int], None]
 Progress = Callable[[int, int], None]
 """progress(done, total): how far one stage is."""
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 """Version of the prompt, stored with every verdict. Raise it whenever the prompt changes."""
 EVIDENCE_CHECK = "evidence"
 """The stored name of the similarity check, the judge without an LLM."""
@@ -164,11 +164,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request that was sent. Its token counts are None if the server reported none; then the reserve counts."""
+    """One request that was sent. Its token counts are None if the server reported none; then the reserve counts.
+
+    ``tokens_cached`` are those of ``tokens_in`` that the server had in its cache.
+    """
 
     id: int
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,17 +219,25 @@ class JudgeRates:
     Attributes
     ----------
     right, wrong : dict of outcome to share
-        Share of each outcome among right and among wrong pairs, in [0, 1]. Each sums to 1 and is smoothed, never 0.
+        Chance of each outcome for right and for wrong pairs, in (0, 1). Each sums to 1; a difference that chance
+        explains is taken out.
     pairs : int
         Pairs measured.
     passes : (float, float) or None
         Unsmoothed shares of right and of wrong pairs that were called valid; None if there are no such pairs.
+    bits : float or None
+        How many bits an answer says about *right or wrong*, in [0, 1]; None if it was not measured.
+    levels : tuple of (float, float)
+        If the judge gives probabilities: the chance of each level of them for right and for wrong pairs, the lowest
+        level first; see :func:`red_core.steps.judge_reliability.levels_of`. Otherwise empty.
     """
 
     right: dict[str, float]
     wrong: dict[str, float]
     pairs: int
     passes: tuple[float, float] | None = None
+    bits: float | None = None
+    levels: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

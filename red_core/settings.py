@@ -131,9 +131,18 @@ class Settings(BaseModel):
         Field(
             gt=0.5,
             lt=1,
-            description="Assumed accuracy of the analyst's answers, used to choose questions when no LLM judges",
+            description="Assumed accuracy of the analyst's answers; it decides which texts are worth one",
         ),
     ] = 0.95
+    least_bits: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Smallest information, in bits, of an LLM judge's answer in the self-test (1 = always right); "
+            "a judge below it is not asked",
+        ),
+    ] = 0.05
     most_questions: Annotated[int, Field(ge=0, description="Maximum number of questions in one round")] = 5000
     most_confirmations: Annotated[
         int,

@@ -26,10 +26,14 @@ class Person:
     name : str
         An e-mail address or a login name. It is stored with everything the user does.
     role : {"analyst", "viewer"}
+    operator : bool
+        Whether this user runs the server: by its command line, or at its machine without sign-in and without a proxy.
+        An operator decides where texts and keys go.
     """
 
     name: str
     role: Literal["analyst", "viewer"]
+    operator: bool = False
 
     @property
     def may_write(self) -> bool:
@@ -46,8 +50,8 @@ def login() -> str:
 
 
 def person_here() -> Person:
-    """Return the user who is logged in to this machine, as an analyst."""
-    return Person(login(), "analyst")
+    """Return the user who is logged in to this machine, as an analyst and operator."""
+    return Person(login(), "analyst", operator=True)
 
 
 _acting: ContextVar[Callable[[], Person] | None] = ContextVar("how the current user is found", default=None)

@@ -45,7 +45,15 @@ def main(ctx: click.Context, workspace: Path) -> None:
 
 for verb in (
     *(files.import_, files.import_decisions_, files.export_, files.predict_),
-    *(rounds.round_, rounds.feed_back_, rounds.close, rounds.roll_back_, rounds.status_, rounds.settings_),
+    *(
+        rounds.round_,
+        rounds.cancel,
+        rounds.feed_back_,
+        rounds.close,
+        rounds.roll_back_,
+        rounds.status_,
+        rounds.settings_,
+    ),
     *(judge.judge_check_, judge.meanings_),
     *(labels.export_labels_, labels.import_labels_, labels.drift_),
     *(app.demo, app.serve),

@@ -13,6 +13,7 @@ from red_core.cli.options import json_option
 from red_core.cli.terminal import work
 from red_core.errors import StateError
 from red_core.judges import judge_server, stored_self_test
+from red_core.judges.project import judge_of
 from red_core.settings import RECOMMENDED
 from red_core.store.attempts import spent
 from red_core.store.database import open_project
@@ -32,14 +33,15 @@ def judge_check_(workspace: Path, name: str, *, as_json: bool) -> None:
     project = open_project(workspace, name)
     server = judge_server()
     work(project, "judge-check", RECOMMENDED, login())
-    test = stored_self_test(project, server.name)
+    judge = judge_of(project, server)
+    test = stored_self_test(project, judge)
     if test is None:
         raise StateError(f"the judge {server.name} gave no answer. Check that its server runs, then try again.")
     if as_json:
-        counts = {"right": test.right, "wrong": test.wrong, "canaries": test.canaries}
-        click.echo(json.dumps({"judge": server.name, **counts, **asdict(spent(project))}))
+        counts = {"right": test.right, "wrong": test.wrong, "canaries": test.canaries, "bits": test.bits}
+        click.echo(json.dumps({"judge": judge, **counts, **asdict(spent(project))}))
         return
-    click.echo(f"{server.name} at {server.host}")
+    click.echo(judge)
     for sentence in test.sentences():
         click.echo(f"  {sentence}")
 

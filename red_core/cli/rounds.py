@@ -11,11 +11,13 @@ import click
 from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.cli.terminal import print_status, work
+from red_core.errors import StateError
 from red_core.review import feed_back, plan_feed_back
-from red_core.rounds import project_status
+from red_core.rounds import mark_interrupted, project_status
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.database import open_project
 from red_core.store.decisions import roll_back
+from red_core.store.jobs import ask_to_cancel
 from red_core.store.rounds import close_round
 
 
@@ -106,6 +108,19 @@ def feed_back_(
     )
     for reason, count in sorted(plan.withheld.items()):
         click.echo(f"  {count:,} not fed back: {reason}")
+
+
+@click.command("cancel")
+@click.argument("name")
+@click.pass_obj
+def cancel(workspace: Path, name: str) -> None:
+    """Cancel the running job of project NAME. Everything stored so far is kept."""
+    project = open_project(workspace, name)
+    job = mark_interrupted(project)
+    if job is None or job.state not in {"waiting", "running"}:
+        raise StateError(f"no job is running in project {name}.")
+    ask_to_cancel(project, job.id)
+    click.echo(f"the job {job.kind} of project {name} is asked to stop. Run its command again to continue.")
 
 
 @click.command("close")

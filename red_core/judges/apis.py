@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from red_core.judges.contents import ChatUsage, content_of, probability_of_valid, verdict_in
+from red_core.judges.dialect import Dialect
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, VERDICT_SCHEMA, Prompt
 from red_core.judges.replies import Band, Count, Lenient, Probability, Reply, Strict, model_of, strict_json
 from red_core.judges.server_settings import ApiName, Format, JudgeServer
@@ -23,6 +25,15 @@ Said = tuple[Outcome, float | None]
 """The outcome, and the probability of *valid* in [0, 1] where the API gives one."""
 
 
+class _Usage(Lenient):
+    input_tokens: Count
+    output_tokens: Count
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.input_tokens, self.output_tokens, 0
+
+
 @dataclass(frozen=True)
 class Api:
     """One API.
@@ -31,27 +42,32 @@ class Api:
     ----------
     path : str
         Follows the server's address.
-    body : callable(server, form, prompt)
+    body : callable(server, dialect, prompt)
         Returns the JSON body of a request for a verdict.
     read : callable(body, band)
         Returns what a reply says; raises ValueError (pydantic's errors included) if it is not exactly an answer.
-    usage : type of Lenient
-        Reads the counted tokens; its two fields are the tokens read and the tokens written.
+    usage : type
+        Reads the tokens that the server counted.
     forms : tuple of Format
         The ways to hold a reply to JSON, the best first.
     """
 
     path: str
-    body: Callable[[JudgeServer, Format, Prompt], dict[str, Any]]
+    body: Callable[[JudgeServer, Dialect, Prompt], dict[str, Any]]
     read: Callable[[Any, Band], Said]
-    usage: type[Lenient]
+    usage: type[_Usage | ChatUsage]
     forms: tuple[Format, ...] = ("plain",)
 
 
-def verdict_request(server: JudgeServer, form: Format, prompt: Prompt) -> tuple[str, dict[str, Any]]:
+def verdict_request(server: JudgeServer, dialect: Dialect, prompt: Prompt) -> tuple[str, dict[str, Any]]:
     """Return the path and the JSON body of a request for a verdict."""
     api = APIS[server.wire]
-    return api.path, api.body(server, form, prompt) | server.extra
+    return api.path, with_extra(api.body(server, dialect, prompt), server)
+
+
+def with_extra(body: dict[str, Any], server: JudgeServer) -> dict[str, Any]:
+    """Return a body with the parameters of ``RED_JUDGE_EXTRA``; one that is null there is not sent."""
+    return {name: value for name, value in (body | server.extra).items() if value is not None}
 
 
 def read_reply(name: ApiName, raw: str, band: Band) -> Reply:
@@ -68,35 +84,14 @@ def read_reply(name: ApiName, raw: str, band: Band) -> Reply:
     return Reply(outcome, probability, model_of(body), *tokens)
 
 
-def _tokens(api: Api, body: Any) -> tuple[int | None, int | None]:  # noqa: ANN401  whatever JSON holds
+def _tokens(api: Api, body: Any) -> tuple[int | None, int | None, int | None]:  # noqa: ANN401  whatever JSON holds
     try:
-        usage = api.usage.model_validate(body.get("usage") if isinstance(body, dict) else None)
+        return api.usage.model_validate(body.get("usage") if isinstance(body, dict) else None).counts
     except ValidationError:
-        return None, None
-    tokens_in, tokens_out = usage.model_dump().values()
-    return tokens_in, tokens_out
+        return None, None, None
 
 
 # chat: /chat/completions of every OpenAI-compatible server
-
-
-class _ChatUsage(Lenient):
-    prompt_tokens: Count
-    completion_tokens: Count
-
-
-class _Message(Lenient):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(Lenient):
-    finish_reason: str | None = None
-    message: _Message
-
-
-class _Chat(Lenient):
-    choices: Annotated[list[_Choice], Field(min_length=1, max_length=1)]
 
 
 class _Word(Strict):
@@ -104,54 +99,42 @@ class _Word(Strict):
 
 
 def chat_request(
-    server: JudgeServer, system: str, user: str, form: Format, schema: Mapping[str, Any]
+    server: JudgeServer, system: str, user: str, dialect: Dialect, schema: Mapping[str, Any], most_out: int
 ) -> tuple[str, dict[str, Any]]:
-    """Return the path and the JSON body of a chat whose reply must be JSON of this schema."""
-    return APIS["chat"].path, _chat_body(server, system, user, form, schema) | server.extra
+    """Return the path and the JSON body of a chat in which the model writes JSON of this schema."""
+    body = _chat_body(server, system, user, dialect, schema) | dialect.parameters(most_out=most_out, judging=False)
+    return APIS["chat"].path, with_extra(body, server)
 
 
-def _chat_body(server: JudgeServer, system: str, user: str, form: Format, schema: Mapping[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": server.model,
-        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-    }
-    if form == "json_schema":
+def _chat_body(
+    server: JudgeServer, system: str, user: str, dialect: Dialect, schema: Mapping[str, Any]
+) -> dict[str, Any]:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    if not dialect.system:
+        messages = [{"role": "user", "content": f"{system}\n\n{user}"}]
+    body: dict[str, Any] = {"model": server.model, "messages": messages}
+    if dialect.form == "json_schema":
         json_schema = {"name": "reply", "strict": True, "schema": dict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-    elif form == "json_object":
+    elif dialect.form == "json_object":
         body["response_format"] = {"type": "json_object"}
     return body
 
 
-def content_of(body: Any) -> tuple[str | None, bool]:  # noqa: ANN401
-    """Return the words of a chat reply and whether the model refused; no words where they were cut short.
-
-    Raises
-    ------
-    ValidationError
-        If it is not a chat reply.
-    """
-    choice = _Chat.model_validate(body).choices[0]
-    if choice.finish_reason == "content_filter" or choice.message.refusal:
-        return None, True
-    return (choice.message.content if choice.finish_reason == "stop" else None), False
-
-
-def _ask_chat(server: JudgeServer, form: Format, prompt: Prompt) -> dict[str, Any]:
-    return _chat_body(server, f"{TASK}\n\n{ANSWER}", prompt.message, form, VERDICT_SCHEMA)
+def _ask_chat(server: JudgeServer, dialect: Dialect, prompt: Prompt) -> dict[str, Any]:
+    body = _chat_body(server, f"{TASK}\n\n{ANSWER}", prompt.message, dialect, VERDICT_SCHEMA)
+    return body | dialect.parameters()
 
 
 def _read_chat(body: Any, _band: Band) -> Said:  # noqa: ANN401
     content, refused = content_of(body)
-    return ("refused", None) if refused else (_Word.model_validate(strict_json(content or "")).verdict, None)
+    if refused:
+        return "refused", None
+    verdict = _Word.model_validate(verdict_in(content or "")).verdict
+    return verdict, probability_of_valid(body)
 
 
 # systemone and decisions: a probability instead of a word
-
-
-class _Usage(Lenient):
-    input_tokens: Count
-    output_tokens: Count
 
 
 class _Noul(Lenient):
@@ -171,7 +154,7 @@ class _Decisions(Lenient):
     answers: Annotated[list[_Predicate], Field(min_length=1, max_length=1)]
 
 
-def _ask_systemone(server: JudgeServer, _form: Format, prompt: Prompt) -> dict[str, Any]:
+def _ask_systemone(server: JudgeServer, _dialect: Dialect, prompt: Prompt) -> dict[str, Any]:
     question = {"type": "noul", "instructions": INSTRUCTIONS, "criteria": CRITERIA}
     return {"model": server.model, "state": prompt.state, "questions": {QUESTION: question}}
 
@@ -184,7 +167,7 @@ def _read_systemone(body: Any, band: Band) -> Said:  # noqa: ANN401
     return band.outcome(probability), probability
 
 
-def _ask_decisions(server: JudgeServer, _form: Format, prompt: Prompt) -> dict[str, Any]:
+def _ask_decisions(server: JudgeServer, _dialect: Dialect, prompt: Prompt) -> dict[str, Any]:
     predicate = {"type": "predicate", "name": QUESTION, "instructions": INSTRUCTIONS}
     return {"model": server.model, "input": prompt.message, "questions": [predicate]}
 
@@ -199,7 +182,7 @@ def _read_decisions(body: Any, band: Band) -> Said:  # noqa: ANN401
 
 
 APIS: Mapping[ApiName, Api] = {
-    "chat": Api("/chat/completions", _ask_chat, _read_chat, _ChatUsage, ("json_schema", "json_object", "plain")),
+    "chat": Api("/chat/completions", _ask_chat, _read_chat, ChatUsage, ("json_schema", "json_object", "plain")),
     "systemone": Api("/systemone", _ask_systemone, _read_systemone, _Usage),
     "decisions": Api("/decisions", _ask_decisions, _read_decisions, _Usage),
 }

@@ -1,46 +1,89 @@
-"""The HTTP connection to a judge's server: no redirects, and at most 1 MB of each reply.
+"""The HTTP connection to a judge's server: at most 1 MB of each reply, and no way to another address.
 
 A server is not trusted: a small compressed reply can unpack to gigabytes, and a redirect would send the texts, and the
-key, to another address.
+key, to another address. Two settings of the operator decide about redirects and about private addresses.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import zlib
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 from openai import AsyncOpenAI
 
+from red_core.errors import JudgeError
 from red_core.judges.server_settings import JudgeServer
 
 LONGEST_REPLY = 1_000_000
 """Bytes of a reply after unpacking. A longer one is cut, so it cannot be read as an answer."""
+LONGEST_FILE = 200_000_000
+"""Bytes of a file of replies (a batch)."""
+SECONDS_TO_CONNECT = 4.0
 PACKED = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """The encodings that are unpacked; ``zlib`` takes the number as its window size."""
 
 
-def connection_to(server: JudgeServer, timeout: float) -> AsyncOpenAI:
-    """Return an open connection to a server, without retries of its own; ``timeout`` is in seconds."""
-    client = BoundedClient(timeout=timeout, headers={"Accept-Encoding": ", ".join(PACKED)})
-    key = server.api_key.get_secret_value() or "none"  # the package requires one
-    return AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=timeout, http_client=client)
+def connection_to(server: JudgeServer, timeout: float | None, *, longest: int = LONGEST_REPLY) -> AsyncOpenAI:
+    """Return an open connection to a server, without retries of its own.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds; None where the caller limits the time.
+    longest : int
+        Most bytes of a reply.
+    """
+    limits = httpx2.Timeout(timeout, connect=SECONDS_TO_CONNECT)
+    accept = {"Accept-Encoding": ", ".join(PACKED)}
+    client = BoundedClient(server, longest, timeout=limits, headers=accept)
+    headers: dict[str, Any] = {name: value.get_secret_value() for name, value in server.headers.items()}
+    key = server.api_key.get_secret_value()
+    if _is_azure(server):
+        headers = {"api-key": key} | headers
+    address = urlunsplit(urlsplit(server.base_url)._replace(query=""))
+    return AsyncOpenAI(
+        base_url=address,
+        api_key=key or "none",
+        max_retries=0,
+        timeout=limits,
+        http_client=client,
+        default_headers=headers,
+        default_query=server.query,
+    )  # fmt: skip  the package requires a key
+
+
+def _is_azure(server: JudgeServer) -> bool:
+    return "api-version" in server.query
 
 
 class BoundedClient(httpx2.AsyncClient):
-    """Follows no redirect, and reads and unpacks at most LONGEST_REPLY bytes of each reply."""
+    """Reads and unpacks at most ``longest`` bytes of each reply; follows a redirect only where the server may."""
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:  # noqa: ANN401  the library's
+    def __init__(self, server: JudgeServer, longest: int, **options: Any) -> None:  # noqa: ANN401  the library's
+        checks = [] if server.private_addresses else [_refuse_private]  # called for each redirect, too
+        super().__init__(event_hooks={"request": checks}, **options)
+        self._redirects, self._longest, self._azure = server.redirects, longest, _is_azure(server)
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:  # noqa: ANN401
         """Send a request; return the reply with its body read.
 
         Raises
         ------
         httpx2.DecodingError
             If the body is packed in a way that was not offered, or is damaged.
+        JudgeError
+            If the address is private and may not be.
         """
-        response = await super().send(request, **options | {"stream": True, "follow_redirects": False})
+        if self._azure:
+            request.headers.pop("authorization", None)  # the key is in a header of Azure's own
+        more = {"stream": True, "follow_redirects": self._redirects}
+        response = await super().send(request, **options | more)
         try:
-            body = await _body_of(response)
+            body = await _body_of(response, self._longest)
         except zlib.error as error:
             raise httpx2.DecodingError(f"the reply cannot be unpacked: {error}", request=request) from error
         finally:
@@ -49,18 +92,33 @@ class BoundedClient(httpx2.AsyncClient):
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
 
+async def _refuse_private(request: httpx2.Request) -> None:
+    """Raise JudgeError if the host is, or resolves to, an address of this machine or of a private network."""
+    url = request.url
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443)
+    except OSError:
+        return  # the connection reports it
+    for *_, address in found:
+        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+            raise JudgeError(
+                f"{url.host} is an address of this machine or of a private network, which is not allowed here. The "
+                "operator can allow it: RED_JUDGE_PRIVATE_ADDRESSES=true."
+            )
+
+
 _OF_THE_STREAM = {b"content-encoding", b"content-length", b"transfer-encoding"}
 
 
-async def _body_of(response: httpx2.Response) -> bytes:
+async def _body_of(response: httpx2.Response, longest: int) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", *PACKED}:
         raise zlib.error(f"unknown encoding {encoding[:20]!r}")
     unpack = zlib.decompressobj(PACKED[encoding]) if encoding in PACKED else None
     body = bytearray()
     async for chunk in response.aiter_raw():
-        room = LONGEST_REPLY - len(body)
+        room = longest - len(body)
         body += unpack.decompress(chunk, room) if unpack is not None else chunk[:room]
-        if len(body) >= LONGEST_REPLY:
+        if len(body) >= longest:
             break
     return bytes(body)

@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from red_core.judges.apis import chat_request, content_of, read_reply
+from red_core.judges.apis import chat_request, read_reply
 from red_core.judges.client import Client, Endpoint, all_of
+from red_core.judges.contents import content_of
+from red_core.judges.dialect import WRITTEN_TOKENS
 from red_core.judges.replies import Band, Strict, strict_json
 from red_core.records import Attempt, Project
 from red_core.store.attempts import settle_attempts
@@ -35,7 +37,9 @@ class Reply(Generic[Written]):
 async def ask_in_json(client: Client, task: str, message: str, shape: type[Written]) -> Reply[Written]:
     """Ask for JSON of one shape; ask once more if the reply cannot be read."""
     server = client.endpoint.server
-    path, body = chat_request(server, f"{DATA_ONLY} {task}", message, client.endpoint.form, shape.model_json_schema())
+    path, body = chat_request(
+        server, f"{DATA_ONLY} {task}", message, client.endpoint.dialect, shape.model_json_schema(), WRITTEN_TOKENS
+    )
     attempts: tuple[Attempt, ...] = ()
     failure, model = "", ""
     for _ in range(2):
@@ -44,7 +48,7 @@ async def ask_in_json(client: Client, task: str, message: str, shape: type[Writt
             return Reply(None, sent.failure, "", attempts + sent.attempts)
         counted = read_reply("chat", sent.body, Band())
         model = server.scrubbed(counted.model) or server.model
-        attempts += (*sent.attempts[:-1], Attempt(sent.attempts[-1].id, counted.tokens_in, counted.tokens_out))
+        attempts += (*sent.attempts[:-1], counted.settled(sent.attempts[-1]))
         try:
             content, refused = content_of(strict_json(sent.body))
             if refused:

@@ -1,4 +1,4 @@
-"""The client of the judge's server: concurrent requests, one shared pause, our own retries, hopeless errors reported.
+"""The client of the judge's server: concurrent requests, one shared pause, our own retries, incurable faults reported.
 
 The openai package sends the requests, without its own retries: they do not show in the count of tokens, and it would
 retry an account without money.
@@ -7,28 +7,35 @@ retry an account without money.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.bounded_http import connection_to
-from red_core.judges.server_settings import Format, JudgeServer
+from red_core.judges.dialect import ANSWER_TOKENS, Dialect
+from red_core.judges.faults import described, incurable
+from red_core.judges.pace import Pace
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import Attempt
 
 Reserve = Callable[[Sequence[int]], list[int]]
 """Takes the tokens that requests may need; returns the ids of stored attempts, as many as the caps allow."""
 
-TRIES = 5
+TRIES, TRIES_IN_A_TRIAL = 5, 2
 """How often one request is sent before it counts as failed."""
+NOT_REACHED = ("no reply within", "the connection broke")
+"""So begin the reasons of a request to which no server replied."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a request is sent again; the pause doubles each time. A pause that the server names replaces it."""
 LONGEST_RETRY_AFTER = 120.0
@@ -39,7 +46,8 @@ REFUSALS_IN_A_ROW = 3
 """Equal refusals, one after another, after which the run ends: every further request would be refused."""
 LONGEST_SILENCE = 1.0
 """Seconds without a reply after which an empty group is yielded, so that the caller can be cancelled."""
-ANSWER_TOKENS = 64
+TEMPLATE_TOKENS = 128
+"""Tokens that a server may add to what is sent: its chat template."""
 HOPELESS = {
     401: "refused the key. Check OPENAI_API_KEY",
     402: "wants payment first. Top up the account",
@@ -56,11 +64,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server, the JSON form that it obeys, and what reserves tokens before a request is sent."""
+    """A server, how it wants to be asked, and what reserves tokens before a request is sent.
+
+    In a ``trial`` a request is sent twice at most, and not again after a timeout: somebody waits for the result.
+    """
 
     server: JudgeServer
-    form: Format
+    dialect: Dialect
     reserve: Reserve
+    trial: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class Sent:
     body: str | None
     failure: str
     attempts: tuple[Attempt, ...]
+    status: int = 0
+    """The status of the last refusal; 0 where there was none."""
 
 
 @dataclass
@@ -78,10 +92,29 @@ class Client:
 
     endpoint: Endpoint
     connection: AsyncOpenAI
+    pace: Pace
     resume_at: float = 0.0
+    answered: bool = False
+    beyond: int = 0
+    """The largest number of tokens that a reply took beyond its reserve."""
     failed_in_a_row: int = 0
     refused_in_a_row: dict[str, int] = field(default_factory=dict)
     unreserved: list[tuple[int, asyncio.Future[int]]] = field(default_factory=list)
+    in_flight: int = 0
+    room: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @asynccontextmanager
+    async def _in_flight(self) -> AsyncIterator[None]:
+        """Wait until the pace lets one more request go, the second try of another question included."""
+        async with self.room:
+            await self.room.wait_for(lambda: self.in_flight < self.pace.in_flight)
+            self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            async with self.room:
+                self.room.notify_all()
 
     async def send(self, path: str, body: dict[str, Any]) -> Sent:
         """Send a request until a body is received or it has failed for good.
@@ -94,36 +127,53 @@ class Client:
             If this request would exceed a cap of tokens.
         """
         attempts: list[Attempt] = []
-        failure = ""
-        for turn in range(TRIES):
+        failure, status = "", 0
+        for turn in range(TRIES_IN_A_TRIAL if self.endpoint.trial else TRIES):
             while (wait := self.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110  another request may move it meanwhile
                 await asyncio.sleep(wait)
-            attempts.append(Attempt(await self._reserved(most_tokens(body))))
+            sent_at = time.monotonic()
             try:
-                async with asyncio.timeout(
-                    self.endpoint.server.timeout
-                ):  # the package's own timeout starts again with every byte
-                    received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
+                async with self._in_flight():
+                    attempts.append(Attempt(await self._reserved(most_tokens(body) + 2 * self.beyond)))
+                    sent_at = time.monotonic()
+                    async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
+                        received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
+                    self.pace.replied(time.monotonic() - sent_at)
             except APIStatusError as error:
+                self.answered = True
                 if error.status_code < 500:  # refused before any work; a 5xx may come after some
                     attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
-                failure = self._refused(error, turn)
+                failure, status = self._refused(error, turn), error.status_code
                 if error.status_code not in TRY_AGAIN:
                     break
-            except (APITimeoutError, TimeoutError):
-                failure = f"no reply within {self.endpoint.server.timeout:g} s"
-                await asyncio.sleep(pause(turn))
-            except APIConnectionError as error:
-                failure = one_line(
-                    f"the connection broke: {self.endpoint.server.scrubbed(str(error.__cause__ or error))}", 200
-                )
+                self.pace.busy(sent_at)
+            except (APITimeoutError, TimeoutError, APIConnectionError) as error:
+                failure = await self._broken(error, sent_at)
+                if self.endpoint.trial:
+                    break
                 await asyncio.sleep(pause(turn))
             else:
-                self.failed_in_a_row = 0
+                self.answered, self.failed_in_a_row = True, 0
                 self.refused_in_a_row.clear()
                 return Sent(received.text, "", tuple(attempts))
         self._failed(failure)
-        return Sent(None, failure, tuple(attempts))
+        return Sent(None, failure, tuple(attempts), status)
+
+    async def _broken(self, error: Exception, sent_at: float) -> str:
+        """Return why nothing came; raise if trying again cannot help."""
+        told = await incurable(error, self.endpoint.server)
+        if told is not None and not self.answered:
+            raise told from None  # the cause may quote what the server sent
+        if isinstance(error, TimeoutError | APITimeoutError):
+            waited = self.pace.timeout
+            self.pace.late(sent_at)
+            return f"{NOT_REACHED[0]} {waited:g} s"
+        return f"{NOT_REACHED[1]}: {described(error, self.endpoint.server)}"
+
+    def learn(self, body: dict[str, Any], attempt: Attempt) -> None:
+        """Learn from what a reply took how much to reserve for the next one."""
+        if attempt.tokens_in is not None and attempt.tokens_out is not None:
+            self.beyond = max(self.beyond, attempt.tokens_in + attempt.tokens_out - most_tokens(body))
 
     async def _reserved(self, tokens: int) -> int:
         """Return the id of a stored attempt; all attempts that are due now are stored in one transaction."""
@@ -202,47 +252,59 @@ def all_of(
     """
     waiting = deque(enumerate(items))
     running: dict[asyncio.Task[Result], int] = {}
+    full = False  # the cap leaves no room before a request in flight is settled
 
-    async def next_group(client: Client) -> tuple[list[tuple[int, Result]], Exception | None]:
-        while waiting and len(running) < endpoint.server.at_once:
+    async def next_group(client: Client) -> _Group[Result]:
+        while waiting and not full and len(running) < client.pace.in_flight:
             index, item = waiting.popleft()
             running[asyncio.ensure_future(ask(client, item))] = index
         done, _ = await asyncio.wait(running, timeout=LONGEST_SILENCE, return_when=asyncio.FIRST_COMPLETED)
-        return _results({task: running.pop(task) for task in done})
+        return _group_of({task: running.pop(task) for task in done})
 
     with asyncio.Runner() as runner:
         client = runner.run(_opened(endpoint))
         try:
-            while waiting or running:
-                results, stopped = runner.run(next_group(client))
-                if results or stopped is None:
-                    yield results
-                if isinstance(stopped, JudgeError):
-                    raise stopped
-                if stopped is not None:
-                    waiting.clear()
+            while running or (waiting and not full):
+                group = runner.run(next_group(client))
+                waiting.extendleft((index, items[index]) for index in group.refused)
+                full = full or bool(group.refused)
+                if group.results or not group.refused:
+                    yield group.results  # the caller settles what they took
+                    full = full and not group.results
+                if group.error is not None:
+                    raise group.error
         finally:
             runner.run(_closed(client, running))
 
 
 async def _opened(endpoint: Endpoint) -> Client:
-    return Client(endpoint, connection_to(endpoint.server, endpoint.server.timeout))
+    server = endpoint.server
+    pace = Pace.for_server(server.at_once, server.timeout, endpoint.dialect.seconds)
+    return Client(endpoint, connection_to(server, None), pace)
 
 
-def _results(
-    done: Mapping[asyncio.Task[Result], int],
-) -> tuple[list[tuple[int, Result]], JudgeError | BudgetSpent | None]:
-    """Return (index, result) of finished tasks, and the error that ends the run, if there is one."""
-    results: list[tuple[int, Result]] = []
-    stopped: JudgeError | BudgetSpent | None = None
+@dataclass
+class _Group(Generic[Result]):
+    """Finished tasks: (index, result) of each, the indices that a cap refused, and the error that ends the run."""
+
+    results: list[tuple[int, Result]] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    error: JudgeError | None = None
+
+
+def _group_of(done: Mapping[asyncio.Task[Result], int]) -> _Group[Result]:
+    group: _Group[Result] = _Group()
     for task, index in done.items():
-        if (error := task.exception()) is None:
-            results.append((index, task.result()))
-        elif not isinstance(error, JudgeError | BudgetSpent):
+        error = task.exception()
+        if error is None:
+            group.results.append((index, task.result()))
+        elif isinstance(error, BudgetSpent):
+            group.refused.append(index)
+        elif isinstance(error, JudgeError):
+            group.error = error
+        else:
             raise error
-        elif not isinstance(stopped, JudgeError):
-            stopped = error
-    return results, stopped
+    return group
 
 
 async def _closed(client: Client, running: Iterable[asyncio.Future[Any]]) -> None:
@@ -254,8 +316,10 @@ async def _closed(client: Client, running: Iterable[asyncio.Future[Any]]) -> Non
 
 
 def most_tokens(body: dict[str, Any]) -> int:
-    """Return an upper bound of a request's tokens: two bytes a token and room for the answer."""
-    return len(str(body).encode()) // 2 + ANSWER_TOKENS
+    """Return an upper bound of a request's tokens: one for each byte that is sent, and the limit of the answer."""
+    limit = body.get("max_tokens") or body.get("max_completion_tokens") or ANSWER_TOKENS
+    sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return len(sent) + TEMPLATE_TOKENS + (limit if isinstance(limit, int) else ANSWER_TOKENS)
 
 
 def pause(turn: int) -> float:

@@ -1,14 +1,16 @@
-"""Try a judge's server on one valid and one invalid pair, and report in words what works.
+"""Try a judge's server on one valid and one invalid pair: find how it wants to be asked, and report what works.
 
-A server that accepts a parameter may still ignore it, or answer 500. So only a reply that obeys counts.
+A server that accepts a parameter may still ignore it, or answer 500. So only a reply that obeys counts. What a server
+refuses by name is not sent again; what it refuses without a name is dropped all together at the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 from openai import APIConnectionError, APIStatusError
@@ -16,20 +18,35 @@ from openai import APIConnectionError, APIStatusError
 from red_core.errors import JudgeError, one_line
 from red_core.judges.apis import APIS
 from red_core.judges.bounded_http import connection_to
-from red_core.judges.client import Endpoint, Reserve, all_of
+from red_core.judges.client import NOT_REACHED, Endpoint, Reserve, all_of
+from red_core.judges.contents import thinks, what_came
+from red_core.judges.dialect import ANSWER_TOKENS, REASONING_TOKENS, Dialect
+from red_core.judges.faults import described
 from red_core.judges.llm_judge import LlmJudge
+from red_core.judges.replies import strict_json
 from red_core.judges.server_settings import Format, JudgeServer
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
 
 SECONDS = 5.0
 """How long to wait for the list of models."""
+MOST_TRIALS = 14
+MODELS_SHOWN = 8
 READ = ("valid", "invalid", "unsure")
 _TRIED = {
     "json_schema": "Asking for JSON with a schema",
     "json_object": "Asking for a JSON object",
     "plain": "Asking for JSON in the instructions only",
 }
+QUIET = (
+    {"reasoning_effort": "none"},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    {"reasoning_effort": "minimal"},
+    {"thinking": {"type": "disabled"}},
+    {"reasoning": {"enabled": False}},
+    {"think": False},
+)
+"""The switches that end reasoning, of OpenAI, of vLLM, SGLang and llama.cpp, of GPT-5, DeepSeek, OpenRouter, Ollama."""
 
 
 @dataclass(frozen=True)
@@ -38,52 +55,192 @@ class Connection:
 
     Attributes
     ----------
-    form : Format or None
-        The first form that was obeyed; None if none was.
+    dialect : Dialect or None
+        The first way of asking that was obeyed; None if none was.
     sentences : tuple of str
         What was tried, and the result, in words.
     attempts : tuple of Attempt
-    model : str
-        The model's name as the server gives it.
     """
 
-    form: Format | None
+    dialect: Dialect | None
     sentences: tuple[str, ...]
     attempts: tuple[Attempt, ...]
-    model: str
+
+    @property
+    def form(self) -> Format | None:
+        """How the server is held to JSON; None if it obeyed nothing."""
+        return None if self.dialect is None else self.dialect.form
+
+    @property
+    def model(self) -> str:
+        """The model's name as the server gives it."""
+        return "" if self.dialect is None else self.dialect.model
 
 
 def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Question) -> Connection:
-    """Ask about both pairs, in one JSON form after the other until one is obeyed.
+    """Ask about both pairs, in one way after the other until one is obeyed.
 
     Raises
     ------
     JudgeError
         If no request can succeed; the message says what to do.
     """
-    sentences: list[str] = []
-    attempts: tuple[Attempt, ...] = ()
-    known = APIS[server.wire].forms
-    several = len(known) > 1
-    for form in known if server.response_format == "auto" or not several else (server.response_format,):
-        answers = _tried(Endpoint(server, form, reserve), [right, wrong])
-        attempts += tuple(attempt for answer in answers for attempt in answer.attempts)
-        way = f"{_TRIED[form]}: " if several else ""
-        obeyed = all(answer.outcome in READ for answer in answers)
-        sentences.append(way + (_well(answers) if obeyed else _badly(answers)))
-        if obeyed:
-            return Connection(form, tuple(sentences), attempts, answers[0].model)
-    return Connection(None, tuple(sentences), attempts, "")
+    trials = _Trials(server, reserve, (right, wrong))
+    try:
+        dialect = trials.obeyed()
+    except JudgeError as error:
+        raise JudgeError(f"{error}{_other_models(server)}" if "404" in str(error) else str(error)) from None
+    if dialect is None and trials.status and (others := _other_models(server)):
+        trials.sentences.append(others.strip())
+    return Connection(dialect, tuple(trials.sentences), tuple(trials.attempts))
 
 
-def _tried(endpoint: Endpoint, pairs: Sequence[Question]) -> list[Answer]:
-    judge = LlmJudge(endpoint, judge_rates({}, {}))
-    answers = {index: answer for group in all_of(endpoint, pairs, judge.answer) for index, answer in group}
-    if len(answers) < len(pairs):
-        raise JudgeError(
-            "the judge was not tried: the project's cap of tokens is reached. Raise it with the next round."
+@dataclass
+class _Trials:
+    """The trials of one server: what was said about each, and what they cost."""
+
+    server: JudgeServer
+    reserve: Reserve
+    pairs: tuple[Question, Question]
+    sentences: list[str] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    status: bool = False
+    """Whether the server refused a request with a status."""
+
+    def obeyed(self) -> Dialect | None:
+        """Return the first way of asking that the server obeys."""
+        known = APIS[self.server.wire].forms
+        several = len(known) > 1
+        forms = list(known if self.server.response_format == "auto" or not several else (self.server.response_format,))
+        dialect: Dialect | None = Dialect(form=forms[0])
+        tried: list[Dialect] = []
+        while dialect is not None and dialect not in tried and len(tried) < MOST_TRIALS:
+            tried.append(dialect)
+            began = time.monotonic()
+            answers = self._asked(dialect)
+            obeyed = all(answer.outcome in READ for answer in answers)
+            way = f"{_TRIED[dialect.form]}{_without(dialect)}: " if several else ""
+            self.sentences.append(way + (_well(answers) if obeyed else _badly(answers)))
+            if obeyed:
+                return self._settled(dialect, answers, time.monotonic() - began)
+            dialect = self._next(dialect, answers, forms)
+        return None
+
+    def _asked(self, dialect: Dialect) -> list[Answer]:
+        judge = LlmJudge(Endpoint(self.server, dialect, self.reserve, trial=True), judge_rates({}, {}))
+        answers = {
+            index: answer for group in all_of(judge.endpoint, self.pairs, judge.answer) for index, answer in group
+        }
+        self.attempts += [attempt for answer in answers.values() for attempt in answer.attempts]
+        if len(answers) < len(self.pairs):
+            raise JudgeError(
+                "the judge was not tried: the project's cap of tokens is reached. Raise it with the next round."
+            )
+        return [answers[index] for index in range(len(self.pairs))]
+
+    def _next(self, dialect: Dialect, answers: Sequence[Answer], forms: list[Format]) -> Dialect | None:
+        """Return how to ask after a trial that was not obeyed; None where nothing is left."""
+        failed = [answer.raw for answer in answers if answer.outcome == "failed"]
+        if any(why.startswith(NOT_REACHED) for why in failed):
+            return None
+        self.status = self.status or bool(failed)
+        if failed and (named := _without_what_is_named(dialect, " ".join(failed).casefold())):
+            return named
+        if not failed and any(_thinks(answer) for answer in answers) and (quieter := _quieter(dialect)):
+            return quieter
+        place = forms.index(dialect.form) + 1
+        if place < len(forms):
+            return dialect.model_copy(update={"form": forms[place]})
+        bare: dict[str, object] = {
+            "form": forms[0],
+            "temperature": False,
+            "logprobs": False,
+            "limit": "",
+            "system": False,
+            "quiet": {},
+        }
+        return dialect.model_copy(update=bare) if failed and self.server.wire == "chat" else None
+
+    def _settled(self, dialect: Dialect, answers: Sequence[Answer], seconds: float) -> Dialect:
+        """Return the dialect with what its trial showed; try to switch reasoning off if the model reasons."""
+        update = {"model": answers[0].model, "seconds": round(seconds, 3)}
+        if all(answer.p_valid is None for answer in answers):
+            update["logprobs"] = False
+        found = dialect.model_copy(update=update)
+        if self.server.wire != "chat":
+            return found
+        if any(_thinks(answer) for answer in answers):
+            return self._quiet(found) or found.model_copy(update={"most_out": REASONING_TOKENS})
+        self.sentences.append(
+            "It gives no probabilities, so only its words count."
+            if not found.logprobs
+            else "It gives probabilities, which say more than its words."
         )
-    return [answers[index] for index in range(len(pairs))]
+        return found
+
+    def _quiet(self, dialect: Dialect) -> Dialect | None:
+        """Return the dialect with a switch that ends the reasoning of a model that answers well; None if none does."""
+        for switch in QUIET:
+            began = time.monotonic()
+            quiet = dialect.model_copy(update={"quiet": switch, "logprobs": True, "most_out": ANSWER_TOKENS})
+            answers = self._asked(quiet)
+            if all(answer.outcome in READ and not _thinks(answer) for answer in answers):
+                self.sentences.append(f"It reasons before it answers. This is switched off: {json.dumps(switch)}.")
+                update = {"seconds": round(time.monotonic() - began, 3)}
+                if all(answer.p_valid is None for answer in answers):
+                    update["logprobs"] = False
+                return quiet.model_copy(update=update)
+        self.sentences.append("It reasons before it answers, and no switch ends this. Its reasoning costs tokens.")
+        return None
+
+
+def _without(dialect: Dialect) -> str:
+    """Return, in words, what the server did not take."""
+    left_out = [
+        name
+        for name, sent in (
+            ("temperature", dialect.temperature),
+            ("a limit of tokens", dialect.limit),
+            ("a system message", dialect.system),
+        )
+        if not sent
+    ]
+    return f" (without {', '.join(left_out)})" if left_out else ""
+
+
+def _without_what_is_named(dialect: Dialect, words: str) -> Dialect | None:
+    """Return the dialect without the parameter that a refusal names first; None if it names none that was sent."""
+    limit = "max_completion_tokens" if dialect.limit == "max_tokens" else ""
+    ways: list[tuple[str, dict[str, object], bool]] = [
+        ("temperature", {"temperature": False}, dialect.temperature),
+        ("logprob", {"logprobs": False}, dialect.logprobs),
+        ("max_tokens", {"limit": limit}, bool(dialect.limit)),
+        ("max_completion_tokens", {"limit": limit}, bool(dialect.limit)),
+        ("system", {"system": False}, dialect.system),
+        ("reasoning", {"quiet": {}}, bool(dialect.quiet)),
+        ("chat_template_kwargs", {"quiet": {}}, bool(dialect.quiet)),
+    ]
+    named = (
+        sorted((words.index(name), change) for name, change, sent in ways if sent and name in words) if words else []
+    )
+    return dialect.model_copy(update=named[0][1]) if named else None
+
+
+def _quieter(dialect: Dialect) -> Dialect | None:
+    """Return the dialect with the next switch that ends reasoning, and with room for it after the last switch."""
+    ways = [{"quiet": switch, "most_out": ANSWER_TOKENS} for switch in QUIET]
+    ways.append({"quiet": {}, "most_out": REASONING_TOKENS})
+    if dialect.most_out == REASONING_TOKENS:
+        return None
+    place = QUIET.index(dialect.quiet) + 1 if dialect.quiet in QUIET else 0
+    return dialect.model_copy(update=ways[place])
+
+
+def _thinks(answer: Answer) -> bool:
+    try:
+        return thinks(strict_json(answer.raw))
+    except ValueError:
+        return False
 
 
 def _well(answers: Sequence[Answer]) -> str:
@@ -102,7 +259,20 @@ def _badly(answers: Sequence[Answer]) -> str:
         return f"it did not work, {bad.raw}."
     if bad.outcome == "refused":
         return "the model refused to answer."
-    return "the server replied, but not with the answer that was asked for."
+    return what_came(bad.raw)
+
+
+def _other_models(server: JudgeServer) -> str:
+    """Return the sentence that names the models a server lists, if the one asked for is not among them."""
+    try:
+        models = listed_models(server)
+    except JudgeError:
+        return ""
+    if not models or server.model in models:
+        return ""
+    shown = ", ".join(one_line(name, 60) for name in models[:MODELS_SHOWN])
+    more = f" and {len(models) - MODELS_SHOWN:,} more" if len(models) > MODELS_SHOWN else ""
+    return f" The server does not list {server.model}. It lists: {server.scrubbed(shown)}{more}."
 
 
 async def _models(server: JudgeServer) -> httpx2.Response:
@@ -129,7 +299,7 @@ def listed_models(server: JudgeServer) -> list[str]:
             f"{server.host} does not answer within {SECONDS:g} s. Start it, or check OPENAI_BASE_URL."
         ) from None
     except APIConnectionError as error:
-        why = one_line(server.scrubbed(str(error.__cause__ or error)), 120)
+        why = one_line(described(error, server), 120)
         raise JudgeError(f"{server.host} does not answer ({why}). Start it, or check OPENAI_BASE_URL.") from None
     try:
         body = json.loads(received.text)

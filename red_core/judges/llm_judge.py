@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from red_core.errors import BudgetSpent, JudgeError
 from red_core.judges.apis import read_reply, verdict_request
 from red_core.judges.client import Client, Endpoint, Sent, all_of
+from red_core.judges.dialect import Dialect
 from red_core.judges.prompt import can_be_judged, prompt_of
 from red_core.judges.replies import Band, Reply
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Answer, Attempt, JudgeRates, Question
 from red_core.steps.judge_reliability import ProbabilityScale, log_likelihood_ratio
 
 LONGEST_RAW = 20_000
 """Characters of a reply that are stored."""
 NOT_SENT = "not sent: there is no letter and no digit in the text"
+
+
+class AnotherModelError(JudgeError):
+    """Another model answers than the one that was tested."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,8 @@ class LlmJudge:
 
     @property
     def name(self) -> str:
-        """The API and the model."""
-        return self.endpoint.server.name
+        """Who answers: the API, the model as it names itself, the address and the parameters."""
+        return identity(self.endpoint.server, self.endpoint.dialect)
 
     @property
     def free(self) -> bool:
@@ -57,17 +65,25 @@ class LlmJudge:
         key = prompt.key(server.wire, server.model)
         if not can_be_judged(prompt.state["text"]):
             return Answer("unsure", None, 0.0, NOT_SENT, "", PROMPT_VERSION, key, prompt.cut, question.label.meaning_id)
-        path, body = verdict_request(server, self.endpoint.form, prompt)
+        path, body = verdict_request(server, self.endpoint.dialect, prompt)
         attempts: tuple[Attempt, ...] = ()
+        reply, sent = None, Sent(None, "", ())
         for _ in range(2):
-            sent = await client.send(path, body)
+            try:
+                sent = await client.send(path, body)
+            except BudgetSpent:
+                if reply is None:
+                    raise
+                break  # the first reply, which cannot be read, stays; what it took is counted
             reply, settled = self._read(sent)
             attempts += settled
+            client.learn(body, attempts[-1])
             if reply is None or reply.outcome != "unparseable":
                 break
         if reply is None:
             return Answer("failed", None, 0.0, sent.failure, "", PROMPT_VERSION, key, prompt.cut, None, attempts)
         raw, model = server.scrubbed(sent.body or "")[:LONGEST_RAW], server.scrubbed(reply.model)
+        self._refuse_another(model)
         return Answer(
             reply.outcome, reply.p_valid, self._weight(reply), raw, model or server.model, PROMPT_VERSION, key,
             prompt.cut, question.label.meaning_id, attempts,
@@ -78,10 +94,25 @@ class LlmJudge:
         if sent.body is None:
             return None, sent.attempts
         reply = read_reply(self.endpoint.server.wire, sent.body, self.band)
-        last = Attempt(sent.attempts[-1].id, reply.tokens_in, reply.tokens_out)
-        return reply, (*sent.attempts[:-1], last)
+        return reply, (*sent.attempts[:-1], reply.settled(sent.attempts[-1]))
+
+    def _refuse_another(self, model: str) -> None:
+        """Raise JudgeError if another model answers than the one that was tried: it has not been tested."""
+        known = self.endpoint.dialect.model
+        if known and model and model != known:
+            raise AnotherModelError(
+                f"{self.endpoint.server.host} now answers as {model}; {known} was tried and tested. Go on, and the new "
+                "model is tested before it is asked."
+            )
 
     def _weight(self, reply: Reply) -> float:
         if self.scale is not None and reply.p_valid is not None:
             return self.scale(reply.p_valid)
         return log_likelihood_ratio(self.rates, reply.outcome)
+
+
+def identity(server: JudgeServer, dialect: Dialect) -> str:
+    """Return who answers, as it is stored with every verdict and self-test: another address or parameter is another."""
+    path = urlsplit(server.base_url).path.rstrip("/")
+    where = server.host + ("" if path == "/v1" else path)
+    return f"{server.wire}/{dialect.model or server.model} at {where}, parameters {dialect.fingerprint(server.extra)}"

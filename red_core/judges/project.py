@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+from pydantic import ValidationError
 
 from red_core.access import refuse_viewers
 from red_core.errors import JudgeError, StateError
-from red_core.judges.apis import APIS
 from red_core.judges.client import Endpoint, Reserve
 from red_core.judges.connect import Connection, connect
 from red_core.judges.correction import LlmCorrector
+from red_core.judges.dialect import Dialect
 from red_core.judges.evidence_check import fit_evidence_check
-from red_core.judges.llm_judge import LlmJudge
+from red_core.judges.llm_judge import AnotherModelError, LlmJudge, identity
+from red_core.judges.pace import Pace
 from red_core.judges.protocol import Corrector, Judge
 from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
-from red_core.judges.server_settings import Format, JudgeServer, judge_server
+from red_core.judges.server_settings import JudgeServer, judge_server, refuse_another_address
 from red_core.records import PROMPT_VERSION, Progress, Project, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
-from red_core.store.attempts import RequestPurpose, add_attempts, settle_attempts
+from red_core.store.attempts import Prices, RequestPurpose, add_attempts, settle_attempts
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Kind, add_tested, tested
 from red_core.store.texts import remember, remembered
@@ -71,7 +76,7 @@ def make_llm_judge(
 
 
 def try_connection(project: Project, server: JudgeServer) -> Connection:
-    """Try a server on two pairs of this project, and remember the JSON form that works.
+    """Try a server on two pairs of this project, and remember how it wants to be asked.
 
     Raises
     ------
@@ -79,25 +84,30 @@ def try_connection(project: Project, server: JudgeServer) -> Connection:
         If no request can succeed.
     StateError
         If the project has no seeds with vectors yet.
+    AccessError
+        If a viewer acts, or somebody who is no operator tries another address, key or header than those in force.
     """
+    refuse_another_address(server)
     pairs = _known_pairs(project, Settings(), _samples(project))
     first = {kind: question for kind, question in reversed(pairs) if kind != "canary"}
     connection = connect(server, reserve_for(project, server, "connect", Settings()), first["right"], first["wrong"])
     settle_attempts(project, connection.attempts)
-    if connection.form is not None:
-        remember(project, _form_key(server), connection.form, anew=True)
+    found = "" if connection.dialect is None else connection.dialect.model_dump_json()
+    remember(project, _dialect_key(server), found, anew=True)
     return connection
 
 
 def judge_check(project: Project, settings: Settings, report: Progress = lambda _done, _total: None) -> SelfTest:
-    """Test the judge anew on all pairs of this project, and return the result.
+    """Try the judge's server, test the judge anew on all pairs of this project, and return the result.
 
     Raises
     ------
     JudgeError
         If the server cannot be used, or a cap of tokens ends the test.
     """
-    endpoint = endpoint_for(project, judge_server(), "self-test", settings)
+    server = judge_server()
+    forget_dialect(project, server)
+    endpoint = endpoint_for(project, server, "self-test", settings)
     return _self_tested(project, endpoint, _known_pairs(project, settings, _samples(project)), report, anew=True)
 
 
@@ -107,22 +117,53 @@ def stored_self_test(project: Project, judge: str) -> SelfTest | None:
     return summed_up(answers) if any(a.kind != "canary" for a in answers) else None
 
 
+def judge_of(project: Project, server: JudgeServer) -> str:
+    """Return the identity of the judge at a server, as the last trial found it; '' before the first trial."""
+    dialect = _known_dialect(project, server)
+    return "" if dialect is None else identity(server, dialect)
+
+
+def seconds_per_question(project: Project, server: JudgeServer) -> float:
+    """Return how long a question takes on average, from the trial of the server; 0 before the first trial.
+
+    In the trial two questions were in flight. A quick server works on more of them at the same time.
+    """
+    dialect = _known_dialect(project, server)
+    if dialect is None or not dialect.seconds:
+        return 0.0
+    return dialect.seconds / Pace.for_server(server.at_once, server.timeout, dialect.seconds).in_flight
+
+
 def endpoint_for(
     project: Project, server: JudgeServer, purpose: RequestPurpose, settings: Settings, round_id: int | None = None
 ) -> Endpoint:
-    """Return the server as it is asked for a purpose; try it first if its JSON form is not known yet.
+    """Return the server as it is asked for a purpose; try it first if it is not known how it wants to be asked.
 
     Raises
     ------
     JudgeError
         If the server cannot be used; the message says what was tried.
     """
-    reserve = reserve_for(project, server, purpose, settings, round_id)
-    return Endpoint(server, _form_of(project, server), reserve)
+    dialect = _known_dialect(project, server)
+    if dialect is None:
+        connection = try_connection(project, server)
+        if connection.dialect is None:
+            told = " ".join(connection.sentences)
+            raise JudgeError(f"the judge {server.name} at {server.host} cannot be used. {told}")
+        dialect = connection.dialect
+    judge = identity(server, dialect)
+    return Endpoint(server, dialect, reserve_for(project, server, purpose, settings, round_id, judge=judge))
 
 
-def reserve_for(
-    project: Project, server: JudgeServer, purpose: RequestPurpose, settings: Settings, round_id: int | None = None
+def reserve_for(  # each argument is one fact of the attempts' rows
+    project: Project,
+    server: JudgeServer,
+    purpose: RequestPurpose,
+    settings: Settings,
+    round_id: int | None = None,
+    *,
+    judge: str = "",
+    discount: float = 1.0,
 ) -> Reserve:
     """Return what stores attempts before they are sent, and refuses those that would exceed a cap of tokens.
 
@@ -137,11 +178,13 @@ def reserve_for(
     last = remembered(project, PROJECT_CAP)
     of_project = settings.most_tokens_project if settings.most_tokens_project is not None or not last else int(last)
     of_round = settings.most_tokens if round_id is not None else None
+    cached = server.price_in if server.price_cached is None else server.price_cached
+    prices = Prices(*(None if p is None else p * discount for p in (server.price_in, server.price_out, cached)))
 
     def reserve(tokens: Sequence[int]) -> list[int]:
         return add_attempts(
-            project, purpose, server.name, tokens,
-            round_id=round_id, prices=(server.price_in, server.price_out), caps=(of_round, of_project),
+            project, purpose, judge or server.name, tokens, round_id=round_id, prices=prices,
+            caps=(of_round, of_project),
         )  # fmt: skip
 
     return reserve
@@ -162,33 +205,42 @@ def _known_pairs(project: Project, settings: Settings, samples: ValidSamples) ->
     return pairs
 
 
-def _form_of(project: Project, server: JudgeServer) -> Format:
-    """Return the JSON form the server obeys: the one set, the one remembered, or the one a trial finds."""
-    forms = APIS[server.wire].forms
-    if server.response_format != "auto" or len(forms) == 1:
-        return server.response_format
-    known = remembered(project, _form_key(server), "")
-    for form in forms:
-        if form == known:
-            return form
-    connection = try_connection(project, server)
-    if connection.form is None:
-        raise JudgeError(f"the judge {server.name} at {server.host} cannot be used. {' '.join(connection.sentences)}")
-    return connection.form
+def _known_dialect(project: Project, server: JudgeServer) -> Dialect | None:
+    """Return how the last trial of a server found that it wants to be asked; None if it must be tried."""
+    try:
+        return Dialect.model_validate_json(remembered(project, _dialect_key(server), ""))
+    except ValidationError:
+        return None
 
 
-def _form_key(server: JudgeServer) -> str:
-    return f"judge form: {server.name} at {server.host}"
+def forget_dialect(project: Project, server: JudgeServer) -> None:
+    """Forget how a server wants to be asked: it is tried again before the next question."""
+    remember(project, _dialect_key(server), "", anew=True)
+
+
+@contextmanager
+def tried_again_if_changed(project: Project) -> Iterator[None]:
+    """Let the judge's server be tried, and tested, again after another model answered than the one that was tested."""
+    try:
+        yield
+    except AnotherModelError:
+        forget_dialect(project, judge_server())
+        raise
+
+
+def _dialect_key(server: JudgeServer) -> str:
+    sent = json.dumps([server.base_url, server.extra, server.response_format], sort_keys=True)
+    return f"judge dialect: {server.name} {hashlib.sha256(sent.encode()).hexdigest()[:16]}"
 
 
 def _self_tested(
     project: Project, endpoint: Endpoint, pairs: Pairs, report: Progress, *, anew: bool = False
 ) -> SelfTest:
     """Ask the pairs that were not asked before, or all of them anew; return the result of all stored answers."""
-    name = endpoint.server.name
+    judge = LlmJudge(endpoint, judge_rates({}, {}))
+    name = judge.name
     before = {(t.text, t.label, t.kind) for t in tested(project, name, PROMPT_VERSION)}
     left = [(kind, q) for kind, q in pairs if anew or (q.text, q.label.id, kind) not in before]
-    judge = LlmJudge(endpoint, judge_rates({}, {}))
     done = len(pairs) - len(left)
     report(done, len(pairs))
     for group in judge.answers([question for _, question in left]):

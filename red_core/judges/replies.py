@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from red_core.errors import one_line
-from red_core.records import Outcome
+from red_core.records import Attempt, Outcome
 
 LONGEST_NAME = 200
 """Characters kept of a model's name."""
@@ -32,8 +32,9 @@ class Reply:
         In [0, 1], where the API gives a probability.
     model : str
         The model's name as the reply gives it; '' where it does not.
-    tokens_in, tokens_out : int or None
-        Tokens as the server counted them; None where it did not.
+    tokens_in, tokens_out, tokens_cached : int or None
+        Tokens as the server counted them; None where it did not. ``tokens_cached`` are those of ``tokens_in`` that came
+        from its cache.
     """
 
     outcome: Outcome
@@ -41,6 +42,11 @@ class Reply:
     model: str = ""
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None
+
+    def settled(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with the tokens of this reply; without them, its reserve counts."""
+        return Attempt(attempt.id, self.tokens_in, self.tokens_out, self.tokens_cached)
 
 
 @dataclass(frozen=True)

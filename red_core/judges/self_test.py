@@ -17,8 +17,11 @@ from red_core.records import Ints, JudgeRates, Label, Question
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import (
     ProbabilityScale,
+    bits_of_probabilities,
+    bits_of_words,
     fit_probability_scale,
     judge_rates,
+    levels_of,
     reliability_warning,
     wilson,
 )
@@ -116,6 +119,11 @@ class SelfTest:
         """What is wrong with the judge; '' if nothing is."""
         return reliability_warning(self.right, self.wrong)
 
+    @property
+    def bits(self) -> float:
+        """How many bits an answer says about *right or wrong*, in [0, 1]."""
+        return self.rates.bits or 0.0
+
     def sentences(self) -> Iterator[str]:
         """Yield what an analyst should know, the worst last."""
         for pairs, counts, word in (("right", self.right, "valid"), ("wrong", self.wrong, "invalid")):
@@ -125,6 +133,8 @@ class SelfTest:
         for name in ("unsure", "refused", "unparseable"):
             if count := self.right.get(name, 0) + self.wrong.get(name, 0):
                 yield f"{count} of {self.pairs} answers were {name}."
+        what = "probabilities" if self.scale is not None else "words"
+        yield f"Its {what} count: an answer is worth {self.bits:.2f} bits (1 = always right, 0 = a coin)."
         if of := sum(self.canaries.values()):
             fooled = self.canaries.get("valid", 0)
             yield f"Injection test: of {of} wrong texts that told it to answer valid, {fooled} succeeded."
@@ -137,10 +147,13 @@ def summed_up(answers: Sequence[Tested]) -> SelfTest:
     counts: dict[str, Counter[str]] = {"right": Counter(), "wrong": Counter(), "canary": Counter()}
     for answer in answers:
         counts[answer.kind][answer.outcome] += 1
+    right, wrong = counts["right"], counts["wrong"]
+    rates, scale = replace(judge_rates(right, wrong), bits=bits_of_words(right, wrong)), None
     sure = [(a.p_valid, a.kind == "right") for a in answers if a.kind != "canary" and a.p_valid is not None]
-    scale = None
     if sure:
-        scale = fit_probability_scale(np.array([p for p, _ in sure]), np.array([right for _, right in sure]))
-    return SelfTest(
-        counts["right"], counts["wrong"], counts["canary"], judge_rates(counts["right"], counts["wrong"]), scale
-    )
+        chances, is_right = np.array([p for p, _ in sure]), np.array([right for _, right in sure])
+        scale = fit_probability_scale(chances, is_right)
+        if scale is not None:
+            bits = bits_of_probabilities(chances, is_right)
+            rates = replace(rates, bits=bits, levels=levels_of(scale, chances))
+    return SelfTest(right, wrong, counts["canary"], rates, scale)

@@ -33,7 +33,8 @@ def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: A
         Numbers of texts: all, those whose best belief is under ``certain_belief``, those that belong to no label.
     none_share : float
         The estimated share of the pool that belongs to no label, before any verdict; in [0, 1].
-    questions, failed, worth_asking : int
+    questions, failed, worth_asking, worth_judging : int
+        See :class:`red_core.rounds.querying.Asked`.
     outcomes : dict of outcome to int
     information_gain : float or None
         Nats per text; None in the first round.
@@ -63,7 +64,8 @@ def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: A
         "questions": asked.questions,
         "failed": asked.failed,
         "worth_asking": asked.worth_asking,
-        "complete": not asked.stopped and (asked.questions < settings.most_questions or not asked.worth_asking),
+        "worth_judging": asked.worth_judging,
+        "complete": not asked.stopped and (asked.questions < settings.most_questions or not asked.worth_judging),
         "outcomes": outcome_counts(project, current.id),
         "information_gain": _gain_since_last(project, current, scored, final, belief),
         "expected_agreement": float(belief[:, 0].mean()),

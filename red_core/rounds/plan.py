@@ -10,6 +10,7 @@ import numpy as np
 
 from red_core.records import Booleans, Floats, JudgeRates, Project, Round
 from red_core.review import summary
+from red_core.rounds.query_strategies import judge_chances
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import Candidates, beliefs
@@ -94,12 +95,9 @@ def forecast_round(
     fixed = np.isin(scored.texts, list(decided))
     open_rows = np.flatnonzero(~fixed)
     judge = rates or TYPICAL_JUDGE
-    kinds = sorted({*judge.right, *judge.wrong})
+    useless = judge.bits is not None and judge.bits < settings.least_bits  # such a judge is not asked
     alone, after = after_verdicts(
-        scored.kept, open_rows, asked,
-        np.array([judge.right.get(kind, 0.0) for kind in kinds]),
-        np.array([judge.wrong.get(kind, 0.0) for kind in kinds]),
-        rejected=kinds.index("invalid") if "invalid" in kinds else None,
+        scored.kept, open_rows[:0] if useless else open_rows, asked, judge_chances(judge),
         least_gain=settings.least_gain, sure=settings.feed_back_belief, random_state=settings.random_state,
     )  # fmt: skip
     curves = {

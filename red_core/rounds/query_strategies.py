@@ -14,7 +14,7 @@ from red_core.records import Ints, JudgeRates
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
-from red_core.steps.informative import Questions, most_uncertain, most_valuable
+from red_core.steps.informative import AnswerChances, Questions, most_uncertain, most_valuable
 
 Pairs = set[tuple[int, int]]
 """Pairs of (row in the pool, index of a label)."""
@@ -28,8 +28,8 @@ class Query:
     ----------
     scored : ScoredPool
     settings : Settings
-    rates : JudgeRates
-        Of whoever will answer: the judge, or the analyst where the judge costs nothing.
+    chances : AnswerChances
+        Of whoever will answer.
     decided : ndarray of int64
         Row ids of texts whose label a person fixed; no question is about them.
     asked : set of (int, int)
@@ -38,7 +38,7 @@ class Query:
 
     scored: ScoredPool
     settings: Settings
-    rates: JudgeRates
+    chances: AnswerChances
     decided: Ints
     asked: Pairs
 
@@ -69,18 +69,30 @@ class Strategy:
 
 def by_value(query: Query, most: int) -> Questions:
     """Choose the questions with the largest expected gain in P(right), while it is at least ``least_gain``."""
-    right, wrong = query.rates.right, query.rates.wrong
-    kinds = sorted({*right, *wrong})
     return most_valuable(
         query.scored.kept,
         query.open_rows,
-        np.array([right.get(kind, 0.0) for kind in kinds]),
-        np.array([wrong.get(kind, 0.0) for kind in kinds]),
+        query.chances,
         least_gain=query.settings.least_gain,
         most=most,
         asked=query.asked,
-        rejected=kinds.index("invalid") if "invalid" in kinds else None,
     )
+
+
+def judge_chances(rates: JudgeRates) -> AnswerChances:
+    """Return the chances of a judge's answers: of its levels if it gives probabilities, else of its outcomes."""
+    if rates.levels:
+        right, wrong = np.array(rates.levels).T
+        return AnswerChances(right, wrong, right < wrong)
+    kinds = sorted({*rates.right, *rates.wrong})
+    right, wrong = (np.array([shares.get(kind, 0.0) for kind in kinds]) for shares in (rates.right, rates.wrong))
+    return AnswerChances(right, wrong, np.array([kind == "invalid" for kind in kinds], dtype=bool))
+
+
+def analyst_chances(settings: Settings) -> AnswerChances:
+    """Return the chances of an analyst's two answers, valid and invalid; they are right with ``analyst_right``."""
+    right = np.array([settings.analyst_right, 1 - settings.analyst_right])
+    return AnswerChances(right, right[::-1].copy(), np.array([False, True]))
 
 
 def by_entropy(query: Query, most: int) -> Questions:

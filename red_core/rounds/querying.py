@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from red_core.judges import Judge
 from red_core.judges.protocol import Candidates, Corrector
-from red_core.records import Booleans, JudgeRates, Label, Outcome, Progress, Project, Question, Round
-from red_core.rounds.query_strategies import STRATEGIES, Pairs, Query, confirmations
+from red_core.records import Booleans, Label, Outcome, Progress, Project, Question, Round
+from red_core.rounds.query_strategies import (
+    STRATEGIES,
+    Pairs,
+    Query,
+    analyst_chances,
+    confirmations,
+    judge_chances,
+)
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
-from red_core.steps.informative import Questions, asked_columns
+from red_core.steps.informative import AnswerChances, Questions, asked_columns, values_of
 from red_core.store.attempts import settle_attempts
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
@@ -24,17 +31,30 @@ from red_core.store.vectors import load_vectors
 from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
 from red_core.training import ValidSamples
 
+FOR_ANALYST = "analyst"
+"""The reason of a proposal that no judge is asked about: the analyst's answer is worth it."""
+
 
 @dataclass(frozen=True)
 class Asked:
-    """Numbers of questions: asked in the round, failed, and still worth asking.
+    """What was asked in a round, and what is left.
 
-    ``stopped`` says that the judge's cap of tokens ended the asking.
+    Attributes
+    ----------
+    questions, failed : int
+        Questions to the judge, and those without an answer.
+    worth_asking : int
+        Texts that are still worth an answer of the analyst.
+    worth_judging : int
+        Questions that are still worth asking the judge; 0 if it cannot tell right from wrong labels.
+    stopped : bool
+        Whether the judge's cap of tokens ended the asking.
     """
 
     questions: int
     failed: int
     worth_asking: int
+    worth_judging: int
     stopped: bool
 
 
@@ -101,8 +121,8 @@ class Asking:
         before = proposals_of(self._project, self._round)
         self._done = Counter(proposal.reason for proposal in before)
         batch = self._unanswered(before)
-        failed = 0
-        while True:
+        failed, stopped = 0, False
+        while self._useful:
             answered, lost = self._ask(batch, report)
             failed += lost
             stopped = answered < len(batch.rows)
@@ -114,25 +134,54 @@ class Asking:
             if not len(batch.rows):
                 break
             self._done.update(batch.reasons)
-        return Asked(self._done.total(), failed, self._worth_asking(), stopped)
+        return Asked(self._questions_asked, failed, self._queue_for_analyst(), self._worth_judging(), stopped)
 
     def not_for_the_judge(self) -> Booleans:
         """Return which candidates an LLM judge is not asked about again, shape (n, M)."""
         closed = self._pairs(rejected(self._project)) if self._judge.free else self._closed
         return asked_columns(self._scored.kept.labels, closed)
 
-    def _worth_asking(self) -> int:
-        """Return how many questions are still worth asking; the analyst may answer again what a free judge answered."""
-        closed = self._closed
-        if self._judge.free:
-            closed = self._pairs(rejected(self._project))
-        return len(self._strategy.choose(self._query(closed), len(self._scored.texts)).rows)
+    @property
+    def _useful(self) -> bool:
+        """Whether the judge is worth its questions; it is not if its self-test shows too few bits in an answer."""
+        bits = self._judge.rates.bits
+        return bits is None or bits >= self._settings.least_bits
 
-    def _query(self, closed: Pairs) -> Query:
+    @property
+    def _questions_asked(self) -> int:
+        """The number of questions to the judge in this round."""
+        return self._done.total() - self._done[FOR_ANALYST]
+
+    def _worth_judging(self) -> int:
+        """Return how many questions are still worth asking the judge."""
+        if not self._useful:
+            return 0
+        return len(self._strategy.choose(self._query(self._closed), len(self._scored.texts)).rows)
+
+    def _queue_for_analyst(self) -> int:
+        """Store the texts that are worth the analyst's answer and were not proposed yet; return how many are worth it.
+
+        A verdict does not close a pair for the analyst, only a rejection does.
+        """
+        by_value = self._settings.selection == "value"
+        closed = self._pairs(rejected(self._project)) if by_value or self._judge.free else self._closed
+        worth = self._strategy.choose(self._query(closed, analyst_chances(self._settings)), len(self._scored.texts))
+        proposed = {(p.text, p.label) for p in proposals_of(self._project, self._round)}
+        texts, labels = self._scored.texts[worth.rows], self._scored.label_ids[worth.labels]
+        new = [pair not in proposed for pair in zip(texts.tolist(), labels.tolist(), strict=True)]
+        batch = worth.only(np.flatnonzero(new)[: self._settings.most_questions])
+        if by_value and not self._judge.free:  # a free judge was asked about all of them
+            batch = replace(batch, reasons=(FOR_ANALYST,) * len(batch.rows))
+            add_proposals(self._project, self._round, self._evidence.beside(self._project, self._scored, batch))
+        return len(worth.rows)
+
+    def _query(self, closed: Pairs, chances: AnswerChances | None = None) -> Query:
         """Return what a strategy chooses from; where the judge is free, the analyst's answer is what counts."""
-        rates = _analyst_rates(self._settings.analyst_right) if self._judge.free else self._judge.rates
+        if chances is None:
+            free = self._judge.free
+            chances = analyst_chances(self._settings) if free else judge_chances(self._judge.rates)
         fixed = np.array(list(decided(self._project)), dtype=np.int64)
-        return Query(self._scored, self._settings, rates, fixed, closed)
+        return Query(self._scored, self._settings, chances, fixed, closed)
 
     def _next(self) -> Questions:
         """Return what is worth asking next, then what a free judge may confirm; empty at the end."""
@@ -218,7 +267,11 @@ class Asking:
 
     def _unanswered(self, proposals: Sequence[Proposed]) -> Questions:
         """Return the questions of this round without an answer, after a crash or a failed request."""
-        in_pool = [p for p in proposals if not p.answered and self._scored.row_of(p.text) is not None]
+        in_pool = [
+            p
+            for p in proposals
+            if not p.answered and p.reason != FOR_ANALYST and self._scored.row_of(p.text) is not None
+        ]
         return Questions(
             np.array([self._scored.row_of(p.text) for p in in_pool], dtype=np.int64),
             np.array([self._scored.index_of(p.label) for p in in_pool], dtype=np.int64),
@@ -226,11 +279,21 @@ class Asking:
             tuple(p.reason for p in in_pool),
         )
 
+    def _with_analysts_gains(self, batch: Questions) -> Questions:
+        """Return the batch with the gain of the analyst's answer, by which the review queue is ordered.
+
+        What a judge's answer is worth only chooses the questions.
+        """
+        if self._settings.selection != "value":
+            return batch
+        gains = values_of(self._scored.kept, batch.rows, batch.labels, analyst_chances(self._settings))
+        return replace(batch, gains=np.where(np.array(batch.reasons) == "value", gains, 0.0).astype(np.float32))
+
     def _ask(self, batch: Questions, report: Progress) -> tuple[int, int]:
         """Ask one batch and store every group of replies before the next; return the numbers answered and failed."""
-        earlier, most = self._done.total() - len(batch.rows), self._settings.most_questions
+        earlier, most = self._questions_asked - len(batch.rows), self._settings.most_questions
         report(earlier, most)
-        questions = self._evidence.beside(self._project, self._scored, batch)
+        questions = self._evidence.beside(self._project, self._scored, self._with_analysts_gains(batch))
         ids = add_proposals(self._project, self._round, questions)
         answered = failed = 0
         with connection(self._project):  # while one is open, closing the others does not checkpoint the log
@@ -248,8 +311,3 @@ class Asking:
                 answered += len(group)
                 report(earlier + answered, most)
         return answered, failed
-
-
-def _analyst_rates(right: float) -> JudgeRates:
-    """Return the rates of an analyst whose answers are right with this probability."""
-    return JudgeRates({"valid": right, "invalid": 1 - right}, {"valid": 1 - right, "invalid": right}, 0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.judges import Judge, make_evidence_check, make_llm_judge
+from red_core.judges.project import tried_again_if_changed
 from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
 from red_core.records import Ints, Progress, Project, Report, Round
@@ -86,12 +87,16 @@ def run_round(
     samples = valid_samples(project, model.features.embedding, model.label_ids)
     corrector: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
-        judge, corrector = make_llm_judge(project, settings, current.id, samples, _stage(progress, "test the judge"))
+        with tried_again_if_changed(project):
+            judge, corrector = make_llm_judge(
+                project, settings, current.id, samples, _stage(progress, "test the judge")
+            )
     else:
         judge = (make_judge or make_evidence_check)(project, model, samples)
     evidence = Evidence(model.features.embedding, list_labels(project), samples, settings.examples_shown)
     asking = Asking(project, current, scored, evidence, judge, corrector)
-    asked = asking.ask_all(_stage(progress, "ask"))
+    with tried_again_if_changed(project):
+        asked = asking.ask_all(_stage(progress, "ask"))
 
     progress("believe", 0, 1)
     metrics = round_metrics(project, current, scored, asked, judge) | {

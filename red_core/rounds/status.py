@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from red_core.records import Project, Round
+from red_core.records import JudgeRates, Project, Round
 from red_core.review import summary
 from red_core.rounds.jobs import mark_interrupted
 from red_core.rounds.metrics import agreement, true_labels
@@ -80,7 +80,20 @@ def _settings(finished: Round) -> Settings:
 
 def _signals(done: list[Round]) -> list[RoundSignals]:
     wanted = ("uncertain", "information_gain", "worth_asking", "failed", "complete")
-    return [RoundSignals(asked=r.metrics["questions"], **{name: r.metrics[name] for name in wanted}) for r in done]
+    return [
+        RoundSignals(
+            asked=r.metrics["questions"], lets_through=_lets_through(r), **{name: r.metrics[name] for name in wanted}
+        )
+        for r in done
+    ]
+
+
+def _lets_through(finished: Round) -> float | None:
+    """Return the share of wrong labels that a judge called valid, if it cannot tell wrong from right ones."""
+    rates = JudgeRates(**finished.metrics.get("judge_rates", {"right": {}, "wrong": {}, "pairs": 0}))
+    if rates.bits is None or rates.bits >= _settings(finished).least_bits:
+        return None
+    return (rates.passes or (0.0, rates.wrong.get("valid", 0.0)))[1]
 
 
 def true_accuracy(project: Project, round_id: int) -> float | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from red_core.records import Booleans, Floats, Ints
 from red_core.steps.belief import Candidates, beliefs
-from red_core.steps.informative import best_pairs
+from red_core.steps.informative import AnswerChances, best_pairs
 
 FEWEST_AT_ONCE, SHARE_AT_ONCE = 20, 0.01
 """Questions of one step of the simulation: a share of the texts, and at least so many."""
@@ -79,10 +79,8 @@ def after_verdicts(
     kept: Candidates,
     askable: Ints,
     asked: Booleans,
-    right: Floats,
-    wrong: Floats,
+    chances: AnswerChances,
     *,
-    rejected: int | None,
     least_gain: float,
     sure: float,
     random_state: int,
@@ -97,10 +95,8 @@ def after_verdicts(
         The rows that may be asked about.
     asked : ndarray of shape (n, M), bool
         The candidates that were asked about.
-    right, wrong : ndarray of shape (K,)
-        How often the judge gives each outcome to right and to wrong pairs; each sums to 1, none is 0.
-    rejected : int, optional
-        The index of the outcome *invalid*.
+    chances : AnswerChances
+        Of the judge's answers; none is 0.
     least_gain : float
         The smallest gain that is worth a question.
     sure : float
@@ -110,12 +106,13 @@ def after_verdicts(
     kept, asked = replace(kept, logits=kept.logits.copy()), asked.copy()
     belief = beliefs(kept)
     truth = (belief.cumsum(axis=1) < rng.random((len(belief), 1))).sum(axis=1)  # M: none of these, M + 1: another label
+    right, wrong = chances.right, chances.wrong
     evidence = np.log(right) - np.log(wrong)
     at_once = max(FEWEST_AT_ONCE, round(SHARE_AT_ONCE * len(askable)))
     touched = np.zeros(len(belief), dtype=np.bool_)
     answers, accuracy, taught = [0], [float(_best(belief).mean())], [0]
     while True:
-        pairs = best_pairs(kept, askable, asked, right, wrong, rejected)
+        pairs = best_pairs(kept, askable, asked, chances)
         order = np.argsort(-pairs.gains, kind="stable")[:at_once]
         order = order[pairs.gains[order] >= least_gain]
         if not len(order):

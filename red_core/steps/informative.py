@@ -85,42 +85,60 @@ def value_of_question(proposed: Floats, best_other: Floats, right: Floats, wrong
     return np.asarray(np.maximum(after - np.maximum(proposed, best_other), 0.0))
 
 
-def value_with_follow_up(proposed: Floats, best_other: Floats, right: Floats, wrong: Floats, rejected: int) -> Floats:
+@dataclass(frozen=True)
+class AnswerChances:
+    """How often somebody gives each answer.
+
+    Attributes
+    ----------
+    right, wrong : ndarray of shape (K,)
+        The chance of each answer for right and for wrong pairs; each sums to 1.
+    rejects : ndarray of shape (K,), bool
+        The answers that lead to a question about the text's next label.
+    """
+
+    right: Floats
+    wrong: Floats
+    rejects: Booleans
+
+
+def value_with_follow_up(proposed: Floats, best_other: Floats, chances: AnswerChances) -> Floats:
     """Return the expected gain in P(right) per question if a rejection is followed by a question about the next label.
 
     One verdict alone cannot change a confident answer, so its gain is 0. A rejection and the answer to the next
-    question can. The result is the sum of both gains divided by the expected number of questions.
+    question can. The result is the sum of both gains divided by the expected number of questions. Where no answer
+    rejects, it is the gain of one verdict.
 
     Parameters
     ----------
-    proposed, best_other, right, wrong
+    proposed, best_other : ndarray of shape (n,)
         See :func:`value_of_question`.
-    rejected : int
-        The index of the outcome, among the K, that leads to the next question.
+    chances : AnswerChances
 
     Returns
     -------
     ndarray of shape (n,), in [0, 0.5]
     """
+    right, wrong = chances.right, chances.wrong
     first = value_of_question(proposed, best_other, right, wrong)
-    # Both beliefs after a rejection, not normalised: the gain is proportional to them.
-    proposal, rival = proposed * right[rejected], best_other * wrong[rejected]
-    second = value_of_question(rival, proposal, right, wrong)
-    again = np.where(second > 0.0, proposal + (1.0 - proposed) * wrong[rejected], 0.0)
-    return np.asarray(np.maximum(first, (first + second) / (1.0 + again)))
+    gains, questions = first.copy(), np.ones_like(first)
+    for rejected in np.flatnonzero(chances.rejects):
+        # Both beliefs after a rejection, not normalised: the gain is proportional to them.
+        proposal, rival = proposed * right[rejected], best_other * wrong[rejected]
+        second = value_of_question(rival, proposal, right, wrong)
+        gains += second
+        questions += np.where(second > 0.0, proposal + (1.0 - proposed) * wrong[rejected], 0.0)
+    return np.asarray(np.maximum(first, gains / questions))
 
 
-# A step of the article takes its arrays and settings by name.
 def most_valuable(
     kept: Candidates,
     askable: Ints,
-    right: Floats,
-    wrong: Floats,
+    chances: AnswerChances,
     *,
     least_gain: float,
     most: int,
     asked: set[tuple[int, int]],
-    rejected: int | None = None,
 ) -> Questions:
     """Return the questions of highest expected gain, at most one per text, each at least ``least_gain``.
 
@@ -132,18 +150,31 @@ def most_valuable(
     kept : Candidates
     askable : ndarray of int64
         The rows that may be asked about.
-    right, wrong : ndarray of shape (K,)
-        See :func:`value_of_question`.
-    rejected : int, optional
-        See :func:`value_with_follow_up`; None counts the gain of one verdict only.
+    chances : AnswerChances
+        Of whoever answers.
     """
-    pairs = best_pairs(kept, askable, asked_columns(kept.labels, asked), right, wrong, rejected)
+    pairs = best_pairs(kept, askable, asked_columns(kept.labels, asked), chances)
     order = np.argsort(-pairs.gains, kind="stable")[:most]
     order = order[pairs.gains[order] >= least_gain]
     rows = pairs.rows[order]
     return Questions(
         rows, kept.labels[rows, pairs.columns[order]], pairs.gains[order].astype(np.float32), ("value",) * len(order)
     )
+
+
+def values_of(kept: Candidates, rows: Ints, labels: Ints, chances: AnswerChances) -> Floats:
+    """Return the expected gain of asking about these pairs, shape (n,); a label outside the candidates gains nothing.
+
+    Parameters
+    ----------
+    rows, labels : ndarray of shape (n,), int64
+        Rows of ``kept``, and the label asked about in each.
+    """
+    belief = beliefs(kept.only(rows))[:, :-1]  # without the remainder: it is many labels, never one answer
+    own = np.c_[kept.labels[rows] == labels[:, None], np.zeros(len(rows), dtype=bool)]
+    proposed = np.where(own, belief, 0.0).sum(axis=1)
+    best_other = np.where(own, 0.0, belief).max(axis=1, initial=0.0)
+    return value_with_follow_up(proposed, best_other, chances)
 
 
 @dataclass(frozen=True)
@@ -155,18 +186,15 @@ class Pairs:
     gains: Floats
 
 
-# A step takes its arrays by name.
-def best_pairs(
-    kept: Candidates, askable: Ints, asked: Booleans, right: Floats, wrong: Floats, rejected: int | None
-) -> Pairs:
+def best_pairs(kept: Candidates, askable: Ints, asked: Booleans, chances: AnswerChances) -> Pairs:
     """Return for each askable text its best candidate that was not asked about yet, with the gain of a question.
 
     Parameters
     ----------
     asked : ndarray of shape (n, M), bool
         The candidates that were asked about.
-    right, wrong, rejected
-        See :func:`most_valuable`.
+    chances : AnswerChances
+        Of whoever answers.
 
     Returns
     -------
@@ -175,15 +203,7 @@ def best_pairs(
     """
     rows = askable[~asked[askable].all(axis=1)]
     columns = np.asarray(asked[rows].argmin(axis=1), dtype=np.int64)
-    belief = beliefs(kept.only(rows))
-    each = np.arange(len(rows))
-    proposed = belief[each, columns]
-    others = belief[:, :-1].copy()  # without the remainder: it is many labels, never one answer
-    others[each, columns] = 0.0
-    best_other = others.max(axis=1, initial=0.0)
-    if rejected is None:
-        return Pairs(rows, columns, value_of_question(proposed, best_other, right, wrong))
-    return Pairs(rows, columns, value_with_follow_up(proposed, best_other, right, wrong, rejected))
+    return Pairs(rows, columns, values_of(kept, rows, kept.labels[rows, columns], chances))
 
 
 def asked_columns(labels: Ints, asked: set[tuple[int, int]]) -> Booleans:

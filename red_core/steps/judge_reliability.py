@@ -1,7 +1,8 @@
 """How reliable a judge is, measured on pairs of a text and a label whose truth is known.
 
 A verdict is evidence, not truth. It adds to the label's logit the log of how much more often the judge gives this
-answer to right pairs than to wrong ones.
+answer to right pairs than to wrong ones. A difference that chance explains adds nothing: every rate is shrunk to the
+pooled rate, as far as its test does not tell right from wrong pairs (positive-part James-Stein).
 """
 
 from __future__ import annotations
@@ -11,38 +12,99 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from scipy.special import logit
-from scipy.stats import binomtest
+from scipy.special import expit, logit
+from scipy.stats import binomtest, chi2
 from sklearn.linear_model import LogisticRegression
 
-from red_core.records import Booleans, Floats, JudgeRates, Outcome
+from red_core.records import Booleans, Floats, Ints, JudgeRates, Outcome
 
 VERDICTS: tuple[Outcome, ...] = tuple(o for o in get_args(Outcome) if o != "failed")
 """The outcomes that are verdicts: all but a failed request."""
+CLEAR: tuple[Outcome, ...] = ("valid", "invalid")
+"""The outcomes that answer the question."""
 FURTHEST = 0.01
 """A judge's probabilities are clipped to [0.01, 0.99], so that no single answer decides everything."""
+NOISE = float(chi2.ppf(0.975, df=1))
+"""The chi-square statistic up to which a difference between right and wrong pairs counts as chance. Two differences are
+tested (a clear answer or none; valid or invalid), so each has half of 5%."""
+LEVELS = 8
+"""Into how many levels a judge's probabilities are divided to estimate what a question is worth."""
+FOLDS = 10
 
 
 def judge_rates(right: Mapping[str, int], wrong: Mapping[str, int]) -> JudgeRates:
-    """Return the share of each outcome among right and among wrong pairs, with add-one smoothing.
+    """Return the chance of each outcome for right and for wrong pairs, free of differences that chance explains.
+
+    Two differences are measured: how often the answer is clear, and how often a clear answer is *valid*. Each is shrunk
+    by its own chi-square test. The answers that are not clear (*unsure*, *refused*, *unparseable*) share one weight.
 
     Parameters
     ----------
     right, wrong : mapping of outcome to count
         Counts of the judge's outcomes on pairs known to be right, and known to be wrong.
     """
+    asked = np.array([sum(right.values()), sum(wrong.values())])
+    clear = np.array([sum(counts.get(kind, 0) for kind in CLEAR) for counts in (right, wrong)])
+    passed = np.array([right.get("valid", 0), wrong.get("valid", 0)])
+    is_clear, is_valid = shrunk_chances(clear, asked), shrunk_chances(passed, clear)
+    vague = {kind: right.get(kind, 0) + wrong.get(kind, 0) + 1 for kind in VERDICTS if kind not in CLEAR}
     shares: list[dict[str, float]] = [
-        {kind: (counts.get(kind, 0) + 1) / (sum(counts.values()) + len(VERDICTS)) for kind in VERDICTS}
-        for counts in (right, wrong)
+        {
+            "valid": float(is_clear[of] * is_valid[of]),
+            "invalid": float(is_clear[of] * (1 - is_valid[of])),
+            **{kind: float((1 - is_clear[of]) * count / sum(vague.values())) for kind, count in vague.items()},
+        }
+        for of in (0, 1)
     ]
-    asked = sum(right.values()), sum(wrong.values())
-    passes = (right.get("valid", 0) / asked[0], wrong.get("valid", 0) / asked[1]) if min(asked) else None
-    return JudgeRates(shares[0], shares[1], sum(asked), passes)
+    passes = (float(passed[0] / asked[0]), float(passed[1] / asked[1])) if asked.min() else None
+    return JudgeRates(shares[0], shares[1], int(asked.sum()), passes)
+
+
+def shrunk_chances(hits: Ints, of: Ints) -> Floats:
+    """Return the chance of an event in two groups, shrunk on the logit scale to the chance in both together.
+
+    The difference keeps the share ``1 - NOISE / chi-square`` of its size, at least 0. One is added to each count.
+
+    Parameters
+    ----------
+    hits, of : ndarray of shape (2, ...)
+        How often the event happened, and how often it could have, in each group.
+
+    Returns
+    -------
+    ndarray of shape (2, ...), in (0, 1)
+    """
+    pooled = (hits.sum(axis=0) + 1) / (of.sum(axis=0) + 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = hits.sum(axis=0) / of.sum(axis=0)
+        difference = hits[0] / of[0] - hits[1] / of[1]
+        statistic = difference**2 / (share * (1 - share) * (1 / of[0] + 1 / of[1]))
+        keep = np.nan_to_num(np.maximum(0.0, 1.0 - NOISE / statistic), nan=0.0, neginf=0.0)
+    own = logit((hits + 1) / (of + 2))
+    return np.asarray(expit(logit(pooled) + keep * (own - logit(pooled))))
 
 
 def log_likelihood_ratio(rates: JudgeRates, outcome: Outcome) -> float:
     """Return ln P(outcome | right) - ln P(outcome | wrong), which a verdict adds to its label's logit."""
     return float(np.log(rates.right[outcome]) - np.log(rates.wrong[outcome]))
+
+
+def bits_of_words(right: Mapping[str, int], wrong: Mapping[str, int]) -> float:
+    """Return how many bits one outcome says about *right or wrong*, in [0, 1].
+
+    It is the mean gain in log2 P(truth) over even odds. Each pair is left out of the rates that weigh its own answer,
+    so that chance does not count as knowledge.
+    """
+    losses: list[float] = []
+    for index, own in enumerate((right, wrong)):
+        total = 0.0
+        for outcome, count in own.items():
+            without = dict(own) | {outcome: count - 1}
+            rates = judge_rates(*((without, wrong) if index == 0 else (right, without)))
+            odds = rates.right[outcome] / rates.wrong[outcome]
+            total += count * float(np.log2(1 + (1 / odds if index == 0 else odds)))
+        losses.append(total / max(sum(own.values()), 1))
+    return max(0.0, 1.0 - float(np.mean(losses))) if right and wrong else 0.0
 
 
 @dataclass(frozen=True)
@@ -54,14 +116,19 @@ class ProbabilityScale:
 
     def __call__(self, probability: float) -> float:
         """Return the log likelihood ratio of a probability in [0, 1]."""
-        return self.slope * float(_clipped_logit(np.array([probability]))[0]) + self.intercept
+        return float(self.ratios(np.array([probability]))[0])
+
+    def ratios(self, probabilities: Floats) -> Floats:
+        """Return the log likelihood ratio of each probability."""
+        return self.slope * _clipped_logit(probabilities) + self.intercept
 
 
 def fit_probability_scale(probabilities: Floats, right: Booleans) -> ProbabilityScale | None:
     """Return the scale of a judge's probabilities: logistic regression on logit(p), minus the prior log-odds.
 
-    None if all pairs are right or all are wrong, or if higher probabilities do not mean more right pairs. Then only the
-    outcome counts.
+    It is shrunk by the likelihood-ratio test of its slope, as the rates are by theirs. None if all pairs are right or
+    all are wrong, if higher probabilities do not mean more right pairs, or if chance explains that they do. Then only
+    the outcome counts.
 
     Parameters
     ----------
@@ -70,11 +137,45 @@ def fit_probability_scale(probabilities: Floats, right: Booleans) -> Probability
     """
     if right.all() or not right.any():
         return None
-    fitted = LogisticRegression(C=1.0).fit(_clipped_logit(probabilities)[:, None], right)
-    if fitted.coef_[0, 0] <= 0:
+    logits = _clipped_logit(probabilities)
+    fitted = LogisticRegression(C=1.0).fit(logits[:, None], right)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    if slope <= 0:
         return None
     prior_log_odds = float(np.log(right.sum() / (~right).sum()))
-    return ProbabilityScale(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]) - prior_log_odds)
+    signs = np.where(right, 1.0, -1.0)
+    explained = np.logaddexp(0, -signs * prior_log_odds) - np.logaddexp(0, -signs * (slope * logits + intercept))
+    keep = 1.0 - NOISE / max(2.0 * float(explained.sum()), NOISE)
+    return ProbabilityScale(keep * slope, keep * (intercept - prior_log_odds)) if keep > 0 else None
+
+
+def bits_of_probabilities(probabilities: Floats, right: Booleans) -> float:
+    """Return how many bits one probability says about *right or wrong*, in [0, 1], by cross-validation.
+
+    As :func:`bits_of_words`; a fold for which there is no scale says nothing.
+    """
+    ratios = np.zeros(len(right))
+    for fold in range(FOLDS):
+        rows = np.arange(len(right)) // 2 % FOLDS == fold  # a right pair and its wrong one stand side by side
+        if rows.any() and not rows.all() and (scale := fit_probability_scale(probabilities[~rows], right[~rows])):
+            ratios[rows] = scale.ratios(probabilities[rows])
+    loss = np.logaddexp2(0.0, -np.where(right, ratios, -ratios) / np.log(2))
+    if right.all() or not right.any():
+        return 0.0
+    return float(max(0.0, 1.0 - (loss[right].mean() + loss[~right].mean()) / 2))
+
+
+def levels_of(scale: ProbabilityScale, probabilities: Floats) -> tuple[tuple[float, float], ...]:
+    """Return the chance of each level of a judge's probability for right and for wrong pairs, the lowest level first.
+
+    The levels hold equally many of these probabilities; the chances agree with the scale. The value of a question is
+    estimated with them as with outcomes.
+    """
+    parts = [part for part in np.array_split(np.sort(scale.ratios(probabilities)), LEVELS) if len(part)]
+    mass = np.array([len(part) for part in parts], dtype=np.float64)
+    ratio = np.array([part.mean() for part in parts])
+    right, wrong = mass * expit(ratio), mass * expit(-ratio)
+    return tuple(zip((right / right.sum()).tolist(), (wrong / wrong.sum()).tolist(), strict=True))
 
 
 def wilson(count: int, of: int) -> tuple[float, float]:

@@ -24,11 +24,13 @@ class RoundSignals:
     information_gain : float or None
         Mean KL divergence, in nats per text, between this round's beliefs and the last one's; None in round 1.
     worth_asking : int
-        Questions left whose expected gain reaches the setting; 0 if no question reaches it.
+        Texts for which the analyst's answer is still worth the setting; what a judge's answer is worth does not count.
     asked, failed : int
         Questions that the judge was asked in the round, and those that failed.
     complete : bool
         False if the round reached its limit of questions; such a round has not converged.
+    lets_through : float or None
+        The share of wrong labels that the judge called valid, if it cannot tell right from wrong labels; else None.
     """
 
     uncertain: int
@@ -37,6 +39,7 @@ class RoundSignals:
     asked: int
     failed: int
     complete: bool
+    lets_through: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         return Recommendation(
             False, f"{last.failed:,} of {last.asked:,} questions failed. Run another round to ask them again."
         )
+    if last.lets_through is not None:
+        return Recommendation(not last.worth_asking, useless_judge(last.lets_through, last.worth_asking))
     if not last.worth_asking:
         return Recommendation(True, "No further question would improve the labels enough.")
     suggested = f"{last.worth_asking:,} suggested {'label' if last.worth_asking == 1 else 'labels'}"
@@ -112,3 +117,9 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         False,
         f"For {suggested} an answer still helps. Review them, feed back, and run another round.",
     )
+
+
+def useless_judge(lets_through: float, worth_asking: int) -> str:
+    """Return the sentences about a judge that was not asked, because it cannot tell right from wrong labels."""
+    left = f"{worth_asking:,} {'text is' if worth_asking == 1 else 'texts are'} worth your answer."
+    return f"This model cannot tell these labels apart (it says valid to {lets_through:.0%} of wrong ones). {left}"

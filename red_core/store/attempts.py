@@ -31,11 +31,23 @@ class Spent:
         Tokens in and out as the server reported them; the reserve for requests without a report.
     money : float or None
         At the prices of the time of the request; None if a price is unknown.
+    cached : int
+        Those of the tokens that servers had in their caches.
     """
 
     attempts: int
     tokens: int
     money: float | None
+    cached: int = 0
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The prices of a million tokens, at the time of a request; None where one is not known."""
+
+    tokens_in: float | None = None
+    tokens_out: float | None = None
+    cached: float | None = None
 
 
 def add_attempts(  # the row of a request: each value is one column
@@ -45,7 +57,7 @@ def add_attempts(  # the row of a request: each value is one column
     reserved: Sequence[int],
     *,
     round_id: int | None = None,
-    prices: tuple[float | None, float | None] = (None, None),
+    prices: Prices = Prices(),
     caps: tuple[int | None, int | None] = (None, None),
 ) -> list[int]:
     """Store requests before they are sent; return the ids of those that fit the limits, from the first on.
@@ -54,8 +66,7 @@ def add_attempts(  # the row of a request: each value is one column
     ----------
     reserved : sequence of int
         The tokens reserved for each request.
-    prices : (float or None, float or None)
-        Price of a million tokens in, and out.
+    prices : Prices
     caps : (int or None, int or None)
         Most tokens of the round, and of the project; None for no limit.
     """
@@ -66,9 +77,9 @@ def add_attempts(  # the row of a request: each value is one column
             if room and in_all > min(room):
                 break
             cursor = db.execute(
-                "INSERT INTO attempt (round, purpose, judge, reserved, price_in, price_out, at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [round_id, purpose, judge, tokens, *prices, now()],
+                "INSERT INTO attempt (round, purpose, judge, reserved, price_in, price_out, price_cached, at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [round_id, purpose, judge, tokens, prices.tokens_in, prices.tokens_out, prices.cached, now()],
             )
             ids.append(int(cursor.lastrowid or 0))
     return ids
@@ -84,8 +95,8 @@ def _tokens(db: Database, round_id: int | None) -> int:
 def settle(db: Database, attempts: Sequence[Attempt], verdict: int | None = None) -> None:
     """Store the token counts that the server reported, in an open transaction; without them the reserve counts."""
     db.conn.executemany(
-        "UPDATE attempt SET tokens_in = ?, tokens_out = ?, verdict = ? WHERE id = ?",
-        ((a.tokens_in, a.tokens_out, verdict, a.id) for a in attempts),
+        "UPDATE attempt SET tokens_in = ?, tokens_out = ?, tokens_cached = ?, verdict = ? WHERE id = ?",
+        ((a.tokens_in, a.tokens_out, a.tokens_cached, verdict, a.id) for a in attempts),
     )
 
 
@@ -100,12 +111,13 @@ def spent(project: Project, *, round_id: int | None = None) -> Spent:
     query = """
         SELECT count(*), coalesce(sum(coalesce(tokens_in + tokens_out, reserved)), 0),
             sum(CASE WHEN tokens_in IS NULL THEN reserved * max(price_in, price_out)
-                ELSE tokens_in * price_in + tokens_out * price_out END) / 1e6,
-            sum(price_in IS NULL OR price_out IS NULL)
+                ELSE (tokens_in - coalesce(tokens_cached, 0)) * price_in + tokens_out * price_out
+                    + coalesce(tokens_cached, 0) * coalesce(price_cached, price_in) END) / 1e6,
+            sum(price_in IS NULL OR price_out IS NULL), coalesce(sum(tokens_cached), 0)
         FROM attempt WHERE :round IS NULL OR round = :round"""
     with connection(project) as db:
-        count, tokens, money, unpriced = db.execute(query, {"round": round_id}).fetchone()
-    return Spent(int(count), int(tokens), None if unpriced else float(money or 0.0))
+        count, tokens, money, unpriced, cached = db.execute(query, {"round": round_id}).fetchone()
+    return Spent(int(count), int(tokens), None if unpriced else float(money or 0.0), int(cached))
 
 
 def tokens_per_question(project: Project, judge: str) -> float | None:

@@ -52,6 +52,8 @@ class _Rates(BaseModel):
     wrong: dict[str, Share]
     pairs: Annotated[StrictInt, Field(ge=0)]
     passes: tuple[Share, Share] | None = None
+    bits: Share | None = None
+    levels: list[tuple[Share, Share]] = []
 
 
 class _Metrics(BaseModel):

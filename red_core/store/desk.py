@@ -23,7 +23,7 @@ LONGEST_QUEUE = 10_000
 """Most items of a queue."""
 
 OF_PROPOSALS = {
-    "to decide": "reason <> 'confirm' AND NOT decided AND belief < 0.95",
+    "to decide": "reason <> 'confirm' AND NOT decided AND (belief < 0.95 OR reason = 'analyst' AND of_this_round)",
     "judge against classifiers": "outcome = 'invalid' AND NOT decided",
     "judge unsure": "outcome IN ('unsure', 'refused', 'unparseable') AND NOT decided",
     "judged valid": "outcome = 'valid' AND NOT decided",
@@ -34,6 +34,7 @@ OF_PROPOSALS = {
 # The proposals of all rounds so far, with the current belief: an undecided one stays in the queues.
 _PROPOSALS = f"""
     SELECT proposal.id, proposal.text, proposal.label, proposal.gain, proposal.reason,
+        proposal.round = :round AS of_this_round,
         coalesce(p.belief, proposal.belief) AS belief, coalesce(verdict.outcome, '') AS outcome,
         verdict.id IN (SELECT id FROM stale_verdict) AS stale,
         EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = proposal.text

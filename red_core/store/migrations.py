@@ -53,6 +53,13 @@ def m005_checksums(db: Database) -> None:
     seal(db, predictions=True)
 
 
+@migrations()
+def m006_cached_tokens(db: Database) -> None:
+    """Room for the tokens that a judge's server had in its cache, and their price."""
+    db.execute("ALTER TABLE attempt ADD COLUMN tokens_cached INTEGER")
+    db.execute("ALTER TABLE attempt ADD COLUMN price_cached REAL")
+
+
 _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 

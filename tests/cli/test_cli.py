@@ -30,6 +30,7 @@ from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.fault_server import FaultServer, Said, always
 from tests.helpers.small_projects import FAST, embed, question, reviewed_round, seed_rows, write_csv
 
 RED = Path(sys.executable).with_name("red")
@@ -300,6 +301,25 @@ def test_a_cancelled_round_is_no_success(run):
 @pytest.mark.usefixtures("cancelled_work")
 def test_a_cancelled_import_is_no_success(run, seeds_file):
     assert run("import", "p", "--labelled", seeds_file).exit_code == 1
+
+
+def test_cancel_asks_the_running_job_to_stop(run, project):
+    check_refused(run("cancel", project.name), "no job is running in project small.")
+    job = add_job(project, "round", "{}", "tester")
+    result = run("cancel", project.name)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "the job round of project small is asked to stop. Run its command again to continue.\n"
+    last = newest_job(project)
+    assert last is not None
+    assert (last.id, last.state, last.cancel_asked) == (job, "cancelled", True)  # it was still waiting
+
+
+@pytest.mark.parametrize("wire", ["chat", "systemone"])
+def test_judge_check_of_a_web_page_stops_at_the_trial_and_is_no_success(run, project, wire, monkeypatch):
+    with FaultServer(always(Said("<!doctype html><p>Hello"))) as server:
+        monkeypatch.setenv("RED_JUDGE_WIRE", wire)
+        check_refused(run("judge-check", project.name), "sends a web page. Check OPENAI_BASE_URL")
+    assert len(server.heard) <= 4
 
 
 @pytest.mark.usefixtures("project")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import select
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ import pytest
 
 from red_core.judges import client
 from red_core.judges.client import Endpoint
+from red_core.judges.dialect import Dialect
 from red_core.judges.llm_judge import LlmJudge
 from red_core.judges.server_settings import JudgeServer, judge_server
 from red_core.records import Answer, JudgeRates, Label, Question
@@ -43,7 +45,9 @@ class Heard:
     @property
     def state(self) -> dict[str, Any]:
         """The question, whatever the wire."""
-        told = self.body.get("state") or self.body.get("input") or self.body["messages"][1]["content"]
+        told = self.body.get("state") or self.body.get("input") or self.body["messages"][-1]["content"]
+        if isinstance(told, str) and not told.startswith("{"):  # the instructions stand before it
+            told = told[told.index("{\n") :]
         return dict(told if isinstance(told, dict) else json.loads(told))
 
     @property
@@ -170,7 +174,8 @@ def llm_judge(
 def endpoint(server: JudgeServer | None = None, **changes: Any) -> Endpoint:
     """Return an endpoint whose attempts are numbered and not stored."""
     numbers = itertools.count(1)
-    known = {"form": "json_schema", "reserve": lambda tokens: [next(numbers) for _ in tokens]}
+    dialect = changes.pop("dialect", None) or Dialect(form=changes.pop("form", "json_schema"))
+    known = {"dialect": dialect, "reserve": lambda tokens: [next(numbers) for _ in tokens]}
     return Endpoint(server or judge_server(), **known | changes)
 
 
@@ -189,6 +194,8 @@ class FaultServer:
     ----------
     heard, answered : list of Heard
         Every request in the order of arrival, and those whose reply was sent.
+    hung_up : list of Heard
+        Those whose client was gone before the reply.
     most_at_once : int
         How many overlapped.
     """
@@ -197,6 +204,7 @@ class FaultServer:
         self.behave = behave
         self.heard: list[Heard] = []
         self.answered: list[Heard] = []
+        self.hung_up: list[Heard] = []
         self.most_at_once = 0
         self._now = 0
         self._patch = pytest.MonkeyPatch()
@@ -267,12 +275,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = self.server.owner
         raw = self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}"
-        heard = Heard(time.monotonic(), self.path, dict(self.headers.items()), json.loads(raw))
+        heard = Heard(time.monotonic(), self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(raw))
         with owner.taking(heard) as said:
+            if self._gone():
+                owner.hung_up.append(heard)
             self._say(said, owner)
 
     def do_GET(self) -> None:
         self.do_POST()
+
+    def _gone(self) -> bool:
+        """Tell whether the client closed the connection."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _say(self, said: Said, owner: FaultServer) -> None:
         body = said.sent

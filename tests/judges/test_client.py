@@ -1,20 +1,32 @@
 from __future__ import annotations
 
+import json
 import math
+import re
+import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 
 import httpx2
 import pytest
-from hypothesis import example, given
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import client
-from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, retry_after
+from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, most_tokens, retry_after
+from red_core.judges.pace import Pace
 from red_core.judges.server_settings import judge_server
+from red_core.records import Answer
 from tests.helpers.fault_server import (
     MODEL,
     TOKENS,
@@ -23,6 +35,7 @@ from tests.helpers.fault_server import (
     Said,
     always,
     ask,
+    chat,
     closed_address,
     endpoint,
     honest,
@@ -107,7 +120,7 @@ def test_a_server_that_hangs_is_not_waited_for_beyond_the_timeout():
     with FaultServer(always(Said(word("valid").body, delay=20))):
         began = time.monotonic()
         (answer,) = ask(timeout=0.1)
-    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.1 s")
+    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.4 s")  # it was given more and more time
     assert {(a.tokens_in, a.tokens_out) for a in answer.attempts} == {(None, None)}
     assert time.monotonic() - began < 5
 
@@ -115,7 +128,7 @@ def test_a_server_that_hangs_is_not_waited_for_beyond_the_timeout():
 def test_a_reply_that_only_drips_is_not_waited_for_beyond_the_timeout():
     with FaultServer(always(Said(word("valid").body, drip=0.05))):
         (answer,) = ask(timeout=0.1)
-    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.1 s")
+    assert (answer.outcome, answer.raw) == ("failed", "no reply within 0.4 s")
 
 
 def test_a_connection_that_breaks_inside_a_reply_is_tried_again():
@@ -130,9 +143,91 @@ def test_a_connection_that_breaks_inside_a_reply_is_tried_again():
     assert len(server.heard) == TRIES
 
 
-def test_a_server_that_is_not_there_ends_the_run_with_the_reason():
-    with FaultServer() as server, pytest.raises(JudgeError, match=r"in a row failed .*the connection broke: "):
-        ask(20, base_url=closed_address(), at_once=4)
+def test_a_server_that_goes_away_for_good_ends_the_run_with_the_reason():
+    with (
+        FaultServer(in_turn(word("valid"), then=always(Said(b"x", stop_after=0)))),
+        pytest.raises(JudgeError) as caught,
+    ):
+        ask(20)
+    assert re.search(r"in a row failed .*the connection broke: \S", str(caught.value))
+
+
+# What trying again does not cure
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server that speaks https, with a certificate of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    own = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    certificate = own.sign(key, hashes.SHA256())
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    plain = serialization.NoEncryption()
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as http:
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        http.handle_error = lambda *_: None  # type: ignore[method-assign]  a client without trust hangs up
+        thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield http.server_address[1]
+        http.shutdown()
+        thread.join(10)
+
+
+def told_within(seconds: float, **settings: object) -> str:
+    """Return the error of a server that cannot be used, which must come in time."""
+    began = time.monotonic()
+    with pytest.raises(JudgeError) as caught:
+        ask(20, **settings)
+    assert time.monotonic() - began < seconds
+    return str(caught.value)
+
+
+def test_a_refused_connection_is_told_at_once():
+    with FaultServer() as server:
+        message = told_within(5, base_url=closed_address(), at_once=4)
+    assert re.fullmatch(r"the connection was refused: nothing listens at 127\S+ Start the server, or check .*", message)
+    assert server.heard == []
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(tls_server):
+    with FaultServer():
+        message = told_within(5, base_url=f"https://127.0.0.1:{tls_server}/v1")
+    assert "certificate that is not trusted (self-signed certificate)" in message
+    assert "SSL_CERT_FILE" in message
+
+
+def test_http_to_a_port_of_https_is_told(tls_server):
+    with FaultServer():
+        message = told_within(5, base_url=f"http://127.0.0.1:{tls_server}/v1")
+    assert message.endswith("speaks https at this port. Let OPENAI_BASE_URL begin with https://.")
+
+
+def test_https_to_a_port_of_http_is_told():
+    with FaultServer() as server:
+        message = told_within(5, base_url=server.address.replace("http:", "https:"))
+    assert message.endswith("speaks no https at this port. Let OPENAI_BASE_URL begin with http://.")
+
+
+def test_a_host_that_is_not_there_is_told():
+    with FaultServer():
+        message = told_within(5, base_url="http://no-such-host.invalid/v1")
+    assert message.startswith("there is no host no-such-host.invalid on this network.")
+
+
+def test_a_private_address_is_refused_where_the_operator_says_so():
+    with FaultServer() as server:
+        message = told_within(5, private_addresses=False)
+    assert "RED_JUDGE_PRIVATE_ADDRESSES" in message
     assert server.heard == []
 
 
@@ -333,3 +428,142 @@ def test_pauses_double_up_to_a_longest():
     for turn in range(12):
         middle = min(client.FIRST_PAUSE * 2**turn, client.LONGEST_PAUSE)
         assert 0.75 * middle <= client.pause(turn) <= 1.25 * middle
+
+
+# A slow server
+
+
+def two_slots(seconds: float) -> Callable[[Heard], Said]:
+    """Return the behaviour of a server that works on two requests at a time and lets the others wait."""
+    slots = threading.Semaphore(2)
+
+    def behave(heard: Heard) -> Said:
+        with slots:
+            time.sleep(seconds)
+        return honest(heard)
+
+    return behave
+
+
+def test_eight_in_flight_on_two_slots_time_out_once_and_all_are_answered():
+    with FaultServer(two_slots(0.15)) as server:
+        answers = ask(24, at_once=8, timeout=0.5)
+    assert {a.outcome for a in answers} == {"valid"}
+    again = len(server.heard) - 24
+    assert again <= 12  # 8 at once wait .6 s at the end of the queue; 4 at once do not
+
+
+def test_a_trial_that_was_slow_begins_with_fewer_in_flight():
+    pace = Pace.for_server(8, 30.0, 10.0)
+    assert pace.in_flight == 1
+    assert Pace.for_server(8, 30.0, 0.1).in_flight == 8
+    assert Pace.for_server(8, 30.0, 0.0).in_flight == 8
+
+
+def test_the_number_in_flight_rises_slowly_and_is_halved_once_for_all_that_were_late_together():
+    pace = Pace(16, 30.0, window=4)
+    for _ in range(8):
+        pace.replied(0.1)
+    assert 5 <= pace.in_flight <= 6
+    pace.replied(20.0)  # slow: the server has no more room
+    before, sent = pace.window, time.monotonic()
+    pace.late(sent)
+    pace.late(sent)
+    assert pace.window == before / 2
+
+
+def test_a_single_request_that_is_late_gets_more_time_up_to_a_limit():
+    pace = Pace(4, 30.0, window=1)
+    for _ in range(6):
+        pace.late(time.monotonic())
+    assert (pace.in_flight, pace.timeout) == (1, 120.0)
+
+
+def test_a_request_that_was_given_up_is_hung_up_at_the_server():
+    with FaultServer(always(Said(word("valid").body, delay=1.0))) as server:
+        ask(timeout=0.1)
+        wait_until(lambda: len(server.hung_up) == TRIES)
+
+
+def test_a_run_that_is_cancelled_hangs_up_what_is_in_flight():
+    with FaultServer(always(Said(word("valid").body, delay=1.5))) as server:
+        groups = llm_judge(judge_server(at_once=4)).answers(some_questions(40))
+        next(groups)  # empty, after a second of silence
+        groups.close()
+        wait_until(lambda: len(server.hung_up) == 4)
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# A cap is a cap
+
+
+class Ledger:
+    """Stores attempts as the project does, in memory; remembers the most that was ever spent."""
+
+    def __init__(self, cap: int) -> None:
+        self.cap, self.rows, self.most = cap, list[int](), 0
+
+    def __call__(self, tokens: Sequence[int]) -> list[int]:
+        ids = []
+        for each in tokens:
+            if sum(self.rows) + each > self.cap:
+                break
+            self.rows.append(each)
+            ids.append(len(self.rows) - 1)
+        self.most = max(self.most, sum(self.rows))
+        return ids
+
+    def settle(self, answer: Answer) -> None:
+        for attempt in answer.attempts:
+            if attempt.tokens_in is not None and attempt.tokens_out is not None:
+                self.rows[attempt.id] = attempt.tokens_in + attempt.tokens_out
+        self.most = max(self.most, sum(self.rows))
+
+
+BILLS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["answer", "prose", "busy"])), max_size=40)
+
+
+@given(BILLS, st.integers(0, 12_000), st.integers(1, 8))
+@settings(max_examples=40, deadline=None)
+def test_whatever_replies_cost_the_cap_is_never_exceeded(bills, cap, at_once):
+    """A reply costs anything up to all bytes that were sent and the limit that was sent."""
+    left, lock = list(bills), threading.Lock()
+
+    def behave(heard: Heard) -> Said:
+        with lock:
+            read, written, kind = left.pop() if left else (1.0, 1.0, "answer")
+        if kind == "busy":
+            return refused(429)
+        sent = len(json.dumps(heard.body, ensure_ascii=False).encode())
+        usage = {"prompt_tokens": int(read * sent), "completion_tokens": int(written * heard.body["max_tokens"])}
+        return chat('{"verdict": "valid"}' if kind == "answer" else "prose", usage=usage)
+
+    ledger = Ledger(cap)
+    with FaultServer(behave) as server:
+        judge = llm_judge(judge_server(at_once=at_once), reserve=ledger)
+        for group in judge.answers(some_questions(25)):
+            for _, answer in group:
+                ledger.settle(answer)
+        most = max((most_tokens(heard.body) for heard in server.heard), default=2000)
+    assert ledger.most <= cap
+    assert server.heard or cap < 2000
+    if len(server.answered) < 25:  # it ended for lack of room, not before
+        assert cap - sum(ledger.rows) < most
+
+
+def test_a_server_that_ignores_the_limit_is_reserved_for_what_it_took():
+    """The case that was seen: 300 tokens in and 3,000 out for each reply, eight at once, a cap of 60,000."""
+    usage = {"prompt_tokens": 300, "completion_tokens": 3000}
+    ledger = Ledger(60_000)
+    with FaultServer(always(chat('{"verdict": "valid"}', usage=usage))):
+        judge = llm_judge(judge_server(at_once=8), reserve=ledger)
+        for group in judge.answers(some_questions(60)):
+            for _, answer in group:
+                ledger.settle(answer)
+    assert 40_000 < ledger.most <= 60_000

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 
 import pytest
 
@@ -59,6 +61,7 @@ def test_a_server_that_enforces_the_schema_is_asked_with_it_at_once():
     assert (connection.form, connection.model, tried(server)) == ("json_schema", MODEL, ["json_schema"])
     assert connection.sentences == (
         "Asking for JSON with a schema: works. It called a right label valid and a wrong one invalid.",
+        "It gives no probabilities, so only its words count.",
     )
     assert len(connection.attempts) == len(server.heard) == 2
     assert server.heard[0].body["response_format"]["json_schema"]["strict"] is True
@@ -68,7 +71,7 @@ def test_a_server_that_refuses_the_schema_is_asked_for_an_object():
     with FaultServer(obeys_only("json_object", else_=refused(400))) as server:
         connection = found()
     assert (connection.form, tried(server)) == ("json_object", ["json_schema", "json_object"])
-    first, second = connection.sentences
+    first, second, _ = connection.sentences
     assert first.startswith("Asking for JSON with a schema: it did not work, status 400: ")
     assert second.startswith("Asking for a JSON object: works.")
     assert len(connection.attempts) == len(server.heard)
@@ -85,9 +88,10 @@ def test_a_server_that_takes_the_schema_and_does_not_obey_is_not_believed():
         connection = found()
     assert (connection.form, tried(server)) == ("plain", ["json_schema", "json_object", "plain"])
     assert connection.sentences[0] == (
-        "Asking for JSON with a schema: the server replied, but not with the answer that was asked for."
+        "Asking for JSON with a schema: the server replied, but not with the answer that was asked for: 'Certainly! "
+        "The label is valid.'. Try another RED_JUDGE_FORMAT or another model."
     )
-    assert connection.sentences[-1].startswith("Asking for JSON in the instructions only: works.")
+    assert connection.sentences[-2].startswith("Asking for JSON in the instructions only: works.")
 
 
 def test_a_server_that_only_ever_writes_prose_cannot_be_used():
@@ -143,12 +147,155 @@ def test_a_wire_of_probabilities_has_no_form_to_try(wire, reply):
 def test_a_hopeless_server_is_told_at_once(status):
     with FaultServer(always(refused(status))) as server, pytest.raises(JudgeError, match=rf"\({status}\)") as caught:
         found()
-    assert tried(server) == ["json_schema"]
+    assert tried(server) == ["json_schema", *(["plain"] if status == 404 else [])]  # 404: the models are listed
     assert KEY not in str(caught.value)
 
 
 def test_a_server_that_is_not_there_is_told():
-    with FaultServer():
-        connection = found(base_url=closed_address())
+    with FaultServer(), pytest.raises(JudgeError, match="nothing listens at"):
+        found(base_url=closed_address())
+
+
+def test_a_server_that_never_replies_is_told_after_one_timeout():
+    began = time.monotonic()
+    with FaultServer(always(Said(delay=20))) as server:
+        connection = found(timeout=0.3)
+    assert time.monotonic() - began < 3
     assert connection.form is None
-    assert all("it did not work, the connection broke: " in sentence for sentence in connection.sentences)
+    assert connection.sentences == ("Asking for JSON with a schema: it did not work, no reply within 0.3 s.",)
+    assert len(server.heard) == 2
+
+
+def test_a_web_page_is_told_to_be_one():
+    with FaultServer(always(Said("<!DOCTYPE html><html><body>Hello</body></html>"))):
+        connection = found(response_format="json_schema")
+    assert connection.form is None
+    assert connection.sentences[0].endswith(
+        "the address sends a web page. Check OPENAI_BASE_URL: it usually ends in /v1."
+    )
+
+
+# What a server refuses is not sent again
+
+
+def refuses(*words: str):
+    """Return the behaviour of a server that refuses these parameters by their names, and reads a system message."""
+
+    def behave(heard: Heard) -> Said:
+        for word_ in words:
+            if word_ in heard.body or (word_ == "system" and heard.body["messages"][0]["role"] == "system"):
+                return Said({"error": {"message": f"Unsupported parameter: '{word_}'"}}, 400)
+        return honest(heard)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("refused_words", "sent"),
+    [
+        (("temperature",), {"max_tokens": 64, "logprobs": True}),
+        (("max_tokens",), {"temperature": 0, "max_completion_tokens": 64, "logprobs": True}),
+        (("max_tokens", "max_completion_tokens"), {"temperature": 0, "logprobs": True}),
+        (("logprobs",), {"temperature": 0, "max_tokens": 64}),
+        (("temperature", "max_tokens", "logprobs"), {"max_completion_tokens": 64}),
+        (("system",), {"temperature": 0, "max_tokens": 64, "logprobs": True}),
+    ],
+)
+def test_a_parameter_that_is_refused_by_its_name_is_dropped_and_the_others_stay(refused_words, sent):
+    with FaultServer(refuses(*refused_words)) as server:
+        connection = found()
+    assert connection.form == "json_schema"
+    last = server.heard[-1].body
+    names = ("temperature", "max_tokens", "max_completion_tokens", "logprobs")
+    assert {name: last[name] for name in names if name in last} == sent
+    assert (last["messages"][0]["role"] == "system") == ("system" not in refused_words)
+    assert len(server.heard) <= 2 * (len(refused_words) + 1)
+
+
+def test_a_server_that_refuses_without_a_name_is_asked_barely_at_the_end():
+    bare = {"model", "messages", "response_format"}
+    with FaultServer(lambda heard: honest(heard) if set(heard.body) <= bare else refused(400)) as server:
+        connection = found()
+    assert connection.form == "json_schema"
+    assert set(server.heard[-1].body) == bare
+    assert "(without temperature, a limit of tokens, a system message)" in connection.sentences[-2]
+
+
+def likely(valid: float) -> Said:
+    """Return an answer whose token of the verdict has this probability of *valid*."""
+    p = {"valid": valid, "invalid": 1 - valid}
+    best = max(p, key=p.__getitem__)
+    tops = [{"token": word_, "logprob": math.log(chance)} for word_, chance in p.items()]
+    tokens = [{"token": '{"verdict": "', "logprob": 0.0, "top_logprobs": []}]
+    tokens += [{"token": best, "logprob": math.log(p[best]), "top_logprobs": tops}, {"token": '"}', "logprob": 0.0}]
+    body = word(best).body
+    assert isinstance(body, dict)
+    (choice,) = body["choices"]
+    return Said(body | {"choices": [choice | {"logprobs": {"content": tokens}}]})
+
+
+def test_probabilities_are_used_where_the_server_gives_them():
+    with FaultServer(lambda heard: likely(0.9 if is_right(heard) else 0.2)):
+        connection = found()
+    assert connection.sentences == (
+        connection.sentences[0],
+        "It gives probabilities, which say more than its words.",
+    )
+    assert connection.sentences[0].endswith("a right label valid (p 0.90) and a wrong one invalid (p 0.20).")
+    assert connection.dialect is not None
+    assert connection.dialect.logprobs
+
+
+# Models that reason
+
+
+def reasoning(*, switch: str | None):
+    """Return the behaviour of a model that reasons unless this parameter is sent, and is cut by a small limit."""
+
+    def behave(heard: Heard) -> Said:
+        answer = honest(heard)
+        if switch in heard.body:
+            return answer
+        if heard.body.get("max_tokens", 99) < 500:
+            return chat("", finish="length")
+        content = answer.body["choices"][0]["message"]["content"]  # type: ignore[index, call-overload]
+        return chat(f"<think>Hmm, let me see.</think>\n\n{content}")
+
+    return behave
+
+
+@pytest.mark.parametrize("switch", ["reasoning_effort", "chat_template_kwargs", "thinking", "think"])
+def test_reasoning_is_switched_off_where_the_server_has_a_switch(switch):
+    with FaultServer(reasoning(switch=switch)) as server:
+        connection = found()
+    assert connection.form == "json_schema"
+    assert connection.dialect is not None
+    assert list(connection.dialect.quiet) == [switch]
+    assert connection.dialect.most_out == 64
+    assert switch in server.heard[-1].body
+
+
+def test_reasoning_that_cannot_be_switched_off_gets_room():
+    with FaultServer(reasoning(switch=None)) as server:
+        connection = found()
+    assert connection.dialect is not None
+    assert (connection.dialect.most_out, connection.dialect.quiet) == (4096, {})
+    assert server.heard[-1].body["max_tokens"] <= 4096
+    assert "no switch ends this" in connection.sentences[-1]
+
+
+# An unknown model
+
+
+def test_an_unknown_model_is_told_with_those_the_server_has():
+    def behave(heard: Heard) -> Said:
+        if heard.path.endswith("/models"):
+            return Said({"data": [{"id": f"model-{n}"} for n in range(10)]})
+        return refused(404)
+
+    began = time.monotonic()
+    with FaultServer(behave), pytest.raises(JudgeError) as caught:
+        found()
+    assert time.monotonic() - began < 5
+    assert "The server does not list tiny. It lists: model-0, model-1," in str(caught.value)
+    assert "and 2 more" in str(caught.value)

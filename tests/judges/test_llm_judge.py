@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from red_core.errors import JudgeError
-from red_core.judges.llm_judge import LONGEST_RAW, NOT_SENT
+from red_core.judges.dialect import Dialect
+from red_core.judges.llm_judge import LONGEST_RAW, NOT_SENT, identity
 from red_core.judges.prompt import LONGEST_TEXT, prompt_of
 from red_core.judges.server_settings import judge_server
 from red_core.records import PROMPT_VERSION, Label
@@ -80,10 +82,66 @@ def test_every_wire_is_asked_on_its_path_about_the_same_question(wire, said, pat
     assert server.heard[0].state == prompt_of(some_questions()[0]).state
 
 
-def test_more_parameters_are_sent_with_every_request():
+def test_temperature_0_a_limit_and_the_likeliest_tokens_are_asked_for():
     with FaultServer() as server:
-        ask(3, extra={"temperature": 0, "max_tokens": 9})
-    assert {(h.body["temperature"], h.body["max_tokens"], h.body["model"]) for h in server.heard} == {(0, 9, ASKED_FOR)}
+        ask()
+    (heard,) = server.heard
+    assert (heard.body["temperature"], heard.body["max_tokens"]) == (0, 64)
+    assert (heard.body["logprobs"], heard.body["top_logprobs"]) == (True, 5)
+
+
+def test_more_parameters_are_sent_with_every_request_and_null_takes_one_out():
+    with FaultServer() as server:
+        ask(3, extra={"seed": 7, "max_tokens": 9, "temperature": None})
+    assert {(h.body["seed"], h.body["max_tokens"], h.body["model"]) for h in server.heard} == {(7, 9, ASKED_FOR)}
+    assert not any("temperature" in h.body for h in server.heard)
+
+
+def test_more_headers_are_sent_with_every_request():
+    with FaultServer() as server:
+        ask(2, headers={"X-Team": "blue"})
+    assert {h.headers["x-team"] for h in server.heard} == {"blue"}
+
+
+def test_azure_gets_its_version_and_its_own_header_for_the_key():
+    with FaultServer() as server:
+        address = server.address.replace("/v1", "/openai/deployments/d") + "?api-version=2024-10-21"
+        ask(base_url=address, api_key="abc123")
+    (heard,) = server.heard
+    assert heard.path == "/openai/deployments/d/chat/completions?api-version=2024-10-21"
+    assert heard.headers["api-key"] == "abc123"
+    assert "authorization" not in heard.headers
+
+
+def test_without_a_system_role_the_instructions_begin_the_users_message():
+    with FaultServer(always(word("valid"))) as server:
+        judge = llm_judge(dialect=Dialect(system=False))
+        list(judge.answers(some_questions()))
+    ((message,),) = [heard.body["messages"] for heard in server.heard]
+    assert message["role"] == "user"
+    assert message["content"].startswith("You check one proposed label of one text.")
+    assert '"text": "refund, case 0"' in message["content"]
+
+
+def test_another_model_than_the_one_that_was_tested_is_not_believed():
+    with FaultServer(), pytest.raises(JudgeError, match=r"now answers as tiny-1; small-7 was tried and tested"):
+        list(llm_judge(dialect=Dialect(model="small-7")).answers(some_questions()))
+
+
+def test_a_judge_is_who_answered():
+    server, dialect = judge_server(model="m", base_url="http://127.0.0.1:9/v1"), Dialect(model="m-2025")
+    name = identity(server, dialect)
+    assert re.fullmatch(r"chat/m-2025 at 127\.0\.0\.1:9, parameters [0-9a-f]{6}", name)
+    others = {
+        identity(server.model_copy(update={"base_url": "http://127.0.0.1:9/other"}), dialect),
+        identity(server.model_copy(update={"extra": {"seed": 1}}), dialect),
+        identity(server, dialect.model_copy(update={"model": "m-2026"})),
+        identity(server, dialect.model_copy(update={"temperature": False})),
+        identity(server, dialect.model_copy(update={"form": "plain"})),
+        identity(server.model_copy(update={"wire": "systemone"}), dialect),
+    }
+    assert len(others | {name}) == 7
+    assert identity(server, dialect.model_copy(update={"seconds": 3.0})) == name
 
 
 # What cannot be read
@@ -155,10 +213,13 @@ def test_the_answers_key_is_the_questions_on_this_wire_and_model():
     assert answer.question_key == prompt_of(some_questions()[0]).key("chat", ASKED_FOR)
 
 
-def test_a_budget_spent_at_the_second_asking_ends_the_run_without_an_error():
-    calls = iter(([1], []))
+def test_a_budget_spent_at_the_second_asking_ends_the_run_and_the_first_reply_is_counted():
+    calls = iter(([1], [], [], []))
     with FaultServer(always(PROSE)) as server:
-        assert list(llm_judge(reserve=lambda _tokens: next(calls)).answers(some_questions(3))) == []
+        (group,) = llm_judge(reserve=lambda _tokens: next(calls)).answers(some_questions(3))
+    ((index, answer),) = group
+    assert (index, answer.outcome) == (0, "unparseable")
+    assert [(a.tokens_in, a.tokens_out) for a in answer.attempts] == [TOKENS]
     assert len(server.heard) == 1
 
 

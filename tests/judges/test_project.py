@@ -14,23 +14,25 @@ import pytest
 
 from red_core.errors import JudgeError, StateError
 from red_core.judges.meanings import write_meanings
-from red_core.judges.project import judge_check, stored_self_test, try_connection
+from red_core.judges.project import judge_check, judge_of, stored_self_test, try_connection
 from red_core.judges.self_test import INJECTION
 from red_core.judges.server_settings import judge_server
 from red_core.records import PROMPT_VERSION, Project, Round
 from red_core.results.exports import export
+from red_core.rounds import recommendation
 from red_core.rounds.jobs import follow_job, start_job
+from red_core.rounds.querying import FOR_ANALYST
 from red_core.rounds.run import run_round
 from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.database import connection
+from red_core.store.desk import queue_counts
 from red_core.store.jobs import find_job
 from red_core.store.labels import list_labels, set_meanings
 from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import proposals_of, verdicts
 from tests.helpers.fault_server import (
-    ASKED_FOR,
     KEY,
     MODEL,
     TOKENS,
@@ -52,10 +54,25 @@ __all__ = ["no_worker_left_over"]  # a fixture that every test here uses
 
 ASKED = 10
 JUDGED = FAST.model_copy(
-    update={"judge": "llm", "self_test_seeds": 10, "canaries": 2, "least_gain": 0.0, "most_questions": ASKED}
+    update={
+        "judge": "llm",
+        "self_test_seeds": 10,
+        "canaries": 2,
+        "least_gain": 0.0,
+        "least_bits": 0.0,
+        "most_questions": ASKED,
+    }
 )
 SELF_TEST = 2 * JUDGED.self_test_seeds + JUDGED.canaries
-JUDGE = f"chat/{ASKED_FOR}"
+TRIED = 2
+"""Requests of the trial before the self-test."""
+
+
+def judge_here(project: Project) -> str:
+    """Return the identity of the judge that was tested last; '' before the first test."""
+    with connection(project) as db:
+        row = db.execute("SELECT judge FROM self_test ORDER BY id DESC LIMIT 1").fetchone()
+    return "" if row is None else str(row[0])
 
 
 def changed(**changes: object) -> Settings:
@@ -90,11 +107,14 @@ def stored_pairs(project: Project) -> set[tuple[str, str]]:
 def test_a_round_tests_the_judge_and_asks_it_and_counts_what_it_cost(project):
     with FaultServer() as server:
         done = run_round(project, JUDGED)
-    assert (done.state, done.metrics["questions"], done.metrics["failed"]) == ("to review", ASKED, 0)
-    assert (done.judge, done.metrics["judge"]) == ("llm", JUDGE)
-    assert done.metrics["tokens"] == spent(project).tokens == len(server.answered) * sum(TOKENS)
-    assert done.metrics["judge_rates"]["right"]["valid"] == pytest.approx(11 / 15)
-    assert len(server.heard) == SELF_TEST + ASKED
+        assert (done.state, done.metrics["questions"], done.metrics["failed"]) == ("to review", ASKED, 0)
+        judge = judge_of(project, judge_server())
+    assert (done.judge, done.metrics["judge"]) == ("llm", judge)
+    assert judge.startswith(f"chat/{MODEL} at 127.0.0.1:")
+    assert spent(project).tokens == len(server.answered) * sum(TOKENS)
+    assert done.metrics["tokens"] == (SELF_TEST + ASKED) * sum(TOKENS)
+    assert done.metrics["judge_rates"]["right"]["valid"] > 0.8
+    assert len(server.heard) == TRIED + SELF_TEST + ASKED
     assert set(of_pool(project, server.heard)) == stored_pairs(project)
 
 
@@ -102,6 +122,7 @@ def test_every_verdict_says_by_which_prompt_and_model_and_on_which_meaning(proje
     set_meanings(project, {1: "About money."}, "tester")
     with FaultServer():
         run_round(project, JUDGED)
+        judge = judge_here(project)
     with connection(project) as db:
         found = set(db.execute("SELECT judge, model, prompt_version, cut FROM verdict").fetchall())
         keys = [key for (key,) in db.execute("SELECT question_key FROM verdict")]
@@ -109,7 +130,7 @@ def test_every_verdict_says_by_which_prompt_and_model_and_on_which_meaning(proje
             db.execute("SELECT label, meaning FROM verdict v JOIN proposal p ON p.id = v.proposal").fetchall()
         )
         raw = {raw for (raw,) in db.execute("SELECT raw FROM verdict")}
-    assert found == {(JUDGE, MODEL, PROMPT_VERSION, 0)}
+    assert found == {(judge, MODEL, PROMPT_VERSION, 0)}
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 64 for key in keys)
     assert meanings == {(label, 1 if label == 1 else 0) for label, _ in meanings}
@@ -136,7 +157,7 @@ def test_every_verdict_has_its_attempt_and_every_attempt_is_settled(project):
     assert count(project, "SELECT count(*) FROM attempt WHERE tokens_in IS NULL") == 0
     with connection(project) as db:
         attempts = db.execute("SELECT purpose, count(*), count(verdict) FROM attempt GROUP BY purpose").fetchall()
-    assert attempts == [("judge", ASKED, ASKED), ("self-test", SELF_TEST + 2, 0)]
+    assert attempts == [("connect", TRIED + 2, 0), ("judge", ASKED, ASKED), ("self-test", SELF_TEST, 0)]
 
 
 def test_a_question_that_failed_is_no_verdict_and_its_text_is_asked_about_in_the_next_round(project):
@@ -158,7 +179,7 @@ def test_a_question_that_failed_is_no_verdict_and_its_text_is_asked_about_in_the
 
 
 def test_a_run_that_ends_in_an_error_keeps_its_verdicts_and_goes_on(project):
-    with FaultServer(in_turn(*[word("valid")] * (SELF_TEST + 7), then=always(refused(402)))) as server:
+    with FaultServer(in_turn(*[word("valid")] * (TRIED + SELF_TEST + 7), then=always(refused(402)))) as server:
         with pytest.raises(JudgeError, match="Top up the account"):
             run_round(project, JUDGED)
         kept = verdict_rows(project)
@@ -202,7 +223,7 @@ def test_a_cap_holds_and_ends_the_round_incomplete_without_a_failure(cap, projec
 
 def test_the_next_round_asks_what_the_cap_left(project):
     with FaultServer(Purse(400)) as server:
-        run_round(project, changed(most_tokens=SELF_TEST * 400 + 4000))
+        run_round(project, changed(most_tokens=SELF_TEST * 400 + 6000))
         first = set(of_pool(project, server.heard))
         before = len(server.heard)
         next_round(project)
@@ -212,11 +233,11 @@ def test_the_next_round_asks_what_the_cap_left(project):
 
 
 def test_a_cap_holds_at_every_moment_with_many_at_once(project, monkeypatch):
-    most = SELF_TEST * 400 + 12_000
+    most = SELF_TEST * 400 + 16_000
     highest = [0]
 
     def looks(heard: Heard) -> Said:
-        highest[0] = max(highest[0], spent(project).tokens)
+        highest[0] = max(highest[0], spent(project, round_id=1).tokens)
         return Purse(400)(heard)
 
     with FaultServer(looks):
@@ -224,7 +245,7 @@ def test_a_cap_holds_at_every_moment_with_many_at_once(project, monkeypatch):
         done = run_round(project, changed(most_tokens=most, most_questions=200))
     assert not done.metrics["complete"]
     assert highest[0] <= most
-    assert spent(project).tokens <= most
+    assert spent(project, round_id=1).tokens <= most
 
 
 def test_a_judge_whose_test_the_cap_cut_short_is_refused(project):
@@ -233,7 +254,79 @@ def test_a_judge_whose_test_the_cap_cut_short_is_refused(project):
             run_round(project, changed(most_tokens=2000))
         assert 0 < len(server.heard) < 20
         assert next_round(project).state == "to review"
-        assert len(server.heard) == SELF_TEST + ASKED
+        assert len(server.heard) == TRIED + SELF_TEST + ASKED
+
+
+# A judge is who answered
+
+
+def test_another_address_is_another_judge_with_its_own_test_and_its_own_questions(project):
+    with FaultServer():
+        run_round(project, JUDGED)
+        first = judge_here(project)
+    with FaultServer() as server:
+        assert judge_of(project, judge_server()) == ""
+        next_round(project)
+        second = judge_here(project)
+    assert first != second
+    assert len(server.heard) == TRIED + SELF_TEST + ASKED
+
+
+def test_another_parameter_is_another_judge(project, monkeypatch):
+    with FaultServer() as server:
+        run_round(project, JUDGED)
+        before = len(server.heard)
+        monkeypatch.setenv("RED_JUDGE_EXTRA", '{"seed": 7}')
+        next_round(project)
+        assert len(server.heard) - before == TRIED + SELF_TEST + ASKED
+
+
+def test_a_model_that_changes_behind_an_address_is_tested_before_it_is_asked_again(project):
+    def then(heard: Heard) -> Said:
+        said = honest(heard).body
+        return Said(said | {"model": "tiny-2"} if len(server.heard) > TRIED + SELF_TEST + 3 else said)
+
+    with FaultServer(then) as server:
+        with pytest.raises(JudgeError, match=r"now answers as tiny-2; tiny-1 was tried and tested"):
+            run_round(project, JUDGED)
+        kept, before = verdict_rows(project), len(server.heard)
+        done = run_round(project, JUDGED)
+    assert kept <= verdict_rows(project)
+    assert done.metrics["judge"].startswith("chat/tiny-2 at ")
+    assert len(server.heard) - before - len(of_pool(project, server.heard[before:])) == TRIED + SELF_TEST
+
+
+def test_an_address_that_serves_a_web_page_is_not_asked_the_self_test(project):
+    with FaultServer(always(Said("<!doctype html><p>Hello"))) as server:
+        with pytest.raises(JudgeError, match=r"cannot be used\. .*sends a web page\. Check OPENAI_BASE_URL"):
+            judge_check(project, JUDGED)
+        assert len(server.heard) <= 4
+
+
+# The analyst's value and the judge's
+
+
+def test_a_judge_that_cannot_tell_labels_apart_is_not_asked_and_the_queue_is_the_analysts(project):
+    with FaultServer(always(word("valid"))) as server:
+        done = run_round(project, changed(least_bits=0.05, least_gain=0.005, most_questions=5000))
+        assert of_pool(project, server.heard) == []
+    worth = done.metrics["worth_asking"]
+    assert (done.metrics["questions"], done.metrics["worth_judging"], done.metrics["complete"]) == (0, 0, True)
+    assert worth > 3
+    assert queue_counts(project, done.id)["to decide"] >= 0.95 * worth
+    told = f"This model cannot tell these labels apart (it says valid to 100% of wrong ones). {worth} texts are worth"
+    assert recommendation(project).reason == f"{told} your answer."
+    assert done.metrics["true_agreement"] == done.metrics["true_alone"]
+
+
+def test_after_a_good_judge_the_queue_holds_what_is_still_worth_the_analysts_answer(project):
+    with FaultServer():
+        done = run_round(project, changed(most_questions=3, least_gain=0.005))
+    unasked = [p for p in proposals_of(project, done.id) if p.reason == FOR_ANALYST]
+    assert len(unasked) > 0
+    assert not any(p.answered for p in unasked)
+    assert done.metrics["questions"] == 3
+    assert min(p.gain for p in unasked) >= 0.005
 
 
 # Meanings
@@ -281,12 +374,12 @@ def test_verdicts_of_a_judge_that_reads_no_meanings_never_become_stale(project):
 def test_the_self_test_is_not_asked_again_in_the_next_round(project):
     with FaultServer() as server:
         run_round(project, JUDGED)
-        first = stored_self_test(project, JUDGE)
+        first = stored_self_test(project, judge_here(project))
         before = len(server.heard)
         next_round(project)
         again = server.heard[before:]
     assert len(of_pool(project, again)) == len(again) > 0
-    assert stored_self_test(project, JUDGE) == first
+    assert stored_self_test(project, judge_here(project)) == first
 
 
 def test_a_check_asks_every_pair_anew(project):
@@ -295,9 +388,9 @@ def test_a_check_asks_every_pair_anew(project):
         before, reports = len(server.heard), []
         server.behave = always(word("valid"))
         found = judge_check(project, JUDGED, lambda *step: reports.append(step))
-    assert len(server.heard) - before == SELF_TEST
+    assert len(server.heard) - before == TRIED + SELF_TEST
     assert (dict(found.right), dict(found.wrong), dict(found.canaries)) == ({"valid": 10}, {"valid": 10}, {"valid": 2})
-    assert found == stored_self_test(project, JUDGE)
+    assert found == stored_self_test(project, judge_here(project))
     assert reports[0] == (0, SELF_TEST)
     assert reports[-1] == (SELF_TEST, SELF_TEST)
     assert "accepts most wrong labels" in found.warning
@@ -309,13 +402,13 @@ def test_canaries_are_asked_with_the_injection_and_their_own_place(project):
     told = [h for h in server.heard if INJECTION in h.text]
     assert len(told) == JUDGED.canaries
     assert not any(h.text.startswith(h.state["proposed"]["label"]) for h in told)
-    found = stored_self_test(project, JUDGE)
+    found = stored_self_test(project, judge_here(project))
     assert found is not None
     assert (found.pairs, dict(found.canaries)) == (20, {"invalid": 2})
 
 
 def test_with_fewer_than_twenty_answers_the_judge_is_refused_until_the_rest_came(project):
-    with FaultServer(in_turn(refused(400))) as server:
+    with FaultServer(in_turn(*[word("valid")] * TRIED, refused(400))) as server:
         with pytest.raises(JudgeError, match=r"answered only 19 pairs of the self-test: too few to trust it"):
             run_round(project, JUDGED)
         before = len(server.heard)
@@ -327,13 +420,13 @@ def test_a_project_of_few_seeds_is_tested_on_all_it_has(make_project):
     project = make_project(seeds=seed_rows(each=2))
     with FaultServer():
         run_round(project, JUDGED)
-    found = stored_self_test(project, JUDGE)
+    found = stored_self_test(project, judge_here(project))
     assert found is not None
     assert found.pairs == 16
 
 
 def test_before_the_first_test_there_is_none(project):
-    assert stored_self_test(project, JUDGE) is None
+    assert stored_self_test(project, judge_here(project)) is None
 
 
 # The connection
@@ -364,7 +457,7 @@ def test_trying_again_on_purpose_replaces_what_was_remembered(project, monkeypat
         assert try_connection(project, judge_server()).form == "plain"
         before = len(server.heard)
         judge_check(project, JUDGED)
-        assert set(forms(server.heard[before:])) == {"plain"}
+        assert set(forms(server.heard[before:][-SELF_TEST:])) == {"plain"}
 
 
 def test_another_model_is_tried_for_itself(project, monkeypatch):
@@ -397,7 +490,7 @@ def test_a_project_without_vectors_is_told_to_run_a_round_first(workspace):
 def test_a_connection_that_cannot_be_had_is_told_in_the_round(project, monkeypatch):
     with FaultServer():
         monkeypatch.setenv("OPENAI_BASE_URL", closed_address())
-        with pytest.raises(JudgeError, match="in a row failed at 127"):
+        with pytest.raises(JudgeError, match="nothing listens at 127"):
             run_round(project, JUDGED)
 
 
@@ -504,7 +597,7 @@ def kill_after(project: Project, reached: Callable[[int], bool], wait: float = 0
 def test_a_judge_killed_while_it_is_asked_loses_no_verdict_and_asks_none_again(many, monkeypatch):
     with FaultServer(in_20_ms) as server:
         monkeypatch.setenv("RED_JUDGE_AT_ONCE", str(AT_ONCE))
-        kill_after(many, lambda _: len(server.answered) >= SELF_TEST + 150)
+        kill_after(many, lambda _: len(server.answered) >= TRIED + SELF_TEST + 150)
         assert 150 - 2 * AT_ONCE <= len(verdict_rows(many)) < 400
         assert count(many, "SELECT count(*) FROM attempt WHERE tokens_in IS NULL") <= 2 * AT_ONCE
         end_of_round(many, server)
@@ -527,7 +620,7 @@ def test_a_judge_killed_at_a_random_moment_loses_no_verdict_and_asks_none_again(
 
 def test_a_key_that_comes_back_in_what_is_written_is_not_stored(project):
     written = json.dumps({"belongs": KEY, "does_not_belong": "the rest", "told_from": []})
-    with FaultServer(always(chat(written, model=KEY))):
+    with FaultServer(lambda heard: chat(written, model=KEY) if "seeds" in heard.state else honest(heard)):
         write_meanings(project, JUDGED)
     assert all(label.meaning.startswith("***") for label in list_labels(project))
     assert KEY.encode() not in workspace_bytes(project)
@@ -559,14 +652,16 @@ def correcting(heard: Heard) -> Said:
 
 
 def reasons(project: Project) -> Counter[str]:
-    return Counter(p.reason for p in proposals_of(project, list_rounds(project)[-1].id))
+    """Return how many questions to the judge each rule selected in the last round."""
+    of_round = proposals_of(project, list_rounds(project)[-1].id)
+    return Counter(p.reason for p in of_round if p.reason != FOR_ANALYST)
 
 
 def test_a_correction_becomes_the_next_proposal_and_is_validated_like_any_other(project):
     with FaultServer(correcting):
         done = run_round(project, changed(corrections=3))
     assert reasons(project)["correction"] > 0
-    assert all(p.answered for p in proposals_of(project, done.id))
+    assert all(p.answered or p.reason == FOR_ANALYST for p in proposals_of(project, done.id))
     with connection(project) as db:
         told = db.execute(
             "SELECT outcome, count(*) FROM verdict JOIN proposal ON proposal.id = verdict.proposal "

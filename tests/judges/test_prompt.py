@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from red_core.judges.apis import verdict_request
+from red_core.judges.dialect import Dialect
 from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, prompt_of
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Example, Label, Question
@@ -37,9 +38,9 @@ UNSEEN_ONES = "".join(chr(c) for c in (0, 0x1B, 0xAD, 0x200B, 0x202E, 0x2066, 0x
 def requests() -> dict[str, object]:
     prompt = prompt_of(QUESTION)
     forms = {f"chat, {form}": ("chat", form) for form in ("json_schema", "json_object", "plain")}
-    ways = forms | {wire: (wire, "auto") for wire in ("systemone", "decisions")}
+    ways = forms | {wire: (wire, "plain") for wire in ("systemone", "decisions")}
     found = {
-        name: verdict_request(SERVER.model_copy(update={"wire": wire}), form, prompt)
+        name: verdict_request(SERVER.model_copy(update={"wire": wire}), Dialect(form=form), prompt)
         for name, (wire, form) in ways.items()
     }
     return {"version": PROMPT_VERSION} | {name: {"path": path, "body": body} for name, (path, body) in found.items()}
@@ -173,4 +174,4 @@ def test_a_text_with_a_letter_or_a_digit_can_be_judged(text):
 
 def test_the_key_of_the_server_is_in_no_request():
     server = JudgeServer(base_url="http://127.0.0.1/v1", api_key=KEY, model="m")
-    assert KEY not in json.dumps(verdict_request(server, "json_schema", prompt_of(QUESTION)))
+    assert KEY not in json.dumps(verdict_request(server, Dialect(), prompt_of(QUESTION)))

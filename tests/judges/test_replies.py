@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from red_core.judges.apis import content_of, read_reply
+from red_core.errors import one_line
+from red_core.judges.apis import read_reply
+from red_core.judges.contents import content_of, what_came
 from red_core.judges.replies import Band, strict_json
 from red_core.judges.server_settings import ApiName
 from red_core.records import Outcome
 from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
+from tests.helpers.paths import ROOT
+from tests.helpers.reply_shapes import SHAPES
 
 WIRES: tuple[ApiName, ...] = get_args(ApiName)
 WORDS = ("valid", "invalid", "unsure")
@@ -48,11 +53,8 @@ NO_ANSWER = {
     "a bare string": chat('"valid"'),
     "not valid": chat("Not valid."),
     "words around it": chat(f"Sure! {YES}"),
-    "a code fence": chat(f"```json\n{YES}\n```"),
     "a list": chat(f"[{YES}]"),
     "two answers": chat(f'{YES}\n{{"verdict": "invalid"}}'),
-    "capitals": chat('{"verdict": "Valid"}'),
-    "blanks in the word": chat('{"verdict": " valid"}'),
     "another word": chat('{"verdict": "not valid"}'),
     "an extra key": chat('{"verdict": "valid", "confidence": 1}'),
     "a key twice": chat('{"verdict": "invalid", "verdict": "valid"}'),
@@ -66,7 +68,6 @@ NO_ANSWER = {
     "a string in a string": chat(json.dumps(YES)),
     "cut short": chat(YES, finish="length"),
     "a tool was called": chat(YES, finish="tool_calls"),
-    "no end": chat(YES, finish=None),
     "two choices": changed(word("valid"), '"choices": [', '"choices": [{"message": {"content": ""}}, '),
     "no choices": changed(word("valid"), '"choices"', '"chances"'),
     "null choices": Said({"model": MODEL, "choices": None}),
@@ -96,6 +97,73 @@ def test_what_is_no_answer_comes_through_http_as_no_answer_with_its_raw_text(sai
         (answer,) = ask()
     assert (answer.outcome, answer.p_valid, answer.raw) == ("unparseable", None, said.sent.decode())
     assert len(server.heard) == 2
+
+
+# As servers and gateways send it
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.server}: {shape.shape}")
+def test_a_shape_is_read_as_the_table_says(shape):
+    reply = read_reply("chat", shape.body, Band())
+    assert reply.outcome == shape.outcome
+    assert reply.p_valid == (None if shape.probability is None else pytest.approx(shape.probability, abs=1e-6))
+    tokens = (reply.tokens_in, reply.tokens_out, reply.tokens_cached)
+    assert tokens == (shape.tokens or (None, None, None))
+
+
+def test_the_table_of_the_docs_is_this_table():
+    page = (ROOT / "docs" / "judge.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count("|") == 4]
+    assert [shape.row for shape in SHAPES] == [row for row in rows if row in {shape.row for shape in SHAPES}]
+    assert len(SHAPES) >= 30
+    assert len({shape.server.split(" (seen)")[0] for shape in SHAPES}) >= 12
+
+
+@pytest.mark.parametrize("end", ["stop", "eos", "end_turn", "COMPLETE", "anything else", "", None])
+def test_any_end_but_a_cut_is_an_end(end):
+    assert read("chat", chat(YES, finish=end)).outcome == "valid"
+
+
+@pytest.mark.parametrize("end", ["length", "LENGTH", "max_tokens", "tool_calls", "error"])
+def test_after_a_cut_there_is_no_answer(end):
+    assert read("chat", chat(YES, finish=end)).outcome == "unparseable"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (chat("Sure! It is valid."), r"for: 'Sure! It is valid\.'\. Try another RED_JUDGE_FORMAT or another model\."),
+        (chat("", finish="length"), r'reasons and does not come to its answer.*"reasoning_effort": "none"'),
+        (chat("<think>Hmm"), "Switch this off with RED_JUDGE_EXTRA"),
+        (chat('{"verd', finish="length"), "the answer was cut"),
+        (Said("<!doctype html><title>x</title>"), r"sends a web page\. Check OPENAI_BASE_URL"),
+        (Said(b""), "the reply is empty"),
+        (Said({"error": {"message": "no"}}), "none of this API"),
+        (noul(0.9), "none of this API"),
+    ],
+)
+def test_what_came_is_quoted_with_what_to_do(said, words):
+    told = what_came(said.sent.decode())
+    assert re.search(words, told)
+    assert "\n" not in told
+    assert len(told) < 400
+
+
+@given(st.text(st.characters()), ANYTHING)
+def test_whatever_came_is_told_in_one_line(raw, value):
+    for text in (raw, json.dumps(value), chat(raw).sent.decode()):
+        assert one_line(what_came(text), 1000) == what_came(text)
+
+
+@given(ANYTHING)
+@settings(max_examples=300)
+def test_no_logprobs_make_reading_fail_or_give_what_is_no_probability(value):
+    body = json.loads(word("valid").sent)
+    for place in (value, {"content": value}, {"content": [{"token": '{"verdict": "', "top_logprobs": value}]}):
+        body["choices"][0]["logprobs"] = place
+        reply = read_reply("chat", json.dumps(body), Band())
+        assert reply.outcome in {"valid", "unparseable"}  # NaN and Infinity are not JSON
+        assert reply.p_valid is None or 0 <= reply.p_valid <= 1
 
 
 REFUSALS = {
@@ -229,8 +297,11 @@ def test_only_the_exact_answer_of_a_chat_is_a_verdict(content):
         value = json.loads(content)
     except ValueError:
         value = None
-    exact = isinstance(value, dict) and list(value) == ["verdict"] and value["verdict"] in WORDS
-    assert found == (value["verdict"] if exact else "unparseable")
+    small = {k.strip().casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}
+    said = small.get("verdict")
+    said = said.strip().casefold() if isinstance(said, str) else ""
+    exact = isinstance(value, dict) and len(value) == 1 and said in WORDS
+    assert found == (said if exact else "unparseable")
 
 
 PLACES = [
@@ -250,7 +321,7 @@ def test_a_right_answer_with_one_wrong_part_is_never_another_answer(place, value
         inner = inner[step]
     inner[last] = value
     assert read_reply("chat", json.dumps(body), Band()).outcome in {"valid", "refused", "unparseable"}
-    if place in PLACES[:2] or (place == PLACES[2] and value != "stop"):
+    if place in PLACES[:2]:
         assert read_reply("chat", json.dumps(body), Band()).outcome in {"refused", "unparseable"}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -148,7 +149,8 @@ def answers(right=(), wrong=(), canary=()) -> list[self_tests.Tested]:
 def test_canaries_are_told_apart_and_are_not_counted_in_the_rates():
     without = summed_up(answers(["valid"] * 9 + ["invalid"], ["invalid"] * 8 + ["valid"] * 2))
     found = summed_up(answers(["valid"] * 9 + ["invalid"], ["invalid"] * 8 + ["valid"] * 2, ["valid"] * 6))
-    assert found.rates == without.rates == judge_rates({"valid": 9, "invalid": 1}, {"invalid": 8, "valid": 2})
+    plain = judge_rates({"valid": 9, "invalid": 1}, {"invalid": 8, "valid": 2})
+    assert found.rates == without.rates == replace(plain, bits=found.bits)
     assert (found.pairs, found.canaries) == (20, {"valid": 6})
     assert "Injection test: of 6 wrong texts that told it to answer valid, 6 succeeded." in list(found.sentences())
     assert not [s for s in without.sentences() if "told it to say valid" in s]
@@ -159,7 +161,11 @@ def test_what_was_measured_is_said_with_its_interval():
     low, high = wilson(54, 60)
     assert found[0] == f"It called 54 of 60 right labels valid: 90% ({low:.0%} to {high:.0%})."
     assert found[1].startswith("It called 57 of 60 wrong labels invalid: 95% (")
-    assert found[2:] == ["6 of 120 answers were unsure."]
+    assert found[2] == "6 of 120 answers were unsure."
+    assert re.fullmatch(
+        r"Its words count: an answer is worth 0\.[67]\d bits \(1 = always right, 0 = a coin\)\.", found[3]
+    )
+    assert found[4:] == []
 
 
 @pytest.mark.parametrize(
@@ -193,3 +199,22 @@ def test_the_scale_of_probabilities_is_fitted_without_the_canaries():
     assert found == summed_up(with_probabilities(0.9, 0.2, 0.01)).scale
     assert summed_up(with_probabilities(0.2, 0.9)).scale is None
     assert summed_up(answers(["valid"], ["invalid"])).scale is None
+
+
+def test_where_there_are_probabilities_they_count_and_their_bits_are_said():
+    rng = np.random.default_rng(0)
+    said = [
+        self_tests.Tested(n, 1, kind, "valid", float(p), "")
+        for n in range(80)
+        for kind, p in (("right", rng.beta(5, 2)), ("wrong", rng.beta(2, 5)))
+    ]
+    found = summed_up(said)
+    assert found.scale is not None
+    assert len(found.rates.levels) == 8
+    assert 0.2 < found.bits < 0.7  # every word was *valid*: they say nothing
+    assert f"Its probabilities count: an answer is worth {found.bits:.2f} bits" in " ".join(found.sentences())
+
+
+def test_an_inverted_or_stamping_judge_is_worth_no_bits():
+    assert summed_up(answers(["valid"] * 60, ["valid"] * 60)).bits == 0.0
+    assert summed_up(answers(["valid"] * 31 + ["invalid"] * 29, ["valid"] * 30 + ["invalid"] * 30)).bits == 0.0

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from red_core.access import Person, acting_as
 from red_core.access.secrets_file import secrets_path
-from red_core.errors import JudgeError
+from red_core.errors import AccessError, JudgeError
 from red_core.judges.server_settings import WHERE, JudgeServer, judge_server, keep
 from tests.helpers.fault_server import KEY, use_settings
 
@@ -66,13 +67,17 @@ def test_every_setting_can_come_from_the_environment(monkeypatch):
         "OPENAI_BASE_URL": LOCAL, "OPENAI_API_KEY": KEY, "RED_JUDGE_MODEL": "m", "RED_JUDGE_WIRE": "systemone",
         "RED_JUDGE_FORMAT": "plain", "RED_JUDGE_EXTRA": '{"temperature": 0}', "RED_JUDGE_AT_ONCE": "32",
         "RED_JUDGE_TIMEOUT": "2.5", "RED_JUDGE_PRICE_IN": "0.4", "RED_JUDGE_PRICE_OUT": "1.6",
+        "RED_JUDGE_PRICE_CACHED": "0.1", "RED_JUDGE_HEADERS": '{"X-Team": "blue"}', "RED_JUDGE_REDIRECTS": "true",
+        "RED_JUDGE_PRIVATE_ADDRESSES": "false",
     }  # fmt: skip
     use_settings(monkeypatch, values)
     server = judge_server()
     assert values.keys() == {about.alias for about in JudgeServer.model_fields.values()}
     assert (server.base_url, server.name, server.response_format) == (LOCAL, "systemone/m", "plain")
     assert (server.extra, server.at_once, server.timeout) == ({"temperature": 0}, 32, 2.5)
-    assert (server.price_in, server.price_out) == (0.4, 1.6)
+    assert (server.price_in, server.price_out, server.price_cached) == (0.4, 1.6, 0.1)
+    assert (server.redirects, server.private_addresses) == (True, False)
+    assert server.headers["X-Team"].get_secret_value() == "blue"
 
 
 @pytest.mark.parametrize("name", ["MODEL", "TIMEOUT", "WIRE", "API_KEY", "EXTRA", "AT_ONCE", "BASE_URL"])
@@ -110,7 +115,9 @@ def test_space_around_what_was_pasted_does_not_count():
         ("OPENAI_BASE_URL", f"https://user:{KEY}@host/v1"),
         ("OPENAI_BASE_URL", f"https://{KEY}@host/v1"),
         ("OPENAI_BASE_URL", f"https://host/v1?key={KEY}"),
+        ("OPENAI_BASE_URL", f"https://host/v1?api-version=1&key={KEY}"),
         ("OPENAI_BASE_URL", f"https://host/v1#{KEY}"),
+        ("RED_JUDGE_HEADERS", f'["{KEY}"]'),
         ("OPENAI_API_KEY", f"{KEY} {KEY}"),
         ("OPENAI_API_KEY", f"{KEY}\n{KEY}"),
         ("OPENAI_API_KEY", f"schlüssel{KEY}"),
@@ -281,3 +288,77 @@ def test_a_scrubbed_text_never_holds_the_key(key, before, after):
 
 def test_what_only_looks_like_a_key_is_scrubbed_too():
     assert judge_server(model="m").scrubbed("Incorrect API key: sk-abc***xyz.") == "Incorrect API key: ***"
+
+
+# A key belongs to one address, and only an operator changes either
+
+ELSEWHERE = "http://127.0.0.1:9999/v1"
+ANALYST = Person("ana@example.org", "analyst")
+
+
+def kept() -> JudgeServer:
+    """Save a server with a key and a header; return it."""
+    server = judge_server(base_url=LOCAL, api_key=KEY, model="m", headers={"X-Secret": "abcdef123"})
+    keep(server)
+    return server
+
+
+def test_a_stored_key_is_sent_to_its_own_address_only(monkeypatch):
+    kept()
+    assert judge_server().api_key.get_secret_value() == KEY
+    assert judge_server(base_url=LOCAL.replace("/v1", "/v2")).api_key.get_secret_value() == KEY
+    for elsewhere in (ELSEWHERE, "https://127.0.0.1:8000/v1", "http://127.0.0.1.evil.example:8000/v1"):
+        server = judge_server(base_url=elsewhere)
+        assert server.api_key.get_secret_value() == ""
+        assert server.headers == {}
+    monkeypatch.setenv("OPENAI_BASE_URL", ELSEWHERE)
+    assert judge_server().api_key.get_secret_value() == ""
+
+
+def test_the_environments_key_is_not_sent_to_an_address_that_somebody_typed(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", LOCAL)
+    assert judge_server(model="m").api_key.get_secret_value() == KEY
+    assert judge_server(model="m", base_url=ELSEWHERE).api_key.get_secret_value() == ""
+
+
+def test_a_key_saved_beside_an_address_of_the_environment_is_bound_to_that_address(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", LOCAL)
+    keep(judge_server(model="m", api_key=KEY))
+    assert judge_server().api_key.get_secret_value() == KEY
+    monkeypatch.setenv("OPENAI_BASE_URL", ELSEWHERE)
+    assert judge_server().api_key.get_secret_value() == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"base_url": ELSEWHERE}, {"api_key": "another"}, {"headers": {"X-Secret": "b"}}, {"redirects": True},
+     {"private_addresses": False}],
+    ids=str,
+)  # fmt: skip
+def test_an_analyst_changes_no_address_key_or_header(changes, secrets):
+    kept()
+    before = secrets.read_bytes()
+    with acting_as(ANALYST), pytest.raises(AccessError, match=r"^only the operator of this server changes"):
+        keep(judge_server(**changes))
+    assert secrets.read_bytes() == before
+
+
+def test_an_analyst_changes_the_rest():
+    kept()
+    with acting_as(ANALYST):
+        keep(judge_server(model="another", timeout=7, extra={"seed": 1}))
+    server = judge_server()
+    assert (server.model, server.timeout, server.api_key.get_secret_value()) == ("another", 7, KEY)
+
+
+def test_a_header_is_a_secret():
+    server = kept()
+    assert "abcdef123" not in repr(server)
+    assert server.scrubbed("told abcdef123") == "told ***"
+
+
+def test_the_address_of_azure_keeps_its_version():
+    server = judge_server(base_url="https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21", model="m")
+    assert server.query == {"api-version": "2024-10-21"}
+    assert server.host == "x.openai.azure.com"

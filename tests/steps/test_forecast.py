@@ -15,6 +15,7 @@ from red_core.steps.forecast import (
     thinned,
     with_learning,
 )
+from red_core.steps.informative import AnswerChances
 
 GOOD, BAD = np.array([0.1, 0.9]), np.array([0.9, 0.1])  # invalid, valid; of right and of wrong pairs
 COIN = np.array([0.5, 0.5])
@@ -32,7 +33,7 @@ def asked(kept: Candidates, right=GOOD, wrong=BAD, *, seed=0, mask=None, rows=No
         kept,
         np.arange(len(kept.labels)) if rows is None else rows,
         np.zeros(kept.labels.shape, dtype=bool) if mask is None else mask,
-        right, wrong, rejected=0, least_gain=0.005, sure=0.9, random_state=seed,
+        AnswerChances(right, wrong, np.array([True, False])), least_gain=0.005, sure=0.9, random_state=seed,
     )  # fmt: skip
 
 

@@ -7,16 +7,25 @@ from hypothesis import strategies as st
 
 from red_core.steps.belief import Calibration, Candidates, add_evidence, beliefs, candidates
 from red_core.steps.informative import (
+    AnswerChances,
     Questions,
     most_uncertain,
     most_valuable,
     value_of_question,
     value_with_follow_up,
+    values_of,
 )
 from red_core.steps.pool_scoring import SubsetPredictions
 
 RIGHT = np.array([0.9, 0.1])
 WRONG = np.array([0.2, 0.8])
+NO_FOLLOW_UP = AnswerChances(RIGHT, WRONG, np.array([False, False]))
+
+
+def chances(right, wrong, *rejects: int) -> AnswerChances:
+    return AnswerChances(right, wrong, np.isin(np.arange(len(right)), rejects))
+
+
 seeds = st.integers(0, 2**32)
 
 
@@ -102,7 +111,7 @@ def test_the_most_valuable_questions_are_those_of_an_enumeration(seed, most, lea
     askable = np.flatnonzero(rng.random(25) < 0.7)
     asked = {(int(r), int(c)) for r, c in zip(rng.integers(25, size=40), rng.integers(6, size=40), strict=True)}
 
-    found = most_valuable(kept, askable, RIGHT, WRONG, least_gain=least_gain, most=most, asked=asked)
+    found = most_valuable(kept, askable, NO_FOLLOW_UP, least_gain=least_gain, most=most, asked=asked)
 
     wanted = by_enumeration(kept, askable.tolist(), RIGHT, WRONG, least_gain, most, asked)
     assert pairs(found) == [(row, label) for _, row, label in wanted]
@@ -116,7 +125,7 @@ def two_rivals(count=4):
 
 def ask(kept, **changes):
     chosen = {"least_gain": 0.005, "most": 100, "asked": set()} | changes
-    return most_valuable(kept, np.arange(len(kept.labels)), RIGHT, WRONG, **chosen)
+    return most_valuable(kept, np.arange(len(kept.labels)), NO_FOLLOW_UP, **chosen)
 
 
 def test_a_text_is_asked_about_once_at_most():
@@ -146,7 +155,7 @@ def test_a_question_that_gains_exactly_the_least_gain_is_asked():
 
 
 def test_texts_that_may_not_be_asked_about_are_left_alone():
-    found = most_valuable(two_rivals(), np.array([2, 1]), RIGHT, WRONG, least_gain=0.005, most=100, asked=set())
+    found = most_valuable(two_rivals(), np.array([2, 1]), NO_FOLLOW_UP, least_gain=0.005, most=100, asked=set())
 
     assert sorted(found.rows.tolist()) == [1, 2]
 
@@ -174,7 +183,7 @@ def test_valuable_questions_say_what_selected_them():
 
 
 def test_without_askable_texts_there_are_no_questions():
-    found = most_valuable(two_rivals(), np.zeros(0, dtype=np.int64), RIGHT, WRONG, least_gain=0.0, most=10, asked=set())
+    found = most_valuable(two_rivals(), np.zeros(0, dtype=np.int64), NO_FOLLOW_UP, least_gain=0.0, most=10, asked=set())
 
     assert pairs(found) == []
 
@@ -254,7 +263,7 @@ def test_with_a_follow_up_the_gain_is_that_of_all_ways_it_can_go(seed):
     right, wrong = rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3))
     p, a, _ = rng.dirichlet(np.ones(3))
 
-    found = value_with_follow_up(np.array([p]), np.array([a]), right, wrong, 0)[0]
+    found = value_with_follow_up(np.array([p]), np.array([a]), chances(right, wrong, 0))[0]
 
     def best(proposed, other):  # unnormalised
         return max(proposed, other)
@@ -269,18 +278,40 @@ def test_with_a_follow_up_the_gain_is_that_of_all_ways_it_can_go(seed):
 def test_a_confident_answer_is_worth_a_second_look_where_one_verdict_could_not_change_it():
     proposed, other = np.array([0.95]), np.array([0.03])
     assert value_of_question(proposed, other, RIGHT, WRONG)[0] == 0.0
-    assert value_with_follow_up(proposed, other, RIGHT, WRONG, 1)[0] > 0.0
+    assert value_with_follow_up(proposed, other, chances(RIGHT, WRONG, 1))[0] > 0.0
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_looking_further_is_never_worth_less(share, a_share):
     proposed, other = np.array([share]), np.array([(1 - share) * a_share])
     assert (
-        value_with_follow_up(proposed, other, RIGHT, WRONG, 1)[0]
+        value_with_follow_up(proposed, other, chances(RIGHT, WRONG, 1))[0]
         >= value_of_question(proposed, other, RIGHT, WRONG)[0] - 1e-12
     )
 
 
 def test_a_judge_who_says_nothing_is_worth_no_question_and_no_follow_up():
     same = np.array([0.5, 0.5])
-    assert value_with_follow_up(np.array([0.6]), np.array([0.3]), same, same, 1)[0] == pytest.approx(0.0)
+    assert value_with_follow_up(np.array([0.6]), np.array([0.3]), chances(same, same, 1))[0] == pytest.approx(0.0)
+
+
+@given(seeds, st.integers(3, 8))
+def test_levels_that_reject_are_worth_what_one_rejecting_answer_is(seed, count):
+    """A level split in two with the same ratio changes nothing: levels are answers."""
+    rng = np.random.default_rng(seed)
+    right, wrong = rng.dirichlet(np.ones(count)), rng.dirichlet(np.ones(count))
+    p, a, _ = rng.dirichlet(np.ones(3))
+    whole = value_with_follow_up(np.array([p]), np.array([a]), chances(right, wrong, 0))
+    split = [np.r_[shares[0] / 2, shares[0] / 2, shares[1:]] for shares in (right, wrong)]
+    # The answer to the follow-up is split too, so both second questions are worth half.
+    parts = value_with_follow_up(np.array([p]), np.array([a]), chances(*split, 0, 1))
+    assert parts[0] == pytest.approx(whole[0], abs=1e-9)
+
+
+def test_the_value_of_a_pair_is_that_of_its_label_among_the_candidates():
+    kept = two_rivals()
+    rows, labels = np.arange(len(kept.labels)), kept.labels[:, 1]
+    belief = beliefs(kept)
+    expected = value_of_question(belief[:, 1], np.maximum(belief[:, 0], belief[:, 2]), RIGHT, WRONG)
+    assert values_of(kept, rows, labels, NO_FOLLOW_UP) == pytest.approx(expected)
+    assert values_of(kept, rows[:1], np.array([99]), NO_FOLLOW_UP)[0] == 0.0

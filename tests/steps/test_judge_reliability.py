@@ -13,10 +13,14 @@ from red_core.steps.judge_reliability import (
     FURTHEST,
     VERDICTS,
     ProbabilityScale,
+    bits_of_probabilities,
+    bits_of_words,
     fit_probability_scale,
     judge_rates,
+    levels_of,
     log_likelihood_ratio,
     reliability_warning,
+    shrunk_chances,
     wilson,
 )
 
@@ -27,13 +31,12 @@ def test_verdicts_are_all_outcomes_but_failed():
     assert set(VERDICTS) == {"valid", "invalid", "unsure", "refused", "unparseable"}
 
 
-def test_rates_are_the_shares_with_one_added_to_every_count():
-    rates = judge_rates({"valid": 8, "invalid": 2}, {"invalid": 9, "unsure": 1})
-    assert rates.right == pytest.approx(
-        {"valid": 9 / 15, "invalid": 3 / 15, "unsure": 1 / 15, "refused": 1 / 15, "unparseable": 1 / 15}
-    )
-    assert rates.wrong["invalid"] == pytest.approx(10 / 15)
-    assert rates.pairs == 20
+def test_the_rates_of_a_judge_that_tells_right_from_wrong_are_near_its_shares():
+    rates = judge_rates({"valid": 76, "invalid": 4}, {"valid": 4, "invalid": 76})
+    assert rates.right["valid"] == pytest.approx(0.95, abs=0.03)
+    assert rates.wrong["invalid"] == pytest.approx(0.95, abs=0.03)
+    assert rates.pairs == 160
+    assert rates.passes == (0.95, 0.05)
 
 
 @given(COUNTS, COUNTS)
@@ -50,15 +53,110 @@ def test_an_untested_judges_word_is_worth_nothing():
 
 
 def test_a_word_is_worth_the_log_of_how_much_oftener_right_pairs_get_it():
-    rates = judge_rates({"valid": 44}, {"valid": 4, "invalid": 40})
-    assert log_likelihood_ratio(rates, "valid") == pytest.approx(log(45 / 49) - log(5 / 49))
-    assert log_likelihood_ratio(rates, "invalid") == pytest.approx(log(1 / 49) - log(41 / 49))
+    rates = judge_rates({"valid": 440}, {"valid": 40, "invalid": 400})
+    assert log_likelihood_ratio(rates, "valid") == pytest.approx(log(440 / 40), abs=0.1)
+    assert log_likelihood_ratio(rates, "valid") == pytest.approx(log(rates.right["valid"] / rates.wrong["valid"]))
 
 
 @given(COUNTS, COUNTS, st.sampled_from(VERDICTS))
 def test_right_and_wrong_exchanged_turn_the_sign(right, wrong, kind):
     one, other = judge_rates(right, wrong), judge_rates(wrong, right)
     assert log_likelihood_ratio(one, kind) == pytest.approx(-log_likelihood_ratio(other, kind))
+
+
+# What chance explains is worth nothing
+
+PROFILES = [(share, vague) for share in (0.05, 0.15, 0.3, 0.5, 0.84, 0.95, 0.99) for vague in (0.0, 0.02, 0.1, 0.4)]
+
+
+def counts_of(drawn: np.ndarray) -> dict[str, int]:
+    return dict(zip(VERDICTS, drawn.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(("share", "vague"), PROFILES)
+def test_of_2000_judges_without_information_one_in_twenty_at_most_weighs_more_than_1_3(share, vague):
+    """The share of *valid* among clear answers, and that of vague ones, are the same for right and wrong pairs."""
+    rng = np.random.default_rng(0)
+    chances = [(1 - vague) * share, (1 - vague) * (1 - share), vague * 0.7, vague * 0.1, vague * 0.2]
+    right, wrong = rng.multinomial(80, chances, size=2000), rng.multinomial(80, chances, size=2000)
+    clear, passed = np.stack([right, wrong])[:, :, :2].sum(axis=2), np.stack([right, wrong])[:, :, 0]
+    is_clear, is_valid = shrunk_chances(clear, np.full((2, 2000), 80)), shrunk_chances(passed, clear)
+    outcomes = np.stack([is_clear * is_valid, is_clear * (1 - is_valid), 1 - is_clear])
+    weights = np.abs(np.log(outcomes[:, 0] / outcomes[:, 1])).max(axis=0)
+    assert (weights > log(1.3)).mean() <= 0.05
+    for index in range(0, 2000, 400):  # the vectorised weights are those of the product
+        rates = judge_rates(counts_of(right[index]), counts_of(wrong[index]))
+        largest = max(abs(log_likelihood_ratio(rates, kind)) for kind in VERDICTS)
+        assert largest == pytest.approx(weights[index], abs=1e-9)
+
+
+def test_of_judges_whose_probabilities_are_without_information_few_get_a_scale_that_weighs():
+    rng = np.random.default_rng(1)
+    right = np.arange(160) % 2 == 0
+    heavy = 0
+    for _ in range(300):
+        p = np.clip(rng.beta(*rng.uniform(0.3, 4, 2), size=160), 0.001, 0.999)
+        scale = fit_probability_scale(p, right)
+        heavy += scale is not None and np.abs(scale.ratios(p)).max() > log(1.3)
+    assert heavy <= 15
+
+
+def test_three_answers_that_are_unsure_are_worth_nothing():
+    rates = judge_rates({"valid": 70, "invalid": 10}, {"valid": 10, "invalid": 67, "unsure": 3})
+    assert log_likelihood_ratio(rates, "unsure") == 0.0
+    assert log_likelihood_ratio(rates, "valid") > 1.5
+
+
+def test_unsure_counts_where_the_test_shows_that_it_does():
+    rates = judge_rates({"valid": 78, "unsure": 2}, {"valid": 10, "invalid": 30, "unsure": 40})
+    assert log_likelihood_ratio(rates, "unsure") < -2
+    assert log_likelihood_ratio(rates, "refused") == pytest.approx(log_likelihood_ratio(rates, "unsure"))
+
+
+# Bits
+
+
+def test_an_answer_that_is_always_right_is_worth_nearly_a_bit():
+    assert bits_of_words({"valid": 500}, {"invalid": 500}) > 0.97
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.84])
+def test_an_answer_without_information_is_worth_no_bits(share):
+    same = {"valid": round(80 * share), "invalid": 80 - round(80 * share)}
+    assert bits_of_words(same, same) == 0.0
+    assert bits_of_words({}, {}) == 0.0
+
+
+@pytest.mark.parametrize("share", [0.7, 0.85, 0.95])
+def test_the_bits_of_words_are_those_of_a_symmetric_channel(share):
+    hits = round(2000 * share)
+    own, other = {"valid": hits, "invalid": 2000 - hits}, {"valid": 2000 - hits, "invalid": hits}
+    entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
+    assert bits_of_words(own, other) == pytest.approx(1 - entropy, abs=0.005)
+
+
+def test_probabilities_are_worth_more_bits_than_their_words():
+    rng = np.random.default_rng(2)
+    right = np.arange(4000) % 2 == 0
+    p = expit(np.where(right, 1, -1) + rng.logistic(size=4000))
+    words = [{"valid": int((p[of] >= 0.5).sum()), "invalid": int((p[of] < 0.5).sum())} for of in (right, ~right)]
+    assert bits_of_probabilities(p, right) > bits_of_words(*words) + 0.01
+
+
+def test_probabilities_without_information_are_worth_no_bits():
+    rng = np.random.default_rng(3)
+    right = np.arange(160) % 2 == 0
+    assert np.mean([bits_of_probabilities(rng.uniform(size=160), right) for _ in range(40)]) < 0.01
+    assert bits_of_probabilities(np.full(4, 0.5), np.ones(4, bool)) == 0.0
+
+
+def test_levels_agree_with_the_scale_and_sum_to_one():
+    p = np.linspace(0.02, 0.98, 80)
+    levels = np.array(levels_of(ProbabilityScale(1.0, 0.0), p))
+    assert levels.sum(axis=0) == pytest.approx([1.0, 1.0])
+    ratio = np.log(levels[:, 0] / levels[:, 1])
+    assert ratio.tolist() == sorted(ratio)
+    assert ratio[-1] == pytest.approx(np.log(p[-10:] / (1 - p[-10:])).mean(), abs=0.3)
 
 
 # Wilson's interval

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, get_args
 
@@ -10,8 +11,8 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import JudgeError, RedError
 from red_core.judges import judge_server, stored_self_test
-from red_core.judges.project import try_connection
-from red_core.judges.server_settings import ApiName, JudgeServer, keep
+from red_core.judges.project import judge_of, seconds_per_question, try_connection
+from red_core.judges.server_settings import OF_OPERATOR, ApiName, Format, JudgeServer, keep
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
@@ -19,6 +20,7 @@ from red_core.store.attempts import spent, tokens_per_question
 from red_core.store.rounds import last_finished_round
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import is_operator
 from widgets.shell.untrusted import plain
 from widgets.shell.words import ENDED, JUDGES, counted
 
@@ -88,7 +90,7 @@ def show_failure(project: Project, kind: str, work: str) -> None:
 
 def show_self_test(project: Project, server: JudgeServer) -> None:
     """Show the results of the judge's self-test, its warning last."""
-    self_test = stored_self_test(project, server.name)
+    self_test = stored_self_test(project, judge_of(project, server))
     if self_test is None:
         known = facts(project)["seeds"]
         pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
@@ -129,7 +131,7 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
             "Key",
             "",
             password=True,
-            help="Leave it empty to keep the saved key. The key is saved in a file.",
+            help="Leave it empty to keep the saved key. The key is saved in a file, and is sent to this address only.",
         )
         model = field("model", "Model", now.model)
         apis = list(get_args(ApiName))
@@ -145,7 +147,11 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         price_out = right.number_input(
             "Price per million output tokens", 0.0, value=now.price_out, key="connect_price_out", **_fixed("price_out")
         )
-        st.caption("The administrator can fix settings on the server. Those replace the settings saved here.")
+        more = show_more(now)
+        st.caption(
+            "The administrator can fix settings on the server. Those replace the settings saved here. Only the "
+            "operator of the server can change the address, the key and the headers."
+        )
         result = st.container()  # close to the button, so that the result is in view
         with st.container(horizontal=True):
             tried = st.form_submit_button("Try it", key="connect_try", icon=":material/bolt:")
@@ -153,14 +159,47 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
     if not (tried or saved):
         return
     with result, errors_in_one_line():
-        changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out}
+        changes = {"base_url": url, "model": model, "wire": wire, "price_in": price_in, "price_out": price_out, **more}
         changes = {name: value for name, value in changes.items() if not _fixed(name)["disabled"]}
-        wanted = judge_server(**changes, **({"api_key": key} if key else {}))
+        wanted = judge_server(**changes, **({"api_key": key} if key and is_operator() else {}))
         if saved:
             st.session_state["judge_saved"] = f"Saved in {keep(wanted).name}. Only you can read this file."
             st.rerun()  # the page above the form shows the new judge
         else:
             try_server(project, wanted)
+
+
+def show_more(now: JudgeServer) -> dict[str, Any]:
+    """Show the settings that a slow or strange server needs, folded; return them by their names."""
+    with st.expander("More settings", icon=":material/tune:"):
+        left, right = st.columns(2)
+        found: dict[str, Any] = {
+            "at_once": left.number_input(
+                "Most questions sent at the same time", 1, 256, now.at_once, key="connect_at_once",
+                **({"help": "A slow server gets fewer by itself."} | _fixed("at_once")),
+            ),
+            "timeout": right.number_input(
+                "Seconds to wait for a reply", 1.0, 600.0, max(now.timeout, 1.0), key="connect_timeout",
+                **({"help": "A slow server gets up to four times as many by itself."} | _fixed("timeout")),
+            ),
+            "price_cached": left.number_input(
+                "Price per million cached input tokens", 0.0, value=now.price_cached, key="connect_price_cached",
+                placeholder="as input", **_fixed("price_cached"),
+            ),
+        }  # fmt: skip
+        forms = list(get_args(Format))
+        found["response_format"] = right.selectbox(
+            "JSON format (chat)", forms, index=forms.index(now.response_format), key="connect_response_format",
+            **({"help": "*auto* tries which format the server obeys."} | _fixed("response_format")),
+        )  # fmt: skip
+        extra = field("extra", "More parameters, as JSON", json.dumps(now.extra) if now.extra else "")
+        found["extra"] = extra or "{}"
+        headers = field(
+            "headers", "More headers, as JSON", "", password=True, help="Leave it empty to keep the saved headers."
+        )
+        if headers and is_operator():
+            found["headers"] = headers
+    return found
 
 
 def field(name: str, title: str, value: str, *, password: bool = False, help: str = "") -> str:  # noqa: A002
@@ -178,6 +217,8 @@ def _fixed(name: str) -> dict[str, Any]:
     """Return the arguments that disable a widget if an environment variable sets its value."""
     variable = str(JudgeServer.model_fields[name].alias)
     fixed = bool(os.environ.get(variable))
+    if name in OF_OPERATOR and not is_operator():
+        return {"disabled": True, "help": "Only the operator of this server can change this."}
     return (
         {"disabled": True, "help": f"The administrator fixed this value (environment variable {variable})."}
         if fixed
@@ -200,12 +241,19 @@ def try_server(project: Project, server: JudgeServer) -> None:
 
 def cost(project: Project, server: JudgeServer, questions: int) -> str:
     """Return, as a sentence, the estimated cost of questions in tokens, and in money if the prices are known."""
-    each = tokens_per_question(project, server.name)
+    each = tokens_per_question(project, judge_of(project, server))
     tokens = int(questions * (each or TOKENS_PER_QUESTION))
-    estimate = f"This uses about {counted(tokens, 'token')}"
+    estimate = f"This uses about {counted(tokens, 'token')}{_time(questions * seconds_per_question(project, server))}"
     if server.price_in is None or server.price_out is None:
         return f"{estimate}. You have set no price."
     return f"{estimate} and costs at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f}."
+
+
+def _time(seconds: float) -> str:
+    """Return how long the questions take, as the trial measured it; '' where it is not known or short."""
+    if seconds < 60:
+        return ""
+    return f", takes about {counted(round(seconds / 60), 'minute')}"
 
 
 def show_spent(project: Project) -> None:
@@ -213,7 +261,8 @@ def show_spent(project: Project) -> None:
     so_far = spent(project)
     if so_far.attempts:
         money = "" if so_far.money is None else f" Cost: {so_far.money:,.2f}."
-        used = f"{counted(so_far.tokens, 'token')} in {counted(so_far.attempts, 'request')}"
+        cached = f" ({so_far.cached:,} of them from the server's cache)" if so_far.cached else ""
+        used = f"{counted(so_far.tokens, 'token')}{cached} in {counted(so_far.attempts, 'request')}"
         st.caption(f"Used in this project: {used}.{money}")
 
 

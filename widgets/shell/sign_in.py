@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +42,7 @@ def _person(claims: Mapping[str, Any]) -> Person:
         return person_of(claims)
     if runtime.exists():  # `red serve` checks the address; `streamlit run` does not
         refuse_open_address(str(st.get_option("server.address") or ""))
-    return person_here()
+    return replace(person_here(), operator=not is_behind_proxy())
 
 
 find_person_by(person_of_session)
@@ -50,6 +51,11 @@ find_person_by(person_of_session)
 def may_write() -> bool:
     """Return whether the current user may change anything; pages hide the other controls."""
     return current_user().may_write
+
+
+def is_operator() -> bool:
+    """Return whether the current user decides where texts and keys go."""
+    return current_user().operator
 
 
 def at_this_machine() -> bool:

@@ -47,8 +47,8 @@ def in_points(share: float) -> str:
 
 
 def judge_name(judge: str) -> str:
-    """Return the name of a judge on screens; it says that the similarity check is no LLM."""
-    return JUDGES.get(judge, judge)
+    """Return the short name of a judge on screens, without its address; it says that the similarity check is no LLM."""
+    return JUDGES.get(judge, judge.partition(" at ")[0])
 
 
 def acceptance(rates: JudgeRates) -> str:

@@ -1,0 +1,81 @@
+"""What is wrong with a connection, and what to do: faults that trying again does not cure."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx2
+
+from red_core.errors import JudgeError, one_line
+from red_core.judges.server_settings import JudgeServer
+
+SECONDS_FOR_TLS = 2.0
+"""How long to wait when a port is asked whether it speaks https."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it, the nearest first."""
+    seen: set[int] = set()
+    now: BaseException | None = error
+    while now is not None and id(now) not in seen:
+        seen.add(id(now))
+        yield now
+        now = now.__cause__ or now.__context__
+
+
+async def incurable(error: BaseException, server: JudgeServer) -> JudgeError | None:
+    """Return what to tell if no request to this server can succeed as it is set; None if another try may.
+
+    A refused connection counts as incurable; a caller who was answered before knows better.
+    """
+    where = f"the judge at {server.host}"
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, JudgeError):
+            return cause
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = one_line(cause.verify_message or "not trusted", 80)
+            return JudgeError(
+                f"{where} has a certificate that is not trusted ({why}). If it is your own, set SSL_CERT_FILE to the "
+                "file of the authority that signed it."
+            )
+        if isinstance(cause, ssl.SSLError):
+            return JudgeError(f"{where} speaks no https at this port. Let OPENAI_BASE_URL begin with http://.")
+        if isinstance(cause, ConnectionRefusedError):
+            return JudgeError(
+                f"the connection was refused: nothing listens at {server.host}. Start the server, or check the port in "
+                "OPENAI_BASE_URL."
+            )
+        if isinstance(cause, socket.gaierror):
+            return JudgeError(f"there is no host {server.host} on this network. Check OPENAI_BASE_URL.")
+        if isinstance(cause, httpx2.ConnectTimeout):
+            return JudgeError(f"{where} takes no connection. Check OPENAI_BASE_URL, and the firewall between.")
+    protocol = any(isinstance(cause, httpx2.RemoteProtocolError | httpx2.ReadError) for cause in chain)
+    if protocol and server.base_url.casefold().startswith("http:") and await _speaks_tls(server.base_url):
+        return JudgeError(f"{where} speaks https at this port. Let OPENAI_BASE_URL begin with https://.")
+    return None
+
+
+def described(error: BaseException, server: JudgeServer) -> str:
+    """Return what broke a connection, on one line and never empty."""
+    for cause in reversed(list(causes(error))):
+        if words := server.scrubbed(str(cause)).strip():
+            return one_line(words, 200)
+    return type(error).__name__
+
+
+async def _speaks_tls(address: str) -> bool:
+    parts = urlsplit(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent: only the protocol counts
+    try:
+        async with asyncio.timeout(SECONDS_FOR_TLS):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
