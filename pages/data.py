@@ -11,26 +11,23 @@ import streamlit as st
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.data import make_demo, restore_decisions, write_left_out
-from red_core.data.importing import Prepared, sort_rows, store_prepared
-from red_core.data.tables import Table, read_table
-from red_core.errors import InputError
-from red_core.records import Project, Role
+from red_core.data.importing import labels_with_few_examples
+from red_core.records import FEWEST_EXAMPLES, Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
-from red_core.store.database import project_names
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
+from widgets.data.import_form import begin_work, import_form
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
-from widgets.shell.sign_in import at_this_machine, may_write, of_session
-from widgets.shell.untrusted import plain
+from widgets.shell.sign_in import may_write, of_session
+from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import ENDED, counted
 
 inside_the_shell()
 
-ROLES: dict[Role, str] = {"labelled": "Texts with labels", "pool": "Texts without labels"}
 LEFT_OUT_SHOWN = 200
 
 
@@ -40,19 +37,30 @@ def show_what_is_in(project: Project) -> None:
         "labels": "labels",
         "seeds": "labelled examples",
         "pool": "unlabelled texts",
+        "rows": "rows",
+        "used": "used",
         "folded": "duplicate rows",
         "left_out": "rows left out",
     }
     explanations = {
+        "rows": "Rows of all files. Each one is used, a duplicate, or left out.",
+        "used": "Rows whose text is in the project, the first row of each text.",
         "folded": "Rows with the same text as another row. The text counts once; the export has every row.",
         "left_out": "Rows that are not used. The list below says why.",
     }
-    for column, (name, heading) in zip(st.columns(5), headings.items(), strict=True):
+    for column, (name, heading) in zip(st.columns(len(headings)), headings.items(), strict=True):
         column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
     with st.expander("Files", expanded=False):
         st.dataframe(pd.DataFrame(sources(project)).drop(columns="id"), hide_index=True)
     if counts["left_out"]:
         show_left_out(project, counts["left_out"])
+    if few := labels_with_few_examples(project):
+        with st.expander(f"{counted(len(few), 'label needs', 'labels need')} you", expanded=False):
+            st.caption(
+                f"A label with fewer than {FEWEST_EXAMPLES} examples is trained, but it cannot be checked. Add "
+                "examples on Label map, or decide more texts for it on Review."
+            )
+            st.dataframe(pd.DataFrame({"Label": [visible(name) for name in few]}), hide_index=True)
 
 
 def show_left_out(project: Project, count: int) -> None:
@@ -95,125 +103,6 @@ def show_unprepared(project: Project) -> None:
         if st.button("Continue", type="primary", key="resume_prepare"):
             start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()
-
-
-def import_form(project: Project | None) -> None:
-    role = st.radio("What is in the file?", list(ROLES), format_func=ROLES.get, horizontal=True, key="import_role")
-    upload_tab, *path_tab = st.tabs(["Upload a file", *(["Path on this machine"] if at_this_machine() else [])])
-    turn = st.session_state.setdefault("imports", 0)  # a new key empties the fields after an import
-    with upload_tab:
-        upload = st.file_uploader(
-            "CSV, TSV, JSONL, Parquet or Excel, also gzipped", key=f"import_upload_{turn}", label_visibility="collapsed"
-        )
-    path = ""
-    for tab in path_tab:
-        path = tab.text_input(
-            "Path of a file, or a Hugging Face address (hf://...)",
-            key=f"import_path_{turn}",
-            placeholder="data/messages.csv.gz",
-        )
-    table = None
-    with errors_in_one_line():
-        if upload:
-            table = read_upload(upload.getvalue(), upload.name)
-        elif path.strip():
-            table = read_path(path.strip())
-    if table is None:
-        st.caption("You see a preview before anything is stored. Rows without a label become unlabelled texts.")
-        return
-    prepared = preview(table, role)
-    if prepared is not None:
-        finish_form(project, role, prepared)
-
-
-@st.cache_data(max_entries=3, show_spinner="Reading the file")
-def read_upload(content: bytes, name: str) -> Table:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
-        path.write_bytes(content)
-        return read_table(path, name=name)
-
-
-@st.cache_data(max_entries=3, show_spinner="Reading the file", ttl=60)
-def read_path(path: str) -> Table:
-    return read_table(path)
-
-
-def preview(table: Table, role: Role) -> Prepared | None:
-    """Show the guessed columns, to be corrected, and the first rows; return the sorted rows once columns are set."""
-    names = list(table.frame.columns)
-    for note in table.notes:
-        st.caption(plain(note))
-    try:
-        guessed = sort_rows(table, role=role).columns
-        text_guess, label_guess = guessed.text, guessed.label
-    except InputError as error:
-        st.warning(plain(f"{error.rule}. Choose the columns below."), icon=":material/help:")
-        text_guess, label_guess = names[0], None
-    left, right = st.columns(2)
-    key = table.sha256[:8]
-    text = left.selectbox("Column with the text", names, index=names.index(text_guess), key=f"text_{key}_{role}")
-    label = None
-    if role == "labelled":
-        choices = [name for name in names if name != text]
-        guess = choices.index(label_guess) if label_guess in choices else None
-        label = right.selectbox("Column with the label", choices, index=guess, key=f"label_{key}", placeholder="Choose")
-        if label is None:
-            return None
-    with errors_in_one_line():
-        prepared = sort_rows(table, role=role, text_column=text, label_column=label)
-        st.dataframe(table.frame.head(5), hide_index=True)
-        labels = {row.label for row in prepared.rows if row.label}
-        labels_found = f", {counted(len(labels), 'label')}" if role == "labelled" else ""
-        st.text(f"{counted(len(prepared.rows), 'usable row')}{labels_found}, {len(prepared.left_out):,} left out")
-        if prepared.left_out:
-            with st.expander("Rows that will be left out, and why"):
-                st.dataframe(
-                    pd.DataFrame([{"row": r.row, "reason": r.reason, "text": r.text} for r in prepared.left_out[:50]]),
-                    hide_index=True,
-                )
-        return prepared
-    return None
-
-
-def finish_form(project: Project | None, role: Role, prepared: Prepared) -> None:
-    new = "a new project"
-    choices = [project.name, new] if project is not None else [new]
-    into = st.radio("Import into", choices, horizontal=True, key="import_into") if len(choices) > 1 else new
-    name = into
-    if into == new:
-        stem = prepared.table.name.rsplit("/", 1)[-1].split(".", 1)[0]
-        name = st.text_input("Name of the new project", value=stem, key=f"name_{prepared.table.sha256[:8]}")
-    per_label = None
-    if (
-        role == "labelled"
-        and into == new
-        and st.checkbox(
-            "Trial run: this file is fully labelled. Keep a few examples per label and hide the rest, to measure "
-            "accuracy.",
-            key="import_trial",
-        )
-    ):
-        per_label = st.number_input(
-            "Labelled examples per label", min_value=2, max_value=1000, value=10, key="import_per_label"
-        )
-    if into == new and name.strip() in project_names(workspace()):
-        st.warning(plain(f"There is already a project {name.strip()}. Choose another name."), icon=":material/error:")
-        return
-    if st.button("Import", type="primary", key="import_now", icon=":material/upload:"):
-        with errors_in_one_line(), st.spinner("Storing the rows"):
-            store_prepared(
-                workspace(), name.strip(), [(role, prepared)],
-                seeds_per_label=int(per_label) if per_label else None, who=who_acts(),
-            )  # fmt: skip
-            begin_work(Project(workspace(), name.strip()))
-
-
-def begin_work(project: Project) -> None:
-    start_job(project, "prepare", RECOMMENDED, who_acts())
-    st.session_state["imports"] = st.session_state.get("imports", 0) + 1
-    st.session_state["open_project"] = project.name
-    st.rerun()
 
 
 def restore_form(project: Project) -> None:

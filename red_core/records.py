@@ -91,7 +91,9 @@ class ImportSummary:
     source_id : int
     file : str
     rows : int
-        Rows in the file.
+        Rows in the file: always used + folded + left out.
+    used : int
+        Rows whose text is new in the project.
     seeds, pool : int
         Texts of the project after the import.
     labels : int
@@ -109,6 +111,7 @@ class ImportSummary:
     source_id: int
     file: str
     rows: int
+    used: int
     seeds: int
     pool: int
     labels: int

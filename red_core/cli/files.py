@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -12,6 +13,7 @@ from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
 from red_core.cli.terminal import Bars, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
+from red_core.data.tables.rows import Several
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
@@ -30,6 +32,28 @@ from red_core.training import encode
 @click.option("--pool", metavar="FILE", help="File of unlabelled texts.")
 @click.option("--text", "text_column", metavar="COL", help="Name of the text column.  [default: guessed]")
 @click.option("--label", "label_column", metavar="COL", help="Name of the label column.  [default: guessed]")
+@click.option(
+    "--answer",
+    "answer_column",
+    metavar="COL",
+    help="Column that says what a label is worth (accept, reject, ignore), or 'none'.  [default: guessed]",
+)
+@click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook.  [default: the likeliest]")
+@click.option(
+    "--header-row", type=int, metavar="N", help="Row with the column names; 0 if there is none.  [default: found]"
+)
+@click.option(
+    "--several",
+    type=click.Choice(get_args(Several)),
+    default="leave out",
+    show_default=True,
+    help="A row with several labels: leave it out, take the first one, or make a row of each.",
+)
+@click.option(
+    "--mail/--no-mail",
+    default=None,
+    help="Take markup, quoted replies and signatures out of the texts.  [default: if there are some]",
+)
 @click.option(
     "--seeds-per-label",
     type=int,
@@ -50,16 +74,22 @@ def import_(
     pool: str | None,
     text_column: str | None,
     label_column: str | None,
+    answer_column: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    several: Several,
     seeds_per_label: int | None,
     model: str | None,
     left_out: Path | None,
     who: str | None,
     *,
+    mail: bool | None,
     as_json: bool,
 ) -> None:
     """Import files into project NAME and embed the texts. A new project is created.
 
-    Files can be CSV, TSV, JSON, JSONL, Parquet or Excel, also gzipped. A file is a path or an hf:// address.
+    Files can be CSV, TSV, plain text, JSON, JSONL, Parquet, Arrow, Excel, Stata or SPSS, also gzipped, and exports of
+    other labelling tools. A file is a path or an hf:// address.
     """
     person = who or login()
     if model is not None and name not in project_names(workspace):
@@ -67,7 +97,8 @@ def import_(
     with Bars() as bars:
         summaries = import_files(
             workspace, name, labelled, pool,
-            text_column=text_column, label_column=label_column, seeds_per_label=seeds_per_label,
+            text_column=text_column, label_column=label_column, answer_column=answer_column,
+            sheet=sheet, header_row=header_row, several=several, mail=mail, seeds_per_label=seeds_per_label,
             embedding=model, who=person, report=bars.show,
         )  # fmt: skip
     project = open_project(workspace, name)

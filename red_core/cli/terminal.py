@@ -23,7 +23,8 @@ def print_import(summary: ImportSummary) -> None:
     if summary.already_imported:
         click.echo(f"{summary.file}: already imported, nothing changed")
     click.echo(
-        f"{summary.file}: {summary.rows:,} rows ({summary.folded:,} duplicates, {summary.left_out:,} left out). "
+        f"{summary.file}: {summary.rows:,} rows: {summary.used:,} used, {summary.folded:,} duplicates, "
+        f"{summary.left_out:,} left out. "
         f"The project now has {summary.labels:,} labels, {summary.seeds:,} labelled examples "
         f"and {summary.pool:,} unlabelled texts."
     )

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from red_core.data.tables import (
-    Columns,
-    LeftOut,
-    Row,
-    Table,
-    choose_columns,
-    read_table,
-    text_id,
-    usable_rows,
-    write_table,
-)
+from red_core.data.choices import Choices
+from red_core.data.preparing import Prepared, read_source
+from red_core.data.tables import Row, text_id, write_table
+from red_core.data.tables.rows import Several
+from red_core.data.tallying import Tally, tally
 from red_core.errors import InputError, SettingsError, StateError
 from red_core.records import FEWEST_EXAMPLES, ImportSummary, Project, Report, Role
 from red_core.settings import DEFAULT_MODEL
@@ -32,57 +25,14 @@ from red_core.store.texts import (
     add_sources,
     facts,
     find_source,
+    known_texts,
     labelled_texts,
     left_out_rows,
     remember,
     remembered,
+    row_counts,
+    shown_file,
 )
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A file that was read and checked but not stored yet: the preview of an import."""
-
-    table: Table
-    columns: Columns
-    rows: tuple[Row, ...]
-    left_out: tuple[LeftOut, ...]
-
-
-def read_source(  # passes on the options of a file, each by its own keyword
-    path: str | Path,
-    *,
-    role: Role,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    name: str | None = None,
-    sheet: str | None = None,
-    report: Report = lambda _stage, _done, _total: None,
-) -> Prepared:
-    """Return a file read from disk, with its columns and its usable and unusable rows.
-
-    Raises
-    ------
-    InputError
-        If the file, or the columns asked for, cannot be used.
-    """
-    table = read_table(path, name=name, sheet=sheet, progress=lambda done, total: report("read", done, total))
-    return sort_rows(table, role=role, text_column=text_column, label_column=label_column)
-
-
-def sort_rows(table: Table, *, role: Role, text_column: str | None = None, label_column: str | None = None) -> Prepared:
-    """Return a table with its columns, guessed or checked, and its usable and unusable rows.
-
-    Raises
-    ------
-    InputError
-        If a column does not exist, or none can be guessed.
-    """
-    columns = choose_columns(table, text_column, label_column, need_label=role == "labelled")
-    if role == "pool":  # a pool file has no label column, whatever its columns are called
-        columns = Columns(columns.text, None, tuple(n for n in columns.notes if not n.startswith("label column")))
-    rows, left_out = usable_rows(table, columns)
-    return Prepared(table, columns, tuple(rows), tuple(left_out))
 
 
 def import_files(  # public API: every option of an import is a keyword
@@ -93,6 +43,11 @@ def import_files(  # public API: every option of an import is a keyword
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    answer_column: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    several: Several = "leave out",
+    mail: bool | None = None,
     seeds_per_label: int | None = None,
     truth: Mapping[str, str] | None = None,
     embedding: str | None = None,
@@ -109,8 +64,8 @@ def import_files(  # public API: every option of an import is a keyword
         Rows with a label are seeds; rows without one are pool.
     pool : path, optional
         Every row is an unlabelled text, whatever its columns.
-    text_column, label_column : str, optional
-        Guessed if not given.
+    text_column, label_column, answer_column, sheet, header_row, several, mail : optional
+        How the files are read; see :class:`red_core.data.choices.Choices`. What is not given is guessed.
     seeds_per_label : int, optional
         At least 2. Creates a *trial project* with this many random seeds per label (the same in every run). The other
         rows become unlabelled texts, and their labels are stored as hidden truth.
@@ -137,11 +92,8 @@ def import_files(  # public API: every option of an import is a keyword
     wanted: list[tuple[Role, str | Path]] = []
     wanted += [("labelled", labelled)] if labelled is not None else []
     wanted += [("pool", pool)] if pool is not None else []
-    prepared = [
-        (role, read_source(path, role=role, text_column=text_column,
-                           label_column=label_column if role == "labelled" else None, report=report))
-        for role, path in wanted
-    ]  # fmt: skip
+    choices = Choices(text_column, label_column, answer_column, sheet, header_row, several, mail)
+    prepared = [(role, read_source(path, role=role, choices=choices, report=report)) for role, path in wanted]
     return store_prepared(
         Path(workspace), name, prepared,
         seeds_per_label=seeds_per_label, truth=truth or {}, embedding=embedding, who=who, report=report,
@@ -160,9 +112,11 @@ def store_prepared(  # the options of import_files that concern storing
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[ImportSummary]:
     """Store files read by :func:`read_source` and return a summary of each; see :func:`import_files`."""
-    checked = [(role, file, _roles_of_rows(role, file, seeds_per_label, truth or {})) for role, file in prepared]
-    database = workspace / name / "project.db"
-    known = Project(workspace, name) if database.is_file() else None
+    known = existing(workspace, name)
+    checked = [
+        (role, file, source_rows(role, file, known, seeds_per_label=seeds_per_label, truth=truth or {}))
+        for role, file in prepared
+    ]
     fresh = [c for c in checked if known is None or find_source(known, c[1].table.sha256, c[0]) is None]
     _check_labels(known, [(file, rows) for _, file, rows in fresh])
     project = create_project(workspace, name)
@@ -181,24 +135,58 @@ def store_prepared(  # the options of import_files that concern storing
     return [_summary(project, role, file, new.get(id(file))) for role, file in prepared]
 
 
-def _roles_of_rows(
-    role: Role, file: Prepared, seeds_per_label: int | None, truth: Mapping[str, str]
-) -> list[SourceRow]:
+def existing(workspace: Path, name: str) -> Project | None:
+    """Return the project of that name, None if there is none yet."""
+    return Project(workspace, name) if (workspace / name / "project.db").is_file() else None
+
+
+def count_rows(project: Project | None, role: Role, file: Prepared, *, seeds_per_label: int | None = None) -> Tally:
+    """Return what an import would make of a file's rows: what its result will say."""
+    rows = source_rows(role, file, project, seeds_per_label=seeds_per_label)
+    if project is None:
+        return tally(rows)
+    identities = list(dict.fromkeys(row.text_id for row in rows if row.text_id is not None))
+    return tally(rows, known_texts(project, identities), names_by_key(project))
+
+
+def source_rows(
+    role: Role, file: Prepared, project: Project | None = None, *,
+    seeds_per_label: int | None = None, truth: Mapping[str, str] | None = None,
+) -> list[SourceRow]:  # fmt: skip
     """Return the rows to store: each is a seed, an unlabelled text, or left out."""
     seeds = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
-    by_id = {text_id(text): label for text, label in truth.items()} if role == "pool" else {}
+    by_id = {text_id(text): label for text, label in (truth or {}).items()} if role == "pool" else {}
+    disputed = _disputed(file.rows, project)
     rows = []
     for row in file.rows:
         identity = text_id(row.text)
+        label = row.label or row.rejected
+        if label is not None and (identity, name_key(label)) in disputed:
+            reason = f"accepted and rejected as {label}"
+            rows.append(SourceRow(row.row, None, "", left_out=reason, extra={file.columns.text: row.text} | row.extra))
+            continue
         is_seed = role == "labelled" and row.label is not None
         if is_seed and seeds is not None:
             is_seed = (identity, name_key(row.label or "")) in seeds
         hidden = row.label if role == "labelled" and not is_seed else by_id.get(identity)
-        rows.append(SourceRow(row.row, identity, row.text, row.label if is_seed else None, hidden, extra=row.extra))
+        rejected = row.rejected if role == "labelled" else None
+        seed = row.label if is_seed else None
+        rows.append(SourceRow(row.row, identity, row.text, seed, hidden, extra=row.extra, rejected=rejected))
     for left in file.left_out:
         begins = {file.columns.text: left.text} if left.text else {}
         rows.append(SourceRow(left.row, None, "", left_out=left.reason, extra=begins | left.extra))
     return sorted(rows, key=lambda r: r.row)
+
+
+def _disputed(rows: Sequence[Row], project: Project | None) -> set[tuple[str, str]]:
+    """Return the pairs (text_id, label key) that some rows accept, or the project has, and others reject."""
+    rejected = {(text_id(row.text), name_key(row.rejected)) for row in rows if row.rejected is not None}
+    if not rejected:
+        return set()
+    accepted = {(text_id(row.text), name_key(row.label)) for row in rows if row.label is not None}
+    if project is not None:
+        accepted |= {(identity, key) for identity, key, _ in labelled_texts(project)}
+    return rejected & accepted
 
 
 def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, str]]:
@@ -220,7 +208,7 @@ def _trial_seeds(rows: Sequence[Row], seeds_per_label: int) -> set[tuple[str, st
 
 
 def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequence[SourceRow]]]) -> None:
-    """Raise InputError, before anything is stored, if the labels have too few examples to learn from."""
+    """Raise InputError, before anything is stored, if there are no labels to learn from."""
     labelled = [(file, rows) for file, rows in files if any(row.label is not None for row in rows)]
     if not labelled and known is None and files:
         rule, remedy = "a new project needs labelled texts", "Import labelled examples too: --labelled FILE"
@@ -231,11 +219,11 @@ def _check_labels(known: Project | None, files: Sequence[tuple[Prepared, Sequenc
         if len(seeds_of) < 2:
             rule = f"column {file.columns.label!r} has {len(seeds_of)} label, but at least 2 are needed"
             raise InputError(name, rule, "Check the label column")
-        poor = sorted(spelled[key] for key, count in seeds_of.items() if count < FEWEST_EXAMPLES and key in spelled)
-        if poor:
-            more = f" and {len(poor) - 1} more" if len(poor) > 1 else ""
-            rule = f"label {poor[0]!r}{more} has fewer than {FEWEST_EXAMPLES} different texts of its own"
-            raise InputError(name, rule, "Add texts for it, or take its rows out")
+        bare = sorted(spelled[key] for key, count in seeds_of.items() if not count and key in spelled)
+        if bare:
+            more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
+            rule = f"label {bare[0]!r}{more} would have no text of its own: each of its texts has two labels"
+            raise InputError(name, rule, "Give each text one label")
 
 
 def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[dict[str, int], dict[str, str]]:
@@ -259,28 +247,42 @@ def _seeds_by_label(known: Project | None, rows: Sequence[SourceRow]) -> tuple[d
 
 
 def _source_file(role: Role, file: Prepared) -> SourceFile:
-    return SourceFile(
-        file.table.name, file.table.sha256, role, file.columns.text, file.columns.label,
-        (*file.table.notes, *file.columns.notes),
-    )  # fmt: skip
+    name = shown_file(file.table.name)
+    return SourceFile(name, file.table.sha256, role, file.columns.text, file.columns.label, file.notes)
 
 
 def _summary(project: Project, role: Role, file: Prepared, added: tuple[int, int] | None) -> ImportSummary:
     counts = facts(project)
-    source_id, new_texts = added or (find_source(project, file.table.sha256, role) or 0, 0)
-    reasons = [r for r in left_out_rows(project) if r["source"] == source_id]
+    source_id = added[0] if added is not None else find_source(project, file.table.sha256, role) or 0
+    of_file = row_counts(project, source_id)
     return ImportSummary(
         source_id=source_id,
-        file=file.table.name,
-        rows=len(file.table.rows),
+        file=shown_file(file.table.name),
+        rows=of_file["rows"],
+        used=of_file["used"],
+        folded=of_file["folded"],
+        left_out=of_file["left_out"],
         seeds=counts["seeds"],
         pool=counts["pool"],
         labels=counts["labels"],
-        folded=len(file.rows) - new_texts,
-        left_out=len(reasons),
         already_imported=added is None,
-        notes=(*file.table.notes, *file.columns.notes),
+        notes=(*file.notes, *_needs(project)),
     )
+
+
+def _needs(project: Project) -> list[str]:
+    """Return a note on the labels with too few examples to check them against each other."""
+    names = labels_with_few_examples(project)
+    if not names:
+        return []
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    return [f"labels that need you: {listed}. Each has fewer than {FEWEST_EXAMPLES} examples; add some on Label map"]
+
+
+def labels_with_few_examples(project: Project) -> list[str]:
+    """Return the names of the labels with fewer than FEWEST_EXAMPLES examples, sorted."""
+    counts, spelled = _seeds_by_label(project, [])
+    return sorted(spelled[key] for key, count in counts.items() if count < FEWEST_EXAMPLES)
 
 
 def write_left_out(project: Project, path: str | Path) -> int:

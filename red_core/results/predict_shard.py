@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
-from red_core.data.tables.formats import BROKEN_PARQUET
+from red_core.data.tables.arrow_files import BROKEN_PARQUET
 from red_core.errors import InputError
 from red_core.results.predictor import TEXTS_AT_ONCE, Predictor, labelled
 

@@ -31,7 +31,7 @@ class SourceRow:
     """One row to store.
 
     ``left_out`` is the reason why a row cannot be used; a seed has ``label``; ``truth`` is the hidden label of a trial,
-    which only scoring reads.
+    which only scoring reads. ``rejected`` is a label that the file rules out for the text.
     """
 
     row: int
@@ -41,6 +41,30 @@ class SourceRow:
     truth: str | None = None
     left_out: str | None = None
     extra: Mapping[str, str] | None = None
+    rejected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownText:
+    """A text that the project has: the names of its labels from files, and whether a person decided about it."""
+
+    labels: tuple[str, ...]
+    decided: bool
+
+
+LEFT_OUT = """(r.left_out IS NOT NULL
+    OR r.text IN (SELECT text FROM contradiction) AND r.text NOT IN (SELECT text FROM decided)
+    OR r.source IN (SELECT id FROM source WHERE edit IS NOT NULL)
+        AND r.text NOT IN (SELECT text FROM own_label) AND r.text NOT IN (SELECT text FROM decided)
+        AND NOT EXISTS (SELECT 1 FROM source_row o JOIN source q ON q.id = o.source
+            WHERE o.text = r.text AND q.edit IS NULL))"""
+"""SQL that is true for a row ``r`` of ``source_row`` that is not used: it has a reason; or its text has two labels and
+nobody chose one; or its text was typed for a label that is gone."""
+
+
+def shown_file(name: str) -> str:
+    """Return the name of a file as screens and exports show it: without the folders of this machine."""
+    return name if "://" in name else name.replace("\\", "/").rstrip("/").rpartition("/")[2] or name
 
 
 def find_source(project: Project, sha256: str, role: Role) -> int | None:
@@ -88,7 +112,26 @@ def add_source(
             for r in rows
         ),
     )  # fmt: skip
+    _rule_out(db, source, source_id, rows, who)
     return source_id, max(new_texts, 0)
+
+
+def _rule_out(db: Database, source: SourceFile, source_id: int, rows: Sequence[SourceRow], who: str) -> None:
+    """Store the labels that a file rejects as decisions; a label that the project does not have cannot be ruled out."""
+    known = ids_by_name(db)
+    pairs = {
+        (row.text_id, label)
+        for row in rows
+        if row.rejected is not None and (label := known.get(name_key(row.rejected))) is not None
+    }
+    db.conn.executemany(
+        "INSERT INTO decision (text, kind, label, reason, who, at, act) "
+        "SELECT id, 'reject', ?, ?, ?, ?, ? FROM text WHERE text_id = ?",
+        (
+            (label, f"rejected in {source.file}", who, now(), f"import:{source_id}:{identity}:{label}", identity)
+            for identity, label in sorted(pairs, key=str)
+        ),
+    )
 
 
 def _label_ids(db: Database, names: Iterable[str], who: str) -> dict[str, int]:
@@ -127,6 +170,34 @@ def labelled_texts(project: Project) -> list[tuple[str, str, str]]:
         return [(str(identity), str(key), str(name)) for identity, key, name in db.execute(query)]
 
 
+def known_texts(project: Project, identities: Sequence[str]) -> dict[str, KnownText]:
+    """Return text_id -> what the project has, for those of these texts that it has."""
+    query = """
+        SELECT text.text_id, (SELECT json_group_array(DISTINCT label.name) FROM own_label o
+                JOIN label ON label.id = o.label WHERE o.text = text.id),
+            EXISTS (SELECT 1 FROM decided WHERE decided.text = text.id)
+        FROM text WHERE text_id IN (SELECT value FROM json_each(?))"""
+    with connection(project) as db:
+        rows = db.execute(query, [json.dumps(list(identities))]).fetchall()
+    return {str(identity): KnownText(tuple(json.loads(labels)), bool(decided)) for identity, labels, decided in rows}
+
+
+def row_counts(project: Project, source: int | None = None) -> dict[str, int]:
+    """Return how many rows of a source, or of all, are ``used``, ``folded`` and ``left_out``; ``rows`` is their sum.
+
+    A row is folded if an earlier row has the same text.
+    """
+    query = f"""
+        SELECT count(*) AS rows, coalesce(sum(gone), 0) AS left_out,
+            coalesce(sum(NOT gone AND EXISTS (SELECT 1 FROM source_row e WHERE e.text = each.text
+                AND (e.source < each.source OR e.source = each.source AND e.row < each.row))), 0) AS folded
+        FROM (SELECT r.source, r.row, r.text, {LEFT_OUT} AS gone FROM source_row r
+            WHERE :source IS NULL OR r.source = :source) each"""
+    with connection(project) as db:
+        counts = {key: int(value) for key, value in next(iter(db.query(query, {"source": source}))).items()}
+    return counts | {"used": counts["rows"] - counts["folded"] - counts["left_out"]}
+
+
 def pool(project: Project) -> Ints:
     """Return the row ids of all texts without a label of their own, shape (n,), ascending.
 
@@ -160,35 +231,30 @@ def truths(project: Project) -> dict[int, str]:
 
 
 def left_out_rows(project: Project) -> list[dict[str, object]]:
-    """Return every unused row with its file, row and reason, including seeds with two labels."""
-    query = """
-        SELECT source.id AS source, file, row, left_out AS reason, '' AS content
-        FROM source_row JOIN source ON source.id = source WHERE left_out IS NOT NULL
-        UNION ALL
-        SELECT source.id, file, row, 'under two labels: ' || (
+    """Return every unused row with its file, row and reason, including those whose text has two labels."""
+    query = f"""
+        SELECT source.id AS source, file, r.row, coalesce(r.left_out, 'under two labels: ' || (
             SELECT group_concat(name, ', ') FROM (SELECT DISTINCT label.name FROM own_label other
-            JOIN label ON label.id = other.label WHERE other.text = source_row.text ORDER BY label.name)), content
-        FROM source_row JOIN source ON source.id = source JOIN text ON text.id = source_row.text
-        WHERE source_row.label IS NOT NULL AND source_row.text IN (SELECT text FROM contradiction)
-        ORDER BY file, row"""
+            JOIN label ON label.id = other.label WHERE other.text = r.text ORDER BY label.name)),
+            'typed for a label that is gone') AS reason,
+            coalesce(text.content, '') AS content
+        FROM source_row r JOIN source ON source.id = r.source LEFT JOIN text ON text.id = r.text
+        WHERE {LEFT_OUT} ORDER BY source.id, r.row"""
     with connection(project) as db:
-        return list(db.query(query))
+        return [row | {"file": shown_file(str(row["file"]))} for row in db.query(query)]
 
 
 def facts(project: Project) -> dict[str, int]:
-    """Return the main counts: rows, texts, seeds, pool, labels, folded, left_out, truths."""
+    """Return the main counts: rows, used, folded, left_out, texts, seeds, pool, labels, truths."""
     query = """
-        SELECT (SELECT count(*) FROM source_row) AS rows, (SELECT count(*) FROM text) AS texts,
+        SELECT (SELECT count(*) FROM text) AS texts,
         (SELECT count(*) FROM seed) AS seeds,
         (SELECT count(*) FROM without_label) AS pool,
         (SELECT count(*) FROM label WHERE now = id) AS labels,
-        (SELECT count(text) - count(DISTINCT text) FROM source_row) AS folded,
-        (SELECT count(*) FROM source_row WHERE left_out IS NOT NULL)
-            + (SELECT count(*) FROM source_row WHERE label IS NOT NULL AND text IN (SELECT text FROM contradiction))
-            AS left_out,
         (SELECT count(DISTINCT text) FROM source_row WHERE truth IS NOT NULL) AS truths"""
     with connection(project) as db:
-        return {key: int(value) for key, value in next(iter(db.query(query))).items()}
+        counts = {key: int(value) for key, value in next(iter(db.query(query))).items()}
+    return counts | row_counts(project)
 
 
 def remember(project: Project, key: str, value: str, *, anew: bool = False) -> None:

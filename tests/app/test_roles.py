@@ -19,7 +19,8 @@ from red_core.access.who import Person, acting_as, current_user
 from red_core.data.backup import back_up, restore
 from red_core.data.decisions_import import restore_decisions
 from red_core.data.demo import make_demo
-from red_core.data.importing import import_files, sort_rows, store_prepared
+from red_core.data.importing import import_files, store_prepared
+from red_core.data.preparing import sort_rows
 from red_core.data.tables import read_table
 from red_core.errors import AccessError
 from red_core.judges.explanations import explain

@@ -241,8 +241,8 @@ def test_import_prints_what_it_did(run, seeds_file):
     shown = run("import", "p", "--labelled", seeds_file).stdout
     assert "text column: 'text' (guessed from its name)" in shown
     assert (
-        "17 rows (0 duplicates, 1 left out). The project now has 4 labels, 16 labelled examples and 0 unlabelled texts."
-        in shown
+        "17 rows: 16 used, 0 duplicates, 1 left out. "
+        "The project now has 4 labels, 16 labelled examples and 0 unlabelled texts." in shown
     )
 
 

@@ -108,7 +108,6 @@ HOSTILE = {
     "Parquet without rows": Hostile("a.parquet", lambda: parquet(text=[]), None, "no rows of data", "right file"),
     # Delimited text
     "two columns of one name": Hostile("a.csv", b"text,text\na,b\n", 1, "two columns are named 'text'", "its own name"),
-    "a column without a name": Hostile("a.csv", b"text,\na,b\n", 1, "column 2 has no name", "in the header"),
     "too many fields": Hostile("a.csv", GOOD + b"a,b,c\n", 4, "3 fields where the header has 2", "Quote"),
     "too few fields": Hostile("a.csv", GOOD + b"a\n", 4, "1 field where the header has 2", "Add what is missing"),
     "too few fields in a semicolon file": Hostile("a.csv", b"text;label\na;b\nc;d\ne\n", 4, "1 field", "Add"),
@@ -163,15 +162,13 @@ HOSTILE = {
     "a key twice in one object": Hostile(
         "a.jsonl", LINE + b'{"text": "a", "text": "b"}\n', 2, "the key 'text' occurs twice", "Repair it"
     ),
-    "NaN, which is not JSON": Hostile("a.jsonl", b'{"text": NaN}\n', 1, "NaN is not JSON", "Repair it"),
     "JSON nested past the parser": Hostile("a.jsonl", LINE + nested(100_000), 2, "nested too deep", "one object"),
     "JSON nested past the writer": Hostile("a.jsonl", LINE + nested(700), 2, "nested too deep", "Flatten it"),
-    "an empty key": Hostile("a.jsonl", b'{"": "a"}\n', 1, "column 1 has no name", "Name every column"),
     "a broken JSON array": Hostile(
         "a.json", b'[{"text": "a"},\n{"text": }]', None, "at line 2, column 10", "Repair it"
     ),
     "a JSON array of texts": Hostile("a.json", b'[{"text": "a"}, "b"]', 2, "this is not a JSON object", "Write {"),
-    "one JSON object over many lines": Hostile("a.json", b'{\n"rows": []\n}', 1, "invalid JSON", "one line"),
+    "one JSON object over many lines": Hostile("a.json", b'{\n"rows": []\n}', 1, "not a JSON object", "Write"),
     "a JSON field beyond the limit": Hostile(
         "a.jsonl", LINE + b'{"text": "' + b"x" * 3000 + b'"}\n', 2, "a field is longer", "Shorten", {"MAX_FIELD": 2000}
     ),
@@ -221,14 +218,8 @@ HOSTILE = {
     "a workbook without sheets": Hostile(
         "a.xlsx", lambda: zipped(**{"xl/a": b"b"}), None, "is damaged", "Save it again"
     ),
-    "a workbook row past the header": Hostile(
-        "a.xlsx", lambda: excel(*BOOK, ("a", "b", "c")), 3, "3 fields where the header has 2", "name all columns"
-    ),
     "a workbook with two columns of one name": Hostile(
         "a.xlsx", lambda: excel((), ("text", "text"), ("a", "b")), 2, "two columns are named", "its own name"
-    ),
-    "a workbook with a column without a name": Hostile(
-        "a.xlsx", lambda: excel(("text", None, "label"), ("a", 1, "b")), 1, "column 2 has no name", "in the header"
     ),
     "a workbook with too many rows": Hostile(
         "a.xlsx", lambda: excel(*BOOK * 20), None, "more than 30 rows", "Split the file", {"MAX_ROWS": 30}

@@ -4,8 +4,9 @@ The format of a file is told by its content first and by its name second. Values
 "1e5" stay the text they are.
 """
 
-from red_core.data.tables.columns import Columns, LeftOut, Row, choose_columns, usable_rows, usable_text
+from red_core.data.tables.columns import Columns, choose_columns
 from red_core.data.tables.reading import Table, read_table
+from red_core.data.tables.rows import LeftOut, Row, usable_rows, usable_text
 from red_core.data.tables.writing import write_table
 from red_core.text import normalise_text, text_id
 

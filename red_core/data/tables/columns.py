@@ -1,4 +1,4 @@
-"""Which columns hold the text and the label, and which rows can be used."""
+"""Which columns hold the text, the label, and what the label is worth."""
 
 from __future__ import annotations
 
@@ -6,62 +6,42 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import pandas as pd
 
-from red_core.data.tables.cells import Cell
+from red_core.data.tables.answers import find_answers
+from red_core.data.tables.label_cells import is_object
+from red_core.data.tables.names import LABEL_NAMES, NEVER_LABELS, TEXT_NAMES
 from red_core.data.tables.reading import Table
 from red_core.errors import InputError
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT, normalise_text, storable
+from red_core.text import LONGEST_LABEL
 
 GUESS_ROWS = 20_000  # rows looked at to tell texts by what they hold
-
-TEXT_NAMES = (
-    *("text", "utterance", "sentence", "message", "body", "question", "description", "content", "query", "title"),
-    *("comment", "review", "abstract", "summary", "headline", "subject", "prompt", "phrase", "document", "feedback"),
-)
-LABEL_NAMES = ("label", "intent", "category", "categories", "class", "classes", "topic", "tag", "target", "theme")
 WORDY = r"\S\s+\S|[^\x00-\x7f]"  # several words, or a script that may not put spaces between them
+NO_COLUMN = "none"
+"""What a user names as the column of answers if no column is one."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold the text and the label, with a note for each guess."""
+    """Which columns hold the text, the label and its worth (see ``answers.py``), with a note for each guess."""
 
     text: str
     label: str | None
     notes: tuple[str, ...]
+    answer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A usable row; ``extra`` has the other columns that are not empty."""
-
-    row: int
-    text: str
-    label: str | None
-    extra: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An unusable row: the reason, the beginning of its text, and its other columns."""
-
-    row: int
-    reason: str
-    text: str
-    extra: dict[str, str]
-
-
-def choose_columns(table: Table, text: str | None = None, label: str | None = None, *, need_label: bool) -> Columns:
-    """Return the text and the label column: as named, else by usual names, else by their content.
+def choose_columns(
+    table: Table, text: str | None = None, label: str | None = None, *, need_label: bool, answer: str | None = None
+) -> Columns:
+    """Return the columns: as named, else as a known tool has them, else by usual names, else by their content.
 
     Parameters
     ----------
     table : Table
-    text, label : str, optional
-        Names from the user; case and outer spaces do not matter.
+    text, label, answer : str, optional
+        Names from the user; case and outer spaces do not matter. ``answer`` may be ``none``.
     need_label : bool
         Whether a label column is required. If not, the label column is found by its name only: among unlabelled texts,
         a column such as *channel* would look like labels.
@@ -69,23 +49,52 @@ def choose_columns(table: Table, text: str | None = None, label: str | None = No
     Raises
     ------
     InputError
-        If there is no such column, or it is unclear which one it is.
+        If there is no such column, it is unclear which one it is, or the cells of the text column hold objects.
     """
-    notes = []
+    notes: list[str] = []
     frame = table.frame.loc[:, table.frame.notna().any()]
     label = None if label is None else _find(table, label)
-    if text is None:
-        text, how = _guess(table, "text", frame[[name for name in frame.columns if name != label]])
-        notes.append(f"text column: '{text}' (guessed from its {how})")
+    known_text, known_label = table.hints.text, table.hints.label
+    if text is not None:
+        found = _find(table, text)
+    elif known_text is not None and known_text in frame.columns and known_text != label:
+        found = known_text
     else:
-        text = _find(table, text)
+        found, how = _guess(table, "text", frame[[name for name in frame.columns if name not in (label, known_label)]])
+        notes.append(f"text column: '{found}' (guessed from its {how})")
+    text = found
     if text == label:
         raise InputError(table.name, f"'{text}' cannot be both the text and the label", "Name two columns")
+    _refuse_objects(table, text)
     rest = frame[[name for name in frame.columns if name != text]]
-    if label is None and (need_label or _by_name(rest, LABEL_NAMES)):
+    if label is None and known_label in rest.columns:
+        label = known_label
+    elif label is None and (need_label or _by_name(rest, LABEL_NAMES)):
         label, how = _guess(table, "label", rest)
         notes.append(f"label column: '{label}' (guessed from its {how})")
-    return Columns(text, label, tuple(notes))
+    worth = _answers(table, rest, label, answer)
+    if worth is not None and worth != table.hints.answer:
+        notes.append(f"column '{worth}' says what each label is worth: accepted, rejected, skipped or not confirmed")
+    return Columns(text, label, tuple(notes), worth)
+
+
+def _answers(table: Table, frame: pd.DataFrame, label: str | None, wanted: str | None) -> str | None:
+    if wanted is not None:
+        return None if wanted.strip().casefold() == NO_COLUMN else _find(table, wanted)
+    if table.hints.answer in frame.columns:
+        return table.hints.answer
+    if label is None or table.hints.answer is not None:  # a known tool keeps its answers in that column only
+        return None
+    return find_answers(frame[[name for name in frame.columns if name != label]])
+
+
+def _refuse_objects(table: Table, text: str) -> None:
+    """Raise InputError if most cells of the text column hold objects: an object is never a text."""
+    cells = table.frame[text].dropna()
+    first = cells.iloc[:50]
+    if len(first) and sum(map(is_object, first)) * 2 > len(first):
+        rule = f"the cells of column '{text[:40]}' hold objects and no texts"
+        raise InputError(table.name, rule, "Name the column or path with the texts with --text")
 
 
 def _guess(table: Table, what: str, frame: pd.DataFrame) -> tuple[str, str]:
@@ -133,6 +142,8 @@ def _longest(frame: pd.DataFrame) -> list[str]:
     lengths: dict[str, float] = dict.fromkeys(frame.columns, 0) if len(frame.columns) == 1 else {}
     for name, column in frame.iloc[:: max(1, len(frame) // GUESS_ROWS)].items():
         values = column.dropna()
+        if not len(values) or sum(map(is_object, values.iloc[:20])) * 2 > len(values.iloc[:20]):
+            continue
         if values.nunique() * 2 > len(values) and values.str.contains(WORDY).mean() * 2 > 1:
             lengths[str(name)] = values.str.len().mean()
     return sorted(lengths, key=lambda name: -lengths[name])[:1]
@@ -143,61 +154,11 @@ def _repeated(frame: pd.DataFrame) -> list[str]:
     likely = []
     for name in frame.columns:
         values = frame[name].dropna()
+        if name.strip().casefold() in NEVER_LABELS:
+            continue
         if 1 < values.nunique() <= len(values) / 2 and values.str.len().max() <= LONGEST_LABEL:
             likely.append(name)
     return [name for name in likely if not frame[name].dropna().str.fullmatch(r"[\d.,+-]+").all()] or likely
 
 
 GUESSES = {"text": (TEXT_NAMES, _longest), "label": (LABEL_NAMES, _repeated)}
-
-
-def usable_rows(table: Table, columns: Columns, *, longest: int = LONGEST_TEXT) -> tuple[list[Row], list[LeftOut]]:
-    """Return the usable rows, with normalised texts and labels, and the unusable ones.
-
-    Parameters
-    ----------
-    table : Table
-    columns : Columns
-    longest : int
-        Most characters of a text.
-
-    Returns
-    -------
-    tuple of list of Row, list of LeftOut
-        Each in the order of the file. Every row of the file is in one of them.
-    """
-    usable, left_out = [], []
-    frame = table.frame
-    others = [name for name in frame.columns if name not in (columns.text, columns.label)]
-    labels = frame[columns.label] if columns.label is not None else repeat(None, len(frame))
-    extras = zip(*(frame[name] for name in others), strict=True) if others else repeat((), len(frame))
-    for row, raw, raw_label, extra in zip(table.rows.tolist(), frame[columns.text], labels, extras, strict=True):
-        (text, reason), label = usable_text(raw, longest=longest), _bounded(raw_label, LONGEST_LABEL)
-        filled = {name: cell for name, cell in zip(others, extra, strict=True) if cell}
-        if reason:
-            left_out.append(LeftOut(row, reason, text, filled))
-        elif len(label) > LONGEST_LABEL:
-            reason = f"label too long: {len(label):,} characters, at most {LONGEST_LABEL}"
-            left_out.append(LeftOut(row, reason, text[:200], filled))
-        else:
-            usable.append(Row(row, text, label or None, filled))
-    return usable, left_out
-
-
-def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
-    """Return (normalised text, ''), or (beginning of the text, reason) if it cannot be used."""
-    text = _bounded(raw, longest)
-    if not text:
-        return "", "empty text"
-    if len(text) > longest:
-        return text[:200], f"too long: {len(text):,} characters, at most {longest:,}"
-    return text, ""
-
-
-def _bounded(raw: Cell, longest: int) -> str:
-    """Return the normalised text, or the text as it is if it is far too long: NFC may take quadratic time.
-
-    NFC makes a text at most three times shorter, so a text of more than 3 * ``longest`` characters stays too long.
-    """
-    flat = " ".join((raw or "").split())
-    return normalise_text(flat) if len(flat) <= 3 * longest else storable(flat)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import gzip
 import hashlib
 import io
@@ -11,24 +9,38 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
-import charset_normalizer
 import numpy as np
 import pandas as pd
 
 from red_core.data.tables import limits
-from red_core.data.tables.formats import BROKEN_WORKBOOK, READERS, guess_delimiter
-from red_core.data.tables.source import Source, disk_error, ending
+from red_core.data.tables.arrow_files import read_arrow, read_parquet
+from red_core.data.tables.delimited import read_delimited
+from red_core.data.tables.encoding import decode
+from red_core.data.tables.excel import BROKEN_WORKBOOK, read_excel
+from red_core.data.tables.json_files import of_known_tool, read_json, read_jsonl
+from red_core.data.tables.source import NO_HINTS, Hints, Source, disk_error, ending
+from red_core.data.tables.statistics_files import read_spss, read_stata
 from red_core.errors import InputError
 
 KINDS = {"csv": "csv", "tsv": "csv", "txt": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
-KINDS |= {"parquet": "parquet", "pq": "parquet", "xlsx": "xlsx", "xlsm": "xlsx"}
-SPOKEN = {"parquet": "Parquet", "xlsx": "an Excel workbook (.xlsx)", "json": "JSON", "csv": "plain text"}
+KINDS |= {"parquet": "parquet", "pq": "parquet", "xlsx": "xlsx", "xlsm": "xlsx", "arrow": "arrow", "feather": "arrow"}
+KINDS |= {"dta": "stata", "sav": "spss"}
+SPOKEN = {
+    "parquet": "Parquet", "xlsx": "an Excel workbook (.xlsx)", "json": "JSON", "csv": "plain text",
+    "arrow": "Arrow data", "stata": "Stata data (.dta)", "spss": "SPSS data (.sav)",
+}  # fmt: skip
+READERS = {
+    "csv": read_delimited, "jsonl": read_jsonl, "json": read_json, "parquet": read_parquet, "xlsx": read_excel,
+    "arrow": read_arrow, "stata": read_stata, "spss": read_spss,
+}  # fmt: skip
+MAGIC = {
+    b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "arrow",
+    b"<stata_dta>": "stata", b"$FL2": "spss", b"$FL3": "spss",
+}  # fmt: skip
 FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"\xd0\xcf\x11\xe0": "an old or password-protected Office file (.xls)",
     b"%PDF-": "a PDF",
@@ -36,11 +48,7 @@ FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"<html": "a web page",
     b"version https://git-lfs": "a Git LFS pointer, not the file itself",
 }
-GZIP, ZIP, PARQUET = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6"), b"PAR1"
-BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# Encodings in common use: with all encodings, the detector prefers rare ones on short texts.
-ENCODINGS = "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r cp932 euc_jp gb18030 big5 cp949"
-MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
+GZIP, ZIP = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6")
 JSON_START = re.compile(r'\s*(\[\s*)?\{\s*["}]')
 
 
@@ -60,7 +68,15 @@ class Table:
         Each row's number as a person counts. In CSV and Excel the header is row 1; a quoted field with
         line breaks belongs to one row, and an empty line is one. In JSONL the line; elsewhere from 1.
     notes : tuple of str
-        Notes on what was guessed: format, encoding, delimiter, sheet.
+        Notes on what was guessed: format, encoding, delimiter, sheet, header, tool.
+    hints : Hints
+        The columns that a known tool's export has.
+    sheets : tuple of str
+        The sheets of a workbook.
+    sheet : str or None
+        The sheet that was read.
+    header : int or None
+        The row of the header, 0 for no header; None for a format that has none.
     """
 
     name: str
@@ -68,6 +84,10 @@ class Table:
     frame: pd.DataFrame
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
     notes: tuple[str, ...]
+    hints: Hints = NO_HINTS
+    sheets: tuple[str, ...] = ()
+    sheet: str | None = None
+    header: int | None = None
 
 
 def read_table(
@@ -75,6 +95,7 @@ def read_table(
     *,
     name: str | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Table:
     """Read a CSV, TSV, JSONL, JSON, Parquet or Excel file, gzipped or not, from disk or ``hf://``.
@@ -86,7 +107,9 @@ def read_table(
     name : str, optional
         What the user calls it, when ``path`` is a temporary copy; then this name's ending counts.
     sheet : str, optional
-        The sheet of a workbook; the first one by default.
+        The sheet of a workbook; the likeliest one by default.
+    header_row : int, optional
+        The row with the column names, as a person counts; 0 if there is none. It is found by default.
     progress : callable, optional
         progress(done, total), in bytes of the unpacked content.
 
@@ -102,11 +125,15 @@ def read_table(
     """
     shown = name or str(path)
     raw = _fetch(path, shown)
-    source = Source(shown, _unpack(raw, shown), sheet, progress)
+    source = Source(shown, _unpack(raw, shown), sheet, header_row, progress)
     kind = _kind(source)
     if sheet is not None and kind != "xlsx":
         raise source.error("only Excel workbooks have sheets", "Name no sheet")
+    if header_row is not None and kind not in ("csv", "xlsx"):
+        raise source.error(f"{SPOKEN.get(kind, 'JSON')} has no header row", "Name no header row")
     names, columns, rows = READERS[kind](source)
+    if kind in ("csv", "xlsx") and rows and source.hints == NO_HINTS:
+        names, columns, rows = of_known_tool(source, names, columns, rows)
     if not rows or not names:
         raise source.error("it has no rows of data", "Check that this is the right file")
     for column in columns:
@@ -117,7 +144,18 @@ def read_table(
         progress(len(source.data), len(source.data))
     frame = pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=object)
     counted = np.array(rows, dtype=np.int64)
-    return Table(shown, hashlib.sha256(raw).hexdigest(), frame, counted, tuple(source.notes))
+    return Table(
+        shown, _digest(raw, source), frame, counted, tuple(source.notes), source.hints, source.sheets, source.sheet,
+        source.header,
+    )  # fmt: skip
+
+
+def _digest(raw: bytes, source: Source) -> str:
+    """Return the SHA-256 of a file; of a workbook with several sheets, also of the name of the one that was read."""
+    digest = hashlib.sha256(raw)
+    if len(source.sheets) > 1:
+        digest.update(b"\0" + str(source.sheet).encode())
+    return digest.hexdigest()
 
 
 def _drain(read: Callable[[int], bytes], name: str) -> bytes:
@@ -186,12 +224,13 @@ def _kind(source: Source) -> str:
     for magic, what in FOREIGN.items():
         if data.startswith(magic) or data[:64].lstrip().lower().startswith(magic):
             raise source.error(f"this is {what}", "Get the table as CSV, JSONL, Parquet or .xlsx")
-    if data.startswith(PARQUET):
-        kind = "parquet"
+    told = next((format_ for first, format_ in MAGIC.items() if data.startswith(first)), None)
+    if told is not None or by_name == "stata":  # old Stata files have no first bytes of their own
+        kind = told or "stata"
     elif data.startswith(ZIP):
         kind = _check_zip(source)
     else:
-        _decode(source)
+        decode(source)
         kind = "json" if JSON_START.match(source.text().read(1000)) else "csv"
     if by_name is None:
         source.notes.append(f"format: {'CSV' if kind == 'csv' else SPOKEN[kind]} (guessed from its content)")
@@ -213,54 +252,3 @@ def _check_zip(source: Source) -> str:
     if sum(member.file_size for member in members) > limits.MAX_BYTES:
         raise source.error(f"it holds more than {limits.MAX_BYTES:,} bytes, unpacked", "Split it, or save it as CSV")
     return "xlsx"
-
-
-def _decode(source: Source) -> None:
-    """Set the encoding of the source; an error names the row with an invalid character."""
-    data = source.data
-    source.encoding = encoding = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as exc:
-        lenient = data.decode(encoding, "replace")
-        broken = lenient.count("\ufffd")
-        sound = len(lenient) - len(lenient.encode("ascii", "ignore")) - broken
-        if encoding != "utf-8" or sound > broken:  # a few bad bytes in what is otherwise UTF-8
-            row = _row_after(source, exc.object[: exc.start].decode(encoding, "ignore"))
-            wanted = encoding.removesuffix("-sig").upper()
-            raise source.error(f"a character is not valid {wanted}", f"Repair it, or save as {wanted}", row) from exc
-        text = _guess_encoding(source)
-    if "\0" in text:
-        row = _row_after(source, text.partition("\0")[0])
-        raise source.error("a NUL byte: binary data, or UTF-16 without its mark", "Save it as UTF-8 text", row)
-
-
-def _guess_encoding(source: Source) -> str:
-    """Return the text in the encoding that charset-normalizer guesses, if it is confident."""
-    lines = re.finditer(rb"[^\r\n]*[\x80-\xff][^\r\n]*\n?", source.data)
-    sample = b"".join(match[0][:2000] for match in islice(lines, 200))
-    matches = list(charset_normalizer.from_bytes(sample, cp_isolation=ENCODINGS.split()))
-    if matches and matches[0].chaos <= MOST_CHAOS:
-        best = matches[0]
-        tied = [match for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
-        # Ties come in alphabetical order; Western European is by far the commonest.
-        western = any("cp1252" in match.could_be_from_charset for match in tied)
-        if western or len(tied) == 1 or best.coherence > 0:
-            source.encoding = "cp1252" if western else best.encoding
-            source.notes.append(f"encoding: {source.encoding} (guessed: check that accents look right)")
-            with suppress(UnicodeDecodeError):
-                return source.data.decode(source.encoding)
-    raise source.error("it is not UTF-8 and its encoding is unclear", "Save it as UTF-8")
-
-
-def _row_after(source: Source, before: str) -> int:
-    """Return the row number of the character after ``before``: the record in CSV, else the line."""
-    before += "x"
-    if KINDS.get(source.ending, "csv") != "csv":
-        return len(re.findall(r"\r\n?|\n", before)) + 1
-    count = 0
-    csv.field_size_limit(limits.MAX_FIELD)
-    with suppress(csv.Error):
-        for _ in csv.reader(io.StringIO(before, newline=""), delimiter=guess_delimiter(source, before)):
-            count += 1
-    return max(count, 1)

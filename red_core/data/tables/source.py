@@ -22,16 +22,44 @@ REMEDIES = {
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Hints:
+    """What a file of a known tool says about its columns; None where it says nothing.
+
+    Attributes
+    ----------
+    text, label : str or None
+        The columns with the text and the label.
+    answer : str or None
+        The column that says what the label of a row is worth; see ``answers.py``.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    answer: str | None = None
+
+
+NO_HINTS = Hints()
+
+
 @dataclass
 class Source:
-    """An unpacked file that is being read into a table."""
+    """An unpacked file that is being read into a table.
+
+    Readers add to ``notes`` what they guessed. They set ``hints`` for the file of a known tool, and ``sheets`` and
+    ``header`` for a file whose sheet and header row a person may correct.
+    """
 
     name: str
     data: bytes
     sheet: str | None = None
+    header_row: int | None = None  # as the user wants it; 0 is no header
     progress: Callable[[int, int], None] | None = None
     encoding: str = "utf-8"
     notes: list[str] = field(default_factory=list)
+    hints: Hints = field(default_factory=Hints)
+    sheets: tuple[str, ...] = ()
+    header: int | None = None  # as it was found; 0 is no header
     buffer: io.BytesIO = field(default_factory=io.BytesIO)
     reader: io.TextIOWrapper | None = None  # kept, because it closes the buffer when it is deleted
 
@@ -60,12 +88,10 @@ class Source:
             yield number, record
 
     def check_names(self, names: Sequence[str], row: int | None = None) -> None:
-        """Raise InputError for too many columns, columns without a name, and duplicate names."""
+        """Raise InputError for too many columns and for duplicate names."""
         if len(names) > limits.MAX_COLUMNS:
             raise self.error(f"more than {limits.MAX_COLUMNS} columns", "Keep the text, the label and a few more", row)
         for position, name in enumerate(names, 1):
-            if not name.strip():
-                raise self.error(f"column {position} has no name", "Name every column in the header", row)
             if name in names[: position - 1]:
                 raise self.error(f"two columns are named '{name[:60]}'", "Give every column its own name", row)
 

@@ -1,0 +1,102 @@
+"""Read a file and sort its rows into usable and unusable ones: the preview of an import. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from red_core.data.choices import GUESS, Choices
+from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
+from red_core.data.tables.mail import is_mail
+from red_core.data.tables.rows import ORIGINAL
+from red_core.records import Report, Role
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that was read and checked but not stored yet: the preview of an import.
+
+    Attributes
+    ----------
+    table : Table
+    columns : Columns
+    rows : tuple of Row
+    left_out : tuple of LeftOut
+    mail : bool
+        Whether the texts were cleaned of markup, quoted replies and signatures.
+    notes : tuple of str
+        Everything that was guessed or decided about the file.
+    """
+
+    table: Table
+    columns: Columns
+    rows: tuple[Row, ...]
+    left_out: tuple[LeftOut, ...]
+    mail: bool
+    notes: tuple[str, ...]
+
+
+def read_source(
+    path: str | Path, *, role: Role, choices: Choices = GUESS, name: str | None = None,
+    report: Report = lambda _stage, _done, _total: None,
+) -> Prepared:  # fmt: skip
+    """Return a file read from disk, with its columns and its usable and unusable rows.
+
+    Raises
+    ------
+    InputError
+        If the file, or the columns asked for, cannot be used.
+    """
+    table = read_table(
+        path, name=name, sheet=choices.sheet, header_row=choices.header_row,
+        progress=lambda done, total: report("read", done, total),
+    )  # fmt: skip
+    return sort_rows(table, role=role, choices=choices)
+
+
+def sort_rows(table: Table, *, role: Role, choices: Choices = GUESS) -> Prepared:
+    """Return a table with its columns, guessed or checked, and its usable and unusable rows.
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, or none can be guessed.
+    """
+    columns = columns_of(table, role=role, choices=choices)
+    mail = is_mail(table.frame[columns.text].tolist()) if choices.mail is None else choices.mail
+    rows, left_out = usable_rows(table, columns, several=choices.several, mail=mail)
+    notes = (*table.notes, *columns.notes, *_said(rows, mail=mail))
+    return Prepared(table, columns, tuple(rows), tuple(left_out), mail, notes)
+
+
+def columns_of(table: Table, *, role: Role, choices: Choices = GUESS) -> Columns:
+    """Return the columns of a table; a pool file has no label column, whatever its columns are called.
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, or none can be guessed.
+    """
+    wanted = choices.label_column if role == "labelled" else None
+    columns = choose_columns(
+        table, choices.text_column, wanted, need_label=role == "labelled", answer=choices.answer_column
+    )
+    if role == "pool":
+        notes = tuple(note for note in columns.notes if not note.startswith(("label column", "column '")))
+        return Columns(columns.text, None, notes)
+    return columns
+
+
+def _said(rows: Sequence[Row], *, mail: bool) -> list[str]:
+    """Return what happened to the rows that a person should know."""
+    notes = []
+    if mail:
+        cleaned = sum(ORIGINAL in row.extra for row in rows)
+        notes.append(
+            f"markup, quoted replies and signatures were taken out of {cleaned:,} texts; "
+            f"the column '{ORIGINAL}' keeps them as they came"
+        )
+    if rejected := sum(row.rejected is not None for row in rows):
+        notes.append(f"{rejected:,} labels were rejected: each is ruled out for its text, which has no label yet")
+    return notes

@@ -1,0 +1,79 @@
+"""The encoding of a text file: UTF-8, UTF-16 with its mark, or a guess that is said."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from contextlib import suppress
+from itertools import islice
+
+import charset_normalizer
+
+from red_core.data.tables import limits
+from red_core.data.tables.delimited import guess_delimiter
+from red_core.data.tables.source import Source
+
+BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# Encodings in common use: with all encodings, the detector prefers rare ones on short texts.
+ENCODINGS = "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r cp932 euc_jp gb18030 big5 cp949"
+MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
+
+
+def decode(source: Source) -> None:
+    """Set the encoding of the source; an error names the row with an invalid character."""
+    data = source.data
+    source.encoding = encoding = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as exc:
+        lenient = data.decode(encoding, "replace")
+        broken = lenient.count("\ufffd")
+        sound = len(lenient) - len(lenient.encode("ascii", "ignore")) - broken
+        if encoding != "utf-8" or sound > broken:  # a few bad bytes in what is otherwise UTF-8
+            row = _row_after(source, exc.object[: exc.start].decode(encoding, "ignore"))
+            wanted = encoding.removesuffix("-sig").upper()
+            raise source.error(f"a character is not valid {wanted}", f"Repair it, or save as {wanted}", row) from exc
+        text = _guess_encoding(source)
+    if "\0" in text:
+        row = _row_after(source, text.partition("\0")[0])
+        raise source.error("a NUL byte: binary data, or UTF-16 without its mark", "Save it as UTF-8 text", row)
+
+
+def _guess_encoding(source: Source) -> str:
+    """Return the text in the encoding that charset-normalizer guesses, if it is confident."""
+    lines = (line for line in io.BytesIO(source.data) if not line.isascii())
+    sample = b"".join(_around(line) for line in islice(lines, 200))
+    matches = list(charset_normalizer.from_bytes(sample, cp_isolation=ENCODINGS.split()))
+    if matches and matches[0].chaos <= MOST_CHAOS:
+        best = matches[0]
+        tied = [match for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
+        # Ties come in alphabetical order; Western European is by far the commonest.
+        western = any("cp1252" in match.could_be_from_charset for match in tied)
+        if western or len(tied) == 1 or best.coherence > 0:
+            source.encoding = "cp1252" if western else best.encoding
+            source.notes.append(f"encoding: {source.encoding} (guessed: check that accents look right)")
+            with suppress(UnicodeDecodeError):
+                return source.data.decode(source.encoding)
+    raise source.error("it is not UTF-8 and its encoding is unclear", "Save it as UTF-8")
+
+
+def _around(line: bytes) -> bytes:
+    """Return the first bytes outside ASCII of a line with what stands around them, at most 2,000 bytes."""
+    first = next(index for index, byte in enumerate(line) if byte > 127)
+    start = max(0, first - 200)
+    return line[start : start + 2000]
+
+
+def _row_after(source: Source, before: str) -> int:
+    """Return the row number of the character after ``before``: the record in CSV, else the line."""
+    before += "x"
+    if source.ending in ("json", "jsonl", "ndjson"):
+        return len(re.findall(r"\r\n?|\n", before)) + 1
+    count = 0
+    csv.field_size_limit(limits.MAX_FIELD)
+    with suppress(csv.Error):
+        for _ in csv.reader(io.StringIO(before, newline=""), delimiter=guess_delimiter(source, before)):
+            count += 1
+    return max(count, 1)

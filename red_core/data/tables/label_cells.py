@@ -1,0 +1,125 @@
+"""Structure in a label cell: lists, objects, fastText's marks, and several labels with a separator between them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from red_core.data.tables.cells import Cell
+
+SEPARATORS = (",", ";", "|", "#", "\n")
+"""What other programs write between several labels of one text."""
+OBJECT, SPANS = "the label is an object and no name", "the labels mark parts of the text"
+"""Why a cell has no label that can be used."""
+FAST_TEXT = "__label__"
+CHOSEN = 0.5
+"""From this score on a text has the label."""
+LONGEST = 20_000
+"""Characters of a cell that is looked into."""
+_NAME_KEYS = ("choices", "label", "labels", "name", "displayName", "value", "text", "title", "class", "category")
+"""Where an object that stands for a label has its name."""
+_ARRAY = re.compile(r"(?<=[\[\s,(])'((?:[^'\\]|\\.)*)'|(?<=[\[\s,(])\"((?:[^\"\\]|\\.)*)\"")
+_TWO_STRINGS = re.compile(r"['\"]\s+['\"]")
+"""Between the elements of an array as NumPy prints it."""
+
+Names = tuple[str, ...]
+
+
+def read_label(cell: Cell) -> tuple[Names, str]:
+    """Return the names in a label cell, and the reason if it has structure without a name.
+
+    An empty list has no names: the row has no label. A list of one is that name.
+    """
+    text = (cell or "").strip()
+    if not text:
+        return (), ""
+    if text[0] in "[{(" and text[-1] in "]})" and len(text) <= LONGEST:
+        value, is_structure = _parsed(text)
+        return _names(value) if is_structure else ((text,), "")
+    if text.startswith(FAST_TEXT):
+        return tuple(mark.removeprefix(FAST_TEXT) for mark in text.split() if mark != FAST_TEXT), ""
+    return (text,), ""
+
+
+def _parsed(text: str) -> tuple[Any, bool]:
+    """Return the value that a cell holds as JSON or as Python prints it, and whether it is one."""
+    try:
+        return json.loads(text), True
+    except (ValueError, RecursionError):
+        pass
+    if _TWO_STRINGS.search(text):
+        found = [one or other for one, other in _ARRAY.findall(text)]
+        return found, bool(found)
+    try:
+        return ast.literal_eval(text), True
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None, False
+
+
+def _names(value: Any) -> tuple[Names, str]:  # noqa: ANN401  JSON is anything
+    if value is None or value == "":
+        return (), ""
+    if isinstance(value, dict):
+        return _of_object(value)
+    if isinstance(value, list | tuple | set):
+        if value and all(isinstance(each, list | tuple) for each in value):
+            return (), SPANS
+        names: list[str] = []
+        for each in value:
+            inner, problem = _names(each)
+            if problem:
+                return (), problem
+            names += inner
+        return tuple(dict.fromkeys(names)), ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return (str(value).strip(),), ""
+
+
+def _of_object(value: dict[Any, Any]) -> tuple[Names, str]:
+    """Return the name of an object that stands for a label, or the labels that an object gives scores."""
+    if not value:
+        return (), ""
+    if {"start", "end"} <= value.keys() or {"start_offset", "end_offset"} <= value.keys():
+        return (), SPANS
+    for key in _NAME_KEYS:
+        if isinstance(value.get(key), str | list):
+            return _names(value[key])
+    scores = list(value.values())
+    if all(isinstance(score, bool | int | float) and 0 <= score <= 1 for score in scores):
+        return tuple(str(name) for name, score in value.items() if score >= CHOSEN), ""
+    return (), OBJECT
+
+
+def combined(cells: Iterable[Cell]) -> dict[str, Names]:
+    """Return the cells of a label column that hold several labels: each part is the label of other rows.
+
+    *anger, joy* is two labels where other rows have *anger* and *joy*; *Billing, refunds* is one where none has
+    *refunds*.
+    """
+    distinct = {cell.strip() for cell in cells if cell and cell.strip()}
+    whole = {" ".join(cell.split()).casefold() for cell in distinct}
+    found: dict[str, Names] = {}
+    for cell in distinct:
+        for separator in SEPARATORS:
+            if separator in cell:
+                parts = tuple(dict.fromkeys(part.strip() for part in cell.split(separator) if part.strip()))
+                if len(parts) > 1 and all(" ".join(part.split()).casefold() in whole for part in parts):
+                    found[cell] = parts
+                    break
+    return found
+
+
+def is_object(cell: Cell) -> bool:
+    """Return whether a cell holds an object, or a list of objects, as JSON: such a cell is never a text."""
+    text = (cell or "").strip()
+    if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]") or not re.match(r'[\[\s]*\{\s*["}]', text):
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
