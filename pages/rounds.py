@@ -11,6 +11,7 @@ from red_core.access.who import who_acts
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
+from red_core.rounds.plan import Plan
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
 from red_core.store.labels import current_layout
@@ -18,7 +19,7 @@ from red_core.store.rounds import close_round, finished_rounds, last_finished_ro
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_panel import choose_judge, cost, show_llm, show_spent
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts
+from widgets.shell.reads import facts, plan
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -38,6 +39,8 @@ PRESET_WORDS = {
     ),
 }
 """Title and explanation of each preset."""
+SECONDS_OF_A_ROUND, SECONDS_A_TEXT, SECONDS_A_LABEL = 30, 0.0025, 0.03
+"""A rough duration, from measured rounds (docs/scale.md); a new text is also embedded once."""
 BASIC = ("examples_shown", "most_questions", "feed_back_belief")
 OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections")
 ADVANCED = ("least_gain", "questions_per_subset", "noise_factor", "least_information")
@@ -100,46 +103,48 @@ def show_roll_back(project: Project, last: Round) -> None:
 
 
 def show_form(project: Project, number: int) -> None:
+    """Show what the round does and costs, its button, and the choice of the judge; everything else is folded."""
     st.subheader(f"Round {number}")
-    left, right = st.columns(2, gap="large")
-    with left:
-        preset = st.radio(
-            "Method",
-            list(PRESET_WORDS),
-            format_func=lambda name: PRESET_WORDS[name][0],
-            captions=[caption for _, caption in PRESET_WORDS.values()],
-            key="preset",
-            persist_state="session",
-        )
-    server = None
-    with right:
-        judge = choose_judge(project)
-        if judge == "llm":
-            server = show_llm(project)
-    settings = tuned(preset, judge)
-    st.text(estimate(project, settings, server))
-    show_spent(project)
-    ready = judge != "llm" or server is not None
-    if st.button(
-        f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:", disabled=not ready
-    ):
-        with errors_in_one_line():
-            start_job(project, "round", settings, who_acts())
-            st.rerun()
+    start = st.container()
+    judge = choose_judge(project)
+    server = show_llm(project) if judge == "llm" else None
+    settings = tuned(judge)
+    with start:
+        st.text(f"{estimate(project, settings, server)} {duration(project)}")
+        show_spent(project)
+        ready = judge != "llm" or server is not None
+        if st.button(
+            f"Run round {number}", type="primary", key="run_round", icon=":material/play_arrow:", disabled=not ready
+        ):
+            with errors_in_one_line():
+                start_job(project, "round", settings, who_acts())
+                st.rerun()
 
 
-def tuned(preset: str, judge: str) -> Settings:
-    """Show the settings of a round, folded; return the preset with the changes made here.
+def duration(project: Project) -> str:
+    """Return about how long a round takes, without the replies of a judge."""
+    counts = facts(project)
+    seconds = SECONDS_OF_A_ROUND + SECONDS_A_TEXT * counts["pool"] + SECONDS_A_LABEL * counts["labels"]
+    return f"It usually takes about {counted(ceil(seconds / 60), 'minute')}."
+
+
+def tuned(judge: str) -> Settings:
+    """Show the method and the settings of a round, folded; return the preset with the changes made here.
 
     Raises
     ------
     SettingsError
         If a value is out of its range.
     """
+    preset = str(st.session_state.get("preset", "recommended"))
     changes: dict[str, object] = {"judge": judge}
     with st.expander("Settings", icon=":material/tune:"):
         changes |= changed_settings(preset, BASIC + (OF_LLM if judge == "llm" else ()))
     with st.expander("Advanced", icon=":material/science:"):
+        st.radio(
+            "Method", list(PRESET_WORDS), format_func=lambda name: PRESET_WORDS[name][0],
+            captions=[caption for _, caption in PRESET_WORDS.values()], key="preset", persist_state="session",
+        )  # fmt: skip
         st.caption(ADVANCED_EXPLAINED)
         changes |= changed_settings(preset, ADVANCED)
     return make_settings(preset, changes)
@@ -217,10 +222,18 @@ def show_actions(project: Project, every: list[Round]) -> None:
 
 def show_past(project: Project, done: list[Round]) -> None:
     st.subheader("So far")
-    advice = recommendation(project)
+    advice, forecast = recommendation(project), plan(project)
     icon = ":material/flag:" if advice.stop else ":material/autorenew:"
-    st.info(plain(advice.reason), icon=icon)
+    st.info(plain(f"{towards_the_goal(forecast)} {advice.reason}" if forecast else advice.reason), icon=icon)
     show_curves(done)
+
+
+def towards_the_goal(forecast: Plan) -> str:
+    """Return how far the goal is, as a sentence."""
+    now = f"About {forecast.now:.1%} of the labels are right; the goal is {forecast.goal:.1%}."
+    if forecast.reached or forecast.you.decisions is None:
+        return now
+    return f"{now} You alone would need about {counted(round(forecast.you.decisions), 'more decision')}."
 
 
 project = current_project()
