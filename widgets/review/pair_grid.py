@@ -11,7 +11,7 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.records import Label, NewDecisionKind, Project
-from red_core.review.decisions import Provenance, decide, undo
+from red_core.review import Provenance, decide, undo
 from red_core.store.pairs import Between, between
 from red_core.store.views import Confusion
 from widgets.shell.reads import confused, labels, round_number
