@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import red_core
 import widgets
+from red_core.data.tables.child import start_server
 from red_core.store.kept_connections import keep_connections
 from widgets.shell.guard import Guard
 
@@ -82,9 +83,10 @@ def import_everything() -> None:
 
 @asynccontextmanager
 async def in_a_browser(_app: st.App) -> AsyncIterator[dict[str, object]]:
-    """Import everything before the port is opened; then open the app in a browser, unless it runs headless."""
+    """Import everything and start the readers of files; then open the app in a browser, unless it runs headless."""
     import_everything()
     keep_connections()
+    start_server()
     if not st.get_option("server.headless"):
         bound = st.get_option("server.address") or ""
         here = "localhost" if bound in {"", "0.0.0.0", "::", "::1"} else bound  # noqa: S104  compared, not bound

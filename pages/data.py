@@ -17,6 +17,7 @@ from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
+from widgets.data.edited_form import edited_form
 from widgets.data.import_form import begin_work, import_form
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
@@ -160,5 +161,7 @@ else:
                 demo_button(primary=False)
     show_drift(project)
     if may_write():
+        with st.expander("Bring back labels that were edited outside", key="edited", icon=":material/edit_note:"):
+            edited_form(project)
         with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):
             restore_form(project)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,17 +11,18 @@ import streamlit as st
 
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import NONE_OF_THESE, Project, Round
-from red_core.results import export
 from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
 from red_core.store.labels import name_key
 from red_core.store.rounds import last_finished_round
+from red_core.store.texts import shown_file
 from red_core.store.views import pace
+from widgets.data.download_panel import show_download
+from widgets.data.original_text import show_original
 from widgets.review.queues import queue_name
 from widgets.shell.reads import facts, label_table, labels, queue_counts, results_page, source_counts
 from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
-from widgets.shell.sign_in import of_session
 from widgets.shell.untrusted import visible
 from widgets.shell.words import SOURCE_NAMES, counted
 
@@ -31,7 +30,6 @@ inside_the_shell()
 
 NONE = "(none of these)"
 TRUTH = "the hidden label of this trial"
-FORMATS = {"CSV": "text/csv", "JSONL": "application/jsonl", "Parquet": "application/vnd.apache.parquet"}
 column = st.column_config
 
 
@@ -183,7 +181,7 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
         "Truth": truth,
         "Source": row["source"],
         "Runner-up": "" if rival is None else f"{rival:.0%} {visible(row['runner_up'] or NONE)}",
-        "File": visible(row["file"]),
+        "File": visible(shown_file(row["file"])),
         "Row": row["row"],
     }
 
@@ -207,6 +205,7 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool
     table = pd.DataFrame([shown_row(row, known) for row in rows]).round(3)
     further = ["Confidence", "Based on", *trial, "Source", "Runner-up"] if after_round else ["Source", "File", "Row"]
     st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *further], column_config=columns)
+    show_original(project, rows)
 
 
 def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -> None:
@@ -232,34 +231,6 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
     )
     order = [name for name in columns if last is not None or name not in {"fed_back", "labelled", "belief"}]
     st.dataframe(table, hide_index=True, height=620, column_order=order, column_config=columns)
-
-
-def show_download(project: Project, _last: Round | None, counts: dict[str, int]) -> None:
-    """Offer all rows as a file, which is written when the button is pressed."""
-    chosen = st.radio("Format", list(FORMATS), horizontal=True, key="results_format", bind="query-params")
-    name = f"{project.name}-labels.{chosen.lower()}"
-
-    def content() -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            export(project, path := Path(folder) / name)
-            return path.read_bytes()
-
-    st.text(
-        f"The file has all {sum(counts.values()):,} rows of your files with their other columns. It adds label, "
-        "confidence, source, verdict, decision and round."
-    )
-    if chosen == "JSONL":
-        st.caption(
-            "JSONL keeps everything, also every decision about a text. You can restore the decisions from it on the "
-            "page *Data*."
-        )
-    truth = "The column *truth* holds the hidden label of each text. " if facts(project)["truths"] else ""
-    st.caption(
-        f"{truth}In CSV, some texts start with an apostrophe ('). It stops Excel from running the text as a formula."
-    )
-    st.download_button(
-        f"Download {chosen}", of_session(content), name, FORMATS[chosen], on_click="ignore", type="primary"
-    )
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:

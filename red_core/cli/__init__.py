@@ -44,7 +44,7 @@ def main(ctx: click.Context, workspace: Path) -> None:
 
 
 for verb in (
-    *(files.import_, files.import_decisions_, files.export_, files.predict_),
+    *(files.import_, files.import_decisions_, files.import_edited_, files.export_, files.predict_),
     *(
         rounds.round_,
         rounds.cancel,

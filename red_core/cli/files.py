@@ -1,4 +1,4 @@
-"""The verbs that read and write files: import, import-decisions, export, predict."""
+"""The verbs that read and write files: import, import-decisions, import-edited, export, predict."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from red_core.data.tables.rows import Several
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
+from red_core.results.edited import APPLIED, apply_edited, read_edited
+from red_core.results.formats import FORMATS
 from red_core.results.predict_folder import TRIES, Run
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import open_project, project_names
+from red_core.store.exports import ExportFilter
 from red_core.training import encode
 
 
@@ -127,19 +130,78 @@ def import_decisions_(workspace: Path, name: str, file: Path, who: str | None, *
     click.echo(json.dumps({"project": name, **asdict(restored)}) if as_json else one_line(restored.sentence()))
 
 
+@click.command("import-edited")
+@click.argument("name")
+@click.argument("file", type=PATH)
+@click.option(
+    "--apply", "apply_", is_flag=True, help="Store the edited labels as decisions; without it, only show them."
+)
+@who_option
+@json_option
+@click.pass_obj
+def import_edited_(workspace: Path, name: str, file: Path, who: str | None, *, apply_: bool, as_json: bool) -> None:
+    """Show what was edited in FILE, an export of project NAME, and apply it as decisions.
+
+    FILE can be any export that has the column text_id: a table, a workbook, or what another tool returns.
+    """
+    project = open_project(workspace, name)
+    edited = read_edited(project, file)
+    added = apply_edited(project, edited, who or login()) if apply_ else 0
+    if as_json:
+        differences = [asdict(each) for each in edited.differences]
+        click.echo(json.dumps({"project": name, "rows": edited.rows, "applied": added, "differences": differences}))
+        return
+    for each in edited.differences:
+        change = "" if each.change in APPLIED else f"  ({each.change}: not applied)"
+        click.echo(one_line(f"row {each.row}: {each.before or '-'} -> {each.after or '-'}{change}  {each.text}", 160))
+    click.echo(one_line(edited.sentence()))
+    if apply_:
+        click.echo(f"{added:,} decisions stored")
+    elif any(each.change in APPLIED for each in edited.differences):
+        click.echo("nothing stored yet. Add --apply to store them as decisions.")
+
+
+# click passes each option as one parameter.
 @click.command("export")
 @click.argument("name")
 @click.argument("out", type=PATH)
+@click.option(
+    "--as", "format_name", type=click.Choice(list(FORMATS)), help="The format.  [default: by the name of OUT]"
+)
+@click.option("--label", metavar="LABEL", help="Only rows with this label; 'none of these' for no label.")
+@click.option("--source", metavar="SOURCE", help="Only rows whose label comes from here, such as classifiers.")
+@click.option("--least", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at least this confidence.")
+@click.option("--most", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at most this confidence.")
+@click.option("--decided-since", metavar="DAY", help="Only rows that a person decided since this day (2026-01-31).")
+@click.option("--delimiter", default=",", show_default=True, help="Of the format csv-excel.")
 @click.option("--unverified", is_flag=True, help="Write what is left of a damaged project.")
 @json_option
 @click.pass_obj
-def export_(workspace: Path, name: str, out: Path, *, unverified: bool, as_json: bool) -> None:
-    """Write every row of project NAME to OUT, with its label and where the label comes from.
+def export_(
+    workspace: Path,
+    name: str,
+    out: Path,
+    format_name: str | None,
+    label: str | None,
+    source: str | None,
+    least: float | None,
+    most: float | None,
+    decided_since: str | None,
+    delimiter: str,
+    *,
+    unverified: bool,
+    as_json: bool,
+) -> None:
+    """Write the rows of project NAME to OUT, with their labels and where the labels come from.
 
-    The name of OUT ends in .csv, .tsv, .jsonl or .parquet; all but .parquet can be gzipped (.gz). Checksums show
-    that everything is as it was stored; if not, nothing is written.
+    The name of OUT ends in .csv, .tsv, .jsonl, .json, .parquet or .xlsx; text formats can be gzipped (.gz). Other
+    labelling tools need --as. Checksums show that everything is as it was stored; if not, nothing is written.
     """
-    written = export(open_project(workspace, name), out, verify=not unverified)
+    wanted = ExportFilter(label, source, least, most, decided_since)
+    written = export(
+        open_project(workspace, name), out,
+        format_name=format_name, wanted=wanted, delimiter=delimiter, verify=not unverified,
+    )  # fmt: skip
     facts = {"project": name, "rows": written, "file": str(out), "verified": not unverified}
     click.echo(json.dumps(facts) if as_json else f"{written:,} rows{'' if unverified else ', verified'}: {out}")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from red_core.data.choices import GUESS, Choices
 from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
 from red_core.data.tables.mail import is_mail
-from red_core.data.tables.rows import ORIGINAL
 from red_core.records import Report, Role
+from red_core.store.exports import ORIGINAL
 
 
 @dataclass(frozen=True)

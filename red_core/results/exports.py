@@ -1,18 +1,35 @@
-"""The export: every source row with its label and where the label comes from."""
+"""The export: every source row with its label and where the label comes from, in the format that is needed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from red_core.data.tables import write_table
 from red_core.data.tables.source import ending
 from red_core.records import Project
-from red_core.store.exports import opened_export
+from red_core.results.formats import format_of
+from red_core.results.formats.format import Export
+from red_core.store.exports import EVERY_ROW, ExportFilter, opened_export
+from red_core.store.labels import list_labels
 from red_core.store.rounds import last_finished_round
 
+EXPORTED = "exported_label"
+"""The column that keeps the label as it was exported, so that an edit of it can be told; see ``edited.py``."""
+TO_EDIT = ("excel", "csv-excel")
+"""The formats that people edit and send back."""
 
-def export(project: Project, path: str | Path, *, verify: bool = True) -> int:
-    """Write every source row with its label and its provenance; return the number of rows.
+
+def export(
+    project: Project,
+    path: str | Path,
+    *,
+    format_name: str | None = None,
+    wanted: ExportFilter = EVERY_ROW,
+    delimiter: str = ",",
+    verify: bool = True,
+) -> int:
+    """Write source rows with their labels and provenance; return the number of rows written.
 
     Everything in it is verified: texts, rows, labels, decisions, verdicts and confidences are as they were stored.
 
@@ -21,18 +38,38 @@ def export(project: Project, path: str | Path, *, verify: bool = True) -> int:
     Parameters
     ----------
     path : path
-        .csv, .tsv, .jsonl, each also with .gz, or .parquet.
+        .csv, .tsv, .jsonl, .json, each also with .gz, .parquet or .xlsx; or the ending that the format has.
+    format_name : str, optional
+        A name of ``red_core.results.formats.FORMATS``; by default the ending says which.
+    wanted : ExportFilter
+        Which rows; all by default.
+    delimiter : str
+        Of the format *csv-excel*.
     verify : bool
         False writes the file without that check: what is left of a damaged project.
 
     Raises
     ------
     InputError
-        If the file cannot be written.
+        If there is no such format, or the file cannot be written.
     StoreError
         If something is not as it was stored.
     """
+    chosen = format_of(path, format_name)
     last = last_finished_round(project)
-    lossless = ending(str(path)) == "jsonl"
-    with opened_export(project, last.id if last else 0, lossless=lossless, verify=verify) as (columns, rows):
-        return write_table(path, rows, columns)
+    lossless = chosen.name == "table" and ending(str(path)) == "jsonl"
+    names = tuple(sorted(label.name for label in list_labels(project)))
+    opened = opened_export(project, last.id if last else 0, lossless=lossless, wanted=wanted, verify=verify)
+    with opened as (columns, rows):
+        given = _with_exported_label(columns, rows) if chosen.name in TO_EDIT else (columns, rows)
+        return chosen.write(Path(path), Export(*given, names, delimiter))
+
+
+def _with_exported_label(
+    columns: list[str], rows: Iterator[dict[str, Any]]
+) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """Return columns and rows with the label a second time, at the end."""
+    free = EXPORTED
+    while free in columns:
+        free = f"red.{free}"
+    return [*columns, free], ({**row, free: row.get("label")} for row in rows)

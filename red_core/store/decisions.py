@@ -51,6 +51,30 @@ def add_decision(
         ) from error
 
 
+def add_decisions(project: Project, made: Sequence[Decision]) -> int:
+    """Store decisions in one transaction and return how many are new; one with a known act is stored once.
+
+    Raises
+    ------
+    StateError
+        If a job is running, or a text or a label does not exist.
+    CardChanged
+        If a label was merged or retired.
+    """
+    new = 0
+    try:
+        with transaction(project) as db:
+            refuse_while_job_runs(db, project)
+            for decision in made:
+                if _id_of_act(db, decision.act) is None:
+                    refuse_inactive(db, decision.label)
+                    _insert(db, decision)
+                    new += 1
+    except sqlite3.IntegrityError as error:
+        raise StateError(f"there is no such text or label in project {project.name}.") from error
+    return new
+
+
 def _id_of_act(db: Database, act: str | None) -> int | None:
     row = None if act is None else db.execute("SELECT id FROM decision WHERE act = ?", [act]).fetchone()
     return None if row is None else int(row[0])

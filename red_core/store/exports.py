@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlite_utils import Database
@@ -14,6 +15,8 @@ from red_core.records import Project
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
 from red_core.store.final_labels import FINAL
+from red_core.store.labels import name_key
+from red_core.store.texts import shown_file
 
 PROVENANCE = (
     "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
@@ -21,6 +24,10 @@ PROVENANCE = (
     "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
 )  # fmt: skip
 """The columns of an export, followed by the columns of the source files. docs/export.md describes them."""
+
+ORIGINAL = "original text"
+"""The column that keeps a text as it came, where the import cleaned it."""
+NONE_NAME = "none of these"
 
 DECISIONS = "decisions"
 """The additional column of a lossless export: all decisions about the text, with the undone ones."""
@@ -49,7 +56,8 @@ _EXPORT = f"""
         coalesce(decision.at, audit.at, rejection.at) AS decided_at,
         CASE WHEN audit.id IS NULL THEN coalesce(decision.reason, rejection.reason) END AS reason,
         final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra,
-        final.text AS text_row, EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
+        source.text_column AS own_name, final.text AS text_row,
+        EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
     FROM (
         SELECT f.*,
             coalesce(
@@ -69,6 +77,11 @@ _EXPORT = f"""
     LEFT JOIN round ON round.id = final.round
     LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
         WHERE s.text = final.text AND s.kind = 'reject')
+    WHERE (:label IS NULL OR label.name_key = :label)
+        AND (:none = 0 OR final.kind LIKE '%none of these')
+        AND (:source IS NULL OR final.kind = :source OR :source = 'left out' AND final.kind LIKE 'left out%')
+        AND (:least IS NULL OR final.belief >= :least) AND (:most IS NULL OR final.belief <= :most)
+        AND (:since IS NULL OR coalesce(decision.at, audit.at) >= :since)
     ORDER BY final.source, final.row"""
 
 _DECISIONS = """
@@ -77,9 +90,43 @@ _DECISIONS = """
     FROM decision d LEFT JOIN label ON label.id = d.label WHERE d.text = ? AND d.kind <> 'undo' ORDER BY d.id"""
 
 
+@dataclass(frozen=True)
+class ExportFilter:
+    """Which rows are exported: those that meet every condition that is not None.
+
+    Attributes
+    ----------
+    label : str or None
+        The name of the final label; NONE_NAME for *none of these*.
+    source : str or None
+        Where the final label comes from, such as ``classifiers``; ``left out`` for every reason.
+    least_belief, most_belief : float or None
+        Limits of the confidence, in [0, 1]; rows without a confidence do not meet them.
+    decided_since : str or None
+        A day or a time in ISO 8601, in UTC: only rows that a person decided from then on.
+    """
+
+    label: str | None = None
+    source: str | None = None
+    least_belief: float | None = None
+    most_belief: float | None = None
+    decided_since: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the values that the query binds."""
+        none = self.label is not None and self.label.strip().casefold() == NONE_NAME
+        return {
+            "label": None if self.label is None or none else name_key(self.label), "none": int(none),
+            "source": self.source, "least": self.least_belief, "most": self.most_belief, "since": self.decided_since,
+        }  # fmt: skip
+
+
+EVERY_ROW = ExportFilter()
+
+
 @contextmanager
 def opened_export(
-    project: Project, round_id: int, *, lossless: bool = False, verify: bool = True
+    project: Project, round_id: int, *, lossless: bool = False, wanted: ExportFilter = EVERY_ROW, verify: bool = True
 ) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     """Yield the columns of an export and an iterator of its rows, both from one snapshot of the database.
 
@@ -90,6 +137,8 @@ def opened_export(
     lossless : bool
         Evidence as a list instead of one text; and all decisions about the text, as dicts of ``kind``, ``label``,
         ``who``, ``at``, ``reason``, ``queue``, ``seconds``, ``belief`` (of a batch) and ``undone``, oldest first.
+    wanted : ExportFilter
+        All rows by default.
     verify : bool
         Check first that all of it is as it was stored.
 
@@ -106,12 +155,13 @@ def opened_export(
                 f"{project.database}: the {', '.join(changed)} are not as they were stored. Restore a backup, or write "
                 "what is left with `red export --unverified`."
             )
-        yield _columns(db, ours), _rows(db, round_id, lossless=lossless)
+        yield _columns(db, ours), _rows(db, {"round": round_id} | wanted.values(), lossless=lossless)
 
 
 def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
     """Return our columns, then the files' columns in order of first appearance."""
-    columns = dict.fromkeys(ours)
+    own = [name for (name,) in db.execute("SELECT DISTINCT text_column FROM source WHERE edit IS NULL ORDER BY id")]
+    columns = dict.fromkeys((*ours, *(name for name in own if name not in ours)))
     known = set()
     for (extra,) in db.execute("SELECT extra FROM source_row WHERE extra IS NOT NULL ORDER BY source, row"):
         theirs = json.loads(extra)
@@ -121,9 +171,13 @@ def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
     return list(columns)
 
 
-def _rows(db: Database, round_id: int, *, lossless: bool) -> Iterator[dict[str, Any]]:
-    for row in db.query(_EXPORT, {"round": round_id}):
+def _rows(db: Database, values: Mapping[str, Any], *, lossless: bool) -> Iterator[dict[str, Any]]:
+    for row in db.query(_EXPORT, dict(values)):
         extra, text, decided = json.loads(row.pop("extra") or "{}"), row.pop("text_row"), row.pop("decided")
+        own = row.pop("own_name")
+        row["file"] = shown_file(row["file"])
+        if own not in row and text is not None:  # the text as it came, under its own name
+            extra = {own: extra.get(ORIGINAL, row["text"])} | extra
         if lossless:
             row["evidence"] = row["evidence"].split() if row["evidence"] else None
             decisions = db.query(_DECISIONS, [text]) if decided else ()

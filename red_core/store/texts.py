@@ -257,6 +257,20 @@ def facts(project: Project) -> dict[str, int]:
     return counts | row_counts(project)
 
 
+def original_texts(project: Project, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Return (file, row) -> the text as it came, for those of these rows whose text the import cleaned."""
+    query = """
+        SELECT source.file, r.row, json_extract(r.extra, '$."original text"') AS came
+        FROM json_each(?) wanted CROSS JOIN source
+        JOIN source_row r ON r.source = source.id AND r.row = json_extract(wanted.value, '$[1]')
+        WHERE r.extra IS NOT NULL AND json_extract(r.extra, '$."original text"') IS NOT NULL"""
+    wanted = {(shown_file(file), row) for file, row in places}
+    with connection(project) as db:
+        rows = db.execute(query, [json.dumps([list(place) for place in places])]).fetchall()
+    found = {(shown_file(str(file)), int(row)): str(came) for file, row, came in rows}
+    return {place: came for place, came in found.items() if place in wanted}
+
+
 def remember(project: Project, key: str, value: str, *, anew: bool = False) -> None:
     """Store a value under a key of the project; an earlier value is kept unless ``anew``."""
     with transaction(project) as db:

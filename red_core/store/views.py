@@ -13,6 +13,7 @@ import numpy as np
 from red_core.records import Project
 from red_core.store.database import connection
 from red_core.store.labels import LABELS
+from red_core.store.texts import shown_file
 
 LEAST = 0.1
 """Two labels with fewer confused texts do not count as confused: among 1,000 labels every pair has a few hundredths."""
@@ -89,7 +90,10 @@ def sources(project: Project) -> list[dict[str, Any]]:
         SELECT source.id, file, role, (SELECT count(*) FROM source_row WHERE source = source.id) AS rows,
         text_column, label_column, notes, who, at FROM source ORDER BY id"""
     with connection(project) as db:
-        return [row | {"notes": "; ".join(json.loads(str(row["notes"])))} for row in db.query(query)]
+        rows = list(db.query(query))
+    return [
+        row | {"file": shown_file(str(row["file"])), "notes": "; ".join(json.loads(str(row["notes"])))} for row in rows
+    ]
 
 
 def version(project: Project) -> tuple[str | int, ...]:

@@ -16,13 +16,14 @@ from red_core.data.preparing import Prepared, columns_of, sort_rows
 from red_core.data.tables import Table
 from red_core.data.tables.columns import NO_COLUMN, Columns
 from red_core.data.tables.mail import is_mail
-from red_core.data.tables.rows import ORIGINAL, Several
+from red_core.data.tables.rows import Several
 from red_core.data.tallying import Tally
 from red_core.errors import InputError
 from red_core.records import Project, Role
 from red_core.rounds import start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.database import project_names
+from red_core.store.exports import ORIGINAL
 from red_core.store.views import version
 from widgets.data.file_reading import forget_file, read_file
 from widgets.shell.shell import errors_in_one_line, workspace
@@ -135,7 +136,7 @@ def _correct_reading(key: Hashable, table: Table) -> None:
     """Show the sheet and the header row of a file that has them; another choice reads the file again."""
     if table.header is None:
         return
-    sheet, header, _ = st.columns([2, 2, 3], vertical_alignment="bottom")
+    header, sheet, _ = st.columns([2, 2, 3], vertical_alignment="bottom")
     chosen = None
     if len(table.sheets) > 1:
         index = list(table.sheets).index(table.sheet or table.sheets[0])
@@ -167,7 +168,7 @@ def _text_guess(table: Table) -> str:
 
 
 def _first_rows(table: Table) -> pd.DataFrame:
-    rows = table.frame.head(ROWS_SHOWN).map(lambda cell: visible(cell[:300]) if isinstance(cell, str) else cell)
+    rows = table.frame.head(ROWS_SHOWN).map(lambda cell: visible(cell[:300]) if isinstance(cell, str) else "")
     rows.insert(0, "Row", table.rows[:ROWS_SHOWN])
     return rows
 

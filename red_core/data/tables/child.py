@@ -1,19 +1,27 @@
 """Read a table in a process of its own, which is stopped at a limit of time or memory, or when a person cancels.
 
 Files come from anywhere. A small one can unpack to more than the machine holds, or take minutes, and Python cannot stop
-that from inside. The processes are forked from a server process that has the libraries already, so that one starts in
-milliseconds.
+that from inside. The readers are forked from a server process that has the libraries already, so that one starts in
+milliseconds. It is a process of our own and not that of :mod:`multiprocessing`, which would run the page of the app in
+every reader: Streamlit puts its script in the place of the main module.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import atexit
+import os
+import pickle
 import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +31,47 @@ from red_core.errors import Cancelled, InputError, RedError
 
 STEP = 0.1
 """Seconds between two looks at the clock and at the wish to cancel."""
-KILL_AFTER = 2.0
-"""Seconds that a process has to end after it was asked to."""
+LONGEST_REQUEST = 1 << 16
+_MODULE = "red_core.data.tables.child"
+_lock = threading.Lock()
+_servers: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
+"""The server process and the socket to it; at most one."""
 
 
 def start_server() -> None:
     """Start the server process from which the readers are forked, so that the first file does not wait for it."""
-    from multiprocessing.forkserver import ensure_running  # noqa: PLC0415  it is a method of a hidden singleton
-
-    _context()
-    ensure_running()
+    with _lock:
+        _server()
 
 
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+def _server() -> socket.socket:
+    """Return the socket to the server process, which is started if there is none."""
+    if _servers and _servers[0][0].poll() is not None:
+        _stop()
+    if not _servers:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603  our own module
+                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        _servers.append((process, ours))
+    return _servers[0][1]
+
+
+@atexit.register
+def _stop() -> None:
+    """End the server process; it ends when its socket is closed."""
+    while _servers:
+        process, ours = _servers.pop()
+        ours.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def read_table_apart(  # the options of read_table, and the limits
@@ -70,47 +103,56 @@ def read_table_apart(  # the options of read_table, and the limits
     """
     shown = str(options.get("name") or path)
     allowed = limits.PREVIEW_SECONDS if seconds is None else seconds
-    context = _context()
-    ours, theirs = context.Pipe(duplex=False)
     values = {name: getattr(limits, name) for name in dir(limits) if name.isupper()}
-    process = context.Process(target=_read, args=(theirs, str(path), options, values), daemon=True)
-    started = time.monotonic()
-    process.start()
-    theirs.close()
+    ours, theirs = Pipe(duplex=False)
+    pid = None
+    with theirs, _lock:
+        request = pickle.dumps((str(path), options, values))
+        socket.send_fds(_server(), [request], [theirs.fileno()])
     try:
-        while True:
-            if cancelled():
-                raise Cancelled(f"{shown}: reading was cancelled; nothing is stored.")
-            if time.monotonic() - started > allowed:
-                rule = f"reading takes longer than {allowed:.0f} seconds"
-                raise InputError(shown, rule, "Split the file, save it as CSV, or import it with `red import`")
-            if not ours.poll(STEP):
-                continue
-            try:
-                kind, *message = ours.recv()
-            except EOFError:
-                rule = f"reading it needs more than {limits.MAX_MEMORY >> 30} GB of memory, or it ended the reader"
-                raise InputError(shown, rule, "Split the file, or save it as CSV") from None
-            if kind == "progress" and progress is not None:
+        for kind, *message in _messages(ours, shown, allowed, cancelled):
+            if kind == "pid":
+                pid = message[0]
+            elif kind == "progress" and progress is not None:
                 progress(*message)
             elif kind == "table":
+                pid = None  # it ends by itself
                 return message[0]  # type: ignore[no-any-return]
             elif kind == "error":
+                pid = None
                 raise message[0]
     finally:
         ours.close()
-        _end(process)
+        if pid is not None:
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(pid, signal.SIGKILL)
+    raise _too_large(shown)
 
 
-def _end(process: Any) -> None:  # noqa: ANN401
-    """End a process: it holds nothing that could be lost."""
-    process.join(0 if process.is_alive() else None)
-    if process.is_alive():
-        process.terminate()
-        process.join(KILL_AFTER)
-    if process.is_alive():
-        process.kill()
-        process.join()
+def _messages(
+    reader: Connection, shown: str, allowed: float, cancelled: Callable[[], bool]
+) -> Iterator[tuple[str, Any]]:
+    """Yield what the reader sends, until it ends; raise InputError when the time is over, Cancelled on wish."""
+    started = time.monotonic()
+    while True:
+        if cancelled():
+            raise Cancelled(f"{shown}: reading was cancelled; nothing is stored.")
+        if time.monotonic() - started > allowed:
+            rule = f"reading takes longer than {allowed:.0f} seconds"
+            raise InputError(shown, rule, "Split the file, save it as CSV, or import it with `red import`")
+        if reader.poll(STEP):
+            try:
+                message = reader.recv()
+            except EOFError:
+                return
+            if message[0] == "pid":
+                started = time.monotonic()  # the time of the server's own start does not count
+            yield message
+
+
+def _too_large(shown: str) -> InputError:
+    rule = f"reading it needs more than {limits.MAX_MEMORY >> 30} GB of memory, or it ended the reader"
+    return InputError(shown, rule, "Split the file, or save it as CSV")
 
 
 def _read(out: Connection, path: str, options: dict[str, Any], values: dict[str, float]) -> None:
@@ -121,12 +163,34 @@ def _read(out: Connection, path: str, options: dict[str, Any], values: dict[str,
         used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + limits.MAX_MEMORY, resource.RLIM_INFINITY))
     with suppress(BrokenPipeError, OSError):  # nobody waits any more
+        out.send(("pid", os.getpid()))
         try:
             table = read_table(path, progress=lambda done, total: out.send(("progress", done, total)), **options)
             out.send(("table", table))
         except RedError as error:
             out.send(("error", error))
         except MemoryError:
-            rule = f"reading it needs more than {limits.MAX_MEMORY >> 30} GB of memory"
-            out.send(("error", InputError(str(options.get("name") or path), rule, "Split the file, or save it as CSV")))
+            out.send(("error", _too_large(str(options.get("name") or path))))
         out.close()
+
+
+def serve(file_descriptor: int) -> None:
+    """Fork a reader for every request, until the socket is closed; this is what the server process runs."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # readers that ended leave nothing behind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that waits
+    with socket.socket(fileno=file_descriptor) as requests:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(requests, LONGEST_REQUEST, 1)
+            if not message:
+                return
+            if os.fork() == 0:
+                requests.close()
+                path, options, values = pickle.loads(message)  # noqa: S301  from our own process
+                with Connection(descriptors[0], readable=False) as out:
+                    _read(out, path, options, values)
+                os._exit(0)
+            os.close(descriptors[0])
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

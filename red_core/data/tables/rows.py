@@ -14,13 +14,12 @@ from red_core.data.tables.label_cells import Names, combined, is_object, read_la
 from red_core.data.tables.mail import written
 from red_core.data.tables.reading import Table
 from red_core.errors import one_line
+from red_core.store.exports import ORIGINAL
 from red_core.text import LONGEST_LABEL, LONGEST_TEXT, normalise_text, storable
 
 Several = Literal["leave out", "first", "each"]
 """What happens to a row with several labels: it is left out and listed; it gets the first one; or it becomes one row
 for each of them, and its text is a contradiction that is settled on Review."""
-ORIGINAL = "original text"
-"""The column that keeps a text as it came, where it was cleaned."""
 LABELS_LISTED = 5
 
 

@@ -10,7 +10,8 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import chain
 from operator import add
 from pathlib import Path
@@ -28,7 +29,43 @@ FORMULA = re.compile(r"[\s']*[=+\-@\t\r]")
 added one can be removed on reading."""
 
 
-def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> int:
+BOM = b"\xef\xbb\xbf"
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[io.BufferedIOBase]:
+    """Open a file for writing that appears complete at the end, or not at all; an existing one stays until then.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    temporary = target.with_name(
+        f".{uuid.uuid4().hex}.tmp"
+    )  # in the same folder, because only there renaming is atomic
+    try:
+        try:
+            with temporary.open("xb") as raw:
+                yield raw
+                raw.flush()
+                os.fsync(raw.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as exc:
+        raise disk_error(str(path), "written", exc) from exc
+
+
+def write_table(
+    path: str | Path,
+    rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str],
+    *,
+    delimiter: str | None = None,
+    mark: bool = False,
+) -> int:
     """Write rows as .csv, .tsv, .jsonl, .json (also with .gz) or .parquet; return how many. The file is never partial.
 
     Parameters
@@ -40,6 +77,10 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
     columns : sequence of str
         The columns, in order. In CSV and TSV a text that a spreadsheet would run as a formula gets an
         apostrophe before it, and NUL becomes U+FFFD; JSON, JSONL and Parquet hold texts as they are.
+    delimiter : str, optional
+        Of a CSV file; a comma by default.
+    mark : bool
+        Whether the file begins with the mark of UTF-8, by which Excel knows a CSV file's encoding.
 
     Returns
     -------
@@ -65,21 +106,15 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, object]], columns:
         raise InputError(
             str(path), "its ending is unknown", "End it in .csv, .tsv, .jsonl, .json (or with .gz) or .parquet"
         )
-    temporary = target.with_name(
-        f".{uuid.uuid4().hex}.tmp"
-    )  # in the same folder, because only there renaming is atomic
-    try:
-        try:
-            with temporary.open("xb") as raw:
-                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if zipped else nullcontext(raw) as out:
-                    write(out, columns, records())
-                raw.flush()
-                os.fsync(raw.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as exc:
-        raise disk_error(str(path), "written", exc) from exc
+    if delimiter is not None:
+        write = partial(_write_csv, delimiter=delimiter)
+    with (
+        whole_file(target) as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if zipped else nullcontext(raw) as out,
+    ):
+        if mark:
+            out.write(BOM)
+        write(out, columns, records())
     return count
 
 
@@ -134,14 +169,15 @@ def _write_json(out: io.BufferedIOBase, columns: Sequence[str], records: Iterabl
 def _write_parquet(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
     """Write each column as numbers or booleans if all its cells are, else as text."""
     cells: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [() for _ in columns]
-    arrays = []
-    for column in cells:
-        kinds = {type(cell) for cell in column if cell is not None}
-        if kinds in ({float}, {bool}) or (kinds == {int} and all(abs(cell or 0) < 1 << 63 for cell in column)):
-            arrays.append(pa.array(column))
-        else:
-            arrays.append(pa.array(map(as_text, column), pa.string()))
-    pq.write_table(pa.table(arrays, names=list(columns)), out)
+    pq.write_table(pa.table(list(map(as_arrow, cells)), names=list(columns)), out)
+
+
+def as_arrow(column: Sequence[Any]) -> pa.Array:
+    """Return cells as an Arrow array of numbers or booleans if all of them are, else of texts."""
+    kinds = {type(cell) for cell in column if cell is not None}
+    if kinds in ({float}, {bool}) or (kinds == {int} and all(abs(cell or 0) < 1 << 63 for cell in column)):
+        return pa.array(column)
+    return pa.array(map(as_text, column), pa.string())
 
 
 WRITERS = {

@@ -1,0 +1,206 @@
+"""The formats of an export, the filters, and what comes back edited."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import openpyxl
+import pyarrow.parquet as pq
+import pytest
+
+from red_core.data.importing import import_files
+from red_core.data.preparing import read_source
+from red_core.data.tables import read_table
+from red_core.errors import InputError
+from red_core.records import Project
+from red_core.results.edited import apply_edited, read_edited
+from red_core.results.exports import export
+from red_core.results.formats import FORMATS
+from red_core.review.decisions import decide
+from red_core.store.exports import ExportFilter
+from red_core.store.labels import list_labels
+from red_core.store.texts import texts_by_identity
+from red_core.text import text_id
+from tests.helpers.small_projects import EMBEDDING, write_csv
+
+ROWS = [
+    ("1", "2024-02-29", "007", "=1+1 is a formula", "refund"),
+    ("2", "2024-03-01", "008", "where is it", "delivery"),
+    ("3", "2024-03-02", "009", "pay me back", "refund"),
+    ("4", "2024-03-03", "010", "when does it come", "delivery"),
+    ("5", "2024-03-04", "011", "<p>something <b>else</b></p>", ""),
+    ("6", "2024-03-05", "012", "", "refund"),
+]
+COLUMNS = ["id", "date", "code", "Beschreibung", "Kategorie"]
+
+
+@pytest.fixture
+def project(workspace: Path, tmp_path: Path) -> Project:
+    import_files(workspace, "p", write_csv(tmp_path / "in" / "tickets.csv", COLUMNS, ROWS), embedding=EMBEDDING)
+    return Project(workspace, "p")
+
+
+def row_of(project: Project, text: str) -> int:
+    return texts_by_identity(project, [text_id(text)])[text_id(text)]
+
+
+def label_of(project: Project, name: str) -> int:
+    return next(label.id for label in list_labels(project) if label.name == name)
+
+
+def decided(project: Project) -> None:
+    decide(project, row_of(project, "something else"), "relabel", label=label_of(project, "refund"), who="ann")
+
+
+def test_a_workbook_has_numbers_and_dates_and_no_formula(project, tmp_path):
+    decided(project)
+    assert export(project, tmp_path / "out.xlsx") == 6
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    cells = [dict(zip([c.value for c in sheet[1]], row, strict=True)) for row in sheet.iter_rows(min_row=2)]
+    first = cells[0]
+    assert (first["text"].value, first["text"].data_type) == ("=1+1 is a formula", "s")
+    assert (first["Beschreibung"].value, first["Beschreibung"].data_type) == ("=1+1 is a formula", "s")
+    assert first["date"].value == datetime(2024, 2, 29)  # noqa: DTZ001  Excel knows no time zones
+    assert first["id"].value == 1
+    assert first["code"].value == "007"
+    assert isinstance(cells[4]["decided_at"].value, datetime)
+    assert sheet.freeze_panes == "A2"
+
+
+def test_csv_for_excel_has_the_mark_and_the_delimiter(project, tmp_path):
+    export(project, tmp_path / "out.csv", format_name="csv-excel", delimiter=";")
+    content = (tmp_path / "out.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbffile;row;text_id;text;label;")
+    assert read_table(tmp_path / "out.csv").frame["text"].tolist()[0] == "'=1+1 is a formula"
+
+
+def test_class_labels_are_read_with_their_names(project, tmp_path):
+    export(project, tmp_path / "out.parquet", format_name="datasets")
+    features = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"huggingface"])["info"]["features"]
+    assert features["label"] == {"names": ["delivery", "refund"], "_type": "ClassLabel"}
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [1, 0, 1, 0, -1, -1]
+    assert read_table(tmp_path / "out.parquet").frame["label"].tolist() == [
+        "refund", "delivery", "refund", "delivery", None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["label-studio", "prodigy", "argilla", "doccano", "excel", "csv-excel", "datasets"])
+def test_what_goes_out_comes_in_with_the_same_labels(name, project, tmp_path):
+    decided(project)
+    path = tmp_path / f"out.{FORMATS[name].endings[0]}"
+    export(project, path, format_name=name, wanted=ExportFilter())
+    prepared = read_source(path, role="labelled")
+    labels = {row.text.removeprefix("'"): row.label for row in prepared.rows if row.text}
+    expected = {"=1+1 is a formula": "refund", "where is it": "delivery", "pay me back": "refund"}
+    assert labels == expected | {"when does it come": "delivery", "something else": "refund"}
+
+
+def test_no_path_of_this_machine_is_in_an_export(project, tmp_path):
+    for name in FORMATS.values():
+        export(project, path := tmp_path / f"{name.name}.{name.endings[0]}", format_name=name.name)
+        assert str(tmp_path).encode() not in path.read_bytes()
+    assert set(read_table(tmp_path / "table.csv").frame["file"]) == {"tickets.csv"}
+
+
+def test_the_text_comes_back_under_its_own_name_as_it_came(project, tmp_path):
+    export(project, tmp_path / "out.csv")
+    frame = read_table(tmp_path / "out.csv").frame
+    assert frame["Beschreibung"].tolist()[4] == "<p>something <b>else</b></p>"
+    assert frame["text"].tolist()[4] == "something else"
+    assert frame["original text"].tolist()[4] == "<p>something <b>else</b></p>"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "texts"),
+    [
+        (ExportFilter(label="REFUND"), ["=1+1 is a formula", "pay me back", "something else"]),
+        (ExportFilter(source="decision"), ["something else"]),
+        (ExportFilter(source="left out"), [None]),
+        (ExportFilter(label="none of these"), []),
+        (ExportFilter(decided_since="2020-01-01"), ["something else"]),
+        (ExportFilter(decided_since="2999-01-01"), []),
+        (ExportFilter(least_belief=0.5), []),
+    ],
+)
+def test_an_export_can_be_filtered(wanted, texts, project, tmp_path):
+    decided(project)
+    assert export(project, tmp_path / "out.jsonl", wanted=wanted) == len(texts)
+    lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
+    found = [json.loads(line)["text"] for line in lines]
+    assert [text and text.removeprefix("'") for text in found] == texts
+
+
+@pytest.mark.parametrize(("file", "name"), [("a.csv", "excel"), ("a.jsonl", "label-studio"), ("a.csv", "no such")])
+def test_a_format_that_does_not_fit_the_name_is_refused(file, name, project, tmp_path):
+    with pytest.raises(InputError):
+        export(project, tmp_path / file, format_name=name)
+    assert not (tmp_path / file).exists()
+
+
+# What comes back edited
+
+
+def edited(path: Path, changes: dict[str, str]) -> Path:
+    """Edit labels in a workbook, by text."""
+    book = openpyxl.load_workbook(path)
+    names = [cell.value for cell in book.active[1]]
+    for row in book.active.iter_rows(min_row=2):
+        text = row[names.index("text")].value
+        if text in changes:
+            row[names.index("label")].value = changes[text]
+    book.save(path)
+    return path
+
+
+def test_edited_labels_are_shown_and_applied_once(project, tmp_path):
+    export(project, path := tmp_path / "out.xlsx")
+    changes = {"where is it": "refund", "something else": "none of these", "pay me back": "new one"}
+    found = read_edited(project, edited(path, changes))
+    assert [(each.before, each.after, each.change) for each in found.differences] == [
+        ("delivery", "refund", "label"), ("refund", "new one", "unknown label"), ("", "none of these", "none"),
+    ]  # fmt: skip
+    assert found.sentence() == "6 rows, 2 new labels; not applied: 1 unknown label"
+    assert apply_edited(project, found, "ann") == 2
+    assert apply_edited(project, found, "ann") == 0
+    export(project, tmp_path / "again.jsonl")
+    rows = {row["text"]: row for row in map(json.loads, (tmp_path / "again.jsonl").read_text("utf-8").splitlines())}
+    assert (rows["where is it"]["label"], rows["where is it"]["source"]) == ("refund", "decision")
+    assert rows["something else"]["source"] == "decision: none of these"
+    assert rows["where is it"]["decisions"][0]["reason"] == "edited in out.xlsx"
+
+
+def test_an_export_that_nobody_edited_changes_nothing(project, tmp_path):
+    for name in ("out.xlsx", "out.csv", "out.jsonl", "out.parquet"):
+        export(project, tmp_path / name)
+        assert read_edited(project, tmp_path / name).differences == ()
+
+
+def test_a_label_that_changed_here_since_the_export_is_listed_and_stays(project, tmp_path):
+    export(project, path := tmp_path / "out.xlsx")
+    decided(project)
+    found = read_edited(project, edited(path, {"something else": "delivery"}))
+    assert [(each.before, each.after, each.change) for each in found.differences] == [
+        ("refund", "delivery", "changed here")
+    ]
+    assert apply_edited(project, found, "ann") == 0
+
+
+@pytest.mark.parametrize(("name", "at"), [("label-studio", "data"), ("argilla", "metadata")])
+def test_what_another_tool_returns_finds_its_texts(name, at, project, tmp_path):
+    export(project, path := tmp_path / "out.json", format_name=name)
+    records = json.loads(path.read_text("utf-8"))
+    assert all(record[at]["text_id"] for record in records)
+    path.write_text(path.read_text("utf-8").replace('"delivery"', '"refund"'), "utf-8")
+    found = read_edited(project, path)
+    assert {(each.text, each.after) for each in found.differences} == {
+        ("where is it", "refund"), ("when does it come", "refund"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"text,label\na,b\n", b"text_id,text\nx,b\n", b""])
+def test_a_file_that_is_no_export_is_refused(content, project, tmp_path):
+    (path := tmp_path / "other.csv").write_bytes(content)
+    with pytest.raises(InputError):
+        read_edited(project, path)
