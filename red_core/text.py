@@ -34,7 +34,12 @@ def normalise_text(raw: str) -> str:
 
 def text_id(text: str) -> str:
     """Return the SHA-256 of the normalised text in hexadecimal: equal texts have equal ids."""
-    return hashlib.sha256(normalise_text(text).encode()).hexdigest()
+    return id_of_normalised(normalise_text(text))
+
+
+def id_of_normalised(text: str) -> str:
+    """Return the id of a text that is normalised already."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def storable(text: str) -> str:

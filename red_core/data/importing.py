@@ -33,6 +33,7 @@ from red_core.store.texts import (
     row_counts,
     shown_file,
 )
+from red_core.text import id_of_normalised
 
 
 def import_files(  # public API: every option of an import is a keyword
@@ -159,9 +160,9 @@ def source_rows(
     disputed = _disputed(file.rows, project)
     rows = []
     for row in file.rows:
-        identity = text_id(row.text)
+        identity = id_of_normalised(row.text)
         label = row.label or row.rejected
-        if label is not None and (identity, name_key(label)) in disputed:
+        if disputed and label is not None and (identity, name_key(label)) in disputed:
             reason = f"accepted and rejected as {label}"
             rows.append(SourceRow(row.row, None, "", left_out=reason, extra={file.columns.text: row.text} | row.extra))
             continue

@@ -52,33 +52,60 @@ def tally(
         The labels of the project: a former name means the label that it is now.
     """
     known = known or {}
-    named = names or {}
-
-    def now(label: str) -> str:
-        return named.get(name_key(label), label)
-
-    labels_of: dict[str, dict[str, str]] = defaultdict(dict)
-    for identity, text in known.items():
-        labels_of[identity] = {name_key(each): each for each in text.labels}
-    for row in rows:
-        if row.text_id is not None and row.label is not None:
-            labels_of[row.text_id].setdefault(name_key(now(row.label)), now(row.label))
+    spelled: dict[str, str] = {}
+    first, torn = _labels(rows, known, _Keys(names or {}, spelled))
     used: set[str] = set()
     left_out: list[tuple[int, str, str]] = []
-    folded = 0
     for row in rows:
         if row.text_id is None:
             beginning = next(iter((row.extra or {}).values()), "")
             left_out.append((row.row, row.left_out or "", beginning[:200]))
-            continue
-        identity = row.text_id
-        labels = labels_of[identity]
-        if len(labels) > 1 and not (identity in known and known[identity].decided):
-            left_out.append((row.row, f"under two labels: {', '.join(sorted(labels.values()))}", row.content[:200]))
-        elif identity in used or identity in known:
-            folded += 1
-        else:
-            used.add(identity)
-    kept = {key for row in rows if row.text_id and len(labels_of[row.text_id]) == 1 for key in labels_of[row.text_id]}
+        elif row.text_id in torn:
+            labels = ", ".join(sorted(spelled[key] for key in torn[row.text_id]))
+            left_out.append((row.row, f"under two labels: {labels}", row.content[:200]))
+        elif row.text_id not in known:
+            used.add(row.text_id)
+    identities = {row.text_id for row in rows if row.text_id is not None}
+    kept = {key for identity, key in first.items() if identity in identities and identity not in torn}
     rejected = sum(row.rejected is not None and row.text_id is not None for row in rows)
+    folded = len(rows) - len(used) - len(left_out)
     return Tally(len(rows), len(used), folded, tuple(left_out), len(kept), rejected)
+
+
+def _labels(
+    rows: Sequence[SourceRow], known: Mapping[str, KnownText], keys: _Keys
+) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Return text_id -> the key of its first label, and text_id -> its labels where two of them contradict."""
+    first: dict[str, str] = {}
+    torn: dict[str, set[str]] = defaultdict(set)
+    for identity, text in known.items():
+        for name in text.labels:
+            _add_label(identity, keys[name], first, torn)
+    for row in rows:
+        if row.text_id is not None and row.label is not None:
+            _add_label(row.text_id, keys[row.label], first, torn)
+    for identity, text in known.items():
+        if text.decided:
+            torn.pop(identity, None)
+    return first, torn
+
+
+class _Keys(dict[str, str]):
+    """Label as it is written -> key of the label that it is now; each spelling is looked up once."""
+
+    def __init__(self, names: Mapping[str, str], spelled: dict[str, str]) -> None:
+        super().__init__()
+        self._names, self._spelled = names, spelled
+
+    def __missing__(self, label: str) -> str:
+        name = self._names.get(name_key(label), label)
+        key = name_key(name)
+        self._spelled.setdefault(key, name)
+        self[label] = key
+        return key
+
+
+def _add_label(identity: str, key: str, first: dict[str, str], torn: dict[str, set[str]]) -> None:
+    before = first.setdefault(identity, key)
+    if before != key:
+        torn[identity] |= {before, key}

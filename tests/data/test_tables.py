@@ -601,8 +601,8 @@ def test_a_row_left_out_keeps_its_other_columns():
     assert usable_rows(read, Columns("text", "label", ()), longest=5) == (
         [],
         [
-            LeftOut(2, "empty text", "", {"more": "1", "other": "a"}),
-            LeftOut(3, "too long: 6 characters, at most 5", "xxxxxx", {"other": "b"}),
+            LeftOut(2, "empty text", "", {"more": "1", "other": "a", "label": "l"}),
+            LeftOut(3, "too long: 6 characters, at most 5", "xxxxxx", {"other": "b", "label": "l"}),
             LeftOut(4, "label too long: 201 characters, at most 200", "ok", {"other": "c", "label": "y" * 201}),
         ],
     )

@@ -36,7 +36,7 @@ EXPLAINED = {
     "CSV": "Some texts start with an apostrophe ('). It stops Excel from running the text as a formula.",
     "CSV for Excel": "Excel opens it with a double click. Choose the semicolon if your Excel writes 1,5 and not 1.5.",
     "Excel": "Dates and numbers are dates and numbers. Edit the column *label* and upload the file on the page *Data*.",
-    "JSONL": "It keeps everything, also every decision about a text. You can restore the decisions on the page *Data*.",
+    "JSONL": "JSONL keeps everything, also every decision about a text. You can restore them on the page *Data*.",
     "Parquet": "For programs: columns with types.",
     "Parquet for datasets": "`datasets.load_dataset` reads it with the names of the labels (ClassLabel).",
     "Label Studio": "Labels from files and people are annotations. Labels of the classifiers are predictions.",

@@ -142,11 +142,12 @@ def _correct_reading(key: Hashable, table: Table) -> None:
         index = list(table.sheets).index(table.sheet or table.sheets[0])
         chosen = sheet.selectbox("Sheet", table.sheets, index=index, key=f"sheet_{key}")
     header.number_input(
-        "Row with the column names (0: there is none)",
+        "Row with the column names",
         min_value=0,
         value=table.header,
         step=1,
         key=f"header_{key}_{chosen}",
+        help="0: there is none, and every row is data",
     )
 
 

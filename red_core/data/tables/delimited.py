@@ -94,7 +94,8 @@ def _with_header(source: Source, records: list[list[str]], rows: list[int]) -> C
         width += 1  # R writes no name above the row names; other programs end each row with a delimiter
         names = [*names, None] if not any(record[-1] for record in body) else [None, *names]
     for record, number in zip(body, numbers, strict=True):
-        source.check_width(len(record), width, number)
+        if len(record) != width:
+            source.check_width(len(record), width, number)
     columns: list[list[Cell]] = [[cell or None for cell in column] for column in zip(*body, strict=True)]
     headed = named(names, width, source, None if at is None else rows[at])
     if at is None and width == 1:

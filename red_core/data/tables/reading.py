@@ -137,9 +137,9 @@ def read_table(
     if not rows or not names:
         raise source.error("it has no rows of data", "Check that this is the right file")
     for column in columns:
-        for row, cell in zip(rows, column, strict=True):
-            if cell is not None and len(cell) > limits.MAX_FIELD:
-                raise source.error(f"a field is longer than {limits.MAX_FIELD:,} characters", "Shorten it", row)
+        if max(map(len, filter(None, column)), default=0) > limits.MAX_FIELD:
+            row = next(row for row, cell in zip(rows, column, strict=True) if cell and len(cell) > limits.MAX_FIELD)
+            raise source.error(f"a field is longer than {limits.MAX_FIELD:,} characters", "Shorten it", row)
     if progress is not None:
         progress(len(source.data), len(source.data))
     frame = pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=object)

@@ -73,37 +73,41 @@ def usable_rows(  # each option is a choice of the person who imports
     usable: list[Row] = []
     left_out: list[LeftOut] = []
     further: list[Row] = []
+    read: dict[Cell, tuple[Names, str]] = {}  # labels repeat, and reading a cell takes its time
     parts = combined(table.frame[columns.label]) if columns.label is not None else {}
     for row, raw, label, worth, others in _cells(table, columns):
         text, reason, extra = _text_of(raw, others, longest=longest, mail=mail)
-        names, problem = _labels_of(label, parts)
-        answer: Worth = worth or "accept"
+        if label not in read:
+            read[label] = _labels_of(label, parts)
+        names, problem = read[label]
+        reason = reason or _reason(names, problem, worth or "accept", columns.answer, several)
         if reason:
-            left_out.append(LeftOut(row, reason, text, extra))
-        elif answer == "ignore":
-            left_out.append(
-                LeftOut(row, f"skipped or discarded ({columns.answer})", text[:200], _kept(extra, columns, label))
-            )
-        elif answer == "pending":
+            left_out.append(LeftOut(row, reason, text[:200], _kept(extra, columns, label)))
+        elif worth == "pending":
             usable.append(Row(row, text, None, _kept(extra, columns, label)))
-        elif problem:
-            left_out.append(LeftOut(row, problem, text[:200], _kept(extra, columns, label)))
-        elif answer == "reject":
-            if len(names) == 1:
-                usable.append(Row(row, text, None, extra, names[0]))
-            else:
-                why = "rejected" if not names else f"several labels were rejected: {_listed(names)}"
-                left_out.append(LeftOut(row, why, text[:200], _kept(extra, columns, label)))
-        elif len(names) > 1 and several == "leave out":
-            what = "annotators disagree" if answer == "disagreement" else "several labels"
-            left_out.append(LeftOut(row, f"{what}: {_listed(names)}", text[:200], _kept(extra, columns, label)))
+        elif worth == "reject":
+            usable.append(Row(row, text, None, extra, names[0]))
         else:
             usable.append(Row(row, text, names[0] if names else None, extra))
-            if several == "each":
-                further += [Row(row, text, name, extra) for name in names[1:]]
+            further += [Row(row, text, name, extra) for name in names[1:] if several == "each"]
     last = int(table.rows[-1]) if len(table.rows) else 0
     usable += [replace(row, row=last + number) for number, row in enumerate(further, 1)]
     return usable, left_out
+
+
+def _reason(names: Names, problem: str, worth: Worth, answer: str | None, several: Several) -> str:
+    """Return why a row with a text is left out for its label, '' if it is not."""
+    if worth == "ignore":
+        return f"skipped or discarded ({answer})"
+    if worth == "pending":
+        return ""
+    if problem:
+        return problem
+    if worth == "reject":
+        return "" if len(names) == 1 else f"several labels were rejected: {_listed(names)}" if names else "rejected"
+    if len(names) > 1 and several == "leave out":
+        return f"{'annotators disagree' if worth == 'disagreement' else 'several labels'}: {_listed(names)}"
+    return ""
 
 
 def _cells(table: Table, columns: Columns) -> Iterator[tuple[int, Cell, Cell, Worth | None, dict[str, str]]]:
@@ -171,4 +175,6 @@ def _bounded(raw: Cell, longest: int) -> str:
     NFC makes a text at most three times shorter, so a text of more than 3 * ``longest`` characters stays too long.
     """
     flat = " ".join((raw or "").split())
+    if flat.isascii():  # it is in NFC
+        return flat
     return normalise_text(flat) if len(flat) <= 3 * longest else storable(flat)

@@ -50,9 +50,16 @@ def shaped(source: Source, records: list[tuple[int, Record]]) -> list[tuple[int,
     known = known_shape([record for _, record in records[:LOOKED_AT]])
     if known is None:
         return records
-    rows = [(row, known.read(record)) for row, record in records]
+    rows = [(row, _with_bare_label(known.read(record), known.hints.label)) for row, record in records]
     source.hints = known.hints
     counts = Counter(str(record.get(known.hints.answer or "")) for _, record in rows)
     parts = [f"{counts[answer]:,} {said[counts[answer] != 1]}" for answer, said in _SAID.items() if counts.get(answer)]
     source.notes.append("; ".join([known.note, *parts]))
     return rows
+
+
+def _with_bare_label(row: Record, label: str | None) -> Record:
+    """Return a row with the name of its label instead of a list of one."""
+    names = row.get(label or "")
+    is_one = isinstance(names, list) and len(names) == 1 and isinstance(names[0], str)
+    return row | {label: names[0]} if label is not None and is_one and isinstance(names, list) else row
