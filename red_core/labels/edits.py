@@ -63,7 +63,7 @@ class Preview:
 
 
 def apply_edit(project: Project, edit: Edit, who: str) -> int:
-    """Apply an edit as one transaction; return the new version of the label set.
+    """Apply an edit as one transaction; return the version of the label set, the same as before if nothing changed.
 
     A round may be to review: its proposals and predictions for a merged label then count for the label it became, and
     those for a retired label are gone.
@@ -76,7 +76,7 @@ def apply_edit(project: Project, edit: Edit, who: str) -> int:
     snapshot = LabelSetSnapshot(project)
     with edited(project, who, snapshot.version) as open_edit:
         open_edit.close(edit.kind, edit.write(open_edit, snapshot))
-    return open_edit.version
+    return open_edit.version if open_edit.changes else snapshot.version
 
 
 def preview(project: Project, edit: Edit) -> Preview:

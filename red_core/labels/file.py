@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from red_core.data.tables import Table, read_table, write_table
+from red_core.data.tables.formulas import unguarded
 from red_core.data.tables.source import ending
-from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Add
 from red_core.labels.placement import LabelLayout
@@ -193,8 +193,7 @@ def _as_written(cell: object) -> str:
 
 def _without_apostrophe(cell: object) -> str:
     """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    content = _as_written(cell)
-    return content[1:] if content.startswith("'") and FORMULA.match(content[1:]) else content
+    return unguarded(_as_written(cell))
 
 
 def _in_row(file: str, number: int, error: StateError) -> InputError:

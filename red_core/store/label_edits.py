@@ -50,6 +50,12 @@ class OpenEdit:
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
     created: list[int] = field(default_factory=list)
     about: list[int] = field(default_factory=list)
+    _placed: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it has changed anything; an edit that has not is not stored."""
+        return bool(self.before or self.created or self.about or self._placed)
 
     def rename(self, names: Mapping[int, str]) -> None:
         """Rename labels; two of them may swap their names."""
@@ -124,6 +130,7 @@ class OpenEdit:
                 f"SELECT label, subset, x, y FROM label_place WHERE version = {newest} ORDER BY label"
             ).fetchall()
         ):
+            self._placed = True
             self.db.conn.executemany(
                 "INSERT INTO label_place (version, label, subset, x, y) VALUES (?, ?, ?, ?, ?)",
                 ((self.version, *row) for row in rows),
@@ -212,7 +219,7 @@ def edited(project: Project, who: str, known: int, *, only_tried: bool = False) 
         except BaseException:
             db.conn.rollback()
             raise
-        if only_tried:
+        if only_tried or not open_edit.changes:
             db.conn.rollback()
         else:
             seal(db, predictions=_changed_predictions(db, open_edit.version))

@@ -37,6 +37,7 @@ from red_core.data.tables import (
     usable_rows,
     write_table,
 )
+from red_core.data.tables.formulas import guarded, unguarded
 from red_core.data.tables.source import REMEDIES
 from red_core.errors import InputError
 from tests.helpers.hostile_files import GOOD, HOSTILE, LINE, bent, excel, parquet
@@ -663,12 +664,56 @@ def test_csv_gives_back_the_same_rows_but_for_apostrophes(name, rows):
 
 
 @pytest.mark.parametrize(
-    "formula", ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "  =1", "'=1", "' '@1", "\n=cmd|'/c calc'!A0", "\u00a0=1"]
+    "formula",
+    [
+        *(
+            "=1+1",
+            "+1",
+            "-1",
+            "@A1",
+            "\tx",
+            "\rx",
+            "  =1",
+            "'=1",
+            "' '@1",
+            "\u00a0=1",
+            "\uff1d1+1",
+            "\uff20A1",
+            "\u200b=1",
+        ),
+        "\ufeff\u2060=1",
+        "\u202e@A1",
+    ],
 )
 def test_no_text_becomes_a_formula(formula, tmp_path):
     write_table(tmp_path / "a.csv", [{"text": formula, "=n": -1.5}], ["text", "=n"])
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
         assert list(csv.reader(stream)) == [["text", "'=n"], [f"'{formula}", "-1.5"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("help;=1+1", "help;'=1+1"),
+        ("a; \u200b@SUM(1)", "a;' \u200b@SUM(1)"),
+        ("x;\uff1dcmd|'/c calc'!A0", "x;'\uff1dcmd|'/c calc'!A0"),
+        ("a\n=1", "a\n'=1"),
+        ("\n=cmd", "'\n'=cmd"),
+        ("a\t+1;-2", "a\t'+1;'-2"),
+        ("thanks ;-) bye; - yes", "thanks ;-) bye; - yes"),
+        ("a, =b: 1 = 2", "a, =b: 1 = 2"),
+    ],
+)
+def test_no_part_of_a_text_becomes_a_formula_where_cells_end_at_semicolons(text, written, tmp_path):
+    write_table(tmp_path / "a.csv", [{"text": text}], ["text"])
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        assert list(csv.reader(stream)) == [["text"], [written]]
+    assert unguarded(written) == text
+
+
+@given(st.text(alphabet="=+-@;'\" \t\na1(\u200b\uff1d", max_size=12))
+def test_what_was_added_against_formulas_can_be_taken_off_again(text):
+    assert unguarded(guarded(text)) == text
 
 
 def test_csv_cells_of_other_types(tmp_path):

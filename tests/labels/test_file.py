@@ -55,6 +55,17 @@ def test_importing_an_export_changes_nothing(ending, project, tmp_path):
     assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
 
 
+def test_a_file_that_was_applied_already_adds_no_edit(project, tmp_path):
+    """The command was killed after its edit was stored, and is run again."""
+    path = write_csv(tmp_path / "labels.csv", ["id", "name", "meaning"], [["1", "money back", "all of it"]])
+    apply_edit(project, read_label_set(project, path), "ann")
+    before = label_set_version(project)
+    for again in (path, write_csv(tmp_path / "same.csv", ["id", "name"], [["1", "money back"]])):
+        assert apply_edit(project, read_label_set(project, again), "ann") == before
+    assert len(edits(project)) == before
+    assert label_set_version(project) == before
+
+
 def test_no_name_is_a_formula_in_a_spreadsheet(project, tmp_path):
     apply_edit(project, Rename(2, "=1+1"), "ann")
     assert written(project, tmp_path / "labels.csv")[1]["name"] == "'=1+1"

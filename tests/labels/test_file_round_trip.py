@@ -74,9 +74,10 @@ def test_a_meaning_that_version_0_1_0_stored_is_read_and_is_no_edit(ending, stor
     project = small_project(tmp_path / "w")
     set_meanings(project, {1: stored}, "ann")
     export_label_set(project, tmp_path / f"labels.{ending}")
+    before = len(edits(project))
     apply_edit(project, read_label_set(project, tmp_path / f"labels.{ending}"), "bob")
     assert list_labels(project)[0].meaning == stored
-    assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
+    assert len(edits(project)) == before
 
 
 @pytest.mark.parametrize("letter", ["x", GROWS])

@@ -7,7 +7,6 @@ import gzip
 import io
 import numbers
 import os
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,12 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from red_core.data.tables.cells import as_json, as_text
+from red_core.data.tables.formulas import guarded
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
-
-FORMULA = re.compile(r"[\s']*[=+\-@\t\r]")
-"""A text that a spreadsheet may run as a formula. With apostrophes before it, it gets one too, so that exactly the
-added one can be removed on reading."""
 
 
 BOM = b"\xef\xbb\xbf"
@@ -129,8 +125,7 @@ def _harmless(value: object) -> object:
         and as_text(value) is not None
     ):
         return value
-    text = (as_text(value) or "").replace("\0", "\ufffd")
-    return f"'{text}" if FORMULA.match(text) else text
+    return guarded((as_text(value) or "").replace("\0", "\ufffd"))
 
 
 def _write_csv(
