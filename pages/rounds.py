@@ -19,7 +19,7 @@ from red_core.store.rounds import close_round, finished_rounds, last_finished_ro
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_panel import choose_judge, cost, show_llm, show_spent
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts, plan
+from widgets.shell.reads import facts, plan, what_changed
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -225,6 +225,8 @@ def show_past(project: Project, done: list[Round]) -> None:
     advice, forecast = recommendation(project), plan(project)
     icon = ":material/flag:" if advice.stop else ":material/autorenew:"
     st.info(plain(f"{towards_the_goal(forecast)} {advice.reason}" if forecast else advice.reason), icon=icon)
+    if changes := what_changed(project):
+        st.text(changes.sentence(who_acts()))
     show_curves(done)
 
 

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.records import Project
 from red_core.review.decisions import Provenance, decide, plan_feed_back
+from red_core.rounds.changes import what_changed
 from red_core.rounds.status import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.database import connection, open_project
@@ -475,9 +476,13 @@ def test_one_round_shows_its_numbers_and_what_is_recommended(in_state: InState, 
     assert recommendation(project).reason in words_on(app)
 
 
-def test_two_rounds_show_curves(in_state: InState, open_app: OpenApp) -> None:
-    in_state("second round")
-    assert plotly_strings(open_app("rounds"))
+def test_two_rounds_show_curves_and_what_the_last_one_changed(in_state: InState, open_app: OpenApp) -> None:
+    changes = what_changed(in_state("second round"))
+    app = open_app("rounds")
+    assert plotly_strings(app)
+    assert changes is not None
+    assert changes.decided > 0
+    assert changes.sentence(WHO) in [text.value for text in app.text]
 
 
 # --- Review: what it promises

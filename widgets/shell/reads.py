@@ -13,6 +13,8 @@ from red_core.records import Floats, Label, Project
 from red_core.review import FeedBackPlan, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
 from red_core.review.audits import TARGET
+from red_core.rounds.changes import Changes
+from red_core.rounds.changes import what_changed as last_changes
 from red_core.rounds.plan import Plan
 from red_core.rounds.plan import plan as plan_from_now
 from red_core.rounds.status import true_accuracy as trial_accuracy
@@ -110,6 +112,12 @@ def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]
 def source_counts(project: Project) -> dict[str, int]:
     """Return how many rows each source labels; see :func:`red_core.store.final_labels.source_counts`."""
     return final_labels.source_counts(project, round_number(project))
+
+
+@cached_read()
+def what_changed(project: Project) -> Changes | None:
+    """Return what the last round changed; see :func:`red_core.rounds.changes.what_changed`."""
+    return last_changes(project)
 
 
 @cached_read(entries=50)
