@@ -107,6 +107,6 @@ def test_the_worked_example_of_the_api_runs(tmp_path, capsys):
     assert example is not None
     exec(compile(example[1], "docs/api.md", "exec"), {"workspace": tmp_path})  # noqa: S102  running the example is the test
     output = capsys.readouterr().out
-    assert "54 labels, 324 labelled examples" in output
+    assert "54 labels, 594 labelled examples" in output
     assert "round 1 is to review" in output
     assert (tmp_path / "labels.jsonl").stat().st_size > 0

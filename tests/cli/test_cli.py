@@ -487,10 +487,10 @@ def test_the_demo_is_a_trial_project_with_its_subsets_formed(walked):
 
 
 @patient
-def test_a_round_of_the_demo_is_far_better_than_chance_and_estimates_its_accuracy_well(walked):
+def test_a_round_of_the_demo_is_good_but_not_done_and_estimates_its_accuracy_well(walked):
     facts = json.loads(walked[1]["round"].stdout)
     assert facts["round"]["state"] == "to review"
-    assert facts["true_agreement"] > 0.4
+    assert 0.78 < facts["true_agreement"] < 0.9
     assert abs(facts["expected_agreement"] - facts["true_agreement"]) < 0.15
 
 

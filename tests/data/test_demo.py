@@ -131,7 +131,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_the_demo_project_holds_all_of_it(demo):
     assert facts(demo) == {
         "rows": len(EVERY_TEXT), "texts": len(EVERY_TEXT), "seeds": len(SEEDS), "pool": len(POOL),
-        "labels": len(LABELS), "folded": 0, "left_out": 0, "truths": len(POOL),
+        "labels": len(LABELS), "used": len(EVERY_TEXT), "folded": 0, "left_out": 0, "truths": len(POOL),
     }  # fmt: skip
     assert left_out_rows(demo) == []
 
