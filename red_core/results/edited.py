@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from red_core.data.tables import Table, normalise_text, read_table
+from red_core.data.tables.formulas import guarded
 from red_core.data.tables.label_cells import read_label
-from red_core.data.tables.writing import FORMULA
 from red_core.errors import InputError
 from red_core.records import Decision, NewDecisionKind, Project
 from red_core.results.exports import EXPORTED
@@ -150,7 +150,7 @@ def _difference(  # each is a fact of the row
 def _unguarded(name: str, known: dict[str, str]) -> str:
     """Return a label without the apostrophe that keeps a spreadsheet from running it as a formula."""
     bare = name.removeprefix("'")
-    return bare if bare != name and FORMULA.match(bare) and name_key(name) not in known else name
+    return bare if bare != name and guarded(bare) == name and name_key(name) not in known else name
 
 
 def apply_edited(project: Project, edited: Edited, who: str) -> int:

@@ -24,7 +24,6 @@ from red_core.data.tables.formulas import guarded
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
 
-
 BOM = b"\xef\xbb\xbf"
 
 
