@@ -15,14 +15,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlite_utils import Database
 
 from red_core.data.backup import restore
 from red_core.errors import InputError, RedError
 from red_core.records import Project
 from red_core.results.exports import export
+from red_core.store.checksums import seal
+from red_core.store.database import open_project
 
 Members = dict[str, bytes]
 
@@ -271,3 +275,157 @@ def test_flipped_bits_in_the_directory_of_the_zip_are_found_or_do_not_matter(bac
     for _ in range(60):
         place, bit = chance.randrange(begins, len(content)), chance.randrange(8)
         check_refused_or_whole(flipped(content, [place], bit), backed_up, tmp_path / "flips")
+
+
+# Whole archives with a content that would crash, hang or fill the machine later: the check in its own process refuses
+
+WELL = "INSERT INTO round (state, label_set_version, settings, judge, last_decision, metrics, who, at) "
+WELL += "VALUES ('closed', 1, '{}', 'evidence', 0, %s, 'ann', '2026-01-01T00:00:00+00:00')"
+PREDICTED = "INSERT INTO prediction VALUES (1, 20, 1, %s, 2, 0.1, 0.0, 0.5, %s)"
+METRICS = (
+    '{"pool": 1, "uncertain": 0, "expected_agreement": 0.9, "true_agreement": null, '
+    '"judge_rates": {"right": {}, "wrong": {}, "pairs": 0}}'
+)
+ENDLESS = (
+    "DROP VIEW seed; CREATE VIEW seed AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+    "SELECT x AS text, x AS label FROM n"
+)
+ENDLESS_LIST = (
+    "DROP TABLE _sqlite_migrations; CREATE VIEW _sqlite_migrations AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
+    "SELECT x + 1 FROM n) SELECT x AS id, 'red_core' AS migration_set, x AS name, '' AS applied_at FROM n"
+)
+DEEP = (WELL % "'{}'").replace("1, '{}', 'evidence'", f"1, '{'[' * 5000}', 'evidence'")
+NOT_FINITE = "prediction.belief has a number that is not finite"
+TOO_LARGE = "prediction.belief has a number that is not from 0 to 1"
+CONTENTS = {
+    "an endless view": (ENDLESS, "view seed is none of this program"),
+    "a list of versions that is an endless view": (ENDLESS_LIST, "it has no list of the versions that wrote it"),
+    "a virtual table": ("CREATE VIRTUAL TABLE words USING fts5(a)", "words.* is none of this program"),
+    "an index of its own": ("CREATE INDEX more ON text (upper(content))", "index more is none of this program"),
+    "metrics that are no JSON": (WELL % "'junk'", "round.metrics does not hold"),
+    "metrics without a figure": (WELL % "'{\"pool\": 1}'", "round.metrics does not hold"),
+    "settings of another program": (
+        (WELL % "'{}'").replace("1, '{}', 'evidence'", "1, '{\"subset_size\": -1}', 'evidence'"),
+        "round.settings does not hold"),
+    "settings that are deep": (DEEP, "round.settings does not hold"),
+    "a label of a prediction that does not exist": (
+        f"{WELL % repr(METRICS)}; {PREDICTED % (0.5, repr('[[1, 0.5], [2, 0.1]]'))}; UPDATE prediction SET label = 99",
+        "a label of a prediction does not exist"),
+    "five best that are no list": (
+        f"{WELL % repr(METRICS)}; {PREDICTED % (0.5, repr('{}'))}", "prediction.top does not hold"),
+    "an infinity": (
+        f"{WELL % repr(METRICS)}; {PREDICTED % ('9e999', repr('[]'))}", NOT_FINITE),
+    "a probability of two": (
+        f"{WELL % repr(METRICS)}; {PREDICTED % (2.0, repr('[]'))}", TOO_LARGE),
+    "notes that are a number": ("UPDATE source SET notes = '7'", "source.notes does not hold"),
+    "other columns that are a list": ("UPDATE source_row SET extra = '[1]'", "source_row.extra does not hold"),
+    "an edit without what an undo needs": (
+        "INSERT INTO label_edit (kind, detail, who, at) VALUES ('rename', '{}', 'a', '2026-01-01T00:00:00+00:00')",
+        "label_edit.detail does not hold"),
+    "a time that is none": ("UPDATE source SET at = 'yesterday'", "source.at has a time that cannot be read"),
+    "a subset far away": (
+        "INSERT INTO label_place VALUES (1, 1, 1000000000000, 0.0, 0.0)", "the number of a subset is out of its range"),
+    "a model of vectors with no dimensions": (
+        "UPDATE vector_model SET dimensions = 0", "is missing or too short|no usable dimensions|damaged"),
+    "a target that is no number": (
+        "INSERT INTO project VALUES ('audit target', 'junk')", "project.audit target has no usable value"),
+    "a chain of merged labels": (
+        "UPDATE label SET becomes = 2 WHERE id = 1; UPDATE label SET becomes = 3 WHERE id = 2",
+        "a merged label is not merged into the last one"),
+}  # fmt: skip
+
+
+def with_content(script: str) -> Callable[[Path, Members], Path]:
+    """Return what puts another database into a backup, with checksums that fit it."""
+
+    def make(path: Path, members: Members) -> Path:
+        file = path.with_suffix(".db")
+        file.write_bytes(members["project.db"])
+        with closing(sqlite3.connect(file)) as db:
+            db.executescript(script)
+            if db.execute("SELECT type FROM sqlite_schema WHERE name = '_sqlite_migrations'").fetchone() == ("table",):
+                db.execute("DELETE FROM checksum")
+                seal(Database(db, execute_plugins=False), predictions=True)
+                db.commit()
+        return sealed(path, members, file.read_bytes())
+
+    return make
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_content_that_would_crash_later_is_refused_in_one_line(name, packed, workspace, tmp_path):
+    script, says = CONTENTS[name]
+    archive = with_content(script)(tmp_path / "hostile.zip", members_of(packed))
+    with pytest.raises(InputError, match=says) as caught:
+        restore(workspace, archive)
+    refusal(caught)
+    assert list(workspace.iterdir()) == []
+
+
+def array_file(make: Callable[[Path], None], folder: Path) -> bytes:
+    path = folder / "made.npz"
+    make(path)
+    return path.read_bytes()
+
+
+def deflated(path: Path) -> None:
+    """A few kilobytes that become megabytes: numpy would unpack them, and gigabytes too."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped,
+        zipped.open("numbers.npy", "w", force_zip64=True) as out,
+    ):
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f8", "fortran_order": False, "shape": (2**22,)})
+        for _ in range(2**5):
+            out.write(bytes(2**20))
+
+
+def claiming_terabytes(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as zipped, zipped.open("numbers.npy", "w") as out:
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
+
+
+def with_infinity(path: Path) -> None:
+    np.savez(path, numbers=np.array([1.0, np.inf]))
+
+
+def of_other_labels(path: Path) -> None:
+    np.savez(path, label_ids=np.array([1, 99]))
+
+
+def of_wrong_shapes(path: Path) -> None:
+    shapes = {"subset_of": (1, 2), "weights": (1, 3, 5), "bias": (1, 2), "correction": (1, 2)}
+    arrays = {f"partitions_{name}": np.zeros(shape) for name, shape in shapes.items()}
+    np.savez(path, label_ids=np.array([1, 2]), partitions_samples=np.zeros(2), **arrays)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (deflated, "damaged"), (claiming_terabytes, "damaged"), (with_infinity, "a number that is not finite"),
+        (of_other_labels, "does not fit the labels"), (of_wrong_shapes, "does not fit the labels"),
+    ],
+)  # fmt: skip
+def test_hostile_arrays_are_refused_in_one_line(make, says, packed, workspace, tmp_path):
+    members = members_of(packed)
+    content = array_file(make, tmp_path)
+    told = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    changed = with_manifest(members, lambda manifest: manifest["files"].update({"rounds/1.npz": told}))
+    archive = written(tmp_path / "hostile.zip", changed | {"rounds/1.npz": content})
+    with pytest.raises(InputError, match=says) as caught:
+        restore(workspace, archive)
+    refusal(caught)
+    assert list(workspace.iterdir()) == []
+
+
+def test_a_check_that_takes_too_long_is_stopped(packed, workspace, monkeypatch):
+    monkeypatch.setattr("red_core.data.backup.CHECK_SECONDS", 0.05)
+    with pytest.raises(InputError, match="takes longer than") as caught:
+        restore(workspace, packed)
+    refusal(caught)
+    assert list(workspace.iterdir()) == []
+
+
+def test_a_restored_project_has_an_id_of_its_own(backed_up, packed, workspace):
+    original = open_project(backed_up / "workspace", "small")
+    one, other = restore(workspace, packed, "one"), restore(workspace, packed, "other")
+    assert len({original.id, one.id, other.id, ""}) == 4
