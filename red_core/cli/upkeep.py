@@ -12,7 +12,10 @@ from red_core.cli.doctor import examine
 from red_core.cli.options import PATH, json_option
 from red_core.cli.terminal import Bars
 from red_core.data import back_up, restore
+from red_core.errors import one_line
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import open_project
+from red_core.store.texts import remembered
 
 
 @click.command("backup")
@@ -41,8 +44,10 @@ def restore_(workspace: Path, file: Path, name: str | None, *, as_json: bool) ->
     """Create a project from FILE, a backup made by `red backup`. No project is overwritten."""
     with Bars() as bars:
         project = restore(workspace, file, name, bars.show)
-    facts = {"project": project.name, "file": str(file)}
-    click.echo(json.dumps(facts) if as_json else f"restored: {project.name}. Next: red status {project.name}")
+    model = remembered(project, "embedding", DEFAULT_MODEL)
+    facts = {"project": project.name, "file": str(file), "embedding": model}
+    note = "" if model == DEFAULT_MODEL else f" It uses the embedding model {one_line(model)}: check that you trust it."
+    click.echo(json.dumps(facts) if as_json else f"restored: {project.name}.{note} Next: red status {project.name}")
 
 
 @click.command("doctor")
