@@ -34,6 +34,7 @@ from red_core.labels.file import read_label_set
 from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Cluster, Project
+from red_core.results.edited import Difference, Edited, apply_edited
 from red_core.results.exports import export
 from red_core.review import audits as auditing
 from red_core.review import batches
@@ -48,6 +49,8 @@ from red_core.store.decisions import roll_back
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, newest_job
 from red_core.store.labels import current_layout, list_labels, set_meanings
 from red_core.store.rounds import close_round
+from red_core.store.texts import contents
+from red_core.text import text_id
 from tests.helpers.app_projects import NAME, queued
 from tests.helpers.call_graph import ROOT, that_write, used_by_screens
 from tests.helpers.oracle import no_judge, nobody, use
@@ -121,6 +124,11 @@ def label_file(project: Project) -> Path:
     return path
 
 
+def edited(project: Project) -> Edited:
+    identity = text_id(contents(project, np.array([1]))[0])
+    return Edited("out.csv", "0" * 64, 1, (Difference(1, identity, "a text", "refund", "none of these", "none"),))
+
+
 def first(project: Project) -> int:
     return list_labels(project)[0].id
 
@@ -134,6 +142,7 @@ AS_IT_STANDS: dict[str, Act] = {
     "judges.server_settings.keep": lambda _: keep(judge_server(model="m")),
     "labels.edits.apply_edit": lambda p: label_edits.apply_edit(p, Rename(first(p), "another"), "v"),
     "labels.subsets.adopt_subsets": subsets,
+    "results.edited.apply_edited": lambda p: apply_edited(p, edited(p), "v"),
     "review.desk.apply_key_press": pressed,
     "store.labels.set_meanings": lambda p: set_meanings(p, {first(p): "what it means"}, "v"),
     "store.rounds.close_round": close_round,
