@@ -21,10 +21,10 @@ import httpx2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.letters import letters_messages
 from benchmarks.trial import Draw, draw
 from red_core.judges.contents import chances_at, probability_of_valid
 from red_core.judges.dialect import TOP_TOKENS, Dialect
-from red_core.judges.letters import letters_messages
 from red_core.judges.prompt import ANSWER, INSTRUCTIONS, TASK, prompt_of
 from red_core.judges.self_test import self_test_pairs
 from red_core.records import Floats, Label, Question

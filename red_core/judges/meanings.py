@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from red_core.errors import JudgeError
 from red_core.judges.chat import written_replies
-from red_core.judges.project import endpoint_for
+from red_core.judges.llm_judge import LlmJudge
+from red_core.judges.project import endpoint_for, project_samples
 from red_core.judges.prompt import LONGEST_EXAMPLE, cleaned
 from red_core.judges.replies import Strict
+from red_core.judges.self_test import pairs_of_label
 from red_core.judges.server_settings import judge_server
-from red_core.records import Label, Progress, Project
+from red_core.records import Answer, Label, Progress, Project, Question
 from red_core.settings import Settings
+from red_core.steps.judge_reliability import judge_rates
 from red_core.steps.label_map import cosine_similarities
+from red_core.store.attempts import settle_attempts
 from red_core.store.labels import list_labels, meaning_authors, set_meanings
+from red_core.store.self_tests import Kind
 from red_core.store.texts import contents, remembered, seeds
 from red_core.text import LONGEST_MEANING, normalise_text
 from red_core.training.samples import seed_label_vectors
 
 SEEDS_SHOWN, NEAR_LABELS, NEAR_SEEDS = 12, 4, 4
+CHECKED = 3
+"""Right pairs, and wrong pairs, on which a new meaning is checked; each is asked with and without it."""
+TOLERANCE = 0.1
+"""A smaller loss, in answers that are right, is not worse."""
 MODEL = "model "
 """The author of a meaning begins with this word if a model wrote it."""
 
@@ -86,7 +95,8 @@ def write_meanings(
 ) -> int:
     """Let the judge's model write the meaning of every label that has none; return how many were written.
 
-    Each is stored as it comes, so an interrupted run continues where it stopped.
+    Each is checked and stored as it comes, so an interrupted run continues where it stopped. A meaning under which the
+    judge does worse on labelled examples of the label and of near labels than without it is not stored.
 
     Parameters
     ----------
@@ -96,22 +106,52 @@ def write_meanings(
     Raises
     ------
     JudgeError
-        If the model cannot be reached, or wrote nothing readable.
+        If the model cannot be reached, wrote nothing readable, or wrote meanings that did not pass the check.
     """
     server = judge_server()
     wanted = _without_meaning(project, rewrite=rewrite)
     messages = [item.message for item in _to_understand(project, wanted)]
     endpoint = endpoint_for(project, server, "meaning", settings)
-    written, failure = 0, ""
+    judge = LlmJudge(endpoint, judge_rates({}, {}))
+    known, samples = list_labels(project), project_samples(project)
+    written, failure, harmful = 0, "", 0
     for index, reply in written_replies(project, endpoint, TASK, messages, Meaning, report):
         failure = reply.failure or failure
-        if reply.written is not None:
-            set_meanings(project, {wanted[index].id: server.scrubbed(reply.written.text)}, f"{MODEL}{reply.model}")
-            written += 1
+        if reply.written is None:
+            continue
+        label, words = wanted[index], server.scrubbed(reply.written.text)
+        pairs = pairs_of_label(samples, known, known.index(label), CHECKED, settings.examples_shown)
+        if does_worse(project, judge, pairs, words):
+            harmful += 1
+            continue
+        set_meanings(project, {label.id: words}, f"{MODEL}{reply.model}")
+        written += 1
     if written < len(messages):
-        reason = failure or "the cap of tokens is reached"
-        raise JudgeError(f"{written} of {len(messages)} meanings were written, the others not: {reason}. Run it again.")
+        reasons = []
+        if harmful:
+            reasons.append(f"under {harmful} of them the judge did worse on labelled examples; write these yourself")
+        if written + harmful < len(messages):
+            reasons.append(f"{failure or 'the cap of tokens is reached'}. Run it again")
+        raise JudgeError(f"{written} of {len(messages)} meanings were written, the others not: {'; '.join(reasons)}.")
     return written
+
+
+def does_worse(project: Project, judge: LlmJudge, pairs: Sequence[tuple[Kind, Question]], meaning: str) -> bool:
+    """Return whether a judge is right less often about pairs if their label has this meaning; store what it cost."""
+    without = [replace(question, label=replace(question.label, meaning="")) for _, question in pairs]
+    under = [replace(question, label=replace(question.label, meaning=meaning)) for _, question in pairs]
+    right = np.zeros(2 * len(pairs))
+    for group in judge.answers([*without, *under]):
+        settle_attempts(project, [attempt for _, answer in group for attempt in answer.attempts])
+        for index, answer in group:
+            right[index] = _chance_right(answer, is_right=pairs[index % len(pairs)][0] == "right")
+    return bool(right[len(pairs) :].sum() < right[: len(pairs)].sum() - TOLERANCE)
+
+
+def _chance_right(answer: Answer, *, is_right: bool) -> float:
+    """Return the chance that the judge gives to the truth: its probability, or 1, 0 or 1/2 by its word."""
+    chance = {"valid": 1.0, "invalid": 0.0}.get(answer.outcome, 0.5) if answer.p_valid is None else answer.p_valid
+    return chance if is_right else 1.0 - chance
 
 
 def _without_meaning(project: Project, *, rewrite: bool) -> list[Label]:

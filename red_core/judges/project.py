@@ -88,7 +88,7 @@ def try_connection(project: Project, server: JudgeServer) -> Connection:
         If a viewer acts, or somebody who is no operator tries another address, key or header than those in force.
     """
     refuse_another_address(server)
-    pairs = _known_pairs(project, Settings(), _samples(project))
+    pairs = _known_pairs(project, Settings(), project_samples(project))
     first = {kind: question for kind, question in reversed(pairs) if kind != "canary"}
     connection = connect(server, reserve_for(project, server, "connect", Settings()), first["right"], first["wrong"])
     settle_attempts(project, connection.attempts)
@@ -108,7 +108,7 @@ def judge_check(project: Project, settings: Settings, report: Progress = lambda 
     server = judge_server()
     forget_dialect(project, server)
     endpoint = endpoint_for(project, server, "self-test", settings)
-    return _self_tested(project, endpoint, _known_pairs(project, settings, _samples(project)), report, anew=True)
+    return _self_tested(project, endpoint, _known_pairs(project, settings, project_samples(project)), report, anew=True)
 
 
 def stored_self_test(project: Project, judge: str) -> SelfTest | None:
@@ -190,7 +190,14 @@ def reserve_for(  # each argument is one fact of the attempts' rows
     return reserve
 
 
-def _samples(project: Project) -> ValidSamples:
+def project_samples(project: Project) -> ValidSamples:
+    """Return the valid samples of a project: seeds and decided texts, with their vectors.
+
+    Raises
+    ------
+    StateError
+        If the texts have no vectors yet.
+    """
     ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
     try:
         return valid_samples(project, remembered(project, "embedding"), ids)

@@ -60,6 +60,38 @@ def self_test_pairs(samples: ValidSamples, labels: Sequence[Label], settings: Se
     return pairs + [("canary", replace(q, content=q.content[:room] + INJECTION)) for q in wrong[: settings.canaries]]
 
 
+def pairs_of_label(
+    samples: ValidSamples, labels: Sequence[Label], index: int, count: int, shown: int
+) -> list[tuple[Kind, Question]]:
+    """Return questions about one label whose answers are known, at most ``count`` right and ``count`` wrong ones.
+
+    The right ones are about seeds of the label, the wrong ones about the seeds of other labels that are nearest to it.
+
+    Parameters
+    ----------
+    index : int
+        The label's place in ``labels``.
+    shown : int
+        Valid samples shown of each label.
+    """
+    several = np.bincount(samples.labels, minlength=len(samples.label_ids)) > 1
+    rows = np.flatnonzero(samples.is_seed & several[samples.labels])
+    own = rows[samples.labels[rows] == index][:count]
+    others = rows[samples.labels[rows] != index]
+    if not len(own) or not len(others):
+        return []
+    centre = samples.vectors[samples.labels == index].mean(axis=0)
+    near = others[np.argsort(-(samples.vectors[others] @ centre), kind="stable")[:count]]
+    rivals = _nearest_rivals(samples, own)
+    right: list[tuple[Kind, Question]] = [
+        ("right", _question(samples, labels, row, index, rival, shown))
+        for row, rival in zip(own.tolist(), rivals.tolist(), strict=True)
+    ]
+    return right + [
+        ("wrong", _question(samples, labels, row, index, int(samples.labels[row]), shown)) for row in near.tolist()
+    ]
+
+
 def _spread(samples: ValidSamples, count: int, rng: np.random.Generator) -> Ints:
     """Return rows of seeds, one of each label in turn; labels with a single sample have no other evidence, so none."""
     several = np.bincount(samples.labels, minlength=len(samples.label_ids)) > 1

@@ -99,6 +99,8 @@ def bits_of_words(right: Mapping[str, int], wrong: Mapping[str, int]) -> float:
     for index, own in enumerate((right, wrong)):
         total = 0.0
         for outcome, count in own.items():
+            if not count:
+                continue
             without = dict(own) | {outcome: count - 1}
             rates = judge_rates(*((without, wrong) if index == 0 else (right, without)))
             odds = rates.right[outcome] / rates.wrong[outcome]

@@ -626,6 +626,34 @@ def test_a_key_that_comes_back_in_what_is_written_is_not_stored(project):
     assert KEY.encode() not in workspace_bytes(project)
 
 
+MEANING = json.dumps({"belongs": "About it", "does_not_belong": "the rest", "told_from": []})
+
+
+@pytest.mark.parametrize("harms", [{"refund"}, set()], ids=["one harms", "none harms"])
+def test_a_meaning_under_which_the_judge_does_worse_is_not_kept(harms, project):
+    """Under some meanings the judge calls everything invalid."""
+
+    def behave(heard: Heard) -> Said:
+        if "seeds" in heard.state:
+            return chat(MEANING)
+        asked = heard.state["proposed"]
+        return word("invalid") if asked["label"] in harms and "meaning" in asked else honest(heard)
+
+    with FaultServer(behave) as server:
+        if harms:
+            with pytest.raises(
+                JudgeError, match=r"3 of 4 meanings were written, .*under 1 of them the judge did worse"
+            ):
+                write_meanings(project, JUDGED)
+        else:
+            assert write_meanings(project, JUDGED) == 4
+        checks = [h for h in server.heard[TRIED:] if "proposed" in h.state]
+    assert {label.name for label in list_labels(project) if not label.meaning} == harms
+    assert len(checks) == 4 * 2 * (3 + 3)
+    assert sum("meaning" in h.state["proposed"] for h in checks) == len(checks) / 2
+    assert count(project, "SELECT count(*) FROM attempt WHERE purpose = 'meaning' AND tokens_in IS NULL") == 0
+
+
 def test_the_projects_cap_holds_for_whatever_is_asked_after_the_round(project):
     with FaultServer():
         run_round(project, changed(most_tokens_project=10_000_000))

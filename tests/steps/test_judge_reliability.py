@@ -125,6 +125,7 @@ def test_an_answer_without_information_is_worth_no_bits(share):
     same = {"valid": round(80 * share), "invalid": 80 - round(80 * share)}
     assert bits_of_words(same, same) == 0.0
     assert bits_of_words({}, {}) == 0.0
+    assert bits_of_words({"valid": 9, "invalid": 0}, {"valid": 9, "invalid": 0}) == 0.0
 
 
 @pytest.mark.parametrize("share", [0.7, 0.85, 0.95])

@@ -43,7 +43,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def letters_messages(question: Question, *, system: bool, **how: Any) -> list[dict[str, str]]:  # noqa: ANN401
+def letters_messages(question: Question, *, system: bool, **how: Any) -> list[dict[str, str]]:
     """Return the messages of a chat; the instructions begin the user's message where there is no system role."""
     user = letters_message(question, **how)
     if not system:
