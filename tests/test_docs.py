@@ -102,6 +102,7 @@ def test_the_settings_document_lists_every_setting_with_both_defaults():
     assert sorted(rows) == sorted(wanted)
 
 
+@pytest.mark.timeout(900)  # it embeds the demo and runs a round: half a minute on two idle cores
 def test_the_worked_example_of_the_api_runs(tmp_path, capsys):
     example = re.search(r"```python\n(.+?)```", (ROOT / "docs/api.md").read_text("utf-8"), re.DOTALL)
     assert example is not None
