@@ -11,6 +11,7 @@ from red_core.records import Project
 from red_core.store.rounds import last_finished_round
 from red_core.store.views import sources, version
 from widgets.labels.map_choice import choose
+from widgets.shell.selections import chosen_rows
 from widgets.shell.shell import errors_in_one_line, go
 from widgets.shell.words import counted
 
@@ -69,8 +70,8 @@ def _show_comparison(comparison: list[LabelDrift]) -> None:
         selection_mode="single-row",
         column_config={"q": st.column_config.NumberColumn(format="%.4f", help=Q_VALUE)},
     )
-    chosen = st.session_state["drift_table"]["selection"]["rows"]
-    if not chosen or chosen[0] >= len(drifted):
+    chosen = chosen_rows(st.session_state["drift_table"], len(drifted))
+    if not chosen:
         st.caption("Choose a label to look at its new texts. The map marks these labels with a dot.")
         return
     _show_what_to_do(drifted[chosen[0]])

@@ -26,6 +26,7 @@ from widgets.rounds.judge_panel import connected_server, show_failure
 from widgets.shell.history import show_label_history
 from widgets.shell.marks import mark
 from widgets.shell.reads import round_number
+from widgets.shell.selections import chosen_rows
 from widgets.shell.shell import errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, show_text
@@ -71,7 +72,7 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None,
 
 def take_subset(subsets: Sequence[int]) -> None:
     """Choose the subset in the row that was clicked."""
-    chosen = st.session_state["subsets_table"].selection.rows
+    chosen = chosen_rows(st.session_state["subsets_table"], len(subsets))
     choose(subset=subsets[chosen[0]] if chosen else None)
 
 

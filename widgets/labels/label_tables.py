@@ -13,6 +13,7 @@ from widgets.labels.map_choice import Row, choose
 from widgets.labels.map_figure import HEIGHT
 from widgets.labels.map_overlay import MOST_LINES
 from widgets.shell.marks import mark
+from widgets.shell.selections import chosen_rows
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
@@ -73,7 +74,7 @@ def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> pd.DataFrame:
 
 def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
     """Choose the label in the clicked row; a second click on the row clears the choice."""
-    chosen = st.session_state[key].selection.rows
+    chosen = chosen_rows(st.session_state[key], len(rows))
     inside = tuple(st.session_state.get("inside") or ()) if keep_inside else ()
     choose(label=rows[chosen[0]]["name"] if chosen else None, inside=inside)
 
@@ -130,6 +131,6 @@ def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None
 
 
 def _take_pair(pairs: Sequence[Confusion]) -> None:
-    chosen = st.session_state["confused_table"].selection.rows
+    chosen = chosen_rows(st.session_state["confused_table"], len(pairs))
     if chosen:
         choose(inside=pairs[chosen[0]].labels, area=())

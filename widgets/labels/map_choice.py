@@ -14,6 +14,7 @@ import streamlit as st
 
 from red_core.records import Floats
 from widgets.labels.map_overlay import Focus
+from widgets.shell.selections import chosen_rows, outlines
 
 NEAREST = 5
 Row = dict[str, Any]
@@ -90,9 +91,9 @@ def chart_key() -> str:
 
 def take_from_map(rows: Sequence[Row]) -> None:
     """Take over a click or a lasso on the map; clearing the selection shows all subsets again."""
-    selection = st.session_state[chart_key()].selection
-    selected = [rows[position] for position in selection.point_indices if 0 <= position < len(rows)]
-    area = [np.column_stack([outline["x"], outline["y"]]) for outline in selection.lasso]
+    state = st.session_state[chart_key()]
+    selected = [rows[position] for position in chosen_rows(state, len(rows), "point_indices")]
+    area = outlines(state)
     if len(selected) == 1 and not area:
         choose(selected[0]["name"], area=(), on_map=True)
     else:

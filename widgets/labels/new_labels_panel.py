@@ -13,6 +13,7 @@ from red_core.store.rounds import last_finished_round
 from red_core.store.texts import contents
 from red_core.store.views import version
 from widgets.labels.label_edit_panel import NEW_LABEL
+from widgets.shell.selections import chosen_rows
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, show_text
@@ -86,8 +87,8 @@ def _show_groups(project: Project, groups: list[Cluster], key: object, *, connec
         with errors_in_one_line(), st.spinner("Asking the model"):
             st.session_state["clusters"] = (key, named_by_judge(project, groups))
             st.rerun()
-    rows = chosen.selection.rows
-    if not rows or rows[0] >= len(groups):
+    rows = chosen_rows(chosen, len(groups))
+    if not rows:
         return
     group = groups[rows[0]]
     st.button(

@@ -15,6 +15,7 @@ from red_core.review import Provenance, decide, undo
 from red_core.store.pairs import Between, between
 from red_core.store.views import Confusion
 from widgets.shell.reads import confused, labels, round_number
+from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
@@ -51,7 +52,7 @@ def show_pair(project: Project, pair: Confusion) -> None:
     texts = between(project, round_number(project), first.id, second.id)
     key = f"pair_grid_{st.session_state.get('pair_grids', 0)}"  # decided rows leave: a new grid has no selection
     grid = st.session_state.get(key)
-    chosen = [texts[row] for row in (grid["selection"]["rows"] if grid else []) if row < len(texts)]
+    chosen = [texts[row] for row in chosen_rows(grid, len(texts))]
     show_buttons(project, (first, second), chosen)
     if not texts:
         st.info("No undecided text lies between these two labels. Choose another pair.", icon=":material/check:")

@@ -131,15 +131,21 @@ def _store_of(project: Project) -> str:
 def _claim(store: str, sitting: Sitting) -> Message | None:
     """Return the tab's last message if it is about this queue; None otherwise."""
     try:
-        message = read_message((st.session_state.get(KEY) or {}).get("message"))
+        message = read_message(_sent())
     except StateError:
         return None
     return message if (message.store, message.queue) == (store, sitting.key) else None
 
 
+def _sent() -> object:
+    """Return the last message of the desk as a browser sent it, None if there is none."""
+    state = st.session_state.get(KEY)
+    return state.get("message") if isinstance(state, Mapping) else None
+
+
 def _receive() -> None:
     """Carry out what a message asks for. A key press that cannot be stored is not acknowledged, and comes again."""
-    sent, sitting = st.session_state[KEY].get("message"), st.session_state.get("sitting")
+    sent, sitting = _sent(), st.session_state.get("sitting")
     if not sent or sitting is None:
         return
     try:
