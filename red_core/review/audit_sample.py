@@ -8,11 +8,11 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
+from red_core.steps.label_map import label_vectors
 from red_core.store.audits import NewAudit, best_labels, not_dealt, seeds_not_dealt
-from red_core.store.labels import list_labels
 from red_core.store.texts import remembered
-from red_core.store.vectors import load_vectors
-from red_core.training.samples import seed_label_vectors
+from red_core.store.vectors import load_vectors, with_vector
+from red_core.training.samples import samples
 
 BEST_SHOWN, OPTIONS = 5, 10
 """Every card has as many options: the machine's best labels, and other labels similar to the first of them."""
@@ -59,6 +59,8 @@ def _plan(
 ) -> list[tuple[int, int | None]]:
     """Return (text, None) in the order to deal, and (text, known label) for planted texts."""
     texts, known = seeds_not_dealt(project)
+    prepared = np.isin(texts, with_vector(project, remembered(project, "embedding")))
+    texts, known = texts[prepared], known[prepared]
     planted = np.flatnonzero(rng.random(count) < planted_share)[: len(texts)]
     sample = rng.choice(available, min(count - len(planted), len(available)), replace=False)
     plan: list[tuple[int, int | None]] = [(text, None) for text in sample.tolist()]
@@ -69,16 +71,23 @@ def _plan(
 
 
 def _label_vectors(project: Project) -> tuple[Ints, Floats]:
-    """Return the label ids, and their unit vectors in that order."""
-    ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
-    try:
-        return ids, seed_label_vectors(project, remembered(project, "embedding"))
-    except KeyError as error:
-        raise StateError(f"the texts of project {project.name} are not prepared yet. Run a round first.") from error
+    """Return the ids of the labels that have a prepared sample, and their unit vectors in that order.
+
+    A later import may have brought others. The next round prepares them.
+    """
+    embedding = remembered(project, "embedding")
+    texts, of_label = samples(project)
+    prepared = np.isin(texts, with_vector(project, embedding))
+    if not prepared.any():
+        raise StateError(f"the texts of project {project.name} are not prepared yet. Run a round first.")
+    ids = np.unique(of_label[prepared])
+    vectors = load_vectors(project, embedding, texts[prepared])
+    return ids, label_vectors(vectors, np.searchsorted(ids, of_label[prepared]), len(ids))
 
 
 def _options(best: Sequence[int], ids: Ints, vectors: Floats, rng: np.random.Generator) -> list[int]:
     """Return OPTIONS label ids in random order: the best labels, and labels most similar to the first of them."""
-    near = ids[np.argsort(-(vectors @ vectors[np.searchsorted(ids, best[0])]), kind="stable")].tolist()
+    known = [label for label in best if label in ids] or ids[:1].tolist()
+    near = ids[np.argsort(-(vectors @ vectors[np.searchsorted(ids, known[0])]), kind="stable")].tolist()
     options = list(dict.fromkeys([*best, *near]))[:OPTIONS]
     return [options[index] for index in rng.permutation(len(options))]

@@ -27,6 +27,7 @@ from red_core.steps import audit_statistics
 from red_core.steps.audit_statistics import lower_bound
 from red_core.store.audits import AuditCard, looks
 from red_core.store.database import connection, transaction
+from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, current_training_rows, finish_round, open_round
 from red_core.store.self_tests import add_tested
 from red_core.store.texts import contents, pool, remember, seeds
@@ -231,11 +232,21 @@ def test_a_text_that_became_a_seed_since_the_round_is_neither_dealt_nor_counted(
     assert summary(plain).accuracy.of == 39
 
 
-def test_texts_without_vectors_are_an_error(workspace, ready):
-    file = write_csv(workspace.parent / "more.csv", ["text", "label"], [("a new one", "refund")])
-    import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
+def test_texts_without_vectors_are_an_error(ready):
+    with transaction(ready) as db:
+        db.execute("DELETE FROM vector")
     with pytest.raises(StateError, match=r"are not prepared yet\. Run a round first"):
         deal(ready, who=ANN)
+
+
+def test_the_audit_goes_on_after_an_import_that_is_not_prepared_yet(workspace, ready):
+    rows = [("a new one", "refund"), ("praise for you", "praise"), ("praise for all of you", "praise")]
+    file = write_csv(workspace.parent / "more.csv", ["text", "label"], rows)
+    import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
+    cards = deal(ready, who=ANN, count=40)
+    assert len(cards) >= 36
+    new = next(label.id for label in list_labels(ready) if label.name == "praise")
+    assert not any(new in card.options for card in cards)  # its examples have no vectors before the next round
 
 
 def test_extras_of_a_label_are_texts_the_machine_gives_it_and_nothing_planted(planting):
