@@ -21,7 +21,7 @@ from red_core.results.formats import FORMATS
 from red_core.review.decisions import decide
 from red_core.store.exports import ExportFilter
 from red_core.store.labels import list_labels
-from red_core.store.texts import texts_by_identity
+from red_core.store.texts import original_texts, texts_by_identity
 from red_core.text import text_id
 from tests.helpers.small_projects import EMBEDDING, write_csv
 
@@ -110,6 +110,11 @@ def test_the_text_comes_back_under_its_own_name_as_it_came(project, tmp_path):
     assert frame["Beschreibung"].tolist()[4] == "<p>something <b>else</b></p>"
     assert frame["text"].tolist()[4] == "something else"
     assert frame["original text"].tolist()[4] == "<p>something <b>else</b></p>"
+
+
+def test_a_text_as_it_came_is_found_by_its_row(project):
+    found = original_texts(project, [("tickets.csv", 6), ("tickets.csv", 2), ("other.csv", 6)])
+    assert found == {("tickets.csv", 6): "<p>something <b>else</b></p>"}
 
 
 @pytest.mark.parametrize(
