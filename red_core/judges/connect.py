@@ -256,7 +256,8 @@ def _well(answers: Sequence[Answer]) -> str:
 def _badly(answers: Sequence[Answer]) -> str:
     bad = next(answer for answer in answers if answer.outcome not in READ)
     if bad.outcome == "failed":
-        return f"it did not work, {bad.raw}."
+        slow = " If the server is slow, raise RED_JUDGE_TIMEOUT." if bad.raw.startswith(NOT_REACHED[0]) else ""
+        return f"it did not work, {bad.raw}.{slow}"
     if bad.outcome == "refused":
         return "the model refused to answer."
     return what_came(bad.raw)

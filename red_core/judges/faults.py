@@ -13,8 +13,8 @@ import httpx2
 from red_core.errors import JudgeError, one_line
 from red_core.judges.server_settings import JudgeServer
 
-SECONDS_FOR_TLS = 2.0
-"""How long to wait when a port is asked whether it speaks https."""
+SECONDS_TO_PROBE = 0.8
+"""How long to wait when a port is asked what it speaks."""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -53,6 +53,11 @@ async def incurable(error: BaseException, server: JudgeServer) -> JudgeError | N
         if isinstance(cause, socket.gaierror):
             return JudgeError(f"there is no host {server.host} on this network. Check OPENAI_BASE_URL.")
         if isinstance(cause, httpx2.ConnectTimeout):
+            if server.base_url.casefold().startswith("https:") and await _takes_connections(server.base_url):
+                return JudgeError(
+                    f"{where} takes the connection, but no https. Let OPENAI_BASE_URL begin with http://, or check "
+                    "what listens at this port."
+                )
             return JudgeError(f"{where} takes no connection. Check OPENAI_BASE_URL, and the firewall between.")
     protocol = any(isinstance(cause, httpx2.RemoteProtocolError | httpx2.ReadError) for cause in chain)
     if protocol and server.base_url.casefold().startswith("http:") and await _speaks_tls(server.base_url):
@@ -68,12 +73,23 @@ def described(error: BaseException, server: JudgeServer) -> str:
     return type(error).__name__
 
 
+async def _takes_connections(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        async with asyncio.timeout(SECONDS_TO_PROBE):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
 async def _speaks_tls(address: str) -> bool:
     parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent: only the protocol counts
     try:
-        async with asyncio.timeout(SECONDS_FOR_TLS):
+        async with asyncio.timeout(SECONDS_TO_PROBE):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
     except (OSError, TimeoutError):
         return False

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import socket
 import ssl
 import threading
 import time
@@ -216,6 +217,14 @@ def test_https_to_a_port_of_http_is_told():
     with FaultServer() as server:
         message = told_within(5, base_url=server.address.replace("http:", "https:"))
     assert message.endswith("speaks no https at this port. Let OPENAI_BASE_URL begin with http://.")
+
+
+def test_https_to_a_port_that_waits_for_a_line_is_told():
+    with FaultServer(), socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        message = told_within(6, base_url=f"https://127.0.0.1:{silent.getsockname()[1]}/v1")
+    assert "takes the connection, but no https. Let OPENAI_BASE_URL begin with http://" in message
 
 
 def test_a_host_that_is_not_there_is_told():

@@ -97,7 +97,8 @@ def is_ready(address: str) -> bool:
 @pytest.fixture(autouse=True)
 def settings(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the server the judge's."""
-    use_settings(monkeypatch, {"OPENAI_BASE_URL": served, "RED_JUDGE_MODEL": Path(found_model()[0]).name})
+    named = {"OPENAI_BASE_URL": served, "RED_JUDGE_MODEL": Path(found_model()[0]).name}
+    use_settings(monkeypatch, named | {"RED_JUDGE_TIMEOUT": "240"})
 
 
 def test_the_trial_finds_a_form_probabilities_and_how_long_a_reply_takes(project):
@@ -138,5 +139,5 @@ def test_a_server_that_is_slow_for_its_timeout_is_given_time(project, monkeypatc
 
 def test_a_wrong_address_is_told(project, monkeypatch, served):
     monkeypatch.setenv("OPENAI_BASE_URL", served.replace("http:", "https:"))
-    with pytest.raises(JudgeError, match="speaks no https"):
+    with pytest.raises(JudgeError, match="no https"):
         try_connection(project, judge_server())
