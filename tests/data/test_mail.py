@@ -37,3 +37,10 @@ def test_cleaning_is_offered_where_there_is_markup_or_a_reply():
 def test_a_very_long_mail_takes_no_time():
     long = "word " * 40_000
     assert written(f"<p>{long}</p>").split()[:2] == ["word", "word"]
+
+
+@pytest.mark.parametrize(
+    "raw", ["<style>@import 'x';</style><p></p>", "<body onload=f()><img src=x></body>", "<div><svg></svg></div>"]
+)
+def test_a_text_of_markup_alone_is_kept_as_it_came(raw):
+    assert written(raw) == raw

@@ -249,6 +249,7 @@ def project_with_cards(
             files / seed_file, ["text", "label"], [(f"{label} seed {n}", label) for label in names for n in range(2)]
         ),
         write_csv(files / "pool.csv", ["text", "**col** <i>"], [[text, "=1+1"] for text in texts]),
+        mail=False,  # the texts reach the screens as they are
         embedding=EMBEDDING,
         who=WHO,
     )

@@ -70,14 +70,14 @@ def written(raw: str) -> str:
 
 
 def _without_markup(html: str) -> str:
-    """Return the visible text of HTML, one line for each block, without quoted replies."""
+    """Return the visible text of HTML, one line for each block, without quoted replies; where nothing is seen, the HTML."""
     tree = LexborHTMLParser(html)
     tree.strip_tags(HIDDEN)
     whole = _lines(tree)
     for node in tree.css(QUOTES):
         node.decompose()
     kept = _lines(tree)
-    return kept if kept.strip() else whole
+    return kept or whole or html
 
 
 def _lines(tree: LexborHTMLParser) -> str:
