@@ -70,7 +70,7 @@ def written(raw: str) -> str:
 
 
 def _without_markup(html: str) -> str:
-    """Return the visible text of HTML, one line for each block, without quoted replies; where nothing is seen, the HTML."""
+    """Return the visible text of HTML, one line for each block, without quoted replies; else the HTML."""
     tree = LexborHTMLParser(html)
     tree.strip_tags(HIDDEN)
     whole = _lines(tree)
