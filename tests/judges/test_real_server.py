@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from red_core.errors import JudgeError
-from red_core.judges.project import stored_self_test, try_connection
+from red_core.judges.project import judge_of, stored_self_test, try_connection
 from red_core.judges.replies import Band
 from red_core.judges.server_settings import judge_server
 from red_core.records import Label, Question
@@ -129,8 +129,8 @@ def test_the_prose_of_a_chat_is_never_a_verdict(form, served):
 def test_a_server_that_takes_a_schema_and_writes_prose_cannot_be_used(project):
     found = try_connection(project, judge_server())
     assert found.form is None
-    assert len(found.sentences) == 3
-    assert all(sentence.endswith("not with the answer that was asked for.") for sentence in found.sentences)
+    assert len(found.sentences) >= 3
+    assert re.search(r"the answer was cut|not with the answer that was asked for", found.sentences[-1])
 
 
 def test_real_probabilities_come_back_and_become_outcomes():
@@ -145,13 +145,13 @@ def test_real_probabilities_come_back_and_become_outcomes():
 def test_a_round_asks_the_model_and_takes_it_for_what_it_is(project, monkeypatch):
     monkeypatch.setenv("RED_JUDGE_WIRE", "systemone")
     monkeypatch.delenv("RED_JUDGE_EXTRA")
-    changes = {"judge": "llm", "self_test_seeds": 10, "canaries": 1, "least_gain": 0.0, "most_questions": 8}
+    changes = {"judge": "llm", "self_test_seeds": 10, "canaries": 1, "least_gain": 0.0, "least_bits": 0.0, "most_questions": 8}
     done = run_round(project, FAST.model_copy(update=changes))
     assert (done.state, done.metrics["failed"], done.metrics["questions"]) == ("to review", 0, 8)
     assert sum(done.metrics["outcomes"].values()) == len(verdicts(project)) == 8
     assert {v.label for v in verdicts(project)} <= set(label_ids(project).values())
-    assert done.metrics["tokens"] == spent(project).tokens > 0
-    found = stored_self_test(project, judge_server().name)
+    assert spent(project).tokens > done.metrics["tokens"] > 0  # the trial belongs to no round
+    found = stored_self_test(project, judge_of(project, judge_server()))
     assert found is not None
     assert re.search("tell right labels|accepts most wrong|rejects most right|no clear answer", found.warning)
 
