@@ -145,7 +145,14 @@ def test_real_probabilities_come_back_and_become_outcomes():
 def test_a_round_asks_the_model_and_takes_it_for_what_it_is(project, monkeypatch):
     monkeypatch.setenv("RED_JUDGE_WIRE", "systemone")
     monkeypatch.delenv("RED_JUDGE_EXTRA")
-    changes = {"judge": "llm", "self_test_seeds": 10, "canaries": 1, "least_gain": 0.0, "least_bits": 0.0, "most_questions": 8}
+    changes = {
+        "judge": "llm",
+        "self_test_seeds": 10,
+        "canaries": 1,
+        "least_gain": 0.0,
+        "least_bits": 0.0,
+        "most_questions": 8,
+    }
     done = run_round(project, FAST.model_copy(update=changes))
     assert (done.state, done.metrics["failed"], done.metrics["questions"]) == ("to review", 0, 8)
     assert sum(done.metrics["outcomes"].values()) == len(verdicts(project)) == 8
