@@ -176,7 +176,7 @@ SEED_CSV = ("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in se
 
 def test_a_file_is_previewed_before_anything_is_stored(open_app: OpenApp, workspace: Path) -> None:
     app = upload(open_app("data"), "mail.csv", SEED_CSV + b'"",refund\n')
-    assert "20 usable rows, 4 labels, 1 left out" in words_on(app)
+    assert "21 rows: 20 used, 0 duplicates, 1 left out." in words_on(app)
     assert not workspace.exists()
     assert app.button(key="import_now")
 
@@ -276,7 +276,7 @@ def test_an_import_is_refused_while_a_job_runs(in_state: InState, open_app: Open
 )
 def test_a_file_that_cannot_be_read_is_one_line(open_app: OpenApp, name: str, content: bytes) -> None:
     app = upload(open_app("data"), name, content)
-    assert app.error or app.warning or "0 usable rows" in words_on(app)
+    assert app.error or app.warning or " 0 used" in words_on(app)
     for where, text in markdown_of(app):
         assert_harmless(where, text)
 
@@ -293,7 +293,7 @@ def test_a_file_on_this_machine_is_read_by_its_path(open_app: OpenApp, tmp_path:
     path = write_csv(tmp_path / "seeds.csv", ["text", "label"], seed_rows())
     app = open_app("data")
     app.text_input(key="import_path_0").set_value(str(path)).run()
-    assert "16 usable rows, 4 labels, 0 left out" in words_on(app)
+    assert "16 rows: 16 used, 0 duplicates, 0 left out." in words_on(app)
 
 
 def test_columns_that_cannot_be_guessed_can_be_chosen(
