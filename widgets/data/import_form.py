@@ -58,11 +58,11 @@ def import_form(project: Project | None) -> None:
     choices = _corrections(key, table, role)
     if choices is None:
         return
-    into = _choose_project(project, table)
+    into, is_new = _choose_project(project, table)
     with errors_in_one_line():
-        prepared, tally = _prepare(table, role, choices, existing(workspace(), into))
+        prepared, tally = _prepare(table, role, choices, None if is_new else existing(workspace(), into))
         _show_preview(role, prepared, tally)
-        _finish(project, role, prepared, into)
+        _finish(role, prepared, into, is_new=is_new)
 
 
 def _choose_file() -> tuple[Hashable, bytes | None, str] | None:
@@ -182,14 +182,14 @@ def _has_mail(table: Table, text: str) -> bool:
     return bool(kept[1])
 
 
-def _choose_project(project: Project | None, table: Table) -> str:
-    """Return the name of the project that the file goes into, '' for one that cannot be made."""
+def _choose_project(project: Project | None, table: Table) -> tuple[str, bool]:
+    """Return the name of the project that the file goes into, '' for one that cannot be made, and whether it is new."""
     choices = [project.name, NEW] if project is not None else [NEW]
     into = st.radio("Import into", choices, horizontal=True, key="import_into") if len(choices) > 1 else NEW
     if into != NEW:
-        return into
+        return into, False
     stem = table.name.rsplit("/", 1)[-1].split(".", 1)[0]
-    return st.text_input("Name of the new project", value=stem, key=f"name_{table.sha256[:8]}").strip()
+    return st.text_input("Name of the new project", value=stem, key=f"name_{table.sha256[:8]}").strip(), True
 
 
 def _prepare(table: Table, role: Role, choices: Choices, project: Project | None) -> tuple[Prepared, Tally]:
@@ -251,8 +251,7 @@ def _show_cleaned(prepared: Prepared) -> None:
             st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
-def _finish(project: Project | None, role: Role, prepared: Prepared, into: str) -> None:
-    is_new = project is None or into != project.name
+def _finish(role: Role, prepared: Prepared, into: str, *, is_new: bool) -> None:
     per_label = None
     if (
         role == "labelled"
