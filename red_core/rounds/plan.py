@@ -23,10 +23,9 @@ TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "inval
 POINTS = 40
 """Points stored of a curve."""
 SHORT_OF, BEYOND = 0.6, 1.6
-"""The band of a forecast: the true number of answers was within these factors of the forecast in 9 of 10 trials
-(``benchmarks/plan.py``)."""
+"""The band of a forecast, as factors of it. Set by few trials so far (``benchmarks/plan.py``)."""
 LESS_WRONG, MORE_WRONG = 0.7, 1.7
-"""The band of an estimated accuracy: the true error was within these factors of the estimated one in 9 of 10 trials."""
+"""The band of an estimated accuracy, as factors of its error. Set by few trials so far (``benchmarks/plan.py``)."""
 
 
 @dataclass(frozen=True)
