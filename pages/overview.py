@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+from red_core.access.who import who_acts
 from red_core.records import Project
 from red_core.store.overview import decisions_lately
 from red_core.store.rounds import last_finished_round
@@ -12,7 +13,7 @@ from widgets.overview.goal_bar import show_goal
 from widgets.overview.needs_panel import show_needs
 from widgets.overview.plan_panel import show_plan
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts, plan, source_counts, true_accuracy
+from widgets.shell.reads import facts, plan, source_counts, true_accuracy, what_changed
 from widgets.shell.shell import current_project, inside_the_shell
 from widgets.shell.untrusted import plain
 from widgets.shell.words import SOURCE_NAMES, counted
@@ -38,6 +39,8 @@ def show_progress(project: Project) -> None:
 
 project = current_project()
 show_next_step(project, "overview")
+if changes := what_changed(project):
+    st.text(changes.sentence(who_acts()))
 current = plan(project)
 if current is not None:
     show_goal(project, current, true_accuracy(project))
