@@ -50,12 +50,13 @@ class OpenEdit:
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
     created: list[int] = field(default_factory=list)
     about: list[int] = field(default_factory=list)
-    _placed: bool = False
+    acted: bool = False
+    """Whether it has changed anything that the lists above do not name: places, decisions, texts, an undone edit."""
 
     @property
     def changes(self) -> bool:
         """Whether it has changed anything; an edit that has not is not stored."""
-        return bool(self.before or self.created or self.about or self._placed)
+        return bool(self.before or self.created or self.about or self.acted)
 
     def rename(self, names: Mapping[int, str]) -> None:
         """Rename labels; two of them may swap their names."""
@@ -105,6 +106,7 @@ class OpenEdit:
 
     def decide(self, texts: Iterable[int], kind: str, label: int, reason: str) -> None:
         """Store the same decision about several texts; relabelled texts become examples of the label."""
+        self.acted = True
         self.db.conn.executemany(
             "INSERT INTO decision (text, kind, label, reason, who, at, queue, edit) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             ((int(text), kind, label, reason, self.who, now(), QUEUE, self.version) for text in texts),
@@ -112,6 +114,7 @@ class OpenEdit:
 
     def add_typed(self, label: str, texts: Mapping[str, str]) -> None:
         """Add typed texts (text_id -> content) as seeds of a label, in a source of their own."""
+        self.acted = True
         name = f"typed by {self.who}"
         sha256 = hashlib.sha256("\0".join((name, str(self.version), label, *texts)).encode()).hexdigest()
         rows = [SourceRow(row, identity, text, label) for row, (identity, text) in enumerate(texts.items(), 1)]
@@ -130,7 +133,7 @@ class OpenEdit:
                 f"SELECT label, subset, x, y FROM label_place WHERE version = {newest} ORDER BY label"
             ).fetchall()
         ):
-            self._placed = True
+            self.acted = True
             self.db.conn.executemany(
                 "INSERT INTO label_place (version, label, subset, x, y) VALUES (?, ?, ?, ?, ?)",
                 ((self.version, *row) for row in rows),

@@ -138,6 +138,7 @@ def undo(to: OpenEdit, back: WayBack) -> None:
     )
     put_back(to.db, back.version)
     to.db.execute("UPDATE label_edit SET undoes = ? WHERE version = ?", [back.version, to.version])
+    to.acted = True  # a meaning comes back without any other change
 
 
 def _refuse_if_used(db: Database, label: int, version: int) -> None:

@@ -212,7 +212,7 @@ def test_a_file_that_is_emptied_or_gone_does_not_open_the_door(content, secrets)
 
 def test_here_everybody_is_an_analyst_under_the_login_name(monkeypatch):
     monkeypatch.setenv("LOGNAME", "ana")
-    assert current_user() == Person("ana", "analyst")
+    assert current_user() == Person("ana", "analyst", operator=True)
     refuse_viewers()
 
 

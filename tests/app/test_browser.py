@@ -267,7 +267,7 @@ def screenshots(browser: Browser, server: Server, project: Project) -> None:
 def bring_in(watched: Watched, project: Project, labelled: Path, pool: Path) -> None:
     """Upload the seeds, then the pool; each is previewed, and then prepared in the background."""
     page = watched.page
-    upload(watched, labelled, "72 usable rows, 12 labels, 0 left out")
+    upload(watched, labelled, "72 rows: 72 used, 0 duplicates, 0 left out. 12 labels.")
     watched.press("import_now")
     wait_for(project, 1, "prepare")
     page.locator(".st-key-next_step").wait_for()
@@ -275,7 +275,7 @@ def bring_in(watched: Watched, project: Project, labelled: Path, pool: Path) -> 
     watched.settle()
     with pool.open(encoding="utf-8", newline="") as file:
         rows = len(list(csv.DictReader(file)))
-    upload(watched, pool, f"{rows} usable rows, 0 left out")
+    upload(watched, pool, f"{rows} used, 0 duplicates, 0 left out.")
     watched.press("import_now")
     wait_for(project, 2, "prepare")
     counts = facts(project)

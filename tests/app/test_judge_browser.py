@@ -142,7 +142,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     page.get_by_text(saying("Round 1, to review")).first.wait_for()
     watched.settle()
     picture(watched, "7-done")
-    assert list_rounds(prepared)[-1].metrics["judge"] == f"chat/{MODEL}"
+    assert list_rounds(prepared)[-1].metrics["judge"].startswith(f"chat/{MODEL} at 127.0.0.1:")
 
     page = watched.open(f"{server.address}/review?project={NAME}&review_queue=judged+valid")
     card = queued(prepared, "judged valid")[0]

@@ -262,6 +262,7 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(
     ana = somebody()
     ana.open(app)
     page = ana.sign_in(app, "ana")
+    page.get_by_role("link", name="Data").click()
     page.get_by_text("Import more, or create another project").click()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if "upload_file" in request.url else None)

@@ -430,13 +430,13 @@ def test_roll_back_prints_how_many_texts_left_the_training_data(run, reviewed):
 def test_export_writes_every_row_in_every_format(ending, run, tmp_path):
     out = tmp_path / f"out.{ending}"
     facts = printed_json(run("export", "small", out, "--json"))
-    assert facts == {"project": "small", "rows": 56, "file": str(out)}
+    assert facts == {"project": "small", "rows": 56, "verified": True, "file": str(out)}
     assert out.stat().st_size > 0
 
 
 @pytest.mark.usefixtures("project")
 def test_export_prints_where_it_wrote(run, tmp_path):
-    assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows: {tmp_path / 'out.csv'}\n"
+    assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows, verified: {tmp_path / 'out.csv'}\n"
 
 
 def test_serve_becomes_the_server_of_this_workspace(run, workspace, monkeypatch, tmp_path):
@@ -527,7 +527,9 @@ def test_a_backup_is_restored_under_another_name(run, project, tmp_path):
 @pytest.mark.usefixtures("project")
 def test_backup_and_restore_print_what_they_did(run, tmp_path):
     assert run("backup", "small", tmp_path / "b.zip").stdout.startswith("2 files, ")
-    assert run("restore", tmp_path / "b.zip", "--as", "again").stdout == "restored: again. Next: red status again\n"
+    said = run("restore", tmp_path / "b.zip", "--as", "again").stdout
+    assert said.startswith("restored: again. It uses the embedding model fake: check that you trust it.")
+    assert said.endswith("Next: red status again\n")
 
 
 @pytest.mark.usefixtures("project")

@@ -14,7 +14,6 @@ import time
 import tracemalloc
 import unicodedata
 import zipfile
-from itertools import dropwhile
 from pathlib import Path
 
 import huggingface_hub
@@ -645,13 +644,9 @@ def test_jsonl_and_parquet_give_back_the_same_rows(name, rows):
     assert there_and_back(name, rows) == rows
 
 
-def as_csv(cell: str | None) -> str | None:
-    """A text as it comes back from CSV: an apostrophe before what a spreadsheet would run."""
-    text = (cell or "").replace("\0", "\ufffd")
-    bare = "".join(dropwhile(lambda character: character.isspace() or character == "'", text))
-    before = text[: len(text) - len(bare)]
-    runs = bare[:1] in ("=", "+", "-", "@") or "\t" in before or "\r" in before
-    return f"'{text}" if runs else text or None
+def as_text(cell: str | None) -> str | None:
+    """A cell as CSV can hold it: an empty text and none are the same."""
+    return (cell or "").replace("\0", "\ufffd") or None
 
 
 @settings(max_examples=100, deadline=None)
@@ -659,8 +654,10 @@ def as_csv(cell: str | None) -> str | None:
 @example("a.csv", [{"text": "a\rb", "label": None}, {"text": '"', "label": "\n"}, {"text": "\r\n", "label": '"",'}])
 @example("a.csv", [{"text": "", "label": None}])
 def test_csv_gives_back_the_same_rows_but_for_apostrophes(name, rows):
-    expected = [{column: as_csv(cell) for column, cell in row.items()} for row in rows]
-    assert there_and_back(name, rows) == expected
+    back = [
+        {column: unguarded(cell or "") or None for column, cell in row.items()} for row in there_and_back(name, rows)
+    ]
+    assert back == [{column: as_text(cell) for column, cell in row.items()} for row in rows]
 
 
 @pytest.mark.parametrize(

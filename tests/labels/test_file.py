@@ -52,7 +52,7 @@ def test_importing_an_export_changes_nothing(ending, project, tmp_path):
     assert [set(row) for row in rows] == [set(COLUMNS)] * 4
     apply_edit(project, read_label_set(project, tmp_path / f"labels.{ending}"), "bob")
     assert label_set(project) == before
-    assert edits(project)[-1].told.endswith("0 renamed, 0 meanings, 0 moved, 0 added")
+    assert [edit.kind for edit in edits(project)][-2:] == ["rename", "rename"]  # an edit that changes nothing is none
 
 
 def test_a_file_that_was_applied_already_adds_no_edit(project, tmp_path):
@@ -159,3 +159,13 @@ def test_before_subsets_are_formed_a_file_names_and_adds_but_cannot_place(worksp
     undo_edit(project, "bob")
     with pytest.raises(StateError, match="no edit"):
         undo_edit(project, "bob")
+
+
+def test_the_undo_of_a_meaning_alone_is_stored(project, tmp_path):
+    path = write_csv(tmp_path / "labels.csv", ["name", "meaning"], [["refund", "all of it"]])
+    before = {label.id: label.meaning for label in list_labels(project)}
+    apply_edit(project, read_label_set(project, path), "ann")
+    assert {label.id: label.meaning for label in list_labels(project)} != before
+    undo_edit(project, "ann")
+    assert {label.id: label.meaning for label in list_labels(project)} == before
+    assert [edit.kind for edit in edits(project)][-1] == "undo"

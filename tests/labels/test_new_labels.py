@@ -18,7 +18,7 @@ from red_core.store.attempts import spent
 from red_core.store.labels import list_labels
 from red_core.store.texts import contents
 from tests.helpers import small_projects
-from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, always, chat, refused
+from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, always, chat, honest, refused
 from tests.helpers.small_projects import FAST, count, label_ids, pool_rows, small_project
 
 MISSING = ("upgrade", "voucher")
@@ -45,7 +45,9 @@ def rows_stored(project):
 
 
 def named(name, meaning="What it means."):
-    return always(chat(json.dumps({"name": name, "meaning": meaning})))
+    """Answer the trial of the server honestly, and a group of texts with this name."""
+    said = chat(json.dumps({"name": name, "meaning": meaning}))
+    return lambda heard: said if "near_labels" in json.dumps(heard.body) else honest(heard)
 
 
 # Clusters
@@ -122,8 +124,9 @@ def test_the_judge_names_a_cluster_and_its_tokens_are_stored_as_for_a_meaning(gr
         (got,) = named_by_judge(grown, clusters)
     assert (got.name, got.meaning, got.named_by) == ("Upgrades wanted", "Asks for a better plan.", MODEL)
     assert replace(got, name="", meaning="", named_by="") == replace(clusters[0], name="")
-    assert server.heard[0].state["near_labels"] == list(clusters[0].near)
-    assert server.heard[0].state["texts"] == contents(grown, np.array(clusters[0].texts[:12]))
+    (asked,) = [heard for heard in server.heard if "near_labels" in json.dumps(heard.body)]
+    assert asked.state["near_labels"] == list(clusters[0].near)
+    assert asked.state["texts"] == contents(grown, np.array(clusters[0].texts[:12]))
     assert count(grown, "SELECT count(*) FROM attempt WHERE purpose = 'meaning'") == 1
     assert spent(grown).tokens == sum(TOKENS)
     assert [a - b for a, b in zip(rows_stored(grown), before, strict=True)].count(0) == len(before) - 1

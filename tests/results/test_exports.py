@@ -20,7 +20,7 @@ from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_b
 from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
 from red_core.store import exports, final_labels
-from red_core.store.attempts import add_attempts
+from red_core.store.attempts import Prices, add_attempts
 from red_core.store.database import connection, open_project, transaction
 from red_core.store.decisions import roll_back
 from red_core.store.exports import PROVENANCE, opened_export
@@ -197,7 +197,7 @@ def judge_with(project: Project, examples: tuple[list[int], list[int]], attempts
     (proposal,) = add_proposals(project, reviewed_round(project, {text(project): (2, 0.75)}), [asked])
     sent = []
     for tokens_in, tokens_out, *prices in attempts:
-        (id_,) = add_attempts(project, "judge", "llm", [999], prices=(prices[0], prices[1]))
+        (id_,) = add_attempts(project, "judge", "llm", [999], prices=Prices(*prices))
         sent.append(Attempt(id_, tokens_in, tokens_out))
     add_verdicts(project, "llm", [(proposal, Answer("valid", None, 1.0, "yes", "m", "7", attempts=tuple(sent)))])
 
@@ -551,8 +551,11 @@ def test_an_export_twice_gives_the_same_bytes(project, tmp_path):
 
 def test_the_document_of_the_export_names_every_column_and_every_source():
     document = (ROOT / "docs/export.md").read_text("utf-8")
-    columns, sources = (re.findall(r"^\| ([\w, :]+) \|", part, re.MULTILINE) for part in document.split("## Sources"))
-    assert [name for cell in columns for name in cell.split(", ")][1:] == list(PROVENANCE)
+    columns, sources = (
+        re.findall(r"^\| ([\w, :]+) \|", part, re.MULTILINE)
+        for part in document.split("| column | content |")[1].split("## Sources")
+    )
+    assert [name for cell in columns for name in cell.split(", ")] == list(PROVENANCE)
     names = {name for cell in sources for name in cell.split(", ")}
     assert names >= set(re.findall(r"THEN '((?:decision|audit|none of|bulk|seed|verdict|no round)[\w :]*)'", FINAL))
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from red_core.records import Answer, Attempt, Project
-from red_core.store.attempts import RequestPurpose, add_attempts, settle_attempts, spent, tokens_per_question
+from red_core.store.attempts import Prices, RequestPurpose, add_attempts, settle_attempts, spent, tokens_per_question
 from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
@@ -45,7 +45,7 @@ def proposals(project: Project, round_id: int, many: int = 2) -> list[int]:
 
 
 def test_an_attempt_is_there_with_its_reserve_before_anything_is_known(project, round_id):
-    attempt = add_attempt(project, "judge", "chat/m", 70, round_id=round_id, prices=(1.0, None))
+    attempt = add_attempt(project, "judge", "chat/m", 70, round_id=round_id, prices=Prices(1.0, None))
     with connection(project) as db:
         (row,) = db.query("SELECT * FROM attempt")
     assert row["id"] == attempt
@@ -185,9 +185,9 @@ def test_a_cap_holds_for_writers_at_the_same_time(project, round_id):
 
 
 def test_money_is_at_the_prices_of_the_time_and_of_the_reserve_where_nothing_was_counted(project):
-    first = add_attempt(project, "judge", "m", 70, prices=(2.0, 8.0))
+    first = add_attempt(project, "judge", "m", 70, prices=Prices(2.0, 8.0))
     settle_attempts(project, [Attempt(first, 1000, 10)])
-    second = add_attempt(project, "judge", "m", 100, prices=(4.0, 16.0))
+    second = add_attempt(project, "judge", "m", 100, prices=Prices(4.0, 16.0))
     assert spent(project).money == pytest.approx((1000 * 2 + 10 * 8 + 100 * 16) / 1e6)
     settle_attempts(project, [Attempt(second, 0, 0)])
     assert spent(project).money == pytest.approx((1000 * 2 + 10 * 8) / 1e6)
@@ -195,7 +195,7 @@ def test_money_is_at_the_prices_of_the_time_and_of_the_reserve_where_nothing_was
 
 @pytest.mark.parametrize("prices", [(None, None), (1.0, None), (None, 1.0)])
 def test_where_a_price_is_unknown_so_is_the_cost(prices, project):
-    add_attempt(project, "judge", "m", 70, prices=(1.0, 1.0))
+    add_attempt(project, "judge", "m", 70, prices=Prices(1.0, 1.0))
     add_attempt(project, "judge", "m", 70, prices=prices)
     assert spent(project).money is None
     assert spent(project).tokens == 140

@@ -176,7 +176,9 @@ def as_version_4_stored_it(project: Project) -> None:
             "ALTER TABLE vector DROP COLUMN crc",
             "DROP TABLE checksum",
             "DELETE FROM project WHERE key = 'id'",
-            "DELETE FROM _sqlite_migrations WHERE name = 'm005_checksums'",
+            "ALTER TABLE attempt DROP COLUMN tokens_cached",
+            "ALTER TABLE attempt DROP COLUMN price_cached",
+            "DELETE FROM _sqlite_migrations WHERE name IN ('m005_checksums', 'm006_cached_tokens')",
         ):
             db.execute(statement)
 

@@ -38,7 +38,8 @@ def show_counts_and_feed_back(project: Project, judge: str, labels: dict[int, La
         left.caption(plain(" · ".join(f"{name} {count:,}" for name, count in counts.items()) or "No text in any queue"))
         ready = len(feed_back_plan(project, accept=st.session_state.get("accept_evidence_check", False)).items)
         with right.popover(
-            f"Feed back {ready:,}", icon=":material/published_with_changes:", key="feed_back_panel",
+            f"{'Feed back' if may_write() else 'Ready:'} {ready:,}",
+            icon=":material/published_with_changes:", key="feed_back_panel",
             type="primary" if ready else "secondary", width="stretch",
         ):  # fmt: skip
             show_feed_back(project, judge, labels)

@@ -31,7 +31,7 @@ MEANINGS = {
     "contradictions": "texts that came with two different labels; the classifiers do not use them until you choose one",
     "random": "all texts without a decision, in random order",
     "decided": "texts with a decision, the newest first, so that you can check them",
-    SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see *Decide a whole list at once* below",
+    SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the desk",
 }
 
 
