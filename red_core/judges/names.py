@@ -83,6 +83,8 @@ def named_by_judge(
     JudgeError
         If no judge is set, or it cannot be reached, or nothing readable came of all that was asked.
     """
+    if not clusters:
+        return []
     server = judge_server()
     messages = [
         ToName(tuple(contents(project, np.array(cluster.texts[:TEXTS_SHOWN]))), cluster.words, cluster.near).message

@@ -46,8 +46,12 @@ def rows_stored(project):
 
 def named(name, meaning="What it means."):
     """Answer the trial of the server honestly, and a group of texts with this name."""
-    said = chat(json.dumps({"name": name, "meaning": meaning}))
-    return lambda heard: said if "near_labels" in json.dumps(heard.body) else honest(heard)
+    return writes(json.dumps({"name": name, "meaning": meaning}))
+
+
+def writes(words):
+    """Answer the trial of the server honestly, and a group of texts with these words."""
+    return lambda heard: chat(words) if "near_labels" in json.dumps(heard.body) else honest(heard)
 
 
 # Clusters
@@ -128,7 +132,7 @@ def test_the_judge_names_a_cluster_and_its_tokens_are_stored_as_for_a_meaning(gr
     assert asked.state["near_labels"] == list(clusters[0].near)
     assert asked.state["texts"] == contents(grown, np.array(clusters[0].texts[:12]))
     assert count(grown, "SELECT count(*) FROM attempt WHERE purpose = 'meaning'") == 1
-    assert spent(grown).tokens == sum(TOKENS)
+    assert spent(grown).tokens == 3 * sum(TOKENS)  # two pairs of the trial, and the group
     assert [a - b for a, b in zip(rows_stored(grown), before, strict=True)].count(0) == len(before) - 1
 
 
@@ -148,7 +152,7 @@ def test_a_long_name_is_cut_and_one_that_cannot_be_seen_is_not_taken(grown):
 
 def test_a_reply_without_a_readable_name_is_an_error(grown):
     clusters = propose_clusters(grown)[:1]
-    with FaultServer(always(chat("I would call it upgrades."))), pytest.raises(JudgeError, match="no name came"):
+    with FaultServer(writes("I would call it upgrades.")), pytest.raises(JudgeError, match="no name came"):
         named_by_judge(grown, clusters)
     with FaultServer(always(refused(401))), pytest.raises(JudgeError, match="OPENAI_API_KEY"):
         named_by_judge(grown, clusters)

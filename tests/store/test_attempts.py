@@ -196,7 +196,7 @@ def test_money_is_at_the_prices_of_the_time_and_of_the_reserve_where_nothing_was
 @pytest.mark.parametrize("prices", [(None, None), (1.0, None), (None, 1.0)])
 def test_where_a_price_is_unknown_so_is_the_cost(prices, project):
     add_attempt(project, "judge", "m", 70, prices=Prices(1.0, 1.0))
-    add_attempt(project, "judge", "m", 70, prices=prices)
+    add_attempt(project, "judge", "m", 70, prices=Prices(*prices))
     assert spent(project).money is None
     assert spent(project).tokens == 140
 
