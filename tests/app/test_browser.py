@@ -328,7 +328,7 @@ def overrule(watched: Watched, server: Server, project: Project) -> Card:
 def feed_back(watched: Watched, project: Project, card: Card) -> None:
     """Feed back what was decided, and nothing else."""
     page = watched.page
-    page.get_by_text("Feed back", exact=True).first.click()
+    page.locator(".st-key-feed_back_panel button").first.click()
     page.locator(".st-key-feed_back button").get_by_text("Feed back 1 text").wait_for()
     watched.press("feed_back")
     try:

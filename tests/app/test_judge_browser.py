@@ -157,7 +157,7 @@ def test_an_llm_is_connected_tested_asked_explained_and_paid_for(
     picture(watched, "9-explained")
     assert_sound(watched)
 
-    page.get_by_text("Feed back", exact=True).first.click()
+    page.locator(".st-key-feed_back_panel button").first.click()
     page.locator(".st-key-feed_back button").wait_for()
     picture(watched, "10-to-feed-back")
     watched.press("feed_back")
