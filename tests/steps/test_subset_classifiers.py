@@ -164,7 +164,7 @@ def test_a_fit_uses_one_core_also_where_nothing_was_limited_before(monkeypatch):
         return {pool["num_threads"] for pool in threadpool_info()}
 
     used = []
-    subset_classifiers._numerical_libraries.cache_clear()  # other tests of this process have loaded more libraries since
+    subset_classifiers._numerical_libraries.cache_clear()  # more may be loaded since
     monkeypatch.setattr(subset_classifiers, "fit_subset", lambda *_, **__: used.append(threads()))
     with threadpool_limits(2):
         before = threads()
