@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from red_core.records import Project
+from red_core.records import Job, Project
 from red_core.review.audits import set_target, target
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
-from tests.helpers.app_projects import WHO
+from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.rendered import keys_of, words_on
+from widgets.shell.facts_line import SECONDS_OF_STAGE, _share
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -86,3 +89,40 @@ def test_what_was_done_lately_counts_standing_answers(in_state: InState) -> None
     assert set(lately) == {WHO}
     assert seconds_per_decision(project, "nobody") == (0.0, 0)
     assert outdated_verdicts(project) == {}
+
+
+def test_the_mode_and_the_filters_of_one_project_are_not_those_of_the_next(
+    in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    in_state("to review")
+    shutil.copytree(workspace / NAME, workspace / "zebra")
+    app = open_app("review", review_mode="Blind audit")
+    assert "What the audit shows so far" in words_on(app)
+    app.sidebar.selectbox(key="project").set_value("zebra").run()
+    assert not app.exception
+    assert not app.exception
+    assert app.title[0].value == "Review"
+    assert "What the audit shows so far" not in words_on(app)
+    assert app.selectbox(key="review_queue").value == "to decide"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_another_project_opens_from_every_page(
+    page: str, in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    in_state("to review")
+    shutil.copytree(workspace / NAME, workspace / "zebra")
+    app = open_app(page, review_search="text", results_search="text")
+    app.sidebar.selectbox(key="project").set_value("zebra").run()
+    assert not app.exception
+    assert app.sidebar.selectbox(key="project").value == "zebra"
+
+
+def test_the_progress_of_a_round_never_goes_back() -> None:
+    at = [_share(job(stage, done)) for stage in SECONDS_OF_STAGE for done in (0, 5, 10)]
+    assert at == sorted(at)
+    assert (at[0], at[-1]) == (0.0, pytest.approx(1.0))
+
+
+def job(stage: str, done: int) -> Job:
+    return Job(1, "round", "running", stage, done, 10, "", False, None, None, 0.0, "{}", WHO)

@@ -116,19 +116,24 @@ def refuse_replaced(project: Project) -> None:
         raise ProjectReplaced(project.name)
 
 
-MODES_OF_A_PROJECT = (
-    "review_mode", "review_pair", "review_queue", "review_label", "review_subset", "review_round", "review_judge",
-    "review_search", "audit_label", "audit_target", "label", "subset", "results_label", "results_search",
-    "results_source", "all_needs", "goal",
-)  # fmt: skip
-"""Widgets whose value belongs to one project."""
+MODES_OF_A_PROJECT: dict[str, str | None] = {
+    "review_mode": "Review", "review_label": None, "review_subset": None, "review_round": None, "review_judge": None,
+    "review_search": "", "label": None, "subset": None, "results_label": None, "results_search": "",
+    "results_source": None,
+}  # fmt: skip
+"""Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
+OF_A_PROJECT = ("review_pair", "review_queue", "inside", "audit_label", "audit_target", "all_needs", "goal")
+"""Further values of one project; they are chosen anew."""
 
 
 def forget_modes() -> None:
     """Open another project as it is opened first: in Review, without the filters and choices of the project before."""
-    for name in MODES_OF_A_PROJECT:
+    for name, value in MODES_OF_A_PROJECT.items():
+        if name in st.session_state:
+            st.session_state[name] = value
+    for name in OF_A_PROJECT:
         st.session_state.pop(name, None)
-        st.query_params.pop(name, None)
+    st.query_params.pop("review_queue", None)  # no widget is bound to it
 
 
 def current_project() -> Project:
