@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from red_core.encoders import EncoderSpec
+from red_core.encoders.loading import SentenceTransformers
 from red_core.judges.prompt import ANSWER, TASK, prompt_of
 from red_core.records import Example, Label, Question
 from red_core.settings import DEFAULT_MODEL
-from red_core.training.embeddings import loaded_model
 
 CLASSIFY = 'Choose the one label that fits the text. Reply with a JSON object and nothing else: {"label": "..."}.'
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--questions-per-text", type=float, default=0.3)
     chosen = parser.parse_args()
-    tokenizer = loaded_model(DEFAULT_MODEL).tokenizer
+    tokenizer = SentenceTransformers(EncoderSpec(DEFAULT_MODEL)).model.tokenizer
 
     def tokens(text: str) -> int:
         return len(tokenizer(text, truncation=False, add_special_tokens=False, verbose=False)["input_ids"])

@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.synthetic import LookedUpTexts, synthetic_texts
 from red_core.data.tables import read_table
+from red_core.encoders import encode
 from red_core.records import Floats
 from red_core.results.predict_folder import label_folder
 from red_core.results.predictor import Predictor
@@ -37,7 +38,6 @@ from red_core.steps.belief import Calibration
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import neighbour_means
 from red_core.steps.subset_classifiers import Partition
-from red_core.training import encode
 
 PART, EMBEDDING, LEXICAL = 10_000, 384, 256
 MEGABYTE = 1024  # ru_maxrss counts kilobytes

@@ -13,12 +13,13 @@ from benchmarks import synthetic
 from benchmarks.timing import Figures, timed
 from red_core.data import import_files
 from red_core.data.tables import text_id
+from red_core.encoders import EncoderSpec
+from red_core.encoders.loading import SentenceTransformers
 from red_core.results import export
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project, open_project
 from red_core.store.texts import SourceFile, SourceRow, add_sources, facts, remember
 from red_core.training import embed_missing
-from red_core.training.embeddings import loaded_model
 
 
 def file_stage(options: argparse.Namespace) -> Figures:
@@ -50,7 +51,7 @@ def embedding_stage(_: argparse.Namespace) -> Figures:
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 60, size=2_000)  # words per text, as varied as in real texts
     texts = [f"{' '.join(rng.choice(synthetic.WORDS, size))} number {n}" for n, size in enumerate(lengths)]
-    model = loaded_model(DEFAULT_MODEL)
+    model = SentenceTransformers(EncoderSpec(DEFAULT_MODEL)).model
     model.encode(texts[:64])
     bare, product = [], []
     for _ in range(3):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from red_core.data.tables import text_id
+from red_core.encoders import encode
 from red_core.judges.self_test import self_test_pairs, summed_up
 from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Project, Question
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
@@ -20,7 +21,7 @@ from red_core.steps.judge_reliability import log_likelihood_ratio
 from red_core.steps.label_map import label_vectors
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Tested
-from red_core.training import ValidSamples, encode
+from red_core.training import ValidSamples
 from red_core.training.model import Model
 
 NOTHING = "(none of these)"

@@ -17,7 +17,9 @@ from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.texts import left_out_rows
 from red_core.store.views import sources
+from red_core.training.encoder_choice import encoder_advice
 from widgets.data.edited_form import edited_form
+from widgets.data.encoder_panel import ask_for_encoder, encoder_panel
 from widgets.data.import_form import begin_work, import_form
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
@@ -150,7 +152,10 @@ elif project is None:
     import_form(None)
 else:
     show_unprepared(project)
-    show_next_step(project, "data")
+    if may_write() and encoder_advice(project).waits:
+        ask_for_encoder(project)
+    else:
+        show_next_step(project, "data")
     show_what_is_in(project)
     if may_write():
         with st.expander(
@@ -161,6 +166,7 @@ else:
                 demo_button(primary=False)
     show_drift(project)
     if may_write():
+        encoder_panel(project)
         with st.expander("Bring back labels that were edited outside", key="edited", icon=":material/edit_note:"):
             edited_form(project)
         with st.expander("Restore decisions", key="restore", icon=":material/settings_backup_restore:"):

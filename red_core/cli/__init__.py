@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from red_core.cli import app, files, judge, labels, rounds, upkeep
+from red_core.cli import app, encoders, files, judge, labels, rounds, upkeep
 from red_core.errors import RedError
 
 
@@ -54,6 +54,7 @@ for verb in (
         rounds.status_,
         rounds.settings_,
     ),
+    *(encoders.encoders_, encoders.encoder_),
     *(judge.judge_check_, judge.meanings_),
     *(labels.export_labels_, labels.import_labels_, labels.drift_),
     *(app.demo, app.serve),

@@ -24,6 +24,7 @@ from red_core.access.sign_in import (
     is_loopback,
 )
 from red_core.data.backup import RESTORING
+from red_core.encoders.loading import default_model_folder
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
 from red_core.judges.connect import listed_models
@@ -34,7 +35,6 @@ from red_core.store.arrays import array_files, load_arrays
 from red_core.store.database import find_project, missing_migrations, project_names
 from red_core.store.health import database_faults, sqlite_version, vector_faults
 from red_core.store.texts import remembered
-from red_core.training.embeddings import default_model_folder
 
 FREE_MB, LITTLE_MB = 1_000, 100
 """Megabytes: less free space than FREE_MB is a warning; with less than LITTLE_MB a round may not finish."""

@@ -11,9 +11,10 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
-from red_core.cli.terminal import Bars, print_import, work
+from red_core.cli.terminal import Bars, print_encoder, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
+from red_core.encoders import completed, encode, parse_spec
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
@@ -23,7 +24,6 @@ from red_core.results.predict_folder import TRIES, Run
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import open_project, project_names
 from red_core.store.exports import ExportFilter
-from red_core.training import encode
 
 
 # click passes each option as one parameter.
@@ -63,7 +63,12 @@ from red_core.training import encode
     metavar="K",
     help="Trial: keep K labelled examples per label and hide the other labels, to measure accuracy.",
 )
-@click.option("--model", help=f"Name or folder of the embedding model.  [default: {DEFAULT_MODEL}]")
+@click.option(
+    "--encoder",
+    "--model",
+    "model",
+    help=f"The encoder: a name of `red encoders`, a folder, or a downloaded model.  [default: {DEFAULT_MODEL}]",
+)
 @click.option(
     "--left-out", type=PATH, metavar="FILE", help="Write the rows that cannot be used, with the reason, to FILE."
 )
@@ -95,8 +100,10 @@ def import_(
     other labelling tools. A file is a path or an hf:// address.
     """
     person = who or login()
-    if model is not None and name not in project_names(workspace):
-        encode(model, ["try the model first: a project never changes its model"])
+    if model is not None:
+        model = str(completed(parse_spec(model)))
+        if name not in project_names(workspace):
+            encode(model, ["Try the encoder before anything is stored."])
     with Bars() as bars:
         summaries = import_files(
             workspace, name, labelled, pool,
@@ -111,6 +118,8 @@ def import_(
     if left_out is not None:
         click.echo(f"{write_left_out(project, left_out)} rows cannot be used; see {left_out}", err=as_json)
     work(project, "prepare", RECOMMENDED, person)
+    if not as_json:
+        print_encoder(project)
     if as_json:
         click.echo(json.dumps({"project": name, "imports": [asdict(summary) for summary in summaries]}))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Callable
 from typing import Any, Self
 
 import click
 from tqdm import tqdm
 
-from red_core.errors import StateError
+from red_core.errors import StateError, one_line
 from red_core.records import EVIDENCE_CHECK, ImportSummary, Job, Project
 from red_core.rounds import follow_job, start_job
 from red_core.settings import Settings
 from red_core.store.jobs import ask_to_cancel
+from red_core.training.encoder_choice import encoder_advice
 
 
 def print_import(summary: ImportSummary) -> None:
@@ -64,15 +67,33 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"  {facts['stopping']['reason']}")
 
 
-def work(project: Project, kind: str, settings: Settings, who: str) -> None:
+def print_encoder(project: Project) -> None:
+    """Print what is known about the project's encoder: the languages, and a comparison if there was one."""
+    advice = encoder_advice(project)
+    for score in advice.scores:
+        speed = f", {score.per_second:,.0f} texts a second" if score.per_second else ""
+        click.echo(one_line(f"  {score.right:.1%} of the examples right{speed}: {score.encoder}"))
+    for sentence in advice.sentences():
+        click.echo(f"  {sentence}")
+    if advice.better is not None:
+        name, better = project.name, shlex.quote(advice.better.encoder)
+        click.echo(f"  Change it: red encoder {name} {better}. Or keep it: red encoder {name} --keep")
+
+
+def work(project: Project, kind: str, settings: Settings, who: str, start: Callable[[], int] | None = None) -> None:
     """Start a job in the background and show its progress until it ends; Ctrl-C cancels it.
+
+    Parameters
+    ----------
+    start : callable, optional
+        Starts the job and returns its id; by default a job of this kind with these settings.
 
     Raises
     ------
     StateError
         If the job failed, was interrupted or was cancelled.
     """
-    job_id = start_job(project, kind, settings, who)
+    job_id = start_job(project, kind, settings, who) if start is None else start()
     with Bars() as bars:
 
         def show(job: Job) -> None:

@@ -47,7 +47,8 @@ def draw_pool_map(project: Project, embedding: str) -> Mapping[str, Any]:
     """
     labels, _, label_points = current_layout(project)
     texts = pool(project)
-    key = hashlib.sha256(labels.tobytes() + label_points.tobytes() + texts.tobytes()).hexdigest()[:16]
+    identity = embedding.encode() + labels.tobytes() + label_points.tobytes() + texts.tobytes()
+    key = hashlib.sha256(identity).hexdigest()[:16]
     path = project.folder / "map" / f"pool-{key}.npz"
     if path.is_file():
         return load_arrays(path)

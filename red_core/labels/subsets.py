@@ -22,11 +22,12 @@ from red_core.training.model_selection import fitter
 from red_core.training.samples import seed_label_vectors
 
 
-def form_subsets(project: Project, settings: Settings, embedding: str, who: str) -> Ints:
+def form_subsets(project: Project, settings: Settings, embedding: str, who: str, *, anew: bool = False) -> Ints:
     """Form the subsets and the map of the current labels if needed; return subset numbers of shape (L,), int64.
 
     Article step 1: embed the labels, reduce with UMAP, split greedily. New labels join the existing subsets, which an
-    analyst may have edited. Everything is formed anew only if at least as many labels are new as had a subset.
+    analyst may have edited. Everything is formed anew only if at least as many labels are new as had a subset, or if
+    ``anew`` says so.
 
     Raises
     ------
@@ -35,12 +36,12 @@ def form_subsets(project: Project, settings: Settings, embedding: str, who: str)
     """
     ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
     layout = LabelLayout(*current_layout(project))
-    if layout.labels.tolist() == ids.tolist():
+    if layout.labels.tolist() == ids.tolist() and not anew:
         return layout.subset_of
     vectors = seed_label_vectors(project, embedding)
     layout = layout.without(np.setdiff1d(layout.labels, ids).tolist())
     new = np.setdiff1d(ids, layout.labels)
-    if len(new) < len(layout.labels):
+    if len(new) < len(layout.labels) and not anew:
         vector_of = dict(zip(ids.tolist(), vectors, strict=True))
         for label in new.tolist():
             layout = layout.added(label, vector_of[label], vector_of)

@@ -29,7 +29,8 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
 
     Parameters
     ----------
-    kind : {"prepare", "round", "judge-check", "meanings"}
+    kind : str
+        A key of ``red_core.rounds.worker.WORK``.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from red_core.errors import Cancelled, RedError, StateError
 from red_core.judges import judge_check, write_meanings
 from red_core.records import Project, Report
+from red_core.rounds.encoder_change import change_encoder, compare, is_to_choose
 from red_core.rounds.jobs import process_identity
 from red_core.rounds.run import prepare, run_round
 from red_core.settings import Settings
@@ -68,8 +69,15 @@ def _meanings(project: Project, settings: Settings, progress: Report, _who: str)
     write_meanings(project, settings, lambda done, total: progress("write meanings", done, total))
 
 
+def _prepare(project: Project, settings: Settings, progress: Report, who: str) -> None:
+    if not is_to_choose(project, progress):
+        prepare(project, settings, progress, who)
+
+
 WORK: Mapping[str, Callable[[Project, Settings, Report, str], object]] = {
-    "prepare": prepare,
+    "prepare": _prepare,
+    "encoder": change_encoder,
+    "compare encoders": compare,
     "round": run_round,
     "judge-check": _judge_check,
     "meanings": _meanings,

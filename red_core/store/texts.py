@@ -271,6 +271,10 @@ def original_texts(project: Project, places: Sequence[tuple[str, int]]) -> dict[
     return {place: came for place, came in found.items() if place in wanted}
 
 
+ENCODER, ENCODER_CHOSEN = "embedding", "encoder chosen"
+"""Keys: the encoder whose vectors the project uses; the encoder that a person chose."""
+
+
 def remember(project: Project, key: str, value: str, *, anew: bool = False) -> None:
     """Store a value under a key of the project; an earlier value is kept unless ``anew``."""
     with transaction(project) as db:

@@ -97,13 +97,15 @@ def sources(project: Project) -> list[dict[str, Any]]:
 
 
 def version(project: Project) -> tuple[str | int, ...]:
-    """Return the project's id, and numbers that change whenever the data of a screen change: the key of its caches."""
+    """Return the key of a screen's caches: the project's id and encoder, and numbers that change with its data."""
     tables = ("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback", "audit_answer")
     keys = {"label_edit": "version", "rollback": "feed_back"}
     parts = ", ".join(f"(SELECT coalesce(max({keys.get(t, 'id')}), 0) FROM {t})" for t in tables)
     finished = "(SELECT count(*) FROM round WHERE state <> 'open'), (SELECT count(*) FROM round)"
     with connection(project) as db:
-        of_project = "coalesce((SELECT value FROM project WHERE key = 'id'), '')"
+        of_project = " || ' ' || ".join(
+            f"coalesce((SELECT value FROM project WHERE key = '{key}'), '')" for key in ("id", "embedding")
+        )
         return tuple(db.execute(f"SELECT {of_project}, {parts}, {finished}").fetchone())
 
 

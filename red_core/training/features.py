@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from red_core.encoders import encode
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
@@ -16,7 +17,7 @@ from red_core.steps.neighbour_features import neighbour_means
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
 from red_core.store.vectors import append_vectors, load_vectors, vector_models, with_vector, without_vector
-from red_core.training.embeddings import encode, name_vectors
+from red_core.training.embeddings import name_vectors
 
 REFIT_GROWTH = 1.5
 """Lexical model and neighbours are computed anew when the project has grown by this factor since they were."""
@@ -99,7 +100,7 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
     """
     if not settings.neighbour_weights or max(settings.neighbour_weights) == 0.0:
         return ""
-    prefix = f"near-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
+    prefix = f"near-{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
     sizes = sorted(int(name.removeprefix(prefix)) for name in vector_models(project) if name.startswith(prefix))
     outgrown = not sizes or len(texts) > REFIT_GROWTH * sizes[-1]
     name = f"{prefix}{len(texts) if outgrown else sizes[-1]}"

@@ -20,13 +20,13 @@ from red_core.access import sign_in
 from red_core.access.sign_in import bound_address
 from red_core.cli import doctor
 from red_core.cli.doctor import Finding, examine
+from red_core.encoders import loading
 from red_core.errors import ProjectError
 from red_core.records import Project
 from red_core.store import database, health
 from red_core.store.arrays import save_arrays
 from red_core.store.texts import remember
 from red_core.store.vectors import vector_file
-from red_core.training import embeddings
 from tests.helpers.fault_server import KEY, closed_address, use_settings
 from tests.helpers.sign_in import ACCESS, AUTH
 from tests.helpers.small_projects import EMBEDDING, small_project
@@ -96,7 +96,7 @@ def test_an_sqlite_that_is_too_old_is_broken(findings_about, monkeypatch):
 
 
 def test_other_weights_of_the_embedding_model_are_broken(findings_about, monkeypatch):
-    monkeypatch.setattr(embeddings, "DEFAULT_MODEL_SHA256", "0" * 64)
+    monkeypatch.setattr(loading, "DEFAULT_MODEL_SHA256", "0" * 64)
     state, message = only(findings_about("embedding model"))
     assert state == "broken"
     assert "Reinstall" in message

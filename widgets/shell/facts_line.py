@@ -31,6 +31,8 @@ WORK = {
     "judge-check": "The test of the judge",
     "prepare": "The import",
     "meanings": "Writing the meanings",
+    "encoder": "The change of the encoder",
+    "compare encoders": "The comparison of encoders",
 }
 SECONDS_SEEN, SHARE_SEEN = 5.0, 0.02
 """The time left is shown after so many seconds and so much progress."""

@@ -11,6 +11,7 @@ from red_core.records import Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
+from red_core.training.encoder_choice import encoder_advice
 from widgets.shell.reads import facts, feed_back_plan, plan, queue_counts
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.sign_in import may_write
@@ -44,6 +45,8 @@ def next_step(project: Project) -> Step:
     if job is not None and job.state in {"waiting", "running"}:
         return Step("Work goes on in the background. You may close the browser meanwhile.", "label_map", "Label map")
     rounds = list_rounds(project)
+    if not rounds and encoder_advice(project).waits:
+        return Step("The texts are in a language that the encoder does not know. Choose an encoder.", "data", "Data")
     if not rounds:
         pool = facts(project)["pool"]
         sentence = f"The data is imported. The first round labels {counted(pool, 'text')}. Or look at the map first."

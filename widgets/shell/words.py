@@ -6,6 +6,8 @@ from red_core.records import JudgeRates
 
 STAGES = {
     "": "Starting",
+    "download the encoder": "Downloading the encoder",
+    "compare encoders": "Comparing encoders on your examples",
     "embed": "Preparing the texts",
     "form subsets": "Forming subsets and the map",
     "words and characters": "Reading words and characters",

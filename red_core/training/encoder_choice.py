@@ -1,0 +1,217 @@
+"""Whether the encoder knows the language of the texts, and which encoder labels the project's own examples best."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from red_core.encoders import (
+    CATALOGUE,
+    EncoderSpec,
+    encode,
+    known_encoder,
+    language_names,
+    languages_of,
+    parse_spec,
+)
+from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Progress, Project
+from red_core.steps.lexical_features import fit_lexical, lexical_vectors
+from red_core.store.rounds import list_rounds
+from red_core.store.texts import ENCODER, ENCODER_CHOSEN, contents, pool, remember, remembered, seeds
+
+LANGUAGES, COMPARISON = "languages", "encoder comparison"
+"""The keys under which a project remembers these facts."""
+MOST_EXAMPLES = 600
+"""Labelled examples that compare encoders: enough to tell .70 from .76, and seconds of work."""
+FOLDS = 3
+STRENGTH = 30.0
+"""Inverse L2 strength of the classifier that compares encoders, from the middle of the settings' range."""
+WORDS = "words and characters alone"
+WORD_DIMENSIONS = 256
+CLEARLY_BETTER = 0.03
+"""A smaller difference on so few examples is chance."""
+LANGUAGE_KNOWN = 0.5
+"""An encoder knows the language of the texts if it knows that of at least this share of them."""
+
+
+@dataclass(frozen=True)
+class EncoderScore:
+    """How well an encoder labels held-out examples of the project.
+
+    Attributes
+    ----------
+    encoder : str
+        The line of the encoder, or WORDS.
+    right : float
+        Share of the examples labelled right, in [0, 1].
+    per_second : float
+        Texts encoded in a second on this machine; 0.0 for WORDS.
+    """
+
+    encoder: str
+    right: float
+    per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class EncoderAdvice:
+    """What is known about the encoder of a project.
+
+    Attributes
+    ----------
+    encoder : EncoderSpec
+        The one in use.
+    languages : dict of str to float
+        ISO 639-1 code -> share of the texts.
+    foreign : bool
+        Whether the encoder does not know the language of most texts.
+    scores : tuple of EncoderScore
+        The best first; empty before a comparison.
+    chosen : bool
+        Whether a person chose the encoder.
+    begun : bool
+        Whether the project has a round.
+    """
+
+    encoder: EncoderSpec
+    languages: dict[str, float]
+    foreign: bool
+    scores: tuple[EncoderScore, ...]
+    chosen: bool
+    begun: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person should choose the encoder before all texts are embedded."""
+        return self.foreign and not self.chosen and not self.begun and self.better is not None
+
+    @property
+    def better(self) -> EncoderScore | None:
+        """The best encoder on this machine, if it labels clearly more examples right than the one in use."""
+        own = self.own
+        best = next((score for score in self.scores if score.encoder != WORDS), None)
+        return best if own and best and best.right >= own.right + CLEARLY_BETTER else None
+
+    @property
+    def own(self) -> EncoderScore | None:
+        """The score of the encoder in use; None if it was not compared."""
+        return next((score for score in self.scores if score.encoder == str(self.encoder)), None)
+
+    def sentences(self) -> list[str]:
+        """Return what a person should know: the languages, and how well each encoder does."""
+        return [sentence for sentence in (self._language(), self._comparison(), self._words()) if sentence]
+
+    def _language(self) -> str:
+        if not self.foreign:
+            return ""
+        main = language_names(list(self.languages)[:1])
+        knows = known_encoder(self.encoder.name)
+        knows_words = language_names(sorted(knows.languages)) if knows and len(knows.languages) < 4 else "others"
+        return f"These texts are mostly {main}. The encoder {title_of(str(self.encoder))} knows {knows_words}."
+
+    def _comparison(self) -> str:
+        own, better = self.own, self.better
+        if own is None:
+            return ""
+        sentence = f"{title_of(own.encoder)} labels {_of_100(own)} of 100 of your examples right"
+        return f"{sentence}, {title_of(better.encoder)} {_of_100(better)}." if better else f"{sentence}."
+
+    def _words(self) -> str:
+        own, words = self.own, next((score for score in self.scores if score.encoder == WORDS), None)
+        if not own or not words or words.right < own.right + CLEARLY_BETTER:
+            return ""
+        return f"Words and characters alone, without an encoder, label {_of_100(words)}."
+
+
+def _of_100(score: EncoderScore) -> int:
+    return round(100 * score.right)
+
+
+def title_of(line: str) -> str:
+    """Return what a person calls an encoder."""
+    known = None if line == WORDS else known_encoder(parse_spec(line).name)
+    return line if known is None else known.title
+
+
+def encoder_of(project: Project) -> str:
+    """Return the line of the encoder that a project uses."""
+    return remembered(project, ENCODER)
+
+
+def encoder_advice(project: Project) -> EncoderAdvice:
+    """Return what is known; nothing is computed."""
+    spec = parse_spec(encoder_of(project))
+    languages = {str(code): float(share) for code, share in json.loads(remembered(project, LANGUAGES, "{}")).items()}
+    known = known_encoder(spec.name)
+    covered = sum(share for code, share in languages.items() if known and code in known.languages)
+    scores = tuple(EncoderScore(**score) for score in json.loads(remembered(project, COMPARISON, "[]")))
+    foreign = known is not None and bool(languages) and covered < LANGUAGE_KNOWN
+    return EncoderAdvice(
+        spec, languages, foreign, scores, bool(remembered(project, ENCODER_CHOSEN)), bool(list_rounds(project))
+    )
+
+
+def look_at_languages(project: Project) -> dict[str, float]:
+    """Find the languages of the texts, store them and return them as code -> share."""
+    texts = np.union1d(pool(project), seeds(project)[0])
+    languages = languages_of(contents(project, texts[:: max(1, len(texts) // 1_000)]))
+    remember(project, LANGUAGES, json.dumps(languages), anew=True)
+    return languages
+
+
+def compare_encoders(project: Project, progress: Progress) -> tuple[EncoderScore, ...]:
+    """Compare the encoders that are on this machine on held-out examples; store and return the scores, best first.
+
+    Each encoder's vectors train one logistic regression, which labels the examples of the folds that it did not see.
+    Returns nothing where fewer than two labels have FEWEST_EXAMPLES examples.
+    """
+    texts, labels = _examples(project)
+    if len(np.unique(labels)) < FEWEST_EXAMPLES:
+        return ()
+    own = parse_spec(encoder_of(project))
+    specs = dict.fromkeys([own, *(known.spec for known in CATALOGUE if known.on_this_machine)])
+    examples = contents(project, texts)
+    scores = []
+    for done, spec in enumerate(specs):
+        progress(done, len(specs) + 1)
+        encode(str(spec), examples[:1])  # loading is not encoding
+        vectors, seconds = _timed(lambda spec=spec: encode(str(spec), examples))  # type: ignore[misc]
+        scores.append(EncoderScore(str(spec), _right(vectors, labels), round(len(examples) / seconds, 1)))
+    progress(len(specs), len(specs) + 1)
+    words = fit_lexical(examples, WORD_DIMENSIONS, random_state=0)
+    scores.append(EncoderScore(WORDS, _right(lexical_vectors(words, examples), labels)))
+    progress(len(specs) + 1, len(specs) + 1)
+    ordered = tuple(sorted(scores, key=lambda score: -score.right))
+    remember(project, COMPARISON, json.dumps([asdict(score) for score in ordered]), anew=True)
+    return ordered
+
+
+def _timed(work: Callable[[], Floats]) -> tuple[Floats, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def _examples(project: Project) -> tuple[Ints, Ints]:
+    """Return row ids and label ids of at most about MOST_EXAMPLES examples; each label has at least two."""
+    texts, labels = seeds(project)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(texts))
+    rows_of = {label: order[labels[order] == label] for label in np.unique(labels)}
+    rows_of = {label: rows for label, rows in rows_of.items() if len(rows) >= FEWEST_EXAMPLES}
+    kept = list(rows_of)[: MOST_EXAMPLES // FEWEST_EXAMPLES]
+    each = max(FEWEST_EXAMPLES, MOST_EXAMPLES // max(1, len(kept)))
+    rows = np.sort(np.concatenate([rows_of[label][:each] for label in kept])) if kept else np.zeros(0, dtype=np.int64)
+    return texts[rows], labels[rows]
+
+
+def _right(vectors: Floats, labels: Ints) -> float:
+    _, counts = np.unique(labels, return_counts=True)
+    folds = StratifiedKFold(max(2, min(FOLDS, int(counts.min()))), shuffle=True, random_state=0)
+    predicted = cross_val_predict(LogisticRegression(C=STRENGTH, max_iter=500), vectors, labels, cv=folds)
+    return round(float((predicted == labels).mean()), 4)

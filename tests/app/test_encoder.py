@@ -1,0 +1,98 @@
+"""Data: the question about the encoder, and its change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from red_core.encoders import CATALOGUE
+from red_core.records import Project
+from red_core.rounds.encoder_change import NEXT
+from red_core.store.jobs import end_job, newest_job
+from red_core.store.texts import ENCODER, ENCODER_CHOSEN, remember, remembered
+from red_core.training.encoder_choice import COMPARISON, LANGUAGES
+from tests.helpers.rendered import words_on
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+UNMARKED = str.maketrans("", "", "\\\u2060")
+"""Takes out what stops text from becoming markup."""
+MANY = "universal-sentence-encoder-multilingual-v3"
+
+
+def german(project: Project) -> Project:
+    """Store what an import of German texts with the built-in encoder finds."""
+    scores = [
+        {"encoder": MANY, "right": 0.77, "per_second": 200.0},
+        {"encoder": "all-MiniLM-L6-v2", "right": 0.37, "per_second": 80.0},
+        {"encoder": "words and characters alone", "right": 0.42, "per_second": 0.0},
+    ]
+    facts = {ENCODER: "all-MiniLM-L6-v2", ENCODER_CHOSEN: "", LANGUAGES: json.dumps({"de": 0.98})}
+    for key, value in (facts | {COMPARISON: json.dumps(scores)}).items():
+        remember(project, key, value, anew=True)
+    return project
+
+
+def test_the_import_asks_for_an_encoder_and_one_press_changes_it(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    app = open_app("data")
+    said = words_on(app)
+    assert "mostly German" in said
+    assert "37 of 100 of your examples right, Many languages, small 77." in said
+    assert "without an encoder, label 42." in said
+    app.button(key="encoder_better").click().run()
+    assert not app.exception
+    assert remembered(project, NEXT) == MANY
+    assert newest_job(project).kind == "encoder"
+    assert len(no_worker) == 1
+
+
+def test_staying_with_the_encoder_goes_on_with_the_import(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    app = open_app("data")
+    app.button(key="encoder_keep").click().run()
+    assert newest_job(project).kind == "prepare"
+    assert no_worker
+    end_job(project, newest_job(project).id, "done")
+    assert "encoder_better" not in {button.key for button in open_app("data").button}
+
+
+def test_other_pages_lead_to_the_choice(in_state: InState, open_app: OpenApp) -> None:
+    german(in_state("prepared"))
+    assert "language that the encoder does not know" in words_on(open_app("overview"))
+
+
+def test_every_encoder_can_be_chosen_and_another_model_too(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = in_state("prepared")
+    app = open_app("data")
+    for known in CATALOGUE:
+        app.selectbox(key="encoder_title").set_value(known.title).run()
+        assert known.title in app.button(key="encoder_change").label.translate(UNMARKED)
+    app.selectbox(key="encoder_title").set_value("another model").run()
+    app.text_input(key="encoder_name").set_value("somebody/a_model*with* marks").run()
+    app.text_input(key="encoder_prefix").set_value("query: ").run()
+    app.button(key="encoder_change").click().run()
+    assert not app.exception
+    assert remembered(project, NEXT) == "somebody/a_model*with* marks?prefix=query%3A+"
+    assert no_worker
+
+
+def test_a_change_that_was_stopped_is_said_and_can_be_continued(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    open_app("data").button(key="encoder_better").click().run()
+    end_job(project, newest_job(project).id, "failed", "the encoder cannot be loaded")
+    app = open_app("data")
+    assert "The project keeps its encoder." in words_on(app)
+    app.button(key="encoder_continue").click().run()
+    assert newest_job(project).kind == "encoder"
+    assert len(no_worker) == 2

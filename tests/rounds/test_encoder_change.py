@@ -1,0 +1,214 @@
+"""Another encoder in the middle of a project: all texts or none; what people decided stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from red_core.encoders import EncoderSpec
+from red_core.encoders.download import download
+from red_core.errors import Cancelled, EmbeddingError, StateError
+from red_core.records import Project
+from red_core.review.decisions import decide
+from red_core.rounds import run_round
+from red_core.rounds.encoder_change import NEXT, begin_encoder_change, change_encoder, keep_encoder
+from red_core.rounds.worker import WORK
+from red_core.store.decisions import decided
+from red_core.store.labels import current_layout
+from red_core.store.rounds import close_round
+from red_core.store.texts import remember, seeds
+from red_core.store.vectors import load_vectors, vector_dimensions, without_vector
+from red_core.training import load_model, model_file
+from red_core.training.encoder_choice import compare_encoders, encoder_advice, encoder_of
+from tests.helpers.hub import COMMIT, DIMENSIONS, hub_of, save_tiny_encoder
+from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, fake_encode, label_ids, small_project, text_ids
+
+
+def quiet(_stage: str, _done: int, _total: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoders") / "tiny", [*LABELS, "please", "case", "message"])
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("red_core.rounds.encoder_change.start_job", lambda *_: 1)
+
+
+def after_a_round(project: Project) -> int:
+    """Run a round, decide one text, close the round; return the text."""
+    run_round(project, FAST)
+    text = text_ids(project)["refund is what I ask for, message 0"]
+    decide(project, text, "relabel", label=label_ids(project)["repair"], who="ann")
+    close_round(project)
+    return text
+
+
+def test_all_texts_are_embedded_anew_and_what_people_decided_stays(project: Project, tiny: Path) -> None:
+    text = after_a_round(project)
+    examples = seeds(project)[0].tolist()
+    begin_encoder_change(project, EncoderSpec(str(tiny)), "ann")
+    change_encoder(project, FAST, quiet, "ann")
+    assert encoder_of(project) == str(tiny)
+    assert len(without_vector(project, str(tiny))) == 0
+    assert vector_dimensions(project)[str(tiny)] == DIMENSIONS
+    assert decided(project)[text] == label_ids(project)["repair"]
+    assert seeds(project)[0].tolist() == examples
+    second = run_round(project, FAST)
+    model = load_model(model_file(project, second.id))
+    assert model.features.embedding == second.metrics["encoder"] == str(tiny)
+    assert model.extent.fit == "full"
+
+
+def test_a_change_that_is_stopped_leaves_the_old_encoder_and_goes_on_later(
+    project: Project, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("red_core.training.embeddings.TEXTS_PER_BLOCK", 16)
+    begin_encoder_change(project, EncoderSpec(str(tiny)), "ann")
+
+    def stopped(stage: str, done: int, _total: int) -> None:
+        if stage == "embed" and done >= 32:
+            raise Cancelled("by a person")
+
+    with pytest.raises(Cancelled):
+        change_encoder(project, FAST, stopped, "ann")
+    assert encoder_of(project) == EMBEDDING
+    left = without_vector(project, str(tiny))
+    assert 0 < len(left) == 56 - 32
+    run_round(project, FAST)  # the project works as before
+    close_round(project)
+    seen: list[int] = []
+    change_encoder(project, FAST, lambda stage, _done, total: seen.append(total if stage == "embed" else 0), "ann")
+    assert max(seen) == len(left)  # what was embedded before is not embedded again
+    assert encoder_of(project) == str(tiny)
+
+
+def test_the_subsets_are_formed_anew_before_the_first_round_and_kept_after_it(project: Project, tiny: Path) -> None:
+    WORK["prepare"](project, FAST, quiet, "ann")
+    before = current_layout(project)[2]
+    begin_encoder_change(project, EncoderSpec(str(tiny)), "ann")
+    change_encoder(project, FAST, quiet, "ann")
+    assert not np.allclose(before, current_layout(project)[2])
+    after_a_round(project)
+    kept = current_layout(project)
+    begin_encoder_change(project, EncoderSpec(str(tiny), prefix="please "), "ann")
+    change_encoder(project, FAST, quiet, "ann")
+    assert all(np.array_equal(old, new) for old, new in zip(kept, current_layout(project), strict=True))
+
+
+def test_a_prefix_makes_other_vectors(project: Project, tiny: Path) -> None:
+    text = seeds(project)[0][:1]
+    lines = [str(EncoderSpec(str(tiny))), str(EncoderSpec(str(tiny), prefix="refund "))]
+    for line in lines:
+        remember(project, NEXT, line, anew=True)
+        change_encoder(project, FAST, quiet, "ann")
+    assert not np.allclose(load_vectors(project, lines[0], text), load_vectors(project, lines[1], text))
+
+
+def test_a_change_is_refused_in_the_middle_of_a_round_and_to_the_same_encoder(project: Project, tiny: Path) -> None:
+    with pytest.raises(StateError, match="already"):
+        begin_encoder_change(project, EncoderSpec(EMBEDDING), "ann")
+
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == "score":
+            raise Cancelled("by a person")
+
+    with pytest.raises(Cancelled):
+        run_round(project, FAST, stop)
+    with pytest.raises(StateError, match="not finished"):
+        begin_encoder_change(project, EncoderSpec(str(tiny)), "ann")
+
+
+def test_an_encoder_that_cannot_be_loaded_changes_nothing(project: Project, tmp_path: Path) -> None:
+    begin_encoder_change(project, EncoderSpec(str(tmp_path)), "ann")
+    with pytest.raises(EmbeddingError, match="cannot be loaded"):
+        change_encoder(project, FAST, quiet, "ann")
+    assert encoder_of(project) == EMBEDDING
+
+
+def test_numbers_that_are_not_finite_are_refused(project: Project, tmp_path: Path) -> None:
+    broken = save_tiny_encoder(tmp_path / "broken", [*LABELS])
+    weights = load_file(broken / "model.safetensors")
+    save_file({name: np.full_like(array, np.nan) for name, array in weights.items()}, broken / "model.safetensors")
+    begin_encoder_change(project, EncoderSpec(str(broken)), "ann")
+    with pytest.raises(EmbeddingError, match="not finite"):
+        change_encoder(project, FAST, quiet, "ann")
+    assert encoder_of(project) == EMBEDDING
+    assert str(broken) not in vector_dimensions(project)
+
+
+def test_a_model_of_the_hub_is_downloaded_once_and_pinned(
+    project: Project, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_encoder_change(project, EncoderSpec("tiny/model", prefix="query: "), "ann")
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    stages: set[str] = set()
+    with hub_of({"tiny/model": tiny}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        change_encoder(project, FAST, lambda stage, _done, _total: stages.add(stage), "ann")
+    assert "download the encoder" in stages
+    assert encoder_of(project) == f"tiny/model?revision={COMMIT}&prefix=query%3A+"
+    assert len(without_vector(project, encoder_of(project))) == 0
+    assert not any(path.endswith("README.md") for path in hub.asked)
+    begin_encoder_change(project, EncoderSpec("tiny/model", COMMIT), "ann")
+    change_encoder(project, FAST, quiet, "ann")  # the hub is gone: it is taken from this machine
+
+
+def test_a_model_that_the_hub_does_not_have_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub_of({}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        with pytest.raises(EmbeddingError, match=r"'no/such' cannot be downloaded: .*Check the name"):
+            download(EncoderSpec("no/such"), lambda _done, _total: None)
+
+
+# What the project knows about its encoder
+
+
+def test_german_texts_and_an_english_encoder_stop_the_import_until_a_person_chooses(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = ("Karte verloren gegangen", "Wetter morgen in Berlin", "Wecker bitte auf sieben stellen")
+    rows = [(f"{topic}, das ist die Nachricht Nummer {n}", topic.split()[0]) for topic in topics for n in range(4)]
+    german = small_project(workspace, name="german", seeds=rows, pool=rows[:1])
+    remember(german, "embedding", "all-MiniLM-L6-v2", anew=True)
+    remember(german, "encoder chosen", "", anew=True)
+    known = {"all-MiniLM-L6-v2": 0, "universal-sentence-encoder-multilingual-v3": 1}
+
+    def encoded(line: str, texts: list[str]) -> np.ndarray:
+        """Vectors that say nothing, and vectors that say the topic: what an English and a German encoder give."""
+        return fake_encode(line, texts) if known[line] else np.random.default_rng(0).normal(size=(len(texts), 8))
+
+    monkeypatch.setattr("red_core.training.encoder_choice.encode", encoded)
+    stages: list[str] = []
+    WORK["prepare"](german, FAST, lambda stage, _done, _total: stages.append(stage), "ann")
+    assert set(stages) == {"compare encoders"}
+    advice = encoder_advice(german)
+    assert advice.waits
+    assert advice.better is not None
+    assert advice.better.encoder == "universal-sentence-encoder-multilingual-v3"
+    said = " ".join(advice.sentences())
+    assert said.startswith("These texts are mostly German. The encoder Built in knows English. Built in labels ")
+    assert f"Many languages, small {round(100 * advice.better.right)}." in said
+    keep_encoder(german)
+    assert not encoder_advice(german).waits
+
+
+def test_english_texts_raise_no_question(project: Project) -> None:
+    remember(project, "embedding", "all-MiniLM-L6-v2", anew=True)
+    remember(project, "languages", json.dumps({"en": 0.97}), anew=True)
+    advice = encoder_advice(project)
+    assert not advice.foreign
+    assert advice.sentences() == []
+
+
+def test_labels_with_one_example_cannot_compare_encoders(workspace: Path) -> None:
+    single = small_project(workspace, name="single", seeds=[(f"{name} once", name) for name in LABELS])
+    assert compare_encoders(single, lambda _done, _total: None) == ()

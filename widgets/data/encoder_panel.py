@@ -1,0 +1,155 @@
+"""The encoder of a project: what it knows, how well the encoders here do on the project's examples, and a change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from red_core.access.who import who_acts
+from red_core.encoders import CATALOGUE, EncoderSpec, completed, language_names
+from red_core.encoders.catalogue import KnownEncoder
+from red_core.records import Project
+from red_core.rounds import mark_interrupted, start_job
+from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
+from red_core.settings import RECOMMENDED
+from red_core.store.rounds import list_rounds
+from red_core.training.encoder_choice import EncoderAdvice, encoder_advice, title_of
+from widgets.shell.reads import facts
+from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import at_this_machine
+from widgets.shell.untrusted import plain, visible
+from widgets.shell.words import ENDED, counted
+
+OTHER = "another model"
+FEW_LANGUAGES = 3
+
+
+def ask_for_encoder(project: Project) -> None:
+    """Show the question of an import whose texts are in a language that the encoder does not know."""
+    advice = encoder_advice(project)
+    better = advice.better
+    if better is None:
+        return
+    st.warning(plain(" ".join(advice.sentences())), icon=":material/translate:")
+    change, keep, _ = st.columns([2, 2, 3])
+    own = title_of(str(advice.encoder))
+    if change.button(plain(f"Use {title_of(better.encoder)}"), key="encoder_better", type="primary"):
+        _change(project, completed(replace(advice.encoder, name=better.encoder)))
+    if keep.button(plain(f"Stay with {own}"), key="encoder_keep"):
+        with errors_in_one_line():
+            keep_encoder(project)
+            start_job(project, "prepare", RECOMMENDED, who_acts())
+            st.rerun()
+
+
+def encoder_panel(project: Project) -> None:
+    """Show the encoder, the comparison, and the choice of another one, folded away."""
+    advice = encoder_advice(project)
+    with st.expander(plain(f"Encoder: {title_of(str(advice.encoder))}"), key="encoder", icon=":material/translate:"):
+        st.caption(
+            "The encoder turns texts into numbers, and decides more than anything else how good the labels are. If you "
+            "change it, all texts are read anew. Decisions, verdicts and examples stay. The next round trains anew."
+        )
+        for sentence in [_languages(advice), *advice.sentences(), _before_and_after(project)]:
+            if sentence:
+                st.text(sentence)
+        st.dataframe(_table(advice), hide_index=True)
+        _continue(project)
+        if st.button("Compare on your examples", key="encoder_compare", icon=":material/balance:"):
+            with errors_in_one_line():
+                start_job(project, "compare encoders", RECOMMENDED, who_acts())
+                st.rerun()
+        _choose(project, advice)
+
+
+def _languages(advice: EncoderAdvice) -> str:
+    shares = [f"{language_names([code])} {share:.0%}" for code, share in advice.languages.items()]
+    return f"Languages found: {', '.join(shares)}." if shares else ""
+
+
+def _table(advice: EncoderAdvice) -> pd.DataFrame:
+    score_of = {score.encoder: score for score in advice.scores}
+    rows = []
+    for known in CATALOGUE:
+        score = score_of.pop(str(known.spec), None)
+        rows.append(
+            {
+                "Encoder": known.title, "Model": str(known.spec.name), "Languages": _spoken(known),
+                "Size": f"{known.megabytes:,} MB", "Licence": known.licence,
+                "From": "on this machine" if known.on_this_machine else known.source,
+                "Right of 100": None if score is None else round(100 * score.right),
+                "Texts a second": None if score is None else round(score.per_second),
+            }
+        )  # fmt: skip
+    rows += [{"Encoder": visible(title_of(line)), "Right of 100": round(100 * s.right)} for line, s in score_of.items()]
+    return pd.DataFrame(rows)
+
+
+def _spoken(known: KnownEncoder) -> str:
+    codes = sorted(known.languages)
+    return language_names(codes) if len(codes) <= FEW_LANGUAGES else f"{len(codes)} languages"
+
+
+def _choose(project: Project, advice: EncoderAdvice) -> None:
+    names = [*(known.title for known in CATALOGUE), OTHER]
+    chosen = st.selectbox("Change to", names, index=None, placeholder="Choose an encoder", key="encoder_title")
+    if chosen is None:
+        return
+    known = next((known for known in CATALOGUE if known.title == chosen), None)
+    spec = EncoderSpec("") if known is None else known.spec
+    if known is None:
+        kinds = "Name of a model on the hub" + (", or a folder on this machine" if at_this_machine() else "")
+        name, prefix = st.columns(2)
+        spec = completed(
+            EncoderSpec(
+                name.text_input(kinds, key="encoder_name").strip(),
+                prefix=prefix.text_input("Text that the model expects before every text", key="encoder_prefix"),
+            )
+        )
+    texts = facts(project)["pool"] + facts(project)["seeds"]
+    score = next((score for score in advice.scores if score.encoder == str(spec)), None)
+    if score is not None and score.per_second:
+        minutes = texts / score.per_second / 60
+        st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
+    download = known is not None and not known.package and not known.on_this_machine
+    action = "Download and use" if download else "Use"
+    if spec.name and st.button(plain(f"{action} {chosen if known else spec.name}"), key="encoder_change"):
+        _change(project, spec)
+
+
+def _change(project: Project, spec: EncoderSpec) -> None:
+    with errors_in_one_line():
+        begin_encoder_change(project, spec, who_acts())
+        st.rerun()
+
+
+def _continue(project: Project) -> None:
+    """Offer to continue a change that was stopped."""
+    job = mark_interrupted(project)
+    if job is not None and job.kind == "encoder" and job.state in ENDED:
+        reason = f": {job.error.rstrip('.')}" if job.error else ""
+        st.warning(
+            plain(f"The change of the encoder {ENDED[job.state]}{reason}. The project keeps its encoder."),
+            icon=":material/pause_circle:",
+        )
+        if st.button("Continue the change", key="encoder_continue", type="primary"):
+            with errors_in_one_line():
+                start_job(project, "encoder", RECOMMENDED, who_acts())
+                st.rerun()
+
+
+def _before_and_after(project: Project) -> str:
+    """Return the estimated accuracy of the last round before a change and of the first one after it; '' without one."""
+    finished = [each for each in list_rounds(project) if each.metrics and each.metrics.get("encoder")]
+    for before, after in zip(reversed(finished[:-1]), reversed(finished), strict=False):
+        old, new = before.metrics["encoder"], after.metrics["encoder"]
+        if old != new:
+            name = "true_agreement" if after.metrics.get("true_agreement") is not None else "expected_agreement"
+            kind = "True" if name == "true_agreement" else "Estimated"
+            return (
+                f"{kind} accuracy: {before.metrics[name]:.1%} in round {before.id} with {title_of(old)}, "
+                f"{after.metrics[name]:.1%} in round {after.id} with {title_of(new)}."
+            )
+    return ""
