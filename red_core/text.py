@@ -26,6 +26,12 @@ UNSEEN = re.compile(
 )
 """One character that a reader cannot see: control, zero-width, direction-changing or tag; not line breaks and tabs."""
 
+UNSPACED = re.compile(
+    "[\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17d3\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+"""One character of a script without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+
 
 def normalise_text(raw: str) -> str:
     """Return the text in NFC, with one space for every run of whitespace, and storable as UTF-8."""

@@ -12,6 +12,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
 from red_core.records import Floats, Ints
+from red_core.text import UNSPACED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,8 @@ def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no
     shared: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared)
-    return sparse.hstack([words.transform(beginnings), characters.transform(beginnings)], format="csr")
+    spaced = [UNSPACED.sub(r" \g<0> ", text) for text in beginnings]  # there, each character counts as a word
+    return sparse.hstack([words.transform(spaced), characters.transform(beginnings)], format="csr")
 
 
 def _weighted(counts: Any, seen: Ints, idf: Floats) -> Any:  # noqa: ANN401

@@ -179,3 +179,12 @@ def test_everything_learned_is_an_array_of_numbers():
 
     assert [array.dtype.kind for array in (model.seen, model.idf, model.components)] == ["i", "f", "f"]
     assert model.components.shape == (4, len(model.seen))
+
+
+def test_in_chinese_single_characters_and_pairs_are_words():
+    texts = ["我的卡丢了", "卡丢在火车上了", "怎么改密码", "密码忘了怎么办"]
+    vectors = lexical_vectors(fit_lexical(texts, 4, random_state=0), texts)
+    similarity = vectors @ vectors.T
+
+    assert similarity[0, 1] > similarity[0, 2] + 0.1
+    assert similarity[2, 3] > similarity[2, 1] + 0.1

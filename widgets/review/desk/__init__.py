@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import streamlit as st
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from red_core.access.who import who_acts
+from red_core.encoders.languages import stop_words
 from red_core.errors import ProjectReplaced, RedError, StateError
 from red_core.records import Label, Project
 from red_core.review.desk import Message, PressOutcome, apply_key_press, read_key_press, read_message
 from red_core.store import views
+from red_core.training.encoder_choice import encoder_advice
 from widgets.shell.caching import MEANINGS
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
@@ -116,7 +117,8 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
     }  # fmt: skip
     if claim is None or claim.labels != version:
         data["labels"] = [[label.id, visible(label.name), visible(label.meaning)] for label in labels.values()]
-        data["common"] = sorted(ENGLISH_STOP_WORDS)
+        languages = encoder_advice(project).languages or {"en": 1.0}
+        data["common"] = sorted(frozenset[str]().union(*map(stop_words, languages)))
     _WIRE(key=KEY, data=data, on_message_change=_receive)
     st.session_state["sitting"] = sitting
 

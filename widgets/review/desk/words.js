@@ -13,9 +13,12 @@ function segments(text) {
   return [...segmenter.segment(text)].map((part) => [part.segment, part.isWordLike ? part.segment.toLowerCase() : ""])
 }
 
+// In Chinese and Japanese, one sign can be a word.
+const isLong = (word) => word.length > 1 || /\p{Script=Han}/u.test(word)
+
 // The words of a text without the common ones, such as "the".
 function tellingWords(text, common) {
-  return new Set(segments(text).map(([, word]) => word).filter((word) => word.length > 1 && !common.has(word)))
+  return new Set(segments(text).map(([, word]) => word).filter((word) => isLong(word) && !common.has(word)))
 }
 
 function withMarks(text, shared) {
