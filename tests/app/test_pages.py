@@ -210,7 +210,7 @@ def test_a_trial_keeps_a_few_seeds_and_hides_the_rest(
     assert no_worker
 
 
-def test_more_texts_go_into_the_project_that_is_open(
+def test_the_unlabelled_texts_of_a_project_without_any_go_into_it(
     open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
 ) -> None:
     app = upload(open_app("data"), "mail.csv", SEED_CSV)
@@ -220,7 +220,7 @@ def test_more_texts_go_into_the_project_that_is_open(
     app = open_app("data")
     app.radio(key="import_role").set_value("pool").run()
     upload(app, "more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
-    assert app.radio(key="import_into").value == "mail"
+    assert app.radio(key="import_into_pool").value == "mail"
     app.button(key="import_now").click().run()
     assert not app.exception
     assert facts(project)["pool"] == 2
@@ -234,7 +234,8 @@ def test_more_texts_go_into_a_project_of_another_embedding_model(
     app = open_app("data")
     app.radio(key="import_role").set_value("pool").run()
     upload(app, "more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
-    assert app.radio(key="import_into").value == NAME
+    assert app.radio(key="import_into_pool").value == "a new project"
+    app.radio(key="import_into_pool").set_value(NAME).run()
     app.button(key="import_now").click().run()
     assert not app.exception
     assert facts(project)["pool"] == 42
@@ -246,7 +247,7 @@ def test_a_new_project_never_takes_the_name_of_another(
 ) -> None:
     in_state("prepared")
     app = upload(open_app("data"), "small.csv", SEED_CSV.replace(b"case", b"matter"))
-    app.radio(key="import_into").set_value("a new project").run()
+    assert app.radio(key="import_into_labelled").value == "a new project"
     assert "There is already a project" in app.warning[-1].value
     assert "import_now" not in {button.key for button in app.button}
     app.text_input[-1].set_value("another").run()

@@ -26,6 +26,7 @@ from red_core.store.database import project_names
 from red_core.store.exports import ORIGINAL
 from red_core.store.views import version
 from widgets.data.file_reading import forget_file, read_file
+from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line, workspace
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import plain, visible
@@ -58,7 +59,7 @@ def import_form(project: Project | None) -> None:
     choices = _corrections(key, table, role)
     if choices is None:
         return
-    into, is_new = _choose_project(project, table)
+    into, is_new = _choose_project(project, table, role)
     with errors_in_one_line():
         prepared, tally = _prepare(table, role, choices, None if is_new else existing(workspace(), into))
         _show_preview(role, prepared, tally)
@@ -182,10 +183,16 @@ def _has_mail(table: Table, text: str) -> bool:
     return bool(kept[1])
 
 
-def _choose_project(project: Project | None, table: Table) -> tuple[str, bool]:
-    """Return the name of the project that the file goes into, '' for one that cannot be made, and whether it is new."""
-    choices = [project.name, NEW] if project is not None else [NEW]
-    into = st.radio("Import into", choices, horizontal=True, key="import_into") if len(choices) > 1 else NEW
+def _choose_project(project: Project | None, table: Table, role: Role) -> tuple[str, bool]:
+    """Return the name of the project that the file goes into, '' for one that cannot be made, and whether it is new.
+
+    A file goes into a new project unless a person says otherwise, or the open project waits for its unlabelled texts.
+    """
+    into = NEW
+    if project is not None:
+        choices = [NEW, project.name]
+        waits = role == "pool" and not facts(project)["pool"]
+        into = st.radio("Import into", choices, index=int(waits), horizontal=True, key=f"import_into_{role}")
     if into != NEW:
         return into, False
     stem = table.name.rsplit("/", 1)[-1].split(".", 1)[0]
