@@ -38,6 +38,7 @@ from red_core.steps.belief import Calibration
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import neighbour_means
 from red_core.steps.subset_classifiers import Partition
+from red_core.training.text_model import TextModel
 
 PART, EMBEDDING, LEXICAL = 10_000, 384, 256
 MEGABYTE = 1024  # ru_maxrss counts kilobytes
@@ -58,7 +59,8 @@ def make_synthetic_predictor(labels: int, around: int) -> Predictor:
     ids = np.arange(1, labels + 1)
     names = {number: f"label {number}" for number in ids.tolist()} | {-1: ""}
     is_now = {number: number for number in ids.tolist()}
-    return Predictor(texts, classifiers, Calibration(1.0, 1.0), (0.05, 0.05), ids, is_now, names, "synthetic", "0")
+    model = TextModel(texts, classifiers, Calibration(1.0, 1.0), (0.05, 0.05))
+    return Predictor(model, ids, is_now, names, "synthetic", "0")
 
 
 def write_folder(folder: Path, texts: int) -> Path:

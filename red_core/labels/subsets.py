@@ -10,7 +10,7 @@ from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
-from red_core.steps.greedy_subsets import greedy_subsets, similarity_within
+from red_core.steps.greedy_subsets import similarity_within
 from red_core.steps.label_map import reduce_labels
 from red_core.steps.out_of_fold import out_of_fold_log_odds
 from red_core.steps.subset_classifiers import TrainingSet
@@ -18,6 +18,7 @@ from red_core.store.labels import current_layout, earlier_layout, list_labels, s
 from red_core.store.rounds import refuse_in_mid_round
 from red_core.store.texts import remembered, seeds
 from red_core.store.vectors import load_vectors
+from red_core.training.fit import dissimilar_subsets
 from red_core.training.model_selection import fitter
 from red_core.training.samples import seed_label_vectors
 
@@ -47,15 +48,10 @@ def form_subsets(project: Project, settings: Settings, embedding: str, who: str,
             layout = layout.added(label, vector_of[label], vector_of)
         layout = layout.valid(vector_of)
     else:
-        subset_of = _greedy(vectors, settings.subset_size, settings)
+        subset_of = dissimilar_subsets(vectors, settings)
         layout = LabelLayout(ids, subset_of, reduce_labels(vectors, 2, random_state=settings.random_state))
     save_layout(project, layout.labels, layout.subset_of, layout.coordinates, who)
     return layout.subset_of
-
-
-def _greedy(vectors: Floats, size: int, settings: Settings, *, alike: bool = False) -> Ints:
-    reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
-    return greedy_subsets(reduced, size, alike=alike)
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def examine_subsets(
     """
     embedding = remembered(project, "embedding")
     vectors = seed_label_vectors(project, embedding)
-    subset_of = current_layout(project)[1] if size is None else _greedy(vectors, size, settings, alike=alike)
+    subset_of = current_layout(project)[1] if size is None else dissimilar_subsets(vectors, settings, size, alike=alike)
     texts, seed_labels = seeds(project)
     ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)
     training = TrainingSet(

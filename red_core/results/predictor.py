@@ -17,8 +17,8 @@ from red_core.data.tables import choose_columns, read_table, usable_text, write_
 from red_core.data.tables.cells import as_text
 from red_core.records import NONE_OF_THESE, Ints, Project, Report
 from red_core.settings import Settings
-from red_core.steps.belief import CANDIDATES_KEPT, Calibration, candidates, ranked, with_share_of_none
-from red_core.steps.pool_scoring import averaged, blocks, label_log_odds
+from red_core.steps.belief import CANDIDATES_KEPT, ranked
+from red_core.steps.pool_scoring import averaged
 from red_core.steps.subset_classifiers import Partition
 from red_core.store.exports import beside
 from red_core.store.labels import label_set_version, labels_now, list_labels
@@ -26,6 +26,7 @@ from red_core.store.rereading import read_as_now
 from red_core.store.rounds import require_finished_round
 from red_core.training import Model, load_model, model_file
 from red_core.training.features import NewTexts
+from red_core.training.text_model import TextModel, without_neighbour_weights
 
 TEXTS_AT_ONCE = 8_192
 """Texts whose features are in memory at once: 42 MB at 1,280 dimensions."""
@@ -44,13 +45,7 @@ class Predictor:
 
     Attributes
     ----------
-    texts : NewTexts
-        Computes the features.
-    classifiers : Partition
-        The average of all partitions, L labels.
-    calibration : Calibration
-    none_shares : (float, float)
-        Shares of texts that belong to no label: the one the calibration was fitted for, and the pool's estimate.
+    model : TextModel
     label_ids : ndarray of shape (L,), int64
     is_now : mapping of int to int or None
         Label id -> the label it is now: itself, or the one it was merged into; None if it was retired.
@@ -62,10 +57,7 @@ class Predictor:
         SHA-256 of all of the above except ``origin``: equal fingerprints give equal labels.
     """
 
-    texts: NewTexts
-    classifiers: Partition
-    calibration: Calibration
-    none_shares: tuple[float, float]
+    model: TextModel
     label_ids: Ints
     is_now: Mapping[int, int | None]
     names: Mapping[int, str]
@@ -85,12 +77,12 @@ def make_predictor(project: Project) -> Predictor:
     """
     last = require_finished_round(project)
     model = load_model(model_file(project, last.id))
-    texts, classifiers = _inputs(project, model)
     assumed = Settings.model_validate_json(last.settings).none_share
+    shares = assumed, last.metrics.get("none_share", assumed)
     names = {label.id: label.name for label in list_labels(project)} | {NONE_OF_THESE: ""}
     version = label_set_version(project)
     predictor = Predictor(
-        texts, classifiers, model.calibration, (assumed, last.metrics.get("none_share", assumed)),
+        TextModel(*_inputs(project, model), model.calibration, shares),
         model.label_ids, labels_now(project), names,
         f"project {project.name}, round {last.id}, label set version {version}", "",
     )  # fmt: skip
@@ -102,9 +94,7 @@ def _inputs(project: Project, model: Model) -> tuple[NewTexts, Partition]:
     classifiers = averaged(model.partitions)
     if not model.features.neighbours or model.features.neighbour_weight:
         return model.features.of_new(project), classifiers
-    half = classifiers.weights.shape[1] // 2
-    classifiers = replace(classifiers, weights=np.ascontiguousarray(classifiers.weights[:, :half]))
-    return replace(model.features, neighbours="").of_new(project), classifiers
+    return replace(model.features, neighbours="").of_new(project), without_neighbour_weights(classifiers)
 
 
 def fingerprint(predictor: Predictor) -> str:
@@ -159,11 +149,9 @@ def labelled(predictor: Predictor, table: pa.Table, text_column: str, rows: Ints
 
 def _best_two(predictor: Predictor, texts: Sequence[str]) -> list[tuple[str, float, str, float]]:
     """Return for each text its label, the belief in it, the runner-up and the belief in that."""
-    features, best = predictor.texts.features(texts), []
-    for block in blocks(len(texts)):
-        log_odds = label_log_odds(features[block], (predictor.classifiers,))
-        top = candidates(log_odds, predictor.calibration, CANDIDATES_KEPT)
-        ids, beliefs = ranked(predictor.label_ids, with_share_of_none(top, *predictor.none_shares))
+    best = []
+    for top in predictor.model.candidates(texts, CANDIDATES_KEPT):
+        ids, beliefs = ranked(predictor.label_ids, top)
         for labels, shares in zip(ids.tolist(), beliefs.tolist(), strict=True):
             (label, belief), (rival, less), *_ = [
                 *read_as_now(list(zip(labels, shares, strict=True)), predictor.is_now), (NONE_OF_THESE, 0.0),

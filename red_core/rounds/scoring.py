@@ -15,6 +15,7 @@ from red_core.steps.belief import (
     add_evidence,
     beliefs,
     candidates,
+    joined,
     likeliest_share_of_none,
     ranked,
     with_share_of_none,
@@ -90,12 +91,7 @@ def score_pool(
             if with_entropy:
                 predictions.append(subset_predictions(features[part], model.partitions[0]))
         report(block.stop, len(texts))
-    alone = Candidates(
-        np.concatenate([k.labels for k in likeliest]),
-        np.concatenate([k.logits for k in likeliest]),
-        np.concatenate([k.remainder for k in likeliest]),
-        likeliest[0].none,
-    )
+    alone = joined(likeliest)
     share = likeliest_share_of_none(alone, none_share)
     alone = with_share_of_none(alone, none_share, share)
     return ScoredPool(

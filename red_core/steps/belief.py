@@ -7,6 +7,7 @@ text are stored one by one; the others are summed up exactly in one remainder.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,6 +74,16 @@ def candidates(log_odds: Floats, calibration: Calibration, keep: int) -> Candida
         remainder = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
     return Candidates(
         labels.astype(np.int64), values, remainder.astype(np.float32), calibration.beta * calibration.none_score
+    )
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Return the texts of all parts, in their order; the parts share one calibration."""
+    return Candidates(
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.remainder for part in parts]),
+        parts[0].none,
     )
 
 

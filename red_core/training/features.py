@@ -98,7 +98,7 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
     str
         '' if the settings want no neighbour features.
     """
-    if not settings.neighbour_weights or max(settings.neighbour_weights) == 0.0:
+    if not wants_neighbours(settings):
         return ""
     prefix = f"near-{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
     sizes = sorted(int(name.removeprefix(prefix)) for name in vector_models(project) if name.startswith(prefix))
@@ -112,6 +112,11 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
         means = neighbour_means(new, everything, done=lambda done: report(done, len(missing)))
         append_vectors(project, name, missing, means)
     return name
+
+
+def wants_neighbours(settings: Settings) -> bool:
+    """Return whether the settings allow kNN features."""
+    return max(settings.neighbour_weights, default=0.0) > 0.0
 
 
 @dataclass(frozen=True)

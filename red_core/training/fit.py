@@ -9,25 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from scipy.special import logit
 
 from red_core.errors import StoreError
-from red_core.records import Ints, Progress, Project
+from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
-from red_core.steps.belief import Calibration, beliefs, candidates, fit_calibration
 from red_core.steps.greedy_subsets import greedy_subsets, join_most_alike
-from red_core.steps.label_map import label_vectors
-from red_core.steps.out_of_fold import HeldOut
-from red_core.steps.refitting import Fitted, label_samples, refit, subsets_now, touched_subsets
-from red_core.steps.subset_classifiers import NoiseRule, TrainingSet
+from red_core.steps.label_map import label_vectors, reduce_labels
+from red_core.steps.refitting import Fitted, label_samples, subsets_now, touched_subsets
+from red_core.steps.subset_classifiers import TrainingSet
 from red_core.store.labels import list_labels
-from red_core.training.cross_fitting import cross_fit, load_cross_fit, save_cross_fit
+from red_core.training.cross_fitting import load_cross_fit, save_cross_fit
 from red_core.training.features import Features
-from red_core.training.model import Extent, KnownProposals, Model, load_model, model_file
-from red_core.training.model_selection import Choice, cores, select_model
+from red_core.training.fit_rows import Kept, fit_rows
+from red_core.training.model import Extent, Model, load_model, model_file
+from red_core.training.model_selection import Choice, select_model
 from red_core.training.training_set import FrozenRows, frozen_rows, recipe_of
 
 
@@ -54,48 +51,14 @@ def train(
     before, partitions, extent = _reusable(earlier, rows, shown, settings, recipe)
     if before is None or choice is None:
         choice = select_model(rows, partitions, settings, report, choice)
-    rows = replace(rows, training=rows.weighted(choice.neighbour_weight))
-    fit = partial(
-        refit, labels=rows.label_ids, noise=NoiseRule(settings.noise_factor, settings.noise_rows),
-        regularisation=choice.regularisation, random_state=settings.random_state, workers=cores(),
-    )  # fmt: skip
-    seeds, fed_back = rows.texts[rows.is_seed], rows.texts[rows.is_fed_back]
-    if before is not None:  # kept classifiers may hold as noise texts that have left the training set since
-        seeds, fed_back = np.union1d(before.seeds, seeds), np.union1d(before.fed_back, fed_back)
-    steps = _Steps(report, 1 + settings.calibration_folds + (2 if len(fed_back) else 0))
-    fitted = fit(rows.training, subsets=partitions, before=before.fitted if before else None)
-    steps.advance()
-    halves = []
-    for half in (0, 1) if len(fed_back) else ():
-        seen = rows.training.only(~(rows.is_fed_back & (rows.texts % 2 == half)))
-        halves.append(fit(seen, subsets=partitions, before=_half_before(before, half)))
-        steps.advance()
     fold_recipe = json.dumps([recipe, choice.regularisation, choice.neighbour_weight])
-    held, models = cross_fit(
-        rows, partitions, lambda seen, subsets, earlier: fit(seen, subsets=subsets, before=earlier),
-        load_cross_fit(project, fold_recipe, len(partitions)) if before else None, settings,
-        lambda _: steps.advance(),
-    )  # fmt: skip
-    save_cross_fit(project, models, fold_recipe)
-    labels = rows.training.labels[held.rows]
-    calibration = fit_calibration(held.log_odds, labels, held.foreign_log_odds, none_share=settings.none_share)
+    kept = Kept(before, load_cross_fit(project, fold_recipe, len(partitions))) if before else None
+    done = fit_rows(rows, partitions, choice, settings, report, kept)
+    save_cross_fit(project, done.folds, fold_recipe)
     return Model(
-        fitted, tuple(halves), fed_back, seeds, calibration,
-        _known_proposals(held, labels, rows.texts[held.rows], calibration),
+        done.fitted, done.halves, done.fed_back, done.seeds, done.calibration, done.known,
         replace(features, neighbour_weight=choice.neighbour_weight), choice.regularisation, recipe, extent,
     )  # fmt: skip
-
-
-class _Steps:
-    """Counts finished fits for the progress bar; one step is a fit of all partitions."""
-
-    def __init__(self, report: Progress, total: int) -> None:
-        self._report, self._finished, self._total = report, 0, total
-        report(0, total)
-
-    def advance(self) -> None:
-        self._finished += 1
-        self._report(self._finished, self._total)
 
 
 def _newest_model(project: Project, round_id: int) -> Model | None:
@@ -107,13 +70,6 @@ def _newest_model(project: Project, round_id: int) -> Model | None:
             except StoreError:
                 return None  # a full fit replaces it
     return None
-
-
-def _half_before(before: Model | None, half: int) -> Fitted | None:
-    """Return the earlier fit of a half; until texts were fed back, it is the fit on all rows."""
-    if before is None:
-        return None
-    return before.halves[half] if before.halves else before.fitted
 
 
 def _reusable(
@@ -158,13 +114,6 @@ def _count_touched(before: Fitted, rows: FrozenRows, partitions: Sequence[Ints])
     return sum(len(touched_subsets(before, n, ids, samples, subset_of)) for n, subset_of in enumerate(partitions))
 
 
-def _known_proposals(held: HeldOut, labels: Ints, texts: Ints, calibration: Calibration) -> KnownProposals:
-    best = beliefs(candidates(held.log_odds, calibration, 1))[:, 0]
-    proposed = held.log_odds.argmax(axis=1).astype(np.int64)
-    belief_logit = logit(np.clip(best, 1e-4, 1 - 1e-4)).astype(np.float32)
-    return KnownProposals(texts, proposed, proposed == labels, belief_logit)
-
-
 def hidden_partitions(
     training: TrainingSet, label_count: int, settings: Settings, kept: Sequence[Ints] = ()
 ) -> list[Ints]:
@@ -187,3 +136,19 @@ def hidden_partitions(
         return [join_most_alike(centred, subset_of) for subset_of in kept]
     starts = [round(number * label_count / settings.alike_partitions) for number in range(settings.alike_partitions)]
     return [greedy_subsets(centred, settings.subset_size, alike=True, start=start) for start in starts]
+
+
+def dissimilar_subsets(vectors: Floats, settings: Settings, size: int | None = None, *, alike: bool = False) -> Ints:
+    """Return the subset number of each label, shape (L,): reduce with UMAP, then split greedily (article step 1).
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (L, d), float32
+        Label vectors.
+    size : int, optional
+        Labels per subset, instead of that of the settings.
+    alike : bool
+        Group labels that look alike, instead of separating them as the article does.
+    """
+    reduced = reduce_labels(vectors, settings.subset_dimensions, random_state=settings.random_state)
+    return greedy_subsets(reduced, size or settings.subset_size, alike=alike)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from red_core.records import Booleans, Ints, Label, Project
+from red_core.records import Booleans, Floats, Ints, Label, Project
 from red_core.settings import Settings
 from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import TrainingSet
@@ -60,6 +60,26 @@ class FrozenRows:
         features[:, half:] *= np.float32(neighbour_weight)
         return replace(self.training, features=features)
 
+    def with_names(self, positions: Sequence[int], names: Sequence[str], features: Floats) -> FrozenRows:
+        """Return the rows and, after them, one for each of these label names.
+
+        Parameters
+        ----------
+        positions : sequence of m int
+            Of their labels.
+        features : ndarray of shape (m, d), float32
+        """
+        old, count = self.training, len(names)
+        identity = None if old.identity is None else np.append(old.identity, identities(f"name:{n}" for n in names))
+        training = TrainingSet(
+            np.vstack([old.features, features]), np.append(old.labels, np.array(positions, dtype=np.int64)),
+            np.append(old.weights, np.ones(count, dtype=np.float32)), identity,
+        )  # fmt: skip
+        return replace(
+            self, training=training, texts=np.append(self.texts, np.full(count, -1)),
+            is_seed=np.append(self.is_seed, np.zeros(count, dtype=np.bool_)),
+        )  # fmt: skip
+
 
 def frozen_rows(
     project: Project, round_id: int, labels: Sequence[Label], settings: Settings, features: Features
@@ -72,22 +92,22 @@ def frozen_rows(
     weights = [weight for _, _, weight in rows]
     keys = [f"{text}:{np.float32(weight)}" for text, _, weight in rows]
     features = replace(features, neighbour_weight=1.0)
-    inputs = features.of(project, texts)
     scored = pool(project)
     is_seed = np.isin(texts, seeds(project)[0]) & ~np.isin(texts, scored)
-    named = [label for label in labels if has_word(label.name)] if settings.label_names_as_seeds else []
-    if named:
-        inputs = np.vstack([inputs, features.of_names(project, [label.name for label in named])])
-        classes += [index[label.id] for label in named]
-        weights += [1.0] * len(named)
-        keys += [f"name:{label.name}" for label in named]
-        texts = np.append(texts, np.full(len(named), -1))
-        is_seed = np.append(is_seed, np.zeros(len(named), dtype=np.bool_))
     training = TrainingSet(
-        inputs, np.array(classes, dtype=np.int64), np.array(weights, dtype=np.float32), identities(keys)
-    )
+        features.of(project, texts), np.array(classes, dtype=np.int64), np.array(weights, dtype=np.float32),
+        identities(keys),
+    )  # fmt: skip
     label_ids = np.array([label.id for label in labels], dtype=np.int64)
-    return FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
+    frozen = FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
+    named = positions_of_names([label.name for label in labels], settings)
+    names = [labels[position].name for position in named]
+    return frozen.with_names(named, names, features.of_names(project, names)) if named else frozen
+
+
+def positions_of_names(names: Sequence[str], settings: Settings) -> list[int]:
+    """Return the positions of the label names that serve as one more example each."""
+    return [n for n, name in enumerate(names) if settings.label_names_as_seeds and has_word(name)]
 
 
 def has_word(name: str) -> bool:

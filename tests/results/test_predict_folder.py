@@ -100,8 +100,8 @@ def test_a_folder_and_a_file_of_the_same_texts_get_the_same_labels(fitted, folde
 
 def test_the_neighbour_texts_belong_to_the_predictor_and_the_predictor_needs_no_project(fitted):
     predictor = make_predictor(fitted)
-    assert predictor.texts.reference is not None
-    assert len(predictor.texts.reference) == 56
+    assert predictor.model.texts.reference is not None
+    assert len(predictor.model.texts.reference) == 56
     wanted = labelled(predictor, pa.table({"text": ["refund my money", "repair it"]}), "text")
     shutil.rmtree(fitted.folder)
     sent = pickle.loads(pickle.dumps(predictor, protocol=5))  # noqa: S301  as Dask does
@@ -113,12 +113,12 @@ def test_without_neighbour_weight_the_predictor_has_no_neighbour_texts(fitted):
     model = replace(model, features=replace(model.features, neighbour_weight=0.0))
     save_model(model_file(fitted, 1), model)
     predictor = make_predictor(fitted)
-    assert predictor.texts.reference is None
+    assert predictor.model.texts.reference is None
     texts = [f"{name} or so {number}" for name in LABELS for number in range(20)]
     seen_whole = model.features.of_new(fitted).features(texts)
     assert not seen_whole[:, seen_whole.shape[1] // 2 :].any()
     log_odds = label_log_odds(seen_whole, model.partitions)
-    assert label_log_odds(predictor.texts.features(texts), (predictor.classifiers,)) == pytest.approx(
+    assert label_log_odds(predictor.model.texts.features(texts), (predictor.model.classifiers,)) == pytest.approx(
         log_odds, abs=1e-4
     )
 
@@ -324,13 +324,23 @@ def test_an_output_says_what_made_it(fitted, folder, tmp_path):
     assert (printed["text"], printed["bytes"]) == ("body", str((folder / "part-000.parquet").stat().st_size))
 
 
+def with_model(predictor, **changes):
+    return replace(predictor, model=replace(predictor.model, **changes))
+
+
 CHANGES = {
-    "a weight": lambda p: replace(p, classifiers=replace(p.classifiers, weights=p.classifiers.weights + 1e-6)),
-    "the calibration": lambda p: replace(p, calibration=replace(p.calibration, beta=p.calibration.beta + 1e-9)),
-    "the share of none": lambda p: replace(p, none_shares=(0.05, 0.06)),
-    "the embedding": lambda p: replace(p, texts=replace(p.texts, embedding="another")),
-    "the words": lambda p: replace(p, texts=replace(p.texts, lexical=replace(p.texts.lexical, idf=np.ones(3)))),
-    "a text of the pool": lambda p: replace(p, texts=replace(p.texts, reference=p.texts.reference[1:])),
+    "a weight": lambda p: with_model(
+        p, classifiers=replace(p.model.classifiers, weights=p.model.classifiers.weights + 1e-6)
+    ),
+    "the calibration": lambda p: with_model(p, calibration=replace(p.model.calibration, beta=p.model.calibration.beta + 1e-9)),
+    "the share of none": lambda p: with_model(p, none_shares=(0.05, 0.06)),
+    "the embedding": lambda p: with_model(p, texts=replace(p.model.texts, embedding="another")),
+    "the words": lambda p: with_model(
+        p, texts=replace(p.model.texts, lexical=replace(p.model.texts.lexical, idf=np.ones(3)))
+    ),
+    "a text of the pool": lambda p: with_model(
+        p, texts=replace(p.model.texts, reference=p.model.texts.reference[1:])
+    ),
     "a label merged": lambda p: replace(p, is_now={**p.is_now, 1: 2}),
     "a label's name": lambda p: replace(p, names={**p.names, 1: "another"}),
 }  # fmt: skip

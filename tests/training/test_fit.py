@@ -10,7 +10,7 @@ import pytest
 from red_core.errors import Cancelled
 from red_core.records import Label, Project
 from red_core.steps.noise_oversampling import draw_noise
-from red_core.training import fit
+from red_core.training import fit, fit_rows
 from red_core.training.features import Features
 from red_core.training.model import load_model, model_file, save_model
 from tests.helpers.small_projects import EMBEDDING, FAST
@@ -362,13 +362,13 @@ def watched(world, monkeypatch):
     world.vectors = np.eye(len(world.vectors), dtype=np.float32)
     monkeypatch.setattr("red_core.steps.subset_classifiers.fit_subset", seen_by)
     held = []
-    real = fit.fit_calibration
+    real = fit_rows.fit_calibration
 
     def note(known, labels, foreign, *, none_share):
         held.append((known, foreign))
         return real(known, labels, foreign, none_share=none_share)
 
-    monkeypatch.setattr(fit, "fit_calibration", note)
+    monkeypatch.setattr(fit_rows, "fit_calibration", note)
     return world, held
 
 
@@ -505,8 +505,8 @@ def test_a_seed_that_came_later_only_trains_until_a_full_fit(world):
 def test_of_very_many_seeds_equally_many_of_each_label_calibrate(world, monkeypatch):
     monkeypatch.setattr("red_core.training.cross_fitting.SEEDS_HELD_OUT", 2 * LABELS)
     held = []
-    real = fit.cross_fit
-    monkeypatch.setattr(fit, "cross_fit", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
+    real = fit_rows.cross_fit
+    monkeypatch.setattr(fit_rows, "cross_fit", lambda *given, **how: held.append(real(*given, **how)) or held[-1])
     for _ in range(2):
         world.train()
         models = held.pop()[1]
@@ -524,7 +524,7 @@ def test_if_most_seeds_came_later_the_folds_are_drawn_anew(moved, anew, world):
 def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
     world.train()
     fitted = []
-    real = fit.refit
+    real = fit_rows.refit
 
     def note(training, labels, subsets, before, noise, **how):
         found = real(training, labels, subsets, before, noise, **how)
@@ -532,7 +532,7 @@ def test_a_fold_refits_only_what_its_own_samples_touch(world, monkeypatch):
             before.partitions, found.partitions, strict=True)])  # fmt: skip
         return found
 
-    monkeypatch.setattr(fit, "refit", note)
+    monkeypatch.setattr(fit_rows, "refit", note)
     world.seeds[NEW] = 1
     world.train()
     main, *folds = fitted
