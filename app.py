@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.store.database import project_names
 from widgets.shell.facts_line import show_facts_line, show_job
 from widgets.shell.next_step import show_stepper

@@ -23,8 +23,8 @@ from red_core.data.tables.child import start_server
 from red_core.store.kept_connections import keep_connections
 from widgets.shell.guard import Guard
 
-NOT_IMPORTED = {"red_core.results.dask_cluster"}
-"""Needs an extra; only `red predict --cluster` imports it."""
+NOT_IMPORTED = {"red_core.results.dask_cluster", "red_core.takeaway.server"}
+"""Need an extra; only `red predict --cluster` and `red serve-model` import them."""
 
 CONTENT = {
     "default-src": "'self'",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.data import make_demo, restore_decisions, write_left_out
 from red_core.data.importing import labels_with_few_examples

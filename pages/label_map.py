@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.records import Cluster, Project
 from red_core.rounds import mark_interrupted, start_job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.records import Project
 from red_core.store.overview import decisions_lately

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.settings import Settings
 from red_core.store.attempts import spent

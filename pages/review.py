@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import Label, Project, Round
 from red_core.review.desk import cards_with_evidence
 from red_core.store import views

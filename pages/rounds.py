@@ -6,7 +6,7 @@ from math import ceil
 
 import streamlit as st
 
-import red_core  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Job, Project, Round

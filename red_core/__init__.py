@@ -1,79 +1,23 @@
 """R.E.D. (Recursive Expert Delegation): label text with hundreds of labels and a handful of examples each.
 
-The verbs of the command line as functions; docs/api.md shows them at work.
+``red_core.api`` has the public names. They are imported when the first of them is used. ``RedClassifier`` comes alone:
+a server that only predicts needs neither the database nor the app.
 """
 
-from red_core.data import import_files, make_demo
-from red_core.errors import (
-    Cancelled,
-    EmbeddingError,
-    InputError,
-    JudgeError,
-    ProjectError,
-    RedError,
-    SettingsError,
-    StateError,
-    StoreError,
-)
-from red_core.judges import Judge, SelfTest, judge_check, write_meanings
-from red_core.records import NONE_OF_THESE, Answer, JudgeRates, Label, Project, Question, Round
-from red_core.results import FolderReport, export, predict, predict_folder
-from red_core.review import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
-from red_core.rounds import prepare, run_round
-from red_core.rounds import project_status as status
-from red_core.settings import ARTICLE, PRESETS, RECOMMENDED, Settings, make_settings
-from red_core.store.database import open_project, project_names
-from red_core.store.decisions import roll_back
-from red_core.store.labels import list_labels
-from red_core.store.rounds import close_round, list_rounds
-from red_core.store.texts import pool
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "ARTICLE",
-    "NONE_OF_THESE",
-    "PRESETS",
-    "RECOMMENDED",
-    "Answer",
-    "Cancelled",
-    "EmbeddingError",
-    "FeedBackPlan",
-    "FolderReport",
-    "InputError",
-    "Judge",
-    "JudgeError",
-    "JudgeRates",
-    "Label",
-    "Project",
-    "ProjectError",
-    "Provenance",
-    "Question",
-    "RedError",
-    "Round",
-    "SelfTest",
-    "Settings",
-    "SettingsError",
-    "StateError",
-    "StoreError",
-    "close_round",
-    "decide",
-    "export",
-    "feed_back",
-    "import_files",
-    "judge_check",
-    "list_labels",
-    "list_rounds",
-    "make_demo",
-    "make_settings",
-    "open_project",
-    "plan_feed_back",
-    "pool",
-    "predict",
-    "predict_folder",
-    "prepare",
-    "project_names",
-    "roll_back",
-    "run_round",
-    "status",
-    "undo",
-    "write_meanings",
-]
+if TYPE_CHECKING:
+    from red_core.api import *  # noqa: F403  the names that a type checker sees
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+    if name == "RedClassifier":
+        return import_module("red_core.takeaway").RedClassifier
+    if name == "__all__" or not name.startswith("_"):
+        return getattr(import_module("red_core.api"), name)
+    raise AttributeError(f"module 'red_core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__getattr__("__all__")])

@@ -165,6 +165,7 @@ FACES = {
     "results": "FolderReport export is_folder predict predict_folder",
     "review": "FeedBackPlan Provenance decide feed_back plan_feed_back summary undo",
     "rounds": "follow_job mark_interrupted prepare project_status recommendation run_round start_job",
+    "takeaway": "RedClassifier",
     "training": "Model ValidSamples embed_missing load_model model_file train valid_samples",
 }
 """The names that the ``__init__.py`` of each room exports; the other rooms export nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from red_core.cli import app, encoders, files, judge, labels, rounds, upkeep
+from red_core.cli import app, encoders, files, judge, labels, model, rounds, upkeep
 from red_core.errors import RedError
 
 
@@ -57,6 +57,7 @@ for verb in (
     *(encoders.encoders_, encoders.encoder_),
     *(judge.judge_check_, judge.meanings_),
     *(labels.export_labels_, labels.import_labels_, labels.drift_),
+    *(model.export_model_, model.serve_model_),
     *(app.demo, app.serve),
     *(upkeep.backup_, upkeep.restore_, upkeep.doctor_),
 ):

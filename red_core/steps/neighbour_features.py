@@ -27,9 +27,6 @@ BLOCK_ROWS = 4_096
 def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
     """Return the weighted mean of the features of each row's NEAREST rows of ``everything``, by cosine.
 
-    Copies of a row, itself included, have weight 0. So a text has the same neighbours whether it is in ``everything``
-    or not.
-
     Parameters
     ----------
     features : ndarray of shape (n, d), float32
@@ -42,22 +39,43 @@ def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int
     -------
     ndarray of shape (n, d), float32
     """
-    nearest = min(NEAREST + 1, len(everything))
-    search = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(everything))
-    means = np.empty_like(features, dtype=np.float32)
-    for start in range(0, len(features), BLOCK_ROWS):
-        part = slice(start, min(start + BLOCK_ROWS, len(features)))
-        distance, near = search.kneighbors(normalize(features[part]))
-        weight = _weights(distance)
-        means[part] = np.einsum("nk,nkd->nd", weight.astype(np.float32), everything[near])
-        if done is not None:
-            done(part.stop)
-    return means
+    return Neighbourhood(everything).means(features, done=done)
 
 
-def _weights(distance: Floats) -> Floats:
+class Neighbourhood:
+    """Texts among which other texts have their neighbours, prepared for many searches.
+
+    Copies of a text, itself included, have weight 0. So a text has the same neighbours whether it is in ``everything``
+    or not.
+
+    Parameters
+    ----------
+    everything : ndarray of shape (m, d), float32
+    copy : float
+        Unit vectors with a smaller Euclidean distance are copies.
+    """
+
+    def __init__(self, everything: Floats, copy: float = COPY) -> None:
+        self._everything, self._copy = everything, copy
+        nearest = min(NEAREST + 1, len(everything))
+        self._search = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(everything))
+
+    def means(self, features: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
+        """Return the weighted mean of each row's neighbours, shape (n, d), float32; see :func:`neighbour_means`."""
+        means = np.empty_like(features, dtype=np.float32)
+        for start in range(0, len(features), BLOCK_ROWS):
+            part = slice(start, min(start + BLOCK_ROWS, len(features)))
+            distance, near = self._search.kneighbors(normalize(features[part]))
+            weight = _weights(distance, self._copy).astype(np.float32)
+            means[part] = np.einsum("nk,nkd->nd", weight, self._everything[near])
+            if done is not None:
+                done(part.stop)
+        return means
+
+
+def _weights(distance: Floats, copy: float) -> Floats:
     """Return the weights of each row's neighbours, nearest first, from Euclidean distances of unit vectors."""
     weight = np.maximum(1.0 - distance**2 / 2.0, 0.0) ** SHARPNESS  # |a - b|^2 = 2 - 2 cos(a, b)
-    weight[distance < COPY] = 0.0
-    weight[~(distance < COPY).any(axis=1), NEAREST:] = 0.0
+    weight[distance < copy] = 0.0
+    weight[~(distance < copy).any(axis=1), NEAREST:] = 0.0
     return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12))

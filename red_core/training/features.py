@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from red_core.encoders import encode
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
-from red_core.steps.neighbour_features import neighbour_means
+from red_core.steps.neighbour_features import COPY, Neighbourhood, neighbour_means
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
 from red_core.store.vectors import append_vectors, load_vectors, vector_models, with_vector, without_vector
@@ -181,6 +182,8 @@ class NewTexts:
     reference : ndarray of shape (m, d), float32, or None
         Features of the project's texts, among which a new text has its neighbours; None without kNN features.
     neighbour_weight : float
+    copy : float
+        Texts whose directions differ by less are the same text; see :class:`Neighbourhood`.
     """
 
     embedding: str
@@ -188,6 +191,12 @@ class NewTexts:
     lexical_weight: float
     reference: Floats | None
     neighbour_weight: float
+    copy: float = COPY
+
+    @cached_property
+    def neighbourhood(self) -> Neighbourhood | None:
+        """The reference texts, prepared for the search; None without kNN features."""
+        return None if self.reference is None else Neighbourhood(self.reference, self.copy)
 
     def features(self, texts: Sequence[str]) -> Floats:
         """Return the features of texts, shape (n, d) or, with kNN features, (n, 2 d), float32."""
@@ -198,9 +207,9 @@ class NewTexts:
         plain = embedded
         if self.lexical is not None:
             plain = _beside(embedded, self.lexical_weight, lexical_vectors(self.lexical, texts))
-        if self.reference is None:
+        if self.neighbourhood is None:
             return plain
-        return _beside(plain, self.neighbour_weight, neighbour_means(plain, self.reference))
+        return _beside(plain, self.neighbour_weight, self.neighbourhood.means(plain))
 
 
 def _beside(features: Floats, weight: float, more: Floats) -> Floats:

@@ -332,7 +332,9 @@ CHANGES = {
     "a weight": lambda p: with_model(
         p, classifiers=replace(p.model.classifiers, weights=p.model.classifiers.weights + 1e-6)
     ),
-    "the calibration": lambda p: with_model(p, calibration=replace(p.model.calibration, beta=p.model.calibration.beta + 1e-9)),
+    "the calibration": lambda p: with_model(
+        p, calibration=replace(p.model.calibration, beta=p.model.calibration.beta + 1e-9)
+    ),
     "the share of none": lambda p: with_model(p, none_shares=(0.05, 0.06)),
     "the embedding": lambda p: with_model(p, texts=replace(p.model.texts, embedding="another")),
     "the words": lambda p: with_model(

@@ -1,0 +1,99 @@
+"""The model card: README.md of a model folder, with the YAML block that model hubs read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from red_core.takeaway.contents import Contents
+
+LABELS_LISTED = 1_000
+"""Labels that the card lists; config.json has all of them."""
+
+
+_BODY = """
+# {title}
+
+A text classifier made with R.E.D. Workbench (Recursive Expert Delegation): small classifiers on sentence vectors. It
+gives one of {labels:,} labels{none}.
+
+```python
+from red_core import RedClassifier
+
+model = RedClassifier.from_folder("this folder")
+model.predict(["a text"])
+```
+
+## Training and accuracy
+
+{facts}
+- Languages: {languages}.
+- Expected share of texts that belong to no label: {share:.1%} (estimated).
+- Embedding model: {encoder}, revision {revision}, {dimensions} dimensions. SHA-256 of its weights: {sha256}.
+
+## Use and limits
+
+- Intended use: give labels of this set to texts of the kind that it was trained on. A person should review labels with
+  low confidence.
+- Confidences are calibrated on the labelled examples. They are too high for texts of another kind.
+- The embedding model reads only the beginning of a long text, a few hundred words.
+- Watch the answers: if many more texts become *none of these*, or if the shares of the labels move away from those in
+  `config.json` (facts, baseline), label new examples and train again.
+- The folder contains names and meanings of labels. It contains no text of the project, but its numbers come from these
+  texts.
+
+## Labels
+
+| label | meaning |
+|---|---|
+{rows}
+"""
+
+
+def card_of_fit(contents: Contents) -> str:
+    """Return the card of a classifier that was fitted without a project."""
+    examples, unlabelled = (contents.facts.get(name, 0) for name in ("examples", "unlabelled_texts"))
+    trained = f"Trained on {examples:,} labelled examples and {unlabelled:,} unlabelled texts. No judge, no review."
+    return model_card(contents, "R.E.D. classifier", (), [trained, "Accuracy: not measured."])
+
+
+def model_card(contents: Contents, title: str, languages: Sequence[str], facts: Sequence[str]) -> str:
+    """Return a card in Markdown.
+
+    Parameters
+    ----------
+    title : str
+    languages : sequence of str
+        Codes such as ``en``; empty if nobody said.
+    facts : sequence of str
+        Sentences on data, rounds, judge and accuracy.
+    """
+    encoder, shown = contents.encoder, contents.labels[:LABELS_LISTED]
+    rows = [f"| {_plain(label.name)} | {_plain(label.meaning)} |" for label in shown]
+    if len(shown) < len(contents.labels):
+        rows.append(f"| {len(contents.labels) - len(shown):,} more are in config.json | |")
+    return _metadata(contents, languages) + _BODY.format(
+        title=_plain(title), labels=len(contents.labels), none=", or *none of these*" * contents.none_of_these,
+        facts="\n".join(f"- {_plain(fact)}" for fact in facts),
+        languages=", ".join(_plain(code) for code in languages) or "not stated", share=contents.none_shares[1],
+        encoder=_plain(encoder.name) or "a folder of the machine that made this model",
+        revision=_plain(encoder.revision) or "unknown", dimensions=encoder.dimensions, sha256=encoder.sha256,
+        rows="\n".join(rows),
+    )  # fmt: skip
+
+
+def _metadata(contents: Contents, languages: Sequence[str]) -> str:
+    """Return the YAML block; each outside value is a JSON string, which YAML reads as it is."""
+    base = contents.encoder.name
+    if base and "/" not in base:
+        base = f"sentence-transformers/{base}"
+    lines = ["library_name: red-workbench", "pipeline_tag: text-classification"]
+    lines += [f"base_model: {json.dumps(base)}"] if base else []
+    lines += ["language:", *(f"- {json.dumps(code)}" for code in languages)] if languages else []
+    return "\n".join(["---", *lines, "tags:", "- text-classification", "- few-shot", "---", ""])
+
+
+def _plain(text: str) -> str:
+    """Return outside text as one line that Markdown shows as it is."""
+    escaped = "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+!|~$&" else c for c in " ".join(text.split()))
+    return escaped.replace("://", ":\\//")

@@ -1,0 +1,232 @@
+"""R.E.D. as a scikit-learn classifier: fit on texts and labels, or load a model folder; no project is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from red_core.errors import InputError
+from red_core.records import Floats, Ints
+from red_core.settings import DEFAULT_MODEL, make_settings
+from red_core.steps.belief import beliefs
+from red_core.takeaway.card import card_of_fit
+from red_core.takeaway.compact import compact
+from red_core.takeaway.contents import Contents, LabelEntry, contents_of
+from red_core.takeaway.encoder import same_encoder
+from red_core.takeaway.folder import read_folder, write_folder
+from red_core.text import LONGEST_TEXT, normalise_text
+from red_core.training.from_texts import fit_texts
+from red_core.training.text_model import TextModel
+
+NO_LABEL: Mapping[str, str | int] = {"str": "none of these", "int": -1}
+"""The class of texts that belong to no label, by the type of the labels."""
+TEXTS_AT_ONCE = 4_096
+"""Texts whose features are in memory at once."""
+Labels = npt.NDArray[Any]
+
+
+class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Recursive Expert Delegation as a scikit-learn classifier of texts.
+
+    Parameters
+    ----------
+    encoder : str
+        The embedding model: the default, or a folder or name that sentence-transformers can load.
+    settings : mapping, optional
+        Settings of a round that differ from the preset *recommended*; see docs/settings.md.
+    none_of_these : bool
+        Whether *none of these* is a class: "none of these" beside labels that are text, -1 beside whole numbers.
+    random_state : int
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels and, if wanted, *none of these*; sorted. The columns of ``predict_proba``.
+    contents_ : Contents
+        Names, meanings and numbers, as in ``config.json`` of a model folder.
+    """
+
+    def __init__(
+        self,
+        encoder: str = DEFAULT_MODEL,
+        settings: Mapping[str, object] | None = None,
+        *,
+        none_of_these: bool = True,
+        random_state: int = 0,
+    ) -> None:
+        self.encoder = encoder
+        self.settings = settings
+        self.none_of_these = none_of_these
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401  scikit-learn ships no types
+        """Tell scikit-learn that a sample is a text, and not a row of numbers."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, True, False
+        return tags
+
+    def fit(self, texts: Iterable[str], labels: Iterable[Any], unlabeled: Iterable[str] = ()) -> RedClassifier:
+        """Fit as a round of the workbench does; return self.
+
+        Parameters
+        ----------
+        texts : iterable of n str
+        labels : iterable of n str or int
+            At least two different ones.
+        unlabeled : iterable of str
+            Texts of the kind that will be classified. They improve the features; about 1,000 or more help.
+
+        Raises
+        ------
+        InputError
+            If texts or labels cannot be used.
+        SettingsError
+            If a setting is unknown or out of its range.
+        EmbeddingError
+            If the embedding model cannot be loaded.
+        """
+        settings = make_settings("recommended", {**(self.settings or {}), "random_state": self.random_state})
+        examples, kinds = usable_texts(texts), np.asarray(list(labels))
+        if kinds.ndim != 1 or len(kinds) != len(examples):
+            raise InputError(
+                "labels", f"{len(examples):,} texts and labels of shape {kinds.shape}", "Give one for each"
+            )
+        if kinds.dtype.kind not in "UOiu" or (kinds.dtype.kind == "O" and not all(isinstance(k, str) for k in kinds)):
+            raise InputError("labels", f"they are {kinds.dtype}", "Give text or whole numbers")
+        check_classification_targets(kinds)
+        kinds = kinds.astype(str) if kinds.dtype.kind == "O" else kinds
+        known, positions = np.unique(kinds, return_inverse=True)
+        label_type: Literal["str", "int"] = "str" if kinds.dtype.kind == "U" else "int"
+        if len(known) < 2 or NO_LABEL[label_type] in known.tolist():
+            rule = "one label" if len(known) < 2 else f"{NO_LABEL[label_type]!r} means that a text has no label"
+            raise InputError("labels", rule, "Give examples of two or more labels")
+        names = [str(label) for label in known.tolist()]
+        pairs = list(zip(examples, positions.tolist(), strict=True))
+        pool = usable_texts(unlabeled)
+        model = fit_texts(pairs, names, pool, self.encoder, settings)
+        facts = {"examples": len(set(pairs)), "unlabelled_texts": len(set(pool))}
+        self._set(model, contents_of(
+            model, label_type=label_type, none_of_these=self.none_of_these,
+            labels=tuple(LabelEntry(name=name) for name in names), of_column=tuple(range(len(names))),
+            settings=settings.model_dump(mode="json"), facts=facts,
+        ))  # fmt: skip
+        return self
+
+    @classmethod
+    def from_folder(cls, path: str | Path, *, encoder: str | None = None) -> RedClassifier:
+        """Return the classifier of a model folder, and load its embedding model.
+
+        Parameters
+        ----------
+        encoder : str, optional
+            Another place of the same embedding model, such as a folder.
+
+        Raises
+        ------
+        InputError
+            If the folder is damaged or is no model folder.
+        EmbeddingError
+            If the embedding model cannot be loaded, or is not the one that the classifiers were trained with.
+        """
+        model, contents = read_folder(Path(path))
+        name = same_encoder(contents.encoder, encoder)
+        loaded = cls(name, contents.settings, none_of_these=contents.none_of_these)
+        loaded.random_state = int(contents.settings.get("random_state", 0))
+        loaded._set(replace(model, texts=replace(model.texts, embedding=name)), contents)
+        return loaded
+
+    def to_folder(self, path: str | Path, card: str | None = None) -> str:
+        """Write a model folder of a few MB, without texts; return its fingerprint.
+
+        Parameters
+        ----------
+        card : str, optional
+            The model card, in Markdown; by default one is written.
+
+        Raises
+        ------
+        InputError
+            If the folder exists and is not empty, or cannot be written.
+        """
+        check_is_fitted(self)
+        contents: Contents = self.contents_
+        small = compact(self.model_, self.random_state)
+        contents = contents.model_copy(update={"copy_distance": small.texts.copy})
+        return write_folder(Path(path), small, contents, card_of_fit(contents) if card is None else card)
+
+    def predict(self, texts: Iterable[str]) -> Labels:
+        """Return the label of each text, shape (n,), of the type of the labels.
+
+        Raises
+        ------
+        InputError
+            If a text is empty, too long or no string.
+        """
+        shares = self.predict_proba(texts)
+        return np.asarray(self.classes_[shares.argmax(axis=1)])
+
+    def predict_proba(self, texts: Iterable[str]) -> Floats:
+        """Return calibrated probabilities, shape (n, K), float64; the columns are ``classes_``, rows sum to 1."""
+        check_is_fitted(self)
+        usable = usable_texts(texts)
+        shares = [self._shares(usable[n : n + TEXTS_AT_ONCE]) for n in range(0, len(usable), TEXTS_AT_ONCE)]
+        return np.concatenate(shares) if shares else np.zeros((0, len(self.classes_)))
+
+    def predict_top(self, texts: Iterable[str], k: int = 3) -> tuple[Labels, Floats]:
+        """Return the ``k`` most probable classes of each text and their probabilities, both (n, k), best first."""
+        shares = self.predict_proba(texts)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        return np.asarray(self.classes_[best]), np.take_along_axis(shares, best, axis=1)
+
+    def _shares(self, texts: Sequence[str]) -> Floats:
+        columns, classes = len(self.class_of_column_), len(self.classes_)
+        blocks = []
+        for top in self.model_.candidates(texts, columns):
+            belief, rows = beliefs(top), np.arange(len(top.labels))[:, None]
+            shares = np.zeros((len(rows), classes + 1))  # the last column collects what is no class
+            np.add.at(shares, (rows, self.class_of_column_[top.labels]), belief[:, :columns])
+            shares[:, self.class_of_none_] += belief[:, columns]
+            blocks.append(shares[:, :classes] / shares[:, :classes].sum(axis=1, keepdims=True))
+        return np.concatenate(blocks)
+
+    def _set(self, model: TextModel, contents: Contents) -> None:
+        """Set what a fitted classifier has."""
+        convert = int if contents.label_type == "int" else str
+        names = [convert(label.name) for label in contents.labels]
+        none = [NO_LABEL[contents.label_type]] if contents.none_of_these else []
+        self.model_, self.contents_ = model, contents
+        self.classes_ = np.unique([*names, *none])
+        place = {name: number for number, name in enumerate(self.classes_.tolist())}
+        of_column = [-1 if label is None else place[names[label]] for label in contents.of_column]
+        self.class_of_column_: Ints = np.array(of_column, dtype=np.int64)
+        self.class_of_none_ = place[none[0]] if none else -1
+
+
+def usable_texts(texts: Iterable[str]) -> list[str]:
+    """Return the texts in their normal form.
+
+    Raises
+    ------
+    InputError
+        If one is empty, too long or no string, or if ``texts`` is one string or a table.
+    """
+    if isinstance(texts, str | bytes) or getattr(texts, "ndim", 1) != 1:
+        raise InputError("texts", "they are one text, or a table", "Give a list or a column of texts")
+    usable = []
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise InputError("texts", f"it is {type(text).__name__} and no text", "Leave it out", number)
+        if len(text) > 3 * LONGEST_TEXT or len(normal := normalise_text(text)) > LONGEST_TEXT:
+            raise InputError("texts", f"more than {LONGEST_TEXT:,} characters", "Cut it", number)
+        if not normal:
+            raise InputError("texts", "an empty text", "Leave it out", number)
+        usable.append(normal)
+    return usable

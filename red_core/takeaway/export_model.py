@@ -1,0 +1,166 @@
+"""Take the classifiers of a project's last round away, as a model folder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from red_core.errors import InputError
+from red_core.records import NONE_OF_THESE, Project, Round
+from red_core.results.predictor import Predictor, make_predictor
+from red_core.review import summary
+from red_core.settings import Settings
+from red_core.steps.audit_statistics import Share
+from red_core.store import texts as stored
+from red_core.store.labels import current_layout, list_labels
+from red_core.store.rounds import finished_rounds, predicted_labels, require_finished_round
+from red_core.takeaway.card import model_card
+from red_core.takeaway.classifier import NO_LABEL
+from red_core.takeaway.compact import compact
+from red_core.takeaway.contents import LabelEntry, contents_of
+from red_core.takeaway.folder import write_folder
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+EXAMPLES_QUOTED = 3
+"""Labelled examples of each label that are written if texts are asked for."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A model folder that was written: its path, its fingerprint, its size in bytes, and its number of labels."""
+
+    folder: str
+    fingerprint: str
+    size: int
+    labels: int
+
+
+def export_model(
+    project: Project, folder: str | Path, *, languages: Sequence[str] = (), with_examples: bool = False
+) -> ExportedModel:
+    """Write the classifiers of the last round as a model folder; see :meth:`red_core.RedClassifier.from_folder`.
+
+    Labels are as they are now: merged labels count as one, and retired labels are not given.
+
+    Parameters
+    ----------
+    languages : sequence of str
+        Codes for the model card, such as ``en``.
+    with_examples : bool
+        Write a few labelled examples of each label into ``config.json``; otherwise no text of the project is written.
+
+    Raises
+    ------
+    StateError
+        Before the first round.
+    InputError
+        If the folder exists and is not empty, or cannot be written.
+    EmbeddingError
+        If the embedding model cannot be loaded.
+    """
+    for code in languages:
+        if not _LANGUAGE.fullmatch(code):
+            raise InputError("languages", f"{code[:40]!r} is no code", "Give a code such as en or pt-BR")
+    last, predictor, folder = require_finished_round(project), make_predictor(project), Path(folder)
+    settings = Settings.model_validate_json(last.settings)
+    model = compact(predictor.model, settings.random_state)
+    known = _facts(project, last, predictor)
+    if with_examples:
+        known["examples"] = _examples(project)
+    entries, of_column = _labels(project, predictor)
+    contents = contents_of(
+        model, label_type="str", none_of_these=True, labels=entries, of_column=of_column,
+        settings=settings.model_dump(mode="json"), facts=known,
+    )  # fmt: skip
+    card = model_card(contents, project.name, languages, _sentences(known))
+    mark = write_folder(folder, model, contents, card)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return ExportedModel(str(folder), mark, size, len(entries))
+
+
+def _labels(project: Project, predictor: Predictor) -> tuple[tuple[LabelEntry, ...], tuple[int | None, ...]]:
+    """Return the labels that the classifiers can give, and the label of each of their columns; None is retired."""
+    now = [predictor.is_now[label] for label in predictor.label_ids.tolist()]
+    given = sorted({label for label in now if label is not None})
+    ids, subset_of, _ = current_layout(project)
+    subsets = dict(zip(ids.tolist(), subset_of.tolist(), strict=True))
+    meanings = {label.id: label.meaning for label in list_labels(project)}
+    entries = [LabelEntry(name=predictor.names[n], meaning=meanings[n], subset=subsets.get(n, -1)) for n in given]
+    if NO_LABEL["str"] in {entry.name for entry in entries}:
+        raise InputError("labels", f"a label is called {NO_LABEL['str']!r}", "Rename it on Label map")
+    if len(entries) < 2:
+        raise InputError("labels", "the classifiers know fewer than two of today's labels", "Run another round")
+    place = {label: number for number, label in enumerate(given)}
+    return tuple(entries), tuple(None if label is None else place[label] for label in now)
+
+
+def _facts(project: Project, last: Round, predictor: Predictor) -> dict[str, Any]:
+    """Return what the card says, as numbers."""
+    audit, counts = summary(project), stored.facts(project)
+    _, machine = predicted_labels(project, last.id)
+    shares = Counter(predictor.is_now.get(label, label) for label in machine.tolist())
+    names = {**predictor.names, NONE_OF_THESE: NO_LABEL["str"]}
+    rates = last.metrics.get("judge_rates") or {}
+    return {
+        "origin": predictor.origin, "fingerprint": predictor.fingerprint,
+        "labelled_examples": counts["seeds"], "unlabelled_texts": counts["pool"],
+        "rounds": len(finished_rounds(project)),
+        "judge": audit.judge_name, "judge_pairs": rates.get("pairs", 0), "judge_passes": rates.get("passes"),
+        "estimated_accuracy": last.metrics["expected_agreement"],
+        "measured_accuracy": _share(audit.accuracy),
+        "certificate": None if audit.certificate is None else {
+            "target": audit.certificate.target, "lower_bound": audit.certificate.lower,
+            "audits": audit.certificate.audits, "round": audit.certificate.round,
+        },
+        "baseline": {
+            "mean_confidence": last.metrics["expected_alone"],
+            "shares": {names[n]: round(count / len(machine), 5) for n, count in shares.items() if n is not None},
+        },
+    }  # fmt: skip
+
+
+def _share(share: Share) -> dict[str, float] | None:
+    return {"right": share.right, "of": share.of, "low": share.low, "high": share.high} if share.of else None
+
+
+def _sentences(known: dict[str, Any]) -> list[str]:
+    said = [
+        f"Made from {known['origin']}.",
+        f"Data: {known['labelled_examples']:,} labelled examples, {known['unlabelled_texts']:,} unlabelled texts.",
+        f"Rounds: {known['rounds']}.",
+        f"Judge of the last round: {known['judge']}.",
+        f"Estimated accuracy on the unlabelled texts: {known['estimated_accuracy']:.1%} (an estimate).",
+    ]
+    if known["judge_passes"]:
+        right, wrong = known["judge_passes"]
+        said.insert(4, f"The judge said valid to {right:.0%} of right and {wrong:.0%} of wrong labels "
+                    f"({known['judge_pairs']} pairs).")  # fmt: skip
+    measured, certificate = known["measured_accuracy"], known["certificate"]
+    if measured:
+        said.append(
+            f"Measured accuracy (blind audit): {measured['right']} of {measured['of']} texts, "
+            f"95% interval {measured['low']:.1%} to {measured['high']:.1%}."
+        )
+    else:
+        said.append("Measured accuracy: no blind audit was made.")
+    if certificate:
+        said.append(
+            f"Certificate: at least {certificate['lower_bound']:.1%} (target {certificate['target']:.0%}), after "
+            f"{certificate['audits']} audits, in round {certificate['round']}."
+        )
+    return said
+
+
+def _examples(project: Project) -> dict[str, list[str]]:
+    texts, labels = stored.seeds(project)
+    quoted: dict[str, list[str]] = {}
+    for label in list_labels(project):
+        of_label = texts[np.flatnonzero(labels == label.id)[:EXAMPLES_QUOTED]]
+        quoted[label.name] = list(stored.contents(project, of_label)) if len(of_label) else []
+    return quoted

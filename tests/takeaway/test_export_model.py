@@ -1,0 +1,145 @@
+"""The model folder of a project: the same labels as ``red predict``, a card, and no text of the project."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+
+from red_core.cli import main
+from red_core.errors import InputError, StateError
+from red_core.labels.edit_kinds import Merge, Rename
+from red_core.labels.edits import apply_edit, undo_edit
+from red_core.results.predictor import labelled, make_predictor
+from red_core.takeaway import RedClassifier
+from red_core.takeaway.card import _plain, model_card
+from red_core.takeaway.export_model import export_model
+from red_core.takeaway.folder import read_folder
+from tests.helpers.paths import ROOT
+from tests.helpers.small_projects import LABELS, label_ids, pool_rows, seed_rows
+
+TEXTS = [f"{name} or so {number}" for name in LABELS for number in range(30)]
+
+
+def predicted(project):
+    return labelled(make_predictor(project), pa.table({"text": TEXTS}), "text").to_pylist()
+
+
+def test_the_folder_gives_the_labels_of_red_predict(rounded_project, folder):
+    model = RedClassifier.from_folder(folder)
+    assert model.classes_.tolist() == sorted([*LABELS, "none of these"])
+    rows, (best, shares) = predicted(rounded_project), model.predict_top(TEXTS, 2)
+    same = [
+        row["label"] == ("" if label == "none of these" else label) for row, label in zip(rows, best[:, 0], strict=True)
+    ]
+    assert sum(same) >= len(TEXTS) - 1  # weights of 8 bits
+    assert [row["belief"] for row in rows] == pytest.approx(shares[:, 0].tolist(), abs=0.03)
+    assert model.predict_proba(TEXTS).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_the_folder_contains_no_text_of_the_project_unless_asked(rounded_project, folder, tmp_path):
+    texts = [text for text, _ in [*seed_rows(), *pool_rows()]]
+    everything = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert not [text for text in texts if text.encode() in everything]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "SHA256SUMS", "config.json", "model.safetensors",
+    ]  # fmt: skip
+    export_model(rounded_project, tmp_path / "with", with_examples=True)
+    examples = json.loads((tmp_path / "with" / "config.json").read_text())["facts"]["examples"]
+    assert {text for of_label in examples.values() for text in of_label} <= {text for text, _ in seed_rows()}
+    assert all(examples[name] for name in LABELS)
+
+
+def test_the_checksums_are_those_of_sha256sum(folder):
+    done = subprocess.run(
+        [shutil.which("sha256sum"), "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_card_says_where_the_model_comes_from(folder):
+    card = (folder / "README.md").read_text()
+    _, metadata, body = card.split("---\n", 2)
+    assert 'base_model: "sentence-transformers/fake"' in metadata
+    assert '- "en"' in metadata
+    for said in ("16 labelled examples, 40 unlabelled texts", "Estimated accuracy", "no blind audit was made", "Judge"):
+        assert said in body
+    assert all(f"| {name} |" in body for name in LABELS)
+
+
+def test_labels_of_the_card_are_no_markup(folder):
+    hostile = "<img src=x> | [a](http://b) `c`\n---"
+    _, contents = read_folder(folder)
+    entry = contents.labels[0].model_copy(update={"name": hostile})
+    card = model_card(contents.model_copy(update={"labels": (entry,)}), hostile, ["en"], [hostile])
+    assert "<img" not in card
+    assert "](http" not in card
+    assert card.split("\n").count("---") == 2
+    assert _plain("a|b_c") == r"a\|b\_c"
+
+
+def test_a_language_is_a_code(rounded_project, tmp_path):
+    with pytest.raises(InputError, match="Give a code such as en or pt-BR"):
+        export_model(rounded_project, tmp_path / "out", languages=["en", "English, please"])
+
+
+def test_labels_are_as_they_are_now(rounded_project, tmp_path):
+    ids = label_ids(rounded_project)
+    apply_edit(rounded_project, Merge((ids["delivery"],), ids["refund"]), "tester")
+    try:
+        export_model(rounded_project, tmp_path / "merged")
+        model = RedClassifier.from_folder(tmp_path / "merged")
+        assert model.classes_.tolist() == ["none of these", "refund", "repair", "warranty"]
+        rows = predicted(rounded_project)
+        assert [row["label"] or "none of these" for row in rows] == model.predict(TEXTS).tolist()
+    finally:
+        undo_edit(rounded_project, "tester")
+
+
+def test_a_label_with_the_name_of_no_label_is_refused(rounded_project, tmp_path):
+    apply_edit(rounded_project, Rename(label_ids(rounded_project)["refund"], "none of these"), "tester")
+    try:
+        with pytest.raises(InputError, match="Rename it"):
+            export_model(rounded_project, tmp_path / "out")
+    finally:
+        undo_edit(rounded_project, "tester")
+
+
+def test_before_the_first_round_there_is_no_model(project, tmp_path):
+    with pytest.raises(StateError, match="no finished round"):
+        export_model(project, tmp_path / "out")
+
+
+def test_the_verb_says_what_it_wrote_and_overwrites_nothing(rounded_project, tmp_path):
+    run = ["--workspace", str(rounded_project.workspace), "export-model", rounded_project.name, str(tmp_path / "out")]
+    made = CliRunner().invoke(main, [*run, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.output)["labels"] == 4
+    again = CliRunner().invoke(main, run)
+    assert (again.exit_code, again.output.count("\n")) == (1, 1)
+    assert "it exists and is not an empty folder. Name another folder" in again.output
+
+
+NEEDLESS = {"streamlit", "pandas", "pyarrow", "openai", "plotly", "umap", "dask", "fastapi", "fsspec", "openpyxl"}
+PREDICT = """
+import sys
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {needless}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refused())
+from red_core import RedClassifier
+from red_core.takeaway import folder
+print(RedClassifier.__name__)
+"""
+
+
+def test_predicting_needs_no_library_of_the_app():
+    program = PREDICT.format(needless=NEEDLESS)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "RedClassifier"), done.stderr
