@@ -8,7 +8,8 @@ WORKDIR /app
 
 # Dependencies come first: this layer is rebuilt only when they change.
 COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \
+print(*(d for d in p['dependencies'] + e['model'] + e['app'] if not d.startswith('red-workbench')), sep='\n')" \
         > /tmp/requirements.txt \
     && pip install --no-cache-dir -c constraints.txt setuptools torch \
     && pip install --no-cache-dir -c constraints.txt -r /tmp/requirements.txt \

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 import red_core
-from red_core.cli import main
+from red_core.cli import VERBS
 from red_core.settings import PRESETS, Settings
 from tests.helpers.paths import ROOT
 
@@ -44,7 +44,7 @@ def test_each_function_of_the_article_table_is_in_its_file(file, function):
 def test_the_readme_names_every_verb():
     listed = re.search(r"`red (demo \|[^`]+)`", README)
     assert listed is not None
-    assert {verb.strip() for verb in listed[1].split("|")} == set(main.commands)
+    assert {verb.strip() for verb in listed[1].split("|")} == set(VERBS)
 
 
 def test_every_link_in_the_documents_has_a_target():

@@ -1,4 +1,4 @@
-"""The secrets file: .streamlit/secrets.toml beside the app, or the one RED_SECRETS names.
+"""The secrets file: the one that RED_SECRETS names, or .streamlit/secrets.toml beside the app of a clone, or at home.
 
 Its tables are ``[judge]`` (the LLM judge's server), ``[auth]`` (the sign-in providers) and ``[access]``
 (who may use the app). Nothing stands outside a table, because Streamlit copies top-level keys into the environment.
@@ -15,12 +15,14 @@ from typing import Any
 
 import tomlkit
 
-_BESIDE_APP = Path(__file__).resolve().parents[2] / ".streamlit" / "secrets.toml"  # once: every connection asks for it
+_CLONE = Path(__file__).resolve().parents[2]
+_DEFAULT = (_CLONE if (_CLONE / "pyproject.toml").is_file() else Path.home()) / ".streamlit" / "secrets.toml"
+"""Found once, because every connection asks for it."""
 
 
 def secrets_path() -> Path:
     """Return the path of the secrets file, which need not exist."""
-    return Path(os.environ.get("RED_SECRETS", _BESIDE_APP))
+    return Path(os.environ.get("RED_SECRETS", _DEFAULT))
 
 
 def read_table(name: str) -> dict[str, Any]:

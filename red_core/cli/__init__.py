@@ -3,17 +3,63 @@
 from __future__ import annotations
 
 import errno
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from red_core.cli import app, encoders, files, judge, labels, model, rounds, upkeep
-from red_core.errors import RedError
+from red_core.errors import RedError, SettingsError
+
+VERBS = {
+    "import": "files.import_",
+    "import-decisions": "files.import_decisions_",
+    "import-edited": "files.import_edited_",
+    "export": "files.export_",
+    "predict": "files.predict_",
+    "round": "rounds.round_",
+    "cancel": "rounds.cancel",
+    "feed-back": "rounds.feed_back_",
+    "close": "rounds.close",
+    "roll-back": "rounds.roll_back_",
+    "status": "rounds.status_",
+    "settings": "rounds.settings_",
+    "judge-check": "judge.judge_check_",
+    "meanings": "judge.meanings_",
+    "export-labels": "labels.export_labels_",
+    "import-labels": "labels.import_labels_",
+    "drift": "labels.drift_",
+    "encoder": "encoders.encoder_",
+    "encoders": "encoders.encoders_",
+    "export-model": "model.export_model_",
+    "serve-model": "model.serve_model_",
+    "demo": "app.demo",
+    "serve": "app.serve",
+    "backup": "upkeep.backup_",
+    "restore": "upkeep.restore_",
+    "doctor": "upkeep.doctor_",
+}
+"""Verb -> its file in this folder and its function. A verb is imported when it is used: without the extra `app`, those
+of the model work."""
 
 
-class _OneLineErrors(click.Group):
-    """Print an error of ours, or of the file system, as one line and exit with code 1."""
+class _Verbs(click.Group):
+    """Finds the verbs. Prints an error of ours, or of the file system, as one line, and exits with code 1."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        file, function = VERBS[name].split(".")
+        try:
+            verb: click.Command = getattr(import_module(f"red_core.cli.{file}"), function)
+        except ModuleNotFoundError as missing:
+            if missing.name is None or missing.name.startswith("red_core"):
+                raise
+            return _without_app(name, missing.name)
+        return verb
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
         try:
@@ -27,7 +73,7 @@ class _OneLineErrors(click.Group):
             raise click.ClickException(f"{file}{error.strerror}. Check the disk and the permissions.") from error
 
 
-@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="red-workbench")
 @click.option(
     "--workspace",
@@ -43,22 +89,13 @@ def main(ctx: click.Context, workspace: Path) -> None:
     ctx.obj = workspace
 
 
-for verb in (
-    *(files.import_, files.import_decisions_, files.import_edited_, files.export_, files.predict_),
-    *(
-        rounds.round_,
-        rounds.cancel,
-        rounds.feed_back_,
-        rounds.close,
-        rounds.roll_back_,
-        rounds.status_,
-        rounds.settings_,
-    ),
-    *(encoders.encoders_, encoders.encoder_),
-    *(judge.judge_check_, judge.meanings_),
-    *(labels.export_labels_, labels.import_labels_, labels.drift_),
-    *(model.export_model_, model.serve_model_),
-    *(app.demo, app.serve),
-    *(upkeep.backup_, upkeep.restore_, upkeep.doctor_),
-):
-    main.add_command(verb)
+def _without_app(name: str, missing: str) -> click.Command:
+    """Return what stands for a verb whose libraries are not installed."""
+
+    def refuse(**_given: object) -> None:
+        raise SettingsError(f"`red {name}` needs {missing}. Run: pip install 'red-workbench[app]'")
+
+    return click.Command(
+        name, callback=refuse, help="Needs the extra `app`.", add_help_option=False,
+        context_settings={"ignore_unknown_options": True}, params=[click.Argument(["given"], nargs=-1)],
+    )  # fmt: skip

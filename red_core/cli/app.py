@@ -79,11 +79,17 @@ def _refuse_open(address: str | None, *, behind_proxy: bool) -> None:
     refuse_open_address(bound_address() if address is None else address)
 
 
+def _app_folder() -> Path:
+    """Return the folder of the app: the clone, or what the wheel installed beside this package."""
+    parent = Path(__file__).resolve().parents[2]
+    return parent if (parent / "pyproject.toml").is_file() else parent / "red_workbench_app"
+
+
 def _serve(workspace: Path, port: int, address: str | None) -> None:
     """Replace this process by the Streamlit server, which opens a browser if there is a display."""
-    app = Path(__file__).resolve().parents[2] / "server.py"
+    app = _app_folder() / "server.py"
     if not app.is_file():
-        raise StateError(f"{app} is missing. Install the repository with `pip install -e .`, then run `red serve`.")
+        raise StateError(f"{app} is missing. Install red-workbench again.")
     os.environ["RED_WORKSPACE"] = str(workspace.resolve())
     more = [] if address is None else [f"--server.address={address}"]
     if sign_in_is_on():

@@ -84,7 +84,7 @@ def _packages() -> Iterator[Finding]:
         "transformers",
     ):  # sentence-transformers requires these two
         requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": "app"}):
             continue
         try:
             installed = version(requirement.name)

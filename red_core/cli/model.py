@@ -14,7 +14,6 @@ from red_core.cli.options import PATH, json_option
 from red_core.errors import AccessError, SettingsError
 from red_core.store.database import open_project
 from red_core.takeaway import RedClassifier
-from red_core.takeaway.export_model import export_model
 
 TOKEN = "RED_MODEL_TOKEN"  # noqa: S105  the name of a variable
 LEAST_TOKEN = 16
@@ -36,6 +35,8 @@ def export_model_(
     FOLDER gets a few MB: weights, labels, calibration and a model card. It contains no text of the project, unless you
     ask for examples. docs/model.md shows how to use it.
     """
+    from red_core.takeaway.export_model import export_model  # noqa: PLC0415  serving needs less than exporting
+
     made = export_model(open_project(workspace, name), folder, languages=languages, with_examples=with_examples)
     text = f"{made.labels:,} labels, {made.size / 1e6:.1f} MB, fingerprint {made.fingerprint[:12]}: {made.folder}"
     click.echo(json.dumps({"project": name, **asdict(made)}) if as_json else text)
