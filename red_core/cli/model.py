@@ -46,9 +46,7 @@ def export_model_(
 @click.argument("folder", type=PATH)
 @click.option("--port", type=click.IntRange(1, 65535), default=8601, show_default=True, help="The port to listen on.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--encoder", metavar="MODEL", help="Folder or name of the embedding model, if it is not found by its name."
-)
+@click.option("--encoder", metavar="MODEL", help="Folder or name of the encoder, if it is not found by its name.")
 def serve_model_(folder: Path, port: int, address: str, encoder: str | None) -> None:
     """Serve the model in FOLDER over HTTP: POST /predict with {"texts": [...]}; /docs describes it.
 

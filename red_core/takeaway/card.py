@@ -36,7 +36,7 @@ model.predict(["a text"])
 - Intended use: give labels of this set to texts of the kind that it was trained on. A person should review labels with
   low confidence.
 - Confidences are calibrated on the labelled examples. They are too high for texts of another kind.
-- The embedding model reads only the beginning of a long text, a few hundred words.
+- The encoder reads only the beginning of a long text, a few hundred words.
 - Watch the answers: if many more texts become *none of these*, or if the shares of the labels move away from those in
   `config.json` (facts, baseline), label new examples and train again.
 - The folder contains names and meanings of labels. It contains no text of the project, but its numbers come from these

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from red_core.encoders import completed, parse_spec
 from red_core.errors import InputError
 from red_core.records import Floats, Ints
 from red_core.settings import DEFAULT_MODEL, make_settings
@@ -39,7 +40,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     Parameters
     ----------
     encoder : str
-        The embedding model: the default, or a folder or name that sentence-transformers can load.
+        A name of `red encoders`, a folder, or a model that was downloaded from the hub.
     settings : mapping, optional
         Settings of a round that differ from the preset *recommended*; see docs/settings.md.
     none_of_these : bool
@@ -82,7 +83,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         labels : iterable of n str or int
             At least two different ones.
         unlabeled : iterable of str
-            Texts of the kind that will be classified. They improve the features; about 1,000 or more help.
+            Texts of the kind that will be classified: they shape the features, and give the share of *none of these*.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         SettingsError
             If a setting is unknown or out of its range.
         EmbeddingError
-            If the embedding model cannot be loaded.
+            If the encoder cannot be loaded.
         """
         settings = make_settings("recommended", {**(self.settings or {}), "random_state": self.random_state})
         examples, kinds = usable_texts(texts), np.asarray(list(labels))
@@ -111,7 +112,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         names = [str(label) for label in known.tolist()]
         pairs = list(zip(examples, positions.tolist(), strict=True))
         pool = usable_texts(unlabeled)
-        model = fit_texts(pairs, names, pool, self.encoder, settings)
+        model = fit_texts(pairs, names, pool, str(completed(parse_spec(self.encoder))), settings)
         facts = {"examples": len(set(pairs)), "unlabelled_texts": len(set(pool))}
         self._set(model, contents_of(
             model, label_type=label_type, none_of_these=self.none_of_these,
@@ -122,19 +123,19 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     @classmethod
     def from_folder(cls, path: str | Path, *, encoder: str | None = None) -> RedClassifier:
-        """Return the classifier of a model folder, and load its embedding model.
+        """Return the classifier of a model folder, and load its encoder.
 
         Parameters
         ----------
         encoder : str, optional
-            Another place of the same embedding model, such as a folder.
+            Another place of the same encoder, such as a folder.
 
         Raises
         ------
         InputError
             If the folder is damaged or is no model folder.
         EmbeddingError
-            If the embedding model cannot be loaded, or is not the one that the classifiers were trained with.
+            If the encoder cannot be loaded, or is not the one that the classifiers were trained with.
         """
         model, contents = read_folder(Path(path))
         name = same_encoder(contents.encoder, encoder)

@@ -91,7 +91,7 @@ def contents_of(
     settings: dict[str, Any],
     facts: dict[str, Any],
 ) -> Contents:
-    """Return the contents of a model's folder; the embedding model is loaded to identify it.
+    """Return the contents of a model's folder; the encoder is loaded to identify it.
 
     Raises
     ------

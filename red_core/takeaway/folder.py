@@ -64,7 +64,7 @@ def write_folder(folder: Path, model: TextModel, contents: Contents, card: str) 
 
 
 def read_folder(folder: Path) -> tuple[TextModel, Contents]:
-    """Return the model of a folder; the caller checks and names its embedding model.
+    """Return the model of a folder; the caller checks and names its encoder.
 
     Raises
     ------

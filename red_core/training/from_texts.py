@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from red_core.encoders import encode
 from red_core.records import Floats, Ints, Report
 from red_core.settings import Settings
 from red_core.steps.belief import CANDIDATES_KEPT, Calibration, candidates, joined, likeliest_share_of_none
@@ -15,7 +16,6 @@ from red_core.steps.lexical_features import fit_lexical
 from red_core.steps.pool_scoring import averaged, blocks, label_log_odds
 from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import Partition, TrainingSet
-from red_core.training.embeddings import encode
 from red_core.training.features import NewTexts, spoken, wants_neighbours
 from red_core.training.fit import dissimilar_subsets, hidden_partitions
 from red_core.training.fit_rows import fit_rows
@@ -44,12 +44,12 @@ def fit_texts(
         Normalised texts. They shape the word and character features and the kNN features, and they give the share of
         texts that belong to no label. Texts of examples among them count once.
     encoder : str
-        The embedding model; see :func:`red_core.training.embeddings.encode`.
+        Its line; see :func:`red_core.encoders.encode`.
 
     Raises
     ------
     EmbeddingError
-        If the embedding model cannot be loaded.
+        If the encoder cannot be loaded.
     """
     examples = list(dict.fromkeys(examples))
     everything = list(dict.fromkeys([*(text for text, _ in examples), *unlabelled]))

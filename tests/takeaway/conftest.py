@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from red_core.encoders import EncoderSpec
 from red_core.records import Project
 from red_core.rounds.run import run_round
 from red_core.takeaway import encoder
@@ -22,13 +23,15 @@ NEAR = FAST.model_copy(update={"lexical_dimensions": 8, "neighbour_weights": (1.
 @pytest.fixture(scope="module")
 def own_encoder() -> Iterator[None]:
     """Replace the embedding model by ``fake_encode``; its weights are its name."""
-    loaded = SimpleNamespace(get_embedding_dimension=lambda: DIMENSIONS)
+
+    def loaded(spec: EncoderSpec) -> SimpleNamespace:
+        weights = hashlib.sha256(spec.name.encode()).hexdigest()
+        return SimpleNamespace(dimensions=DIMENSIONS, weights_sha256=lambda: weights)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "encode", fake_encode)
         patch.setattr(from_texts, "encode", fake_encode)
-        patch.setattr(encoder, "loaded_model", lambda name: SimpleNamespace(name=name, **vars(loaded)))
-        patch.setattr(encoder, "_revision", lambda _name, _model: "1")
-        patch.setattr(encoder, "_weights_sha256", lambda model: hashlib.sha256(model.name.encode()).hexdigest())
+        patch.setattr(encoder, "loaded_encoder", loaded)
         yield
 
 
