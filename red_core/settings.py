@@ -84,6 +84,14 @@ class Settings(BaseModel):
         int | None,
         Field(ge=1, description="Number of noise rows. None: the noise weight times the average class size."),
     ] = 1000
+    background_labels: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Up to so many labels, texts that come with the product are noise, too: labels are too few to "
+            "tell what belongs to none of them. 0 = never",
+        ),
+    ] = 30
     regularisation: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1e9)], ...],
         BeforeValidator(_as_several),
@@ -204,6 +212,7 @@ ARTICLE = Settings(
     lexical_dimensions=0,
     label_names_as_seeds=False,
     noise_rows=None,
+    background_labels=0,
     neighbour_weights=(),
     regularisation=(10.0,),
     selection="entropy",

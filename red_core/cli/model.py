@@ -23,7 +23,13 @@ LEAST_TOKEN = 16
 @click.command("export-model")
 @click.argument("name")
 @click.argument("folder", type=PATH)
-@click.option("--language", "languages", multiple=True, metavar="CODE", help="Language of the texts, such as en.")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    metavar="CODE",
+    help="Language of the texts, such as en.  [default: found]",
+)
 @click.option("--with-examples", is_flag=True, help="Also write a few labelled examples of each label.")
 @json_option
 @click.pass_obj
@@ -36,8 +42,11 @@ def export_model_(
     ask for examples. docs/model.md shows how to use it.
     """
     from red_core.takeaway.export_model import export_model  # noqa: PLC0415  serving needs less than exporting
+    from red_core.training.encoder_choice import encoder_advice  # noqa: PLC0415
 
-    made = export_model(open_project(workspace, name), folder, languages=languages, with_examples=with_examples)
+    project = open_project(workspace, name)
+    spoken = languages or tuple(encoder_advice(project).languages)
+    made = export_model(project, folder, languages=spoken, with_examples=with_examples)
     text = f"{made.labels:,} labels, {made.size / 1e6:.1f} MB, fingerprint {made.fingerprint[:12]}: {made.folder}"
     click.echo(json.dumps({"project": name, **asdict(made)}) if as_json else text)
 

@@ -52,7 +52,16 @@ class Folds:
     count: int
 
 
-def deal_folds(labels: Ints, eligible: Ints, label_count: int, folds: int, rng: np.random.Generator) -> Folds:
+# A step of the article takes its arrays and settings by name.
+def deal_folds(
+    labels: Ints,
+    eligible: Ints,
+    label_count: int,
+    folds: int,
+    rng: np.random.Generator,
+    *,
+    has_background: bool = False,
+) -> Folds:
     """Return random folds of rows and of labels; the rows of a label are spread evenly.
 
     Parameters
@@ -63,8 +72,10 @@ def deal_folds(labels: Ints, eligible: Ints, label_count: int, folds: int, rng: 
     """
     of_row = np.full(len(labels), -1, dtype=np.int64)
     of_row[eligible] = _folds_within_label(labels[eligible], folds, rng)
-    # With so few labels, a fold without some of them would have too few left to classify.
-    of_label = rng.permutation(label_count) % folds if label_count >= 2 * folds else np.full(label_count, -1)
+    # With so few labels, a fold without some of them has too few left to be noise for each other, unless there is other
+    # noise. One label has to stay.
+    can_miss = label_count >= 2 * folds or (has_background and label_count > 1)
+    of_label = rng.permutation(label_count) % folds if can_miss else np.full(label_count, -1)
     return Folds(with_a_row_each(of_row, labels), of_label, folds)
 
 
@@ -97,7 +108,8 @@ def out_of_fold_log_odds(
     most_folds : int, optional
         Score only the rows of the first so many folds.
     """
-    dealt = deal_folds(training.labels, eligible, len(partitions[0]), folds, rng)
+    has_background = training.background is not None
+    dealt = deal_folds(training.labels, eligible, len(partitions[0]), folds, rng, has_background=has_background)
     return score_folds(training, dealt, partitions, fit, most_folds=most_folds, done=done)
 
 

@@ -47,18 +47,24 @@ class Partition:
 class TrainingSet:
     """Training rows: features (n, d) float32, labels (n,) int64, weights (n,) float32 in (0, 1].
 
-    ``identity`` (n,) int64 is a hash of each sample; only an incremental fit needs it.
+    ``identity`` (n,) int64 is a hash of each sample; only an incremental fit needs it. ``background`` (m, d) float32
+    are texts of no label, which are noise for every classifier.
     """
 
     features: Floats
     labels: Ints
     weights: Floats
     identity: Ints | None = None
+    background: Floats | None = None
 
     def only(self, rows: Booleans) -> TrainingSet:
         """Return the rows where ``rows``, shape (n,), is True."""
         identity = None if self.identity is None else self.identity[rows]
-        return TrainingSet(self.features[rows], self.labels[rows], self.weights[rows], identity)
+        return TrainingSet(self.features[rows], self.labels[rows], self.weights[rows], identity, self.background)
+
+
+BESIDE_BACKGROUND = 0.5
+"""Share of the noise's weight that texts of other labels keep beside a background."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,15 @@ def fit_subset(
     classes = np.r_[class_of[training.labels[label_rows]], np.full(len(noise_rows), len(inside))]
     weights = np.r_[training.weights[label_rows], noise_weights].astype(np.float32)
     features = np.take(training.features, rows, axis=0)
-    if not len(noise_rows):
+    if training.background is not None:
+        features = np.vstack([features, training.background])
+        count, foreign = len(training.background), len(noise_rows)
+        total = noise.factor * float(weights[: len(label_rows)].sum()) / len(inside)
+        weights[len(label_rows) :] *= BESIDE_BACKGROUND
+        share = 1.0 - BESIDE_BACKGROUND if foreign else 1.0
+        weights = np.r_[weights, np.full(count, share * total / count)].astype(np.float32)
+        classes = np.r_[classes, np.full(count, len(inside))]
+    elif not len(noise_rows):
         return _fit_without_noise(features, classes, weights, regularisation, start)
     if start is not None:
         start = np.vstack([start[0], np.zeros_like(start[0][:1])]), np.append(start[1], 0.0)
@@ -188,7 +202,7 @@ def fit_partition(
 
     insides = [np.flatnonzero(subset_of == number) for number in numbers]
     # Separate arrays: a backend with other processes sends each array once, not with every subset.
-    arrays = (training.features, training.labels, training.weights)
+    arrays = (training.features, training.labels, training.weights, training.background)
     options = (noise, regularisation, random_state)
 
     def start(inside: Ints) -> tuple[Floats, Floats] | None:
@@ -211,6 +225,7 @@ def _fit_on_one_core(
     features: Floats,
     labels: Ints,
     weights: Floats,
+    background: Floats | None,
     inside: Ints,
     number: int,
     noise: NoiseRule,
@@ -221,7 +236,7 @@ def _fit_on_one_core(
     """Return the fit of one subset, perhaps in another process, where the thread limit has to be set again."""
     rng = np.random.default_rng([random_state, number])
     with _numerical_libraries().limit(limits=1):
-        training = TrainingSet(features, labels, weights)
+        training = TrainingSet(features, labels, weights, background=background)
         return fit_subset(training, inside, noise, regularisation=regularisation, rng=rng, start=start)
 
 

@@ -89,7 +89,10 @@ def cross_fit(
         seeds = np.flatnonzero(rows.is_seed)
         if len(seeds) > SEEDS_HELD_OUT:
             seeds = np.sort(spread_evenly(seeds, training.labels[seeds], SEEDS_HELD_OUT, rng))
-        folds = deal_folds(training.labels, seeds, len(rows.label_ids), settings.calibration_folds, rng)
+        folds = deal_folds(
+            training.labels, seeds, len(rows.label_ids), settings.calibration_folds, rng,
+            has_background=training.background is not None,
+        )  # fmt: skip
     fitted: list[Fitted] = []
 
     def fit(fold_rows: TrainingSet, fold_subsets: Sequence[Ints]) -> tuple[Partition, ...]:

@@ -30,7 +30,10 @@ def embed_missing(project: Project, model: str, report: Progress) -> None:
 
 
 def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
-    """Return unit vectors of label names, shape (n, d), float32; those of earlier rounds come from a file."""
+    """Return unit vectors of label names and other texts that are none of the project, shape (n, d), float32.
+
+    Those of earlier rounds come from a file.
+    """
     path = project.folder / "label-names.npz"
     stored = load_arrays(path) if path.is_file() else {}
     known: dict[str, Floats] = {}

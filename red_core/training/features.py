@@ -159,8 +159,11 @@ class Features:
 
     def of_names(self, project: Project, names: Sequence[str]) -> Floats:
         """Return the features of label names read as texts, shape (n, d), float32."""
-        words = [spoken(name) for name in names]
-        return self.of_new(project).beside(name_vectors(project, self.embedding, words), words)
+        return self.of_others(project, [spoken(name) for name in names])
+
+    def of_others(self, project: Project, texts: Sequence[str]) -> Floats:
+        """Return the features of texts that are no texts of the project, shape (n, d), float32; vectors are stored."""
+        return self.of_new(project).beside(name_vectors(project, self.embedding, texts), texts)
 
     def of_new(self, project: Project) -> NewTexts:
         """Return what computes the same features for texts that are not in the project."""

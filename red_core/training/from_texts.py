@@ -16,6 +16,7 @@ from red_core.steps.lexical_features import fit_lexical
 from red_core.steps.pool_scoring import averaged, blocks, label_log_odds
 from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import Partition, TrainingSet
+from red_core.training.background import background_texts, wants_background
 from red_core.training.features import NewTexts, spoken, wants_neighbours
 from red_core.training.fit import dissimilar_subsets, hidden_partitions
 from red_core.training.fit_rows import fit_rows
@@ -68,6 +69,8 @@ def fit_texts(
     if named:
         words = [spoken(names[label]) for label in named]
         rows = rows.with_names(named, [names[label] for label in named], texts.features(words))
+    if wants_background(settings, len(names)):
+        rows = rows.with_background(texts.features(background_texts()))
     shown = dissimilar_subsets(label_vectors(vectors[rows_of], labels, len(names)), settings)
     partitions = [shown, *hidden_partitions(rows.training, len(names), settings)]
     choice = select_model(rows, partitions, settings, lambda done, total: report("select", done, total))

@@ -15,6 +15,7 @@ from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import TrainingSet
 from red_core.store.rounds import training_rows
 from red_core.store.texts import pool, seeds
+from red_core.training.background import background_texts, unlike_labels, wants_background
 from red_core.training.features import Features
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -56,9 +57,10 @@ class FrozenRows:
         if not self.has_neighbours:
             return self.training
         half = self.training.features.shape[1] // 2
-        features = self.training.features.astype(np.float32)  # a copy
-        features[:, half:] *= np.float32(neighbour_weight)
-        return replace(self.training, features=features)
+        weights = np.ones(2 * half, dtype=np.float32)
+        weights[half:] = neighbour_weight
+        background = None if self.training.background is None else self.training.background * weights
+        return replace(self.training, features=self.training.features * weights, background=background)
 
     def with_names(self, positions: Sequence[int], names: Sequence[str], features: Floats) -> FrozenRows:
         """Return the rows and, after them, one for each of these label names.
@@ -73,12 +75,23 @@ class FrozenRows:
         identity = None if old.identity is None else np.append(old.identity, identities(f"name:{n}" for n in names))
         training = TrainingSet(
             np.vstack([old.features, features]), np.append(old.labels, np.array(positions, dtype=np.int64)),
-            np.append(old.weights, np.ones(count, dtype=np.float32)), identity,
+            np.append(old.weights, np.ones(count, dtype=np.float32)), identity, old.background,
         )  # fmt: skip
         return replace(
             self, training=training, texts=np.append(self.texts, np.full(count, -1)),
             is_seed=np.append(self.is_seed, np.zeros(count, dtype=np.bool_)),
         )  # fmt: skip
+
+    def with_background(self, features: Floats) -> FrozenRows:
+        """Return the rows with a background: those of these texts of no label that are unlike every label.
+
+        Parameters
+        ----------
+        features : ndarray of shape (m, d), float32
+        """
+        far = unlike_labels(features, self.training.features, self.training.labels)
+        background = features[far] if far.any() else None
+        return replace(self, training=replace(self.training, background=background))
 
 
 def frozen_rows(
@@ -102,7 +115,11 @@ def frozen_rows(
     frozen = FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
     named = positions_of_names([label.name for label in labels], settings)
     names = [labels[position].name for position in named]
-    return frozen.with_names(named, names, features.of_names(project, names)) if named else frozen
+    if named:
+        frozen = frozen.with_names(named, names, features.of_names(project, names))
+    if not wants_background(settings, len(labels)):
+        return frozen
+    return frozen.with_background(features.of_others(project, background_texts()))
 
 
 def positions_of_names(names: Sequence[str], settings: Settings) -> list[int]:
@@ -125,5 +142,6 @@ def recipe_of(settings: Settings, features: Features) -> str:
         [
             features.embedding, features.lexical, features.lexical_weight, features.neighbours,
             settings.neighbour_weights, settings.alike_partitions, *(getattr(settings, name) for name in names),
+            settings.background_labels,
         ]
     )  # fmt: skip

@@ -37,6 +37,7 @@ FAST = Settings(
     lexical_dimensions=0,
     label_names_as_seeds=False,
     noise_rows=50,
+    background_labels=0,
     calibration_folds=2,
     questions_at_once=5,
 )
