@@ -25,8 +25,8 @@ from benchmarks.synthetic import synthetic_project
 from red_core.judges.client import Endpoint
 from red_core.judges.dialect import Dialect
 from red_core.judges.llm_judge import LlmJudge
-from red_core.judges.project import reserve_for
 from red_core.judges.prompt import ANSWER, TASK, VERDICT_SCHEMA, prompt_of
+from red_core.judges.reserving import reserve_for
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Project, Question
 from red_core.settings import Settings

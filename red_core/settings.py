@@ -195,6 +195,13 @@ class Settings(BaseModel):
     most_tokens_project: Annotated[
         int | None, Field(ge=0, description="Maximum tokens in the whole project; none = no limit")
     ] = None
+    batch: Annotated[
+        bool,
+        Field(
+            description="Whether an LLM judge is asked in batches: cheaper, but the replies can take a day; chat only, "
+            "for servers with /v1/files and /v1/batches"
+        ),
+    ] = False
     corrections: Annotated[
         int,
         Field(

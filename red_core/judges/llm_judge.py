@@ -26,6 +26,15 @@ class AnotherModelError(JudgeError):
 
 
 @dataclass(frozen=True)
+class QuestionKey:
+    """What is stored with a verdict about its question: its key, whether its text was cut, the meaning shown."""
+
+    key: str
+    cut: bool
+    meaning_id: int | None
+
+
+@dataclass(frozen=True)
 class LlmJudge:
     """See the module.
 
@@ -61,11 +70,10 @@ class LlmJudge:
 
     async def answer(self, client: Client, question: Question) -> Answer:
         """Return the answer to one question; ask once more if the reply cannot be read."""
-        server, prompt = self.endpoint.server, prompt_of(question)
-        key = prompt.key(server.wire, server.model)
-        if not can_be_judged(prompt.state["text"]):
-            return Answer("unsure", None, 0.0, NOT_SENT, "", PROMPT_VERSION, key, prompt.cut, question.label.meaning_id)
-        path, body = verdict_request(server, self.endpoint.dialect, prompt)
+        if unsent := self.without_asking(question):
+            return unsent
+        server, key = self.endpoint.server, self.key_of(question)
+        path, body = verdict_request(server, self.endpoint.dialect, prompt_of(question))
         attempts: tuple[Attempt, ...] = ()
         reply, sent = None, Sent(None, "", ())
         for _ in range(2):
@@ -81,12 +89,29 @@ class LlmJudge:
             if reply is None or reply.outcome != "unparseable":
                 break
         if reply is None:
-            return Answer("failed", None, 0.0, sent.failure, "", PROMPT_VERSION, key, prompt.cut, None, attempts)
-        raw, model = server.scrubbed(sent.body or "")[:LONGEST_RAW], server.scrubbed(reply.model)
-        self._refuse_another(model)
+            return failed(sent.failure, key, attempts)
+        answer = self.answer_of(reply, sent.body or "", key, attempts)
+        self.refuse_another(server.scrubbed(reply.model))
+        return answer
+
+    def key_of(self, question: Question) -> QuestionKey:
+        """Return what is stored with the verdict about a question."""
+        server, prompt = self.endpoint.server, prompt_of(question)
+        return QuestionKey(prompt.key(server.wire, server.model), prompt.cut, question.label.meaning_id)
+
+    def without_asking(self, question: Question) -> Answer | None:
+        """Return the answer about a text without a letter or digit, which is not sent; None for every other text."""
+        if can_be_judged(prompt_of(question).state["text"]):
+            return None
+        key = self.key_of(question)
+        return Answer("unsure", None, 0.0, NOT_SENT, "", PROMPT_VERSION, key.key, key.cut, key.meaning_id)
+
+    def answer_of(self, reply: Reply, raw: str, key: QuestionKey, attempts: tuple[Attempt, ...]) -> Answer:
+        """Return the answer that a reply gives, weighted by the self-test."""
+        server = self.endpoint.server
         return Answer(
-            reply.outcome, reply.p_valid, self._weight(reply), raw, model or server.model, PROMPT_VERSION, key,
-            prompt.cut, question.label.meaning_id, attempts,
+            reply.outcome, reply.p_valid, self._weight(reply), server.scrubbed(raw)[:LONGEST_RAW],
+            server.scrubbed(reply.model) or server.model, PROMPT_VERSION, key.key, key.cut, key.meaning_id, attempts,
         )  # fmt: skip
 
     def _read(self, sent: Sent) -> tuple[Reply | None, tuple[Attempt, ...]]:
@@ -96,19 +121,28 @@ class LlmJudge:
         reply = read_reply(self.endpoint.server.wire, sent.body, self.band)
         return reply, (*sent.attempts[:-1], reply.settled(sent.attempts[-1]))
 
-    def _refuse_another(self, model: str) -> None:
-        """Raise JudgeError if another model answers than the one that was tried: it has not been tested."""
-        known = self.endpoint.dialect.model
-        if known and model and model != known:
+    def refuse_another(self, model: str) -> None:
+        """Raise AnotherModelError if another model answers than the one that was tried: it has not been tested."""
+        if self.is_another(model):
             raise AnotherModelError(
-                f"{self.endpoint.server.host} now answers as {model}; {known} was tried and tested. Go on, and the new "
-                "model is tested before it is asked."
+                f"{self.endpoint.server.host} now answers as {model}; {self.endpoint.dialect.model} was tried and "
+                "tested. Go on, and the new model is tested before it is asked."
             )
+
+    def is_another(self, model: str) -> bool:
+        """Return whether a reply names another model than the one that was tried."""
+        known = self.endpoint.dialect.model
+        return bool(known and model and model != known)
 
     def _weight(self, reply: Reply) -> float:
         if self.scale is not None and reply.p_valid is not None:
             return self.scale(reply.p_valid)
         return log_likelihood_ratio(self.rates, reply.outcome)
+
+
+def failed(why: str, key: QuestionKey, attempts: tuple[Attempt, ...]) -> Answer:
+    """Return the answer to a question without a reply; it is no verdict."""
+    return Answer("failed", None, 0.0, why, "", PROMPT_VERSION, key.key, key.cut, None, attempts)
 
 
 def identity(server: JudgeServer, dialect: Dialect) -> str:

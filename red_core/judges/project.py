@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import numpy as np
 from pydantic import ValidationError
 
-from red_core.access import refuse_viewers
 from red_core.errors import JudgeError, StateError
-from red_core.judges.client import Endpoint, Reserve
+from red_core.judges.batch_api import cancel as cancel_batch
+from red_core.judges.batch_judge import Batches, BatchJudge
+from red_core.judges.client import Endpoint
 from red_core.judges.connect import Connection, connect
 from red_core.judges.correction import LlmCorrector
 from red_core.judges.dialect import Dialect
@@ -20,20 +21,20 @@ from red_core.judges.evidence_check import fit_evidence_check
 from red_core.judges.llm_judge import AnotherModelError, LlmJudge, identity
 from red_core.judges.pace import Pace
 from red_core.judges.protocol import Corrector, Judge
+from red_core.judges.reserving import PROJECT_CAP, reserve_for
 from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
 from red_core.judges.server_settings import JudgeServer, judge_server, refuse_another_address
-from red_core.records import PROMPT_VERSION, Progress, Project, Question
+from red_core.records import PROMPT_VERSION, Progress, Project, Question, Report
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
-from red_core.store.attempts import Prices, RequestPurpose, add_attempts, settle_attempts
+from red_core.store.attempts import RequestPurpose, settle_attempts
+from red_core.store.judge_batches import open_judge_batches
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Kind, add_tested, tested
 from red_core.store.texts import remember, remembered
 from red_core.store.vectors import load_vectors
 from red_core.training import Model, ValidSamples, valid_samples
 
-PROJECT_CAP = "most tokens of the project"
-"""Under this name the project's cap of tokens is remembered."""
 LEAST_PAIRS = 20
 """A self-test with fewer answers is too small to use."""
 Pairs = Sequence[tuple[Kind, Question]]
@@ -53,11 +54,11 @@ def make_evidence_check(project: Project, model: Model, samples: ValidSamples) -
 
 
 def make_llm_judge(
-    project: Project, settings: Settings, round_id: int, samples: ValidSamples, report: Progress
+    project: Project, settings: Settings, round_id: int, samples: ValidSamples, progress: Report
 ) -> tuple[Judge, Corrector | None]:
     """Return the LLM judge of the settings after its self-test, and a corrector if the settings want one.
 
-    Pairs that were tested before are not asked again.
+    Pairs that were tested before are not asked again. The self-test does not use batches: the first questions need it.
 
     Raises
     ------
@@ -65,11 +66,22 @@ def make_llm_judge(
         If the server cannot be reached, or does not answer as asked.
     """
     server = judge_server()
+    if settings.batch and server.wire != "chat":
+        raise JudgeError(
+            f"batches need the API chat, and the judge has {server.wire}. Close the round, and run it again."
+        )
+
+    def report(done: int, total: int) -> None:
+        progress("test the judge", done, total)
+
     cap = settings.most_tokens_project
     remember(project, PROJECT_CAP, "" if cap is None else str(cap), anew=True)
     pairs = _known_pairs(project, settings, samples)
     test = _self_tested(project, endpoint_for(project, server, "self-test", settings, round_id), pairs, report)
     judge = LlmJudge(endpoint_for(project, server, "judge", settings, round_id), test.rates, test.scale)
+    if settings.batch:
+        batches = batches_of(project, judge, settings, round_id, progress)
+        judge = BatchJudge(judge.endpoint, judge.rates, judge.scale, batches=batches)
     if not settings.corrections:
         return judge, None
     return judge, LlmCorrector(endpoint_for(project, server, "correction", settings, round_id))
@@ -155,39 +167,28 @@ def endpoint_for(
     return Endpoint(server, dialect, reserve_for(project, server, purpose, settings, round_id, judge=judge))
 
 
-def reserve_for(  # each argument is one fact of the attempts' rows
-    project: Project,
-    server: JudgeServer,
-    purpose: RequestPurpose,
-    settings: Settings,
-    round_id: int | None = None,
-    *,
-    judge: str = "",
-    discount: float = 1.0,
-) -> Reserve:
-    """Return what stores attempts before they are sent, and refuses those that would exceed a cap of tokens.
+def batches_of(project: Project, judge: LlmJudge, settings: Settings, round_id: int, progress: Report) -> Batches:
+    """Return where the batches of a round are stored; what is reserved for them has the price of a batch."""
+    server = judge.endpoint.server
+    reserve = reserve_for(
+        project, server, "judge", settings, round_id, judge=judge.name, price_factor=server.price_batch
+    )  # fmt: skip
+    return Batches(project, round_id, reserve, lambda done, total: progress("wait for the batch", done, total))
 
-    The project's cap is that of the settings, else that of the last round; it holds for every purpose.
 
-    Raises
-    ------
-    AccessError
-        If the user is a viewer: questions cost money.
+def cancel_batches(project: Project) -> int:
+    """Cancel the batches of this project that are under way at the judge's server; return how many.
+
+    The next run of an open round reads what they had answered by then. A server that cannot be reached is left alone.
     """
-    refuse_viewers()
-    last = remembered(project, PROJECT_CAP)
-    of_project = settings.most_tokens_project if settings.most_tokens_project is not None or not last else int(last)
-    of_round = settings.most_tokens if round_id is not None else None
-    cached = server.price_in if server.price_cached is None else server.price_cached
-    prices = Prices(*(None if p is None else p * discount for p in (server.price_in, server.price_out, cached)))
-
-    def reserve(tokens: Sequence[int]) -> list[int]:
-        return add_attempts(
-            project, purpose, judge or server.name, tokens, round_id=round_id, prices=prices,
-            caps=(of_round, of_project),
-        )  # fmt: skip
-
-    return reserve
+    try:
+        server = judge_server()
+    except JudgeError:
+        return 0
+    names = [batch.name for batch in open_judge_batches(project, judge_of(project, server)) if batch.name]
+    for name in names:
+        cancel_batch(server, name)
+    return len(names)
 
 
 def project_samples(project: Project) -> ValidSamples:

@@ -116,6 +116,13 @@ class JudgeServer(BaseSettings):
         float | None, Field(alias="RED_JUDGE_PRICE_OUT", ge=0, description="Price of a million tokens written")
     ] = None
 
+    price_batch: Annotated[
+        float,
+        Field(
+            alias="RED_JUDGE_PRICE_BATCH", ge=0, le=1, description="Share of the price that a question in a batch costs"
+        ),
+    ] = 0.5
+
     @property
     def name(self) -> str:
         """The API and the model asked for."""

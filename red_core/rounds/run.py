@@ -88,9 +88,7 @@ def run_round(
     corrector: Corrector | None = None
     if make_judge is None and settings.judge == "llm":
         with tried_again_if_changed(project):
-            judge, corrector = make_llm_judge(
-                project, settings, current.id, samples, _stage(progress, "test the judge")
-            )
+            judge, corrector = make_llm_judge(project, settings, current.id, samples, progress)
     else:
         judge = (make_judge or make_evidence_check)(project, model, samples)
     evidence = Evidence(model.features.embedding, list_labels(project), samples, settings.examples_shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
@@ -59,6 +59,7 @@ def add_attempts(  # the row of a request: each value is one column
     round_id: int | None = None,
     prices: Prices = Prices(),
     caps: tuple[int | None, int | None] = (None, None),
+    also: Callable[[Database, list[int]], object] = lambda _db, _ids: None,
 ) -> list[int]:
     """Store requests before they are sent; return the ids of those that fit the limits, from the first on.
 
@@ -69,6 +70,8 @@ def add_attempts(  # the row of a request: each value is one column
     prices : Prices
     caps : (int or None, int or None)
         Most tokens of the round, and of the project; None for no limit.
+    also : callable(db, ids)
+        Stores more in the same transaction, if at least one request fits.
     """
     ids: list[int] = []
     with transaction(project) as db:
@@ -82,6 +85,8 @@ def add_attempts(  # the row of a request: each value is one column
                 [round_id, purpose, judge, tokens, prices.tokens_in, prices.tokens_out, prices.cached, now()],
             )
             ids.append(int(cursor.lastrowid or 0))
+        if ids:
+            also(db, ids)
     return ids
 
 

@@ -60,6 +60,17 @@ def m006_cached_tokens(db: Database) -> None:
     db.execute("ALTER TABLE attempt ADD COLUMN price_cached REAL")
 
 
+@migrations()
+def m007_judge_batches(db: Database) -> None:
+    """Room for batches of questions at a judge's server; ``file`` and ``name`` are what the server calls them."""
+    db.execute("""
+        CREATE TABLE judge_batch (
+            id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, judge TEXT NOT NULL,
+            requests TEXT NOT NULL, file TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '',
+            ended INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL
+        ) STRICT""")
+
+
 _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 

@@ -41,6 +41,8 @@ class Heard:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    method: str = "POST"
+    raw: bytes = b""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -274,14 +276,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         owner = self.server.owner
-        raw = self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}"
-        heard = Heard(time.monotonic(), self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(raw))
+        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        body = json.loads(raw or b"{}") if not headers.get("content-type", "").startswith("multipart") else {}
+        heard = Heard(time.monotonic(), self.path, headers, body, self.command, raw)
         with owner.taking(heard) as said:
             if self._gone():
                 owner.hung_up.append(heard)
             self._say(said, owner)
 
     def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
         self.do_POST()
 
     def _gone(self) -> bool:
