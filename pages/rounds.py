@@ -8,6 +8,7 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
+from red_core.judges.project import cancel_batches
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
@@ -17,7 +18,8 @@ from red_core.store.decisions import roll_back
 from red_core.store.labels import current_layout
 from red_core.store.rounds import close_round, finished_rounds, last_finished_round, list_rounds
 from widgets.rounds.curves import show_curves
-from widgets.rounds.judge_panel import choose_judge, cost, show_llm, show_spent
+from widgets.rounds.judge_cost import choose_batch, cost, show_spent
+from widgets.rounds.judge_panel import choose_judge, show_llm
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, plan, what_changed
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
@@ -78,6 +80,7 @@ def show_interrupted(project: Project, job: Job) -> bool:
         if st.button("Close the round without feeding back", key="close_open"):
             with errors_in_one_line():
                 close_round(project)
+                cancel_batches(project)  # its replies would not be read any more
                 st.rerun()
     return True
 
@@ -89,6 +92,7 @@ def show_close(project: Project, last: Round) -> None:
         if st.button(f"Close round {last.id}", key="close_round"):
             with errors_in_one_line():
                 close_round(project)
+                cancel_batches(project)  # its replies would not be read any more
                 st.rerun()
 
 
@@ -108,7 +112,7 @@ def show_form(project: Project, number: int) -> None:
     start = st.container()
     judge = choose_judge(project)
     server = show_llm(project) if judge == "llm" else None
-    settings = tuned(judge)
+    settings = tuned(judge, batch=choose_batch(server))
     with start:
         st.text(f"{estimate(project, settings, server)} {duration(project)}")
         show_spent(project)
@@ -128,7 +132,7 @@ def duration(project: Project) -> str:
     return f"It usually takes about {counted(ceil(seconds / 60), 'minute')}."
 
 
-def tuned(judge: str) -> Settings:
+def tuned(judge: str, *, batch: bool) -> Settings:
     """Show the method and the settings of a round, folded; return the preset with the changes made here.
 
     Raises
@@ -137,7 +141,7 @@ def tuned(judge: str) -> Settings:
         If a value is out of its range.
     """
     preset = str(st.session_state.get("preset", "recommended"))
-    changes: dict[str, object] = {"judge": judge}
+    changes: dict[str, object] = {"judge": judge, "batch": batch}
     with st.expander("Settings", icon=":material/tune:"):
         changes |= changed_settings(preset, BASIC + (OF_LLM if judge == "llm" else ()))
     with st.expander("Advanced", icon=":material/science:"):
@@ -178,7 +182,7 @@ def estimate(project: Project, settings: Settings, server: JudgeServer | None) -
         return f"{sentence} The {JUDGES['evidence']} costs nothing.{more}"
     if server is None:
         return f"{sentence} Connect to a judge first."
-    return f"{sentence} {cost(project, server, count)}"
+    return f"{sentence} {cost(project, server, count, batch=settings.batch)}"
 
 
 def questions(project: Project, settings: Settings) -> tuple[int, str]:

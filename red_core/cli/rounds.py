@@ -12,6 +12,7 @@ from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.cli.terminal import print_status, work
 from red_core.errors import StateError
+from red_core.judges.project import cancel_batches
 from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import mark_interrupted, project_status
 from red_core.settings import PRESETS, Settings, make_settings
@@ -37,11 +38,14 @@ from red_core.store.rounds import close_round
     metavar="NAME=VALUE",
     help="Change one setting. `red settings` lists all settings.",
 )
+@click.option(
+    "--batch", is_flag=True, help="Ask an LLM judge in batches: cheaper, but the replies can take up to 24 hours."
+)
 @who_option
 @json_option
 @click.pass_obj
-def round_(
-    workspace: Path, name: str, preset: str, changes: tuple[str, ...], who: str | None, *, as_json: bool
+def round_(  # each argument is one option
+    workspace: Path, name: str, preset: str, changes: tuple[str, ...], who: str | None, *, batch: bool, as_json: bool
 ) -> None:
     """Run a round of project NAME in the background and show its progress.
 
@@ -49,7 +53,8 @@ def round_(
     continues from there.
     """
     project = open_project(workspace, name)
-    work(project, "round", make_settings(preset, _parse_changes(changes)), who or login())
+    changed = _parse_changes(changes) | ({"batch": True} if batch else {})
+    work(project, "round", make_settings(preset, changed), who or login())
     print_status(project_status(project), as_json=as_json)
 
 
@@ -114,11 +119,17 @@ def feed_back_(
 @click.argument("name")
 @click.pass_obj
 def cancel(workspace: Path, name: str) -> None:
-    """Cancel the running job of project NAME. Everything stored so far is kept."""
+    """Cancel the running job of project NAME. Everything stored so far is kept.
+
+    A batch of questions that is still under way after its job has ended is cancelled at the judge's server.
+    """
     project = open_project(workspace, name)
     job = mark_interrupted(project)
     if job is None or job.state not in {"waiting", "running"}:
-        raise StateError(f"no job is running in project {name}.")
+        if not cancel_batches(project):
+            raise StateError(f"no job is running in project {name}.")
+        click.echo("no job is running. The batch of questions at the judge's server is asked to stop.")
+        return
     ask_to_cancel(project, job.id)
     click.echo(f"the job {job.kind} of project {name} is asked to stop. Run its command again to continue.")
 
@@ -128,7 +139,10 @@ def cancel(workspace: Path, name: str) -> None:
 @click.pass_obj
 def close(workspace: Path, name: str) -> None:
     """Close the open round of project NAME. Nothing is fed back."""
-    click.echo(f"round {close_round(open_project(workspace, name))} is closed. Nothing was fed back.")
+    project = open_project(workspace, name)
+    number = close_round(project)
+    cancel_batches(project)  # its replies would not be read any more
+    click.echo(f"round {number} is closed. Nothing was fed back.")
 
 
 @click.command("roll-back")

@@ -359,9 +359,29 @@ def test_caps_typed_in_the_settings_reach_the_round(
 
 
 @pytest.mark.usefixtures("named")
-def test_the_evidence_check_knows_no_caps(in_state: InState, open_app: OpenApp) -> None:
+def test_a_round_in_batches_shows_its_price_and_time_and_is_started_as_such(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = in_state("prepared")
+    for name, value in {"PRICE_IN": "2", "PRICE_OUT": "8", "PRICE_BATCH": "0.25"}.items():
+        monkeypatch.setenv(f"RED_JUDGE_{name}", value)
+    app = rounds_with_llm(open_app)
+    alone = float(re.search(r"costs at most (\d+\.\d+)\.", words_on(app))[1])
+    app.checkbox(key="batch").check().run()
+    words = words_on(app)
+    shown = re.search(r", takes up to 24 hours and costs at most (\d+\.\d+): a question in a batch costs 25% ", words)
+    assert float(shown[1]) == pytest.approx(alone / 4, abs=0.01)
+    app.button(key="run_round").click().run()
+    assert settings_of(job_of(project)).batch
+    assert no_worker
+
+
+@pytest.mark.usefixtures("named")
+def test_the_evidence_check_knows_no_caps_and_no_batches(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert not [box for box in open_app("rounds").number_input if "tokens" in str(box.key)]
+    app = open_app("rounds")
+    assert not [box for box in app.number_input if "tokens" in str(box.key)]
+    assert "batch" not in keys_of(app)
 
 
 @pytest.mark.usefixtures("named")

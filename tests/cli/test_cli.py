@@ -347,8 +347,9 @@ def test_round_runs_a_worker_and_prints_the_result(run, project):
 
 
 def test_round_keeps_the_settings_it_was_given(run, project):
-    printed_json(run("round", "small", *QUICK, "--set", "least_gain=0.125", "--json"))
-    assert Settings.model_validate_json(list_rounds(project)[0].settings).least_gain == 0.125
+    printed_json(run("round", "small", *QUICK, "--set", "least_gain=0.125", "--batch", "--json"))
+    settings = Settings.model_validate_json(list_rounds(project)[0].settings)
+    assert (settings.least_gain, settings.batch) == (0.125, True)
 
 
 # The other verbs, on a round of fake vectors

@@ -12,7 +12,8 @@ from red_core.records import Project
 from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
 from red_core.store.attempts import tokens_per_question
 from red_core.store.overview import seconds_per_decision
-from widgets.rounds.judge_panel import TOKENS_PER_QUESTION, connected_server
+from widgets.rounds.judge_cost import TOKENS_PER_QUESTION
+from widgets.rounds.judge_panel import connected_server
 from widgets.shell.words import counted
 
 SECONDS_A_DECISION, FEWEST_TIMED = 6.0, 10

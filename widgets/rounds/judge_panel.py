@@ -11,18 +11,17 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.errors import JudgeError, RedError
 from red_core.judges import judge_server, stored_self_test
-from red_core.judges.project import judge_of, seconds_per_question, try_connection
+from red_core.judges.project import judge_of, try_connection
 from red_core.judges.server_settings import OF_OPERATOR, ApiName, Format, JudgeServer, keep
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
-from red_core.store.attempts import spent, tokens_per_question
 from red_core.store.rounds import last_finished_round
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import is_operator
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED, JUDGES, counted
+from widgets.shell.words import ENDED, JUDGES
 
 APIS = {
     "chat": "chat: any OpenAI-compatible server",
@@ -30,8 +29,6 @@ APIS = {
     "decisions": "decisions: OpenAI",
 }
 API_HELP = "Ask your administrator which API to choose. *systemone* and *decisions* also say how likely *valid* is."
-TOKENS_PER_QUESTION = 600
-"""The estimate before the first question was counted."""
 
 
 def choose_judge(project: Project) -> str:
@@ -182,6 +179,10 @@ def show_more(now: JudgeServer) -> dict[str, Any]:
                 "Seconds to wait for a reply", 1.0, 600.0, max(now.timeout, 1.0), key="connect_timeout",
                 **({"help": "A slow server gets up to four times as many by itself."} | _fixed("timeout")),
             ),
+            "price_batch": right.number_input(
+                "Share of the price in a batch", 0.0, 1.0, now.price_batch, key="connect_price_batch",
+                **({"help": "0.5 is half the price."} | _fixed("price_batch")),
+            ),
             "price_cached": left.number_input(
                 "Price per million cached input tokens", 0.0, value=now.price_cached, key="connect_price_cached",
                 placeholder="as input", **_fixed("price_cached"),
@@ -237,33 +238,6 @@ def try_server(project: Project, server: JudgeServer) -> None:
     else:
         name = trial.model or server.model
         st.success(plain(f"It works. The server says that its model is {name}."), icon=":material/check:")
-
-
-def cost(project: Project, server: JudgeServer, questions: int) -> str:
-    """Return, as a sentence, the estimated cost of questions in tokens, and in money if the prices are known."""
-    each = tokens_per_question(project, judge_of(project, server))
-    tokens = int(questions * (each or TOKENS_PER_QUESTION))
-    estimate = f"This uses about {counted(tokens, 'token')}{_time(questions * seconds_per_question(project, server))}"
-    if server.price_in is None or server.price_out is None:
-        return f"{estimate}. You have set no price."
-    return f"{estimate} and costs at most {tokens * max(server.price_in, server.price_out) / 1e6:,.2f}."
-
-
-def _time(seconds: float) -> str:
-    """Return how long the questions take, as the trial measured it; '' where it is not known or short."""
-    if seconds < 60:
-        return ""
-    return f", takes about {counted(round(seconds / 60), 'minute')}"
-
-
-def show_spent(project: Project) -> None:
-    """Show what the judge has cost so far."""
-    so_far = spent(project)
-    if so_far.attempts:
-        money = "" if so_far.money is None else f" Cost: {so_far.money:,.2f}."
-        cached = f" ({so_far.cached:,} of them from the server's cache)" if so_far.cached else ""
-        used = f"{counted(so_far.tokens, 'token')}{cached} in {counted(so_far.attempts, 'request')}"
-        st.caption(f"Used in this project: {used}.{money}")
 
 
 def connected_server() -> JudgeServer | None:

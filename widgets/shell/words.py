@@ -17,6 +17,7 @@ STAGES = {
     "test the judge": "Testing the judge on labels that are known",
     "write meanings": "Writing the meanings of labels",
     "ask": "Asking the judge",
+    "wait for the batch": "Waiting for the replies of a batch (at most 24 hours)",
     "believe": "Computing the confidences",
 }
 ENDED = {"cancelled": "was cancelled", "failed": "failed", "interrupted": "was interrupted"}
