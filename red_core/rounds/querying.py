@@ -114,9 +114,11 @@ class Asking:
         self._strategy = STRATEGIES[self._settings.selection]
         self._closed: Pairs = set()
         self._done: Counter[str] = Counter()
+        self._expected = 0
+        """Questions of the round in all, by the beliefs of now."""
 
     def ask_all(self, report: Progress) -> Asked:
-        """Ask until no question is worth it or a cap is reached; report (questions asked, most questions)."""
+        """Ask until no question is worth it or a cap is reached; report (questions asked, questions expected)."""
         self._closed = self._add_known_evidence()
         before = proposals_of(self._project, self._round)
         self._done = Counter(proposal.reason for proposal in before)
@@ -186,13 +188,15 @@ class Asking:
     def _next(self) -> Questions:
         """Return what is worth asking next, then what a free judge may confirm; empty at the end."""
         finished = self._strategy.once and self._done[self._settings.selection] > 0
-        most = 0 if finished else min(self._settings.questions_at_once, self._room())
-        chosen = self._strategy.choose(self._query(self._closed), most)
-        if len(chosen.rows) or not self._judge.free:
-            return chosen
-        return confirmations(
-            self._query(self._closed), max(0, self._settings.most_confirmations - self._done["confirm"])
-        )
+        chosen = self._strategy.choose(self._query(self._closed), 0 if finished else self._room())
+        if not len(chosen.rows) and self._judge.free:
+            left = max(0, self._settings.most_confirmations - self._done["confirm"])
+            chosen = confirmations(self._query(self._closed), left)
+        now = chosen.only(np.arange(min(len(chosen.rows), self._settings.questions_at_once)))
+        if "confirm" in chosen.reasons:  # their answers do not change which ones come next
+            now = chosen
+        self._expected = self._questions_asked + len((now if self._strategy.once else chosen).rows)
+        return now
 
     def _room(self) -> int:
         """Return how many more questions the round may ask; confirmations have a cap of their own."""
@@ -291,8 +295,8 @@ class Asking:
 
     def _ask(self, batch: Questions, report: Progress) -> tuple[int, int]:
         """Ask one batch and store every group of replies before the next; return the numbers answered and failed."""
-        earlier, most = self._questions_asked - len(batch.rows), self._settings.most_questions
-        report(earlier, most)
+        earlier, expected = self._questions_asked - len(batch.rows), max(self._expected, self._questions_asked)
+        report(earlier, expected)
         questions = self._evidence.beside(self._project, self._scored, self._with_analysts_gains(batch))
         ids = add_proposals(self._project, self._round, questions)
         answered = failed = 0
@@ -309,5 +313,5 @@ class Asking:
                         self._scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
                         self._closed |= self._closed_by(question.text, question.label.id, answer.outcome)
                 answered += len(group)
-                report(earlier + answered, most)
+                report(earlier + answered, expected)
         return answered, failed

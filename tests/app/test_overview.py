@@ -122,6 +122,7 @@ def test_the_progress_of_a_round_never_goes_back() -> None:
     at = [_share(job(stage, done)) for stage in SECONDS_OF_STAGE for done in (0, 5, 10)]
     assert at == sorted(at)
     assert (at[0], at[-1]) == (0.0, pytest.approx(1.0))
+    assert _share(job("wait for the batch", 5)) == _share(job("ask", 5))
 
 
 def job(stage: str, done: int) -> Job:

@@ -26,6 +26,10 @@ SECONDS_OF_STAGE = {
     "test the judge": 20, "ask": 60, "believe": 10,
 }  # fmt: skip
 """Typical seconds of each stage of a round, in their order (1,000 labels, 100,000 texts): the parts of its progress."""
+OF_A_JUDGE = {"test the judge", "ask", "write meanings"}
+"""The stages that take as long as a judge's server takes to reply."""
+PART_OF = {"wait for the batch": "ask"}
+"""Stages that are counted as part of another one."""
 WORK = {
     "round": "The round",
     "judge-check": "The test of the judge",
@@ -127,15 +131,24 @@ def _show_running(project: Project, job_id: int) -> None:
 def _share(job: Job) -> float:
     """Return how much of the whole job is done, in [0, 1]: it never goes back from stage to stage."""
     inside = min(job.done / job.total, 1.0) if job.total else 0.0
-    if job.kind != "round" or job.stage not in SECONDS_OF_STAGE:
+    stage = PART_OF.get(job.stage, job.stage)
+    if job.kind != "round" or stage not in SECONDS_OF_STAGE:
         return inside
-    before = sum(list(SECONDS_OF_STAGE.values())[: list(SECONDS_OF_STAGE).index(job.stage)])
-    return (before + inside * SECONDS_OF_STAGE[job.stage]) / sum(SECONDS_OF_STAGE.values())
+    before = sum(list(SECONDS_OF_STAGE.values())[: list(SECONDS_OF_STAGE).index(stage)])
+    return (before + inside * SECONDS_OF_STAGE[stage]) / sum(SECONDS_OF_STAGE.values())
 
 
 def _time_left(project: Project, job: Job, share: float) -> str:
-    """Return the time left in words, by the speed since this session first saw the job; '' until that is known."""
-    seen = st.session_state.setdefault(f"job_seen_{project.name}_{job.id}", (monotonic(), share))
+    """Return the time left in words, by the speed since this session first saw the job; '' until that is known.
+
+    The speed of a judge's server is its own: while it is asked, only its questions count.
+    """
+    if job.stage in PART_OF:
+        return ""
+    key = f"job_seen_{project.name}_{job.id}"
+    if job.stage in OF_A_JUDGE:
+        key, share = f"{key}_{job.stage}", min(job.done / max(job.total, 1), 1.0)
+    seen = st.session_state.setdefault(key, (monotonic(), share))
     took, gained = monotonic() - seen[0], share - seen[1]
     if took < SECONDS_SEEN or gained < SHARE_SEEN:
         return ""
