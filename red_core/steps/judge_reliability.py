@@ -23,13 +23,16 @@ VERDICTS: tuple[Outcome, ...] = tuple(o for o in get_args(Outcome) if o != "fail
 CLEAR: tuple[Outcome, ...] = ("valid", "invalid")
 """The outcomes that answer the question."""
 FURTHEST = 0.01
-"""A judge's probabilities are clipped to [0.01, 0.99], so that no single answer decides everything."""
+"""A judge's probabilities, and the chances that they are turned into, are clipped to [0.01, 0.99], so that no single
+answer decides everything."""
 NOISE = float(chi2.ppf(0.975, df=1))
 """The chi-square statistic up to which a difference between right and wrong pairs counts as chance. Two differences are
 tested (a clear answer or none; valid or invalid), so each has half of 5%."""
 LEVELS = 8
 """Into how many levels a judge's probabilities are divided to estimate what a question is worth."""
 FOLDS = 10
+WEAK = 10.0
+"""Inverse L2 strength of the fit of a scale: enough to keep it finite where right and wrong pairs do not overlap."""
 
 
 def judge_rates(right: Mapping[str, int], wrong: Mapping[str, int]) -> JudgeRates:
@@ -111,7 +114,7 @@ def bits_of_words(right: Mapping[str, int], wrong: Mapping[str, int]) -> float:
 
 @dataclass(frozen=True)
 class ProbabilityScale:
-    """The log likelihood ratio as a linear function of logit(p), with p clipped to [0.01, 0.99]."""
+    """The log likelihood ratio as a linear function of logit(p); p and the resulting chance are clipped."""
 
     slope: float
     intercept: float
@@ -122,13 +125,16 @@ class ProbabilityScale:
 
     def ratios(self, probabilities: Floats) -> Floats:
         """Return the log likelihood ratio of each probability."""
-        return self.slope * _clipped_logit(probabilities) + self.intercept
+        most = logit(1.0 - FURTHEST)
+        return np.asarray(np.clip(self.slope * _clipped_logit(probabilities) + self.intercept, -most, most))
 
 
 def fit_probability_scale(probabilities: Floats, right: Booleans) -> ProbabilityScale | None:
     """Return the scale of a judge's probabilities: logistic regression on logit(p), minus the prior log-odds.
 
-    It is shrunk by the likelihood-ratio test of its slope, as the rates are by theirs. None if all pairs are right or
+    The logits are divided by their standard deviation for the fit, because some models move their probabilities only
+    between .5 and .6 and mean it. The scale is shrunk by the likelihood-ratio test of its slope, as the rates are by
+    theirs. None if all pairs are right or
     all are wrong, if higher probabilities do not mean more right pairs, or if chance explains that they do. Then only
     the outcome counts.
 
@@ -140,8 +146,9 @@ def fit_probability_scale(probabilities: Floats, right: Booleans) -> Probability
     if right.all() or not right.any():
         return None
     logits = _clipped_logit(probabilities)
-    fitted = LogisticRegression(C=1.0).fit(logits[:, None], right)
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    spread = float(logits.std()) or 1.0
+    fitted = LogisticRegression(C=WEAK).fit(logits[:, None] / spread, right)
+    slope, intercept = float(fitted.coef_[0, 0]) / spread, float(fitted.intercept_[0])
     if slope <= 0:
         return None
     prior_log_odds = float(np.log(right.sum() / (~right).sum()))

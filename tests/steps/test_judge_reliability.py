@@ -250,4 +250,17 @@ def test_a_scale_rises_and_is_never_surer_than_at_one_in_a_hundred(low, high, sl
     scale = ProbabilityScale(slope, intercept)
     least, most = scale(FURTHEST), scale(1 - FURTHEST)
     assert least <= scale(min(low, high)) <= scale(max(low, high)) <= most
-    assert most == pytest.approx(slope * log(99) + intercept)
+    assert most == pytest.approx(min(slope * log(99) + intercept, log(99)))
+    assert least == pytest.approx(max(-slope * log(99) + intercept, -log(99)))
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2, 1.0])
+def test_a_judge_that_moves_its_probabilities_little_is_worth_as_much_as_one_that_moves_them_far(width):
+    p, right = sample(1.5, 0.0, 160)
+    narrow = expit(0.4 + width * logit(p))
+    wide = fit_probability_scale(p, right)
+    scale = fit_probability_scale(narrow, right)
+    assert scale is not None
+    assert wide is not None
+    assert scale.ratios(narrow) == pytest.approx(wide.ratios(p), abs=0.05)
+    assert bits_of_probabilities(narrow, right) == pytest.approx(bits_of_probabilities(p, right), abs=0.01)
