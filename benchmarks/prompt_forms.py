@@ -3,7 +3,7 @@
 Each form asks a real model about right pairs (a text and its own label, beside its nearest rival), wrong pairs (the
 same, exchanged) and pairs of two wrong labels. The rates are those of the likelier word; the bits are those of the
 calibrated probability, cross-validated as in the self-test. Tokens are as the server counts them, for one question.
-``--json`` keeps every probability, so that a run can be continued.
+``--json`` keeps every answer when it comes; with the same file, a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import httpx2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.letters import letters_messages
+from benchmarks.letters import letters_messages, yes_no_messages
 from benchmarks.trial import Draw, draw
 from red_core.judges.contents import chances_at, probability_of_valid
 from red_core.judges.dialect import TOP_TOKENS, Dialect
@@ -83,6 +84,10 @@ def yes_no(question: Question) -> list[dict[str, Any]]:
     return [one_word([{"role": "system", "content": YES_NO}, {"role": "user", "content": user}])]
 
 
+def plain_yes_no(question: Question) -> list[dict[str, Any]]:
+    return [one_word(yes_no_messages(question))]
+
+
 def letters(*orders: bool, neither: bool = False) -> Ask:
     return lambda question: [
         one_word(letters_messages(question, system=True, swapped=swapped, neither=neither)) for swapped in orders
@@ -96,6 +101,7 @@ FORMS = {
         Form("json", json_question),
         Form("json, 1 example", json_question, 1),
         Form("yes/no", yes_no, words=(("yes", "no"),)),
+        Form("yes/no, plain text", plain_yes_no, words=(("yes", "no"),)),
         Form("A/B", letters(False, True), words=(AB, BA)),
         Form("A/B, 1 example", letters(False, True), 1, (AB, BA)),
         Form("A/B, 5 examples", letters(False, True), 5, (AB, BA)),
@@ -208,30 +214,51 @@ def table(model: str, found: dict[str, dict[str, float]]) -> Iterator[str]:
         yield f"| {model} | {name} | " + " | ".join(cells) + " |"
 
 
+class Kept:
+    """The answers of this run, and those of earlier runs in the same file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text().splitlines() if path is not None and path.is_file() else []
+        self._known = {tuple(key): Told(**told) for key, told in map(json.loads, lines)}
+
+    def answer(self, key: tuple[str, str, str, int], ask: Callable[[], Told]) -> Told:
+        """Return the answer that is known under this key, else ask and keep it."""
+        if key not in self._known:
+            self._known[key] = ask()
+            if self._path is not None:
+                with self._path.open("a") as file:
+                    file.write(json.dumps([key, vars(self._known[key])]) + "\n")
+        return self._known[key]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--server", required=True)
     parser.add_argument("--model", default="")
-    parser.add_argument("--texts", type=int, default=100, help="each gives a right, a wrong and a neither pair")
+    parser.add_argument("--texts", type=int, default=100, help="each gives a right and a wrong pair")
+    parser.add_argument("--neither", type=int, default=100, help="so many texts also give a pair of two wrong labels")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     options = parser.parse_args()
     limits = {"shots": 10, "least_texts": 11, "most_texts": 12, "pool": 0, "oos": None, "cache": options.cache}
     pairs = questions_of(draw(options.data, 0, argparse.Namespace(**limits)), options.texts)
+    pairs = pairs[: 2 * options.texts + options.neither]
     found: dict[str, dict[str, float]] = {}
+    kept = Kept(options.json)
     with httpx2.Client(base_url=options.server.rstrip("/") + "/", timeout=600) as client:
         model = options.model or client.get("models").json()["data"][0]["id"]
         for name in options.forms:
-            answers = [asked(client, model, FORMS[name], kind, question) for kind, question in pairs]
+            ask = partial(asked, client, model, FORMS[name])
+            answers = [
+                kept.answer((model, name, kind, question.text), partial(ask, kind, question))
+                for kind, question in pairs
+            ]
             for requests in range(1, len(answers[0].ps) + 1):
                 found[f"{name}, both orders" if requests > 1 else name] = measured(answers, requests)
                 print(list(table(model, found))[-1], flush=True)
-            if options.json:
-                with options.json.open("a") as file:
-                    rows = [vars(answer) for answer in answers]
-                    file.write(json.dumps({"model": model, "form": name, "answers": rows}) + "\n")
     print("\n".join(table(model, found)))
 
 
