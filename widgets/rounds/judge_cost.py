@@ -34,11 +34,11 @@ def choose_batch(server: JudgeServer | None) -> bool:
     if server is None or server.wire != "chat":
         return False
     return st.checkbox(
-        "Ask in batches",
+        "Ask in batches: cheaper, but the replies can take up to 24 hours",
         key="batch",
         persist_state="session",  # the choice is hidden while a job runs
-        help="The questions are sent as a file. This is cheaper, but the replies can take up to 24 hours. The server "
-        "must have /v1/files and /v1/batches. The test of the judge is not sent in batches.",
+        help="The questions are sent as a file. The server must have /v1/files and /v1/batches. The test of the judge "
+        "is not sent in batches.",
     )
 
 
