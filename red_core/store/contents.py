@@ -126,8 +126,9 @@ RULES = {
 REMEMBERED: dict[str, Callable[[str], bool]] = {
     "audit target": lambda value: 0.0 < float(value) < 1.0,
     "most tokens of the project": lambda value: value == "" or value.isdecimal(),
+    "card columns": lambda value: _is_valid(TypeAdapter(list[StrictStr]), value),
 }
-"""Values of the table ``project`` that are read as numbers."""
+"""Values of the table ``project`` that are read as numbers or lists."""
 
 
 def content_faults(project: Project) -> Iterator[str]:

@@ -54,6 +54,9 @@ OF_TEXTS = {
         WHERE p.text IN (SELECT text FROM contradiction) AND {_WITHOUT_LABEL} GROUP BY p.text""",
     "random": f"""SELECT p.text, {_NEWEST} AS proposal, p.label,
         (SELECT text_id FROM text WHERE text.id = p.text) AS place {_PREDICTED}""",
+    "flagged": f"""SELECT p.text, {_NEWEST} AS proposal,
+        (SELECT b.label FROM prediction b WHERE b.round = :round AND b.text = p.text) AS label, -p.id AS place
+        FROM standing_flag p""",
     "decided": """SELECT s.text, s.proposal, s.label, -s.id AS place FROM standing_decision s
         WHERE s.id = (SELECT max(n.id) FROM standing_decision n WHERE n.text = s.text)""",
 }

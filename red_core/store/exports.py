@@ -22,6 +22,7 @@ PROVENANCE = (
     "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
     "verdict", "judge", "judge_model", "prompt_version", "p_valid", "evidence", "tokens", "cost",
     "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
+    "flagged_by", "flagged_at", "flag_comment",
 )  # fmt: skip
 """The columns of an export, followed by the columns of the source files. docs/export.md describes them."""
 
@@ -55,7 +56,8 @@ _EXPORT = f"""
         coalesce(decision.who, audit.who, rejection.who) AS who,
         coalesce(decision.at, audit.at, rejection.at) AS decided_at,
         CASE WHEN audit.id IS NULL THEN coalesce(decision.reason, rejection.reason) END AS reason,
-        final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth, final.extra,
+        final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth,
+        flag.who AS flagged_by, flag.at AS flagged_at, flag.comment AS flag_comment, final.extra,
         source.text_column AS own_name, final.text AS text_row,
         EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
     FROM (
@@ -74,7 +76,7 @@ _EXPORT = f"""
     LEFT JOIN verdict v ON v.id = final.verdict LEFT JOIN proposal ON proposal.id = v.proposal
     LEFT JOIN label judged ON judged.id = proposal.label LEFT JOIN decision ON decision.id = final.decision
     LEFT JOIN audit_answer audit ON audit.id = final.audit_answer
-    LEFT JOIN round ON round.id = final.round
+    LEFT JOIN round ON round.id = final.round LEFT JOIN standing_flag flag ON flag.text = final.text
     LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
         WHERE s.text = final.text AND s.kind = 'reject')
     WHERE (:label IS NULL OR label.name_key = :label)

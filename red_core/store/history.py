@@ -64,7 +64,11 @@ _OF_TEXT = """
         || CASE a.kind WHEN 'label' THEN label.name WHEN 'none' THEN 'none of these'
             WHEN 'undo' THEN 'the answer was taken back' ELSE a.kind END
     FROM audit JOIN audit_answer a ON a.audit = audit.id LEFT JOIN label ON label.id = a.label
-    WHERE audit.text = :text"""
+    WHERE audit.text = :text
+    UNION ALL
+    SELECT at, 8, id, who, CASE raised WHEN 0 THEN 'took the flag away'
+        ELSE 'flagged for a colleague' || CASE comment WHEN '' THEN '' ELSE ': ' || comment END END
+    FROM flag WHERE text = :text"""
 
 # Decisions and audits are counted by person and day: there may be thousands.
 _OF_LABEL = """
@@ -113,7 +117,7 @@ _OF_LABEL = """
 
 
 def text_history(project: Project, text: int) -> list[Event]:
-    """Return the history of a text, oldest first: imports, proposals, verdicts, decisions, feed-backs, audits."""
+    """Return the history of a text, oldest first: imports, proposals, verdicts, decisions, audits, flags, and so on."""
     return _events(project, _OF_TEXT, {"text": text})
 
 

@@ -111,6 +111,13 @@ def _places_around(
     return (after if len(after[0]) else None), (before if len(before[0]) else None)
 
 
+def edit_of_meaning(project: Project, meaning: int) -> int | None:
+    """Return the edit that gave a label this meaning (its id); None if none did, or there is no such meaning."""
+    with connection(project) as db:
+        row = db.execute("SELECT edit FROM label_meaning WHERE id = ?", [meaning]).fetchone()
+    return None if row is None else row[0]
+
+
 def active_after(project: Project, back: WayBack) -> set[int]:
     """Return the ids of the labels that will be active after an edit is undone."""
     with connection(project) as db:

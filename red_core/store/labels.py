@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 from sqlite_utils import Database
 
-from red_core.errors import CardChanged
+from red_core.errors import CardChanged, StateError
 from red_core.records import Floats, Ints, Label, Project
 from red_core.store.database import connection, now, transaction
 
@@ -78,6 +78,21 @@ def refuse_inactive(db: Database, label: int | None) -> None:
     ).fetchone()
     if row is not None:
         raise CardChanged(f"label {row[0]!r} was {f'merged into {row[1]!r}' if row[1] else 'retired'}")
+
+
+def label_name(project: Project, label: int) -> str:
+    """Return the name of an active label.
+
+    Raises
+    ------
+    StateError
+        If there is no such label, or it was merged or retired.
+    """
+    with connection(project) as db:
+        row = db.execute("SELECT name FROM label WHERE id = ? AND now = id", [label]).fetchone()
+    if row is None:
+        raise StateError(f"there is no label {label} in project {project.name} any more. Load the page again.")
+    return str(row[0])
 
 
 def label_set_version(project: Project) -> int:

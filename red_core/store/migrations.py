@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
+from red_core.store.schema import FLAG_TABLES
 
 migrations = Migrations("red_core")
 
@@ -69,6 +70,13 @@ def m007_judge_batches(db: Database) -> None:
             requests TEXT NOT NULL, file TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '',
             ended INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL
         ) STRICT""")
+
+
+@migrations()
+def m008_flags(db: Database) -> None:
+    """Room for flags: texts that a person wants a colleague to look at."""
+    for statement in FLAG_TABLES.split(";"):
+        db.execute(statement)
 
 
 _FIRST_TABLES = """

@@ -15,7 +15,9 @@ from red_core.review.audit_report import summary
 from red_core.review.decisions import Provenance, decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection
+from red_core.store.flags import flags
 from red_core.store.labels import list_labels, set_meanings
+from red_core.store.texts import remember
 from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, card_of, decision_rows, project_with_cards, queued
 from tests.helpers.browser import CHROMIUM, Server, Watched, saying
 from tests.helpers.small_projects import fake_encode
@@ -244,6 +246,63 @@ def test_an_edited_meaning_is_another_question(many: Project, serve: Serve, watc
     page.keyboard.press("a")
     expect(page.locator(".desk .notice")).to_contain_text("the label's meaning was edited")
     assert decision_rows(many) == []
+
+
+def test_meaning_flag_and_columns_of_a_card_by_keyboard(many: Project, serve: Serve, watched: Watched) -> None:
+    remember(many, "card columns", json.dumps(["**col** <i>"]))
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    card = queued(many)[0]
+    notice = page.locator(".desk .notice")
+    expect(page.locator(".desk .facts")).to_have_text("**col** <i> =1+1")
+    page.keyboard.press("m")
+    expect(page.locator(".desk .note-input")).to_have_value(card.label.meaning)
+    page.locator(".desk .note-input").fill("sent back by the shop")
+    page.keyboard.press("Enter")
+    expect(notice).to_contain_text(f"The meaning of {card.label.name} is saved.")
+    expect(page.locator(".desk .meaning").first).to_have_text("sent back by the shop")
+    page.keyboard.press("u")
+    expect(notice).to_contain_text("is as it was before")
+    expect(page.locator(".desk .meaning").first).to_have_text(card.label.meaning)
+    page.keyboard.press("Shift+M")  # of the label on the right
+    page.locator(".desk .note-input").fill("kept by the shop")
+    page.keyboard.press("Enter")
+    page.keyboard.press("f")
+    page.keyboard.type("which team <b>?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".desk .flag")).to_contain_text("Flagged by you: which team <b>?")
+    page.keyboard.press("a")  # on a card whose label has a new meaning since
+    saved(page)
+    assert {label.id: label.meaning for label in list_labels(many)}[card.runner_up.id] == "kept by the shop"
+    assert flags(many, [card.text])[card.text].comment == "which team <b>?"
+    assert decision_rows(many) == [("accept", card.text, card.label.id, card.proposal, None, WHO)]
+    page = desk_of(watched, server, many, review_queue="flagged")
+    expect(page.locator(".desk .flag")).to_contain_text(f"Flagged by {WHO}")
+    page.keyboard.press("f")
+    expect(notice).to_contain_text("The flag is gone.")
+    saved(page)
+    assert flags(many, [card.text]) == {}
+
+
+def test_favourite_and_recent_labels_come_first_in_the_finder(many: Project, serve: Serve, watched: Watched) -> None:
+    server = serve(many.workspace)
+    page = desk_of(watched, server, many)
+    rows = page.locator(".desk .picker-row")
+    page.keyboard.press("/")
+    page.keyboard.type("topic k")
+    page.keyboard.press("Shift+Enter")
+    expect(rows.first).to_contain_text("favourite")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("topic h")
+    page.keyboard.press("Enter")
+    saved(page)
+    page.reload()
+    page.locator(".desk .text").wait_for()
+    page.keyboard.press("/")
+    expect(rows.nth(0)).to_contain_text("topic k")
+    expect(rows.nth(1)).to_contain_text("recent")
+    expect(rows.nth(1)).to_contain_text("topic h")
 
 
 def test_a_label_is_found_and_given_by_keyboard_alone(many: Project, serve: Serve, watched: Watched) -> None:

@@ -31,6 +31,7 @@ from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
 from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.file import read_label_set
+from red_core.labels.meaning import Mean, edit_meaning, undo_meaning
 from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Cluster, Project
@@ -39,7 +40,8 @@ from red_core.results.exports import export
 from red_core.review import audits as auditing
 from red_core.review import batches
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
-from red_core.review.desk import apply_key_press, read_key_press
+from red_core.review.desk import apply_key_press
+from red_core.review.presses import read_key_press
 from red_core.rounds.jobs import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.arrays import save_arrays
@@ -49,7 +51,7 @@ from red_core.store.decisions import roll_back
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, newest_job
 from red_core.store.labels import current_layout, list_labels, set_meanings
 from red_core.store.rounds import close_round
-from red_core.store.texts import contents
+from red_core.store.texts import contents, remember
 from red_core.text import text_id
 from tests.helpers.app_projects import NAME, queued
 from tests.helpers.call_graph import ROOT, that_write, used_by_screens
@@ -145,6 +147,8 @@ AS_IT_STANDS: dict[str, Act] = {
     "results.edited.apply_edited": lambda p: apply_edited(p, edited(p), "v"),
     "review.desk.apply_key_press": pressed,
     "store.labels.set_meanings": lambda p: set_meanings(p, {first(p): "what it means"}, "v"),
+    "labels.meaning.edit_meaning": lambda p: edit_meaning(p, Mean(first(p), "what it means"), "v"),
+    "store.texts.remember": lambda p: remember(p, "card columns", "[]", anew=True),
     "store.rounds.close_round": close_round,
     "rounds.jobs.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
 }
@@ -166,6 +170,10 @@ AFTER: dict[str, tuple[Act, Act]] = {
         lambda _: None, lambda p: label_edits.apply_edit(p, read_label_set(p, label_file(p)), "v"),
     ),
     "labels.edits.undo_edit": (AS_IT_STANDS["labels.edits.apply_edit"], lambda p: label_edits.undo_edit(p, "v")),
+    "labels.meaning.Mean": (lambda _: None, AS_IT_STANDS["labels.meaning.edit_meaning"]),
+    "labels.meaning.undo_meaning": (
+        AS_IT_STANDS["labels.meaning.edit_meaning"], lambda p: undo_meaning(p, Mean(first(p), "what it means"), "v"),
+    ),
     "labels.subsets.undo_subsets": (subsets, lambda p: label_set.undo_subsets(p, "v")),
     "store.decisions.roll_back": (AS_IT_STANDS["review.decisions.feed_back"], lambda p: roll_back(p, 1, "v")),
     "store.jobs.ask_to_cancel": (lambda p: add_job(p, "prepare", "{}", "v"), lambda p: ask_to_cancel(p, 1)),

@@ -33,7 +33,7 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, read_label_set
 from red_core.records import Project
 from red_core.results.exports import export
-from red_core.review.desk import read_message
+from red_core.review.presses import read_message
 from red_core.settings import Settings, make_settings
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.database import project_names

@@ -19,7 +19,8 @@ from red_core.records import DecisionKind, Project
 from red_core.review import batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
-from red_core.review.desk import PressOutcome, apply_key_press, read_key_press
+from red_core.review.desk import PressOutcome, apply_key_press
+from red_core.review.presses import read_key_press
 from red_core.store.batches import BatchCounts, BatchKind, batch_counts, drop_batch, sample_of
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import decided, rejected

@@ -22,11 +22,13 @@ from red_core.errors import StateError, StoreError
 from red_core.records import Answer, Example, Project
 from red_core.review.audits import deal
 from red_core.review.decisions import decide, undo
-from red_core.review.desk import KeyPress, PressOutcome, apply_key_press, cards_with_evidence, read_key_press
+from red_core.review.desk import PressOutcome, apply_key_press, cards_with_evidence
+from red_core.review.presses import KeyPress, read_key_press
 from red_core.store import database
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import decided
 from red_core.store.desk import Card, item_of, queue
+from red_core.store.flags import flags
 from red_core.store.labels import set_meanings
 from red_core.store.texts import contents, pool, seeds
 from red_core.store.verdicts import add_proposals, add_verdicts
@@ -133,6 +135,23 @@ def test_a_key_press_that_arrives_twice_is_stored_once(kind, label, project, tex
     act = read_key_press({"id": new_id(), "kind": kind, "text": text, "label": label})
     assert {apply_key_press(project, act, who=ANN) for _ in range(3)} == {PressOutcome(act.request_id)}
     assert rows(project) == [(kind, text, label, ANN)]
+
+
+def test_a_flag_is_a_key_press_of_its_own(project, text):
+    flag = read_key_press({"id": new_id(), "flag": text, "raised": True, "comment": " who knows? "})
+    assert {apply_key_press(project, flag, who=ANN) for _ in range(2)} == {PressOutcome(flag.request_id)}
+    assert flags(project, [text])[text].comment == "who knows?"
+    unknown = read_key_press({"id": new_id(), "flag": 10**6, "raised": True})
+    assert apply_key_press(project, unknown, who=ANN).refused.startswith("there is no such text")
+    assert rows(project) == []
+
+
+@pytest.mark.parametrize(
+    "raw", [{"flag": 1}, {"flag": 1, "raised": "yes"}, {"meaning_of": 1}, {"meaning_of": 1, "words": 2}]
+)
+def test_what_is_no_flag_and_no_meaning_is_refused(raw):
+    with pytest.raises(StateError, match="not understood"):
+        read_key_press({"id": new_id()} | raw)
 
 
 def test_a_key_press_is_stored_with_all_its_facts(project, text):

@@ -32,7 +32,8 @@ Row = tuple[str, str, int, int | None, str | None, str, float | None]
 DESK = """
 import json, sys
 from pathlib import Path
-from red_core.review.desk import apply_key_press, read_key_press
+from red_core.review.desk import apply_key_press
+from red_core.review.presses import read_key_press
 from red_core.store import database
 
 opened = database._open

@@ -27,6 +27,7 @@ from red_core.store.desk import (
     queue,
     queue_counts,
 )
+from red_core.store.flags import flag_text
 from red_core.store.labels import list_labels, save_layout, set_meanings
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
@@ -42,6 +43,7 @@ REASONS = ("", "it says Refund", "NOT a delivery", "100% sure")
 OUTCOMES: tuple[Outcome, ...] = ("valid", "invalid", "unsure", "refused", "unparseable")
 TABLES = (
     "text", "source_row", "label", "label_meaning", "label_place", "proposal", "verdict", "prediction", "decision",
+    "flag",
 )  # fmt: skip
 
 
@@ -112,6 +114,8 @@ def _random_decisions(project: Project, rng: np.random.Generator, how_many: int 
                 "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
                 [text, kind, label, rng.choice(shown), undoes, str(rng.choice(REASONS)), str(rng.choice(PEOPLE))],
             )
+    for text in rng.choice(texts, 4).tolist():
+        flag_text(project, text, "look", raised=bool(rng.random() < 0.7), who="ann", act=None)
 
 
 _UNDOABLE = """SELECT id, text FROM decision WHERE kind <> 'undo'
@@ -207,6 +211,9 @@ class Slow:
                 last = self.decisions_about(text)[-1]
                 yield Candidate(text, last["proposal"], last["label"], -last["id"])
             return
+        if name == "flagged":
+            yield from self.flagged(number)
+            return
         if name == "contradictions":
             for text, own in self.labels_of.items():
                 if len(own) > 1 and all(row["kind"] == "reject" for row in self.decisions_about(text)):
@@ -225,6 +232,14 @@ class Slow:
             }[name]
             if in_it:
                 yield Candidate(text, max(mine, default=None), row["label"], place)
+
+    def flagged(self, number: int) -> Iterator[Candidate]:
+        newest = {row["text"]: row for row in self.rows["flag"]}
+        labels = {row["text"]: row["label"] for row in self.rows["prediction"] if row["round"] == number}
+        for text, row in newest.items():
+            if row["raised"]:
+                mine = [p["id"] for p in self.rows["proposal"] if p["text"] == text and p["round"] <= number]
+                yield Candidate(text, max(mine, default=None), labels.get(text), -row["id"])
 
     def passes(self, one: Candidate, filters: Filters, *, reasons: bool) -> bool:
         proposal = self.proposal.get(one.proposal or 0, {"round": None})

@@ -10,12 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from red_core.access.who import who_acts
-from red_core.labels.snapshot import checked_meaning
+from red_core.labels.meaning import Mean, edit_meaning
 from red_core.records import Floats, Project
 from red_core.rounds import start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
-from red_core.store.labels import set_meanings
 from red_core.store.views import Confusion
 from red_core.text import LONGEST_MEANING
 from widgets.labels.label_tables import show_confused_pairs, show_labels, show_pickable, take_row
@@ -213,7 +212,7 @@ def show_meaning(project: Project, row: Row) -> None:
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
         if saved and typed.strip() != row["meaning"]:
             with errors_in_one_line():
-                set_meanings(project, {row["id"]: checked_meaning(typed)}, who_acts())
+                edit_meaning(project, Mean(row["id"], typed), who_acts())
                 st.rerun()
 
 

@@ -12,6 +12,7 @@ from red_core.records import Label, Project, Round
 from red_core.store.batches import BatchCounts, batch_counts, sample_of
 from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_layout
+from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
 from widgets.shell.reads import queue_counts
 from widgets.shell.words import judge_name
@@ -30,6 +31,7 @@ MEANINGS = {
     "none of these": "these texts probably belong to no label",
     "contradictions": "texts that came with two different labels; the classifiers do not use them until you choose one",
     "random": "all texts without a decision, in random order",
+    "flagged": "texts that somebody flagged for a colleague, the newest flag first",
     "decided": "texts with a decision, the newest first, so that you can check them",
     SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the desk",
 }
@@ -107,6 +109,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
             "Judge", judges(project), format_func=judge_name, index=None, key="review_judge",
             placeholder="All judges", bind="query-params", persist_state="session",
         )  # fmt: skip
+        choose_columns(project)
     search = right.text_input(
         "Search in the texts",
         label_visibility="collapsed",
@@ -127,9 +130,9 @@ def queue_key(project: Project, current: Round, name: str, filters: Filters, ver
         See :func:`red_core.store.views.version`: another project under the same name is another queue, and another
         meaning is another question.
     """
-    return repr(
-        (project.folder.as_posix(), version[caching.PROJECT], current.id, name, filters, version[caching.MEANINGS])
-    )
+    edited = (version[caching.EDITS], version[caching.MEANINGS])
+    place = (project.folder.as_posix(), version[caching.PROJECT], current.id)
+    return repr((*place, name, filters, *edited, chosen_columns(project)))
 
 
 def items_of(project: Project, current: Round, name: str, filters: Filters) -> list[Item]:

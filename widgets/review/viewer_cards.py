@@ -9,6 +9,7 @@ import streamlit as st
 from red_core.records import Label, Project
 from red_core.store.desk import Card, Item
 from red_core.store.verdicts import explanation
+from widgets.review.card_facts import show_facts
 from widgets.review.queues import Queue
 from widgets.review.verdict_card import decision_in_words, show_card
 from widgets.shell.untrusted import plain, visible
@@ -43,6 +44,7 @@ def show_viewer_cards(project: Project, cards: ViewerCards, labels: dict[int, La
         if card.decision:
             st.info(plain(f"Decided: {decision_in_words(card.decision)}."), icon=":material/history:")
         show_card(card, labels)
+        show_facts(project, card.text)
         _show_turning(cards)
         _show_explanation(project, card)
 

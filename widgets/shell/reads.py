@@ -20,7 +20,7 @@ from red_core.rounds.plan import plan as plan_from_now
 from red_core.rounds.status import true_accuracy as trial_accuracy
 from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
-from red_core.store import desk, final_labels, views
+from red_core.store import desk, final_labels, source_columns, views
 from red_core.store.labels import list_labels as stored_labels
 from red_core.store.rounds import last_finished_round
 from red_core.store.texts import facts as stored_facts
@@ -41,6 +41,12 @@ def round_number(project: Project) -> int:
 def facts(project: Project) -> dict[str, int]:
     """Return the counts of the project's texts; see :func:`red_core.store.texts.facts`."""
     return stored_facts(project)
+
+
+@cached_read((IMPORTS,))
+def column_names(project: Project) -> list[str]:
+    """Return the names of the columns of the source files; see :func:`red_core.store.source_columns.column_names`."""
+    return source_columns.column_names(project)
 
 
 @cached_read()

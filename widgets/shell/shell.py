@@ -59,9 +59,16 @@ def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
         message = f"{file}{error.strerror or error}. Ask your administrator to check the disk and the permissions."
     else:
         return
-    st.error(plain(message), icon=":material/error:")
+    st.error(plain(without_folder(message)), icon=":material/error:")
     if and_stop:
         st.stop()
+
+
+def without_folder(message: str) -> str:
+    """Return a message without the folder of the projects: a screen shows no path of the server."""
+    for folder in {workspace().absolute(), workspace()} - {Path()}:
+        message = message.replace(f"{folder}/", "")
+    return message
 
 
 def go(page: str, **state: object) -> NoReturn:

@@ -18,15 +18,17 @@ from red_core.access.who import who_acts
 from red_core.encoders.languages import stop_words
 from red_core.errors import ProjectReplaced, RedError, StateError
 from red_core.records import Label, Project
-from red_core.review.desk import Message, PressOutcome, apply_key_press, read_key_press, read_message
+from red_core.review.desk import PressOutcome, apply_key_press
+from red_core.review.presses import MeaningPress, Message, read_key_press, read_message
 from red_core.store import views
 from red_core.training.encoder_choice import encoder_advice
+from widgets.review.desk.meaning import MOVED, apply_meaning, with_newest_meaning
 from widgets.shell.caching import MEANINGS
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("words", "outbox", "picker", "cards", "messages", "drawing", "keys", "desk")
+_SCRIPTS = ("words", "outbox", "kept_labels", "picker", "cards", "messages", "drawing", "notes", "keys", "desk")
 _DESK = st.components.v2.component(
     "red_desk",
     html=(_HERE / "desk.html").read_text("utf-8"),
@@ -51,11 +53,13 @@ class Reply:
     acked : list of str
         Ids of the key presses that were carried out or refused: the tab deletes them.
     refused : list of dict
-        One for each refused key press: ``why``, and the ``card`` as it is now or None.
+        One for each refused key press: ``why``, the ``card`` as it is now or None, and whether it was a ``decision``.
     returned : list of dict
         Cards that come back because their decision was undone.
     said : dict or None
         The history, the whole text or the explanation that was asked for.
+    told : str
+        A message for the analyst.
     """
 
     tick: int = 0
@@ -63,6 +67,7 @@ class Reply:
     refused: list[dict[str, Any]] = field(default_factory=list)
     returned: list[dict[str, Any]] = field(default_factory=list)
     said: dict[str, Any] | None = None
+    told: str = ""
 
 
 class Sitting(Protocol):
@@ -101,11 +106,18 @@ def show_desk() -> None:
 
 
 def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) -> None:
-    """Answer the last message of the desk. A decision reruns only the fragment that calls this function."""
+    """Answer the last message of the desk. A decision reruns only the fragment that calls this function.
+
+    An edited meaning makes another queue of the same one; the reply to its message is then about that queue.
+    """
+    if st.session_state.pop(MOVED, False):
+        st.rerun()
     store = _store_of(project)
-    claim = _claim(store, sitting)
-    reply = st.session_state.get("desk_reply") if claim else None
-    reply = reply or Reply()
+    message = _last_message(store)
+    claim = message if message is not None and message.queue == sitting.key else None
+    reply: Reply = st.session_state.get("desk_reply") or Reply()
+    if claim is None:
+        reply = Reply() if message is None else Reply(tick=reply.tick, acked=reply.acked, told=reply.told)
     held = [] if claim is None else claim.held
     cards, gone, rest = sitting.next_cards(held, AHEAD - len(held))
     version = "-".join(map(str, views.version(project)[: MEANINGS + 1]))
@@ -113,10 +125,12 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
         "project": project.id, "store": store, "mode": sitting.mode, "name": sitting.name, "queue": sitting.key,
         "whole": not claim, "empty": sitting.empty,
         "tick": reply.tick, "acked": reply.acked, "refused": reply.refused, "returned": reply.returned,
-        "said": reply.said, "cards": cards, "gone": gone, "rest": rest, "labels_version": version,
+        "said": reply.said, "told": reply.told, "cards": cards, "gone": gone, "rest": rest, "labels_version": version,
     }  # fmt: skip
     if claim is None or claim.labels != version:
-        data["labels"] = [[label.id, visible(label.name), visible(label.meaning)] for label in labels.values()]
+        data["labels"] = [
+            [label.id, visible(label.name), visible(label.meaning), label.meaning_id] for label in labels.values()
+        ]
         languages = encoder_advice(project).languages or {"en": 1.0}
         data["common"] = sorted(frozenset[str]().union(*map(stop_words, languages)))
     _WIRE(key=KEY, data=data, on_message_change=_receive)
@@ -130,13 +144,13 @@ def _store_of(project: Project) -> str:
     return "red-" + hashlib.sha256((place + owner).encode()).hexdigest()[:16]
 
 
-def _claim(store: str, sitting: Sitting) -> Message | None:
-    """Return the tab's last message if it is about this queue; None otherwise."""
+def _last_message(store: str) -> Message | None:
+    """Return the tab's last message if it is about this project and person; None otherwise."""
     try:
         message = read_message(_sent())
     except StateError:
         return None
-    return message if (message.store, message.queue) == (store, sitting.key) else None
+    return message if message.store == store else None
 
 
 def _sent() -> object:
@@ -167,18 +181,21 @@ def _receive() -> None:
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
     """Carry out one key press. After a restart of the server, a tab may also send key presses of the other mode."""
     try:
-        press = read_key_press(raw)
+        press = read_key_press(with_newest_meaning(sitting.project, raw))
     except StateError as error:  # sent again, it would be refused again
         reply.acked.append(str(raw.get("id"))[:64])
-        reply.refused.append({"why": visible(str(error)), "card": None})
+        reply.refused.append({"why": visible(str(error)), "card": None, "decision": True})
         return
-    outcome = apply_key_press(sitting.project, press, who=who_acts())
+    if isinstance(press, MeaningPress):
+        outcome, reply.told = apply_meaning(sitting.project, press)
+    else:
+        outcome = apply_key_press(sitting.project, press, who=who_acts())
     reply.acked.append(outcome.request_id)
     card = None
     if ("audit" in raw) == (sitting.mode == "audit"):
         sitting.note(raw, outcome)
         card = None if outcome.back is None else sitting.one_card(outcome.back)
     if outcome.refused:
-        reply.refused.append({"why": visible(outcome.refused), "card": card})
+        reply.refused.append({"why": visible(outcome.refused), "card": card, "decision": "kind" in raw})
     elif card is not None and not raw.get("undoes"):
         reply.returned.append(card)

@@ -12,6 +12,16 @@ function drawText(card, whole) {
   return text
 }
 
+// The columns of the source files that the analyst chose, and the flag.
+function drawFacts(card) {
+  const facts = (card.facts ?? []).map(([name, value]) => node("span", "fact", node("span", "quiet", `${name} `), value))
+  if (card.flag) {
+    const [who, at, comment] = card.flag
+    facts.push(node("span", "fact flag", `\u2691 Flagged by ${who}${at && `, ${at} UTC`}${comment && `: ${comment}`}`))
+  }
+  return facts.length ? node("div", "facts", ...facts) : node("div", "")
+}
+
 // One of the two labels of a card, with the key that gives it.
 function drawSide(role, label, belief, key) {
   const shown = belief === null ? "" : `confidence ${(100 * belief).toFixed(0)}%`

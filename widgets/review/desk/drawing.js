@@ -12,14 +12,14 @@ class DrawnDesk extends DeskMessages {
     this.buttons = Object.fromEntries(Object.entries(actions).map(([name, spec]) => [name, button(...spec)]))
     for (const [name, element] of Object.entries(this.buttons)) element.dataset.act = name
     this.numbers = Array.from({ length: 10 }, (_, index) => button(String((index + 1) % 10), "", () => choose(index)))
-    this.buildReason()
+    this.buildNote()
     this.line = node("div", "line")
     this.noticeBox = node("div", "notice")
     this.noticeBox.setAttribute("aria-live", "polite")
     this.textBox = node("div", "text-box")
     this.sideBox = node("div", "face")
-    const over = node("div", "over", this.picker.panel, this.reasonInput) // over the card: its text stays in sight
-    const { accept, reject, none, skip, cannot, undo, find, why, history, whole, explain, keys } = this.buttons
+    const over = node("div", "over", this.picker.panel, this.notePanel) // over the card: its text stays in sight
+    const { accept, reject, none, skip, cannot, undo, find, why, meaning, flag, history, whole, explain, keys } = this.buttons
     this.spoken = node("div", "spoken") // for screen readers: what comes next
     this.spoken.setAttribute("aria-live", "polite")
     this.below = node("div", "below")
@@ -27,32 +27,34 @@ class DrawnDesk extends DeskMessages {
       this.line, this.noticeBox, this.textBox, over, this.sideBox,
       node("div", "row", accept, reject, none, skip, cannot, undo),
       node("div", "row numbers", ...this.numbers),
-      node("div", "row small", find, why, history, whole, explain, keys), this.below, this.spoken,
+      node("div", "row small", find, why, meaning, flag, history, whole, explain, keys), this.below, this.spoken,
     )
   }
 
-  buildReason() {
-    this.reasonInput = node("input", "reason")
-    this.reasonInput.type = "text"
-    this.reasonInput.maxLength = 2000
-    this.reasonInput.placeholder = 
-      "Why? Press Enter to keep the reason for your decision on this card. Press Escape to delete it."
-    this.reasonInput.setAttribute("aria-label", "Reason for the decision")
-    this.reasonInput.hidden = true
-    this.reasonInput.onkeydown = (event) => this.reasonKey(event)
+  buildNote() {
+    this.noteInput = node("input", "note-input")
+    this.noteInput.type = "text"
+    this.noteInput.onkeydown = (event) => this.noteKey(event)
+    this.noteHint = node("div", "quiet")
+    this.notePanel = node("div", "note", this.noteInput, this.noteHint)
+    this.notePanel.hidden = true
   }
 
   draw() {
     const card = this.card
-    const shown = card ? `${this.queue} ${card.id} ${card.seen} ${card.decided}` : ""
+    const shown = card ? `${this.queue} ${card.id} ${card.seen} ${card.decided} ${card.flag}` : ""
     if (shown !== this.shown || !card) {
+      const another = this.drawn !== card?.id
       this.shown = shown
+      this.drawn = card?.id
       this.more = this.more?.card === card?.id ? this.more : null
-      this.reasonInput.hidden = true
-      this.reason = ""
+      if (another) {
+        this.notePanel.hidden = true
+        this.reason = ""
+        this.arrived = performance.now()
+      }
       this.drawFace(card)
       this.drawButtons(card)
-      this.arrived = performance.now()
     }
     if (!this.arrived) this.arrived = performance.now()
     this.drawMore(card)
@@ -68,7 +70,7 @@ class DrawnDesk extends DeskMessages {
       this.sideBox.replaceChildren(node("div", "empty", words))
       return
     }
-    this.textBox.replaceChildren(drawText(card))
+    this.textBox.replaceChildren(drawFacts(card), drawText(card))
     const suggested = this.mode === "audit" ? "" : ` Suggested label: ${this.labels.get(card.label).name}.`
     this.spoken.textContent = `Next text: ${card.content.slice(0, 300)}.${suggested}`
     if (this.mode === "audit") {
@@ -82,11 +84,12 @@ class DrawnDesk extends DeskMessages {
 
   drawButtons(card) {
     const audit = this.mode === "audit"
-    const { accept, reject, none, skip, cannot, find, why, history, whole, explain } = this.buttons
-    for (const element of [accept, reject, skip, why, history]) element.hidden = audit
+    const { accept, reject, none, skip, cannot, find, why, meaning, flag, history, whole, explain } = this.buttons
+    for (const element of [accept, reject, skip, why, meaning, flag, history]) element.hidden = audit
     cannot.hidden = !audit
-    for (const element of [accept, reject, none, skip, cannot, find, why, history]) element.disabled = !card
-    const text = this.textBox.firstChild
+    for (const element of [accept, reject, none, skip, cannot, find, why, meaning, flag, history]) element.disabled = !card
+    flag.lastChild.textContent = card?.flag ? "Remove the flag" : "Flag"
+    const text = this.textBox.lastChild
     whole.hidden = !card || !(card.cut || text.scrollHeight > text.clientHeight + 2)
     explain.hidden = !card?.explains
     const suggested = card && !audit ? this.labels.get(card.label).name : ""

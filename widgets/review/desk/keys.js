@@ -1,10 +1,10 @@
-// The third layer of the desk: what a key or a button does. A key decides at once, and the outbox carries the decision
+// The last layer of the desk: what a key or a button does. A key decides at once, and the outbox carries the decision
 // to the store.
 
 const UNSURE_IN_A_ROW = 5 // answers "cannot tell", after which the desk asks
 const HISTORY = 500 // decided cards that Undo can bring back without asking the server
 
-class Desk extends DrawnDesk {
+class Desk extends NotingDesk {
   constructor(root) {
     super(root)
     this.onKey = (event) => this.key(event)
@@ -17,7 +17,9 @@ class Desk extends DrawnDesk {
       cannot: ["C", "Cannot tell", () => this.cannotTell()],
       undo: ["U", "Undo", () => this.undo()],
       find: ["/", "Find label", () => this.openPicker()],
-      why: ["W", "Why", () => this.mode === "review" && this.openReason()],
+      why: ["W", "Why", () => this.openReason()],
+      meaning: ["M", "Meaning", (event) => this.openMeaning(event?.shiftKey)],
+      flag: ["F", "Flag", () => this.toggleFlag()],
       history: ["H", "History", () => this.mode === "review" && this.ask("history")],
       whole: ["T", "Whole text", () => this.whole()],
       keys: ["?", "Keys", () => this.showKeys()],
@@ -47,13 +49,14 @@ class Desk extends DrawnDesk {
     if (!action) return
     event.preventDefault()
     event.stopPropagation()
-    action()
+    action(event)
   }
 
   decide(kind, label = null) {
     const card = this.card
     if (!card) return
-    if (!this.reasonInput.hidden) this.reason = this.reasonInput.value.trim()
+    this.takeOpenReason()
+    this.edited = null
     const own = this.back.filter((past) => past.card.id === card.id).map((past) => past.act.id)
     const seconds = Math.round(performance.now() - this.arrived) / 1000
     const act = { id: randomName(), kind, card: card.id, label, seconds }
@@ -79,6 +82,7 @@ class Desk extends DrawnDesk {
   }
 
   undo() {
+    if (this.undoMeaning()) return
     const past = this.back.pop()
     if (past?.refused) {
       this.notice = "That decision was not saved, so there is nothing to undo. Press U again for the one before."
@@ -129,6 +133,7 @@ class Desk extends DrawnDesk {
   }
 
   relabel(label) {
+    if (this.mode === "review") this.kept().use(label)
     if (this.mode === "audit") this.decide("label", label)
     else this.decide(label === this.card?.label ? "accept" : "relabel", label)
   }
@@ -143,8 +148,16 @@ class Desk extends DrawnDesk {
     return this.mode === "audit" ? this.card.options : this.card.suggestions
   }
 
+  kept() {
+    if (this.keptIn !== this.outbox.store) this.keptLabels = new KeptLabels(this.outbox.store)
+    this.keptIn = this.outbox.store
+    return this.keptLabels
+  }
+
   openPicker() {
-    if (this.card) this.picker.open(this.labels, this.mode === "audit" ? [] : [this.card.label, ...this.card.suggestions])
+    if (!this.card) return
+    const audit = this.mode === "audit" // without a hint at what is likely
+    this.picker.open(this.labels, audit ? [] : [this.card.label, ...this.card.suggestions], audit ? null : this.kept())
   }
 
   ask(kind) {
@@ -161,22 +174,5 @@ class Desk extends DrawnDesk {
   whole() {
     if (this.card?.cut) this.ask("whole")
     else this.textBox.classList.toggle("tall")
-  }
-
-  openReason() {
-    if (!this.card) return
-    this.reasonInput.hidden = false
-    this.reasonInput.value = this.reason
-    this.reasonInput.focus({ preventScroll: true })
-  }
-
-  reasonKey(event) {
-    if (event.key !== "Enter" && event.key !== "Escape") return
-    event.preventDefault()
-    event.stopPropagation()
-    this.reason = event.key === "Enter" ? this.reasonInput.value.trim() : ""
-    this.reasonInput.hidden = true
-    this.buttons.why.focus({ preventScroll: true })
-    this.status()
   }
 }

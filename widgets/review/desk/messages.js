@@ -38,6 +38,7 @@ class DeskMessages {
     this.empty = data.empty
     if (data.labels) this.learn(data.labels, data.common)
     this.labelsVersion = data.labels ? data.labels_version : this.labelsVersion
+    const answers = this.inflight?.tick === data.tick
     const moved = this.queue !== data.queue
     if (moved) this.begin(data.queue)
     if (data.tick >= (this.inflight?.tick ?? 0)) this.answered()
@@ -45,9 +46,10 @@ class DeskMessages {
     if (data.tick > this.handled) this.unseen += data.acked.length
     this.outbox.acknowledge(data.acked)
     if (data.tick > this.handled) {
-      for (const { why, card } of data.refused) this.bringBack(card, why)
+      for (const { why, card, decision } of data.refused) this.bringBack(card, why, decision)
       for (const card of data.returned) this.comeBack(card)
       if (data.said) this.more = data.said
+      if (data.told && answers) this.notice = data.told
       this.handled = data.tick
     }
     const gone = new Set(data.gone)
@@ -83,17 +85,18 @@ class DeskMessages {
 
   learn(rows, common) {
     this.labels = new Map(
-      rows.map(([id, name, meaning]) => {
+      rows.map(([id, name, meaning, meaningId]) => {
         const key = inWords(name)
-        return [id, { id, name, meaning, key, words: key.split(" "), meaningKey: meaning.toLowerCase() }]
+        return [id, { id, name, meaning, meaningId, key, words: key.split(" "), meaningKey: meaning.toLowerCase() }]
       }),
     )
     this.common = new Set(common)
   }
 
-  // The server refused a decision: its card comes next, as it is now.
-  bringBack(card, why) {
+  // The server refused something. The card of a decision comes next, as it is now.
+  bringBack(card, why, decision) {
     this.notice = `Not saved: ${why}.`
+    if (!decision) return
     this.done = Math.max(0, this.done - 1)
     if (!card) return
     this.notice += " The card comes next, in its newest state. Decide it again."

@@ -29,9 +29,12 @@ class Picker {
     this.input.onblur = () => this.hide()
   }
 
-  open(labels, likely) {
+  // `kept`: the favourites and the recent labels, which come before the likely ones; null for neither.
+  open(labels, likely, kept) {
     this.labels = labels
-    this.rank = new Map(likely.map((label, index) => [label, index]))
+    this.kept = kept
+    const first = kept ? [...kept.favourites, ...kept.recent, ...likely] : likely
+    this.rank = new Map([...new Set(first)].map((label, index) => [label, index]))
     this.input.value = ""
     this.panel.hidden = false
     this.input.setAttribute("aria-expanded", "true")
@@ -49,6 +52,7 @@ class Picker {
   key(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step) this.mark(this.marked + step)
+    else if (event.key === "Enter" && event.shiftKey) this.favour(this.matches[this.marked])
     else if (event.key === "Enter" && this.matches.length) this.take(this.matches[this.marked])
     else if (event.key === "Escape") this.hide()
     else return
@@ -59,6 +63,12 @@ class Picker {
   take(label) {
     this.hide()
     this.choose(label.id)
+  }
+
+  favour(label) {
+    if (!label || !this.kept) return
+    this.kept.toggle(label.id)
+    this.mark(this.marked)
   }
 
   search() {
@@ -78,6 +88,7 @@ class Picker {
     this.marked = Math.max(0, Math.min(index, this.matches.length - 1))
     const rows = this.matches.map((label, number) => {
       const row = node("div", "picker-row", node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
+      if (this.kept?.sign(label.id)) row.prepend(node("span", "kept", this.kept.sign(label.id)))
       row.id = `desk-label-${number}`
       row.setAttribute("role", "option")
       row.setAttribute("aria-selected", String(number === this.marked))
@@ -89,7 +100,8 @@ class Picker {
     })
     const message = this.rest > 0 ? `${this.rest.toLocaleString()} more: keep typing` : this.matches.length ? "" : "No label fits."
     this.list.replaceChildren(...rows)
-    this.message.textContent = message
+    const hint = this.kept ? "Shift and Enter make a label a favourite, or no longer one." : ""
+    this.message.textContent = [message, hint].filter(Boolean).join("  \u00b7  ")
     if (rows.length) this.input.setAttribute("aria-activedescendant", `desk-label-${this.marked}`)
     else this.input.removeAttribute("aria-activedescendant")
   }

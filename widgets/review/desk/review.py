@@ -11,8 +11,10 @@ from red_core.judges.explanations import explain
 from red_core.records import EVIDENCE_CHECK, NONE_OF_THESE, Example, Label, Project
 from red_core.review.desk import PressOutcome
 from red_core.store.desk import Card, Item, decided_among, item_of
+from red_core.store.flags import Flag, flags
 from red_core.store.history import text_history
 from red_core.store.verdicts import explanation
+from widgets.review.card_facts import chosen_columns, facts_beside
 from widgets.review.queues import Queue
 from widgets.review.verdict_card import ORIGINS, decision_in_words, verdict_in_words, why_asked
 from widgets.rounds.judge_panel import connected_server
@@ -33,6 +35,7 @@ class ReviewSitting:
 
     def __init__(self, project: Project, queue: Queue, labels: dict[int, Label], cards_of: CardsOf) -> None:
         self.project, self.queue = project, queue
+        self._columns = chosen_columns(project)
         self.key, self.name, self.empty = queue.key, queue.name, queue.empty
         self._labels, self._cards_of = labels, cards_of
         self._proposal = dict(queue.items)
@@ -49,16 +52,15 @@ class ReviewSitting:
         waiting = [text for text, _ in self.queue.items if text not in away]
         chosen = list(islice(waiting, max(room, 0)))
         gone: set[int] = set()
-        if self.name != "decided":
+        if self.name not in {"decided", "flagged"}:
             gone = decided_among(self.project, [(text, self._proposal.get(text)) for text in (*held, *chosen)])
             self._passed |= gone
         items = [(text, self._proposal[text]) for text in chosen if text not in gone]
-        cards = [self._as_json(card) for card in self._cards_of(items)]
-        return cards, [text for text in held if text in gone], len(waiting) - len(chosen)
+        return self._as_json(self._cards_of(items)), [text for text in held if text in gone], len(waiting) - len(chosen)
 
     def one_card(self, text: int) -> dict[str, Any] | None:
         """Return the card of a text as it is now."""
-        return self._as_json(self._card(text))
+        return self._as_json([self._card(text)])[0]
 
     def _card(self, text: int) -> Card:
         item = (text, self._proposal[text]) if text in self._proposal else item_of(self.project, text)
@@ -89,8 +91,18 @@ class ReviewSitting:
         title = f"{visible(model)} wrote this explanation later. It is not the reason for the verdict."
         return {"kind": kind, "title": title, "words": visible(words)}
 
-    def _as_json(self, card: Card) -> dict[str, Any]:
-        """Return what the desk draws of a card. Characters that nobody sees are shown as boxes."""
+    def _as_json(self, cards: Sequence[Card]) -> list[dict[str, Any]]:
+        """Return what the desk draws of cards. Characters that nobody sees are shown as boxes."""
+        texts = [card.text for card in cards]
+        beside = facts_beside(self.project, texts, self._columns)
+        flagged = flags(self.project, texts)
+        return [
+            self._one_as_json(card)
+            | {"facts": beside.get(card.text, []), "flag": _flag_as_json(flagged.get(card.text))}
+            for card in cards
+        ]
+
+    def _one_as_json(self, card: Card) -> dict[str, Any]:
         others = [card.runner_up.id, *(n for n, _ in card.best if n not in {card.label.id, NONE_OF_THESE})]
         return {
             "id": card.text, "proposal": card.proposal, "seen": card.seen, "asked": card.proposal is not None,
@@ -104,6 +116,10 @@ class ReviewSitting:
             "suggestions": list(dict.fromkeys(others))[:SUGGESTIONS],
             "explains": self._explains and card.verdict is not None and card.judge != EVIDENCE_CHECK,
         }  # fmt: skip
+
+
+def _flag_as_json(flag: Flag | None) -> list[str] | None:
+    return None if flag is None else [visible(flag.who), flag.at[:16].replace("T", " "), visible(flag.comment)]
 
 
 def _rounded(share: float | None) -> float | None:

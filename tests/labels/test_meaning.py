@@ -1,0 +1,83 @@
+"""The meaning of one label: edited like the label set, once, and taken back with the verdicts that it made outdated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from red_core.errors import CardChanged, StateError
+from red_core.labels.edit_kinds import Rename
+from red_core.labels.edits import apply_edit
+from red_core.labels.meaning import Mean, edit_meaning, undo_meaning
+from red_core.records import Answer, Label, Project
+from red_core.store.jobs import add_job
+from red_core.store.label_undo import edits
+from red_core.store.labels import list_labels, set_meanings
+from red_core.store.overview import outdated_verdicts
+from red_core.store.texts import pool
+from red_core.store.verdicts import add_proposals, add_verdicts
+from tests.helpers.small_projects import label_ids, question, reviewed_round, small_project
+
+
+@pytest.fixture
+def project(workspace: Path) -> Project:
+    """Four labels, and a judge's verdict about the first one that read its meaning."""
+    project = small_project(workspace)
+    one, other = sorted(label_ids(project).values())[:2]
+    set_meanings(project, {one: "money back"}, "ann")
+    text = int(pool(project)[0])
+    number = reviewed_round(project, {text: (one, 0.8)})
+    (proposal,) = add_proposals(project, number, [question(text, one, other)])
+    add_verdicts(
+        project, "chat", [(proposal, Answer("valid", 0.9, 1.0, "", "m", "v", meaning_id=first(project).meaning_id))]
+    )
+    return project
+
+
+def first(project: Project) -> Label:
+    return list_labels(project)[0]
+
+
+def test_an_edit_is_a_version_with_outdated_verdicts_and_its_undo_brings_them_back(project: Project) -> None:
+    before = first(project)
+    edit = Mean(before.id, "  gets the\nmoney back ", before.meaning_id)
+    edit_meaning(project, edit, "ann")
+    assert first(project).meaning == "gets the money back"
+    assert edits(project)[-1].told == f"gave {before.name!r} another meaning"
+    assert outdated_verdicts(project) == {before.id: 1}
+    undo_meaning(project, edit, "ann")
+    assert first(project) == before
+    assert outdated_verdicts(project) == {}
+    undo_meaning(project, edit, "ann")  # it arrives twice
+    assert len(edits(project)) == 3  # labels added, the edit, its undo
+
+
+def test_an_edit_that_arrives_twice_is_made_once(project: Project) -> None:
+    edit = Mean(first(project).id, "another", first(project).meaning_id)
+    assert edit_meaning(project, edit, "ann") == edit_meaning(project, edit, "ann")
+    assert len(edits(project)) == 2
+
+
+def test_a_meaning_that_somebody_edited_meanwhile_stays(project: Project) -> None:
+    seen = first(project)
+    edit_meaning(project, Mean(seen.id, "by bob", seen.meaning_id), "bob")
+    with pytest.raises(CardChanged, match="somebody edited the meaning of"):
+        edit_meaning(project, Mean(seen.id, "by ann", seen.meaning_id), "ann")
+    assert first(project).meaning == "by bob"
+    undo_meaning(project, Mean(seen.id, "by ann"), "ann")  # not hers: nothing happens
+    assert first(project).meaning == "by bob"
+
+
+def test_only_the_newest_edit_is_undone_here(project: Project) -> None:
+    edit = Mean(first(project).id, "another")
+    edit_meaning(project, edit, "ann")
+    apply_edit(project, Rename(list_labels(project)[1].id, "renamed"), "bob")
+    with pytest.raises(StateError, match="Undo the newest edit on the label map"):
+        undo_meaning(project, edit, "ann")
+
+
+def test_no_meaning_is_edited_while_a_job_runs(project: Project) -> None:
+    add_job(project, "prepare", "{}", "ann")
+    with pytest.raises(StateError, match="a job is running"):
+        edit_meaning(project, Mean(first(project).id, "another"), "ann")

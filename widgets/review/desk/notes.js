@@ -1,0 +1,90 @@
+// The third layer of the desk: what is typed about a card. A reason goes with the next decision; the meaning of a label
+// and a flag for a colleague are sent at once.
+
+const LONGEST_NOTE = 2000
+const LONGEST_MEANING = 4000
+
+class NotingDesk extends DrawnDesk {
+  // Opens the line over the card. `take` gets what was typed.
+  openNote(words, hint, take, longest = LONGEST_NOTE) {
+    this.take = take
+    this.noteInput.maxLength = longest
+    this.noteInput.value = words
+    this.noteInput.setAttribute("aria-label", hint)
+    this.noteHint.textContent = `${hint} Enter keeps it, Escape leaves it as it is.`
+    this.notePanel.hidden = false
+    this.noteInput.focus({ preventScroll: true })
+  }
+
+  closeNote() {
+    if (this.notePanel.hidden) return
+    this.notePanel.hidden = true
+    this.buttons.why.focus({ preventScroll: true })
+  }
+
+  noteKey(event) {
+    if (event.key !== "Enter" && event.key !== "Escape") return
+    event.preventDefault()
+    event.stopPropagation()
+    const words = this.noteInput.value.trim()
+    this.closeNote()
+    if (event.key === "Enter") this.take(words)
+    this.status()
+  }
+
+  openReason() {
+    if (!this.card || this.mode !== "review") return
+    this.keepReason ??= (words) => (this.reason = words)
+    this.openNote(this.reason, "Why? The reason is stored with your decision on this card.", this.keepReason)
+  }
+
+  // A button that decides, pressed while the reason is still open.
+  takeOpenReason() {
+    if (!this.notePanel.hidden && this.take === this.keepReason) this.reason = this.noteInput.value.trim()
+  }
+
+  // The meaning of the left label; with Shift, of the right one.
+  openMeaning(right = false) {
+    if (!this.card || this.mode !== "review") return
+    const label = this.labels.get(right ? this.card.rival : this.card.label)
+    this.openNote(label.meaning, `Meaning of ${label.name}.`, (words) => this.saveMeaning(label, words), LONGEST_MEANING)
+  }
+
+  saveMeaning(label, words) {
+    if (words === label.meaning) return
+    this.edited = { label: label.id, words }
+    this.outbox.add({ id: randomName(), meaning_of: label.id, words, seen: label.meaningId })
+    label.meaning = words
+    label.meaningKey = words.toLowerCase()
+    this.shown = null
+    this.draw()
+    this.pump()
+  }
+
+  // Takes the last edit of a meaning back, if it was the last thing that was done here. Returns whether it was.
+  undoMeaning() {
+    if (!this.edited) return false
+    this.outbox.add({ id: randomName(), meaning_of: this.edited.label, words: this.edited.words, undo: true })
+    this.edited = null
+    this.notice = "Taking the meaning back."
+    this.status()
+    this.pump()
+    return true
+  }
+
+  toggleFlag() {
+    if (!this.card || this.mode !== "review") return
+    const { card } = this
+    if (card.flag) this.saveFlag(card, false, "")
+    else this.openNote("", "Flag this text for a colleague: a comment, or nothing.", (words) => this.saveFlag(card, true, words))
+  }
+
+  saveFlag(card, raised, comment) {
+    card.flag = raised ? ["you", "", comment] : null
+    this.outbox.add({ id: randomName(), flag: card.id, raised, comment })
+    this.notice = raised ? "Flagged. The queue \u201cflagged\u201d has this text; F takes the flag away." : "The flag is gone."
+    this.shown = null
+    this.draw()
+    this.pump()
+  }
+}
