@@ -30,17 +30,17 @@ TASKS = {
 START = st.session_state.setdefault("start_page", "overview" if project_names(workspace()) else "data")
 
 shut = let_in()
+# The name stands in the logo: the heading of a section would be no list item, which screen readers expect there.
+st.logo((Path(__file__).parent / "widgets" / "logo.svg").read_text("utf-8"), size="large")
 page = st.navigation(
-    {
-        "R.E.D. Workbench": [
-            # The default page has the address / only. Every task should have its own address, so one is listed twice.
-            st.Page(PAGES[START], title=TASKS[START][0], url_path="start", default=True, visibility="hidden"),
-            *(
-                st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
-                for key, (title, icon, description) in TASKS.items()
-            ),
-        ]
-    },
+    [
+        # The default page has the address / only. Every task should have its own address, so one is listed twice.
+        st.Page(PAGES[START], title=TASKS[START][0], url_path="start", default=True, visibility="hidden"),
+        *(
+            st.Page(PAGES[key], title=title, icon=icon, url_path=key, help=description)
+            for key, (title, icon, description) in TASKS.items()
+        ),
+    ],
     position="sidebar" if shut is None else "hidden",
 )
 if shut is not None:

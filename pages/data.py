@@ -148,7 +148,7 @@ elif project is None:
         "demo project: a support desk with 54 labels."
     )
     demo_button(primary=True)
-    st.subheader("Import")
+    st.header("Import")
     import_form(None)
 else:
     show_unprepared(project)

@@ -63,9 +63,7 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
         "Subset", subsets, index=None, key="subset", placeholder="All", format_func=lambda n: f"{mark(n)[2]} {n + 1}",
         on_change=lambda: choose(subset=st.session_state["subset"]),
     )  # fmt: skip
-    view = right.segmented_control(
-        "Shown as", ["Map", "Table"], default="Map", key="map_shown", required=True, label_visibility="collapsed"
-    )
+    view = right.radio("Shown as", ["Map", "Table"], key="map_shown", horizontal=True, label_visibility="collapsed")
     return str(view)
 
 

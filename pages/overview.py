@@ -24,7 +24,7 @@ inside_the_shell()
 def show_progress(project: Project) -> None:
     """Show where the labels come from so far, and what was done in the last 24 hours."""
     counts = source_counts(project)
-    st.subheader("Labelled so far")
+    st.header("Labelled so far")
     with st.container(horizontal=True, gap="large"):
         for name, words in SOURCE_NAMES.items():
             if counts.get(name):

@@ -120,9 +120,7 @@ def show_pairs(project: Project, current: Round, labels: dict[int, Label], heade
 project = current_project()
 every, labels = list_rounds(project), all_labels(project)
 left, right = st.columns([3, 7], vertical_alignment="bottom")
-mode = left.segmented_control(
-    "Mode", MODES, default=MODES[0], key="review_mode", required=True, bind="query-params", label_visibility="collapsed"
-)
+mode = left.radio("Mode", MODES, key="review_mode", horizontal=True, bind="query-params", label_visibility="collapsed")
 if mode == "Blind audit" and last_finished_round(project) is not None:
     show_blind_audit(project, labels, right)
 elif not every or every[-1].state != "to review":

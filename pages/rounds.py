@@ -108,7 +108,7 @@ def show_roll_back(project: Project, last: Round) -> None:
 
 def show_form(project: Project, number: int) -> None:
     """Show what the round does and costs, its button, and the choice of the judge; everything else is folded."""
-    st.subheader(f"Round {number}")
+    st.header(f"Round {number}")
     start = st.container()
     judge = choose_judge(project)
     server = show_llm(project) if judge == "llm" else None
@@ -225,7 +225,7 @@ def show_actions(project: Project, every: list[Round]) -> None:
 
 
 def show_past(project: Project, done: list[Round]) -> None:
-    st.subheader("So far")
+    st.header("So far")
     advice, forecast = recommendation(project), plan(project)
     icon = ":material/flag:" if advice.stop else ":material/autorenew:"
     st.info(plain(f"{towards_the_goal(forecast)} {advice.reason}" if forecast else advice.reason), icon=icon)

@@ -100,7 +100,7 @@ def rename(app: AppTest, project: Project) -> AppTest:
     ids = label_ids(project)
     name = min(ids)
     app.selectbox(key="label").set_value(name).run()
-    app.segmented_control(key="edit_kind").set_value("Rename").run()
+    app.radio(key="edit_kind").set_value("Rename").run()
     app.text_input(key=f"rename_{ids[name]}").set_value("money back").run()
     return app.button(key="edit_preview").click().run()
 

@@ -37,7 +37,7 @@ def names(project: Project) -> list[str]:
 
 def choose(app: AppTest, label: str, kind: str) -> None:
     app.selectbox(key="label").set_value(label).run()
-    app.segmented_control(key="edit_kind").set_value(kind).run()
+    app.radio(key="edit_kind").set_value(kind).run()
     assert not app.exception
 
 
@@ -225,7 +225,7 @@ def test_the_table_shows_the_accuracy_of_a_label_in_audits(in_state: InState, op
     for card in deal(project, who="ann", count=40, rng=np.random.default_rng(0)):
         answer(project, card.audit, "label", label=ids["repair"], who="ann")
     app = open_app("label_map")
-    app.segmented_control(key="map_shown").set_value("Table").run()
+    app.radio(key="map_shown").set_value("Table").run()
     table = next(table.value for table in app.dataframe if "accuracy" in table.value).set_index("label")
     assert table.loc["repair", "accuracy"] == 1.0
     assert table.loc["refund", "accuracy"] == 0.0
@@ -236,7 +236,7 @@ def test_the_table_shows_the_accuracy_of_a_label_in_audits(in_state: InState, op
 def test_the_label_set_comes_back_from_a_file_previewed(in_state: InState, open_app: OpenApp, tmp_path: Path) -> None:
     project = in_state("to review")
     app = open_app("label_map")
-    app.segmented_control(key="edit_kind").set_value("From a file").run()
+    app.radio(key="edit_kind").set_value("From a file").run()
     assert app.button(key="edit_preview").disabled
     export_label_set(project, tmp_path / "labels.csv")
     edited = (tmp_path / "labels.csv").read_text("utf-8-sig").replace("refund,", "money back,", 1)
@@ -249,7 +249,7 @@ def test_the_label_set_comes_back_from_a_file_previewed(in_state: InState, open_
 def test_a_label_file_that_breaks_a_rule_says_so_in_one_line(in_state: InState, open_app: OpenApp) -> None:
     in_state("to review")
     app = open_app("label_map")
-    app.segmented_control(key="edit_kind").set_value("From a file").run()
+    app.radio(key="edit_kind").set_value("From a file").run()
     app.file_uploader(key="label_set_file").upload("twice.csv", b"name\nrefund\nREFUND\n", "text/csv").run()
     assert not app.exception
     assert "twice.csv, row 3" in words_on(app)

@@ -668,7 +668,7 @@ def test_the_map_shows_every_label(in_state: InState, open_app: OpenApp, state: 
 def test_the_table_holds_the_same_labels(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("prepared")
     app = open_app("label_map")
-    app.button_group(key="map_shown").set_value("Table").run()
+    app.radio(key="map_shown").set_value("Table").run()
     assert not app.exception
     assert any(set(label_ids(project)) <= set(map(str, frame.value.to_numpy().ravel())) for frame in app.dataframe)
 

@@ -53,7 +53,7 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
             offer_label_file(project)
             _show_history(project)
             return
-        kind = st.segmented_control("Edit", KINDS, default=KINDS[0], key="edit_kind", required=True)
+        kind = st.radio("Edit", KINDS, key="edit_kind", horizontal=True)
         forms: dict[str, Callable[[], Edit | None]] = {
             "Add a label": lambda: _add(project, rows),
             "Rename": lambda: _rename(chosen),

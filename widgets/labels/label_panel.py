@@ -52,7 +52,7 @@ def show_write_meanings(project: Project, rows: Sequence[Row]) -> None:
 def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None, pairs: Sequence[Confusion]) -> None:
     """Show all subsets, as the legend of the map, and the pairs of labels that are confused."""
     subsets = sorted({row["subset"] for row in rows})
-    st.subheader(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
+    st.header(f"{len(rows):,} labels in {len(subsets):,} subset{'s' if len(subsets) > 1 else ''}")
     st.caption(
         "Each subset has one small classifier. Usually, the labels of a subset differ much, so that the classifier "
         "makes fewer errors."
@@ -86,7 +86,7 @@ def within(members: Sequence[Row], ids: Sequence[int], alike: Floats) -> tuple[f
 def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: Floats | None) -> None:
     """Show the labels of a subset, or the labels in the lasso."""
     st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
-    st.subheader(heading)
+    st.header(heading)
     if members:
         show_labels(members, "members_table", keep_inside=True)
     if alike is None or len(members) < 2:
@@ -120,7 +120,7 @@ def show_label(
             st.button(
                 f"Labels in the lasso ({len(inside)})", on_click=choose, args=(None, None, inside), type="tertiary"
             )
-    st.subheader(plain(row["name"]))
+    st.header(plain(row["name"]))
     show_meaning(project, row)
     last = round_number(project)
     of_round = f" · {row['fed_back']:,} fed back · {row['labelled']:,} labelled in round {last}" if last else ""

@@ -21,7 +21,7 @@ QUEUE_OF = {"outdated": "stale", "decide": "low belief"}
 def show_needs(project: Project) -> None:
     """Show the labels with the most wrong texts to expect, and what helps each of them."""
     found, names = needs(label_table(project), confused(project), outdated_verdicts(project)), labels(project)
-    st.subheader("Labels that need you")
+    st.header("Labels that need you")
     if not found:
         st.caption("None: of no label is more than one text expected to be wrong.")
         return

@@ -66,7 +66,7 @@ def prices(project: Project) -> Prices:
 def show_plan(project: Project, plan: Plan) -> None:
     """Show the three ways to the goal as a table and as curves."""
     costs = prices(project)
-    st.subheader(f"What it takes to reach {plan.goal:.1%}")
+    st.header(f"What it takes to reach {plan.goal:.1%}")
     if plan.reached:
         st.text("By the estimate, nothing more. A blind audit of 100 texts measures the accuracy.")
     for column, (name, title) in zip(st.columns(len(WAYS)), WAYS.items(), strict=True):
@@ -132,9 +132,7 @@ def _out_of_reach(plan: Plan) -> str:
 def show_curve(plan: Plan, costs: Prices) -> None:
     """Show the forecast accuracy against hours, answers or money."""
     axes = [axis for axis in AXES if axis != "money" or costs.money is not None]
-    axis = st.segmented_control(
-        "Against", axes, format_func=AXES.__getitem__, default="hours", key="plan_axis", required=True
-    )
+    axis = st.radio("Against", axes, format_func=AXES.__getitem__, key="plan_axis", horizontal=True)
     figure = go.Figure()
     for name, title in WAYS.items():
         points = getattr(plan, name).curve
