@@ -16,7 +16,7 @@ from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
 from widgets.labels.label_edit_panel import show_label_edits
-from widgets.labels.label_panel import show_group, show_label, show_overview, show_write_meanings
+from widgets.labels.label_panel import show_group, show_label, show_overview, show_way_to_queue, show_write_meanings
 from widgets.labels.label_rows import label_rows
 from widgets.labels.label_tables import show_label_table
 from widgets.labels.map_choice import NEAREST, Row, chart_key, choose, drawn_focus, focus_of, keep_valid, take_from_map
@@ -116,11 +116,8 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
     st.caption(
-        "Click a label. To choose several, press the lasso tool and draw a line around them. Labels with similar texts "
-        "are near each other. Nearness counts only at short distances. Directions mean nothing. Colour and shape show "
-        "the subset. A larger label has more labelled examples. A hollow label is new since the last round. A dot in a "
-        "label: check this label. Its new texts differ, or audits find it wrong too often. Orange lines join labels "
-        "that are confused. Darker grey shows more unlabelled texts. Dotted rings mark texts that fit no label."
+        "Click a label, or draw a line around several with the lasso. Labels with similar texts are near each other; "
+        "directions and long distances mean nothing. Colour and shape show the subset."
     )
 
 
@@ -134,12 +131,10 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
     elif focus.subset is not None:
         members = [row for row in rows if row["subset"] == focus.subset]
         show_group(members, f"{mark(focus.subset)[2]} Subset {focus.subset + 1}, {len(members)} labels", ids, alike)
-    elif members or area:
+        show_way_to_queue("Decide texts of this subset", review_subset=focus.subset)
+    else:
         show_group(members, f"{len(members)} labels in the lasso" if area else f"{len(members)} labels", ids, alike)
         show_pool_texts(project, area)
-    else:
-        show_overview(rows, ids, alike, pairs)
-        show_write_meanings(project, rows)
 
 
 def show_page(project: Project) -> None:
@@ -152,18 +147,26 @@ def show_page(project: Project) -> None:
         st.caption(f"{counted(new, 'new label gets', 'new labels get')} a subset and a place here in the next round.")
     view = show_controls(project, rows)
     focus = focus_of(rows, ids, similarities(project))
-    left, right = st.columns([9, 5], gap="medium")
+    chosen = next((row for row in rows if row["id"] == focus.label), None)
+    inside = [row for row in rows if row["id"] in focus.inside]
+    anything = chosen is not None or bool(inside) or focus.subset is not None or bool(st.session_state.get("map_area"))
+    # The same two columns with and without a choice: in another place of the page, the map would lose its zoom.
+    left, right = st.columns([9, 5] if anything else [1_000, 1], gap="medium" if anything else None)
     with left:
         if view == "Map":
             show_map(project, rows, focus)
         else:
             show_label_table(rows)
-        chosen = next((row for row in rows if row["id"] == focus.label), None)
-        show_label_edits(project, rows, chosen, [row for row in rows if row["id"] in focus.inside])
-        show_new_labels(project, connected=connected_server() is not None)
-        show_reforming(project)
-    with right:
-        show_details(project, rows, ids, focus)
+    if anything:
+        with right:
+            show_details(project, rows, ids, focus)
+            show_label_edits(project, rows, chosen, inside)
+    else:
+        show_overview(rows, ids, similarities(project), confused(project))
+        show_write_meanings(project, rows)
+        show_label_edits(project, rows, chosen, inside)
+    show_new_labels(project, connected=connected_server() is not None)
+    show_reforming(project)
 
 
 show_page(current_project())

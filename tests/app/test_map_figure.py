@@ -23,7 +23,8 @@ def row(number, name="", state="", **more):
 
 def drawn(rows, focus=None, overlay=None, picture=""):
     figure = label_map_figure(rows, picture, BOUNDS, focus or Focus(), overlay or Overlay(), INK)
-    (points,) = figure.data  # the labels are the only points
+    points, *legend = figure.data
+    assert [trace.x for trace in legend] == [(None,)] * len(legend)  # the labels are the only points
     return {"points": points, "layout": figure.layout.to_plotly_json()}
 
 

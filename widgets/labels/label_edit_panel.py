@@ -263,8 +263,12 @@ def _show_history(project: Project) -> None:
         on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
     )  # fmt: skip
     table = pd.DataFrame([asdict(edit) for edit in reversed(history)])[["version", "told", "who", "at"]]
-    table = table.rename(columns={"told": "edit"})
-    st.dataframe(table, hide_index=True, height=min(38 * len(history) + 40, 220))
+    table = table.rename(columns={"told": "edit", "at": "when"}).assign(when=pd.to_datetime(table["at"]))
+    st.dataframe(
+        table, hide_index=True, height=min(38 * len(history) + 40, 220),
+        column_order=["edit", "when", "who", "version"],
+        column_config={"when": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=120)},
+    )  # fmt: skip
 
 
 def _undo(project: Project) -> None:

@@ -57,16 +57,20 @@ def show_overview(rows: Sequence[Row], ids: Sequence[int], alike: Floats | None,
         "Each subset has one small classifier. Usually, the labels of a subset differ much, so that the classifier "
         "makes fewer errors."
     )
+    left, right = st.columns([4, 5], gap="medium")
     members = [[row for row in rows if row["subset"] == n] for n in subsets]
     frame = pd.DataFrame({"subset": subsets, "labels": [len(part) for part in members]})
     if alike is not None:
         frame[["average", "most"]] = [pair[:2] for pair in (within(part, ids, alike) for part in members)]
-    show_pickable(frame, "subsets_table", partial(take_subset, subsets))
-    if alike is not None:
-        st.caption(
-            "Similarity of two labels in the subset: the average and the highest. At 1, they have the same examples."
-        )
-    show_confused_pairs(pairs, rows)
+    with left:
+        show_pickable(frame, "subsets_table", partial(take_subset, subsets))
+        if alike is not None:
+            st.caption(
+                "Similarity of two labels in the subset: the average and the highest. At 1, they have the same "
+                "examples."
+            )
+    with right:
+        show_confused_pairs(pairs, rows)
 
 
 def take_subset(subsets: Sequence[int]) -> None:
@@ -128,6 +132,7 @@ def show_label(
     st.text(f"{counted(row['seeds'], 'labelled example')}{of_round}{confidence}")
     if rates := "; ".join(_rates(row)):
         st.text(rates)
+    show_way_to_queue("Decide its texts", review_label=row["id"])
     if not st.session_state.get("map_drawn"):
         st.button(
             "Show it on the map", on_click=choose, args=(row["name"], None, inside), key="fly",
@@ -191,6 +196,13 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         icon=":material/compare_arrows:",
     ):
         go("review", review_mode="Pairs", review_pair=own_pairs[0].labels)
+
+
+def show_way_to_queue(words: str, **filters: int) -> None:
+    """Show an analyst the button that opens the queue of some texts, whether or not they are worth an answer."""
+    if may_write() and st.button(words, key="to_queue", icon=":material/rule:"):
+        cleared = {"review_label": None, "review_subset": None, "review_round": None, "review_judge": None}
+        go("review", **cleared | {"review_mode": "Review", "review_queue": "random", "review_search": ""} | filters)
 
 
 def show_meaning(project: Project, row: Row) -> None:

@@ -125,8 +125,7 @@ def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None
     st.dataframe(
         frame, hide_index=True, key="confused_table", selection_mode="single-row", height=215,
         on_select=partial(_take_pair, listed),
-        column_config={name: st.column_config.TextColumn(width=88) for name in ("one", "other")}
-        | {name: st.column_config.Column(width=width) for name, width in (("texts", 50), ("corrected", 75))},
+        column_config={"texts": st.column_config.Column(width=60), "corrected": st.column_config.Column(width=85)},
     )  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from red_core.records import Floats, Ints
+from widgets.labels.map_legend import legend
 from widgets.labels.map_overlay import RING, Focus, Overlay, Spot, lines, names_of_groups, rings
 from widgets.shell.marks import mark
 from widgets.shell.untrusted import for_hover
 
-HEIGHT = 620
-WIDTH = 640
+HEIGHT = 540
+WIDTH = 720
 """Approximate width of the map on a laptop, in pixels. It only decides which names fit."""
 FADED, UNSELECTED = 0.18, 0.35
 CLOSE = 0.5
@@ -72,11 +73,19 @@ def label_map_figure(
     coordinates = np.round([(row["x"], row["y"]) for row in rows], 3)  # a thousandth is less than a pixel
     spots = {row["id"]: spot for row, spot in zip(rows, coordinates.tolist(), strict=True)}
     view = _view(spots, bounds, focus)
-    figure = go.Figure(_points(rows, coordinates, view, focus, overlay, ink))
+    figure = go.Figure([_points(rows, coordinates, view, focus, overlay, ink), *legend(rows, overlay, ink)])
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 28, "b": 0},
-        showlegend=False,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yanchor": "top",
+            "itemclick": False,
+            "itemdoubleclick": False,
+            "font": {"color": ink},
+        },
         dragmode="pan",
         hoverlabel={"align": "left", "font": {"color": ink}},
         uirevision="map",  # a rerun that does not change the figure keeps the zoom
@@ -105,6 +114,7 @@ def _points(
         x=coordinates[:, 0],
         y=coordinates[:, 1],
         mode="markers+text",
+        showlegend=False,
         text=texts,
         textposition=sides,
         textfont={"size": 11, "color": ink},
