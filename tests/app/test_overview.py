@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.records import Job, Project
 from red_core.review.audits import set_target, target
+from red_core.rounds.plan import plan
+from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
 from tests.helpers.app_projects import NAME, PAGES, WHO
@@ -74,6 +77,33 @@ def test_a_label_with_few_examples_opens_on_the_map(in_state: InState, open_app:
     assert "It has only 4 examples." in said
 
 
+def test_the_queue_opens_on_what_the_plan_takes_to_the_goal(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    before = plan(project)
+    assert before is not None
+    set_target(project, (before.now + before.you.reaches) / 2)
+    needed = plan(project)
+    assert needed is not None
+    assert needed.you.decisions is not None
+    app = open_app("review")
+    assert app.selectbox(key="review_queue").value == "towards the goal"
+    sitting = app.session_state["review_sitting"]
+    assert len(sitting.queue.items) == ceil(needed.you.decisions)
+    assert sitting.queue.items == queue(project, 1, "to decide")[: len(sitting.queue.items)]
+
+
+def test_the_tour_of_a_first_project_ends_for_good(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("overview")
+    assert "1 of 3" in words_on(app)
+    app.button(key="tour_next").click().run()
+    app.button(key="tour_next").click().run()
+    assert "tour_next" not in keys_of(app)
+    app.button(key="tour_end").click().run()
+    assert "tour_end" not in keys_of(app)
+    assert "tour_end" not in keys_of(open_app("overview"))
+
+
 def test_a_viewer_sees_the_plan_and_no_button(in_state: InState, open_as_viewer: OpenApp) -> None:
     in_state("to review")
     app = open_as_viewer("overview")
@@ -103,7 +133,7 @@ def test_the_mode_and_the_filters_of_one_project_are_not_those_of_the_next(
     assert not app.exception
     assert app.title[0].value == "Review"
     assert "What the audit shows so far" not in words_on(app)
-    assert app.selectbox(key="review_queue").value == "to decide"
+    assert app.selectbox(key="review_queue").value in {"to decide", "towards the goal"}
 
 
 @pytest.mark.parametrize("page", PAGES)

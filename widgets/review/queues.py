@@ -14,15 +14,18 @@ from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_layout
 from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
-from widgets.shell.reads import queue_counts
+from widgets.shell.reads import queue_counts, worth_doing
 from widgets.shell.words import judge_name
 
 SAMPLE_QUEUE = "sample of a list"
 """The queue of the sample that is decided one by one before its whole list is decided at once."""
+TO_GOAL = "towards the goal"
+"""The queue of the texts to decide that are worth an answer for the goal: as many as the plan takes."""
 NAMES = {"stale": "outdated", "low belief": "low confidence"}
 """What the screen calls a queue, where its stored name is another."""
 MEANINGS = {
-    "to decide": "your answer helps here; the most useful ones come first",
+    TO_GOAL: "the answers that your plan takes to the goal; the most useful ones come first",
+    "to decide": "every text where your answer helps; the most useful ones come first",
     "judge against classifiers": "the judge said invalid",
     "judge unsure": "the judge said neither valid nor invalid",
     "judged valid": "the judge said valid",
@@ -71,7 +74,8 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
     rounds : int
         Number of the newest round.
     """
-    counts = queue_counts(project)
+    worth = worth_doing(project)
+    counts = ({TO_GOAL: worth} if worth else {}) | queue_counts(project)
     if (batch := open_batch(project)) is not None:
         counts = counts | {SAMPLE_QUEUE: batch.sampled - batch.decided}
     if (asked := st.query_params.get("review_queue")) in counts:  # the address may name an empty queue
@@ -140,6 +144,8 @@ def items_of(project: Project, current: Round, name: str, filters: Filters) -> l
     if name == SAMPLE_QUEUE:
         batch = open_batch(project)
         return sample_of(project, batch.id) if batch is not None else []
+    if name == TO_GOAL:
+        return queue(project, current.id, "to decide", filters, who=who_acts())[: worth_doing(project)]
     return queue(project, current.id, name, filters, who=who_acts())
 
 

@@ -12,7 +12,7 @@ from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
 from red_core.training.encoder_choice import encoder_advice
-from widgets.shell.reads import facts, feed_back_plan, plan, queue_counts
+from widgets.shell.reads import facts, feed_back_plan, plan, queue_counts, source_counts, worth_doing
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import counted
@@ -56,14 +56,15 @@ def next_step(project: Project) -> Step:
         return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
         waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
-        return Step(_what_to_review(waiting, ready), "review", "Review")
+        return Step(_what_to_review(waiting, worth_doing(project), ready), "review", "Review")
     return _after(project, last)
 
 
-def _what_to_review(waiting: int, ready: int) -> str:
+def _what_to_review(waiting: int, worth: int, ready: int) -> str:
     if waiting:
+        toward = f" About {counted(worth, 'decision')} of yours reach the goal." if worth else ""
         feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
-        return f"Your decision helps most for {counted(waiting, 'text')}. Review them{feed_back}."
+        return f"Your decision helps most for {counted(waiting, 'text')}.{toward} Review them{feed_back}."
     if ready:
         return f"No text waits for your decision. {counted(ready, 'text is', 'texts are')} ready to be fed back."
     return (
@@ -75,6 +76,9 @@ def _what_to_review(waiting: int, ready: int) -> str:
 def _after(project: Project, last: Round) -> Step:
     """Return the next action after a round that was fed back or closed."""
     state = f"Round {last.id} is {last.state}."
+    if new := source_counts(project).get("no round yet", 0):
+        sentence = f"{state} {counted(new, 'row was', 'rows were')} imported since. Round {last.id + 1} labels them."
+        return Step(sentence, "rounds", "Rounds")
     forecast = plan(project)
     if forecast is not None and forecast.reached:
         sentence = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,14 @@ def plan(project: Project) -> Plan | None:
 @cached_read()
 def _plan(project: Project, target: str) -> Plan | None:  # noqa: ARG001  a changed target is a new key
     return plan_from_now(project)
+
+
+def worth_doing(project: Project) -> int:
+    """Return how many decisions the plan takes to the goal; 0 without a plan, or where none are needed or enough."""
+    current = plan(project)
+    if current is None or current.reached or current.you.decisions is None:
+        return 0
+    return min(ceil(current.you.decisions), queue_counts(project)["to decide"])
 
 
 def audit_target(project: Project) -> float:
