@@ -12,6 +12,7 @@ from red_core.store.rounds import last_finished_round
 from widgets.overview.goal_bar import show_goal
 from widgets.overview.needs_panel import show_needs
 from widgets.overview.plan_panel import show_plan
+from widgets.overview.tour import show_tour
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, plan, source_counts, true_accuracy, what_changed
 from widgets.shell.shell import current_project, inside_the_shell
@@ -38,6 +39,7 @@ def show_progress(project: Project) -> None:
 
 
 project = current_project()
+show_tour(project)
 show_next_step(project, "overview")
 if changes := what_changed(project):
     st.text(changes.sentence(who_acts()))

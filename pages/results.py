@@ -11,7 +11,6 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import NONE_OF_THESE, Project, Round
-from red_core.settings import Settings
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
 from red_core.store.labels import name_key
@@ -21,8 +20,9 @@ from red_core.store.views import pace
 from widgets.data.download_panel import show_download
 from widgets.data.original_text import show_original
 from widgets.review.queues import queue_name
-from widgets.shell.reads import facts, label_table, labels, queue_counts, results_page, source_counts
-from widgets.shell.shell import PAGES, current_project, errors_in_one_line, inside_the_shell
+from widgets.shell.next_step import show_next_step
+from widgets.shell.reads import facts, label_table, labels, results_page, source_counts
+from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.untrusted import visible
 from widgets.shell.words import SOURCE_NAMES, counted
 
@@ -33,47 +33,14 @@ TRUTH = "the hidden label of this trial"
 column = st.column_config
 
 
-def show_next(project: Project, last: Round | None, counts: dict[str, int]) -> None:
-    """Show the state of the labels, with a link to the next action."""
-    sentence, page, link = what_is_next(project, last, counts)
-    with st.container(border=True, key="results_next"):
-        left, right = st.columns([7, 2], vertical_alignment="center")
-        left.text(sentence)
-        with right.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-            if page:
-                st.page_link(PAGES[page], label=link, icon=":material/arrow_forward:")
-            st.button("Download", type="tertiary", icon=":material/download:", on_click=open_download)
+def show_next(project: Project) -> None:
+    """Show the next action, and the button that opens the download."""
+    show_next_step(project, "results")
+    st.button("Download", type="tertiary", icon=":material/download:", key="results_next", on_click=open_download)
 
 
 def open_download() -> None:
     st.session_state["results_tab"] = "Download"
-
-
-def what_is_next(project: Project, last: Round | None, counts: dict[str, int]) -> tuple[str, str, str]:
-    """Return the sentence about the state, and the page and the words of its link."""
-    if last is None:
-        seeds, waiting = counts.get("seed", 0), counts.get("no round yet", 0)
-        sentence = (
-            f"{counted(seeds, 'row has', 'rows have')} a label from your files. The first round labels the other "
-        )
-        return (
-            f"{sentence}{waiting:,}. Then this page shows each label with its confidence and source.",
-            "rounds",
-            "Rounds",
-        )
-    pool, uncertain = last.metrics["pool"], last.metrics["uncertain"]
-    if new := counts.get("no round yet", 0):
-        sentence = f"{counted(new, 'row was', 'rows were')} imported after round {last.id}. The next round labels them."
-        return sentence, "rounds", "Rounds"
-    if not uncertain:
-        return f"After round {last.id}, all {pool:,} texts have a high confidence. Download the labels.", "", ""
-    certain = Settings.model_validate_json(last.settings).certain_belief
-    sentence = f"After round {last.id}, {uncertain:,} of {pool:,} texts are uncertain (confidence below {certain:.0%})."
-    waiting = queue_counts(project)["to decide"] if last.state == "to review" else 0
-    if waiting:
-        sentence += f" Your decision helps most for {counted(waiting, 'text')}. Review them, or download all labels."
-        return sentence, "review", "Review"
-    return f"{sentence} The page Rounds says whether another round helps. Or download all labels.", "rounds", "Rounds"
 
 
 def show_sources(counts: dict[str, int]) -> None:
@@ -261,7 +228,7 @@ def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) ->
 project = current_project()
 with errors_in_one_line():
     last, counts = last_finished_round(project), source_counts(project)
-    show_next(project, last, counts)
+    show_next(project)
     left, right = st.columns([5, 3], gap="large")
     with left:
         show_sources(counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import click
@@ -64,6 +64,8 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
         click.echo(
             f"  true accuracy (trial) {facts['true_agreement']:.2%} (classifiers alone {last['true_alone']:.2%})"
         )
+    if facts["plan"] is not None:
+        click.echo(f"  {plan_in_words(facts['plan'])}")
     click.echo(f"  {facts['stopping']['reason']}")
 
 
@@ -78,6 +80,21 @@ def print_encoder(project: Project) -> None:
     if advice.better is not None:
         name, better = project.name, shlex.quote(advice.better.encoder)
         click.echo(f"  Change it: red encoder {name} {better}. Or keep it: red encoder {name} --keep")
+
+
+def plan_in_words(plan: Mapping[str, Any]) -> str:
+    """Return what it takes to reach the goal, as a sentence."""
+    if plan["now"] >= plan["goal"]:
+        return f"goal {plan['goal']:.1%}: reached by the estimate ({plan['now']:.1%})"
+    ways = {"you alone": plan["you"], "the judge alone": plan["judge"], "the judge, then you": plan["both"]}
+    return f"goal {plan['goal']:.1%}: " + "; ".join(f"{name} {_way_in_words(way)}" for name, way in ways.items())
+
+
+def _way_in_words(way: Mapping[str, Any]) -> str:
+    if way["decisions"] is None or way["questions"] is None:
+        return f"end at about {way['reaches']:.1%}"
+    counts = {"questions": way["questions"], "decisions": way["decisions"]}
+    return "about " + (" and ".join(f"{round(n):,} {name}" for name, n in counts.items() if n >= 1) or "no answers")
 
 
 def work(project: Project, kind: str, settings: Settings, who: str, start: Callable[[], int] | None = None) -> None:

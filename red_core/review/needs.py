@@ -15,7 +15,7 @@ CONFUSED_SHARE = 0.2
 LEAST_WRONG = 1.0
 """Labels with fewer texts that are expected to be wrong need nobody."""
 
-Action = Literal["examples", "outdated", "pair", "decide"]
+Action = Literal["examples", "outdated", "drift", "pair", "decide"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class Need:
     wrong : float
         The expected number of its texts whose label is wrong: what its action can gain, at most.
     action : Action
-        ``examples``: add some. ``outdated``: decide texts whose verdicts are older than the meaning. ``pair``: decide
-        texts between this label and ``rival``. ``decide``: decide its least certain texts.
+        ``examples``: add some. ``outdated``: decide texts whose verdicts are older than the meaning. ``drift``: decide
+        its texts, since its new texts differ from the earlier ones. ``pair``: decide texts between this label and
+        ``rival``. ``decide``: decide its least certain texts.
     count : int
-        What the reason counts: its examples, outdated verdicts, the texts between the two labels, or uncertain texts.
+        What the reason counts: its examples, outdated verdicts, new texts, the texts between the two labels, or
+        uncertain texts.
     rival : int or None
         The label that it is confused with; only for ``pair``.
     """
@@ -43,7 +45,12 @@ class Need:
     rival: int | None = None
 
 
-def needs(table: Sequence[Mapping[str, Any]], confused: Sequence[Confusion], outdated: Mapping[int, int]) -> list[Need]:
+def needs(
+    table: Sequence[Mapping[str, Any]],
+    confused: Sequence[Confusion],
+    outdated: Mapping[int, int],
+    drifting: Mapping[int, int] | None = None,
+) -> list[Need]:
     """Return the labels with at least LEAST_WRONG wrong texts, most wrong texts first.
 
     Parameters
@@ -54,6 +61,8 @@ def needs(table: Sequence[Mapping[str, Any]], confused: Sequence[Confusion], out
         Pairs of labels, most confused texts first.
     outdated : mapping of label id to int
         Verdicts that are older than the meaning of their label, on texts that are not decided.
+    drifting : mapping of label id to int, optional
+        Labels whose new texts differ from the earlier ones, and how many new texts they have.
     """
     worst: dict[int, Confusion] = {}
     for pair in confused:
@@ -63,16 +72,20 @@ def needs(table: Sequence[Mapping[str, Any]], confused: Sequence[Confusion], out
     for row in table:
         wrong = row["labelled"] * (1.0 - row["belief"]) if row["labelled"] else 0.0
         if wrong >= LEAST_WRONG:
-            found.append(_need(row, wrong, worst.get(row["id"]), outdated.get(row["id"], 0)))
+            new = (drifting or {}).get(row["id"], 0)
+            found.append(_need(row, wrong, worst.get(row["id"]), (outdated.get(row["id"], 0), new)))
     return sorted(found, key=lambda need: (-need.wrong, need.label))
 
 
-def _need(row: Mapping[str, Any], wrong: float, pair: Confusion | None, outdated: int) -> Need:
-    examples = row["seeds"] + row["fed_back"]
+def _need(row: Mapping[str, Any], wrong: float, pair: Confusion | None, changed: tuple[int, int]) -> Need:
+    """Return what a label needs first; ``changed`` counts its outdated verdicts, and its new texts if it drifts."""
+    examples, (outdated, new) = row["seeds"] + row["fed_back"], changed
     if examples < FEW_EXAMPLES:
         return Need(row["id"], wrong, "examples", examples)
     if outdated:
         return Need(row["id"], wrong, "outdated", outdated)
+    if new:
+        return Need(row["id"], wrong, "drift", new)
     if pair is not None and pair.texts >= CONFUSED_SHARE * wrong:
         return Need(row["id"], wrong, "pair", round(pair.texts), pair.other(row["id"]))
     return Need(row["id"], wrong, "decide", round(wrong))

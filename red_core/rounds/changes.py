@@ -46,8 +46,13 @@ class Changes:
         return f"{decided}; {self._others('other', 'others')}."
 
     def _others(self, singular: str, plural: str) -> str:
+        if not self.changed:
+            return f"no {singular} changed its label"
         if self.turned_right is None:
             return _counted(self.changed, f"{singular} changed its label", f"{plural} changed their label")
+        if not self.turned_right:
+            changed = _counted(self.changed, f"{singular} changed its label", f"{plural} changed their label")
+            return f"{changed}, none of them to the right one"
         right = _counted(self.turned_right, f"{singular} changed", f"{plural} changed") + " to the right label"
         return f"{right}, and {self.turned_wrong:,} away from it" if self.turned_wrong else right
 

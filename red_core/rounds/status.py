@@ -11,6 +11,7 @@ from red_core.records import JudgeRates, Project, Round
 from red_core.review import summary
 from red_core.rounds.jobs import mark_interrupted
 from red_core.rounds.metrics import agreement, true_labels
+from red_core.rounds.plan import plan
 from red_core.settings import Settings
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
@@ -30,7 +31,8 @@ def project_status(project: Project) -> dict[str, Any]:
 
     ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
     share of the pool whose label, decisions included, is the true one; ``audit`` is the result of blind audits, see
-    :class:`red_core.review.audits.AuditSummary`. All three are None before the first round.
+    :class:`red_core.review.audits.AuditSummary`. All three are None before the first round. ``plan`` is what it takes
+    to reach the goal; None also after a round of an earlier version.
     """
     last = last_finished_round(project)
     job = mark_interrupted(project)
@@ -49,10 +51,24 @@ def project_status(project: Project) -> dict[str, Any]:
         "true_agreement": true_accuracy(project, last.id) if last else None,
         "audit": asdict(summary(project)) if last else None,
         "stopping": asdict(recommendation(project)) if last else None,
+        "plan": _plan_facts(project),
         "job": {"id": job.id, "kind": job.kind, "state": job.state, "stage": job.stage, "error": job.error}
         if job
         else None,
     }
+
+
+def _plan_facts(project: Project) -> dict[str, Any] | None:
+    """Return the goal, the estimated accuracy now, and what each way takes; without the curves."""
+    current = plan(project)
+    if current is None:
+        return None
+    ways = {"you": current.you, "judge": current.judge, "both": current.both}
+    taken = {
+        name: {"decisions": way.decisions, "questions": way.questions, "reaches": way.reaches}
+        for name, way in ways.items()
+    }
+    return {"goal": current.goal, "now": current.now, "assumed_judge": current.assumed, **taken}
 
 
 def recommendation(project: Project) -> Recommendation:

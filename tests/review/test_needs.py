@@ -31,3 +31,9 @@ def test_each_label_has_one_action_and_the_first_cause_counts():
 def test_fed_back_texts_are_examples_too():
     (need,) = needs([row(1, seeds=2, fed_back=3)], [], {})
     assert need.action == "decide"
+
+
+def test_a_label_whose_new_texts_differ_is_named_for_it() -> None:
+    found = needs([row(1, belief=0.5)], [], {}, {1: 7})
+    assert [(need.action, need.count) for need in found] == [("drift", 7)]
+    assert needs([row(1, belief=0.5)], [], {1: 2}, {1: 7})[0].action == "outdated"

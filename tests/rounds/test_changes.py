@@ -146,6 +146,12 @@ def test_without_the_truth_only_the_changes_are_counted(workspace):
         (Changes(1, 24, frozenset({"ada", "ben"}), 61), "24 texts were decided; 61 others changed their label."),
         (Changes(1, 1, frozenset({"ben"}), 1), "1 text was decided; 1 other changed its label."),
         (Changes(3, 0, frozenset(), 61), "Since round 3, 61 texts changed their label."),
+        (Changes(1, 24, frozenset({"ada"}), 0, 0, 0), "You decided 24 texts; no other changed its label."),
+        (
+            Changes(1, 1, frozenset({"ada"}), 3, 0, 2),
+            "You decided 1 text; 3 others changed their label, none of them to the right one.",
+        ),
+        (Changes(3, 0, frozenset(), 0), "Since round 3, no text changed its label."),
         (Changes(3, 0, frozenset(), 9, 1, 0), "Since round 3, 1 text changed to the right label."),
     ],
 )

@@ -7,6 +7,7 @@ import streamlit as st
 from red_core.records import Label, Project
 from red_core.review.needs import Need, needs
 from red_core.store.overview import outdated_verdicts
+from widgets.labels.label_rows import compared
 from widgets.labels.map_choice import choose
 from widgets.shell.reads import confused, label_table, labels
 from widgets.shell.shell import go
@@ -15,12 +16,14 @@ from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
 SHOWN = 8
-QUEUE_OF = {"outdated": "stale", "decide": "low belief"}
+QUEUE_OF = {"outdated": "stale", "drift": "random", "decide": "low belief"}
 
 
 def show_needs(project: Project) -> None:
     """Show the labels with the most wrong texts to expect, and what helps each of them."""
-    found, names = needs(label_table(project), confused(project), outdated_verdicts(project)), labels(project)
+    drifting = {drift.label.id: drift.texts[1] for drift in compared(project) or () if drift.drifted}
+    found = needs(label_table(project), confused(project), outdated_verdicts(project), drifting)
+    names = labels(project)
     st.header("Labels that need you")
     if not found:
         st.caption("None: of no label is more than one text expected to be wrong.")
@@ -57,6 +60,8 @@ def _words(need: Need, names: dict[int, Label]) -> tuple[str, str]:
         return f"It has only {counted(need.count, 'example')}.", "Add examples"
     if need.action == "outdated":
         return f"{counted(need.count, 'verdict is', 'verdicts are')} older than its meaning.", "Decide these"
+    if need.action == "drift":
+        return f"{counted(need.count, 'new text', 'new texts')} differ from its earlier ones.", "Decide its texts"
     if need.action == "pair" and need.rival is not None:
         texts = counted(max(1, need.count), "text lies", "texts lie")
         return f"{texts} between it and {names[need.rival].name}.", "Decide this pair"

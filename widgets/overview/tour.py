@@ -1,0 +1,34 @@
+"""The first-run tour: three steps on Overview, for a person in the first project of a workspace."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from red_core.access.who import who_acts
+from red_core.records import Project
+from red_core.store.database import project_names
+from red_core.store.texts import remember, remembered
+from widgets.shell.sign_in import may_write
+
+STEPS = (
+    "This page shows how many labels are right by estimate, and what it takes to reach your goal.",
+    "A round labels every text. It finds the texts where an answer helps most, and asks a judge about them.",
+    "On Review, one key decides a text; ? shows all keys. Feed back, and the next round learns from your answers.",
+)
+
+
+def show_tour(project: Project) -> None:
+    """Show the step of the tour where this person is, until it was seen or skipped."""
+    key = f"tour of {who_acts()}"
+    if not may_write() or len(project_names(project.workspace)) > 1 or remembered(project, key):
+        return
+    step = st.session_state.setdefault("tour_step", 0)
+    last = step == len(STEPS) - 1
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
+        st.markdown(f"**{step + 1} of {len(STEPS)}** {STEPS[step]}", width="stretch")
+        if not last:
+            st.button("Next", key="tour_next", on_click=st.session_state.update, args=({"tour_step": step + 1},))
+        st.button(
+            "Done" if last else "Skip the tour", key="tour_end", type="tertiary", on_click=remember,
+            args=(project, key, "seen"),
+        )  # fmt: skip
