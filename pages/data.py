@@ -38,14 +38,15 @@ def show_what_is_in(project: Project) -> None:
     counts = facts(project)
     headings = {
         "labels": "labels",
-        "seeds": "labelled examples",
+        "seeds": "examples",
         "pool": "unlabelled texts",
         "rows": "rows",
         "used": "used",
-        "folded": "duplicate rows",
-        "left_out": "rows left out",
+        "folded": "duplicates",
+        "left_out": "left out",
     }
     explanations = {
+        "seeds": "Labelled examples: texts whose label came with a file.",
         "rows": "Rows of all files. Each one is used, a duplicate, or left out.",
         "used": "Rows whose text is in the project, the first row of each text.",
         "folded": "Rows with the same text as another row. The text counts once; the export has every row.",
@@ -54,7 +55,10 @@ def show_what_is_in(project: Project) -> None:
     for column, (name, heading) in zip(st.columns(len(headings)), headings.items(), strict=True):
         column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
     with st.expander("Files", expanded=False):
-        st.dataframe(pd.DataFrame(sources(project)).drop(columns="id"), hide_index=True)
+        table = pd.DataFrame(sources(project)).drop(columns="id").rename(columns={"at": "when"})
+        table["when"] = pd.to_datetime(table["when"])
+        when = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        st.dataframe(table, hide_index=True, column_config={"when": when})
     if counts["left_out"]:
         show_left_out(project, counts["left_out"])
     if few := labels_with_few_examples(project):

@@ -119,7 +119,7 @@ def show_pairs(project: Project, current: Round, labels: dict[int, Label], heade
 
 project = current_project()
 every, labels = list_rounds(project), all_labels(project)
-left, right = st.columns([3, 7], vertical_alignment="bottom")
+left, right = st.columns([5, 9], vertical_alignment="bottom")
 mode = left.radio("Mode", MODES, key="review_mode", horizontal=True, bind="query-params", label_visibility="collapsed")
 if mode == "Blind audit" and last_finished_round(project) is not None:
     show_blind_audit(project, labels, right)

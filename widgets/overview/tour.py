@@ -24,11 +24,12 @@ def show_tour(project: Project) -> None:
         return
     step = st.session_state.setdefault("tour_step", 0)
     last = step == len(STEPS) - 1
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour"):
-        st.markdown(f"**{step + 1} of {len(STEPS)}** {STEPS[step]}", width="stretch")
+    with st.container(border=True, key="tour"):
+        words, on, end = st.columns([8, 1, 1], vertical_alignment="center")
+        words.markdown(f"**{step + 1} of {len(STEPS)}** {STEPS[step]}")
         if not last:
-            st.button("Next", key="tour_next", on_click=st.session_state.update, args=({"tour_step": step + 1},))
-        st.button(
-            "Done" if last else "Skip the tour", key="tour_end", type="tertiary", on_click=remember,
-            args=(project, key, "seen"),
+            on.button("Next", key="tour_next", on_click=st.session_state.update, args=({"tour_step": step + 1},))
+        end.button(
+            "Done" if last else "Skip", key="tour_end", type="tertiary", on_click=remember, args=(project, key, "seen"),
+            help="Ends the tour for good.",
         )  # fmt: skip
