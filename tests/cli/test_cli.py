@@ -376,11 +376,15 @@ def test_status_after_a_round_prints_its_figures(run):
     assert "round 1 (recommended, judge: similarity check (no LLM)) is to review" in shown
     assert re.search(r"estimated accuracy \d+\.\d\d% \(classifiers alone \d+\.\d\d%\)", shown)
     assert "true accuracy (trial)" in shown
+    assert re.search(r"goal 95\.0%: you alone .*; the judge alone .*; the judge, then you ", shown)
 
 
 @pytest.mark.usefixtures("reviewed")
 def test_status_prints_json(run):
-    assert printed_json(run("status", "small", "--json"))["round"]["number"] == 1
+    status = printed_json(run("status", "small", "--json"))
+    assert status["round"]["number"] == 1
+    assert status["plan"]["goal"] == 0.95
+    assert set(status["plan"]["both"]) == {"decisions", "questions", "reaches"}
 
 
 @pytest.mark.usefixtures("project")
