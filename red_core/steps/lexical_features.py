@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
 from red_core.records import Floats, Ints
@@ -45,6 +45,11 @@ class LexicalModel:
     idf: Floats
     components: Floats
 
+    @cached_property
+    def by_bucket(self) -> Floats:
+        """The components transposed, (m, k), in the order in which scipy multiplies without a copy."""
+        return np.ascontiguousarray(self.components.T)
+
 
 def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> LexicalModel:
     """Return idf and SVD fitted on the texts, or on a random sample of them.
@@ -72,7 +77,7 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
 def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
     """Return unit vectors of shape (n, k), float32; the zero vector for a text without known words or characters."""
     weighted = _weighted(_hashed_counts(texts), model.seen, model.idf)
-    projected = np.asarray(weighted @ model.components.T, dtype=np.float32)
+    projected = np.asarray(weighted @ model.by_bucket, dtype=np.float32)
     lengths = np.linalg.norm(projected, axis=1, keepdims=True)
     known = lengths > LEAST_LENGTH
     return np.where(known, projected / np.where(known, lengths, 1.0), 0.0).astype(np.float32)
@@ -80,16 +85,28 @@ def lexical_vectors(model: LexicalModel, texts: Sequence[str]) -> Floats:
 
 def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no types
     beginnings = [text[:CHARACTERS_READ] for text in texts]
+    spaced = [UNSPACED.sub(r" \g<0> ", text) for text in beginnings]  # there, each character counts as a word
+    words, characters = _vectorizers()
+    return sparse.hstack([words.transform(spaced), characters.transform(beginnings)], format="csr")
+
+
+@cache
+def _vectorizers() -> tuple[HashingVectorizer, HashingVectorizer]:
+    """Return the vectorizers of words and of characters; they have no state."""
     shared: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
-    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared)
-    spaced = [UNSPACED.sub(r" \g<0> ", text) for text in beginnings]  # there, each character counts as a word
-    return sparse.hstack([words.transform(spaced), characters.transform(beginnings)], format="csr")
+    return words, HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared)
 
 
 def _weighted(counts: Any, seen: Ints, idf: Floats) -> Any:  # noqa: ANN401
     """Return sublinear counts times idf; the word part and the character part each have length 1."""
-    damped = counts[:, seen]
-    damped.data = (1.0 + np.log(damped.data)) * idf[damped.indices]
-    words = int(np.searchsorted(seen, COLUMNS))
-    return sparse.hstack([normalize(damped[:, :words]), normalize(damped[:, words:])], format="csr")
+    texts = counts.shape[0]
+    place = np.full(2 * COLUMNS, -1, dtype=np.int64)
+    place[seen] = np.arange(len(seen))
+    known = place[counts.indices] >= 0
+    buckets, columns = counts.indices[known], place[counts.indices[known]]
+    rows = np.repeat(np.arange(texts), np.diff(counts.indptr))[known]
+    values = (1.0 + np.log(counts.data[known])) * idf[columns]
+    part = 2 * rows + (buckets >= COLUMNS)
+    values /= np.sqrt(np.bincount(part, values.astype(np.float64) ** 2, minlength=2 * texts))[part]
+    return sparse.csr_matrix((values.astype(np.float32), (rows, columns)), shape=(texts, len(seen)))

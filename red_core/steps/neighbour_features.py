@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from red_core.records import Floats
+from red_core.records import Floats, Ints
 
 NEAREST = 10
 """Neighbours of each text."""
@@ -22,6 +22,8 @@ COPY = 3e-3
 """Unit vectors with a smaller Euclidean distance are copies that differ by rounding."""
 BLOCK_ROWS = 4_096
 """Rows searched at once."""
+FEW = 16
+"""So few rows are searched with one matrix product: what the library prepares would take longer than the search."""
 
 
 def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
@@ -57,20 +59,31 @@ class Neighbourhood:
 
     def __init__(self, everything: Floats, copy: float = COPY) -> None:
         self._everything, self._copy = everything, copy
-        nearest = min(NEAREST + 1, len(everything))
-        self._search = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(normalize(everything))
+        self._nearest, self._unit = min(NEAREST + 1, len(everything)), normalize(everything)
+        self._search = NearestNeighbors(n_neighbors=self._nearest, algorithm="brute").fit(self._unit)
 
     def means(self, features: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
         """Return the weighted mean of each row's neighbours, shape (n, d), float32; see :func:`neighbour_means`."""
         means = np.empty_like(features, dtype=np.float32)
         for start in range(0, len(features), BLOCK_ROWS):
             part = slice(start, min(start + BLOCK_ROWS, len(features)))
-            distance, near = self._search.kneighbors(normalize(features[part]))
+            distance, near = self._nearest_to(normalize(features[part]))
             weight = _weights(distance, self._copy).astype(np.float32)
             means[part] = np.einsum("nk,nkd->nd", weight, self._everything[near])
             if done is not None:
                 done(part.stop)
         return means
+
+    def _nearest_to(self, unit: Floats) -> tuple[Floats, Ints]:
+        """Return Euclidean distances and rows of the nearest texts, nearest first, both of shape (n, NEAREST + 1)."""
+        if len(unit) > FEW:
+            distance, near = self._search.kneighbors(unit)
+            return np.asarray(distance), np.asarray(near)
+        similarity = unit @ self._unit.T
+        near = np.argpartition(-similarity, self._nearest - 1, axis=1)[:, : self._nearest]
+        distance = np.sqrt(np.maximum(2.0 - 2.0 * np.take_along_axis(similarity, near, axis=1), 0.0))
+        order = np.argsort(distance, axis=1, kind="stable")
+        return np.take_along_axis(distance, order, axis=1), np.take_along_axis(near, order, axis=1)
 
 
 def _weights(distance: Floats, copy: float) -> Floats:

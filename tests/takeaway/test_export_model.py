@@ -77,7 +77,7 @@ def test_labels_of_the_card_are_no_markup(folder):
     _, contents = read_folder(folder)
     entry = contents.labels[0].model_copy(update={"name": hostile})
     card = model_card(contents.model_copy(update={"labels": (entry,)}), hostile, ["en"], [hostile])
-    assert "<img" not in card
+    assert "<img" not in card.replace("\\<", "")
     assert "](http" not in card
     assert card.split("\n").count("---") == 2
     assert _plain("a|b_c") == r"a\|b\_c"
