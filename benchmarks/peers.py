@@ -24,11 +24,12 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.neighbors import KNeighborsClassifier
 
 from red_core import RedClassifier
+from red_core.encoders import encode
+from red_core.encoders.loading import default_model_folder
 from red_core.records import Floats
 from red_core.settings import DEFAULT_MODEL
 from red_core.text import normalise_text
-from red_core.training import encode, features, from_texts
-from red_core.training.embeddings import default_model_folder
+from red_core.training import features, from_texts
 
 METHODS = ("red", "red_labelled_only", "logistic", "knn", "setfit")
 

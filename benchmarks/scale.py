@@ -53,7 +53,9 @@ def unit_vectors(count: int, dimensions: int) -> Floats:
 def make_synthetic_predictor(labels: int, around: int) -> Predictor:
     lexical = fit_lexical(synthetic_texts(0, 5_000), LEXICAL, random_state=0)
     own = EMBEDDING + LEXICAL
-    texts = LookedUpTexts("looked up", lexical, 0.5, unit_vectors(around, own), 1.0, unit_vectors(8_192, EMBEDDING))
+    texts = LookedUpTexts(
+        "looked up", lexical, 0.5, unit_vectors(around, own), 1.0, vectors=unit_vectors(8_192, EMBEDDING)
+    )
     flat = np.zeros(labels, dtype=np.float32)
     classifiers = Partition(np.zeros(labels, dtype=np.int64), 8 * unit_vectors(labels, 2 * own), flat, flat)
     ids = np.arange(1, labels + 1)

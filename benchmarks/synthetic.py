@@ -81,7 +81,7 @@ def synthetic_texts(start: int, count: int) -> list[str]:
     return [f"{' '.join(chosen)} number {start + number}" for number, chosen in enumerate(words)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LookedUpTexts(NewTexts):
     """The product's features, except for the embedding: a text's checksum picks one of some unit vectors."""
 
