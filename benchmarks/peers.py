@@ -94,7 +94,7 @@ def red_labelled_only(task: Task, _vectors: Vectors) -> Fitted:
 def logistic(task: Task, vectors: Vectors) -> Fitted:
     """Its regularisation is chosen by cross-validation, as that of ``red`` is."""
     model = LogisticRegressionCV(
-        Cs=(1.0, 10.0, 100.0), cv=3, max_iter=1000, scoring="accuracy", use_legacy_attributes=False
+        Cs=(1.0, 10.0, 100.0), cv=3, max_iter=1000, scoring="accuracy", l1_ratios=(0.0,), use_legacy_attributes=False
     )
     model.fit(vectors.of("", task.texts), task.labels)
     return lambda texts: model.predict(vectors.of("", texts))
