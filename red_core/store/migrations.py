@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
-from red_core.store.schema import FLAG_TABLES
+from red_core.store.schema import BATCH_TABLE, CHECKSUM_TABLES, FLAG_TABLES
 
 migrations = Migrations("red_core")
 
@@ -48,7 +48,7 @@ def m004_label_edits(db: Database) -> None:
 @migrations()
 def m005_checksums(db: Database) -> None:
     """Room for the id of the project and for checksums; see ``store/checksums.py``."""
-    for statement in _CHECKSUM_TABLES.split(";"):
+    for statement in CHECKSUM_TABLES.split(";"):
         db.execute(statement)
     seal_vectors(db)
     seal(db, predictions=True)
@@ -64,12 +64,7 @@ def m006_cached_tokens(db: Database) -> None:
 @migrations()
 def m007_judge_batches(db: Database) -> None:
     """Room for batches of questions at a judge's server; ``file`` and ``name`` are what the server calls them."""
-    db.execute("""
-        CREATE TABLE judge_batch (
-            id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, judge TEXT NOT NULL,
-            requests TEXT NOT NULL, file TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '',
-            ended INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL
-        ) STRICT""")
+    db.execute(BATCH_TABLE)
 
 
 @migrations()
@@ -398,10 +393,4 @@ CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, 
     FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
         AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL)
         AND (n.label IS NULL OR (SELECT now FROM label WHERE label.id = n.label) IS NOT NULL))
-"""
-
-_CHECKSUM_TABLES = """
-INSERT OR REPLACE INTO project (key, value) VALUES ('id', lower(hex(randomblob(16))));
-ALTER TABLE vector ADD COLUMN crc INTEGER;
-CREATE TABLE checksum (facts TEXT PRIMARY KEY, last INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT
 """

@@ -22,6 +22,7 @@ from red_core.data.demo import make_demo
 from red_core.data.importing import import_files, store_prepared
 from red_core.data.preparing import sort_rows
 from red_core.data.tables import read_table
+from red_core.encoders import EncoderSpec
 from red_core.errors import AccessError
 from red_core.judges.explanations import explain
 from red_core.judges.names import named_by_judge
@@ -42,6 +43,7 @@ from red_core.review import batches
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import apply_key_press
 from red_core.review.presses import read_key_press
+from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
 from red_core.rounds.jobs import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.arrays import save_arrays
@@ -150,6 +152,8 @@ AS_IT_STANDS: dict[str, Act] = {
     "labels.meaning.edit_meaning": lambda p: edit_meaning(p, Mean(first(p), "what it means"), "v"),
     "store.texts.remember": lambda p: remember(p, "card columns", "[]", anew=True),
     "store.rounds.close_round": close_round,
+    "rounds.encoder_change.begin_encoder_change": lambda p: begin_encoder_change(p, EncoderSpec("another"), "v"),
+    "rounds.encoder_change.keep_encoder": keep_encoder,
     "rounds.jobs.start_job": lambda p: start_job(p, "prepare", RECOMMENDED, "v"),
 }
 """Functions that work in the state *to review*, without anything before them."""
