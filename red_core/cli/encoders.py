@@ -12,6 +12,8 @@ from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.cli.terminal import print_encoder, work
 from red_core.encoders import CATALOGUE, language_names, parse_spec
+from red_core.encoders.api import WHERE, embedding_server
+from red_core.encoders.spec import API
 from red_core.errors import one_line
 from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
 from red_core.settings import RECOMMENDED
@@ -41,6 +43,8 @@ def encoders_(*, as_json: bool) -> None:
         languages = language_names(codes) if len(codes) < MANY_LANGUAGES else f"{len(codes)} languages"
         here = "on this machine" if known.on_this_machine else known.source
         click.echo(f"{known.spec}\n    {known.title}: {languages}, {known.megabytes:,} MB, {known.licence}; {here}")
+    server = embedding_server()
+    click.echo(f"{server.name}" if server else f"{API}MODEL@ADDRESS\n    A server with /embeddings. {WHERE}")
     click.echo("Any folder of a model of sentence-transformers, and any such model of the hub, can be used, too.")
 
 

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from red_core.encoders.spec import EncoderSpec
+from red_core.encoders.spec import API, EncoderSpec
 from red_core.settings import DEFAULT_MODEL
 
 UNIVERSAL = "universal-sentence-encoder-multilingual-v3"
@@ -116,6 +116,8 @@ def completed(spec: EncoderSpec) -> EncoderSpec:
 
 def is_here(name: str, revision: str = "") -> bool:
     """Return whether an encoder can be loaded without a download."""
+    if name.startswith(API):
+        return True
     known = known_encoder(name)
     if known is not None and known.package:
         return importlib.util.find_spec(known.package) is not None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from red_core.encoders.catalogue import UNIVERSAL, completed
-from red_core.encoders.spec import EncoderSpec, parse_spec
+from red_core.encoders.spec import API, EncoderSpec, parse_spec
 from red_core.errors import EmbeddingError
 from red_core.records import Floats
 from red_core.settings import DEFAULT_MODEL
@@ -67,6 +67,10 @@ def loaded_encoder(spec: EncoderSpec) -> Encoder:
         If it cannot be loaded.
     """
     spec = completed(spec)
+    if spec.name.startswith(API):
+        from red_core.encoders.api import ApiEncoder  # noqa: PLC0415  it needs the extra `app`
+
+        return ApiEncoder(spec.name)
     return _Universal() if spec.name == UNIVERSAL else SentenceTransformers(spec)
 
 

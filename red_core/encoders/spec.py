@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from red_core.errors import EmbeddingError
 
+API = "api:"
+"""The name of an encoder behind an address is ``api:MODEL@ADDRESS``, so another address is another encoder."""
 Precision = Literal["float32", "bfloat16"]
 _PARAMETERS = ("revision", "prefix", "precision")
 

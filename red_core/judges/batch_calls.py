@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
+from red_core.access.bounded_http import LONGEST_FILE, connection_to
 from red_core.errors import JudgeError, one_line
-from red_core.judges.bounded_http import LONGEST_FILE, connection_to
 from red_core.judges.client import HOPELESS, LONGEST_RETRY_AFTER, TRIES, TRY_AGAIN, pause, retry_after
 from red_core.judges.faults import described, incurable
 from red_core.judges.replies import Lenient, strict_json

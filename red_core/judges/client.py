@@ -21,8 +21,8 @@ from typing import Any, Generic, TypeVar
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
+from red_core.access.bounded_http import connection_to
 from red_core.errors import BudgetSpent, JudgeError, one_line
-from red_core.judges.bounded_http import connection_to
 from red_core.judges.dialect import ANSWER_TOKENS, Dialect
 from red_core.judges.faults import described, incurable
 from red_core.judges.pace import Pace

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import httpx2
 from openai import APIConnectionError, APIStatusError
 
+from red_core.access.bounded_http import connection_to
 from red_core.errors import JudgeError, one_line
 from red_core.judges.apis import APIS
-from red_core.judges.bounded_http import connection_to
 from red_core.judges.client import NOT_REACHED, Endpoint, Reserve, all_of
 from red_core.judges.contents import thinks, what_came
 from red_core.judges.dialect import ANSWER_TOKENS, REASONING_TOKENS, Dialect

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from red_core.access import current_user, refuse_viewers
 from red_core.access.secrets_file import keep_in_table, read_table, secrets_path
-from red_core.errors import AccessError, JudgeError
+from red_core.errors import AccessError, JudgeError, RedError
 
 ApiName = Literal["chat", "systemone", "decisions"]
 Format = Literal["auto", "json_schema", "json_object", "plain"]
@@ -47,6 +47,9 @@ def _from_json(value: object) -> object:
 
 class JudgeServer(BaseSettings):
     """Every setting of the judge's server; the names in capitals are the environment variables."""
+
+    refusal: ClassVar[type[RedError]] = JudgeError
+    allowed_by: ClassVar[str] = "RED_JUDGE_PRIVATE_ADDRESSES"
 
     model_config = SettingsConfigDict(
         populate_by_name=True,

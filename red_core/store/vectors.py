@@ -60,6 +60,9 @@ def append_vectors(project: Project, model: str, ids: Ints, vectors: Floats) -> 
     """Store vectors of shape (n, d) for these texts; bytes that a crash left behind are overwritten."""
     with transaction(project) as db:
         db.execute("INSERT OR IGNORE INTO vector_model (model, dimensions) VALUES (?, ?)", [model, vectors.shape[1]])
+        known = db.execute("SELECT dimensions FROM vector_model WHERE model = ?", [model]).fetchone()[0]
+        if known != vectors.shape[1]:
+            raise StoreError(f"vectors of {model} have {known} numbers; these have {vectors.shape[1]}. None is stored.")
         first = int(db.execute("SELECT coalesce(max(row) + 1, 0) FROM vector WHERE model = ?", [model]).fetchone()[0])
         path = vector_file(project, model)
         start = first * vectors.shape[1] * 4

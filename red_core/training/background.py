@@ -21,6 +21,13 @@ ALIKE = 0.25
 """A text is like a label if it is more similar to it than this share of the label's own examples."""
 
 
+DOUBT = (
+    "With so few labels, the program can hardly tell which texts belong to none of them. The estimate can be several "
+    "points too high: audit some texts before you trust it."
+)
+"""What a person should know about the estimated accuracy of a project that has a background."""
+
+
 def wants_background(settings: Settings, labels: int) -> bool:
     """Return whether a project with so many labels has a background."""
     return labels <= settings.background_labels

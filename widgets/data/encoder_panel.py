@@ -9,6 +9,7 @@ import streamlit as st
 
 from red_core.access.who import who_acts
 from red_core.encoders import CATALOGUE, EncoderSpec, completed, language_names
+from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import KnownEncoder
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
@@ -93,13 +94,14 @@ def _spoken(known: KnownEncoder) -> str:
 
 
 def _choose(project: Project, advice: EncoderAdvice) -> None:
-    names = [*(known.title for known in CATALOGUE), OTHER]
+    server = embedding_server()
+    names = [*(known.title for known in CATALOGUE), *([server.name] if server else []), OTHER]
     chosen = st.selectbox("Change to", names, index=None, placeholder="Choose an encoder", key="encoder_title")
     if chosen is None:
         return
     known = next((known for known in CATALOGUE if known.title == chosen), None)
-    spec = EncoderSpec("") if known is None else known.spec
-    if known is None:
+    spec = EncoderSpec(chosen) if known is None else known.spec
+    if chosen == OTHER:
         kinds = "Name of a model on the hub" + (", or a folder on this machine" if at_this_machine() else "")
         name, prefix = st.columns(2)
         spec = completed(
@@ -115,6 +117,8 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
         st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
     download = known is not None and not known.package and not known.on_this_machine
     action = "Download and use" if download else "Use"
+    if server and server.name == spec.name:
+        st.caption(plain(f"All texts are sent to {server.host}. {server.cost(texts)}"))
     if spec.name and st.button(plain(f"{action} {chosen if known else spec.name}"), key="encoder_change"):
         _change(project, spec)
 

@@ -9,8 +9,10 @@ from red_core.errors import RedError
 from red_core.records import Project
 from red_core.review.audits import set_target
 from red_core.rounds.plan import Plan, band
+from red_core.settings import RECOMMENDED
+from red_core.training.background import DOUBT, wants_background
 from widgets.shell.facts_line import FEW_AUDITS
-from widgets.shell.reads import audit_summary
+from widgets.shell.reads import audit_summary, facts
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
 
@@ -35,6 +37,8 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
     if may_write():
         with right.popover("Goal", icon=":material/flag:"):
             show_goal_form(project, plan.goal)
+    if wants_background(RECOMMENDED, facts(project)["labels"]):
+        st.caption(DOUBT)
     st.plotly_chart(_figure(project, plan, true), key="goal_bar", config={"displayModeBar": False, "staticPlot": True})
 
 

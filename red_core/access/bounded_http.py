@@ -1,4 +1,4 @@
-"""The HTTP connection to a judge's server: at most 1 MB of each reply, and no way to another address.
+"""The HTTP connection to a server of models: at most so many bytes of each reply, and no way to another address.
 
 A server is not trusted: a small compressed reply can unpack to gigabytes, and a redirect would send the texts, and the
 key, to another address. Two settings of the operator decide about redirects and about private addresses.
@@ -11,15 +11,16 @@ import ipaddress
 import os
 import ssl
 import zlib
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 from openai import AsyncOpenAI
+from pydantic import SecretStr
 
-from red_core.errors import JudgeError
-from red_core.judges.server_settings import JudgeServer
+from red_core.errors import RedError
 
 LONGEST_REPLY = 1_000_000
 """Bytes of a reply after unpacking. A longer one is cut, so it cannot be read as an answer."""
@@ -30,7 +31,42 @@ PACKED = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """The encodings that are unpacked; ``zlib`` takes the number as its window size."""
 
 
-def connection_to(server: JudgeServer, timeout: float | None, *, longest: int = LONGEST_REPLY) -> AsyncOpenAI:
+class Server(Protocol):
+    """The settings of a server that texts are sent to.
+
+    ``refusal`` is the error that says that it may not be used. ``allowed_by`` is the setting that allows private
+    addresses.
+    """
+
+    refusal: ClassVar[type[RedError]]
+    allowed_by: ClassVar[str]
+
+    @property
+    def base_url(self) -> str:
+        """The address, up to and with /v1."""
+
+    @property
+    def api_key(self) -> SecretStr:
+        """The key; empty for none."""
+
+    @property
+    def headers(self) -> dict[str, SecretStr]:
+        """More HTTP headers."""
+
+    @property
+    def private_addresses(self) -> bool:
+        """Whether it may be on this machine or network."""
+
+    @property
+    def redirects(self) -> bool:
+        """Whether redirects are followed."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of the address."""
+
+
+def connection_to(server: Server, timeout: float | None, *, longest: int = LONGEST_REPLY) -> AsyncOpenAI:
     """Return an open connection to a server, without retries of its own.
 
     Parameters
@@ -59,15 +95,15 @@ def connection_to(server: JudgeServer, timeout: float | None, *, longest: int = 
     )  # fmt: skip  the package requires a key
 
 
-def _is_azure(server: JudgeServer) -> bool:
+def _is_azure(server: Server) -> bool:
     return "api-version" in server.query
 
 
 class BoundedClient(httpx2.AsyncClient):
     """Reads and unpacks at most ``longest`` bytes of each reply; follows a redirect only where the server may."""
 
-    def __init__(self, server: JudgeServer, longest: int, **options: Any) -> None:  # noqa: ANN401  the library's
-        checks = [] if server.private_addresses else [_refuse_private]  # called for each redirect, too
+    def __init__(self, server: Server, longest: int, **options: Any) -> None:  # noqa: ANN401  the library's
+        checks = [] if server.private_addresses else [_refusing_private(server)]  # called for each redirect, too
         trusted = _trusted_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         super().__init__(event_hooks={"request": checks}, verify=trusted, **options)
         self._redirects, self._longest, self._azure = server.redirects, longest, _is_azure(server)
@@ -79,7 +115,7 @@ class BoundedClient(httpx2.AsyncClient):
         ------
         httpx2.DecodingError
             If the body is packed in a way that was not offered, or is damaged.
-        JudgeError
+        RedError
             If the address is private and may not be.
         """
         if self._azure:
@@ -102,19 +138,23 @@ def _trusted_authorities(_file: str | None, _folder: str | None) -> ssl.SSLConte
     return httpx2.create_ssl_context()
 
 
-async def _refuse_private(request: httpx2.Request) -> None:
-    """Raise JudgeError if the host is, or resolves to, an address of this machine or of a private network."""
-    url = request.url
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443)
-    except OSError:
-        return  # the connection reports it
-    for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-            raise JudgeError(
-                f"{url.host} is an address of this machine or of a private network, which is not allowed here. The "
-                "operator can allow it: RED_JUDGE_PRIVATE_ADDRESSES=true."
-            )
+def _refusing_private(server: Server) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """Return what raises an error if a host is, or resolves to, an address of this machine or of a private network."""
+
+    async def refuse(request: httpx2.Request) -> None:
+        url = request.url
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443)
+        except OSError:
+            return  # the connection reports it
+        for *_, address in found:
+            if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+                raise server.refusal(
+                    f"{url.host} is an address of this machine or of a private network, which is not allowed here. The "
+                    f"operator can allow it: {server.allowed_by}=true."
+                )
+
+    return refuse
 
 
 _OF_THE_STREAM = {b"content-encoding", b"content-length", b"transfer-encoding"}
