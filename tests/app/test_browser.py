@@ -68,7 +68,7 @@ def test_keys_decide_and_undo_and_letters_in_a_field_do_not(
     project = in_state("to review")
     server = serve(project.workspace)
     queue = queued(project)
-    page = watched.open(f"{server.address}/review?project={NAME}")
+    page = watched.open(f"{server.address}/review?project={NAME}&review_queue=to+decide")
     pressed = [("a", "accept"), ("x", "reject"), ("n", "none"), ("s", "skip"), ("1", "relabel")]
     for place, (key, kind) in enumerate(pressed):
         card = queue[place]

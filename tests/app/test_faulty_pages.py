@@ -13,7 +13,7 @@ from red_core.results.exports import export
 from red_core.review.batches import begin_batch
 from red_core.review.decisions import decide
 from red_core.store.desk import Filters, queue
-from tests.helpers.app_projects import PAGES, label_ids, queued
+from tests.helpers.app_projects import NAME, PAGES, label_ids, queued
 from tests.helpers.faults import FAULTS, WRITING_FAULTS
 from tests.helpers.project_facts import facts
 from tests.helpers.rendered import JOINER
@@ -84,6 +84,7 @@ def import_more(app: AppTest, _: Project) -> AppTest:
     app.radio(key="import_role").set_value("pool").run()
     app.file_uploader(key="import_upload_0").upload("more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
     app.run()
+    app.radio(key="import_into_pool").set_value(NAME).run()
     return app.button(key="import_now").click().run()
 
 

@@ -16,6 +16,7 @@ from red_core.store.desk import Card
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
 from red_core.store.verdicts import explanation
+from red_core.training.background import background_texts
 from red_core.training.embeddings import name_vectors
 from tests.helpers.app_projects import NAME, fed_back_rows, queued
 from tests.helpers.browser import CHROMIUM, FOREIGN, Server, Watched, saying, wait_for
@@ -49,7 +50,7 @@ def prepared(in_state: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) 
     """A trial project that a worker can judge though no model makes its vectors: also those of its names are there."""
     project = in_state("prepared")
     monkeypatch.setattr("red_core.training.embeddings.encode", fake_encode)
-    name_vectors(project, EMBEDDING, [label.name for label in list_labels(project)])
+    name_vectors(project, EMBEDDING, [*(label.name for label in list_labels(project)), *background_texts()])
     return project
 
 

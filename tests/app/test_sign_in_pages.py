@@ -156,7 +156,7 @@ def test_a_viewer_cannot_ask_the_judge(in_state: InState, signed_in: SignedIn, m
 
 def test_a_viewer_turns_the_cards(in_state: InState, signed_in: SignedIn) -> None:
     in_state("to review")
-    app = signed_in(VIEWER, "review")
+    app = signed_in(VIEWER, "review", review_queue="to decide")
     assert "card 1 of 12" in shown(app)
     while "turn_on" in enabled(app):
         app.button(key="turn_on").click().run()

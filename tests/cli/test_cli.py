@@ -212,11 +212,11 @@ def test_the_version_is_printed(run):
 
 # Import and round, with a worker
 
-QUICK = [
-    argument
-    for name in ("subset_size", "alike_partitions", "lexical_dimensions", "noise_rows", "calibration_folds")
-    for argument in ("--set", f"{name}={getattr(FAST, name)}")
-] + ["--set", "label_names_as_seeds=false"]
+QUICK_NAMES = (
+    "subset_size", "alike_partitions", "lexical_dimensions", "noise_rows", "calibration_folds", "background_labels",
+)  # fmt: skip
+QUICK = [argument for name in QUICK_NAMES for argument in ("--set", f"{name}={getattr(FAST, name)}")]
+QUICK += ["--set", "label_names_as_seeds=false"]
 
 
 @pytest.fixture

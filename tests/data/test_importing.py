@@ -409,7 +409,7 @@ def test_a_hostile_import_leaves_a_project_that_is_there_as_it_was(name, small, 
 
 def test_another_embedding_than_the_projects_is_refused(small, tmp_path):
     before = dump(small)
-    with pytest.raises(StateError, match="uses the embedding 'fake'") as caught:
+    with pytest.raises(StateError, match="uses the encoder 'fake'") as caught:
         bring(small.workspace, table(tmp_path, GOOD), embedding="another")
     one_line(caught)
     assert dump(small) == before

@@ -68,7 +68,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch):
         "RED_JUDGE_FORMAT": "plain", "RED_JUDGE_EXTRA": '{"temperature": 0}', "RED_JUDGE_AT_ONCE": "32",
         "RED_JUDGE_TIMEOUT": "2.5", "RED_JUDGE_PRICE_IN": "0.4", "RED_JUDGE_PRICE_OUT": "1.6",
         "RED_JUDGE_PRICE_CACHED": "0.1", "RED_JUDGE_HEADERS": '{"X-Team": "blue"}', "RED_JUDGE_REDIRECTS": "true",
-        "RED_JUDGE_PRIVATE_ADDRESSES": "false",
+        "RED_JUDGE_PRIVATE_ADDRESSES": "false", "RED_JUDGE_PRICE_BATCH": "0.25",
     }  # fmt: skip
     use_settings(monkeypatch, values)
     server = judge_server()
@@ -76,6 +76,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch):
     assert (server.base_url, server.name, server.response_format) == (LOCAL, "systemone/m", "plain")
     assert (server.extra, server.at_once, server.timeout) == ({"temperature": 0}, 32, 2.5)
     assert (server.price_in, server.price_out, server.price_cached) == (0.4, 1.6, 0.1)
+    assert server.price_batch == 0.25
     assert (server.redirects, server.private_addresses) == (True, False)
     assert server.headers["X-Team"].get_secret_value() == "blue"
 

@@ -168,7 +168,7 @@ def test_a_fit_uses_one_core_also_where_nothing_was_limited_before(monkeypatch):
     monkeypatch.setattr(subset_classifiers, "fit_subset", lambda *_, **__: used.append(threads()))
     with threadpool_limits(2):
         before = threads()
-        _fit_on_one_core(*(np.zeros(1),) * 4, 0, ALL_ROWS, 1.0, 0, None)
+        _fit_on_one_core(*(np.zeros(1),) * 3, None, np.zeros(1), 0, ALL_ROWS, 1.0, 0, None)
         assert threads() == before == {2}
     assert used == [{1}]
 

@@ -180,6 +180,7 @@ def as_version_4_stored_it(project: Project) -> None:
             "ALTER TABLE attempt DROP COLUMN price_cached",
             "DROP VIEW standing_flag",
             "DROP TABLE flag",
+            "DROP TABLE judge_batch",
             "DELETE FROM _sqlite_migrations WHERE name >= 'm005'",
         ):
             db.execute(statement)
