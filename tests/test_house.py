@@ -158,7 +158,7 @@ def test_a_reason_is_a_comment_above_or_beside_the_parameters(source: str, reaso
 FACES = {
     "access": "Person acting_as current_user login refuse_open_address refuse_viewers sign_in_is_on",
     "data": "back_up import_files make_demo restore restore_decisions write_left_out",
-    "encoders": "CATALOGUE EncoderSpec completed encode known_encoder language_names languages_of parse_spec",
+    "encoders": "CATALOGUE EncoderSpec encode known_encoder language_names languages_of parse_spec pinned",
     "judges": "Judge SelfTest judge_check judge_server make_evidence_check make_llm_judge stored_self_test "
     "write_meanings",
     "labels": "apply_edit draw_pool_map export_label_set form_subsets measure_drift preview read_label_set",

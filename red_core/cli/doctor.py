@@ -24,6 +24,8 @@ from red_core.access.sign_in import (
     is_loopback,
 )
 from red_core.data.backup import RESTORING
+from red_core.encoders import parse_spec
+from red_core.encoders.catalogue import is_here
 from red_core.encoders.loading import default_model_folder
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
@@ -156,12 +158,10 @@ def _project(project: Project) -> Iterator[Finding]:
         yield Finding("warning", about, message)
     damaged = list(_damaged_arrays(project))
     yield from damaged
-    if os.sep in model and not Path(model).is_dir():
-        yield Finding(
-            "warning",
-            about,
-            f"the embedding model {model} is missing. New texts cannot be embedded: put the model back.",
-        )
+    spec = parse_spec(model)
+    if os.sep in spec.name and not is_here(spec.name, spec.revision):
+        message = f"the encoder {spec.name} is missing. New texts cannot be embedded: put it back, or `red encoder`."
+        yield Finding("warning", about, message)
     if not faults and not vectors and not damaged:
         yield Finding("ok", about, "database, vectors and arrays are complete")
 

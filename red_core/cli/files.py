@@ -14,7 +14,7 @@ from red_core.cli.options import PATH, json_option, who_option
 from red_core.cli.terminal import Bars, print_encoder, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
-from red_core.encoders import completed, encode, parse_spec
+from red_core.encoders import encode, parse_spec, pinned
 from red_core.errors import SettingsError, StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
@@ -101,7 +101,7 @@ def import_(
     """
     person = who or login()
     if model is not None:
-        model = str(completed(parse_spec(model)))
+        model = str(pinned(parse_spec(model)))
         if name not in project_names(workspace):
             encode(model, ["Try the encoder before anything is stored."])
     with Bars() as bars:

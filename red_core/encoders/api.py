@@ -40,7 +40,9 @@ class EmbeddingServer(BaseSettings):
         env_prefix="RED_EMBEDDING_", extra="ignore", frozen=True, env_ignore_empty=True, str_strip_whitespace=True
     )
 
-    base_url: Annotated[str, Field(validation_alias="RED_EMBEDDING_URL", pattern=r"^https?://[^\s@#]+$")]
+    base_url: Annotated[
+        str, Field(validation_alias="RED_EMBEDDING_URL", pattern=r"^https?://[^\s@#?]+(\?api-version=[\w.-]+)?$")
+    ]
     api_key: Annotated[SecretStr, Field(validation_alias="RED_EMBEDDING_KEY")] = SecretStr("")
     model: Annotated[str, Field(min_length=1, max_length=200)]
     headers: dict[str, SecretStr] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from red_core.encoders.spec import API, EncoderSpec
@@ -114,6 +114,16 @@ def completed(spec: EncoderSpec) -> EncoderSpec:
     return EncoderSpec(known.spec.name, spec.revision, spec.prefix or known.spec.prefix, spec.precision)
 
 
+def pinned(spec: EncoderSpec) -> EncoderSpec:
+    """Return the completed spec; a model of the hub that is on this machine gets its commit: it never changes."""
+    spec = completed(spec)
+    known = known_encoder(spec.name)
+    elsewhere = spec.name.startswith(API) or Path(spec.name).is_dir() or (known is not None and known.package)
+    if spec.revision or elsewhere:
+        return spec
+    return replace(spec, revision=downloaded_commit(spec.name))
+
+
 def is_here(name: str, revision: str = "") -> bool:
     """Return whether an encoder can be loaded without a download."""
     if name.startswith(API):
@@ -123,10 +133,15 @@ def is_here(name: str, revision: str = "") -> bool:
         return importlib.util.find_spec(known.package) is not None
     if Path(name).is_dir():
         return True
+    return bool(downloaded_commit(name, revision))
+
+
+def downloaded_commit(name: str, revision: str = "") -> str:
+    """Return the commit of a model of the hub that is on this machine, '' if there is none or it is no such name."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  takes a second
 
     try:
         found = [try_to_load_from_cache(name, file, revision=revision or None) for file in _FILES_OF_A_MODEL]
     except ValueError:  # not a name of the hub
-        return False
-    return any(isinstance(path, str) for path in found)
+        return ""
+    return next((Path(path).parent.name for path in found if isinstance(path, str)), "")

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from red_core.encoders.spec import EncoderSpec
@@ -76,17 +77,18 @@ def main() -> None:
             return bool(shown)
 
     try:
-        info = HfApi().model_info(name, revision=revision[0] if revision else None, timeout=SECONDS_TO_CONNECT)
+        wanted = revision[0] if revision else None
+        info = HfApi().model_info(name, revision=wanted, timeout=SECONDS_TO_CONNECT)
         files = [str(file.rfilename) for file in info.siblings or ()]
         weights = () if any(file.endswith(".safetensors") for file in files) else (WEIGHTS_OF_TORCH,)
-        snapshot_download(
-            name, revision=info.sha, tqdm_class=Bar, max_workers=2,
+        folder = snapshot_download(  # the wanted revision, so that the cache knows the model by its name, too
+            name, revision=wanted, tqdm_class=Bar, max_workers=2,
             allow_patterns=[*KEPT_FILES, *weights], ignore_patterns=["onnx/*", "openvino/*"],
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  the parent says it in one line
         _say(error=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300])
         return
-    _say(revision=info.sha)
+    _say(revision=Path(folder).name)
 
 
 def _say(**fact: object) -> None:

@@ -7,7 +7,7 @@ decisions, labelled examples and finished rounds stay; the next round is a full 
 from __future__ import annotations
 
 from red_core.access import refuse_viewers
-from red_core.encoders import EncoderSpec, completed, encode, known_encoder, parse_spec
+from red_core.encoders import EncoderSpec, encode, known_encoder, parse_spec, pinned
 from red_core.encoders.catalogue import is_here
 from red_core.encoders.download import download
 from red_core.errors import EmbeddingError, StateError
@@ -42,7 +42,7 @@ def begin_encoder_change(project: Project, spec: EncoderSpec, who: str) -> int:
     """
     refuse_viewers()
     refuse_in_mid_round(project)
-    spec = completed(spec)
+    spec = pinned(spec)
     known = known_encoder(spec.name)
     if known is not None and known.package and not known.on_this_machine:
         raise EmbeddingError(f"the encoder {known.title} is not installed. Run `{known.source}`.")

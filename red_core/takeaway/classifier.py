@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from red_core.encoders import completed, parse_spec
+from red_core.encoders import parse_spec, pinned
 from red_core.errors import InputError
 from red_core.records import Floats, Ints
 from red_core.settings import DEFAULT_MODEL, make_settings
@@ -112,7 +112,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         names = [str(label) for label in known.tolist()]
         pairs = list(zip(examples, positions.tolist(), strict=True))
         pool = usable_texts(unlabeled)
-        model = fit_texts(pairs, names, pool, str(completed(parse_spec(self.encoder))), settings)
+        model = fit_texts(pairs, names, pool, str(pinned(parse_spec(self.encoder))), settings)
         facts = {"examples": len(set(pairs)), "unlabelled_texts": len(set(pool))}
         self._set(model, contents_of(
             model, label_type=label_type, none_of_these=self.none_of_these,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from red_core.encoders import EncoderSpec, completed, known_encoder, parse_spec
+from red_core.encoders import EncoderSpec, known_encoder, parse_spec, pinned
 from red_core.encoders.loading import loaded_encoder
 from red_core.encoders.spec import Precision
 from red_core.errors import EmbeddingError
@@ -47,7 +47,7 @@ def encoder_facts(encoder: str) -> EncoderFacts:
     EmbeddingError
         If it cannot be loaded.
     """
-    spec = completed(parse_spec(encoder))
+    spec = pinned(parse_spec(encoder))
     loaded = loaded_encoder(spec)
     public = not Path(spec.name).is_dir() and _PUBLIC_NAME.fullmatch(spec.name)
     return EncoderFacts(

@@ -7,6 +7,7 @@ its labels. The messages of the demo are such texts for every project, except th
 from __future__ import annotations
 
 import csv
+import io
 from functools import cache
 from importlib.resources import files
 
@@ -19,8 +20,6 @@ from red_core.steps.label_map import label_vectors
 TEXTS = 300
 ALIKE = 0.25
 """A text is like a label if it is more similar to it than this share of the label's own examples."""
-
-
 DOUBT = (
     "With so few labels, the program can hardly tell which texts belong to none of them. The estimate can be several "
     "points too high: audit some texts before you trust it."
@@ -37,7 +36,7 @@ def wants_background(settings: Settings, labels: int) -> bool:
 def background_texts() -> tuple[str, ...]:
     """Return TEXTS messages of the demo, spread evenly over its file."""
     written = (files("red_core") / "data" / "demo" / "pool.csv").read_text("utf-8")
-    texts = [row["text"] for row in csv.DictReader(written.splitlines())]
+    texts = [row["text"] for row in csv.DictReader(io.StringIO(written, newline=""))]
     return tuple(texts[int(row)] for row in np.linspace(0, len(texts) - 1, TEXTS))
 
 

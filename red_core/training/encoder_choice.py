@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,7 +18,9 @@ from red_core.encoders import (
     language_names,
     languages_of,
     parse_spec,
+    pinned,
 )
+from red_core.errors import EmbeddingError
 from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Progress, Project
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.store.rounds import list_rounds
@@ -175,14 +176,21 @@ def compare_encoders(project: Project, progress: Progress) -> tuple[EncoderScore
     if len(np.unique(labels)) < FEWEST_EXAMPLES:
         return ()
     own = parse_spec(encoder_of(project))
-    specs = dict.fromkeys([own, *(known.spec for known in CATALOGUE if known.on_this_machine)])
+    specs = dict.fromkeys([own, *(pinned(known.spec) for known in CATALOGUE if known.on_this_machine)])
     examples = contents(project, texts)
     scores = []
     for done, spec in enumerate(specs):
         progress(done, len(specs) + 1)
-        encode(str(spec), examples[:1])  # loading is not encoding
-        vectors, seconds = _timed(lambda spec=spec: encode(str(spec), examples))  # type: ignore[misc]
-        scores.append(EncoderScore(str(spec), _right(vectors, labels), round(len(examples) / seconds, 1)))
+        try:
+            encode(str(spec), examples[:1])  # loading is not encoding
+            start = time.perf_counter()
+            vectors = encode(str(spec), examples)
+        except EmbeddingError:
+            if spec == own:
+                raise
+            continue  # one that is here in part, such as after a download that was stopped
+        per_second = round(len(examples) / (time.perf_counter() - start), 1)
+        scores.append(EncoderScore(str(spec), _right(vectors, labels), per_second))
     progress(len(specs), len(specs) + 1)
     words = fit_lexical(examples, WORD_DIMENSIONS, random_state=0)
     scores.append(EncoderScore(WORDS, _right(lexical_vectors(words, examples), labels)))
@@ -190,11 +198,6 @@ def compare_encoders(project: Project, progress: Progress) -> tuple[EncoderScore
     ordered = tuple(sorted(scores, key=lambda score: -score.right))
     remember(project, COMPARISON, json.dumps([asdict(score) for score in ordered]), anew=True)
     return ordered
-
-
-def _timed(work: Callable[[], Floats]) -> tuple[Floats, float]:
-    start = time.perf_counter()
-    return work(), time.perf_counter() - start
 
 
 def _examples(project: Project) -> tuple[Ints, Ints]:

@@ -51,6 +51,19 @@ def test_the_import_asks_for_an_encoder_and_one_press_changes_it(
     assert len(no_worker) == 1
 
 
+def test_a_better_encoder_with_a_prefix_and_a_commit_is_taken_whole(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    line = "intfloat/multilingual-e5-small?revision=abc&prefix=query%3A+"
+    scores = [{"encoder": line, "right": 0.9}, {"encoder": "all-MiniLM-L6-v2", "right": 0.37}]
+    remember(project, COMPARISON, json.dumps(scores), anew=True)
+    app = open_app("data")
+    app.button(key="encoder_better").click().run()
+    assert remembered(project, NEXT) == line
+    assert no_worker
+
+
 def test_staying_with_the_encoder_goes_on_with_the_import(
     in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
 ) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red_core.encoders import CATALOGUE, EncoderSpec, completed, known_encoder, parse_spec
-from red_core.encoders.catalogue import UNIVERSAL, is_here
+from red_core.encoders import CATALOGUE, EncoderSpec, known_encoder, parse_spec
+from red_core.encoders.catalogue import UNIVERSAL, completed, is_here
 from red_core.errors import EmbeddingError
 from red_core.settings import DEFAULT_MODEL
 

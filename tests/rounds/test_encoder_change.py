@@ -158,8 +158,9 @@ def test_a_model_of_the_hub_is_downloaded_once_and_pinned(
     assert encoder_of(project) == f"tiny/model?revision={COMMIT}&prefix=query%3A+"
     assert len(without_vector(project, encoder_of(project))) == 0
     assert not any(path.endswith("README.md") for path in hub.asked)
-    begin_encoder_change(project, EncoderSpec("tiny/model", COMMIT), "ann")
-    change_encoder(project, FAST, quiet, "ann")  # the hub is gone: it is taken from this machine
+    begin_encoder_change(project, EncoderSpec("tiny/model"), "ann")
+    change_encoder(project, FAST, quiet, "ann")  # the hub is gone: it is taken from this machine, with its commit
+    assert encoder_of(project) == f"tiny/model?revision={COMMIT}"
 
 
 def test_a_model_that_the_hub_does_not_have_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +208,20 @@ def test_english_texts_raise_no_question(project: Project) -> None:
     advice = encoder_advice(project)
     assert not advice.foreign
     assert advice.sentences() == []
+
+
+def test_an_encoder_that_is_here_in_part_is_left_out_of_the_comparison(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(line: str, texts: list[str]) -> np.ndarray:
+        if line.startswith("universal"):
+            raise EmbeddingError("it cannot be loaded")
+        return fake_encode(line, texts)
+
+    monkeypatch.setattr("red_core.training.encoder_choice.encode", encoded)
+    compared = [score.encoder for score in compare_encoders(project, lambda _done, _total: None)]
+    assert EMBEDDING in compared
+    assert not [line for line in compared if line.startswith("universal")]
 
 
 def test_labels_with_one_example_cannot_compare_encoders(workspace: Path) -> None:

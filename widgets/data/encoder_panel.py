@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
 from red_core.access.who import who_acts
-from red_core.encoders import CATALOGUE, EncoderSpec, completed, language_names
+from red_core.encoders import CATALOGUE, EncoderSpec, language_names, parse_spec
 from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import KnownEncoder
 from red_core.records import Project
@@ -37,7 +35,7 @@ def ask_for_encoder(project: Project) -> None:
     change, keep, _ = st.columns([2, 2, 3])
     own = title_of(str(advice.encoder))
     if change.button(plain(f"Use {title_of(better.encoder)}"), key="encoder_better", type="primary"):
-        _change(project, completed(replace(advice.encoder, name=better.encoder)))
+        _change(project, parse_spec(better.encoder))
     if keep.button(plain(f"Stay with {own}"), key="encoder_keep"):
         with errors_in_one_line():
             keep_encoder(project)
@@ -71,10 +69,10 @@ def _languages(advice: EncoderAdvice) -> str:
 
 
 def _table(advice: EncoderAdvice) -> pd.DataFrame:
-    score_of = {score.encoder: score for score in advice.scores}
+    score_of = {parse_spec(score.encoder).name: score for score in advice.scores}
     rows = []
     for known in CATALOGUE:
-        score = score_of.pop(str(known.spec), None)
+        score = score_of.pop(known.spec.name, None)
         rows.append(
             {
                 "Encoder": known.title, "Model": str(known.spec.name), "Languages": _spoken(known),
@@ -104,14 +102,12 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
     if chosen == OTHER:
         kinds = "Name of a model on the hub" + (", or a folder on this machine" if at_this_machine() else "")
         name, prefix = st.columns(2)
-        spec = completed(
-            EncoderSpec(
-                name.text_input(kinds, key="encoder_name").strip(),
-                prefix=prefix.text_input("Text that the model expects before every text", key="encoder_prefix"),
-            )
+        spec = EncoderSpec(
+            name.text_input(kinds, key="encoder_name").strip(),
+            prefix=prefix.text_input("Text that the model expects before every text", key="encoder_prefix"),
         )
     texts = facts(project)["pool"] + facts(project)["seeds"]
-    score = next((score for score in advice.scores if score.encoder == str(spec)), None)
+    score = next((score for score in advice.scores if parse_spec(score.encoder).name == spec.name), None)
     if score is not None and score.per_second:
         minutes = texts / score.per_second / 60
         st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
