@@ -156,7 +156,9 @@ elif project is None:
     import_form(None)
 else:
     show_unprepared(project)
-    if may_write() and encoder_advice(project).waits:
+    job = mark_interrupted(project)
+    working = job is not None and job.state in {"waiting", "running"}
+    if may_write() and not working and encoder_advice(project).waits:
         ask_for_encoder(project)
     else:
         show_next_step(project, "data")

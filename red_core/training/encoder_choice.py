@@ -37,6 +37,8 @@ WORDS = "words and characters alone"
 WORD_DIMENSIONS = 256
 CLEARLY_BETTER = 0.03
 """A smaller difference on so few examples is chance."""
+FEW_LANGUAGES = 3
+"""So many languages of an encoder are named one by one."""
 LANGUAGE_KNOWN = 0.5
 """An encoder knows the language of the texts if it knows that of at least this share of them."""
 
@@ -113,21 +115,22 @@ class EncoderAdvice:
             return ""
         main = language_names(list(self.languages)[:1])
         knows = known_encoder(self.encoder.name)
-        knows_words = language_names(sorted(knows.languages)) if knows and len(knows.languages) < 4 else "others"
-        return f"These texts are mostly {main}. The encoder {title_of(str(self.encoder))} knows {knows_words}."
+        few = knows is not None and len(knows.languages) <= FEW_LANGUAGES
+        languages = f"only {language_names(sorted(knows.languages))}" if knows and few else "other languages"
+        return f"These texts are mostly {main}. The encoder “{title_of(str(self.encoder))}” knows {languages}."
 
     def _comparison(self) -> str:
         own, better = self.own, self.better
         if own is None:
             return ""
-        sentence = f"{title_of(own.encoder)} labels {_of_100(own)} of 100 of your examples right"
-        return f"{sentence}, {title_of(better.encoder)} {_of_100(better)}." if better else f"{sentence}."
+        sentence = f"With “{title_of(own.encoder)}”, {_of_100(own)} of 100 of your examples get the right label"
+        return f"{sentence}; with “{title_of(better.encoder)}”, {_of_100(better)}." if better else f"{sentence}."
 
     def _words(self) -> str:
         own, words = self.own, next((score for score in self.scores if score.encoder == WORDS), None)
         if not own or not words or words.right < own.right + CLEARLY_BETTER:
             return ""
-        return f"Words and characters alone, without an encoder, label {_of_100(words)}."
+        return f"With words and characters alone, without an encoder, {_of_100(words)}."
 
 
 def _of_100(score: EncoderScore) -> int:

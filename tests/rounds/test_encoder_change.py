@@ -196,8 +196,10 @@ def test_german_texts_and_an_english_encoder_stop_the_import_until_a_person_choo
     assert advice.better is not None
     assert advice.better.encoder == "universal-sentence-encoder-multilingual-v3"
     said = " ".join(advice.sentences())
-    assert said.startswith("These texts are mostly German. The encoder Built in knows English. Built in labels ")
-    assert f"Many languages, small {round(100 * advice.better.right)}." in said
+    assert said.startswith(
+        "These texts are mostly German. The encoder “Built in” knows only English. With “Built in”, "
+    )
+    assert f"with “Many languages, small”, {round(100 * advice.better.right)}." in said
     keep_encoder(german)
     assert not encoder_advice(german).waits
 

@@ -14,7 +14,7 @@ from red_core.rounds import mark_interrupted, start_job
 from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
 from red_core.settings import RECOMMENDED
 from red_core.store.rounds import list_rounds
-from red_core.training.encoder_choice import EncoderAdvice, encoder_advice, title_of
+from red_core.training.encoder_choice import FEW_LANGUAGES, EncoderAdvice, EncoderScore, encoder_advice, title_of
 from widgets.shell.reads import facts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import at_this_machine
@@ -22,7 +22,6 @@ from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import ENDED, counted
 
 OTHER = "another model"
-FEW_LANGUAGES = 3
 
 
 def ask_for_encoder(project: Project) -> None:
@@ -34,9 +33,9 @@ def ask_for_encoder(project: Project) -> None:
     st.warning(plain(" ".join(advice.sentences())), icon=":material/translate:")
     change, keep, _ = st.columns([2, 2, 3])
     own = title_of(str(advice.encoder))
-    if change.button(plain(f"Use {title_of(better.encoder)}"), key="encoder_better", type="primary"):
+    if change.button(plain(f"Use “{title_of(better.encoder)}”"), key="encoder_better", type="primary"):
         _change(project, parse_spec(better.encoder))
-    if keep.button(plain(f"Stay with {own}"), key="encoder_keep"):
+    if keep.button(plain(f"Stay with “{own}”"), key="encoder_keep"):
         with errors_in_one_line():
             keep_encoder(project)
             start_job(project, "prepare", RECOMMENDED, who_acts())
@@ -75,15 +74,20 @@ def _table(advice: EncoderAdvice) -> pd.DataFrame:
         score = score_of.pop(known.spec.name, None)
         rows.append(
             {
-                "Encoder": known.title, "Model": str(known.spec.name), "Languages": _spoken(known),
+                "Encoder": known.title, **_measured(score), "Languages": _spoken(known),
                 "Size": f"{known.megabytes:,} MB", "Licence": known.licence,
-                "From": "on this machine" if known.on_this_machine else known.source,
-                "Right of 100": None if score is None else round(100 * score.right),
-                "Texts a second": None if score is None else round(score.per_second),
+                "From": "on this machine" if known.on_this_machine else known.source, "Model": known.spec.name,
             }
         )  # fmt: skip
-    rows += [{"Encoder": visible(title_of(line)), "Right of 100": round(100 * s.right)} for line, s in score_of.items()]
-    return pd.DataFrame(rows)
+    rows += [{"Encoder": visible(title_of(line)), **_measured(score)} for line, score in score_of.items()]
+    return pd.DataFrame(rows).fillna("")
+
+
+def _measured(score: EncoderScore | None) -> dict[str, str]:
+    """Return the cells of a comparison, empty before one."""
+    right = "" if score is None else f"{100 * score.right:.0f} of 100"
+    speed = f"{score.per_second:,.0f}" if score is not None and score.per_second else ""
+    return {"Right": right, "Texts a second": speed}
 
 
 def _spoken(known: KnownEncoder) -> str:
