@@ -8,13 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from red_core.errors import JudgeError
@@ -25,6 +22,7 @@ from red_core.store.attempts import spent
 from red_core.store.rounds import close_round
 from red_core.store.verdicts import verdicts
 from tests.helpers.fault_server import FaultServer, honest, in_turn, refused
+from tests.helpers.real_server import real_server
 from tests.helpers.small_projects import FAST, count
 
 PYTHON = os.environ.get("RED_LITELLM_PYTHON", sys.executable)
@@ -61,29 +59,13 @@ def proxy(behind: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
             {"model_list": models, "general_settings": {"master_key": KEY}, "router_settings": {"num_retries": 0}}
         )
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [PYTHON, "-c", SERVE, "--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--port", port]
-    with (folder / "log").open("wb") as sink:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=os.environ | HERE)
-    try:
-        end = time.monotonic() + SECONDS
-        while not is_ready(f"http://127.0.0.1:{port}"):
-            assert server.poll() is None, (folder / "log").read_text("utf-8", "replace")[-2000:]
-            assert time.monotonic() < end, "the proxy took too long to start"
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait(SECONDS)
 
+    def command(port: int) -> list[str]:
+        where = ["--host", "127.0.0.1", "--port", str(port)]
+        return [PYTHON, "-c", SERVE, "--config", str(folder / "config.yaml"), *where]
 
-def is_ready(address: str) -> bool:
-    try:
-        return httpx2.get(f"{address}/health/liveliness", timeout=5).status_code == 200
-    except httpx2.TransportError:
-        return False
+    with real_server(command, folder / "log", SECONDS, health="/health/liveliness", environment=HERE) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,11 @@ the GGUF file that RED_LLAMA_MODEL names, or that of the package gemma3-270m-q4-
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from red_core.errors import JudgeError
@@ -25,6 +22,7 @@ from red_core.store.attempts import spent
 from red_core.store.rounds import close_round
 from red_core.store.verdicts import verdicts
 from tests.helpers.fault_server import use_settings
+from tests.helpers.real_server import real_server
 from tests.helpers.small_projects import FAST, count
 
 PYTHON = os.environ.get("RED_LLAMA_PYTHON", sys.executable)
@@ -69,29 +67,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     model, missing = found_model()
     if missing:
         pytest.skip(f"no llama.cpp server with a model: {missing}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("llama") / "log"
-    with log.open("wb") as sink:
-        server = subprocess.Popen([PYTHON, "-c", SERVE, model, str(port)], stdout=sink, stderr=sink)
-    try:
-        end = time.monotonic() + SECONDS
-        while not is_ready(f"http://127.0.0.1:{port}"):
-            assert server.poll() is None, log.read_text("utf-8", "replace")[-2000:]
-            assert time.monotonic() < end, "the server took too long to start"
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait(SECONDS)
-
-
-def is_ready(address: str) -> bool:
-    try:
-        return httpx2.get(f"{address}/health", timeout=5).status_code == 200
-    except httpx2.TransportError:
-        return False
+    with real_server(lambda port: [PYTHON, "-c", SERVE, model, str(port)], log, SECONDS) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from red_core.errors import JudgeError
@@ -24,6 +21,7 @@ from red_core.rounds.run import run_round
 from red_core.store.attempts import spent
 from red_core.store.verdicts import verdicts
 from tests.helpers.fault_server import ask, llm_judge, use_settings
+from tests.helpers.real_server import real_server
 from tests.helpers.small_projects import FAST, label_ids
 
 NEEDED = ("accelerate", "fastapi", "rich", "starlette", "tokenizers", "torch", "transformers", "uvicorn")
@@ -61,13 +59,6 @@ tokenizer.save_pretrained(sys.argv[1])
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 
-def answers_at(address: str) -> bool:
-    try:
-        return httpx2.get(f"{address}/health", timeout=5).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The settings of a judge for the server, which is started once."""
@@ -76,28 +67,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     (home / "hub").mkdir(parents=True)
     environment = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     subprocess.run([sys.executable, "-c", MAKE_MODEL, str(model), *WORDS], check=True, timeout=SECONDS, env=environment)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(model), "--host", "127.0.0.1"]
-    command += ["--port", port, "--device", "cpu", "--default-seed", "0"]
-    log = folder / "log"
-    with log.open("wb") as sink:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment)
-    try:
-        end = time.monotonic() + SECONDS
-        while not answers_at(f"http://127.0.0.1:{port}"):
-            assert server.poll() is None, log.read_text("utf-8", "replace")[-2000:]
-            assert time.monotonic() < end, "the server took too long to start"
-            time.sleep(0.2)
-        yield {
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
-            "RED_JUDGE_MODEL": str(model),
-            "RED_JUDGE_TIMEOUT": "60",
-        }
-    finally:
-        server.kill()
-        server.wait(SECONDS)
+    program = str(Path(sys.executable).with_name("transformers"))
+
+    def command(port: int) -> list[str]:
+        where = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+        return [program, "serve", str(model), *where, "--default-seed", "0"]
+
+    with real_server(command, folder / "log", SECONDS, environment=environment) as address:
+        yield {"OPENAI_BASE_URL": address, "RED_JUDGE_MODEL": str(model), "RED_JUDGE_TIMEOUT": "60"}
 
 
 @pytest.fixture(autouse=True)
