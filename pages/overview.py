@@ -13,8 +13,9 @@ from widgets.overview.goal_bar import show_goal
 from widgets.overview.needs_panel import show_needs
 from widgets.overview.plan_panel import show_plan
 from widgets.overview.tour import show_tour
+from widgets.review.audit_panel import certificate_in_words
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts, plan, source_counts, true_accuracy, what_changed
+from widgets.shell.reads import audit_summary, facts, plan, source_counts, true_accuracy, what_changed
 from widgets.shell.shell import current_project, inside_the_shell
 from widgets.shell.untrusted import plain
 from widgets.shell.words import SOURCE_NAMES, counted
@@ -46,6 +47,9 @@ if changes := what_changed(project):
 current = plan(project)
 if current is not None:
     show_goal(project, current, true_accuracy(project))
+    audits = audit_summary(project)
+    if audits.accuracy.of or audits.certificate is not None:
+        st.text(certificate_in_words(audits))
     show_plan(project, current)
     show_needs(project)
     show_progress(project)

@@ -19,9 +19,10 @@ from red_core.store.texts import shown_file
 from red_core.store.views import pace
 from widgets.data.download_panel import show_download
 from widgets.data.original_text import show_original
+from widgets.review.audit_panel import certificate_in_words
 from widgets.review.queues import queue_name
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts, label_table, labels, results_page, source_counts
+from widgets.shell.reads import audit_summary, facts, label_table, labels, results_page, source_counts
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.untrusted import visible
 from widgets.shell.words import SOURCE_NAMES, counted
@@ -69,7 +70,7 @@ def show_agreement(project: Project, last: Round) -> None:
     explanation = f"The estimate is the average confidence in the labels of round {last.id}. It is not a measurement. "
     show_cost(project, last)
     if true is None:
-        st.caption(f"{explanation}To measure the accuracy, answer a blind audit on Review.")
+        _show_measured(project, explanation)
         return
     right.metric("True accuracy (trial)", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)
     gap = 100 * (true - estimated)
@@ -78,6 +79,15 @@ def show_agreement(project: Project, last: Round) -> None:
         f"{explanation}True accuracy: the share of texts whose label is the same as the hidden label. "
         f"The estimate is {quality}."
     )
+
+
+def _show_measured(project: Project, explanation: str) -> None:
+    audits = audit_summary(project)
+    if not audits.accuracy.of:
+        st.caption(f"{explanation}To measure the accuracy, answer a blind audit on Review.")
+        return
+    st.caption(explanation)
+    st.text(certificate_in_words(audits))
 
 
 def show_cost(project: Project, last: Round) -> None:

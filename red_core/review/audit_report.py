@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.records import PROMPT_VERSION, Project
-from red_core.review.audits import target
-from red_core.steps.audit_statistics import JudgeAgainstAudits, Share, judge_against_audits, next_look, share_of
+from red_core.review.audits import newest_check, target
+from red_core.steps.audit_statistics import JudgeAgainstAudits, Share, judge_against_audits, share_of, weighted_share
+from red_core.steps.certificate import CONFIDENCE, Measured, audits_until_proven, lower_bound, measure
 from red_core.store import audits as stored
+from red_core.store import certificates as samples
 from red_core.store.audits import Audit, Look
+from red_core.store.certificates import Certificate, RoundCheck
 from red_core.store.rounds import last_finished_round
 from red_core.store.self_tests import tested
 
@@ -36,16 +39,22 @@ class AuditSummary:
     ----------
     target : float
         The accuracy to be certified.
-    accuracy : Share
-        Of the certificate's answered sample: texts whose machine label is right. *Cannot tell* counts as wrong.
+    accuracy : Measured
+        Of the machine's labels, from the certificate's answered sample. *Cannot tell* counts as wrong.
     cannot_tell : int
         Such answers in that sample.
-    until_next_look : int or None
-        Answers still missing until the next look; None after the last look.
+    proven : float in [0, 1]
+        What these answers prove, with the error of a certificate: at least this share is right.
+    until_certified : int or None
+        About how many more answers the certificate takes, if they come as before; None if that cannot be told.
+    certificate : Certificate or None
+        The newest one about all texts.
+    selective : Certificate or None
+        The newest round's one about the most confident texts, if it has none about all texts.
+    not_covered : int
+        Machine labels that the sample does not cover, because their texts were imported after it began.
     looks : tuple of Look
-        Looks taken, fewest audits first.
-    certificate : Look or None
-        The newest look that gave it.
+        Checks of an earlier version, fewest audits first.
     judge_name : str
         The newest finished round's judge; '' before the first round.
     judge : JudgeAgainstAudits or None
@@ -59,11 +68,14 @@ class AuditSummary:
     """
 
     target: float
-    accuracy: Share
+    accuracy: Measured
     cannot_tell: int
-    until_next_look: int | None
+    proven: float
+    until_certified: int | None
+    certificate: Certificate | None
+    selective: Certificate | None
+    not_covered: int
     looks: tuple[Look, ...]
-    certificate: Look | None
     judge_name: str
     judge: JudgeAgainstAudits | None
     planted: Share
@@ -74,37 +86,59 @@ class AuditSummary:
 def summary(project: Project) -> AuditSummary:
     """Return the results of the audits so far; nothing is stored."""
     every = stored.audits(project)
-    sample = [audit for audit in every if audit.purpose == "certificate"]
-    taken = stored.looks(project)
     hits = stored.planted_answers(project)
     planted = share_of(sum(hits), len(hits))
     last = last_finished_round(project)
     name = "" if last is None else str(last.metrics.get("judge", last.judge))
+    check = newest_check(project)
+    given = samples.certificates(project)
+    accuracy, proven, until = _measured(project, check)
     return AuditSummary(
         target=target(project),
-        accuracy=_accuracy(sample),
-        cannot_tell=sum(audit.kind == "cannot tell" for audit in sample),
-        until_next_look=_until_next_look(sample, taken),
-        looks=tuple(taken),
-        certificate=next((look for look in reversed(taken) if look.given), None),
+        accuracy=accuracy,
+        cannot_tell=sum(audit.purpose == "certificate" and audit.kind == "cannot tell" for audit in every),
+        proven=proven,
+        until_certified=until,
+        certificate=next((each for each in reversed(given) if not each.threshold), None),
+        selective=_selective(given, check),
+        not_covered=0 if check is None else samples.not_covered(project, check.sample),
+        looks=tuple(stored.looks(project)),
         judge_name=name,
         judge=_judge(project, name),
         planted=planted,
         warning=_warning(planted),
         labels=tuple(
-            LabelAudit(about, _accuracy([a for a in every if a.about == about == a.machine]))
+            LabelAudit(about, _share([a for a in every if a.about == about == a.machine and a.kind is not None]))
             for about in sorted({audit.about for audit in every if audit.about is not None})
         ),
     )
 
 
-def _until_next_look(sample: Sequence[Audit], taken: Sequence[Look]) -> int | None:
-    following = next_look(max((look.audits for look in taken), default=0))
-    return None if following is None else following - sum(audit.kind is not None for audit in sample[:following])
+def in_words(certificate: Certificate) -> str:
+    """Return what a certificate says, in one or two sentences."""
+    which = "" if not certificate.threshold else f" with a confidence of {certificate.threshold:.1%} or more"
+    return (
+        f"At least {certificate.target:.1%} of the {certificate.texts:,} machine labels of round {certificate.round}"
+        f"{which} are right (proven: {certificate.lower:.1%}, by {certificate.audits:,} audits). At most "
+        f"{1 - CONFIDENCE:.0%} of such certificates are wrong."
+    )
 
 
-def _accuracy(sample: Sequence[Audit]) -> Share:
-    return share_of(sum(audit.right for audit in sample), sum(audit.kind is not None for audit in sample))
+def _measured(project: Project, check: RoundCheck | None) -> tuple[Measured, float, int | None]:
+    if check is None:
+        return Measured(0, 0, None, 0.0, 1.0), 0.0, None
+    draws, every = samples.answered_draws(project, check), check.frames[0]
+    proven = lower_bound(draws, every, every.texts, check.error)
+    until = audits_until_proven(draws, every, every.texts, target(project), check.error)
+    return measure(draws, every, every.texts), proven, until
+
+
+def _selective(given: Sequence[Certificate], check: RoundCheck | None) -> Certificate | None:
+    """Return the newest round's certificate about most texts, if there is none about all texts."""
+    of_round = [each for each in given if check is not None and each.round == check.round]
+    if any(not each.threshold for each in of_round):
+        return None
+    return max(of_round, key=lambda each: each.texts, default=None)
 
 
 def _judge(project: Project, name: str) -> JudgeAgainstAudits | None:
@@ -133,11 +167,24 @@ def _warning(planted: Share) -> str:
 def audited_accuracy(project: Project) -> dict[int, Share]:
     """Return label id -> share of the audited texts with this machine label that is right, with its interval.
 
-    The certificate's sample and the extras both count: within a label both are random. A label without an answered
-    audit is left out.
+    The certificate's sample and the extras both count, each text with as many texts as it stands for. A label without
+    an answered audit is left out.
     """
     answered = [audit for audit in stored.audits(project) if audit.kind is not None]
-    return _shares((audit.machine, audit.right) for audit in answered)
+    return {
+        label: _share([audit for audit in answered if audit.machine == label])
+        for label in {audit.machine for audit in answered}
+    }
+
+
+def _share(audits: Sequence[Audit]) -> Share:
+    """Return the share of answered audits that is right; an even draw stands for as many texts as the average one."""
+    weights = [None if audit.chance is None else 1.0 / audit.chance for audit in audits]
+    average = np.mean([weight for weight in weights if weight is not None] or [1.0])
+    return weighted_share(
+        np.array([audit.right for audit in audits], dtype=np.bool_),
+        np.array([average if weight is None else weight for weight in weights], dtype=np.float64),
+    )
 
 
 def judge_record(project: Project, judge: str) -> dict[int, Share]:

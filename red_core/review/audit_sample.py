@@ -1,4 +1,7 @@
-"""Draw texts for the blind audit: a random sample with planted texts, and shuffled options for each card."""
+"""Draw texts for the blind audit: a random sample with planted texts, and shuffled options for each card.
+
+The sample of the certificate favours uncertain texts; see ``steps/certificate.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
+from red_core.steps.certificate import draw as draw_places
+from red_core.steps.certificate import rates
 from red_core.steps.label_map import label_vectors
 from red_core.store.audits import NewAudit, best_labels, not_dealt, seeds_not_dealt
+from red_core.store.certificates import left_to_draw
 from red_core.store.texts import remembered
 from red_core.store.vectors import load_vectors, with_vector
 from red_core.training.samples import samples
@@ -20,13 +26,12 @@ PLANTED_SHARE = 0.1
 """About this share of the cards dealt for the certificate are seeds, whose label is known."""
 
 
-def draw(project: Project, label: int | None, count: int, rng: np.random.Generator) -> list[NewAudit]:
-    """Draw texts to audit; [] if all are dealt already.
+def draw(project: Project, sample: int, count: int, rng: np.random.Generator) -> list[NewAudit]:
+    """Draw texts of a sample for the certificate, and planted texts between them; [] if all are dealt already.
 
     Parameters
     ----------
-    label : int or None
-        Only texts with this machine label; None draws for the certificate, with planted texts.
+    sample : int
     count : int
         Maximum number of texts.
 
@@ -35,39 +40,57 @@ def draw(project: Project, label: int | None, count: int, rng: np.random.Generat
     StateError
         If a seed has no vector yet, or a label no seed.
     """
-    available = not_dealt(project, label)
-    if not len(available):
+    texts, confidence = left_to_draw(project, sample)
+    if not len(texts):
         return []
-    plan = _plan(project, available, count, PLANTED_SHARE if label is None else 0.0, rng)
-    best = best_labels(project, [text for text, _ in plan])
-    ids, vectors = _label_vectors(project)
-    drawn = []
-    for text, known in plan:
-        if known is None:
-            options = _options(best[text][:BEST_SHOWN], ids, vectors, rng)
-            drawn.append(NewAudit(text, "certificate" if label is None else "label", label, options))
-        else:
-            (vector,) = load_vectors(project, remembered(project, "embedding"), np.array([text]))
-            near = ids[np.argsort(-(vectors @ vector), kind="stable")].tolist()[:BEST_SHOWN]
-            options = _options(near if known in near else [*near[:-1], known], ids, vectors, rng)
-            drawn.append(NewAudit(text, "planted", known, options))
+    seeds, known = _seeds_to_plant(project)
+    planted = np.flatnonzero(rng.random(count) < PLANTED_SHARE)[: len(seeds)]
+    places, chances = draw_places(rates(confidence), count - len(planted), rng)
+    labels = _label_vectors(project)
+    options = _options_of(project, texts[places], labels, rng)
+    drawn = [
+        NewAudit(text, "certificate", None, shown, chance)
+        for (text, shown), chance in zip(options, chances.tolist(), strict=True)
+    ]
+    for position, seed in zip(planted.tolist(), rng.permutation(len(seeds)).tolist(), strict=False):
+        if position <= len(drawn):  # else the sample ended before it
+            text, label = int(seeds[seed]), int(known[seed])
+            drawn.insert(
+                position, NewAudit(text, "planted", label, _planted_options(project, text, label, labels, rng))
+            )
     return drawn
 
 
-def _plan(
-    project: Project, available: Ints, count: int, planted_share: float, rng: np.random.Generator
-) -> list[tuple[int, int | None]]:
-    """Return (text, None) in the order to deal, and (text, known label) for planted texts."""
+def draw_extras(project: Project, label: int, count: int, rng: np.random.Generator) -> list[NewAudit]:
+    """Draw texts with this machine label, all with the same chance; otherwise like :func:`draw`."""
+    texts = not_dealt(project, label)
+    drawn = rng.choice(texts, min(count, len(texts)), replace=False)
+    options = _options_of(project, drawn, _label_vectors(project), rng)
+    return [NewAudit(text, "label", label, shown) for text, shown in options]
+
+
+def _seeds_to_plant(project: Project) -> tuple[Ints, Ints]:
+    """Return the seeds that have a vector and were never drawn: texts and their labels."""
     texts, known = seeds_not_dealt(project)
     prepared = np.isin(texts, with_vector(project, remembered(project, "embedding")))
-    texts, known = texts[prepared], known[prepared]
-    planted = np.flatnonzero(rng.random(count) < planted_share)[: len(texts)]
-    sample = rng.choice(available, min(count - len(planted), len(available)), replace=False)
-    plan: list[tuple[int, int | None]] = [(text, None) for text in sample.tolist()]
-    for position, seed in zip(planted.tolist(), rng.permutation(len(texts)).tolist(), strict=False):
-        if position <= len(plan):  # else the sample ended before it
-            plan.insert(position, (int(texts[seed]), int(known[seed])))
-    return plan
+    return texts[prepared], known[prepared]
+
+
+def _options_of(
+    project: Project, texts: Ints, labels: tuple[Ints, Floats], rng: np.random.Generator
+) -> list[tuple[int, list[int]]]:
+    """Return each text with the options of its card."""
+    best = best_labels(project, texts.tolist())
+    return [(text, _options(best[text][:BEST_SHOWN], *labels, rng)) for text in texts.tolist()]
+
+
+def _planted_options(
+    project: Project, text: int, known: int, labels: tuple[Ints, Floats], rng: np.random.Generator
+) -> list[int]:
+    ids, vectors = labels
+    (vector,) = load_vectors(project, remembered(project, "embedding"), np.array([text]))
+    near = ids[np.argsort(-(vectors @ vector), kind="stable")].tolist()[:BEST_SHOWN]
+    return _options(near if known in near else [*near[:-1], known], ids, vectors, rng)
 
 
 def _label_vectors(project: Project) -> tuple[Ints, Floats]:

@@ -1,24 +1,29 @@
-"""The blind audit: deal a random sample of the machine's labels, store the answers, take the looks."""
+"""The blind audit: deal a random sample of the machine's labels, store the answers, give certificates."""
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import get_args
 
 import numpy as np
 
 from red_core.errors import StateError
 from red_core.records import Project
-from red_core.review.audit_sample import draw
-from red_core.steps.audit_statistics import looks_over
+from red_core.review.audit_sample import draw, draw_extras
+from red_core.steps.certificate import Draws, Frame, error_of, frames, lower_bound, proves
 from red_core.store import audits as stored
+from red_core.store import certificates as samples
 from red_core.store.audits import AuditCard, AuditKind, AuditPurpose
+from red_core.store.certificates import Certificate, RoundCheck
+from red_core.store.database import now
+from red_core.store.decisions import last_decision
 from red_core.store.labels import list_labels
-from red_core.store.rounds import require_finished_round
+from red_core.store.rounds import last_finished_round, require_finished_round
 from red_core.store.texts import remember, remembered
 
 TARGET = "audit target"
 DEFAULT_TARGET = 0.95
+ERROR_OF_A_LOOK = 0.0125
+"""What each check of an earlier version has used of the 5%."""
 
 
 def deal(
@@ -32,8 +37,9 @@ def deal(
 ) -> list[AuditCard]:
     """Return up to ``count`` texts for a person to audit: first those that were dealt before and not answered.
 
-    New ones are a simple random sample, without replacement, of the texts that have a machine label. For the
-    certificate about one text in ten is planted: a seed, whose label is known.
+    For the certificate, new ones are drawn without replacement from the texts that have a machine label, uncertain
+    ones more often, and about one text in ten is planted: a seed, whose label is known. The first deal begins the
+    sample: texts that are imported later belong to the next one (:func:`begin_sample`).
 
     Parameters
     ----------
@@ -56,13 +62,15 @@ def deal(
         raise StateError(f"there is no label {label} in project {project.name}.")
     require_finished_round(project)
     rng = np.random.default_rng() if rng is None else rng
-    _take_looks(project, who)
+    sample = samples.current_sample(project) or samples.begin_sample(project, who)
+    _certify(project, who)
     cards = stored.pending(project, who, label)
     while len(cards) < count:  # repeats if somebody else was dealt the same texts in between
-        drawn = draw(project, label, count - len(cards), rng)
+        missing = count - len(cards)
+        drawn = draw(project, sample, missing, rng) if label is None else draw_extras(project, label, missing, rng)
         if not drawn:
             break
-        stored.add_audits(project, drawn, who)
+        stored.add_audits(project, drawn, who, sample)
         cards = stored.pending(project, who, label)
     return cards[:count]
 
@@ -78,7 +86,7 @@ def answer(
     seconds: float | None = None,
     request_id: str | None = None,
 ) -> int:
-    """Store the answer to an audit and return its id. A look is taken when the answer completes the sample for it.
+    """Store the answer to an audit and return its id. A certificate is given at the answer that completes its proof.
 
     Parameters
     ----------
@@ -102,14 +110,14 @@ def answer(
     if (kind == "label") == (label is None):
         raise StateError(f"the answer {kind!r} takes {'a' if kind == 'label' else 'no'} label.")
     stored_answer = stored.add_answer(project, audit, kind, label=label, who=who, seconds=seconds, act=request_id)
-    _take_looks(project, who)
+    _certify(project, who)
     return stored_answer
 
 
 def undo_answer(project: Project, who: str, request_id: str | None = None) -> int:
     """Undo a person's newest answer that is not undone; return its audit, which waits for an answer again.
 
-    A look that was taken stays taken. ``request_id`` is as in :func:`answer`.
+    A certificate that was given stays. ``request_id`` is as in :func:`answer`.
 
     Raises
     ------
@@ -124,35 +132,84 @@ def undo_answer(project: Project, who: str, request_id: str | None = None) -> in
 
 def target(project: Project) -> float:
     """Return the accuracy to be certified, in (0, 1); 0.95 unless it was set."""
-    taken = stored.looks(project)
-    return taken[-1].target if taken else float(remembered(project, TARGET, str(DEFAULT_TARGET)))
+    return float(remembered(project, TARGET, str(DEFAULT_TARGET)))
 
 
 def set_target(project: Project, accuracy: float) -> None:
-    """Set the accuracy to be certified, in (0, 1).
+    """Set the accuracy to be certified, in (0, 1). What the audits prove holds for all targets at once.
 
     Raises
     ------
     StateError
-        If it is out of range, or a look was taken with another target.
+        If it is out of range.
     """
     if not 0.0 < accuracy < 1.0:
         raise StateError(f"a target of {accuracy:g} cannot be certified. Choose one between 0 and 1, such as 0.95.")
-    taken = stored.looks(project)
-    if taken and accuracy != taken[-1].target:
-        raise StateError(
-            f"the target stays {taken[-1].target:g}: the interim check at {taken[-1].audits} audits has used it. "
-            "A target is chosen before the first check."
-        )
     remember(project, TARGET, repr(float(accuracy)), anew=True)
 
 
-def _take_looks(project: Project, who: str) -> None:
-    """Take each look that was not taken yet and whose audits, the first ones dealt, are all answered."""
-    sample = [audit for audit in stored.audits(project) if audit.purpose == "certificate"]
-    answered = list(takewhile(lambda audit: audit.kind is not None, sample))
-    taken = {look.audits for look in stored.looks(project)}
-    looks = looks_over(np.array([audit.right for audit in answered], dtype=np.bool_))
-    for size, hits, lower in zip(*(column.tolist() for column in looks), strict=True):
-        if size not in taken:
-            stored.add_look(project, size, answered[0].round, hits, target(project), lower, who)
+def begin_sample(project: Project, who: str) -> int:
+    """Begin a new sample that covers all texts without a decision, and return its number. Old answers stay stored.
+
+    Raises
+    ------
+    StateError
+        Before the first finished round.
+    """
+    require_finished_round(project)
+    return samples.begin_sample(project, who)
+
+
+def newest_check(project: Project) -> RoundCheck | None:
+    """Return the check of the newest finished round with the newest sample; None before the first sample or round.
+
+    It is stored at the first answer in this round. Until then it is computed from what is there now.
+    """
+    sample, last = samples.current_sample(project), last_finished_round(project)
+    if sample is None or last is None:
+        return None
+    before = samples.checks(project)
+    current = next((check for check in before if (check.sample, check.round) == (sample, last.id)), None)
+    if current is not None:
+        return current
+    error = error_of(len(before), ERROR_OF_A_LOOK * len(stored.looks(project)))
+    every = tuple(frames(samples.confidences(project, sample)))
+    return RoundCheck(sample, last.id, last_decision(project), error, every)
+
+
+def _certify(project: Project, who: str) -> None:
+    """Give each certificate that the answers so far prove, and that was not given yet."""
+    check, wanted = newest_check(project), target(project)
+    draws = None if check is None else samples.answered_draws(project, check)
+    if check is None or draws is None or not len(draws.right):
+        return
+    if check not in samples.checks(project):
+        samples.add_check(project, check)
+    for frame in proven_frames(draws, check, wanted):
+        samples.add_certificate(project, _certificate(draws, check, frame, wanted, who))
+
+
+def proven_frames(draws: Draws, check: RoundCheck, share: float) -> list[Frame]:
+    """Return the frames of which the draws prove that at least this share is right: all texts, or the largest part.
+
+    The parts are tested one after another, fewest texts first, until one is not proven (fixed-sequence testing, as in
+    Angelopoulos and others 2021, Learn then Test). So all of them together are wrong as rarely as one of them.
+    """
+    every, *parts = check.frames
+    if proves(draws, every, every.texts, share, check.error):
+        return [every]
+    largest: list[Frame] = []
+    for part in parts:
+        if not proves(draws, part, every.texts, share, check.error):
+            break
+        largest = [part]
+    return largest
+
+
+def _certificate(draws: Draws, check: RoundCheck, frame: Frame, wanted: float, who: str) -> Certificate:
+    inside = draws.confidence >= frame.threshold
+    return Certificate(
+        check.sample, check.round, frame.threshold, frame.texts, check.frames[0].texts,
+        int(inside.sum()), int(draws.right[inside].sum()),
+        max(wanted, lower_bound(draws, frame, check.frames[0].texts, check.error)), wanted, check.error, who, now(),
+    )  # fmt: skip

@@ -1,72 +1,18 @@
-"""Statistics of blind audits: the lower bound of accuracy at each look, and the judge's rates against audits.
-
-A certificate says, with 95% confidence, that at least a target share of the machine's labels is right. The sample may
-be tested at four looks. Each look gets a quarter of the 5% (Bonferroni), so that repeated looks do not inflate the
-error.
-"""
+"""Statistics of blind audits: shares with their intervals, and the judge's rates against audits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import beta, norm
+from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from red_core.records import Booleans, Floats, Ints, Outcome
+from red_core.records import Booleans, Floats, Outcome
 
-LOOKS = (100, 200, 400, 800)
-"""The numbers of audits at which the certificate is tested."""
-CONFIDENCE = 0.95
-"""Confidence of the certificate over all looks together."""
 MOST_PSEUDO_COUNTS = 20
 """The self-test counts as at most this many audits of right pairs, and as many of wrong pairs."""
-
-
-def lower_bound(hits: Ints | int, audits: Ints | int) -> Floats:
-    """Return the exact one-sided lower bound of a share, at the confidence of one look.
-
-    Clopper and Pearson (1934): the share at which this many hits or more have probability 0.0125.
-
-    Parameters
-    ----------
-    hits : int or ndarray of int, in [0, audits]
-    audits : int or ndarray of int, at least 1
-        Broadcast against ``hits``.
-
-    Returns
-    -------
-    ndarray of the broadcast shape, in [0, 1)
-    """
-    hits, audits = np.asarray(hits), np.asarray(audits)
-    bound = beta.ppf((1.0 - CONFIDENCE) / len(LOOKS), np.maximum(hits, 1), audits - np.maximum(hits, 1) + 1)
-    return np.asarray(np.where(hits == 0, 0.0, bound))
-
-
-def next_look(audits: int) -> int | None:
-    """Return the number of audits at the next look after this many; None after the last look."""
-    return next((look for look in LOOKS if look > audits), None)
-
-
-def looks_over(right: Booleans) -> tuple[Ints, Ints, Floats]:
-    """Return the figures of each look that a sample reaches.
-
-    Parameters
-    ----------
-    right : ndarray of shape (..., n), bool
-        Whether the machine's label is right, in the order of the sample.
-
-    Returns
-    -------
-    audits : ndarray of shape (k,), int64
-        The looks reached, ascending.
-    hits, lower : ndarray of shape (..., k)
-        How many are right, and the lower bound of their share.
-    """
-    audits = np.array([look for look in LOOKS if look <= right.shape[-1]], dtype=np.int64)
-    hits = np.cumsum(right, axis=-1, dtype=np.int64)[..., audits - 1]
-    return audits, hits, lower_bound(hits, audits)
 
 
 @dataclass(frozen=True)
@@ -108,6 +54,26 @@ def share_of(right: int, of: int, before: tuple[float, float] = (0.0, 0.0)) -> S
     half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
     return Share(right, of, share, low if hits else 0.0, high if hits < count else 1.0)
+
+
+def weighted_share(right: Booleans, weight: Floats) -> Share:
+    """Return a share of texts that were drawn with different chances.
+
+    The interval is Wilson's for as many even draws as these are worth: the square of the sum of the weights, divided by
+    the sum of their squares (Kish 1965).
+
+    Parameters
+    ----------
+    right : ndarray of shape (n,), bool
+    weight : ndarray of shape (n,), float, positive
+        How many texts each of them stands for; the scale does not matter.
+    """
+    counts = int(right.sum()), len(right)
+    if not counts[1]:
+        return share_of(0, 0)
+    worth = float(weight.sum() ** 2 / (weight**2).sum())
+    hits = worth * float(weight[right].sum() / weight.sum())
+    return replace(share_of(0, 0, (hits, worth)), right=counts[0], of=counts[1])
 
 
 @dataclass(frozen=True)

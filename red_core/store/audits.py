@@ -30,12 +30,17 @@ _POPULATION = f"""
 
 @dataclass(frozen=True)
 class NewAudit:
-    """A text to draw. ``label``: the label whose texts are audited, or the known answer of a planted (control) text."""
+    """A text to draw.
+
+    ``label`` is the label whose texts are audited, or the known answer of a planted (control) text. ``chance`` is the
+    probability of a draw for the certificate.
+    """
 
     text: int
     purpose: AuditPurpose | Literal["planted"]
     label: int | None
     options: Sequence[int]
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Audit:
         The machine's label; -1 is none of these.
     round : int
         The round of the machine's label.
+    chance : float or None
+        The probability with which it was drawn; None for an even draw.
     """
 
     purpose: AuditPurpose
@@ -81,6 +88,7 @@ class Audit:
     answer: int | None
     machine: int
     round: int
+    chance: float | None
 
     @property
     def right(self) -> bool:
@@ -90,7 +98,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the sample: hits among its first ``audits`` texts, and the lower bound of the share."""
+    """A check of an earlier version: hits among the first ``audits`` texts, and the lower bound of the share."""
 
     audits: int
     round: int
@@ -106,10 +114,10 @@ class Look:
         return self.lower >= self.target
 
 
-def not_dealt(project: Project, label: int | None = None) -> Ints:
-    """Return the texts of the population that were never drawn, shape (n,); with ``label``, only its texts."""
+def not_dealt(project: Project, label: int) -> Ints:
+    """Return the texts with this machine label that were never drawn, shape (n,)."""
     query = f"""
-        SELECT text FROM ({_POPULATION}) WHERE (:label IS NULL OR label = :label)
+        SELECT text FROM ({_POPULATION}) WHERE label = :label
         AND text NOT IN (SELECT text FROM audit) ORDER BY text"""
     with connection(project) as db:
         rows = db.execute(query, {"label": label}).fetchall()
@@ -133,13 +141,21 @@ def best_labels(project: Project, texts: Sequence[int]) -> dict[int, list[int]]:
     return {int(text): [int(label) for label, _ in json.loads(top) if label != -1] for text, top in rows}
 
 
-def add_audits(project: Project, dealt: Sequence[NewAudit], who: str) -> None:
-    """Store texts as drawn for a person, in one transaction; texts that another person just got are left out."""
+def add_audits(project: Project, dealt: Sequence[NewAudit], who: str, sample: int | None = None) -> None:
+    """Store texts as drawn for a person, in one transaction; texts that another person just got are left out.
+
+    ``sample`` is the sample of the draws for the certificate.
+    """
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT INTO audit (text, purpose, label, round, options, who, at) "
             f"VALUES (?, ?, ?, {_ROUND}, ?, ?, ?) ON CONFLICT (text) DO NOTHING",
             ((d.text, d.purpose, d.label, json.dumps(list(d.options)), who, now()) for d in dealt),
+        )
+        db.conn.executemany(
+            "INSERT OR IGNORE INTO audit_draw (audit, sample, chance) "
+            "SELECT id, ?, ? FROM audit WHERE text = ? AND purpose = 'certificate'",
+            ((sample, d.chance, d.text) for d in dealt if d.purpose == "certificate"),
         )
 
 
@@ -255,7 +271,8 @@ def audits(project: Project) -> list[Audit]:
     A text that was decided after its audit stays in: otherwise a decision could remove an error from the sample.
     """
     query = f"""
-        SELECT audit.purpose, (SELECT now FROM label WHERE label.id = audit.label), a.kind, a.label, p.label, p.round
+        SELECT audit.purpose, (SELECT now FROM label WHERE label.id = audit.label), a.kind, a.label, p.label, p.round,
+            (SELECT chance FROM audit_draw WHERE audit_draw.audit = audit.id)
         FROM audit JOIN prediction p ON p.text = audit.text AND p.round = {_ROUND}
         LEFT JOIN audited a ON a.id = audit.id LEFT JOIN decided d ON d.text = audit.text
         WHERE audit.purpose <> 'planted' AND (d.id IS NULL OR d.at > a.at)
@@ -296,18 +313,7 @@ def in_the_audit(project: Project) -> set[int]:
 
 
 def looks(project: Project) -> list[Look]:
-    """Return the looks taken, fewest audits first."""
+    """Return the checks that an earlier version made at fixed numbers of audits, fewest audits first."""
     query = "SELECT audits, round, hits, target, lower, who, at FROM audit_look ORDER BY audits"
     with connection(project) as db:
         return [Look(*row) for row in db.execute(query)]
-
-
-# Each value is one column of the stored check.
-def add_look(project: Project, audits: int, round_id: int, hits: int, target: float, lower: float, who: str) -> None:
-    """Store a look; the first one with the same number of audits is kept."""
-    with transaction(project) as db:
-        db.execute(
-            "INSERT OR IGNORE INTO audit_look (audits, round, hits, target, lower, who, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [audits, round_id, hits, target, lower, who, now()],
-        )

@@ -37,6 +37,8 @@ ADDED = {
     "audit": ("id", "id, text, purpose, label, round, options, who, at"),
     "audit_answer": ("id", "id, audit, kind, label, undoes, act, seconds, who, at"),
     "flag": ("id", "id, text, raised, comment, who, at, act"),
+    "audit_draw": ("audit", "audit, sample, chance"),
+    "certificate": ("id", 'id, sample, round, threshold, texts, "of", audits, hits, lower, target, error, who, at'),
     "feed_back": ("id", "id, round, accept_evidence_check, who, at"),
     "feed_back_item": ("feed_back", "feed_back, text, label, weight, source"),
 }
@@ -50,7 +52,8 @@ REWRITTEN = {
 IN_WORDS = {
     "source": "imported files", "text": "texts", "source_row": "imported rows", "label_edit": "edits of the labels",
     "label_meaning": "meanings", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
-    "audit": "audited texts", "audit_answer": "answers to audits", "flag": "flags", "feed_back": "feed-backs",
+    "audit": "audited texts", "audit_answer": "answers to audits", "audit_draw": "draws of audits",
+    "certificate": "certificates", "flag": "flags", "feed_back": "feed-backs",
     "feed_back_item": "fed-back texts", "label": "labels", "prediction": "confidences",
 }  # fmt: skip
 ROWS_PER_BLOCK = 8_192

@@ -83,6 +83,7 @@ JSON: dict[tuple[str, str], Any] = {
     ("prediction", "top"): list[tuple[StrictInt, Share]],
     ("prediction_before", "top"): list[tuple[StrictInt, Share]],
     ("audit", "options"): list[StrictInt],
+    ("audit_check", "frames"): Annotated[list[tuple[Share, StrictInt, Number]], Field(min_length=1)],
 }
 """The columns that hold JSON, and what it must be. The detail of an edit depends on its kind."""
 EDITS: dict[str, Any] = {"labels added": list[Any], "subsets formed": _Subsets}
@@ -91,6 +92,7 @@ SHARES = {
     "prediction_before": ("belief", "runner_up_belief", "none_belief", "prior"),
     "proposal": ("belief", "runner_up_belief"), "verdict": ("p_valid",), "decision": ("belief",),
     "feed_back_item": ("weight",), "training_row": ("weight",), "audit_look": ("target", "lower"),
+    "audit_draw": ("chance",), "audit_check": ("error",), "certificate": ("threshold", "lower", "target", "error"),
 }  # fmt: skip
 """The columns with numbers from 0 to 1."""
 RULES = {
@@ -108,6 +110,7 @@ RULES = {
         OR json_type(evidence, '$.runner_up') IS NOT 'array'""",
     "an option of an audit is no label": """
         SELECT 1 FROM audit, json_each(options) option WHERE option.value NOT IN (SELECT id FROM label)""",
+    "the chance of a draw is zero": "SELECT 1 FROM audit_draw WHERE chance <= 0",
     "the number of a subset is out of its range": """
         SELECT 1 FROM label_place WHERE subset < 0 OR subset >= (SELECT count(*) FROM label)""",
     "a merged label is not merged into the last one": """

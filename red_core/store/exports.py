@@ -22,7 +22,7 @@ PROVENANCE = (
     "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
     "verdict", "judge", "judge_model", "prompt_version", "p_valid", "evidence", "tokens", "cost",
     "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
-    "flagged_by", "flagged_at", "flag_comment",
+    "flagged_by", "flagged_at", "flag_comment", "certified",
 )  # fmt: skip
 """The columns of an export, followed by the columns of the source files. docs/export.md describes them."""
 
@@ -57,7 +57,9 @@ _EXPORT = f"""
         coalesce(decision.at, audit.at, rejection.at) AS decided_at,
         CASE WHEN audit.id IS NULL THEN coalesce(decision.reason, rejection.reason) END AS reason,
         final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth,
-        flag.who AS flagged_by, flag.at AS flagged_at, flag.comment AS flag_comment, final.extra,
+        flag.who AS flagged_by, flag.at AS flagged_at, flag.comment AS flag_comment,
+        (SELECT max(c.target) FROM certificate c JOIN audit_sample s ON s.id = c.sample WHERE c.round = final.round
+            AND final.text <= s.last_text AND final.belief >= c.threshold) AS certified, final.extra,
         source.text_column AS own_name, final.text AS text_row,
         EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
     FROM (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
-from red_core.store.schema import BATCH_TABLE, CHECKSUM_TABLES, FLAG_TABLES
+from red_core.store.schema import AUDIT_TABLES, BATCH_TABLE, CHECKSUM_TABLES, DESK_TABLES, FLAG_TABLES
 
 migrations = Migrations("red_core")
 
@@ -29,7 +29,7 @@ def m002_llm_judge(db: Database) -> None:
 @migrations()
 def m003_review_desk(db: Database) -> None:
     """Room for acts that are sent more than once, for batches, and for blind audits."""
-    for statement in _DESK_TABLES.split(";"):
+    for statement in DESK_TABLES.split(";"):
         if statement.strip():
             db.execute(statement)
 
@@ -72,6 +72,14 @@ def m008_flags(db: Database) -> None:
     """Room for flags: texts that a person wants a colleague to look at."""
     for statement in FLAG_TABLES.split(";"):
         db.execute(statement)
+
+
+@migrations()
+def m010_audit_samples(db: Database) -> None:
+    """Room for audits that draw uncertain texts more often, and for certificates at any number of answers."""
+    for statement in AUDIT_TABLES.split(";"):
+        db.execute(statement)
+    seal(db)
 
 
 _FIRST_TABLES = """
@@ -234,48 +242,6 @@ CREATE VIEW stale_verdict AS  -- of a judge that reads meanings: the label's mea
     SELECT verdict.id FROM verdict JOIN proposal ON proposal.id = verdict.proposal
     WHERE verdict.meaning IS NOT NULL
     AND verdict.meaning < (SELECT coalesce(max(m.id), 0) FROM label_meaning m WHERE m.label = proposal.label)
-"""
-
-_DESK_TABLES = """
-CREATE TABLE batch (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('accept', 'reject')), filters TEXT NOT NULL,
-    who TEXT NOT NULL, at TEXT NOT NULL
-) STRICT;
-CREATE TABLE batch_member (  -- frozen when the batch was begun, sampled = 1 is decided one by one first
-    batch INTEGER NOT NULL REFERENCES batch, text INTEGER NOT NULL REFERENCES text,
-    proposal INTEGER NOT NULL REFERENCES proposal, sampled INTEGER NOT NULL, PRIMARY KEY (batch, text)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE batch_drop (batch INTEGER PRIMARY KEY REFERENCES batch, who TEXT NOT NULL, at TEXT NOT NULL) STRICT;
-
-ALTER TABLE decision ADD COLUMN act TEXT;
-ALTER TABLE decision ADD COLUMN seconds REAL;
-ALTER TABLE decision ADD COLUMN queue TEXT NOT NULL DEFAULT '';
-ALTER TABLE decision ADD COLUMN batch INTEGER REFERENCES batch;
-ALTER TABLE decision ADD COLUMN belief REAL;
-CREATE UNIQUE INDEX decision_act ON decision (act) WHERE act IS NOT NULL;
-CREATE INDEX decision_who ON decision (who, id);
-
-CREATE TABLE audit (  -- in the order dealt, label: whose texts are audited, or the known answer
-    id INTEGER PRIMARY KEY, text INTEGER NOT NULL UNIQUE REFERENCES text,
-    purpose TEXT NOT NULL CHECK (purpose IN ('certificate', 'label', 'planted')), label INTEGER REFERENCES label,
-    round INTEGER NOT NULL REFERENCES round, options TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
-) STRICT;
-CREATE TABLE audit_answer (
-    id INTEGER PRIMARY KEY, audit INTEGER NOT NULL REFERENCES audit,
-    kind TEXT NOT NULL CHECK (kind IN ('label', 'none', 'cannot tell', 'undo')), label INTEGER REFERENCES label,
-    undoes INTEGER UNIQUE REFERENCES audit_answer, act TEXT UNIQUE, seconds REAL, who TEXT NOT NULL, at TEXT NOT NULL
-) STRICT;
-CREATE INDEX audit_answer_audit ON audit_answer (audit);
-CREATE TABLE audit_look (
-    audits INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, hits INTEGER NOT NULL, target REAL NOT NULL,
-    lower REAL NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
-) STRICT;
-
-CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, label -1 is none of these
-    SELECT audit.id, audit.text, audit.purpose, audit.label AS about, audit.round, a.kind,
-        CASE a.kind WHEN 'none' THEN -1 ELSE a.label END AS label, a.seconds, a.who, a.at, a.id AS answer
-    FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
-        AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL))
 """
 
 _EDIT_TABLES = """

@@ -2,6 +2,47 @@
 
 from __future__ import annotations
 
+DESK_TABLES = """
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('accept', 'reject')), filters TEXT NOT NULL,
+    who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE TABLE batch_member (  -- frozen when the batch was begun, sampled = 1 is decided one by one first
+    batch INTEGER NOT NULL REFERENCES batch, text INTEGER NOT NULL REFERENCES text,
+    proposal INTEGER NOT NULL REFERENCES proposal, sampled INTEGER NOT NULL, PRIMARY KEY (batch, text)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batch_drop (batch INTEGER PRIMARY KEY REFERENCES batch, who TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+
+ALTER TABLE decision ADD COLUMN act TEXT;
+ALTER TABLE decision ADD COLUMN seconds REAL;
+ALTER TABLE decision ADD COLUMN queue TEXT NOT NULL DEFAULT '';
+ALTER TABLE decision ADD COLUMN batch INTEGER REFERENCES batch;
+ALTER TABLE decision ADD COLUMN belief REAL;
+CREATE UNIQUE INDEX decision_act ON decision (act) WHERE act IS NOT NULL;
+CREATE INDEX decision_who ON decision (who, id);
+
+CREATE TABLE audit (  -- in the order dealt, label: whose texts are audited, or the known answer
+    id INTEGER PRIMARY KEY, text INTEGER NOT NULL UNIQUE REFERENCES text,
+    purpose TEXT NOT NULL CHECK (purpose IN ('certificate', 'label', 'planted')), label INTEGER REFERENCES label,
+    round INTEGER NOT NULL REFERENCES round, options TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE TABLE audit_answer (
+    id INTEGER PRIMARY KEY, audit INTEGER NOT NULL REFERENCES audit,
+    kind TEXT NOT NULL CHECK (kind IN ('label', 'none', 'cannot tell', 'undo')), label INTEGER REFERENCES label,
+    undoes INTEGER UNIQUE REFERENCES audit_answer, act TEXT UNIQUE, seconds REAL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_answer_audit ON audit_answer (audit);
+CREATE TABLE audit_look (
+    audits INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, hits INTEGER NOT NULL, target REAL NOT NULL,
+    lower REAL NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+
+CREATE VIEW audited AS  -- the newest answer of each audit that was not undone, label -1 is none of these
+    SELECT audit.id, audit.text, audit.purpose, audit.label AS about, audit.round, a.kind,
+        CASE a.kind WHEN 'none' THEN -1 ELSE a.label END AS label, a.seconds, a.who, a.at, a.id AS answer
+    FROM audit JOIN audit_answer a ON a.id = (SELECT max(n.id) FROM audit_answer n WHERE n.audit = audit.id
+        AND n.kind <> 'undo' AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL))
+"""
 CHECKSUM_TABLES = """
 INSERT OR REPLACE INTO project (key, value) VALUES ('id', lower(hex(randomblob(16))));
 ALTER TABLE vector ADD COLUMN crc INTEGER;
@@ -23,4 +64,27 @@ CREATE INDEX flag_text ON flag (text);
 CREATE VIEW standing_flag AS
     SELECT id, text, comment, who, at FROM flag f
     WHERE raised AND id = (SELECT max(n.id) FROM flag n WHERE n.text = f.text)
+"""
+AUDIT_TABLES = """
+CREATE TABLE audit_sample (  -- drawn from the texts until last_text that were not decided at last_decision
+    id INTEGER PRIMARY KEY, last_text INTEGER NOT NULL, last_decision INTEGER NOT NULL, who TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+CREATE TABLE audit_draw (  -- chance NULL: drawn evenly, by an earlier version
+    audit INTEGER PRIMARY KEY REFERENCES audit, sample INTEGER NOT NULL REFERENCES audit_sample, chance REAL
+) STRICT;
+CREATE TABLE audit_check (
+    id INTEGER PRIMARY KEY, sample INTEGER NOT NULL REFERENCES audit_sample, round INTEGER NOT NULL REFERENCES round,
+    last_decision INTEGER NOT NULL, error REAL NOT NULL, frames TEXT NOT NULL, at TEXT NOT NULL, UNIQUE (sample, round)
+) STRICT;
+CREATE TABLE certificate (
+    id INTEGER PRIMARY KEY, sample INTEGER NOT NULL REFERENCES audit_sample, round INTEGER NOT NULL REFERENCES round,
+    threshold REAL NOT NULL, texts INTEGER NOT NULL, "of" INTEGER NOT NULL, audits INTEGER NOT NULL,
+    hits INTEGER NOT NULL, lower REAL NOT NULL, target REAL NOT NULL, error REAL NOT NULL, who TEXT NOT NULL,
+    at TEXT NOT NULL, UNIQUE (sample, round, threshold, target)
+) STRICT;
+INSERT INTO audit_sample (last_text, last_decision, who, at)
+    SELECT (SELECT max(id) FROM text), (SELECT coalesce(max(id), 0) FROM decision WHERE decision.at <= min(audit.at)),
+    min(audit.who), min(audit.at) FROM audit WHERE purpose = 'certificate' HAVING count(*) > 0;
+INSERT INTO audit_draw (audit, sample) SELECT id, 1 FROM audit WHERE purpose = 'certificate'
 """

@@ -15,9 +15,11 @@ from red_core.errors import InputError
 from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results.predictor import Predictor, make_predictor
 from red_core.review import summary
+from red_core.review.audit_report import in_words
 from red_core.settings import Settings
-from red_core.steps.audit_statistics import Share
+from red_core.steps.certificate import Measured
 from red_core.store import texts as stored
+from red_core.store.certificates import Certificate
 from red_core.store.labels import current_layout, list_labels
 from red_core.store.rounds import finished_rounds, predicted_labels, require_finished_round
 from red_core.takeaway.card import model_card
@@ -113,11 +115,9 @@ def _facts(project: Project, last: Round, predictor: Predictor) -> dict[str, Any
         "rounds": len(finished_rounds(project)),
         "judge": audit.judge_name, "judge_pairs": rates.get("pairs", 0), "judge_passes": rates.get("passes"),
         "estimated_accuracy": last.metrics["expected_agreement"],
-        "measured_accuracy": _share(audit.accuracy),
-        "certificate": None if audit.certificate is None else {
-            "target": audit.certificate.target, "lower_bound": audit.certificate.lower,
-            "audits": audit.certificate.audits, "round": audit.certificate.round,
-        },
+        "measured_accuracy": _measured(audit.accuracy),
+        "certificate": _certificate(audit.certificate),
+        "selective_certificate": _certificate(audit.selective),
         "baseline": {
             "mean_confidence": last.metrics["expected_alone"],
             "shares": {names[n]: round(count / len(machine), 5) for n, count in shares.items() if n is not None},
@@ -125,8 +125,19 @@ def _facts(project: Project, last: Round, predictor: Predictor) -> dict[str, Any
     }  # fmt: skip
 
 
-def _share(share: Share) -> dict[str, float] | None:
-    return {"right": share.right, "of": share.of, "low": share.low, "high": share.high} if share.of else None
+def _measured(accuracy: Measured) -> dict[str, float] | None:
+    if accuracy.share is None:
+        return None
+    return {"audits": accuracy.of, "share": accuracy.share, "low": accuracy.low, "high": accuracy.high}
+
+
+def _certificate(given: Certificate | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    return {
+        "target": given.target, "lower_bound": given.lower, "audits": given.audits, "round": given.round,
+        "least_confidence": given.threshold, "texts": given.texts, "of": given.of, "statement": in_words(given),
+    }  # fmt: skip
 
 
 def _sentences(known: dict[str, Any]) -> list[str]:
@@ -141,20 +152,16 @@ def _sentences(known: dict[str, Any]) -> list[str]:
         right, wrong = known["judge_passes"]
         said.insert(4, f"The judge said valid to {right:.0%} of right and {wrong:.0%} of wrong labels "
                     f"({known['judge_pairs']} pairs).")  # fmt: skip
-    measured, certificate = known["measured_accuracy"], known["certificate"]
+    measured = known["measured_accuracy"]
     if measured:
         said.append(
-            f"Measured accuracy (blind audit): {measured['right']} of {measured['of']} texts, "
-            f"95% interval {measured['low']:.1%} to {measured['high']:.1%}."
+            f"Measured accuracy (blind audit of {measured['audits']:,} texts): {measured['share']:.1%}, 95% interval "
+            f"{measured['low']:.1%} to {measured['high']:.1%}."
         )
     else:
         said.append("Measured accuracy: no blind audit was made.")
-    if certificate:
-        said.append(
-            f"Certificate: at least {certificate['lower_bound']:.1%} (target {certificate['target']:.0%}), after "
-            f"{certificate['audits']} audits, in round {certificate['round']}."
-        )
-    return said
+    given = (known["certificate"], known["selective_certificate"])
+    return said + [f"Certificate: {certificate['statement']}" for certificate in given if certificate]
 
 
 def _examples(project: Project) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from itertools import permutations
@@ -20,19 +20,18 @@ from red_core.review import audit_sample
 from red_core.review import audits as auditing
 from red_core.review.audit_report import summary
 from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, draw
-from red_core.review.audits import answer, deal, set_target, target, undo_answer
+from red_core.review.audits import answer, begin_sample, deal, undo_answer
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.status import project_status
-from red_core.steps import audit_statistics
-from red_core.steps.audit_statistics import lower_bound
-from red_core.store.audits import AuditCard, looks
+from red_core.store.audits import AuditCard
 from red_core.store.database import connection, transaction
 from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, current_training_rows, finish_round, open_round
 from red_core.store.self_tests import add_tested
-from red_core.store.texts import contents, pool, remember, seeds
+from red_core.store.texts import contents, pool, seeds
 from red_core.store.verdicts import add_proposals, add_verdicts
 from red_core.training.samples import seed_label_vectors, valid_samples
+from tests.helpers.audits import ANN, BOB, again, labelled, purposes, rows, tell, truth
 from tests.helpers.small_projects import (
     EMBEDDING,
     FAST,
@@ -49,8 +48,6 @@ from tests.helpers.small_projects import (
     write_csv,
 )
 
-ANN, BOB = "ann", "bob"
-FIRST, SECOND, THIRD, LAST = SMALL_LOOKS = (4, 8, 16, 32)
 SURE = 0.97
 TOPICS = ("refund", "delivery", "warranty", "repair", "invoice", "account", "password", "colour", "size", "weather",
           "holiday", "voucher", "postcode", "receipt")  # fmt: skip
@@ -64,9 +61,8 @@ def ready(project) -> Project:
 
 @pytest.fixture
 def plain(ready, monkeypatch) -> Project:
-    """The same without planted texts, and with looks after 4, 8, 16 and 32 audits."""
+    """The same without planted texts."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
-    monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready
 
 
@@ -83,43 +79,6 @@ def many_labels(workspace) -> Project:
     ]
     finish_round(project, number, rows, METRICS)
     return project
-
-
-def truth(project: Project) -> dict[int, int]:
-    ids, texts = label_ids(project), text_ids(project)
-    return {texts[content]: ids[name] for content, name in pool_rows()}
-
-
-def labelled(project: Project, wrong: Iterable[int] = (), judge: str = "evidence") -> Project:
-    """Put a round to review whose machine labels are true, except for the texts in ``wrong``."""
-    wrong, true = set(wrong), truth(project)
-    reviewed_round(
-        project, {t: (label % 4 + 1 if t in wrong else label, 0.9) for t, label in true.items()}, judge=judge
-    )
-    return project
-
-
-def again(project: Project, wrong: Iterable[int] = ()) -> Project:
-    close_round(project)
-    return labelled(project, wrong)
-
-
-def tell(project: Project, cards: Sequence[AuditCard], who: str = ANN, misses: int = 0) -> None:
-    """Answer with the true labels, except for the last ``misses`` audits."""
-    true, names = truth(project), dict(seed_rows())
-    for place, card in enumerate(cards):
-        label = true.get(card.text) or label_ids(project)[names[card.content]]
-        missed = place >= len(cards) - misses
-        answer(project, card.audit, "label", label=label % 4 + 1 if missed else label, who=who)
-
-
-def purposes(project: Project) -> dict[int, str]:
-    with connection(project) as db:
-        return dict(db.execute("SELECT text, purpose FROM audit").fetchall())
-
-
-def rows(project: Project, table: str = "audit_answer") -> int:
-    return count(project, f"SELECT count(*) FROM {table}")
 
 
 # Dealing
@@ -266,14 +225,15 @@ def test_extras_and_the_sample_wait_apart(plain):
     }
 
 
-# A simple random sample
+# A random sample
 
 
 def test_every_text_is_as_likely_to_be_drawn_as_any_other(ready):
     rng = np.random.default_rng(1)
     drawn, at_first = Counter[int](), Counter[int]()
-    for _ in range(120):
-        texts = [new.text for new in draw(ready, None, 10, rng) if new.purpose == "certificate"]
+    sample = begin_sample(ready, ANN)
+    for _ in range(80):
+        texts = [new.text for new in draw(ready, sample, 15, rng) if new.purpose == "certificate"]
         assert len(set(texts)) == len(texts)
         drawn.update(texts)
         at_first[texts[0]] += 1
@@ -287,8 +247,10 @@ def test_planted_texts_are_about_one_in_ten_at_any_place(ready):
     rng = np.random.default_rng(2)
     places = Counter[int]()
     for _ in range(150):
-        places.update(place for place, new in enumerate(draw(ready, None, 8, rng)) if new.purpose == "planted")
-    assert binomtest(places.total(), 1200, PLANTED_SHARE).pvalue > 1e-3
+        places.update(
+            place for place, new in enumerate(draw(ready, begin_sample(ready, ANN), 8, rng)) if new.purpose == "planted"
+        )
+    assert binomtest(places.total(), 600, PLANTED_SHARE).pvalue > 1e-3
     assert chisquare([places[place] for place in range(8)]).pvalue > 1e-3
 
 
@@ -313,7 +275,7 @@ def test_without_a_generator_two_projects_are_not_dealt_alike(make_project):
 def test_options_are_the_best_five_and_near_decoys_ten_in_all(many_labels):
     vectors = seed_label_vectors(many_labels, EMBEDDING)
     near = (np.argsort(-(vectors @ vectors[3 - 1])) + 1).tolist()
-    for new in draw(many_labels, None, 40, np.random.default_rng(0)):
+    for new in draw(many_labels, begin_sample(many_labels, ANN), 40, np.random.default_rng(0)):
         if new.purpose == "certificate":
             best = [3, 7, 1, 12, 9] if (new.text - int(pool(many_labels)[0])) % 2 == 0 else [3, 7, 1, 12]
             decoys = [label for label in near if label not in best][: OPTIONS - len(best)]
@@ -321,7 +283,7 @@ def test_options_are_the_best_five_and_near_decoys_ten_in_all(many_labels):
 
 
 def test_every_card_has_as_many_options_as_the_next_and_none_twice(many_labels):
-    drawn = draw(many_labels, None, 60, np.random.default_rng(0))
+    drawn = draw(many_labels, begin_sample(many_labels, ANN), 60, np.random.default_rng(0))
     assert {new.purpose for new in drawn} == {"certificate", "planted"}
     assert {(len(new.options), len(set(new.options))) for new in drawn} == {(OPTIONS, OPTIONS)}
 
@@ -333,7 +295,7 @@ def test_a_small_project_shows_all_its_labels(ready):
 def test_a_planted_text_shows_its_known_label_among_the_nearest(many_labels, monkeypatch):
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.9)
     vectors, known = seed_label_vectors(many_labels, EMBEDDING), 0
-    for new in draw(many_labels, None, 50, np.random.default_rng(0)):
+    for new in draw(many_labels, begin_sample(many_labels, ANN), 50, np.random.default_rng(0)):
         if new.purpose == "planted":
             known += 1
             vector = fake_encode(EMBEDDING, contents(many_labels, np.array([new.text])))[0]
@@ -352,7 +314,7 @@ def test_the_known_label_of_a_planted_text_is_shown_even_where_it_is_far(workspa
     farthest = TOPICS[int(np.argmin(vectors @ vectors[nearest] + vectors @ vector))]
     project = small_project(workspace, seeds=[*seed_rows(TOPICS, 9), (stray, farthest)], pool=pool_rows(TOPICS, 8))
     reviewed_round(project, {int(text): (3, 0.9) for text in pool(project)})
-    drawn = {new.text: new for new in draw(project, None, 1000, np.random.default_rng(0))}
+    drawn = {new.text: new for new in draw(project, begin_sample(project, ANN), 1000, np.random.default_rng(0))}
     options = drawn[text_ids(project)[stray]].options
     assert {label_ids(project)[farthest], label_ids(project)[TOPICS[nearest]]} <= set(options)
 
@@ -361,8 +323,9 @@ def test_the_order_of_options_does_not_reveal_their_rank(many_labels):
     rng = np.random.default_rng(4)
     best, rank = Counter[int](), Counter[int]()
     ranked = [3, 7, 1, 12]
+    sample = begin_sample(many_labels, ANN)
     for _ in range(25):
-        for new in draw(many_labels, None, 56, rng):
+        for new in draw(many_labels, sample, 56, rng):
             if new.purpose == "certificate":
                 best[new.options.index(3)] += 1
                 rank[tuple(sorted(ranked, key=new.options.index))] += 1
@@ -397,10 +360,10 @@ def test_people_dealing_at_once_never_get_the_same_text(ready):
 def test_what_another_person_was_dealt_between_drawing_and_storing_is_drawn_anew(plain, monkeypatch):
     real, bobs = auditing.draw, []
 
-    def slow_draw(project, label, wanted, rng):
-        drawn = real(project, label, wanted, rng)
+    def slow_draw(project, sample, wanted, rng):
+        drawn = real(project, sample, wanted, rng)
         if not bobs:
-            auditing.stored.add_audits(project, drawn[:4], BOB)
+            auditing.stored.add_audits(project, drawn[:4], BOB, sample)
             bobs.extend(new.text for new in drawn[:4])
         return drawn
 
@@ -537,7 +500,7 @@ def test_an_answer_that_was_undone_is_not_stored_anew_by_the_same_act(plain):
 def test_before_any_audit_nothing_is_claimed(plain):
     result = summary(plain)
     assert (result.accuracy.share, result.accuracy.low, result.accuracy.high) == (None, 0.0, 1.0)
-    assert (result.until_next_look, result.looks, result.certificate) == (FIRST, (), None)
+    assert (result.proven, result.until_certified, result.certificate, result.selective) == (0.0, None, None, None)
     assert (result.judge, result.warning, result.labels, result.target) == (None, "", (), 0.95)
 
 
@@ -546,10 +509,11 @@ def test_before_the_first_round_the_summary_is_empty(project):
 
 
 def test_accuracy_is_how_often_the_machine_says_what_the_audit_says(plain):
-    tell(plain, deal(plain, who=ANN, count=20), misses=5)
+    tell(plain, deal(plain, who=ANN, count=40), misses=10)
     accuracy = summary(plain).accuracy
-    assert (accuracy.right, accuracy.of, accuracy.share) == (15, 20, 0.75)
-    assert (accuracy.low, accuracy.high) == pytest.approx(tuple(binomtest(15, 20).proportion_ci(0.95, "wilson")))
+    assert (accuracy.right, accuracy.of) == (30, 40)
+    assert accuracy.low == pytest.approx(0.75, abs=1e-6)  # everything is audited, so nothing is left to guess
+    assert accuracy.high == pytest.approx(0.75, abs=1e-6)
 
 
 def test_none_of_these_is_right_where_the_machine_says_so(plain):
@@ -607,151 +571,6 @@ def test_a_text_decided_before_its_answer_leaves_the_sample_until_that_is_undone
     assert deal(plain, who=ANN, count=1) == [cards[5]]
 
 
-# Looks and the certificate
-
-
-def test_until_the_next_look_counts_answers_and_undone_ones(plain):
-    cards = deal(plain, who=ANN, count=6)
-    tell(plain, cards[:3])
-    assert (summary(plain).until_next_look, looks(plain)) == (1, [])
-    undo_answer(plain, ANN)
-    assert summary(plain).until_next_look == 2
-    tell(plain, cards[2:4])
-    assert (summary(plain).until_next_look, len(looks(plain))) == (SECOND - FIRST, 1)
-
-
-def test_a_look_tells_what_was_seen_and_proven(plain):
-    set_target(plain, 0.2)
-    tell(plain, deal(plain, who=BOB, count=FIRST), BOB, misses=1)
-    (look,) = looks(plain)
-    assert (look.audits, look.round, look.hits, look.target, look.who) == (FIRST, 1, 3, 0.2, BOB)
-    assert look.lower == pytest.approx(float(lower_bound(3, FIRST)))
-    assert summary(plain).looks == (look,)
-
-
-def test_the_certificate_is_given_where_the_bound_reaches_the_target(plain):
-    set_target(plain, 0.5)
-    cards = deal(plain, who=ANN, count=SECOND)
-    tell(plain, cards[:FIRST])
-    assert (summary(plain).certificate, len(looks(plain))) == (None, 1)  # 4 of 4 right certify .33
-    tell(plain, cards[FIRST:])
-    result = summary(plain)
-    assert result.certificate == result.looks[1]
-    assert result.certificate.lower == pytest.approx(0.0125 ** (1 / SECOND))
-
-
-def test_at_the_real_looks_a_hundred_answers_take_the_first(workspace, monkeypatch):
-    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
-    project = small_project(workspace, pool=pool_rows(each=30))
-    ids, texts = label_ids(project), text_ids(project)
-    true = {texts[content]: ids[name] for content, name in pool_rows(each=30)}
-    reviewed_round(project, {text: (label, 0.9) for text, label in true.items()})
-    set_target(project, 0.9)
-    sampled = deal(project, who=ANN, count=100)
-    with transaction(project) as db:
-        db.conn.executemany(
-            "INSERT INTO audit_answer (audit, kind, label, who, at) VALUES (?, 'label', ?, ?, '')",
-            [(card.audit, true[card.text], ANN) for card in sampled[:-1]],
-        )
-    assert (summary(project).until_next_look, looks(project)) == (1, [])
-    answer(project, sampled[-1].audit, "cannot tell", who=ANN)
-    (look,) = looks(project)
-    assert (look.audits, look.hits, summary(project).certificate) == (100, 99, look)
-    assert look.lower == pytest.approx(
-        binomtest(99, 100, alternative="greater").proportion_ci(0.9875, "exact").low, abs=1e-9
-    )
-
-
-def test_a_look_is_taken_once_whatever_is_undone_answered_anew_or_labelled_later(plain):
-    set_target(plain, 0.3)
-    cards = deal(plain, who=ANN, count=SECOND)
-    tell(plain, cards[:FIRST], misses=2)
-    before = looks(plain)
-    assert [look.given for look in before] == [False]
-    undo_answer(plain, ANN)
-    undo_answer(plain, ANN)
-    tell(plain, cards[2:FIRST])
-    again(plain)
-    tell(plain, cards[FIRST:6])
-    assert looks(plain) == before
-    assert summary(plain).certificate is None
-
-
-def test_of_two_looks_stored_at_once_the_first_stays(plain):
-    for hits in (3, 4):
-        auditing.stored.add_look(plain, FIRST, 1, hits, 0.9, 0.1, ANN)
-    assert [look.hits for look in looks(plain)] == [3]
-
-
-def test_a_look_stays_spent_where_texts_leave_the_sample_after_it(plain):
-    cards = deal(plain, who=ANN, count=FIRST + 2)
-    tell(plain, cards[:FIRST], misses=1)
-    decide(plain, cards[FIRST].text, "accept", label=1)
-    tell(plain, cards[FIRST + 1 :])
-    assert [(look.audits, look.hits) for look in looks(plain)] == [(FIRST, 3)]
-    assert summary(plain).until_next_look == SECOND - 5
-
-
-def test_a_look_waits_for_the_audits_dealt_first_whoever_has_them(plain):
-    bobs = deal(plain, who=BOB, count=2)
-    tell(plain, deal(plain, who=ANN, count=SECOND), misses=1)
-    assert (summary(plain).until_next_look, looks(plain)) == (2, [])
-    tell(plain, bobs, BOB)
-    assert [(look.audits, look.hits) for look in looks(plain)] == [(FIRST, FIRST), (SECOND, SECOND)]
-
-
-def test_a_look_that_a_decision_made_due_is_taken_at_the_next_deal(plain):
-    cards = deal(plain, who=ANN, count=FIRST + 1)
-    tell(plain, cards[1:])
-    decide(plain, cards[0].text, "none")
-    assert (summary(plain).until_next_look, looks(plain)) == (0, [])
-    deal(plain, who=ANN, count=1)
-    assert [look.audits for look in looks(plain)] == [FIRST]
-
-
-def test_after_the_last_look_there_is_none(plain):
-    tell(plain, deal(plain, who=ANN, count=LAST))
-    assert [look.audits for look in looks(plain)] == list(SMALL_LOOKS)
-    assert summary(plain).until_next_look is None
-
-
-def test_the_newest_certificate_stands_with_its_round(plain):
-    set_target(plain, 0.3)
-    cards = deal(plain, who=ANN, count=THIRD)
-    tell(plain, cards[:FIRST])
-    again(plain, wrong=[card.text for card in cards])
-    tell(plain, cards[FIRST:SECOND])
-    result = summary(plain)
-    assert [(look.round, look.given) for look in result.looks] == [(1, True), (2, False)]
-    assert result.certificate == result.looks[0]
-
-
-# The target
-
-
-def test_the_target_is_remembered(plain):
-    assert target(plain) == 0.95
-    set_target(plain, 0.85)
-    assert (target(plain), summary(plain).target) == (0.85, 0.85)
-
-
-@pytest.mark.parametrize("accuracy", [0.0, 1.0, -1.0, 90.0, float("nan")])
-def test_a_target_that_means_nothing_is_refused(accuracy, plain):
-    with pytest.raises(StateError, match="cannot be certified"):
-        set_target(plain, accuracy)
-    assert target(plain) == 0.95
-
-
-def test_the_target_stays_once_a_look_was_taken(plain):
-    set_target(plain, 0.8)
-    tell(plain, deal(plain, who=ANN, count=FIRST))
-    with pytest.raises(StateError, match=r"the target stays 0\.8: the interim check at 4 audits has used it"):
-        set_target(plain, 0.3)
-    set_target(plain, 0.8)
-    remember(plain, auditing.TARGET, "0.3", anew=True)  # somebody sets it while the look is taken
-    assert target(plain) == 0.8
-
-
 # Planted texts
 
 
@@ -759,7 +578,6 @@ def test_the_target_stays_once_a_look_was_taken(plain):
 def planting(ready, monkeypatch) -> Project:
     """A project in which about every second card is planted."""
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.5)
-    monkeypatch.setattr(audit_statistics, "LOOKS", SMALL_LOOKS)
     return ready
 
 
@@ -769,15 +587,13 @@ def split(project: Project, cards: Sequence[AuditCard]) -> tuple[list[AuditCard]
     return [c for c in cards if of[c.text] == "certificate"], [c for c in cards if of[c.text] == "planted"]
 
 
-def test_planted_texts_enter_neither_accuracy_nor_a_look(planting):
-    set_target(planting, 0.3)
+def test_planted_texts_enter_neither_accuracy_nor_a_certificate(planting):
     sample, planted = split(planting, deal(planting, who=ANN, count=20, rng=np.random.default_rng(0)))
     tell(planting, planted, misses=len(planted))
     result = summary(planting)
-    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
-    tell(planting, sample[:FIRST])
-    result = summary(planting)
-    assert (result.accuracy.right, result.accuracy.of, result.looks[0].hits) == (FIRST, FIRST, FIRST)
+    assert (result.accuracy.of, result.proven) == (0, 0.0)
+    tell(planting, sample[:4])
+    assert (summary(planting).accuracy.right, summary(planting).accuracy.of) == (4, 4)
 
 
 def test_planted_texts_tell_how_well_a_person_answers(planting):
@@ -833,7 +649,7 @@ def test_extras_of_a_label_stand_apart_from_the_sample(plain):
     deal(plain, who=ANN, purpose="label", label=4, count=1)
     result = summary(plain)
     assert [(e.label, e.accuracy.right, e.accuracy.of) for e in result.labels] == [(2, 4, 6), (3, 2, 2), (4, 0, 0)]
-    assert (result.accuracy.of, result.until_next_look, result.looks) == (0, FIRST, ())
+    assert (result.accuracy.of, result.proven) == (0, 0.0)
 
 
 def test_extras_are_of_texts_that_still_have_the_label(plain):
@@ -1022,13 +838,12 @@ def test_a_planted_seed_that_a_decision_relabels_trains_and_is_evidence_under_it
 
 
 def test_the_status_tells_what_the_audits_say_and_can_be_written_as_json(asked):
-    assert project_status(asked)["audit"]["until_next_look"] == FIRST
-    cards = deal(asked, who=ANN, count=FIRST)
+    cards = deal(asked, who=ANN, count=4)
     tell(asked, cards)
     judged(asked, (cards[0].text, 1, "valid"))
     printed = json.loads(json.dumps(project_status(asked)))["audit"]
-    assert (printed["accuracy"]["right"], printed["accuracy"]["of"], printed["judge_name"]) == (FIRST, FIRST, "chat")
-    assert (printed["looks"][0]["audits"], printed["certificate"]) == (FIRST, None)
+    assert (printed["accuracy"]["right"], printed["accuracy"]["of"], printed["judge_name"]) == (4, 4, "chat")
+    assert (printed["certificate"], printed["looks"]) == (None, [])
 
 
 def test_before_the_first_round_the_status_has_no_audit(project):

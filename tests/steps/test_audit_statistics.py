@@ -1,155 +1,26 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
 
 from red_core.steps.audit_statistics import (
-    CONFIDENCE,
-    LOOKS,
     MOST_PSEUDO_COUNTS,
     Share,
     judge_against_audits,
-    looks_over,
-    lower_bound,
-    next_look,
     share_of,
+    weighted_share,
 )
 from red_core.steps.judge_reliability import VERDICTS, wilson
 
 COUNTED = st.integers(1, 900).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-TARGETS = (0.5, 0.8, 0.9, 0.95, 0.98)
 NO_TEST = {"right": {}, "wrong": {}}
 SAID = st.lists(st.tuples(st.sampled_from(VERDICTS), st.booleans()), max_size=60)
 
 
 def compared(pairs, self_test=NO_TEST):
     return judge_against_audits([said for said, _ in pairs], np.array([r for _, r in pairs], dtype=bool), self_test)
-
-
-def certified_at(right, target):
-    """Return the first look at which the certificate is given, 0 where it is not: int, or an array of shape (...,)."""
-    audits, _, lower = looks_over(right)
-    never = LOOKS[-1] + 1
-    first = np.min(np.where(lower >= target, audits, never), axis=-1, initial=never)
-    return np.where(first == never, 0, first)
-
-
-# The lower bound
-
-
-@given(COUNTED)
-def test_the_lower_bound_is_that_of_the_exact_binomial_test(counted):
-    hits, audits = counted
-    wanted = binomtest(hits, audits, alternative="greater").proportion_ci(0.9875, "exact").low
-    assert float(lower_bound(hits, audits)) == pytest.approx(wanted, abs=1e-9)
-
-
-def test_the_lower_bound_of_arrays_is_that_of_each_element():
-    hits = np.array([[0, 50, 100], [1, 99, 100]])
-    audits = np.array([100, 100, 100])
-    assert lower_bound(hits, audits).tolist() == [[float(lower_bound(h, 100)) for h in row] for row in hits.tolist()]
-
-
-@pytest.mark.parametrize("audits", LOOKS)
-def test_more_hits_prove_more_and_never_more_than_was_seen(audits):
-    hits = np.arange(audits + 1)
-    found = lower_bound(hits, audits)
-    assert (np.diff(found) > 0).all()
-    assert found[0] == 0
-    assert (found[1:] < hits[1:] / audits).all()
-
-
-def test_the_same_share_of_more_audits_proves_more():
-    found = lower_bound(np.array([95, 190, 380, 760]), np.array(LOOKS))
-    assert (np.diff(found) > 0).all()
-
-
-# Looks
-
-
-def test_the_next_look_is_the_smallest_number_not_reached():
-    assert [next_look(n) for n in (0, 99, 100, 199, 200, 400, 799)] == [100, 100, 200, 200, 400, 800, 800]
-    assert next_look(800) is None
-
-
-@pytest.mark.parametrize(("length", "reached"), [(0, 0), (99, 0), (100, 1), (399, 2), (800, 4), (1000, 4)])
-def test_a_sample_is_looked_at_where_it_reaches_a_look(length, reached):
-    audits, hits, lower = looks_over(np.ones(length, dtype=bool))
-    assert audits.tolist() == hits.tolist() == list(LOOKS[:reached])
-    assert lower.tolist() == [float(lower_bound(n, n)) for n in LOOKS[:reached]]
-
-
-def test_a_look_counts_only_the_audits_before_it():
-    right = np.r_[np.ones(100, dtype=bool), np.zeros(100, dtype=bool)]
-    assert looks_over(right)[1].tolist() == [100, 100]
-
-
-@given(st.integers(0, 2**32 - 1), st.sampled_from((0, 150, 450, 850)), st.sampled_from(TARGETS))
-def test_many_samples_at_once_are_as_each_alone(seed, length, target):
-    right = np.random.default_rng(seed).random((5, length)) < 0.97
-    assert certified_at(right, target).tolist() == [int(certified_at(one, target)) for one in right]
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.8, 1.0), st.sampled_from(TARGETS))
-def test_the_certificate_is_given_at_the_first_look_whose_bound_reaches_the_target(seed, accuracy, target):
-    right = np.random.default_rng(seed).random(900) < accuracy
-    reached = [n for n in LOOKS if float(lower_bound(int(right[:n].sum()), n)) >= target]
-    assert int(certified_at(right, target)) == next(iter(reached), 0)
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.7, 1.0))
-def test_a_lower_target_is_certified_no_later(seed, accuracy):
-    right = np.random.default_rng(seed).random(800) < accuracy
-    found = [int(certified_at(right, target)) or 10**6 for target in TARGETS]
-    assert all(low <= high for low, high in pairwise(found))
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_one_more_right_label_never_loses_the_certificate(seed):
-    rng = np.random.default_rng(seed)
-    right = rng.random(800) < 0.93
-    better = right | (rng.random(800) < 0.02)
-    at, better_at = int(certified_at(right, 0.9)), int(certified_at(better, 0.9))
-    assert not at or 0 < better_at <= at
-
-
-# How often it is given in error
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_at_an_accuracy_of_exactly_the_target_few_of_2000_projects_are_certified(target):
-    right = np.random.default_rng(20_240_229).random((2000, LOOKS[-1])) < target
-    assert (certified_at(right, target) > 0).mean() <= 1 - CONFIDENCE
-
-
-def test_nor_where_the_sample_is_drawn_from_a_pool_that_is_hardly_larger():
-    pool = np.arange(1000) < 900
-    rng = np.random.default_rng(5)
-    right = np.stack([rng.permutation(pool)[: LOOKS[-1]] for _ in range(2000)])
-    assert (certified_at(right, 0.9) > 0).mean() <= 1 - CONFIDENCE
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_the_exact_chance_of_a_certificate_in_error_is_within_its_promise(target):
-    # Walk the distribution of hits from look to look, and take out what is certified.
-    going, given_, before = np.array([1.0]), 0.0, 0
-    for look in LOOKS:
-        step = binom.pmf(np.arange(look - before + 1), look - before, target)
-        going, before = np.convolve(going, step), look
-        certified = lower_bound(np.arange(look + 1), look) >= target
-        given_ += going[certified].sum()
-        going = np.where(certified, 0.0, going)
-    assert 0.005 < given_ <= 1 - CONFIDENCE
-
-
-def test_a_machine_clearly_better_than_the_target_is_certified():
-    right = np.random.default_rng(3).random((500, LOOKS[-1])) < 0.95
-    assert (certified_at(right, 0.9) > 0).mean() > 0.99
 
 
 # Shares
@@ -178,6 +49,21 @@ def test_a_share_is_within_its_interval(counted, of, rate):
     found = share_of(*counted, (of * rate, of))
     assert 0 <= found.low <= found.share + 1e-12
     assert found.share - 1e-12 <= found.high <= 1
+
+
+@given(COUNTED)
+def test_even_weights_change_nothing(counted):
+    right = np.arange(counted[1]) < counted[0]
+    found, plain = weighted_share(right, np.full(counted[1], 3.0)), share_of(*counted)
+    assert (found.right, found.of) == counted
+    assert (found.share, found.low, found.high) == pytest.approx((plain.share, plain.low, plain.high), abs=1e-9)
+
+
+def test_a_text_counts_as_many_times_as_it_stands_for():
+    found = weighted_share(np.array([True, False, True]), np.array([6.0, 1.0, 1.0]))
+    assert (found.right, found.of, found.share) == (2, 3, pytest.approx(7 / 8))
+    assert found.high - found.low > share_of(2, 3).high - share_of(2, 3).low - 0.2
+    assert weighted_share(np.zeros(0, np.bool_), np.zeros(0)) == share_of(0, 0)
 
 
 # The judge

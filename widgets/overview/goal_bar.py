@@ -45,10 +45,7 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
 def show_goal_form(project: Project, goal: float) -> None:
     """Show the form that sets the goal: the same number as the target of the blind audit."""
     wanted = st.number_input("Share of labels that should be right, %", 50.0, 99.9, 100 * goal, 0.5, key="goal")
-    fixed = bool(audit_summary(project).looks)
-    if fixed:
-        st.caption("A check of the blind audit has used this goal. So it stays.")
-    if st.button("Set the goal", key="set_goal", type="primary", disabled=fixed):
+    if st.button("Set the goal", key="set_goal", type="primary"):
         try:
             set_target(project, wanted / 100)
         except RedError as error:

@@ -68,7 +68,7 @@ def show_plan(project: Project, plan: Plan) -> None:
     costs = prices(project)
     st.header(f"What it takes to reach {plan.goal:.1%}")
     if plan.reached:
-        st.text("By the estimate, nothing more. A blind audit of 100 texts measures the accuracy.")
+        st.text("By the estimate, nothing more. A blind audit measures the accuracy, usually with 100 to 500 answers.")
     for column, (name, title) in zip(st.columns(len(WAYS)), WAYS.items(), strict=True):
         with column, st.container(border=True, height="stretch"):
             show_way(title, getattr(plan, name), costs)

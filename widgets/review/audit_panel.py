@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.records import Label, Project
 from red_core.review.audit_report import AuditSummary
-from red_core.review.audits import set_target
+from red_core.review.audit_report import in_words as said_by
+from red_core.review.audits import begin_sample, set_target
 from red_core.steps.audit_statistics import Share
-from red_core.store.audits import Look
+from red_core.steps.certificate import Measured
 from widgets.shell.reads import audit_summary
+from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted, judge_name
 
@@ -34,7 +37,7 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         format_func=lambda n: f"Extra audits of {labels[n].name}",
         index=None,
         key="audit_label",
-        placeholder="A random sample of all machine labels",
+        placeholder="A random sample of the machine labels",
         help="The certificate uses the random sample only. Extra audits of one label are counted separately.",
     )
     right.number_input(
@@ -46,8 +49,7 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         key="audit_target",
         on_change=_keep_target,
         args=(project,),
-        disabled=bool(audits.looks),
-        help="You can change the target until the first check (after 100 audits).",
+        help="You can change the target at any time. What the audits prove holds for all targets.",
     )
     if label is not None:
         st.caption(
@@ -65,14 +67,17 @@ def _keep_target(project: Project) -> None:
         st.session_state["audit_error"] = str(error)
 
 
+def _start_sample(project: Project) -> None:
+    try:
+        begin_sample(project, who_acts())
+    except RedError as error:
+        st.session_state["audit_error"] = str(error)
+
+
 def show_audit(project: Project, labels: dict[int, Label]) -> None:
     """Show the results of the audits, each figure with its base and its interval (95%)."""
     audits = audit_summary(project)
-    st.text(certificate_in_words(audits))
-    if audits.accuracy.of:
-        st.text(f"Measured accuracy: {in_words(audits.accuracy)} of the audited machine labels are right.")
-        if audits.cannot_tell:
-            st.text(f"You could not tell the label of {counted(audits.cannot_tell, 'text')}. They count as wrong.")
+    _show_sample(project, audits)
     if audits.judge is not None:
         st.text(_judge_in_words(audits))
     if audits.planted.of:
@@ -103,28 +108,51 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
+def _show_sample(project: Project, audits: AuditSummary) -> None:
+    st.text(certificate_in_words(audits))
+    if audits.accuracy.share is not None:
+        st.text(_measured_in_words(audits.accuracy))
+    if audits.cannot_tell:
+        st.text(f"You could not tell the label of {counted(audits.cannot_tell, 'text')}. They count as wrong.")
+    if audits.not_covered:
+        new = counted(audits.not_covered, "text")
+        st.text(f"{new} came in after this sample began. The certificate does not cover them.")
+        if may_write():
+            st.button("Start a new sample", key="new_sample", on_click=_start_sample, args=(project,))
+
+
 def certificate_in_words(audits: AuditSummary) -> str:
-    """Return the certificate, or how many audits are missing until the next check."""
+    """Return the certificate, or what is proven so far and how many answers are missing."""
     if audits.certificate is not None:
-        return f"Certified: {_check_in_words(audits.certificate)}. At most 5% of such certificates are wrong."
-    last = f" {_failed_check_in_words(audits.looks[-1])}" if audits.looks else ""
-    if audits.until_next_look is None:
-        return f"Not certified. All checks are used. Rely on the measured accuracy below.{last}"
+        return f"Certified. {said_by(audits.certificate)}"
+    if audits.selective is not None:
+        part = audits.selective
+        return (
+            f"Certified for {part.texts / part.of:.0%} of the texts. {said_by(part)} {part.of - part.texts:,} texts "
+            f"with less confidence remain.{_missing_in_words(audits)}"
+        )
+    if not audits.accuracy.of:
+        return (
+            f"Answer audits to certify {audits.target:.1%} accuracy. It usually takes 100 to 500 answers, and you can "
+            "stop at any time."
+        )
     return (
-        f"Answer {counted(audits.until_next_look, 'more audit')}. Then the program checks whether it can certify "
-        f"{audits.target:.1%} accuracy.{last}"
+        f"Not certified yet. The answers prove that at least {audits.proven:.1%} are right.{_missing_in_words(audits)}"
     )
 
 
-def _check_in_words(look: Look) -> str:
-    figures = f"{look.hits:,} of {look.audits:,} right, so at least {look.lower:.1%}"
-    return f"at least {look.target:.1%} of the labels of round {look.round} are right ({figures})"
+def _missing_in_words(audits: AuditSummary) -> str:
+    if audits.until_certified is None:
+        return ""
+    about = counted(round(audits.until_certified, -1 if audits.until_certified >= 20 else 0), "more answer")
+    return f" If the next answers are like these, {about} will certify {audits.target:.1%} for all texts."
 
 
-def _failed_check_in_words(look: Look) -> str:
+def _measured_in_words(accuracy: Measured) -> str:
     return (
-        f"Last check, round {look.round}: {look.hits:,} of {look.audits:,} labels were right. This proves only an "
-        f"accuracy of at least {look.lower:.1%}."
+        f"Measured accuracy: {accuracy.share:.1%} of the machine labels are right ({accuracy.low:.1%} to "
+        f"{accuracy.high:.1%}). Of {counted(accuracy.of, 'audited text')}, {accuracy.right:,} were right: uncertain "
+        "texts are drawn more often, so this share is lower."
     )
 
 

@@ -86,7 +86,12 @@ def _measured_accuracy(project: Project) -> list[str]:
     if measured.share is None or measured.of < FEW_AUDITS:
         return []
     interval = f"range {100 * measured.low:.0f} to {measured.high:.0%}, {counted(measured.of, 'text')}"
-    certified = f", certified {audits.target:.1%}" if audits.certificate is not None else ""
+    certified = ""
+    if audits.certificate is not None:
+        certified = f", certified {audits.certificate.target:.1%}"
+    elif audits.selective is not None:
+        part = audits.selective
+        certified = f", certified {part.target:.1%} for {part.texts / part.of:.0%} of the texts"
     return [f"measured accuracy (audit) {measured.share:.0%} ({interval}){certified}"]
 
 

@@ -1,0 +1,202 @@
+"""The samples of the blind audit: their draws, the checks of rounds, and the certificates. Rows are only added."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from itertools import takewhile
+
+import numpy as np
+
+from red_core.records import Floats, Ints, Project
+from red_core.steps.certificate import Draws, Frame, Known
+from red_core.store.database import connection, now, transaction
+
+ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
+# The texts of a sample with the machine's label, and the decision since it began.
+_IN_SAMPLE = f"""
+    SELECT p.text, p.label, p.belief, d.id AS decision, d.at AS decided_at,
+        d.label AS decided
+    FROM prediction p JOIN audit_sample s ON s.id = :sample LEFT JOIN decided d ON d.text = p.text
+    WHERE p.round = {ROUND} AND p.text <= s.last_text AND (d.id IS NULL OR d.id > s.last_decision)
+    AND p.text NOT IN (SELECT text FROM own_label)"""
+
+
+@dataclass(frozen=True)
+class RoundCheck:
+    """The check of one round: how often it may be wrong, and its frames, which stay as they were at its first answer.
+
+    Attributes
+    ----------
+    sample, round : int
+    last_decision : int
+        Texts decided until then are not part of the frames, unless they were drawn before.
+    error : float in (0, 0.05]
+    frames : tuple of Frame
+        All texts first.
+    """
+
+    sample: int
+    round: int
+    last_decision: int
+    error: float
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A statement that at least ``lower``, and so at least ``target``, of these machine labels are right.
+
+    Attributes
+    ----------
+    sample, round : int
+    threshold : float in [0, 1]
+        It is about the texts with at least this confidence; 0 for all texts.
+    texts, of : int
+        How many these are, and how many all are.
+    audits, right : int
+        Audited texts among them, and how many were right.
+    lower, target : float in [0, 1]
+    error : float in (0, 0.05]
+    who, at : str
+        Who gave the last answer, and when (ISO 8601 in UTC).
+    """
+
+    sample: int
+    round: int
+    threshold: float
+    texts: int
+    of: int
+    audits: int
+    right: int
+    lower: float
+    target: float
+    error: float
+    who: str
+    at: str
+
+
+def current_sample(project: Project) -> int | None:
+    """Return the number of the newest sample; None before the first."""
+    with connection(project) as db:
+        (number,) = db.execute("SELECT max(id) FROM audit_sample").fetchone()
+    return None if number is None else int(number)
+
+
+def begin_sample(project: Project, who: str) -> int:
+    """Begin a sample of the texts that are stored and not decided now, and return its number."""
+    query = """
+        INSERT INTO audit_sample (last_text, last_decision, who, at) SELECT
+        (SELECT coalesce(max(id), 0) FROM text), (SELECT coalesce(max(id), 0) FROM decision), ?, ?"""
+    with transaction(project) as db:
+        return int(db.execute(query, [who, now()]).lastrowid or 0)
+
+
+def left_to_draw(project: Project, sample: int) -> tuple[Ints, Floats]:
+    """Return the texts of a sample that can be drawn, ascending, and their confidences; both of shape (n,)."""
+    query = f"""
+        SELECT text, belief FROM ({_IN_SAMPLE})
+        WHERE decision IS NULL AND text NOT IN (SELECT text FROM audit) ORDER BY text"""
+    return _columns(project, query, {"sample": sample})
+
+
+def confidences(project: Project, sample: int) -> Floats:
+    """Return the confidences in the machine's labels of a sample's texts, shape (n,): those drawn or not decided."""
+    query = f"""
+        SELECT text, belief FROM ({_IN_SAMPLE})
+        WHERE decision IS NULL OR text IN (SELECT text FROM audit JOIN audit_draw d ON d.audit = audit.id
+            WHERE d.sample = :sample)"""
+    return _columns(project, query, {"sample": sample})[1]
+
+
+def not_covered(project: Project, sample: int) -> int:
+    """Return how many machine labels the sample does not cover, because their texts were imported after it began."""
+    query = f"""
+        SELECT count(*) FROM prediction p JOIN audit_sample s ON s.id = :sample
+        WHERE p.round = {ROUND} AND p.text > s.last_text
+        AND p.text NOT IN (SELECT text FROM decided) AND p.text NOT IN (SELECT text FROM own_label)"""
+    with connection(project) as db:
+        return int(db.execute(query, {"sample": sample}).fetchone()[0])
+
+
+def answered_draws(project: Project, check: RoundCheck) -> Draws:
+    """Return the draws of a sample until the first one without an answer, as the newest round sees them.
+
+    A text that was decided before its audit was answered does not count as drawn; its truth is known. So is that of
+    the extra audits of a label.
+    """
+    drawn = f"""
+        SELECT t.text, t.belief, w.chance, a.at, u.kind IS NULL, coalesce(u.label = t.label, 0)
+        FROM ({_IN_SAMPLE}) t JOIN audit a ON a.text = t.text JOIN audit_draw w ON w.audit = a.id
+        LEFT JOIN audited u ON u.id = a.id
+        WHERE w.sample = :sample AND (t.decision IS NULL OR t.decided_at > u.at) ORDER BY a.id"""
+    known = f"""
+        SELECT text, belief, decision, decided_at, decided = label FROM ({_IN_SAMPLE}) WHERE decision IS NOT NULL
+        UNION ALL SELECT t.text, t.belief, NULL, u.at, coalesce(u.label = t.label, 0) FROM ({_IN_SAMPLE}) t
+        JOIN audited u ON u.text = t.text WHERE u.purpose = 'label' AND t.decision IS NULL"""
+    with connection(project) as db:
+        rows = list(takewhile(lambda row: not row[4], db.execute(drawn, {"sample": check.sample})))
+        since = db.execute(known, {"sample": check.sample}).fetchall()
+    texts = {row[0] for row in rows}
+    others = [row for row in since if row[0] not in texts]
+    dealt = np.array([row[3] for row in rows], dtype=object)
+    all_texts = check.frames[0].texts
+    return Draws(
+        right=np.array([row[5] for row in rows], dtype=np.bool_),
+        confidence=np.clip(np.array([row[1] for row in rows], dtype=np.float64), 0.0, 1.0),
+        chance=np.array([row[2] or 1.0 / max(all_texts - k, 1) for k, row in enumerate(rows)], dtype=np.float64),
+        known=Known(
+            right=np.array([row[4] for row in others], dtype=np.bool_),
+            confidence=np.clip(np.array([row[1] for row in others], dtype=np.float64), 0.0, 1.0),
+            place=np.array([int(np.sum(dealt < row[3])) for row in others], dtype=np.int64),
+            in_frame=np.array([row[2] is None or row[2] > check.last_decision for row in others], dtype=np.bool_),
+        ),
+    )
+
+
+def _columns(project: Project, query: str, values: dict[str, int]) -> tuple[Ints, Floats]:
+    with connection(project) as db:
+        rows = db.execute(query, values).fetchall()
+    return (
+        np.array([text for text, _ in rows], dtype=np.int64),
+        np.clip(np.array([belief for _, belief in rows], dtype=np.float64), 0.0, 1.0),
+    )
+
+
+def checks(project: Project) -> list[RoundCheck]:
+    """Return the checks of all samples and rounds, oldest first."""
+    query = "SELECT sample, round, last_decision, error, frames FROM audit_check ORDER BY id"
+    with connection(project) as db:
+        rows = db.execute(query).fetchall()
+    return [
+        RoundCheck(sample, number, decision, error, tuple(Frame(*frame) for frame in json.loads(stored)))
+        for sample, number, decision, error, stored in rows
+    ]
+
+
+def add_check(project: Project, check: RoundCheck) -> None:
+    """Store the check of a round; if there is one already, it stays."""
+    query = """
+        INSERT INTO audit_check (sample, round, last_decision, error, frames, at) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (sample, round) DO NOTHING"""
+    frames = json.dumps([astuple(frame) for frame in check.frames])
+    with transaction(project) as db:
+        db.execute(query, [check.sample, check.round, check.last_decision, check.error, frames, now()])
+
+
+def certificates(project: Project) -> list[Certificate]:
+    """Return all certificates, oldest first."""
+    query = """
+        SELECT sample, round, threshold, texts, "of", audits, hits, lower, target, error, who, at
+        FROM certificate ORDER BY id"""
+    with connection(project) as db:
+        return [Certificate(*row) for row in db.execute(query)]
+
+
+def add_certificate(project: Project, given: Certificate) -> None:
+    """Store a certificate; the first one of this sample, round, threshold and target is kept."""
+    query = """
+        INSERT INTO certificate (sample, round, threshold, texts, "of", audits, hits, lower, target, error, who, at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sample, round, threshold, target) DO NOTHING"""
+    with transaction(project) as db:
+        db.execute(query, list(astuple(given)))

@@ -1,0 +1,253 @@
+"""Certificates: when they are given, what they cover, and how they survive rounds, decisions and imports."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from red_core.data.importing import import_files
+from red_core.errors import StateError
+from red_core.records import Project
+from red_core.review import audit_sample
+from red_core.review.audit_report import in_words, summary
+from red_core.review.audit_sample import draw
+from red_core.review.audits import answer, begin_sample, deal, newest_check, set_target, target, undo_answer
+from red_core.review.decisions import decide
+from red_core.steps.certificate import error_of
+from red_core.store.certificates import answered_draws, certificates, checks, current_sample
+from red_core.store.database import connection, transaction
+from red_core.store.rounds import close_round
+from red_core.store.texts import pool
+from tests.helpers.audits import ANN, BOB, again, labelled, tell, truth
+from tests.helpers.small_projects import EMBEDDING, count, pool_rows, reviewed_round, small_project, write_csv
+
+
+@pytest.fixture
+def plain(make_project, monkeypatch) -> Project:
+    """A project with 40 pool texts whose machine labels are all true, and without planted texts."""
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    return labelled(make_project())
+
+
+@pytest.fixture
+def mixed(plain) -> Project:
+    """The same after a round that is sure of 30 texts and right, and unsure of 10 and wrong."""
+    close_round(plain)
+    rows = list(truth(plain).items())
+    believed = {text: (label, 0.99) for text, label in rows[:30]}
+    believed |= {text: (label % 4 + 1, 0.4) for text, label in rows[30:]}
+    reviewed_round(plain, believed)
+    return plain
+
+
+def draws(project: Project):
+    check = newest_check(project)
+    assert check is not None
+    return answered_draws(project, check)
+
+
+def test_a_certificate_is_given_at_the_answer_that_completes_its_proof(plain):
+    set_target(plain, 0.6)
+    cards = deal(plain, who=ANN, count=40)
+    answered = 0
+    while not certificates(plain):
+        tell(plain, [cards[answered]], BOB)
+        answered += 1
+    (given,) = certificates(plain)
+    assert 3 < answered < 24  # 60% of 40 texts are known after 24 answers
+    assert (given.audits, given.right, given.texts, given.of) == (answered, answered, 40, 40)
+    assert (given.round, given.threshold, given.target, given.who) == (1, 0.0, 0.6, BOB)
+    assert given.lower >= 0.6
+    assert given.error == pytest.approx(error_of(0))
+    assert summary(plain).certificate == given
+    assert in_words(given).startswith("At least 60.0% of the 40 machine labels of round 1 are right (proven: ")
+
+
+def test_before_it_the_summary_says_what_is_proven(plain):
+    tell(plain, deal(plain, who=ANN, count=8))
+    found = summary(plain)
+    assert found.certificate is None
+    assert 0.2 < found.proven < 0.95
+    assert found.proven > found.accuracy.low  # one side of 3.5%, against two of 2.5% each
+    assert 0.0 < found.accuracy.low < found.accuracy.share <= found.accuracy.high <= 1.0
+
+
+def test_a_certificate_stays_when_an_answer_is_undone_or_the_round_after_it_is_worse(plain):
+    set_target(plain, 0.3)
+    cards = deal(plain, who=ANN, count=16)
+    tell(plain, cards)
+    (given,) = certificates(plain)
+    undo_answer(plain, ANN)
+    again(plain, wrong=[card.text for card in cards])
+    tell(plain, cards[-1:])
+    assert certificates(plain) == [given]
+    assert summary(plain).certificate == given
+    assert (summary(plain).accuracy.right, summary(plain).proven) == (0, 0.0)
+
+
+def test_the_target_may_change_at_any_time(plain):
+    assert target(plain) == 0.95
+    tell(plain, deal(plain, who=ANN, count=14))
+    set_target(plain, 0.4)
+    assert (target(plain), summary(plain).target, certificates(plain)) == (0.4, 0.4, [])
+    tell(plain, deal(plain, who=ANN, count=1))
+    assert [given.target for given in certificates(plain)] == [0.4]
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0, -1.0, 90.0, float("nan")])
+def test_a_target_that_means_nothing_is_refused(accuracy, plain):
+    with pytest.raises(StateError, match="cannot be certified"):
+        set_target(plain, accuracy)
+    assert target(plain) == 0.95
+
+
+def test_every_round_that_is_checked_leaves_less_error_to_the_next(plain):
+    for expected in range(3):
+        tell(plain, deal(plain, who=ANN, count=2))
+        assert checks(plain)[-1].error == pytest.approx(error_of(expected))
+        again(plain)
+    assert [check.round for check in checks(plain)] == [1, 2, 3]
+    assert newest_check(plain).round == 4  # not stored before its first answer
+
+
+def test_the_frame_of_a_round_stays_as_it_was_at_its_first_answer(plain):
+    cards = deal(plain, who=ANN, count=4)
+    tell(plain, cards[:1])
+    before = newest_check(plain)
+    for text in pool(plain).tolist()[:10]:
+        decide(plain, text, "accept", label=1)
+    assert newest_check(plain) == before
+    assert before.frames[0].texts == 40
+
+
+def test_texts_decided_before_the_first_deal_are_not_covered(plain):
+    for text in pool(plain).tolist()[:10]:
+        decide(plain, text, "accept", label=1)
+    tell(plain, deal(plain, who=ANN, count=3))
+    assert newest_check(plain).frames[0].texts == 30
+    assert len(draws(plain).known.right) == 0
+
+
+def test_the_truth_of_texts_that_were_decided_since_is_known(plain):
+    tell(plain, deal(plain, who=ANN, count=3))
+    text, label = next(
+        (text, label) for text, label in truth(plain).items() if text not in {c.text for c in deal(plain, who=ANN)}
+    )
+    decide(plain, text, "relabel", label=label % 4 + 1)
+    known = draws(plain).known
+    assert (known.right.tolist(), known.place.tolist(), known.in_frame.tolist()) == ([False], [3], [True])
+    again(plain)
+    assert draws(plain).known.in_frame.tolist() == [False]  # the next round's check leaves it out
+    assert newest_check(plain).frames[0].texts == 39
+
+
+def test_the_extra_audits_of_a_label_are_known_as_well(plain):
+    tell(plain, deal(plain, who=ANN, count=2))
+    extras = deal(plain, who=ANN, purpose="label", label=2, count=3)
+    tell(plain, extras, misses=1)
+    assert sorted(draws(plain).known.right.tolist()) == [False, True, True]
+
+
+def test_a_proof_waits_for_the_audits_dealt_first_whoever_has_them(plain):
+    bobs = deal(plain, who=BOB, count=2)
+    tell(plain, deal(plain, who=ANN, count=6))
+    assert (summary(plain).accuracy.of, certificates(plain)) == (0, [])
+    tell(plain, bobs, BOB)
+    assert summary(plain).accuracy.of == 8
+
+
+# A part of the texts
+
+
+def test_where_not_all_can_be_certified_the_surest_part_is(mixed):
+    set_target(mixed, 0.8)
+    tell(mixed, deal(mixed, who=ANN, count=40))
+    result = summary(mixed)
+    assert result.certificate is None
+    part = result.selective
+    assert (part.texts, part.of, part.threshold, part.right) == (30, 40, 0.99, part.audits)
+    assert "of the 30 machine labels of round 2 with a confidence of 99.0% or more are right" in in_words(part)
+
+
+def test_a_certificate_for_all_texts_replaces_the_one_for_a_part(mixed):
+    set_target(mixed, 0.8)
+    tell(mixed, deal(mixed, who=ANN, count=40))
+    set_target(mixed, 0.6)
+    deal(mixed, who=ANN, count=1)
+    result = summary(mixed)
+    assert (result.selective, result.certificate.texts) == (None, 40)
+
+
+# Samples
+
+
+def test_later_imports_belong_to_the_next_sample(workspace, plain):
+    tell(plain, deal(plain, who=ANN, count=3))
+    file = write_csv(workspace.parent / "more.csv", ["text"], [("a new refund",), ("a new delivery",)])
+    import_files(workspace, "small", pool=file, text_column="text", embedding=EMBEDDING)
+    new = sorted(set(pool(plain).tolist()) - set(truth(plain)))
+    close_round(plain)
+    reviewed_round(plain, dict.fromkeys([*truth(plain), *new], (1, 0.9)))
+    assert summary(plain).not_covered == 2
+    assert not set(new) & {card.text for card in deal(plain, who=ANN, count=40)}
+    begin_sample(plain, BOB)
+    assert (current_sample(plain), summary(plain).not_covered, summary(plain).accuracy.of) == (2, 0, 0)
+    assert set(new) <= {card.text for card in deal(plain, who=BOB, count=60)}
+
+
+def test_a_sample_needs_a_finished_round(project):
+    with pytest.raises(StateError, match="has no finished round"):
+        begin_sample(project, ANN)
+    assert newest_check(project) is None
+
+
+def test_even_draws_and_checks_of_an_earlier_version_count(plain):
+    """Before chances were stored, every draw was even, and four checks shared the error."""
+    cards = deal(plain, who=ANN, count=8)
+    tell(plain, cards[:7])
+    with transaction(plain) as db:
+        db.execute("UPDATE audit_draw SET chance = NULL")
+        db.execute("DELETE FROM audit_check")
+        db.execute("INSERT INTO audit_look VALUES (100, 1, 90, 0.95, 0.8, 'ann', '2020-01-01T00:00:00.000+00:00')")
+    tell(plain, cards[7:])
+    assert draws(plain).chance.tolist() == pytest.approx([1 / (40 - k) for k in range(8)])
+    assert checks(plain)[0].error == pytest.approx(error_of(0, 0.0125))
+    assert [look.hits for look in summary(plain).looks] == [90]
+
+
+def test_uncertain_texts_are_drawn_more_often_and_the_measured_accuracy_knows(mixed):
+    unsure, sample = {text for text, label in list(truth(mixed).items())[30:]}, begin_sample(mixed, ANN)
+    hands = [draw(mixed, sample, 10, np.random.default_rng(seed)) for seed in range(20)]
+    assert np.mean([new.text in unsure for hand in hands for new in hand]) > 0.3  # an even draw gives .25
+    cards = deal(mixed, who=ANN, count=40)
+    tell(mixed, cards[:20])
+    found = summary(mixed).accuracy
+    assert found.low < 0.75 < found.high
+
+
+def test_chances_are_stored_with_the_draws(plain):
+    deal(plain, who=ANN, count=5)
+    with connection(plain) as db:
+        stored = db.execute("SELECT sample, chance FROM audit_draw ORDER BY audit").fetchall()
+    assert [sample for sample, _ in stored] == [1] * 5
+    assert [chance for _, chance in stored] == pytest.approx([1 / (40 - k) for k in range(5)])
+    assert count(plain, "SELECT count(*) FROM checksum WHERE facts = 'audit_draw'") == 1
+
+
+def test_the_frames_are_stored_as_numbers(plain):
+    tell(plain, deal(plain, who=ANN, count=1))
+    with connection(plain) as db:
+        ((frames,),) = db.execute("SELECT frames FROM audit_check").fetchall()
+    assert json.loads(frames)[0] == [0.0, 40, pytest.approx(36.0)]
+
+
+def test_a_project_that_is_all_audited_is_certified_by_what_is_known(workspace, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = labelled(small_project(workspace, name="tiny", pool=pool_rows()))
+    cards = deal(project, who=ANN, count=40)
+    tell(project, cards[:-1])
+    answer(project, cards[-1].audit, "cannot tell", who=ANN)
+    assert summary(project).certificate.target == 0.95
+    assert summary(project).accuracy.share == pytest.approx(39 / 40, abs=1e-6)
