@@ -22,6 +22,8 @@ from red_core.store.texts import remember, remembered
 
 TARGET = "audit target"
 DEFAULT_TARGET = 0.95
+ANSWERS_BETWEEN = 10
+"""A text is asked again after at least so many other answers of the same person."""
 ERROR_OF_A_LOOK = 0.0125
 """What each check of an earlier version has used of the 5%."""
 
@@ -39,7 +41,8 @@ def deal(
 
     For the certificate, new ones are drawn without replacement from the texts that have a machine label, uncertain
     ones more often, and about one text in ten is planted: a seed, whose label is known. The first deal begins the
-    sample: texts that are imported later belong to the next one (:func:`begin_sample`).
+    sample: texts that are imported later belong to the next one (:func:`begin_sample`). A text whose answer was not the
+    machine's label is dealt a second time, among others that are, and the second answer counts: a slip costs nothing.
 
     Parameters
     ----------
@@ -64,6 +67,8 @@ def deal(
     rng = np.random.default_rng() if rng is None else rng
     sample = samples.current_sample(project) or samples.begin_sample(project, who)
     _certify(project, who)
+    if label is None:
+        stored.ask_again(project, sample, who, ANSWERS_BETWEEN, rng)
     cards = stored.pending(project, who, label)
     while len(cards) < count:  # repeats if somebody else was dealt the same texts in between
         missing = count - len(cards)

@@ -28,6 +28,10 @@ _POPULATION = f"""
     AND p.text NOT IN (SELECT text FROM own_label)"""
 
 
+_STANDING = """(SELECT count(*) FROM audit_answer n WHERE n.audit = g.audit AND n.kind <> 'undo'
+    AND n.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL))"""
+
+
 @dataclass(frozen=True)
 class NewAudit:
     """A text to draw.
@@ -162,7 +166,8 @@ def add_audits(project: Project, dealt: Sequence[NewAudit], who: str, sample: in
 def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
     """Return a person's unanswered audits in the order drawn; texts that were decided since are left out.
 
-    Unanswered audits of other persons are included after a day, so that an absent person does not block a look.
+    Unanswered audits of other persons are included after a day, so that an absent person does not block a look. Audits
+    that this person is asked again come among them.
 
     Parameters
     ----------
@@ -172,7 +177,8 @@ def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
     query = f"""
         SELECT audit.id, audit.text, content, options FROM audit JOIN text ON text.id = audit.text
         LEFT JOIN ({_POPULATION}) p ON p.text = audit.text
-        WHERE (who = :who OR julianday('now') - julianday(at) > 1) AND audit.id NOT IN (SELECT id FROM audited)
+        WHERE ((who = :who OR julianday('now') - julianday(at) > 1) AND audit.id NOT IN (SELECT id FROM audited)
+            OR audit.id IN (SELECT audit FROM audit_again g WHERE g.who = :who AND {_STANDING} < 2))
         AND CASE WHEN :label IS NULL THEN purpose <> 'label'
             ELSE purpose = 'label' AND :label = (SELECT now FROM label WHERE label.id = audit.label) END
         AND (purpose = 'planted' OR p.text IS NOT NULL) ORDER BY audit.id"""
@@ -214,7 +220,11 @@ def add_answer(
                     raise StateError(f"the act {act} was sent with another answer. Answer again.")
                 return int(stored["id"])
             refuse_inactive(db, label)
-            before = db.execute("SELECT who FROM audited WHERE id = ?", [audit]).fetchone()
+            before = db.execute(
+                f"""SELECT who FROM audited WHERE id = :audit AND id NOT IN
+                (SELECT audit FROM audit_again g WHERE g.who = :who AND {_STANDING} < 2)""",
+                {"audit": audit, "who": who},
+            ).fetchone()
             if before is not None:
                 raise StateError(f"{before[0]} has already answered audit {audit}. Continue with the next one.")
             return _insert(db, audit, kind, label, None, act, seconds, who)
@@ -263,6 +273,32 @@ def _insert(
         [audit, kind, label, undoes, act, seconds, who, now()],
     )
     return int(cursor.lastrowid or 0)
+
+
+def ask_again(project: Project, sample: int, who: str, after: int, rng: np.random.Generator) -> None:
+    """Ask a person a second time about each text of a sample whose answer was not the machine's label.
+
+    As many texts whose answer was that label are asked again, so that a text that comes back says nothing.
+
+    Parameters
+    ----------
+    after : int
+        Answers of this person that must have followed.
+    """
+    query = f"""
+        SELECT a.id, a.label IS NOT p.label FROM audited a JOIN audit_draw w ON w.audit = a.id
+        JOIN prediction p ON p.text = a.text AND p.round = {_ROUND}
+        WHERE w.sample = :sample AND a.who = :who AND a.id NOT IN (SELECT audit FROM audit_again)
+        AND (SELECT count(*) FROM audited later WHERE later.who = :who AND later.answer > a.answer) >= :after
+        ORDER BY a.id"""
+    with transaction(project) as db:
+        rows = db.execute(query, {"sample": sample, "who": who, "after": after}).fetchall()
+        differ, agree = ([audit for audit, other in rows if bool(other) == wanted] for wanted in (True, False))
+        decoys = rng.permutation(agree)[: len(differ)].tolist()
+        db.conn.executemany(
+            "INSERT OR IGNORE INTO audit_again (audit, who, at) VALUES (?, ?, ?)",
+            [(audit, who, now()) for audit in sorted([*differ, *decoys])],
+        )
 
 
 def audits(project: Project) -> list[Audit]:

@@ -38,6 +38,7 @@ ADDED = {
     "audit_answer": ("id", "id, audit, kind, label, undoes, act, seconds, who, at"),
     "flag": ("id", "id, text, raised, comment, who, at, act"),
     "audit_draw": ("audit", "audit, sample, chance"),
+    "audit_again": ("id", "id, audit, who, at"),
     "certificate": ("id", 'id, sample, round, threshold, texts, "of", audits, hits, lower, target, error, who, at'),
     "feed_back": ("id", "id, round, accept_evidence_check, who, at"),
     "feed_back_item": ("feed_back", "feed_back, text, label, weight, source"),
@@ -53,6 +54,7 @@ IN_WORDS = {
     "source": "imported files", "text": "texts", "source_row": "imported rows", "label_edit": "edits of the labels",
     "label_meaning": "meanings", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
     "audit": "audited texts", "audit_answer": "answers to audits", "audit_draw": "draws of audits",
+    "audit_again": "audits asked again",
     "certificate": "certificates", "flag": "flags", "feed_back": "feed-backs",
     "feed_back_item": "fed-back texts", "label": "labels", "prediction": "confidences",
 }  # fmt: skip

@@ -73,6 +73,9 @@ CREATE TABLE audit_sample (  -- drawn from the texts until last_text that were n
 CREATE TABLE audit_draw (  -- chance NULL: drawn evenly, by an earlier version
     audit INTEGER PRIMARY KEY REFERENCES audit, sample INTEGER NOT NULL REFERENCES audit_sample, chance REAL
 ) STRICT;
+CREATE TABLE audit_again (  -- asked a second time, the second answer counts
+    id INTEGER PRIMARY KEY, audit INTEGER NOT NULL UNIQUE REFERENCES audit, who TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
 CREATE TABLE audit_check (
     id INTEGER PRIMARY KEY, sample INTEGER NOT NULL REFERENCES audit_sample, round INTEGER NOT NULL REFERENCES round,
     last_decision INTEGER NOT NULL, error REAL NOT NULL, frames TEXT NOT NULL, at TEXT NOT NULL, UNIQUE (sample, round)

@@ -245,11 +245,9 @@ def test_every_text_is_as_likely_to_be_drawn_as_any_other(ready):
 
 def test_planted_texts_are_about_one_in_ten_at_any_place(ready):
     rng = np.random.default_rng(2)
-    places = Counter[int]()
-    for _ in range(150):
-        places.update(
-            place for place, new in enumerate(draw(ready, begin_sample(ready, ANN), 8, rng)) if new.purpose == "planted"
-        )
+    places, sample = Counter[int](), begin_sample(ready, ANN)
+    for _ in range(75):
+        places.update(place for place, new in enumerate(draw(ready, sample, 8, rng)) if new.purpose == "planted")
     assert binomtest(places.total(), 600, PLANTED_SHARE).pvalue > 1e-3
     assert chisquare([places[place] for place in range(8)]).pvalue > 1e-3
 

@@ -251,3 +251,40 @@ def test_a_project_that_is_all_audited_is_certified_by_what_is_known(workspace, 
     answer(project, cards[-1].audit, "cannot tell", who=ANN)
     assert summary(project).certificate.target == 0.95
     assert summary(project).accuracy.share == pytest.approx(39 / 40, abs=1e-6)
+
+
+# A second answer
+
+
+def test_an_answer_that_differs_is_asked_again_among_others_and_the_second_counts(plain):
+    cards = deal(plain, who=ANN, count=12)
+    tell(plain, cards[:1], misses=1)  # a slip
+    tell(plain, cards[1:])
+    assert summary(plain).accuracy.right == 11
+    back = deal(plain, who=ANN, count=2)
+    assert cards[0].audit == back[0].audit
+    assert back[1].audit in {card.audit for card in cards[1:2]}  # one that agreed, and was answered long ago
+    tell(plain, back)
+    assert (summary(plain).accuracy.right, summary(plain).accuracy.of) == (12, 12)
+    assert not {card.audit for card in cards} & {card.audit for card in deal(plain, who=ANN, count=20)}
+
+
+def test_a_second_answer_is_undone_like_any_other(plain):
+    cards = deal(plain, who=ANN, count=12)
+    tell(plain, cards[:1], misses=1)
+    tell(plain, cards[1:])
+    (back, *_) = deal(plain, who=ANN, count=1)
+    tell(plain, [back])
+    assert undo_answer(plain, ANN) == back.audit
+    assert summary(plain).accuracy.right == 11
+    assert deal(plain, who=ANN, count=1) == [back]
+
+
+def test_no_text_is_asked_again_before_others_were_or_by_another_person(plain):
+    cards = deal(plain, who=ANN, count=8)
+    tell(plain, cards, misses=8)
+    assert not {card.audit for card in cards} & {card.audit for card in deal(plain, who=ANN, count=8)}
+    tell(plain, deal(plain, who=BOB, count=12), BOB)
+    assert not {card.audit for card in cards} & {card.audit for card in deal(plain, who=BOB, count=3)}
+    with pytest.raises(StateError, match="ann has already answered"):
+        answer(plain, cards[0].audit, "none", who=BOB)
