@@ -19,12 +19,13 @@ from red_core.store.database import project_names, transaction
 from tests.helpers.app_projects import NAME, WHO, hostile_project, make_state
 from tests.helpers.browser import browser, serve, watched
 from tests.helpers.paths import ROOT
+from tests.helpers.prepared_process import prepared_process
 from tests.helpers.small_projects import fake_encode
 from widgets.shell.sign_in import person_of_session
 
-__all__ = ["browser", "serve", "watched"]  # fixtures of all tests in a browser
+__all__ = ["browser", "prepared_process", "serve", "watched"]  # fixtures of all tests in a browser
 
-SECONDS = 30
+SECONDS = 90
 
 
 @pytest.fixture(autouse=True)

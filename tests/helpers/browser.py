@@ -16,11 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from red_core.records import Project
 from red_core.store.jobs import newest_job
 from tests.helpers.paths import ROOT
+from tests.helpers.prepared_process import Fork, PreparedProcess
 from tests.helpers.rendered import JOINER
 
 FLAGS = [
@@ -43,6 +44,7 @@ PATIENCE = 240
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 MILLISECONDS = 60_000
+expect.set_options(timeout=MILLISECONDS)  # its own 5 seconds are few where three processes share two cores
 FOREIGN = "img[src*=beacon], script, iframe, .katex, a[href^=javascript]"
 """Elements that a text from outside must never become."""
 
@@ -50,28 +52,34 @@ FOREIGN = "img[src*=beacon], script, iframe, .katex, a[href^=javascript]"
 class Server:
     """The app on a loopback port; it can be killed and started again on the same port."""
 
-    def __init__(self, script: Path, workspace: Path, log: Path) -> None:
+    def __init__(self, script: Path, workspace: Path, log: Path, prepared: PreparedProcess | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.script, self.workspace, self.log = script, workspace, log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.prepared = prepared
+        self.process: subprocess.Popen[bytes] | Fork | None = None
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def arguments(self) -> list[str]:
+        return ["run", str(self.script), "--server.port", str(self.port), "--server.headless", "true"]
+
     def command(self) -> list[str]:
-        command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)]
-        return [*command, "--server.headless", "true"]
+        return [sys.executable, "-m", "streamlit", *self.arguments()]
 
     def start(self) -> None:
-        with self.log.open("ab") as sink:
-            self.process = subprocess.Popen(
-                self.command(),
-                cwd=ROOT, env=os.environ | {"RED_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-            )  # fmt: skip
+        environment = os.environ | {"RED_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)}
+        if self.prepared is None:
+            with self.log.open("ab") as sink:
+                self.process = subprocess.Popen(
+                    self.command(), cwd=ROOT, env=environment,
+                    stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+                )  # fmt: skip
+        else:
+            self.process = self.prepared.start(self.arguments(), environment, self.log)
         end = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, self.log.read_text()
@@ -100,12 +108,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(tmp_path: Path, prepared_process: PreparedProcess) -> Iterator[Callable[..., Server]]:
     """A function that starts the app, or another script, with a workspace; all of them are killed at the end."""
     servers: list[Server] = []
 
     def start(workspace: Path, script: Path = ROOT / "app.py") -> Server:
-        servers.append(Server(script, workspace, tmp_path / "server.log"))
+        servers.append(Server(script, workspace, tmp_path / "server.log", prepared_process))
         servers[-1].start()
         return servers[-1]
 
