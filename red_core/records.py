@@ -74,12 +74,30 @@ class Project:
 
 @dataclass(frozen=True)
 class Label:
-    """A label: its stable id, its unique name, its meaning ('' for none) and the id of that meaning (0 for none)."""
+    """A label.
+
+    Attributes
+    ----------
+    id : int
+        Never changes.
+    name : str
+        Unique among the active labels.
+    meaning : str
+        What belongs to it; '' for none.
+    meaning_id : int
+        The version of its meaning, 0 for none; it changes with ``excludes``, too.
+    path : tuple of str
+        The names of the groups that it is in, from the top; () for no group.
+    excludes : str
+        What does not belong to it; '' where nobody wrote it.
+    """
 
     id: int
     name: str
     meaning: str = ""
     meaning_id: int = 0
+    path: tuple[str, ...] = ()
+    excludes: str = ""
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,8 @@ class Split:
         vectors: dict[int, Floats | None] = {}
         for part, texts in sorted(parts.items(), key=lambda item: -len(item[1])):
             label = edit.create(part, "")
+            if path := snapshot.labels[self.label].path:
+                edit.put_in_groups({label: path})
             edit.decide(texts, "relabel", label, f"split from {name}")
             edit.decide(ruled_out, "reject", label, f"rejected for {name}, which was split")
             vectors[label] = snapshot.mean_vector(texts)

@@ -24,6 +24,9 @@ ADDED = {
     "source_row": ("source", "source, row, text, label, truth, left_out, extra"),
     "label_edit": ("version", "version, kind, detail, who, at, undoes"),
     "label_meaning": ("id", "id, label, meaning, who, at, edit"),
+    "meaning_limit": ("meaning", "meaning, excludes"),
+    "guideline_example": ("id", "id, label, text, kind, why, decision, who, at, edit"),
+    "label_path": ("id", "id, label, path, who, at, edit"),
     "proposal": ("id", "id, round, text, label, runner_up, belief, runner_up_belief, reason, gain, evidence"),
     "verdict": (
         "id",
@@ -52,7 +55,8 @@ REWRITTEN = {
 """Tables that edits rewrite: what their checksum is about."""
 IN_WORDS = {
     "source": "imported files", "text": "texts", "source_row": "imported rows", "label_edit": "edits of the labels",
-    "label_meaning": "meanings", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
+    "label_meaning": "meanings", "meaning_limit": "guidelines", "guideline_example": "examples of guidelines",
+    "label_path": "groups of labels", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
     "audit": "audited texts", "audit_answer": "answers to audits", "audit_draw": "draws of audits",
     "audit_again": "audits asked again",
     "certificate": "certificates", "flag": "flags", "feed_back": "feed-backs",

@@ -75,6 +75,7 @@ class _Metrics(BaseModel):
 Sample = tuple[StrictInt, Number, StrictStr]
 JSON: dict[tuple[str, str], Any] = {
     ("source", "notes"): list[StrictStr],
+    ("label_path", "path"): list[StrictStr],
     ("source_row", "extra"): dict[str, Any],
     ("round", "settings"): Settings,
     ("round", "metrics"): _Metrics | Annotated[dict[str, Any], Field(max_length=0)],

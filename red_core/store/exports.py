@@ -15,11 +15,11 @@ from red_core.records import Project
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
 from red_core.store.final_labels import FINAL
-from red_core.store.labels import name_key
+from red_core.store.labels import labels_in, name_key, path_in_words
 from red_core.store.texts import shown_file
 
 PROVENANCE = (
-    "file", "row", "text_id", "text", "label", "belief", "source", "runner_up", "runner_up_belief",
+    "file", "row", "text_id", "text", "label", "label_path", "belief", "source", "runner_up", "runner_up_belief",
     "verdict", "judge", "judge_model", "prompt_version", "p_valid", "evidence", "tokens", "cost",
     "decision", "rejected", "who", "decided_at", "reason", "fed_back_in_round", "round", "label_set_version", "truth",
     "flagged_by", "flagged_at", "flag_comment", "certified",
@@ -37,6 +37,7 @@ DECISIONS = "decisions"
 # known if the server reported the tokens of all its requests.
 _EXPORT = f"""
     SELECT source.file, final.row, text.text_id, text.content AS text, label.name AS label,
+        final.label AS label_path,
         round(final.belief, 5) AS belief, final.kind AS source,
         rival.name AS runner_up, round(final.runner_up_belief, 5) AS runner_up_belief,
         v.outcome || ' for ' || judged.name AS verdict, v.judge, v.model AS judge_model, v.prompt_version,
@@ -176,10 +177,12 @@ def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
 
 
 def _rows(db: Database, values: Mapping[str, Any], *, lossless: bool) -> Iterator[dict[str, Any]]:
+    paths = {label.id: path_in_words(label.path) or None for label in labels_in(db)}
     for row in db.query(_EXPORT, dict(values)):
         extra, text, decided = json.loads(row.pop("extra") or "{}"), row.pop("text_row"), row.pop("decided")
         own = row.pop("own_name")
         row["file"] = shown_file(row["file"])
+        row["label_path"] = paths.get(row["label_path"])
         if own not in row and text is not None:  # the text as it came, under its own name
             extra = {own: extra.get(ORIGINAL, row["text"])} | extra
         if lossless:

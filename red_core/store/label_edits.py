@@ -15,7 +15,8 @@ from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
 from red_core.store.checksums import seal
 from red_core.store.database import connection, now
-from red_core.store.labels import name_key
+from red_core.store.guidelines import GuidelineExample
+from red_core.store.labels import add_meaning, name_key
 from red_core.store.rereading import reread
 from red_core.store.rounds import refuse_unfinished
 from red_core.store.standing import Standing, standing
@@ -88,13 +89,31 @@ class OpenEdit:
             self.mean(label, meaning)
         return label
 
-    def mean(self, label: int, meaning: str) -> None:
-        """Store a new meaning of a label."""
+    def mean(self, label: int, meaning: str, excludes: str = "") -> None:
+        """Store what belongs to a label, and what does not."""
         self.about.append(label)
-        self.db.execute(
-            "INSERT INTO label_meaning (label, meaning, who, at, edit) VALUES (?, ?, ?, ?, ?)",
-            [label, meaning, self.who, now(), self.version],
+        add_meaning(self.db, label, (meaning, excludes), self.who, self.version)
+
+    def put_in_groups(self, paths: Mapping[int, Sequence[str]]) -> None:
+        """Store the groups that labels are in, from the top, by label id."""
+        self.about.extend(paths)
+        self.db.conn.executemany(
+            "INSERT INTO label_path (label, path, who, at, edit) VALUES (?, ?, ?, ?, ?)",
+            (
+                (label, json.dumps(list(path), ensure_ascii=False), self.who, now(), self.version)
+                for label, path in paths.items()
+            ),
         )
+
+    def show_examples(self, examples: Iterable[GuidelineExample]) -> None:
+        """Store examples in the guidelines of their labels, or take them away; see :mod:`red_core.store.guidelines`."""
+        for each in examples:
+            self.about.append(each.label)
+            self.db.execute(
+                "INSERT INTO guideline_example (label, text, kind, why, decision, who, at, edit) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [each.label, each.text, each.kind, each.why, each.decision, self.who, now(), self.version],
+            )
 
     def extent_changed(self, label: int) -> None:
         """Mark the label's extent as changed, so that its verdicts become stale."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 
 import numpy as np
 from sqlite_utils import Database
@@ -13,11 +14,13 @@ from red_core.records import Floats, Ints, Label, Project
 from red_core.store.database import connection, now, transaction
 
 LABELS = """
-    SELECT label.id, name, coalesce(meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id,
-        coalesce(m.who, '') AS meaning_by
+    SELECT label.id, name, coalesce(m.meaning, '') AS meaning, coalesce(m.id, 0) AS meaning_id,
+        coalesce(m.who, '') AS meaning_by, coalesce(x.excludes, '') AS excludes, coalesce(p.path, '[]') AS path
     FROM label LEFT JOIN standing_meaning m ON m.id = (SELECT max(id) FROM standing_meaning WHERE label = label.id)
+    LEFT JOIN meaning_limit x ON x.meaning = m.id
+    LEFT JOIN standing_path p ON p.id = (SELECT max(id) FROM standing_path WHERE label = label.id)
     WHERE label.now = label.id"""
-"""Every active label with its newest meaning and that meaning's author."""
+"""Every active label with its newest meaning, that meaning's author, and its path as JSON."""
 
 
 def name_key(name: str) -> str:
@@ -35,7 +38,31 @@ def list_labels(project: Project) -> list[Label]:
 def labels_in(db: Database) -> list[Label]:
     """Return what :func:`list_labels` returns, on an open connection."""
     rows = db.query(f"{LABELS} ORDER BY label.id")
-    return [Label(int(r["id"]), str(r["name"]), str(r["meaning"]), int(r["meaning_id"])) for r in rows]
+    return [
+        Label(
+            int(r["id"]),
+            str(r["name"]),
+            str(r["meaning"]),
+            int(r["meaning_id"]),
+            path_of(r["path"]),
+            str(r["excludes"]),
+        )
+        for r in rows
+    ]
+
+
+SEPARATOR = ">"
+"""The sign between two groups of a path, as people read and type it."""
+
+
+def path_in_words(path: Iterable[str]) -> str:
+    """Return a path as people read and type it: ``Billing > Cards``; '' for no group."""
+    return f" {SEPARATOR} ".join(path)
+
+
+def path_of(stored: str) -> tuple[str, ...]:
+    """Return the path of a label from its JSON."""
+    return tuple(map(str, json.loads(stored)))
 
 
 def labels_now(project: Project) -> dict[int, int | None]:
@@ -102,12 +129,25 @@ def label_set_version(project: Project) -> int:
 
 
 def set_meanings(project: Project, meanings: dict[int, str], who: str) -> None:
-    """Store a new meaning for each of these label ids; earlier meanings stay in the history."""
+    """Store a new meaning for each of these label ids; earlier meanings stay in the history.
+
+    What does not belong to a label stays as it is.
+    """
     with transaction(project) as db:
-        db.conn.executemany(
-            "INSERT INTO label_meaning (label, meaning, who, at) VALUES (?, ?, ?, ?)",
-            ((label, meaning, who, now()) for label, meaning in meanings.items()),
-        )
+        excludes = {label.id: label.excludes for label in labels_in(db)}
+        for label, meaning in meanings.items():
+            add_meaning(db, label, (meaning, excludes.get(label, "")), who)
+
+
+def add_meaning(db: Database, label: int, words: tuple[str, str], who: str, edit: int | None = None) -> None:
+    """Add a version of what belongs to a label and what does not: the two parts of ``words``."""
+    meaning, excludes = words
+    row = db.execute(
+        "INSERT INTO label_meaning (label, meaning, who, at, edit) VALUES (?, ?, ?, ?, ?)",
+        [label, meaning, who, now(), edit],
+    )
+    if excludes:
+        db.execute("INSERT INTO meaning_limit (meaning, excludes) VALUES (?, ?)", [row.lastrowid, excludes])
 
 
 def meaning_authors(project: Project) -> dict[int, str]:

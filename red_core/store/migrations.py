@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
-from red_core.store.schema import AUDIT_TABLES, BATCH_TABLE, CHECKSUM_TABLES, DESK_TABLES, FLAG_TABLES
+from red_core.store.schema import AUDIT_TABLES, BATCH_TABLE, CHECKSUM_TABLES, DESK_TABLES, FLAG_TABLES, GROUP_TABLES
 
 migrations = Migrations("red_core")
 
@@ -71,6 +71,13 @@ def m007_judge_batches(db: Database) -> None:
 def m008_flags(db: Database) -> None:
     """Room for flags: texts that a person wants a colleague to look at."""
     for statement in FLAG_TABLES.split(";"):
+        db.execute(statement)
+
+
+@migrations()
+def m009_groups(db: Database) -> None:
+    """Room for the groups of labels, and for guidelines: what does not belong to a label, and examples."""
+    for statement in GROUP_TABLES.split(";"):
         db.execute(statement)
 
 

@@ -65,6 +65,31 @@ CREATE VIEW standing_flag AS
     SELECT id, text, comment, who, at FROM flag f
     WHERE raised AND id = (SELECT max(n.id) FROM flag n WHERE n.text = f.text)
 """
+GROUP_TABLES = """
+CREATE TABLE label_path (  -- the groups that a label is in, from the top: a JSON list of names, [] for no group
+    id INTEGER PRIMARY KEY, label INTEGER NOT NULL REFERENCES label, path TEXT NOT NULL,
+    who TEXT NOT NULL, at TEXT NOT NULL, edit INTEGER NOT NULL REFERENCES label_edit
+) STRICT;
+CREATE INDEX label_path_label ON label_path (label);
+CREATE VIEW standing_path AS
+    SELECT id, label, path, who, at FROM label_path
+    WHERE edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL);
+CREATE TABLE meaning_limit (  -- what a version of a meaning says does not belong to the label
+    meaning INTEGER PRIMARY KEY REFERENCES label_meaning, excludes TEXT NOT NULL
+) STRICT;
+CREATE TABLE guideline_example (  -- the newest row of a label and a text counts, and 'removed' takes the example away
+    id INTEGER PRIMARY KEY, label INTEGER NOT NULL REFERENCES label, text INTEGER NOT NULL REFERENCES text,
+    kind TEXT NOT NULL CHECK (kind IN ('good', 'bad', 'removed')), why TEXT NOT NULL,
+    decision INTEGER REFERENCES decision, who TEXT NOT NULL, at TEXT NOT NULL,
+    edit INTEGER NOT NULL REFERENCES label_edit
+) STRICT;
+CREATE INDEX guideline_example_label ON guideline_example (label, text);
+CREATE VIEW standing_example AS
+    SELECT id, label, text, kind, why, decision, who, at FROM guideline_example e
+    WHERE kind <> 'removed' AND id = (SELECT max(n.id) FROM guideline_example n
+        WHERE n.label = e.label AND n.text = e.text
+        AND n.edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL))
+"""
 AUDIT_TABLES = """
 CREATE TABLE audit_sample (  -- drawn from the texts until last_text that were not decided at last_decision
     id INTEGER PRIMARY KEY, last_text INTEGER NOT NULL, last_decision INTEGER NOT NULL, who TEXT NOT NULL,
