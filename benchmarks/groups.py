@@ -1,8 +1,8 @@
 """Do groups of labels help the classifiers? ``python -m benchmarks.groups onet_mixed.csv.gz arxiv_titles.csv.gz``.
 
-The groups come from the codes of the labels: the major groups of O*NET (the first two digits), the archives of arXiv (the
-part before the dot). No question is asked. For each way to use the groups, the script prints the accuracy of the label
-and of its group, and the share of the texts whose label is wrong while its group is right:
+The groups come from the codes of the labels: the major groups of O*NET (the first two digits), the archives of arXiv
+(the part before the dot). No question is asked. For each way to use the groups, the script prints the accuracy
+of the label and of its group, and the share of the texts whose label is wrong while its group is right:
 
 - ``none``: the groups are not used;
 - ``path in name``: the name of each label, which is one of its examples, begins with its group;
@@ -45,12 +45,14 @@ GROUP: Mapping[str, Callable[[str], str]] = {
 """How the code of a label names its group."""
 NAMES = {
     "11": "Management", "13": "Business and Financial Operations", "15": "Computer and Mathematical",
-    "17": "Architecture and Engineering", "19": "Life, Physical, and Social Science", "21": "Community and Social Service",
+    "17": "Architecture and Engineering", "19": "Life, Physical, and Social Science",
+    "21": "Community and Social Service",
     "23": "Legal", "25": "Educational Instruction and Library", "27": "Arts, Design, Entertainment, Sports, and Media",
     "29": "Healthcare Practitioners and Technical", "31": "Healthcare Support", "33": "Protective Service",
     "35": "Food Preparation and Serving", "37": "Building and Grounds Cleaning and Maintenance",
     "39": "Personal Care and Service", "41": "Sales", "43": "Office and Administrative Support",
-    "45": "Farming, Fishing, and Forestry", "47": "Construction and Extraction", "49": "Installation, Maintenance, and Repair",
+    "45": "Farming, Fishing, and Forestry", "47": "Construction and Extraction",
+    "49": "Installation, Maintenance, and Repair",
     "51": "Production", "53": "Transportation and Material Moving", "55": "Military",
 }  # fmt: skip
 """The names of the major groups of O*NET, in short."""
@@ -75,11 +77,9 @@ def main() -> None:
             group_of = groups_of(path, drawn.names)
             for way in options.ways:
                 figures = measured(drawn, group_of, way)
-                line = f"{drawn.data:14}{way:14}{seed:5}{len(drawn.names):8}{len(set(group_of)):8}"
-                print(
-                    line + "".join(f"{figure:{width}.3f}" for figure, width in zip(figures, (8, 8, 12), strict=True)),
-                    flush=True,
-                )
+                facts = f"{drawn.data:14}{way:14}{seed:5}{len(drawn.names):8}{len(set(group_of)):8}"
+                leaf, group, only = figures
+                print(f"{facts}{leaf:8.3f}{group:8.3f}{only:12.3f}", flush=True)
 
 
 def groups_of(path: Path, names: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ VERBS = {
     "settings": "rounds.settings_",
     "judge-check": "judge.judge_check_",
     "meanings": "judge.meanings_",
+    "groups": "labels.groups_",
     "export-labels": "labels.export_labels_",
     "import-labels": "labels.import_labels_",
     "drift": "labels.drift_",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import ClassVar
 
 from red_core.errors import StateError
@@ -56,6 +57,19 @@ def groups_of(labels: Iterable[Label]) -> dict[Path, int]:
         for depth in range(1, len(label.path) + 1):
             counts[label.path[:depth]] = counts.get(label.path[:depth], 0) + 1
     return dict(sorted(counts.items(), key=lambda item: key_of(item[0])))
+
+
+def tree_lines(labels: Iterable[Label]) -> list[str]:
+    """Return the labels in their groups as indented lines; a group ends with its number of labels."""
+    known = list(labels)
+    counts, lines, above = groups_of(known), list[str](), Path()
+    for label in sorted(known, key=lambda each: key_of((*each.path, each.name))):
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(label.path, above, strict=False)))
+        for depth in range(shared, len(label.path)):
+            lines.append(f"{'  ' * depth}{label.path[depth]} ({counts[label.path[: depth + 1]]:,})")
+        lines.append(f"{'  ' * len(label.path)}{label.name}")
+        above = label.path
+    return lines
 
 
 @dataclass(frozen=True)
@@ -131,8 +145,11 @@ def put_in_groups(edit: OpenEdit, snapshot: LabelSetSnapshot, paths: Mapping[int
             _spelled(label.path, spelled)
     changed = {}
     for label, path in paths.items():
-        snapshot.name(label)  # it is active
         known = _spelled(checked_path(path), spelled)
+        if label in edit.created:
+            changed[label] = known
+            continue
+        snapshot.name(label)  # it is active
         if known != snapshot.labels[label].path:
             changed[label] = known
     edit.put_in_groups(changed)

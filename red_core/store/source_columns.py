@@ -30,3 +30,17 @@ def column_values(project: Project, texts: Sequence[int], names: Sequence[str]) 
         for text, name, value in db.execute(query, [json.dumps(list(texts)), json.dumps(list(names))]):
             found.setdefault(int(text), {})[str(name), str(value)] = None
     return {text: sorted(pairs, key=lambda pair: names.index(pair[0])) for text, pairs in found.items()}
+
+
+def values_by_label(project: Project) -> dict[str, dict[int, list[str]]]:
+    """Return column -> label id -> its different values in the rows that came with this label; it reads every row."""
+    query = """
+        SELECT c.key, label.now, c.value FROM source_row r JOIN label ON label.id = r.label JOIN json_each(r.extra) c
+        WHERE r.extra IS NOT NULL AND label.now IS NOT NULL AND trim(coalesce(c.value, '')) <> ''
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+    found: dict[str, dict[int, list[str]]] = {}
+    with connection(project) as db:
+        for name, label, value in db.execute(query):
+            if name != ORIGINAL:
+                found.setdefault(str(name), {}).setdefault(int(label), []).append(str(value))
+    return found

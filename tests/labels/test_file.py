@@ -75,8 +75,9 @@ def test_no_name_is_a_formula_in_a_spreadsheet(project, tmp_path):
 def test_a_file_holds_names_meanings_subsets_and_seeds(project, tmp_path):
     (first, *_) = written(project, tmp_path / "labels.json")
     assert first == {
-        "id": 1, "name": "refund", "meaning": "money goes back, =SUM(1)", "subset": 1,
-        "seeds": [f"refund please, case number {n}" for n in range(4)],
+        "id": 1, "name": "refund", "path": None, "meaning": "money goes back, =SUM(1)", "does_not_belong": None,
+        "subset": 1, "seeds": [f"refund please, case number {n}" for n in range(4)], "good_examples": [],
+        "bad_examples": [],
     }  # fmt: skip
 
 
@@ -89,7 +90,11 @@ def test_a_file_renames_explains_moves_and_adds_as_one_edit(project, tmp_path):
         ["", " WARRANTY ", "", "2", ""],
         ["", "upgrade", "a better one", "1", json.dumps([pool_text, "the next size"])],
     ]
-    apply_edit(project, read_label_set(project, write_csv(tmp_path / "n.csv", COLUMNS, rows)), "bob")
+    apply_edit(
+        project,
+        read_label_set(project, write_csv(tmp_path / "n.csv", ["id", "name", "meaning", "subset", "seeds"], rows)),
+        "bob",
+    )
     assert {label.name: (label.id, label.meaning) for label in list_labels(project)} == {
         "delivery": (1, "money goes back, =SUM(1)"), "refund": (2, "a parcel"), "warranty": (3, ""), "repair": (4, ""),
         "upgrade": (5, "a better one"),

@@ -1,0 +1,191 @@
+"""Where groups come from: names such as ``A > B``, columns of the source files, indented text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import ClassVar
+
+from red_core.errors import StateError
+from red_core.labels.groups import Group, Path, checked_path, put_in_groups
+from red_core.labels.snapshot import LabelSetSnapshot, checked_name
+from red_core.records import Label, Project
+from red_core.store.label_edits import OpenEdit
+from red_core.store.labels import SEPARATOR, list_labels, name_key, path_in_words
+from red_core.store.source_columns import values_by_label
+
+SIGNS = (" > ", ">", "::", " / ", "/", "|")
+"""What may stand between the groups and the label in a name; the first that fits is offered."""
+NAMES_LISTED = 5
+MOSTLY = 0.9
+"""The share of the labels that must have one value in a column, for the column to be offered."""
+
+
+def sign_in_names(labels: Sequence[Label]) -> str | None:
+    """Return the sign that separates groups in the names of labels; None unless two labels share a group by it."""
+    for sign in SIGNS:
+        first = Counter(name_key(label.name.split(sign)[0]) for label in labels if sign in label.name)
+        if first and max(first.values()) > 1:
+            return sign
+    return None
+
+
+@dataclass(frozen=True)
+class FromNames:
+    """Take the groups out of the names: ``A > B > C`` becomes C in A > B.
+
+    If another label is called C, too, the name keeps the group that it is in, ``C (B)``, or else stays whole. A file
+    that calls the label by its former name still means it.
+
+    Attributes
+    ----------
+    sign : str
+        What stands between the groups.
+    """
+
+    kind: ClassVar[str] = "groups from names"
+    sign: str
+
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
+        split = {
+            label.id: [part.strip() for part in label.name.split(self.sign)]
+            for label in snapshot.labels.values()
+            if self.sign in label.name
+        }
+        split = {label: parts for label, parts in split.items() if all(parts)}
+        if not split:
+            raise StateError(f"no label has {self.sign!r} between the parts of its name.")
+        names = _short_names(split, snapshot.labels)
+        edit.rename({label: name for label, name in names.items() if name != snapshot.labels[label].name})
+        put_in_groups(edit, snapshot, {label: checked_path(parts[:-1]) for label, parts in split.items()})
+        return f"made groups from the names of {len(split):,} labels"
+
+
+def _short_names(split: Mapping[int, Sequence[str]], labels: Mapping[int, Label]) -> dict[int, str]:
+    """Return a unique name for each label whose name was split: the last part, where no other label has it."""
+    others = [name_key(label.name) for label in labels.values() if label.id not in split]
+    taken = Counter([*others, *(name_key(parts[-1]) for parts in split.values())])
+    names = {
+        label: parts[-1] if taken[name_key(parts[-1])] == 1 else f"{parts[-1]} ({parts[-2]})"
+        for label, parts in split.items()
+    }
+    taken = Counter([*others, *map(name_key, names.values())])
+    return {
+        label: checked_name(name) if taken[name_key(name)] == 1 else labels[label].name for label, name in names.items()
+    }
+
+
+@dataclass(frozen=True)
+class GroupColumn:
+    """A column of the source files that may hold the groups of the labels.
+
+    Attributes
+    ----------
+    name : str
+    values : int
+        How many different values it has.
+    labels : int
+        How many labels have one value in all of their rows.
+    """
+
+    name: str
+    values: int
+    labels: int
+
+
+def group_columns(project: Project) -> list[GroupColumn]:
+    """Return the columns in which most labels have one value each, and labels share values; fewest values first."""
+    count = len(list_labels(project))
+    columns = []
+    for name, values in values_by_label(project).items():
+        single = [found[0] for found in values.values() if len(found) == 1]
+        if len(single) >= MOSTLY * count and 1 < len(set(single)) < len(single):
+            columns.append(GroupColumn(name, len(set(single)), len(single)))
+    return sorted(columns, key=lambda column: (column.values, column.name))
+
+
+def from_columns(project: Project, columns: Sequence[str]) -> tuple[Group, list[str]]:
+    """Return the edit that takes the groups from columns, and the names of the labels with several values.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The column of the outermost groups comes first. A value may be a path. If there is one column, a value may also
+        be the name of the label that the label is in.
+
+    Raises
+    ------
+    StateError
+        If a column is not in the files, or a label is inside itself.
+    """
+    found = values_by_label(project)
+    for column in columns:
+        if column not in found:
+            raise StateError(f"there is no column {column!r} beside the labels of project {project.name}.")
+    labels = list_labels(project)
+    several = [each.name for each in labels if any(len(found[column].get(each.id, [])) > 1 for column in columns)]
+    cells = {
+        label.id: [found[column][label.id][0] for column in columns if len(found[column].get(label.id, [])) == 1]
+        for label in labels
+    }
+    if len(columns) == 1:
+        parents = {label.name: cells[label.id][0] for label in labels if cells[label.id]}
+        return Group({each.id: path_by_parents(each.name, parents) for each in labels if each.name in parents}), several
+    paths = {label: tuple(chain.from_iterable(map(checked_path, parts))) for label, parts in cells.items()}
+    return Group({label: path for label, path in paths.items() if path}), several
+
+
+def path_by_parents(name: str, parents: Mapping[str, str]) -> Path:
+    """Return the path of a label from the parent of each name: a path, or the name of another label with a parent.
+
+    Raises
+    ------
+    StateError
+        If the label is inside itself.
+    """
+    of_key = {name_key(each): parent for each, parent in parents.items()}
+    path, seen, key = Path(), set[str](), name_key(name)
+    while key in of_key and (parent := checked_path(of_key[key])):
+        seen.add(key)
+        path, key = parent + path, name_key(parent[0])
+        if key in seen:
+            raise StateError(f"{name!r} is inside itself: its parents are {path_in_words(path)!r}.")
+    return checked_path(path)
+
+
+def from_text(labels: Iterable[Label], text: str) -> tuple[Group, list[str]]:
+    """Return the edit that an indented text describes, and the names in it that are no label.
+
+    Each line is a name, or a path such as ``A > B``. A line that is indented further than the line before is inside it.
+
+    Raises
+    ------
+    StateError
+        If no line is a label, or a name is not allowed.
+    """
+    by_key = {name_key(label.name): label.id for label in labels}
+    lines = [(len(line) - len(line.lstrip()), line) for line in text.expandtabs(4).splitlines() if line.strip()]
+    above: list[tuple[int, Path]] = []
+    paths, unknown = dict[int, Path](), list[str]()
+    for (indent, line), (following, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
+        while above and above[-1][0] >= indent:
+            above.pop()
+        here = checked_path([*(above[-1][1] if above else ()), *checked_path(line.strip().lstrip("-*\u2022 "))])
+        above.append((indent, here))
+        label = by_key.get(name_key(here[-1])) if here else None
+        if label is not None:
+            paths[label] = here[:-1]
+        elif here and following <= indent:
+            unknown.append(here[-1])
+    if not paths:
+        raise StateError(f"no line is the name of a label. Write a name, or a path such as A {SEPARATOR} B, on each.")
+    return Group(paths), unknown
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = len(names) - NAMES_LISTED
+    return ", ".join(map(repr, names[:NAMES_LISTED])) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,146 @@
+"""Groups from names, from columns of the source files, from indented text, and from a file of the label set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from red_core.cli import main
+from red_core.data.importing import import_files
+from red_core.errors import InputError, StateError
+from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.file import export_label_set, read_label_set
+from red_core.labels.group_sources import (
+    FromNames,
+    from_columns,
+    from_text,
+    group_columns,
+    path_by_parents,
+    sign_in_names,
+)
+from red_core.labels.groups import Group, tree_lines
+from red_core.records import Project
+from red_core.store.database import open_project
+from red_core.store.labels import list_labels, path_in_words
+from tests.helpers.small_projects import small_project, write_csv
+
+NAMES = ("Money > Back > refund", "Money > invoice", "Parcels > other", "Money > other", "praise")
+
+
+@pytest.fixture
+def project(workspace: Path) -> Project:
+    return small_project(workspace)
+
+
+@pytest.fixture
+def named(workspace: Path) -> Project:
+    rows = [(f"{name} {n}", name) for name in NAMES for n in range(2)]
+    import_files(workspace, "named", write_csv(workspace.parent / "named.csv", ["text", "label"], rows))
+    return open_project(workspace, "named")
+
+
+def paths(project: Project) -> dict[str, str]:
+    return {label.name: path_in_words(label.path) for label in list_labels(project)}
+
+
+def test_names_become_groups_and_files_may_use_the_former_names(named):
+    before = paths(named)
+    assert sign_in_names(list_labels(named)) == " > "
+    apply_edit(named, FromNames(" > "), "ann")
+    assert paths(named) == {
+        "refund": "Money > Back", "invoice": "Money", "other (Parcels)": "Parcels", "other (Money)": "Money",
+        "praise": "",
+    }  # fmt: skip
+    more = write_csv(named.workspace.parent / "more.csv", ["text", "label"], [("I want it back", NAMES[0])])
+    import_files(named.workspace, named.name, more)
+    assert len(list_labels(named)) == len(NAMES)
+    undo_edit(named, "ann")
+    assert paths(named) == before
+
+
+def test_names_without_shared_groups_are_not_offered(project):
+    assert sign_in_names(list_labels(project)) is None
+    with pytest.raises(StateError, match="no label has"):
+        apply_edit(project, FromNames("::"), "ann")
+
+
+def test_columns_of_the_files_become_groups(workspace):
+    table = [("refund", "Money", "Back"), ("invoice", "Money", "Bills"), ("parcel", "Sent", "Late")]
+    rows = [(f"{label} {n}", label, major, minor, n) for label, major, minor in table for n in range(3)]
+    file = write_csv(workspace.parent / "c.csv", ["text", "label", "major", "minor", "number"], rows)
+    import_files(workspace, "columns", file)
+    project = open_project(workspace, "columns")
+    assert [(each.name, each.values) for each in group_columns(project)] == [("major", 2)]
+    edit, several = from_columns(project, ["major", "minor"])
+    assert several == []
+    apply_edit(project, edit, "ann")
+    assert paths(project) == {"refund": "Money > Back", "invoice": "Money > Bills", "parcel": "Sent > Late"}
+    assert from_columns(project, ["number"])[1] == ["refund", "invoice", "parcel"]
+    with pytest.raises(StateError, match="no column 'else'"):
+        from_columns(project, ["else"])
+
+
+def test_parents_make_a_path_and_never_a_circle():
+    parents = {"refund": "Back", "Back": "Money", "invoice": "Money > Bills", "a": "b", "b": "A"}
+    assert path_by_parents("refund", parents) == ("Money", "Back")
+    assert path_by_parents("invoice", parents) == ("Money", "Bills")
+    assert path_by_parents("praise", parents) == ()
+    with pytest.raises(StateError, match="is inside itself"):
+        path_by_parents("a", parents)
+
+
+def test_indented_text_makes_groups_and_is_what_a_tree_looks_like(project):
+    text = "Money\n  refund\n  Other things\n      - repair\nParcels > Lost\n  delivery\nnobody\n"
+    edit, unknown = from_text(list_labels(project), text)
+    assert unknown == ["nobody"]
+    apply_edit(project, edit, "ann")
+    assert paths(project) == {
+        "refund": "Money", "repair": "Money > Other things", "delivery": "Parcels > Lost", "warranty": ""
+    }  # fmt: skip
+    tree = tree_lines(list_labels(project))
+    assert tree[:4] == ["Money (2)", "  Other things (1)", "    repair", "  refund"]
+    with pytest.raises(StateError, match="no line is the name of a label"):
+        from_text(list_labels(project), "nobody\n")
+
+
+def test_a_file_of_the_label_set_moves_labels_and_keeps_them(project, tmp_path):
+    apply_edit(project, Group({1: ("Money", "Back"), 2: ("Parcels",)}), "ann")
+    before = list_labels(project)
+    for name in ("labels.csv", "labels.json"):
+        export_label_set(project, tmp_path / name)
+        apply_edit(project, read_label_set(project, tmp_path / name), "bob")
+        assert list_labels(project) == before
+    rows = [["refund", ">", ""], ["delivery", "", "not a letter"], ["repair", "Parcels > Broken", ""]]
+    file = write_csv(tmp_path / "moves.csv", ["name", "path", "does_not_belong"], rows)
+    apply_edit(project, read_label_set(project, file), "bob")
+    assert paths(project) == {"refund": "", "delivery": "Parcels", "warranty": "", "repair": "Parcels > Broken"}
+    assert [label.excludes for label in list_labels(project)] == ["", "not a letter", "", ""]
+    undo_edit(project, "bob")
+    assert list_labels(project) == before
+
+
+def test_a_file_with_parents_and_one_with_a_circle(project, tmp_path):
+    rows = [["refund", "delivery"], ["delivery", "Parcels"]]
+    apply_edit(project, read_label_set(project, write_csv(tmp_path / "p.csv", ["name", "parent"], rows)), "bob")
+    assert paths(project)["refund"] == "Parcels > delivery"
+    rows = [["refund", "delivery"], ["delivery", "refund"]]
+    with pytest.raises(InputError, match="is inside itself"):
+        read_label_set(project, write_csv(tmp_path / "c.csv", ["name", "parent"], rows))
+
+
+def test_the_command_line_shows_and_makes_groups(project, tmp_path):
+    (tmp_path / "tree.txt").write_text("Money\n  refund\n", "utf-8")
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(main, ["--workspace", str(project.workspace), "groups", project.name, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "put 'refund' into 'Money'" in run("--from-text", str(tmp_path / "tree.txt"), "--preview")
+    assert set(paths(project).values()) == {""}
+    run("--from-text", str(tmp_path / "tree.txt"))
+    assert "Money (1)\n  refund\n" in run()
+    assert {"label": "refund", "path": ["Money"]} in json.loads(run("--json"))["labels"]
