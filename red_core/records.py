@@ -18,7 +18,7 @@ Report = Callable[[str, int, int], None]
 Progress = Callable[[int, int], None]
 """progress(done, total): how far one stage is."""
 
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "3"
 """Version of the prompt, stored with every verdict. Raise it whenever the prompt changes."""
 EVIDENCE_CHECK = "evidence"
 """The stored name of the similarity check, the judge without an LLM."""
@@ -90,6 +90,10 @@ class Label:
         The names of the groups that it is in, from the top; () for no group.
     excludes : str
         What does not belong to it; '' where nobody wrote it.
+    siblings : tuple of str
+        The names of the other labels in its group, if they are few.
+    good, bad : tuple of str
+        The newest examples of its guideline, as texts: some that belong to it, some that do not.
     """
 
     id: int
@@ -98,6 +102,9 @@ class Label:
     meaning_id: int = 0
     path: tuple[str, ...] = ()
     excludes: str = ""
+    siblings: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class LlmCorrector:
 
     async def _correct(self, client: Client, item: tuple[str, Candidates]) -> Correction:
         text, candidates = item
-        numbered = [{"number": n} | side(label, examples) for n, (label, examples) in enumerate(candidates, start=1)]
+        numbered = [{"number": n} | side(*candidate, text) for n, candidate in enumerate(candidates, start=1)]
         message = json.dumps({"candidates": numbered, "text": cleaned(text)[:LONGEST_TEXT]}, ensure_ascii=False)
         reply = await ask_in_json(client, TASK, message, Choice)
         number = reply.written.choice if reply.written is not None else 0

@@ -140,9 +140,9 @@ def is_of_group(label: Label, group: Sequence[str]) -> bool:
 def put_in_groups(edit: OpenEdit, snapshot: LabelSetSnapshot, paths: Mapping[int, Path]) -> dict[int, Path]:
     """Write paths of labels, those that change; return them by label id, spelled as groups are spelled already."""
     spelled: dict[Path, str] = {}
-    for label in snapshot.labels.values():
-        if label.id not in paths:
-            _spelled(label.path, spelled)
+    for each in snapshot.labels.values():
+        if each.id not in paths:
+            _spelled(each.path, spelled)
     changed = {}
     for label, path in paths.items():
         known = _spelled(checked_path(path), spelled)

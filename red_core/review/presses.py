@@ -86,6 +86,8 @@ class MeaningPress(BaseModel):
         The meaning.
     seen : int or None
         The id of the meaning that it replaces.
+    excludes : str or None
+        What does not belong to the label; None: as it is.
     undo : bool
         Whether the edit that gave the label these words is undone.
     """
@@ -95,13 +97,36 @@ class MeaningPress(BaseModel):
     request_id: RequestId = Field(alias="id")
     meaning_of: RowId
     words: Annotated[str, StringConstraints(max_length=LONGEST_MEANING)]
+    excludes: Annotated[str, StringConstraints(max_length=LONGEST_MEANING)] | None = None
     seen: RowId | None = None
     undo: bool = False
 
 
-Press = KeyPress | AuditKeyPress | FlagPress | MeaningPress
-_OTHERS: Mapping[str, type[AuditKeyPress | FlagPress | MeaningPress]] = {
-    "audit": AuditKeyPress, "flag": FlagPress, "meaning_of": MeaningPress,
+class WhyPress(BaseModel):
+    """The key *this is why*: the text of a decision goes into the guidelines of its labels, or out of them again.
+
+    Attributes
+    ----------
+    request_id : str
+        ``id`` in JSON.
+    why_of : str
+        The id of the key press that decided.
+    words : str
+        The reason; '' for that of the decision.
+    undo : bool
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    request_id: RequestId = Field(alias="id")
+    why_of: RequestId
+    words: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    undo: bool = False
+
+
+Press = KeyPress | AuditKeyPress | FlagPress | MeaningPress | WhyPress
+_OTHERS: Mapping[str, type[AuditKeyPress | FlagPress | MeaningPress | WhyPress]] = {
+    "audit": AuditKeyPress, "flag": FlagPress, "meaning_of": MeaningPress, "why_of": WhyPress,
 }  # fmt: skip
 """The key that only a press of this kind has."""
 
@@ -122,11 +147,11 @@ def read_key_press(raw: Mapping[str, Any]) -> Press:
 
 
 class Want(BaseModel):
-    """A request for more about a card: its history, its whole text, or a model's explanation of its verdict."""
+    """A request for more about a card: its history, its whole text, an explanation, or the guideline of a label."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    kind: Literal["history", "whole", "explain"]
+    kind: Literal["history", "whole", "explain", "guideline", "rival guideline"]
     card: RowId
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -22,6 +23,11 @@ LABELS = """
     WHERE label.now = label.id"""
 """Every active label with its newest meaning, that meaning's author, and its path as JSON."""
 
+MOST_SIBLINGS = 8
+"""With more labels in a group, their names are not shown beside one of them."""
+EXAMPLES_SHOWN = 3
+"""Examples of a guideline that a label carries, of each kind."""
+
 
 def name_key(name: str) -> str:
     """Return the key that must be unique among label names: NFC, whitespace collapsed, case folded."""
@@ -37,18 +43,36 @@ def list_labels(project: Project) -> list[Label]:
 
 def labels_in(db: Database) -> list[Label]:
     """Return what :func:`list_labels` returns, on an open connection."""
-    rows = db.query(f"{LABELS} ORDER BY label.id")
+    rows = list(db.query(f"{LABELS} ORDER BY label.id"))
+    paths = {int(row["id"]): path_of(row["path"]) for row in rows}
+    names = {int(row["id"]): str(row["name"]) for row in rows}
+    beside = defaultdict[tuple[str, ...], list[int]](list)
+    for label, path in paths.items():
+        if path:
+            beside[path].append(label)
+    shown = _newest_examples(db)
+
+    def siblings(label: int) -> tuple[str, ...]:
+        others = [names[other] for other in beside.get(paths[label], ()) if other != label]
+        return tuple(others) if len(others) <= MOST_SIBLINGS else ()
+
     return [
         Label(
-            int(r["id"]),
-            str(r["name"]),
-            str(r["meaning"]),
-            int(r["meaning_id"]),
-            path_of(r["path"]),
-            str(r["excludes"]),
+            label, names[label], str(row["meaning"]), int(row["meaning_id"]), paths[label], str(row["excludes"]),
+            siblings(label), tuple(shown.get((label, "good"), ())), tuple(shown.get((label, "bad"), ())),
         )
-        for r in rows
-    ]
+        for label, row in zip(names, rows, strict=True)
+    ]  # fmt: skip
+
+
+def _newest_examples(db: Database) -> dict[tuple[int, str], list[str]]:
+    """Return (label, kind) -> the newest examples of guidelines, as texts."""
+    query = "SELECT label, kind, content FROM standing_example e JOIN text ON text.id = e.text ORDER BY e.id DESC"
+    shown = defaultdict[tuple[int, str], list[str]](list)
+    for label, kind, content in db.execute(query):
+        if len(shown[label, kind]) < EXAMPLES_SHOWN:
+            shown[label, kind].append(str(content))
+    return shown
 
 
 SEPARATOR = ">"

@@ -284,6 +284,40 @@ def test_meaning_flag_and_columns_of_a_card_by_keyboard(many: Project, serve: Se
     assert flags(many, [card.text]) == {}
 
 
+def test_groups_and_the_guideline_of_a_label_by_keyboard(many: Project, serve: Serve, watched: Watched) -> None:
+    ids = label_ids(many)
+    apply_edit(many, Group({ids["topic k"]: ("Area", "Deep"), ids["topic h"]: ("Area",)}), "Ana")
+    page = desk_of(watched, serve(many.workspace), many)
+    card, notice, rows = queued(many)[0], page.locator(".desk .notice"), page.locator(".desk .picker-row")
+    page.keyboard.press("a")
+    page.keyboard.press("y")
+    expect(notice).to_contain_text(f"The example is in the guideline of {card.label.name}.")
+    assert [each.text for each in guideline_examples(many)[card.label.id]] == [card.text]
+    page.keyboard.press("u")
+    expect(notice).to_contain_text("The guideline is as it was before.")
+    assert guideline_examples(many) == {}
+    page.keyboard.press("g")
+    page.locator(".desk .below textarea").nth(1).fill("no <b>letter</b>")
+    page.keyboard.press("Control+Enter")
+    expect(notice).to_contain_text("is saved")
+    expect(page.locator(".desk .side").first).to_contain_text("Not: no <b>letter</b>")
+    asked = {label.id: side(label, (), "")["does_not_belong"] for label in list_labels(many) if label.excludes}
+    assert list(asked.values()) == ["no <b>letter</b>"]  # what the judge is asked next
+    page.keyboard.press("/")
+    page.keyboard.type("area")
+    expect(rows.first).to_contain_text("Area")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".desk .picker")).to_contain_text("In Area.")
+    expect(rows).to_have_count(2)
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(1)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.type("deep k")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert decision_rows(many)[-1][2] == ids["topic k"]
+
+
 def test_favourite_and_recent_labels_come_first_in_the_finder(many: Project, serve: Serve, watched: Watched) -> None:
     server = serve(many.workspace)
     page = desk_of(watched, server, many)

@@ -130,6 +130,22 @@ def test_a_label_without_a_meaning_says_none():
     assert "meaning" not in prompt_of(replace(QUESTION, label=Label(1, "x", " \n"))).state["proposed"]
 
 
+def test_a_label_shows_its_groups_its_siblings_and_its_guideline():
+    label = Label(
+        1, "lost parcel", "It did not arrive.", 3, ("Parcels", "Trouble"), "A late one.", ("late parcel",),
+        ("Nothing came.", QUESTION.content), ("It came broken.", QUESTION.content),
+    )  # fmt: skip
+    assert prompt_of(replace(QUESTION, label=label)).state["proposed"] == {
+        "label": "lost parcel",
+        "groups": "Parcels > Trouble",
+        "siblings": ["late parcel"],
+        "meaning": "It did not arrive.",
+        "does_not_belong": "A late one.",
+        "valid_examples": ["Nothing came.", "Where is my parcel? It was due in May."],
+        "wrong_examples": ["It came broken."],
+    }
+
+
 # What identifies a question
 
 OTHERS = {

@@ -8,9 +8,11 @@ import pytest
 
 from red_core.errors import CardChanged, StateError
 from red_core.labels.edit_kinds import Rename
-from red_core.labels.edits import apply_edit
-from red_core.labels.meaning import Mean, edit_meaning, undo_meaning
+from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.meaning import Mean, edit_meaning, this_is_why, undo_examples, undo_meaning
 from red_core.records import Answer, Label, Project
+from red_core.review.decisions import Provenance, decide
+from red_core.store.guidelines import guideline_examples
 from red_core.store.jobs import add_job
 from red_core.store.label_undo import edits
 from red_core.store.labels import list_labels, set_meanings
@@ -81,3 +83,48 @@ def test_no_meaning_is_edited_while_a_job_runs(project: Project) -> None:
     add_job(project, "prepare", "{}", "ann")
     with pytest.raises(StateError, match="a job is running"):
         edit_meaning(project, Mean(first(project).id, "another"), "ann")
+
+
+def test_what_does_not_belong_is_a_version_of_the_meaning(project: Project) -> None:
+    before = first(project)
+    edit = Mean(before.id, before.meaning, before.meaning_id, " not a\nnew one ")
+    edit_meaning(project, edit, "ann")
+    assert (first(project).meaning, first(project).excludes) == ("money back", "not a new one")
+    assert edits(project)[-1].told == f"said what {before.name!r} is not"
+    assert outdated_verdicts(project) == {before.id: 1}
+    set_meanings(project, {before.id: "written by a model"}, "model x")
+    assert first(project).excludes == "not a new one"
+    edit_meaning(project, Mean(before.id, "by a person"), "ann")
+    assert first(project).excludes == "not a new one"
+
+
+def decided_with(project: Project, text: int, kind: str, label: int | None) -> str:
+    """Decide a text by a key press at the desk, and return the id of the press."""
+    request = f"{text:032x}"
+    decide(project, text, kind, label=label, who="ann", provenance=Provenance(request_id=request, reason="it says so"))
+    return request
+
+
+def test_a_decision_goes_into_the_guideline_with_its_reason_and_out_again(project: Project) -> None:
+    one, other = sorted(label_ids(project).values())[:2]
+    texts = pool(project).tolist()
+    yes = decided_with(project, texts[1], "accept", one)
+    no = decided_with(project, texts[2], "reject", one)
+    shown = this_is_why(project, yes, "ann")
+    this_is_why(project, yes, "ann")  # it arrives twice
+    this_is_why(project, no, "ann", "it is new")
+    guideline = guideline_examples(project)[one]
+    assert [(each.text, each.kind, each.why) for each in guideline] == [
+        (texts[1], "good", "it says so"), (texts[2], "bad", "it is new"),
+    ]  # fmt: skip
+    assert all(each.decision for each in guideline)
+    assert (len(first(project).good), len(first(project).bad)) == (1, 1)
+    assert outdated_verdicts(project) == {}  # an example outdates no verdict
+    undo_examples(project, shown, "ann")
+    assert [each.kind for each in guideline_examples(project)[one]] == ["bad"]
+    undo_edit(project, "ann")
+    undo_edit(project, "ann")
+    assert [each.kind for each in guideline_examples(project)[one]] == ["good"]
+    with pytest.raises(StateError, match="no decision about a label"):
+        this_is_why(project, "0" * 32, "ann")
+    assert other not in guideline_examples(project)

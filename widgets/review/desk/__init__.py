@@ -19,16 +19,19 @@ from red_core.encoders.languages import stop_words
 from red_core.errors import ProjectReplaced, RedError, StateError
 from red_core.records import Label, Project
 from red_core.review.desk import PressOutcome, apply_key_press
-from red_core.review.presses import MeaningPress, Message, read_key_press, read_message
+from red_core.review.presses import MeaningPress, Message, WhyPress, read_key_press, read_message
 from red_core.store import views
 from red_core.training.encoder_choice import encoder_advice
-from widgets.review.desk.meaning import MOVED, apply_meaning, with_newest_meaning
+from widgets.review.desk.meaning import MOVED, apply_meaning, apply_why, with_newest_meaning
 from widgets.shell.caching import MEANINGS
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("words", "outbox", "kept_labels", "picker", "cards", "messages", "drawing", "notes", "keys", "desk")
+_SCRIPTS = (
+    "words", "outbox", "kept_labels", "groups", "picker", "cards", "messages", "guideline", "drawing", "notes", "keys",
+    "desk",
+)  # fmt: skip
 _DESK = st.components.v2.component(
     "red_desk",
     html=(_HERE / "desk.html").read_text("utf-8"),
@@ -57,7 +60,7 @@ class Reply:
     returned : list of dict
         Cards that come back because their decision was undone.
     said : dict or None
-        The history, the whole text or the explanation that was asked for.
+        The history, the whole text, the explanation or the guideline that was asked for.
     told : str
         A message for the analyst.
     """
@@ -129,8 +132,12 @@ def serve_desk(project: Project, sitting: Sitting, labels: Mapping[int, Label]) 
     }  # fmt: skip
     if claim is None or claim.labels != version:
         data["labels"] = [
-            [label.id, visible(label.name), visible(label.meaning), label.meaning_id] for label in labels.values()
-        ]
+            [
+                label.id, visible(label.name), visible(label.meaning), label.meaning_id,
+                [visible(group) for group in label.path], visible(label.excludes),
+            ]
+            for label in labels.values()
+        ]  # fmt: skip
         languages = encoder_advice(project).languages or {"en": 1.0}
         data["common"] = sorted(frozenset[str]().union(*map(stop_words, languages)))
     _WIRE(key=KEY, data=data, on_message_change=_receive)
@@ -188,6 +195,8 @@ def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
         return
     if isinstance(press, MeaningPress):
         outcome, reply.told = apply_meaning(sitting.project, press)
+    elif isinstance(press, WhyPress):
+        outcome, reply.told = apply_why(sitting.project, press)
     else:
         outcome = apply_key_press(sitting.project, press, who=who_acts())
     reply.acked.append(outcome.request_id)

@@ -26,14 +26,16 @@ function drawFacts(card) {
 function drawSide(role, label, belief, key) {
   const shown = belief === null ? "" : `confidence ${(100 * belief).toFixed(0)}%`
   const name = node("b", "", label.name)
+  const groups = label.path.length ? node("span", "quiet", `${label.path.join(PATH)}${PATH}`) : null
   name.setAttribute("role", "heading")
   name.setAttribute("aria-level", "2")
   const bar = node("div", "bar", node("div", "bar-full"))
   bar.setAttribute("aria-hidden", "true") // the number beside it says the same
   bar.firstChild.style.width = `${100 * (belief ?? 0)}%`
-  const head = node("div", "side-head", key ? node("kbd", "", key) : null, node("span", "quiet", `${role} `), name)
+  const head = node("div", "side-head", key ? node("kbd", "", key) : null, node("span", "quiet", `${role} `), groups, name)
   head.append(node("span", "belief", shown))
   const side = node("div", "side", head, bar, node("div", "meaning", label.meaning))
+  if (label.excludes) side.append(node("div", "meaning", `Not: ${label.excludes}`))
   side.setAttribute("role", "region")
   side.setAttribute("aria-label", `${role}: ${label.name}`)
   side.tabIndex = 0 // it scrolls, so the keyboard must reach it

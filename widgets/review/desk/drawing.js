@@ -19,7 +19,8 @@ class DrawnDesk extends DeskMessages {
     this.textBox = node("div", "text-box")
     this.sideBox = node("div", "face")
     const over = node("div", "over", this.picker.panel, this.notePanel) // over the card: its text stays in sight
-    const { accept, reject, none, skip, cannot, undo, find, why, meaning, flag, history, whole, explain, keys } = this.buttons
+    const { accept, reject, none, skip, cannot, undo, find, why, guide, lesson } = this.buttons
+    const { meaning, flag, history, whole, explain, keys } = this.buttons
     this.spoken = node("div", "spoken") // for screen readers: what comes next
     this.spoken.setAttribute("aria-live", "polite")
     this.below = node("div", "below")
@@ -27,7 +28,7 @@ class DrawnDesk extends DeskMessages {
       this.line, this.noticeBox, this.textBox, over, this.sideBox,
       node("div", "row", accept, reject, none, skip, cannot, undo),
       node("div", "row numbers", ...this.numbers),
-      node("div", "row small", find, why, meaning, flag, history, whole, explain, keys), this.below, this.spoken,
+      node("div", "row small", find, why, lesson, meaning, guide, flag, history, whole, explain, keys), this.below, this.spoken,
     )
   }
 
@@ -84,10 +85,11 @@ class DrawnDesk extends DeskMessages {
 
   drawButtons(card) {
     const audit = this.mode === "audit"
-    const { accept, reject, none, skip, cannot, find, why, meaning, flag, history, whole, explain } = this.buttons
-    for (const element of [accept, reject, skip, why, meaning, flag, history]) element.hidden = audit
+    const { accept, reject, none, skip, cannot, find, why, meaning, guide, lesson, flag, history, whole, explain } = this.buttons
+    for (const element of [accept, reject, skip, why, meaning, guide, lesson, flag, history]) element.hidden = audit
     cannot.hidden = !audit
-    for (const element of [accept, reject, none, skip, cannot, find, why, meaning, flag, history]) element.disabled = !card
+    for (const element of [accept, reject, none, skip, cannot, find, why, meaning, guide, flag, history]) element.disabled = !card
+    lesson.disabled = !this.newest
     flag.lastChild.textContent = card?.flag ? "Remove the flag" : "Flag"
     const text = this.textBox.lastChild
     whole.hidden = !card || !(card.cut || text.scrollHeight > text.clientHeight + 2)
@@ -115,8 +117,15 @@ class DrawnDesk extends DeskMessages {
   // Draws the history, the whole text or the explanation below the card.
   drawMore(card) {
     const more = this.more && card && this.more.card === card.id ? this.more : null
+    if (more?.kind.endsWith("guideline") && more === this.drawnMore) return // what is being typed stays
+    this.drawnMore = more
     if (!more) {
       this.below.replaceChildren()
+    } else if (more.kind.endsWith("guideline")) {
+      const label = this.labels.get(more.label)
+      const save = (words, excludes) => this.saveMeaning(label, words, excludes)
+      this.below.replaceChildren(...drawGuideline(label, more.examples, save, () => this.close()))
+      this.below.scrollIntoView({ block: "nearest" })
     } else if (more.kind === "keys") {
       const shown = this.help.filter(([, words]) => words !== (this.mode === "audit" ? "Skip" : "Cannot tell"))
       const rows = [...shown, ["1-9", "Give the label with this number"], ["Esc", "Close what is open"]]

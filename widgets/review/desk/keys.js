@@ -19,6 +19,8 @@ class Desk extends NotingDesk {
       find: ["/", "Find label", () => this.openPicker()],
       why: ["W", "Why", () => this.openReason()],
       meaning: ["M", "Meaning", (event) => this.openMeaning(event?.shiftKey)],
+      guide: ["G", "Guideline", (event) => this.openGuideline(event?.shiftKey)],
+      lesson: ["Y", "This is why", () => this.teach()],
       flag: ["F", "Flag", () => this.toggleFlag()],
       history: ["H", "History", () => this.mode === "review" && this.ask("history")],
       whole: ["T", "Whole text", () => this.whole()],
@@ -67,6 +69,7 @@ class Desk extends NotingDesk {
       act.own = [...own, ...(card.own ?? [])].slice(-100)
     }
     this.reason = ""
+    this.newest = card.audit || kind === "skip" ? null : act.id
     this.outbox.add(act)
     this.cards.shift()
     this.back.push({ card, act })
@@ -90,6 +93,7 @@ class Desk extends NotingDesk {
       return
     }
     const act = { id: randomName(), kind: "undo" }
+    this.newest = null
     if (past) {
       act.undoes = past.act.id
       past.card.own = [...(past.card.own ?? []), past.act.id, act.id]
@@ -157,12 +161,17 @@ class Desk extends NotingDesk {
   openPicker() {
     if (!this.card) return
     const audit = this.mode === "audit" // without a hint at what is likely
-    this.picker.open(this.labels, audit ? [] : [this.card.label, ...this.card.suggestions], audit ? null : this.kept())
+    this.picker.open(this.labels, this.groups, audit ? [] : [this.card.label, ...this.card.suggestions], audit ? null : this.kept())
   }
 
   ask(kind) {
     if (this.more?.kind === kind) this.close()
     else if (this.card) this.pump({ kind, card: this.card.id })
+  }
+
+  // The guideline of the left label; with Shift, of the right one.
+  openGuideline(right = false) {
+    if (this.mode === "review") this.ask(right ? "rival guideline" : "guideline")
   }
 
   close() {

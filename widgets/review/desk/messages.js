@@ -85,11 +85,14 @@ class DeskMessages {
 
   learn(rows, common) {
     this.labels = new Map(
-      rows.map(([id, name, meaning, meaningId]) => {
+      rows.map(([id, name, meaning, meaningId, path, excludes]) => {
         const key = inWords(name)
-        return [id, { id, name, meaning, meaningId, key, words: key.split(" "), meaningKey: meaning.toLowerCase() }]
+        const pathKey = path.length ? inWords(`${path.join(" ")} ${name}`) : key
+        const words = key.split(" ")
+        return [id, { id, name, meaning, meaningId, path, excludes, key, words, pathKey, meaningKey: meaning.toLowerCase() }]
       }),
     )
+    this.groups = new Groups(this.labels.values())
     this.common = new Set(common)
   }
 

@@ -50,23 +50,37 @@ class NotingDesk extends DrawnDesk {
     this.openNote(label.meaning, `Meaning of ${label.name}.`, (words) => this.saveMeaning(label, words), LONGEST_MEANING)
   }
 
-  saveMeaning(label, words) {
-    if (words === label.meaning) return
-    this.edited = { label: label.id, words }
-    this.outbox.add({ id: randomName(), meaning_of: label.id, words, seen: label.meaningId })
+  saveMeaning(label, words, excludes = label.excludes) {
+    if (words === label.meaning && excludes === label.excludes) return
+    this.edited = { meaning_of: label.id, words, excludes }
+    this.outbox.add({ id: randomName(), ...this.edited, seen: label.meaningId })
     label.meaning = words
     label.meaningKey = words.toLowerCase()
+    label.excludes = excludes
+    this.more = null
     this.shown = null
     this.draw()
     this.pump()
   }
 
-  // Takes the last edit of a meaning back, if it was the last thing that was done here. Returns whether it was.
+  // This is why: the text of the newest decision becomes an example in the guideline of its label.
+  teach() {
+    if (this.mode !== "review" || !this.newest) return
+    this.edited = { why_of: this.newest, words: this.reason }
+    this.outbox.add({ id: randomName(), ...this.edited })
+    this.newest = null
+    this.notice = "The text of your newest decision becomes an example in the guideline."
+    this.shown = null
+    this.draw()
+    this.pump()
+  }
+
+  // Takes the last edit of a guideline back, if it was the last thing that was done here. Returns whether it was.
   undoMeaning() {
     if (!this.edited) return false
-    this.outbox.add({ id: randomName(), meaning_of: this.edited.label, words: this.edited.words, undo: true })
+    this.outbox.add({ id: randomName(), ...this.edited, undo: true })
     this.edited = null
-    this.notice = "Taking the meaning back."
+    this.notice = "Taking the guideline back."
     this.status()
     this.pump()
     return true

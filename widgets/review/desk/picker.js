@@ -1,4 +1,5 @@
-// Finds one label among thousands by keyboard. The best fit comes first; among equal fits, the likeliest label.
+// Finds one label among thousands by keyboard, by any part of its name or of its groups. The best fit comes first; among
+// equal fits, the likeliest label. A group is opened with Enter or the right arrow, and left with the left arrow.
 
 const PICKER_ROWS = 9
 
@@ -8,7 +9,7 @@ class Picker {
     this.close = close
     this.input = node("input", "picker-input")
     this.input.type = "text"
-    this.input.placeholder = "Find a label by its name or meaning"
+    this.input.placeholder = "Find a label by its name, group or meaning"
     this.input.setAttribute("aria-label", "Find a label")
     this.input.setAttribute("role", "combobox")
     this.input.setAttribute("aria-autocomplete", "list")
@@ -22,7 +23,8 @@ class Picker {
     this.list.setAttribute("aria-label", "Labels that fit")
     this.message = node("div", "quiet")
     this.message.setAttribute("aria-live", "polite")
-    this.panel = node("div", "picker", this.input, this.list, this.message)
+    this.place = node("div", "quiet")
+    this.panel = node("div", "picker", this.place, this.input, this.list, this.message)
     this.panel.hidden = true
     this.input.oninput = () => this.search()
     this.input.onkeydown = (event) => this.key(event)
@@ -30,8 +32,10 @@ class Picker {
   }
 
   // `kept`: the favourites and the recent labels, which come before the likely ones; null for neither.
-  open(labels, likely, kept) {
+  open(labels, groups, likely, kept) {
     this.labels = labels
+    this.groups = groups
+    this.scope = []
     this.kept = kept
     const first = kept ? [...kept.favourites, ...kept.recent, ...likely] : likely
     this.rank = new Map([...new Set(first)].map((label, index) => [label, index]))
@@ -54,41 +58,70 @@ class Picker {
     if (step) this.mark(this.marked + step)
     else if (event.key === "Enter" && event.shiftKey) this.favour(this.matches[this.marked])
     else if (event.key === "Enter" && this.matches.length) this.take(this.matches[this.marked])
+    else if (event.key === "ArrowRight" && this.atEnd() && this.matches[this.marked]?.group) this.take(this.matches[this.marked])
+    else if (event.key === "ArrowLeft" && !this.input.value && this.scope.length) this.enter(this.scope.slice(0, -1))
     else if (event.key === "Escape") this.hide()
     else return
     event.preventDefault()
     event.stopPropagation()
   }
 
+  atEnd() {
+    return this.input.selectionStart === this.input.value.length
+  }
+
+  enter(scope) {
+    this.scope = scope
+    this.input.value = ""
+    this.search()
+  }
+
   take(label) {
+    if (label.group) {
+      this.enter(label.path)
+      return
+    }
     this.hide()
     this.choose(label.id)
   }
 
   favour(label) {
-    if (!label || !this.kept) return
+    if (!label || label.group || !this.kept) return
     this.kept.toggle(label.id)
     this.mark(this.marked)
   }
 
   search() {
     const typed = inWords(this.input.value)
-    const fits = []
-    for (const label of this.labels.values()) {
-      const worst = typed ? misfit(label, typed) : 0
-      if (worst < Infinity) fits.push([worst, this.rank.get(label.id) ?? Infinity, label])
+    const parts = typed.split(" ").filter(Boolean)
+    const best = [] // the few that are shown: sorting all takes too long among 10,000
+    let count = 0
+    const take = (label, place) => {
+      const worst = typed ? misfit(label, typed, parts) + (label.group ? 0.5 : 0) : 0
+      if (worst === Infinity) return
+      count += 1
+      const fit = { worst, place, label }
+      if (best.length === PICKER_ROWS && !isBetter(fit, best[PICKER_ROWS - 1])) return
+      const index = best.findIndex((other) => isBetter(fit, other))
+      best.splice(index < 0 ? best.length : index, 0, fit)
+      best.length = Math.min(best.length, PICKER_ROWS)
     }
-    fits.sort((a, b) => a[0] - b[0] || (a[1] === b[1] ? 0 : a[1] - b[1]) || (a[2].key < b[2].key ? -1 : 1))
-    this.matches = fits.slice(0, PICKER_ROWS).map(([, , label]) => label)
-    this.rest = fits.length - this.matches.length
+    for (const label of this.labels.values()) {
+      if (isInside(label.path, this.scope)) take(label, this.rank.get(label.id) ?? Infinity)
+    }
+    // Of a label and a group that fit equally, the label comes first; without a word typed, the groups do.
+    const groups = typed || this.scope.length ? this.groups.inside(this.scope, typed) : []
+    for (const group of groups) take(group, typed ? Infinity : -1)
+    this.matches = best.map(({ label }) => label)
+    this.rest = count - best.length
     this.mark(0)
   }
 
   mark(index) {
     this.marked = Math.max(0, Math.min(index, this.matches.length - 1))
     const rows = this.matches.map((label, number) => {
-      const row = node("div", "picker-row", node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
-      if (this.kept?.sign(label.id)) row.prepend(node("span", "kept", this.kept.sign(label.id)))
+      const row = label.group ? drawGroup(label) : drawFound(label)
+      if (!label.group && this.kept?.sign(label.id)) row.prepend(node("span", "kept", this.kept.sign(label.id)))
       row.id = `desk-label-${number}`
       row.setAttribute("role", "option")
       row.setAttribute("aria-selected", String(number === this.marked))
@@ -98,6 +131,7 @@ class Picker {
       }
       return row
     })
+    this.place.textContent = this.scope.length ? `In ${this.scope.join(PATH)}. The left arrow leads out of it.` : ""
     const message = this.rest > 0 ? `${this.rest.toLocaleString()} more: keep typing` : this.matches.length ? "" : "No label fits."
     this.list.replaceChildren(...rows)
     const hint = this.kept ? "Shift and Enter make a label a favourite, or no longer one." : ""
@@ -105,4 +139,19 @@ class Picker {
     if (rows.length) this.input.setAttribute("aria-activedescendant", `desk-label-${this.marked}`)
     else this.input.removeAttribute("aria-activedescendant")
   }
+}
+
+function isBetter(one, other) {
+  if (one.worst !== other.worst) return one.worst < other.worst
+  if (one.place !== other.place) return one.place < other.place
+  return one.label.key < other.label.key
+}
+
+function drawFound(label) {
+  const groups = label.path.length ? node("span", "quiet", `${label.path.join(PATH)}${PATH}`) : ""
+  return node("div", "picker-row", groups, node("b", "", label.name), label.meaning ? ` ${label.meaning}` : "")
+}
+
+function drawGroup(group) {
+  return node("div", "picker-row", "\u25b8 ", group.path.join(PATH), node("span", "quiet", ` ${group.count.toLocaleString()} labels`))
 }

@@ -15,6 +15,7 @@ from red_core.store.flags import Flag, flags
 from red_core.store.history import text_history
 from red_core.store.verdicts import explanation
 from widgets.review.card_facts import chosen_columns, facts_beside
+from widgets.review.desk.meaning import guideline_as_json
 from widgets.review.queues import Queue
 from widgets.review.verdict_card import ORIGINS, decision_in_words, verdict_in_words, why_asked
 from widgets.rounds.judge_panel import connected_server
@@ -69,7 +70,7 @@ class ReviewSitting:
         raise StateError("there is no such text. Load the page again.")
 
     def say(self, kind: str, text: int) -> dict[str, Any]:
-        """Return the history of a text, the whole text, or a model's explanation of its verdict.
+        """Return the history of a text, the whole text, a model's explanation of its verdict, or a guideline.
 
         Raises
         ------
@@ -81,6 +82,9 @@ class ReviewSitting:
             rows = [[e.at[:16].replace("T", " "), visible(e.who), visible(e.what)] for e in events]
             return {"kind": kind, "rows": rows}
         card = self._card(text)
+        if kind.endswith("guideline"):
+            label = card.runner_up if kind.startswith("rival") else card.label
+            return {"kind": kind} | guideline_as_json(self.project, label)
         if kind == "whole":
             return {"kind": kind, "title": "The whole text", "words": visible(card.content[:LONGEST_SHOWN])}
         if card.verdict is None:

@@ -41,17 +41,17 @@ function inWords(name) {
   return name.toLowerCase().split(/[\s_./-]+/).filter(Boolean).join(" ")
 }
 
-// How badly a label fits what was typed: 0 is the same name, Infinity is no fit.
-function misfit(label, typed) {
+// How badly a label fits what was typed: 0 is the same name, Infinity is no fit. `parts` are the words of `typed`.
+function misfit(label, typed, parts) {
   const { key, words } = label
   if (key === typed) return 0
   if (key.startsWith(typed)) return 1
   if (key.includes(typed)) return 2
-  const parts = typed.split(" ").filter(Boolean)
   if (parts.every((part) => words.some((word) => word.startsWith(part)))) return 3
   if (parts.every((part) => key.includes(part))) return 4
-  if (parts.every((part) => key.includes(part) || label.meaningKey.includes(part))) return 5
-  return isSubsequence(typed.replaceAll(" ", ""), key) ? 6 : Infinity
+  if (parts.every((part) => label.pathKey.includes(part))) return 5 // of its groups and its name
+  if (parts.every((part) => label.pathKey.includes(part) || label.meaningKey.includes(part))) return 6
+  return isSubsequence(parts.join(""), key) ? 7 : Infinity
 }
 
 function isSubsequence(letters, text) {
