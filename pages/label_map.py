@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,16 +12,29 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
+from red_core.labels.groups import checked_path
 from red_core.records import Cluster, Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
+from red_core.store.labels import path_in_words
 from widgets.labels.label_edit_panel import show_label_edits
 from widgets.labels.label_panel import show_group, show_label, show_overview, show_way_to_queue, show_write_meanings
 from widgets.labels.label_rows import label_rows
 from widgets.labels.label_tables import show_label_table
-from widgets.labels.map_choice import NEAREST, Row, chart_key, choose, drawn_focus, focus_of, keep_valid, take_from_map
+from widgets.labels.map_choice import (
+    NEAREST,
+    Row,
+    chart_key,
+    choose,
+    choose_group,
+    drawn_focus,
+    focus_of,
+    keep_valid,
+    take_from_map,
+)
 from widgets.labels.map_figure import ALT, CONFIG, label_map_figure, pool_picture
+from widgets.labels.map_groups import coloured_by_group, overview
 from widgets.labels.map_overlay import MOST_LINES, Focus, Overlay
 from widgets.labels.new_labels_panel import current_groups, show_new_labels
 from widgets.labels.pool_texts_panel import show_pool_texts
@@ -30,6 +44,7 @@ from widgets.shell.marks import mark
 from widgets.shell.reads import confused, pool_drawn, similarities
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
+from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
 inside_the_shell()
@@ -63,8 +78,36 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
         "Subset", subsets, index=None, key="subset", placeholder="All", format_func=lambda n: f"{mark(n)[2]} {n + 1}",
         on_change=lambda: choose(subset=st.session_state["subset"]),
     )  # fmt: skip
+    if groups := groups_on_map(rows):
+        choose_from_groups(rows, groups)
     view = right.radio("Shown as", ["Map", "Table"], key="map_shown", horizontal=True, label_visibility="collapsed")
     return str(view)
+
+
+def groups_on_map(rows: Sequence[Row]) -> list[str]:
+    """Return the groups of the labels, as people read them."""
+    paths = {row["path"][:depth] for row in rows for depth in range(1, len(row["path"]) + 1)}
+    return sorted(map(path_in_words, paths), key=str.casefold)
+
+
+def choose_from_groups(rows: Sequence[Row], groups: Sequence[str]) -> None:
+    """Show the choice of a group, and of what the colours of the map mean."""
+    left, middle, _ = st.columns([5, 3, 2], vertical_alignment="bottom")
+    st.session_state.setdefault("map_group", None)
+    if st.session_state["map_group"] not in {None, *groups}:
+        st.session_state["map_group"] = None
+    left.selectbox(
+        "Group", groups, index=None, key="map_group", placeholder="All groups",
+        on_change=lambda: choose_group(rows, st.session_state["map_group"]),
+    )  # fmt: skip
+    middle.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
+
+
+def scope_of(rows: Sequence[Row]) -> tuple[str, ...] | None:
+    """Return the group whose groups have colours on the map; None where the colours are those of the subsets."""
+    if not any(row["path"] for row in rows) or st.session_state.get("map_colours") == "Subset":
+        return None
+    return checked_path(st.session_state.get("map_group") or "")
 
 
 MOST_RINGS = 12
@@ -110,14 +153,16 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     states = "".join(row["state"][:1] or "-" for row in rows)
     key = (project.folder.as_posix(), views.version(project), drawn is not None, states)
     ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080"
-    marked = drawn_focus(focus)
-    overlay = overlay_of(project, current_groups(project) or (), drawn, marked)
-    chart = figure(key, marked, overlay, ink, rows, drawn)
+    marked, scope = drawn_focus(focus), scope_of(rows)
+    overlay = replace(overlay_of(project, current_groups(project) or (), drawn, marked), scope=scope)
+    shown = list(rows) if scope is None else coloured_by_group(overview(rows, scope), scope)
+    chart = figure((*key, len(shown)), marked, overlay, ink, shown, drawn)
     with st.container(key="map"):
-        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows))
+        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, shown))
+    shows = "subset" if scope is None else "group"
     st.caption(
         "Click a label, or draw a line around several with the lasso. Labels with similar texts are near each other; "
-        "directions and long distances mean nothing. Colour and shape show the subset."
+        f"directions and long distances mean nothing. Colour and shape show the {shows}."
     )
 
 
@@ -133,7 +178,12 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
         show_group(members, f"{mark(focus.subset)[2]} Subset {focus.subset + 1}, {len(members)} labels", ids, alike)
         show_way_to_queue("Decide texts of this subset", review_subset=focus.subset)
     else:
-        show_group(members, f"{len(members)} labels in the lasso" if area else f"{len(members)} labels", ids, alike)
+        group = st.session_state.get("map_group")
+        count = counted(len(members), "label")
+        heading = f"{plain(group)}: {count}" if group else f"{count} in the lasso" if area else count
+        show_group(members, heading, ids, alike)
+        if group:
+            show_way_to_queue("Decide texts of this group", review_group=group)
         show_pool_texts(project, area)
 
 

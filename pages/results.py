@@ -11,9 +11,10 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.records import NONE_OF_THESE, Project, Round
+from red_core.results.levels import accuracy_by_level, counts_by_group
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
-from red_core.store.labels import name_key
+from red_core.store.labels import name_key, path_in_words
 from red_core.store.rounds import last_finished_round
 from red_core.store.texts import shown_file
 from red_core.store.views import pace
@@ -189,6 +190,7 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
     """Show a row per label."""
     columns = {
         "name": column.TextColumn("Label", width=240),
+        "group": column.TextColumn("Group", width=240),
         "subset": column.NumberColumn("Subset"),
         "seeds": column.NumberColumn("Examples", help="Labelled examples from your files"),
         "fed_back": column.NumberColumn("Fed back", help="Texts that were fed back and train this label"),
@@ -203,11 +205,47 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
     }
     table = pd.DataFrame(label_table(project)).round(3)
     table["name"], table["subset"] = table["name"].map(visible), table["subset"] + 1
+    table["group"] = table["path"].map(lambda path: visible(path_in_words(path)))
+    if table["group"].any():
+        show_groups(project, last)
     st.caption(
         f"{counted(len(table), 'label')}. Click a heading to sort. Use the magnifier of the table to find a name."
     )
-    order = [name for name in columns if last is not None or name not in {"fed_back", "labelled", "belief"}]
+    hidden = set() if last is not None else {"fed_back", "labelled", "belief"}
+    order = [name for name in columns if name not in hidden | (set() if table["group"].any() else {"group"})]
     st.dataframe(table, hide_index=True, height=620, column_order=order, column_config=columns)
+
+
+def show_groups(project: Project, last: Round | None) -> None:
+    """Show the accuracy at each level of the groups, and a row per group."""
+    found = accuracy_by_level(project, last.id) if last is not None else None
+    if found is not None:
+        basis = "measured accuracy (audit)" if found.measured else "true accuracy (trial)"
+        parts = [
+            f"{'label' if level.depth == 0 else f'group, level {level.depth}'} {level.right / level.of:.1%}"
+            for level in found.levels
+        ]
+        wrong = found.levels[-1].of - found.levels[-1].right
+        texts = counted(found.levels[-1].of, "text")
+        st.text(f"{basis.capitalize()} of the machine labels of {texts}: {', '.join(parts)}.")
+        if wrong:
+            st.text(f"Right group, wrong label: {found.near:,} of {counted(wrong, 'wrong label')}.")
+    rows = [
+        {
+            "Group": visible(path_in_words(each.path)),
+            "Labels": each.labels,
+            "Examples": each.seeds,
+            "Labelled": each.labelled,
+            "Average confidence": each.belief,
+            "Decided": each.decided,
+        }
+        for each in counts_by_group(label_table(project))
+    ]
+    share = column.ProgressColumn(format="percent", max_value=1.0)
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, height=min(38 * len(rows) + 40, 320), key="results_groups",
+        column_config={"Average confidence": share},
+    )  # fmt: skip
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:

@@ -75,6 +75,8 @@ class Filters:
         Only texts whose proposed or best label this is.
     subset : int or None
         Only texts whose label is in this subset.
+    group : tuple of str
+        Only texts whose label is in this group, or in one inside it; () for all.
     round : int or None
         Only proposals of this round.
     judge : str
@@ -88,6 +90,7 @@ class Filters:
     round: int | None = None
     judge: str = ""
     search: str = ""
+    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,9 @@ def queue(
         WHERE (:label IS NULL OR i.label = :label) AND (:asked_in IS NULL OR q.round = :asked_in)
         AND (:subset IS NULL OR i.label IN (SELECT label FROM label_place
             WHERE version = (SELECT max(version) FROM label_place) AND subset = :subset))
+        AND (:group IS NULL OR i.label IN (SELECT s.label FROM standing_path s
+            WHERE s.id = (SELECT max(id) FROM standing_path WHERE label = s.label)
+            AND (s.path = :group || ']' OR substr(s.path, 1, length(:group) + 2) = :group || ', ')))
         AND (:judge = '' OR v.judge = :judge)
         AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0 OR (:decided AND EXISTS (
             SELECT 1 FROM standing_decision s WHERE s.text = i.text AND instr(lower(s.reason), lower(:search)) > 0)))
@@ -203,6 +209,7 @@ def queue(
         "round": round_id, "label": filters.label, "asked_in": filters.round, "subset": filters.subset,
         "judge": filters.judge, "search": filters.search.strip(), "decided": name == "decided", "who": who,
         "longest": longest,
+        "group": json.dumps(list(filters.group), ensure_ascii=False)[:-1] if filters.group else None,
     }  # fmt: skip
     with connection(project) as db:
         return [(int(text), proposal) for text, proposal in db.execute(query, values)]

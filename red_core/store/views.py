@@ -12,7 +12,7 @@ import numpy as np
 
 from red_core.records import Project
 from red_core.store.database import connection
-from red_core.store.labels import LABELS
+from red_core.store.labels import LABELS, path_of
 from red_core.store.texts import shown_file
 
 LEAST = 0.1
@@ -32,7 +32,7 @@ _OVERTURNED = """
 
 
 def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
-    """Return a row per label: name, meaning, author, subset, coordinates, counts of texts, mean belief.
+    """Return a row per label: name, path, guideline, author, subset, coordinates, counts of texts, mean belief.
 
     ``trained`` is 1 if the round was trained on it.
 
@@ -42,7 +42,7 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         The round whose beliefs count; 0 before the first.
     """
     query = f"""
-        SELECT l.id, l.name, l.meaning, l.meaning_by, place.subset, place.x, place.y,
+        SELECT l.id, l.name, l.path, l.meaning, l.excludes, l.meaning_by, place.subset, place.x, place.y,
             coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
             coalesce(d.n, 0) AS decided,
             l.id IN (SELECT label FROM training_row WHERE round = :round) AS trained
@@ -58,7 +58,7 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         LEFT JOIN (SELECT label, count(*) AS n FROM decided GROUP BY label) d ON d.label = l.id
         ORDER BY l.id"""
     with connection(project) as db:
-        return list(db.query(query, {"round": round_id}))
+        return [row | {"path": path_of(row["path"])} for row in db.query(query, {"round": round_id})]
 
 
 def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:

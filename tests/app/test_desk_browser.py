@@ -10,17 +10,21 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from red_core.judges.prompt import side
+from red_core.labels.edits import apply_edit
+from red_core.labels.groups import Group
 from red_core.records import Project
 from red_core.review.audit_report import summary
 from red_core.review.decisions import Provenance, decide
 from red_core.store.batches import batch_counts
 from red_core.store.database import connection
 from red_core.store.flags import flags
+from red_core.store.guidelines import guideline_examples
 from red_core.store.labels import list_labels, set_meanings
 from red_core.store.texts import remember
 from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, card_of, decision_rows, project_with_cards, queued
 from tests.helpers.browser import CHROMIUM, Server, Watched, saying
-from tests.helpers.small_projects import fake_encode
+from tests.helpers.small_projects import fake_encode, label_ids
 
 pytestmark = [
     pytest.mark.browser,
@@ -308,7 +312,7 @@ def test_groups_and_the_guideline_of_a_label_by_keyboard(many: Project, serve: S
     expect(rows.first).to_contain_text("Area")
     page.keyboard.press("ArrowRight")
     expect(page.locator(".desk .picker")).to_contain_text("In Area.")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     page.keyboard.press("ArrowRight")
     expect(rows).to_have_count(1)
     page.keyboard.press("ArrowLeft")

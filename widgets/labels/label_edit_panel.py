@@ -20,7 +20,9 @@ from red_core.store import views
 from red_core.store.label_undo import edits
 from red_core.store.texts import contents
 from red_core.text import LONGEST_LABEL, LONGEST_MEANING
+from widgets.labels.group_panel import group_form
 from widgets.labels.label_file_form import label_file_form, offer_label_file
+from widgets.labels.many_panel import many_form
 from widgets.labels.map_choice import Row, choose
 from widgets.shell.caching import cached_read
 from widgets.shell.marks import mark
@@ -28,7 +30,7 @@ from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
-KINDS = ("Add a label", "Rename", "Move", "Merge", "Split", "Retire", "From a file")
+KINDS = ("Add a label", "Rename", "Move", "Groups", "Merge", "Split", "Retire", "Many labels", "From a file")
 MOST_PARTS = 6
 NEW_LABEL = "new_label"
 """Session key of the name and the example texts that the form for a new label is filled with."""
@@ -58,9 +60,11 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
             "Add a label": lambda: _add(project, rows),
             "Rename": lambda: _rename(chosen),
             "Move": lambda: _move(rows, chosen),
+            "Groups": lambda: group_form(project, chosen, inside),
             "Merge": lambda: _merge(rows, chosen, inside),
             "Split": lambda: _split(project, chosen),
             "Retire": lambda: _retire(chosen),
+            "Many labels": lambda: many_form(project, rows),
             "From a file": lambda: label_file_form(project),
         }
         if chosen is None and kind in {"Rename", "Move", "Split", "Retire"}:

@@ -22,7 +22,7 @@ KINDS = {"csv": "text/csv", "json": "application/json"}
 def label_file_form(project: Project) -> Apply | None:
     """Show the downloads and the upload of the label set; return the edit that the uploaded file describes."""
     st.caption(
-        "The file holds names, meanings, subsets and labelled examples of all labels. Edit it and upload it again. A "
+        "The file holds names, groups, guidelines, subsets and examples of all labels. Edit it and upload it again. A "
         "row changes the label that has its id. Without an id, the name decides. Any other row adds a label. A label "
         "without a row does not change."
     )

@@ -124,6 +124,8 @@ def show_label(
             st.button(
                 f"Labels in the lasso ({len(inside)})", on_click=choose, args=(None, None, inside), type="tertiary"
             )
+    if row["group"]:
+        st.caption(plain(row["group"]))
     st.header(plain(row["name"]))
     show_meaning(project, row)
     last = round_number(project)
@@ -198,10 +200,10 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         go("review", review_mode="Pairs", review_pair=own_pairs[0].labels)
 
 
-def show_way_to_queue(words: str, **filters: int) -> None:
+def show_way_to_queue(words: str, **filters: int | str) -> None:
     """Show an analyst the button that opens the queue of some texts, whether or not they are worth an answer."""
     if may_write() and st.button(words, key="to_queue", icon=":material/rule:"):
-        cleared = {"review_label": None, "review_subset": None, "review_round": None, "review_judge": None}
+        cleared = dict.fromkeys(("review_label", "review_group", "review_subset", "review_round", "review_judge"))
         go("review", **cleared | {"review_mode": "Review", "review_queue": "random", "review_search": ""} | filters)
 
 

@@ -11,6 +11,7 @@ from red_core.labels.drift import LabelDrift
 from red_core.records import Project
 from red_core.steps.audit_statistics import Share
 from red_core.store import views
+from red_core.store.labels import path_in_words
 from red_core.store.views import Confusion
 from widgets.shell.reads import audit_target, confused, label_records, label_table, round_number
 
@@ -23,6 +24,7 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
     - ``confused``: number of texts that are estimated to have this label instead of another or the other way round,
       and corrected verdicts; ``confused_with``: name of the label of the worst pair.
     - ``drift``: *yes* or *no* of the newest comparison, None where there is none or the label has too few texts.
+    - ``group``: its groups as people read them, ``Billing > Cards``.
     - ``state``: *new* after the last round, *check* where drift or audits call for it, or ''.
     """
     audited, judged = label_records(project)
@@ -44,6 +46,7 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
                 "confused": round(sum(pair.texts for pair in pairs), 1),
                 "confused_with": names.get(pairs[0].other(row["id"]), "") if pairs else "",
                 "drift": None if drift is None or drift.q is None else "yes" if drift.drifted else "no",
+                "group": path_in_words(row["path"]),
                 "state": "new" if trained and not row["trained"] else "check" if check else "",
             }
         )

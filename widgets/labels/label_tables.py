@@ -31,10 +31,11 @@ HEADINGS = {
 }
 OF_SHORT = ("name", "subset", "seeds", "labelled", "belief", "meaning")
 OF_ALL = (
-    "name", "subset", "state", "seeds", "fed_back", "labelled", "belief", "audited", "audits", "judge", "judged",
-    "confused", "confused_with", "drift", "meaning",
+    "name", "group", "subset", "state", "seeds", "fed_back", "labelled", "belief", "audited", "audits", "judge",
+    "judged", "confused", "confused_with", "drift", "meaning",
 )  # fmt: skip
 HELP = {
+    "group": "The groups that the label is in, from the outermost",
     "examples": "Labelled examples from your files",
     "fed back": "Texts that were fed back and train this label",
     "labelled": "Texts that the last round gave this label",

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from red_core.labels.groups import checked_path, is_in
 from red_core.records import Floats
+from red_core.store.labels import path_in_words
 from widgets.labels.map_overlay import Focus
 from widgets.shell.selections import chosen_rows, outlines
 
@@ -25,6 +27,7 @@ def choose(
     subset: int | None = None,
     inside: tuple[int, ...] = (),
     *,
+    group: str | None = None,
     area: Sequence[Floats] | None = None,
     on_map: bool = False,
 ) -> None:
@@ -33,7 +36,9 @@ def choose(
     Parameters
     ----------
     inside : tuple of int
-        The ids of the labels in the lasso.
+        The ids of the labels in the lasso, or in the group.
+    group : str, optional
+        The group that is shown, its path in words.
     area : sequence of ndarray, optional
         The outlines of the lasso, each of shape (m, 2). None keeps the current ones if the labels are the same.
     on_map : bool
@@ -46,6 +51,8 @@ def choose(
     if area is None:
         area = st.session_state.get("map_area", ()) if inside == st.session_state.get("inside") else ()
     chosen = {"label": label, "map_chosen": label, "subset": subset, "inside": inside, "map_area": tuple(area)}
+    if group is not None or not on_map:
+        chosen["map_group"] = group
     st.session_state.update(chosen)
 
 
@@ -89,12 +96,20 @@ def chart_key() -> str:
     return f"map_chart_{st.session_state.get('map_charts', 0)}"
 
 
+def choose_group(rows: Sequence[Row], group: str | None) -> None:
+    """Show the labels of a group beside the map; None shows all subsets again."""
+    path = checked_path(group or "")
+    choose(inside=tuple(row["id"] for row in rows if path and is_in(row["path"], path)), group=group or None)
+
+
 def take_from_map(rows: Sequence[Row]) -> None:
     """Take over a click or a lasso on the map; clearing the selection shows all subsets again."""
     state = st.session_state[chart_key()]
     selected = [rows[position] for position in chosen_rows(state, len(rows), "point_indices")]
     area = outlines(state)
-    if len(selected) == 1 and not area:
+    if len(selected) == 1 and "opens" in selected[0]:
+        choose_group(rows, path_in_words(selected[0]["opens"]))
+    elif len(selected) == 1 and not area:
         choose(selected[0]["name"], area=(), on_map=True)
     else:
         choose(inside=tuple(row["id"] for row in selected), area=area, on_map=True)

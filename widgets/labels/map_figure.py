@@ -13,6 +13,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from red_core.records import Floats, Ints
+from red_core.store.labels import path_in_words
+from widgets.labels.map_groups import outlines
 from widgets.labels.map_legend import legend
 from widgets.labels.map_overlay import RING, Focus, Overlay, Spot, lines, names_of_groups, rings
 from widgets.shell.marks import mark
@@ -73,6 +75,7 @@ def label_map_figure(
     coordinates = np.round([(row["x"], row["y"]) for row in rows], 3)  # a thousandth is less than a pixel
     spots = {row["id"]: spot for row, spot in zip(rows, coordinates.tolist(), strict=True)}
     view = _view(spots, bounds, focus)
+    outlined, group_names = ([], []) if overlay.scope is None else outlines(rows, overlay.scope, ink)
     figure = go.Figure([_points(rows, coordinates, view, focus, overlay, ink), *legend(rows, overlay, ink)])
     figure.update_layout(
         height=HEIGHT,
@@ -92,8 +95,8 @@ def label_map_figure(
         xaxis={"visible": False, "range": view[:, 0].tolist()},
         yaxis={"visible": False, "range": view[:, 1].tolist()},
         images=[_behind(picture, bounds)] if picture else [],
-        shapes=[*lines(spots, focus, overlay), *rings(spots, focus, overlay, ink)],
-        annotations=names_of_groups(overlay, ink),
+        shapes=[*outlined, *lines(spots, focus, overlay), *rings(spots, focus, overlay, ink)],
+        annotations=[*group_names, *names_of_groups(overlay, ink)],
     )
     return figure
 
@@ -102,7 +105,7 @@ def _points(
     rows: Sequence[dict[str, Any]], coordinates: Floats, view: Floats, focus: Focus, overlay: Overlay, ink: str
 ) -> go.Scatter:
     """Return the labels as points, with the names that fit into the view."""
-    marks = [mark(row["subset"]) for row in rows]
+    marks = [mark(row.get("mark", row["subset"])) for row in rows]
     rivals = {label for pair in overlay.confusions for label in pair.labels} if focus.label is not None else set()
     clear = np.array([row["id"] in rivals or _in_focus(row, focus) for row in rows])
     sizes = _sizes(rows)
@@ -152,7 +155,7 @@ STATES = {
 
 # The fixed words of the hover are here once. A lasso sends the fields of every label in it, so they stay short.
 _HOVER = (
-    "<b>%{customdata[0]}</b><br>%{customdata[1]}Subset %{customdata[2]}<br>"
+    "<b>%{customdata[0]}</b><br>%{customdata[1]}%{customdata[2]}<br>"
     "%{customdata[3]} labelled examples, %{customdata[4]} fed back%{customdata[5]}<extra></extra>"
 )
 
@@ -162,7 +165,10 @@ def _hover_fields(row: dict[str, Any]) -> list[Any]:
     labelled = f"<br>{row['labelled']:,} labelled, average confidence {row['belief']:.0%}" if row["labelled"] else ""
     meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
     state = f"<br>{STATES[row['state']]}" if row["state"] else ""
-    return [for_hover(row["name"], 60), meaning, row["subset"] + 1, row["seeds"], row["fed_back"], labelled + state]
+    groups = for_hover(path_in_words(row["path"]), 60)
+    subset = "" if "opens" in row else f"Subset {row['subset'] + 1}"
+    place = "<br>".join(filter(None, (groups, subset)))
+    return [for_hover(row["name"], 60), meaning, place, row["seeds"], row["fed_back"], labelled + state]
 
 
 def _in_focus(row: dict[str, Any], focus: Focus) -> bool:

@@ -51,10 +51,13 @@ class Overlay:
         The pairs of labels to draw a line between, most texts first. With a chosen label, only its pairs.
     groups : sequence of (str, (x, y))
         Groups of texts that fit no label: the suggested name and the spot.
+    scope : tuple of str or None
+        The group of labels whose groups are outlined; () for the outermost, None for no outlines.
     """
 
     confusions: Sequence[Confusion] = ()
     groups: Sequence[tuple[str, Spot]] = ()
+    scope: tuple[str, ...] | None = None
 
 
 def lines(spots: Mapping[int, Spot], focus: Focus, overlay: Overlay) -> list[dict[str, Any]]:

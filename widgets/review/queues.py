@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from red_core.access.who import who_acts
+from red_core.labels.groups import checked_path, groups_of
 from red_core.records import Label, Project, Round
 from red_core.store.batches import BatchCounts, batch_counts, sample_of
 from red_core.store.desk import Filters, Item, judges, queue
-from red_core.store.labels import current_layout
+from red_core.store.labels import current_layout, path_in_words
 from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
 from widgets.shell.reads import queue_counts, worth_doing
@@ -92,7 +93,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
     )
     st.query_params["review_queue"] = name
     filters_set = sum(
-        st.session_state.get(f"review_{each}") is not None for each in ("label", "subset", "round", "judge")
+        st.session_state.get(f"review_{each}") is not None for each in ("label", "group", "subset", "round", "judge")
     )
     title = f"Filters ({filters_set})" if filters_set else "Filters"
     with middle.popover(title, icon=":material/filter_list:", width="stretch"):
@@ -100,6 +101,8 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
             "Label", list(labels), format_func=lambda n: labels[n].name, index=None, key="review_label",
             placeholder="All labels", bind="query-params", persist_state="session",
         )  # fmt: skip
+        groups = [path_in_words(path) for path in groups_of(labels.values())]
+        group = choose_group(groups) if groups else None
         subsets = sorted(set(current_layout(project)[1].tolist()))
         subset = st.selectbox(
             "Subset", subsets, format_func=lambda n: f"Subset {n + 1}", index=None, key="review_subset",
@@ -122,7 +125,17 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         placeholder="Search: words of a text or a reason",
         bind="query-params",
     )
-    return name, Filters(label, subset, asked_in, judge or "", search.strip())
+    return name, Filters(label, subset, asked_in, judge or "", search.strip(), checked_path(group or ""))
+
+
+def choose_group(groups: Sequence[str]) -> str | None:
+    """Show the filter by a group of labels."""
+    if st.session_state.get("review_group") not in {None, *groups}:
+        st.session_state["review_group"] = None
+    return st.selectbox(
+        "Group", groups, index=None, key="review_group", placeholder="All groups", bind="query-params",
+        persist_state="session",
+    )  # fmt: skip
 
 
 def queue_key(project: Project, current: Round, name: str, filters: Filters, version: Sequence[str | int]) -> str:
@@ -166,6 +179,7 @@ def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
     """Return a queue and its filters in words, as they are stored with a batch."""
     parts = {
         "label": labels[filters.label].name if filters.label is not None else "",
+        "group": path_in_words(filters.group),
         "subset": str(filters.subset + 1) if filters.subset is not None else "",
         "round": str(filters.round or ""),
         "judge": judge_name(filters.judge),

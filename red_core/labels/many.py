@@ -1,0 +1,149 @@
+"""Many labels at once: merge and retire by list, find the labels that nobody uses, and labels that may be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from red_core.errors import StateError
+from red_core.labels.snapshot import LabelSetSnapshot
+from red_core.records import Floats, Label
+from red_core.store.label_edits import OpenEdit
+from red_core.store.labels import name_key
+from red_core.store.views import Confusion
+
+NEAR_NAME = 0.85
+"""Names are near from this share of equal characters on; see :class:`difflib.SequenceMatcher`."""
+NEAR_MEANING = 0.9
+"""Labels are near from this cosine similarity of their examples on."""
+MOST_PAIRS = 200
+
+
+@dataclass(frozen=True)
+class RetireList:
+    """Retire several labels in one edit."""
+
+    kind: ClassVar[str] = "retire list"
+    labels: tuple[int, ...]
+
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
+        names = [snapshot.name(label) for label in self.labels]
+        if not names or len(snapshot.labels) - len(names) < 2:
+            raise StateError("choose labels to retire, and leave at least two.")
+        for label in self.labels:
+            edit.retire(label)
+        alone = snapshot.write_layout(edit, snapshot.layout.without(self.labels))
+        return f"retired {len(names):,} labels{alone}" if len(names) > 1 else f"retired {names[0]}{alone}"
+
+
+@dataclass(frozen=True)
+class MergePairs:
+    """Merge several labels, each into another one, in one edit.
+
+    Attributes
+    ----------
+    into : mapping of int to int
+        Label id -> the label that it becomes. That label may become another one in turn.
+    """
+
+    kind: ClassVar[str] = "merge pairs"
+    into: Mapping[int, int]
+
+    def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
+        """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
+        for label in {*self.into, *self.into.values()}:
+            snapshot.name(label)
+        merged: dict[int, list[int]] = {}
+        for label in self.into:
+            merged.setdefault(self._end(label, snapshot), []).append(label)
+        if not merged:
+            raise StateError("choose pairs of labels to merge.")
+        for target, labels in merged.items():
+            edit.merge(labels, target)
+        alone = snapshot.write_layout(edit, snapshot.layout.without(list(self.into)))
+        return f"merged {len(self.into):,} labels into {len(merged):,} others{alone}"
+
+    def _end(self, label: int, snapshot: LabelSetSnapshot) -> int:
+        seen = {label}
+        while label in self.into:
+            label = self.into[label]
+            if label in seen:
+                raise StateError(f"{snapshot.name(label)} cannot be merged into itself.")
+            seen.add(label)
+        return label
+
+
+def unused(rows: Iterable[Mapping[str, int]]) -> list[int]:
+    """Return the ids of the labels that no text has: neither a person nor the last round gave it to one.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        From :func:`red_core.store.views.label_table`.
+    """
+    return [row["id"] for row in rows if not (row["labelled"] or row["decided"] or row["fed_back"])]
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two labels that may be the same.
+
+    Attributes
+    ----------
+    labels : (int, int)
+        Label ids, ascending.
+    reason : {"names", "examples", "confused"}
+        Near names, near examples, or confused with each other in rounds.
+    value : float
+        Share of equal characters, cosine similarity, or number of confused texts.
+    """
+
+    labels: tuple[int, int]
+    reason: Literal["names", "examples", "confused"]
+    value: float
+
+
+def duplicates(labels: Sequence[Label], similarity: Floats | None, confused: Iterable[Confusion]) -> list[Duplicate]:
+    """Return pairs of labels that may be the same: near names, then near examples, then the most confused pairs.
+
+    Each pair comes once, for the first of these reasons.
+
+    Parameters
+    ----------
+    similarity : ndarray of shape (L, L) or None
+        Cosine similarity of the labels' examples, in the order of ``labels``.
+    """
+    found = _near_names(labels)
+    if similarity is not None:
+        rows, columns = np.nonzero(np.triu(similarity, 1) >= NEAR_MEANING)
+        pairs = sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: -similarity[pair])
+        found += [
+            Duplicate(_pair(labels[one].id, labels[other].id), "examples", float(similarity[one, other]))
+            for one, other in pairs[:MOST_PAIRS]
+        ]
+    found += [Duplicate(_pair(*pair.labels), "confused", pair.texts) for pair in confused if pair.texts >= 1]
+    first: dict[tuple[int, int], Duplicate] = {}
+    for each in found:
+        first.setdefault(each.labels, each)
+    return list(first.values())[:MOST_PAIRS]
+
+
+def _near_names(labels: Sequence[Label]) -> list[Duplicate]:
+    """Return the pairs with near names; compared are names that share their first letters, in alphabetical order."""
+    ordered = sorted(labels, key=lambda label: name_key(label.name))
+    found = []
+    for index, one in enumerate(ordered):
+        for other in ordered[index + 1 : index + 6]:
+            share = SequenceMatcher(None, name_key(one.name), name_key(other.name)).ratio()
+            if share >= NEAR_NAME:
+                found.append(Duplicate(_pair(one.id, other.id), "names", share))
+    return sorted(found, key=lambda each: -each.value)
+
+
+def _pair(one: int, other: int) -> tuple[int, int]:
+    return (one, other) if one < other else (other, one)
