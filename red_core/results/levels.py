@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from red_core.records import NONE_OF_THESE, Project
-from red_core.store.audits import audited_labels
+from red_core.store.final_labels import audited_labels
 from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import predicted_labels
 from red_core.store.texts import truths

@@ -19,7 +19,7 @@ from red_core.review.audit_report import audited_accuracy
 from red_core.review.audits import answer, deal
 from red_core.rounds.run import run_round
 from red_core.store.label_undo import edits
-from red_core.store.labels import current_layout, list_labels
+from red_core.store.labels import current_layout, list_labels, path_in_words
 from red_core.store.texts import seeds
 from red_core.store.views import confusions
 from tests.helpers.app_projects import label_ids
@@ -33,6 +33,10 @@ OpenApp = Callable[..., AppTest]
 
 def names(project: Project) -> list[str]:
     return [label.name for label in list_labels(project)]
+
+
+def paths(project: Project) -> dict[str, str]:
+    return {label.name: path_in_words(label.path) for label in list_labels(project)}
 
 
 def choose(app: AppTest, label: str, kind: str) -> None:
@@ -64,6 +68,44 @@ def test_a_label_is_renamed_and_named_back(in_state: InState, open_app: OpenApp)
     app.button(key="edit_undo").click().run()
     assert names(project) == before
     assert "Undone: renamed" in words_on(app)
+
+
+def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Groups").run()
+    app.radio(key="group_way").set_value("From text").run()
+    app.text_area(key="group_text").set_value("Money\n  refund\n  warranty\nParcels > Late\n  delivery\n").run()
+    assert "put 3 labels into 2 groups" in carry_out(app)
+    app.radio(key="group_way").set_value("Move or rename a group").run()
+    app.selectbox(key="group_moved").set_value(("Money",)).run()
+    app.text_input(key="group_to_Money").set_value("Parcels > Paid").run()
+    carry_out(app)
+    moved = {"refund": "Parcels > Paid", "warranty": "Parcels > Paid", "delivery": "Parcels > Late", "repair": ""}
+    assert paths(project) == moved
+    app.button(key="edit_undo").click().run()
+    assert paths(project) == moved | {"refund": "Money", "warranty": "Money"}
+    app.selectbox(key="map_group").set_value("Money").run()
+    assert "Money: 2 labels" in words_on(app)
+    app.selectbox(key="map_group").set_value(None).run()
+    app.radio(key="map_shown").set_value("Table").run()
+    assert not app.exception
+    results = open_app("results", results_tab="Labels")
+    assert "Right group, wrong label" in words_on(results) or "group, level 1" in words_on(results)
+
+
+def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Many labels").run()
+    app.text_area(key="many_names").set_value("Refund\twith a note\nnobody\nrepair\n").run()
+    assert "Not in the label set: 'nobody'" in words_on(app)
+    app.radio(key="many_what").set_value("Retire").run()
+    carry_out(app)
+    assert names(project) == ["delivery", "warranty"]
+    for way in ("Labels nobody uses", "Possible duplicates"):
+        app.radio(key="many").set_value(way).run()
+        assert not app.exception
 
 
 def test_an_edit_needs_a_preview_of_itself(in_state: InState, open_app: OpenApp) -> None:

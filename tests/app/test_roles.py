@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,10 @@ from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
 from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.file import read_label_set
-from red_core.labels.meaning import Mean, edit_meaning, undo_meaning
+from red_core.labels.group_sources import FromNames
+from red_core.labels.groups import Group, MoveGroup
+from red_core.labels.many import MergePairs, RetireList
+from red_core.labels.meaning import Mean, Show, edit_meaning, this_is_why, undo_examples, undo_meaning
 from red_core.labels.new_labels import propose_clusters
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Cluster, Project
@@ -50,6 +54,7 @@ from red_core.store.arrays import save_arrays
 from red_core.store.batches import BatchCounts, drop_batch
 from red_core.store.database import connection, create_project, open_project, transaction
 from red_core.store.decisions import roll_back
+from red_core.store.guidelines import GuidelineExample, guideline_examples
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, newest_job
 from red_core.store.labels import current_layout, list_labels, set_meanings
 from red_core.store.rounds import close_round
@@ -85,6 +90,15 @@ def pressed(project: Project) -> object:
     outcome = apply_key_press(project, read_key_press(raw), who=current_user().name)
     assert not outcome.refused
     return outcome
+
+
+def taught(project: Project) -> object:
+    pressed(project)
+    return this_is_why(project, "0" * 32, current_user().name)
+
+
+def shown_example(project: Project) -> Show:
+    return Show(tuple(chain.from_iterable(guideline_examples(project).values())))
 
 
 def listed(project: Project) -> object:
@@ -195,13 +209,23 @@ AFTER: dict[str, tuple[Act, Act]] = {
 }  # fmt: skip
 """Functions that need a first step or a judge, or that are offered outside the screens; each with its first step."""
 EDITS: dict[str, Edit] = {
-    "Edit": Retire(1), "Rename": Rename(1, "another"), "Merge": Merge((1,), 2), "Retire": Retire(1), "Move": Move(1, 0),
-    "Add": Add("another", examples=("one text", "another text")), "Split": Split(1, {"another": (1, 2)}),
+    "edit_kinds.Edit": Retire(1), "edit_kinds.Rename": Rename(1, "another"), "edit_kinds.Merge": Merge((1,), 2),
+    "edit_kinds.Retire": Retire(1), "edit_kinds.Move": Move(1, 0),
+    "edit_kinds.Add": Add("another", examples=("one text", "another text")),
+    "edit_kinds.Split": Split(1, {"another": (1, 2)}), "groups.Group": Group({1: ("A",)}),
+    "groups.MoveGroup": MoveGroup(("A",), ("B",)), "group_sources.FromNames": FromNames(">"),
+    "group_sources.from_columns": Group({1: ("A",)}), "group_sources.from_text": Group({1: ("A",)}),
+    "many.RetireList": RetireList((1,)), "many.MergePairs": MergePairs({1: 2}),
+    "meaning.Show": Show((GuidelineExample(1, 1, "good"),)),
 }  # fmt: skip
-"""One edit of each kind; all of them write through ``apply_edit``."""
+"""One edit of each kind, and of each function that makes one; all of them write through ``apply_edit``."""
 AFTER |= {
-    f"labels.edit_kinds.{name}": (lambda _: None, lambda p, edit=edit: label_edits.apply_edit(p, edit, "v"))
+    f"labels.{name}": (lambda _: None, lambda p, edit=edit: label_edits.apply_edit(p, edit, "v"))
     for name, edit in EDITS.items()
+}
+AFTER |= {
+    "labels.meaning.this_is_why": (pressed, lambda p: this_is_why(p, "0" * 32, "v")),
+    "labels.meaning.undo_examples": (taught, lambda p: undo_examples(p, shown_example(p), "v")),
 }
 READ: dict[str, Act] = {
     "labels.edits.propose_split": lambda p: label_edits.propose_split(p, first(p), 2),

@@ -32,9 +32,9 @@ def group_form(project: Project, chosen: Row | None, inside: Sequence[Row]) -> E
         WAYS[3]: lambda: _from_columns(project),
         WAYS[4]: lambda: _from_text(project),
     }
-    way = st.segmented_control("How", WAYS, default=WAYS[0], key="group_way", label_visibility="collapsed")
+    way = st.radio("How", WAYS, key="group_way", horizontal=True, label_visibility="collapsed")
     try:
-        return forms[way]() if way else None
+        return forms[str(way)]()
     except RedError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None

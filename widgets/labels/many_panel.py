@@ -29,8 +29,7 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
         LISTS[1]: lambda: _unused(rows),
         LISTS[2]: lambda: _duplicates(project, rows),
     }
-    which = st.segmented_control("Which labels", LISTS, default=LISTS[0], key="many", label_visibility="collapsed")
-    return forms[which]() if which else None
+    return forms[str(st.radio("Which labels", LISTS, key="many", horizontal=True, label_visibility="collapsed"))]()
 
 
 def _pasted(project: Project) -> Edit | None:
@@ -76,8 +75,7 @@ def _unused(rows: Sequence[Row]) -> Edit | None:
 def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
     by_id = {row["id"]: row for row in rows}
     found = duplicates(list(labels(project).values()), similarities(project), confused(project))
-    known = [each for each in found if set(each.labels) <= by_id.keys()]
-    pairs = [(each, *_smaller_first(each, by_id)) for each in known]
+    pairs = [(each, _smaller_first(each, by_id)) for each in found if set(each.labels) <= by_id.keys()]
     if not pairs:
         st.caption("No two labels look like the same one.")
         return None
@@ -85,17 +83,18 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
     frame = pd.DataFrame(
         {
             "same": [False] * len(pairs),
-            "label": [visible(by_id[one]["name"]) for _, one, _ in pairs],
-            "becomes": [visible(by_id[other]["name"]) for _, _, other in pairs],
-            "why": [f"{REASONS[each.reason]}: {each.value:.2f}" for each, _, _ in pairs],
+            "label": [visible(by_id[one]["name"]) for _, (one, _) in pairs],
+            "becomes": [visible(by_id[other]["name"]) for _, (_, other) in pairs],
+            "why": [f"{REASONS[each.reason]}: {each.value:.2f}" for each, _ in pairs],
         }
     )
     ticked = st.data_editor(
         frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=240
     )
-    into = {one: other for (_, one, other), same in zip(pairs, ticked["same"], strict=True) if same}
+    into = {one: other for (_, (one, other)), same in zip(pairs, ticked["same"], strict=True) if same}
     return MergePairs(into) if into else None
 
 
-def _smaller_first(pair: Duplicate, rows: dict[int, Row]) -> list[int]:
-    return sorted(pair.labels, key=lambda label: (rows[label]["seeds"] + rows[label]["fed_back"], -label))
+def _smaller_first(pair: Duplicate, rows: dict[int, Row]) -> tuple[int, int]:
+    one, other = sorted(pair.labels, key=lambda label: (rows[label]["seeds"] + rows[label]["fed_back"], -label))
+    return one, other

@@ -1,0 +1,68 @@
+"""Many labels at once: retired by list, merged in pairs, and found to be perhaps the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from red_core.errors import StateError
+from red_core.labels.edits import apply_edit, preview, undo_edit
+from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
+from red_core.records import Label, Project
+from red_core.store import views
+from red_core.store.labels import list_labels, save_layout
+from red_core.store.views import Confusion
+from tests.helpers.small_projects import LABELS, seed_rows, small_project
+
+NAMES = (*LABELS, "invoice", "praise")
+
+
+@pytest.fixture
+def project(workspace: Path) -> Project:
+    """Six labels in three subsets."""
+    project = small_project(workspace, seeds=seed_rows(NAMES, 2))
+    ids = np.array([label.id for label in list_labels(project)])
+    save_layout(project, ids, np.array([0, 1, 2, 0, 1, 2]), np.random.default_rng(0).random((6, 2)), "tester")
+    return project
+
+
+def names(project: Project) -> list[str]:
+    return [label.name for label in list_labels(project)]
+
+
+def test_a_list_is_retired_and_comes_back_as_one(project: Project) -> None:
+    assert preview(project, RetireList((1, 3, 4))).seeds == 6
+    apply_edit(project, RetireList((1, 3, 4)), "ann")
+    assert names(project) == ["delivery", "invoice", "praise"]
+    undo_edit(project, "ann")
+    assert names(project) == list(NAMES)
+    with pytest.raises(StateError, match="leave at least two"):
+        apply_edit(project, RetireList((1, 2, 3, 4, 5)), "ann")
+
+
+def test_pairs_are_merged_to_the_end_of_their_chain(project: Project) -> None:
+    apply_edit(project, MergePairs({1: 2, 2: 3, 4: 5}), "ann")
+    assert names(project) == ["warranty", "invoice", "praise"]
+    assert preview(project, RetireList((3,))).seeds == 6
+    undo_edit(project, "ann")
+    assert names(project) == list(NAMES)
+    with pytest.raises(StateError, match="cannot be merged into itself"):
+        apply_edit(project, MergePairs({1: 2, 2: 1}), "ann")
+
+
+def test_labels_that_no_text_has_are_unused(project: Project) -> None:
+    assert unused(views.label_table(project, 0)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_labels_may_be_the_same_by_name_by_examples_or_by_confusion() -> None:
+    labels = [Label(n, name) for n, name in enumerate(("card lost", "Card  lost!", "cash", "money", "refund"), 1)]
+    similarity = np.eye(5)
+    similarity[2, 3] = similarity[3, 2] = 0.95
+    confused = [Confusion((1, 2), 9.0, 1), Confusion((4, 5), 2.0, 1), Confusion((3, 5), 0.2, 0)]
+    found = duplicates(labels, similarity, confused)
+    assert [(each.labels, each.reason) for each in found] == [
+        ((1, 2), "names"), ((3, 4), "examples"), ((4, 5), "confused"),
+    ]  # fmt: skip
+    assert duplicates(labels[2:], None, []) == list[Duplicate]()

@@ -1,0 +1,44 @@
+"""Accuracy at each level of the groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from red_core.labels.edits import apply_edit
+from red_core.labels.groups import Group
+from red_core.results.levels import Level, accuracy_by_level, by_level, counts_by_group
+from red_core.store import views
+from red_core.store.desk import Filters, queue
+from red_core.store.texts import pool
+from tests.helpers.small_projects import label_ids, reviewed_round, small_project
+
+PATHS = {1: ("A", "x"), 2: ("A", "x"), 3: ("A",), 4: ("B",), 5: ()}
+
+
+def test_a_wrong_label_in_the_right_group_is_a_smaller_mistake() -> None:
+    pairs = [(1, 1), (2, 1), (3, 1), (4, 1), (-1, 3), (3, 3), (5, 5), (1, 5), (5, -1)]
+    levels, near = by_level(pairs, PATHS)
+    assert levels == (Level(1, 4, 6), Level(2, 2, 4), Level(0, 3, 9))
+    assert near == 1
+
+
+def test_the_levels_of_a_trial_and_the_queue_of_a_group(workspace: Path) -> None:
+    project = small_project(workspace)
+    ids = label_ids(project)
+    assert accuracy_by_level(project, 1) is None
+    apply_edit(project, Group({ids["refund"]: ("Mo\u00fcey", "Back"), ids["warranty"]: ("Mo\u00fcey",)}), "ann")
+    apply_edit(project, Group({ids["delivery"]: ("Mo\u00fceys",)}), "ann")
+    number = reviewed_round(project, {int(text): (ids["warranty"], 0.5) for text in pool(project)})
+    found = accuracy_by_level(project, number)
+    assert found is not None
+    assert [(level.depth, level.right, level.of) for level in found.levels] == [(1, 20, 30), (2, 0, 10), (0, 10, 40)]
+    assert (found.measured, found.near) == (False, 0)
+    counts = {
+        each.path: (each.labels, each.seeds, each.labelled) for each in counts_by_group(views.label_table(project, 1))
+    }
+    assert counts == {
+        ("Mo\u00fcey",): (2, 8, 40), ("Mo\u00fcey", "Back"): (1, 4, 0), ("Mo\u00fceys",): (1, 4, 0)
+    }  # fmt: skip
+    assert len(queue(project, number, "random", Filters(group=("Mo\u00fcey",)))) == 40
+    assert queue(project, number, "random", Filters(group=("Mo\u00fcey", "Back"))) == []
+    assert queue(project, number, "random", Filters(group=("Mo\u00fceys",))) == []
