@@ -69,7 +69,8 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     """Show the search for a label or a subset; return *Map* or *Table*, whichever is chosen."""
     keep_valid(project.name, rows)
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
-    left, middle, right = st.columns([5, 3, 2], vertical_alignment="bottom")
+    groups = groups_on_map(rows)
+    left, *between, middle, right = st.columns([4, 3, 2, 2] if groups else [5, 3, 2], vertical_alignment="bottom")
     left.selectbox(
         "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
         on_change=lambda: choose(label=st.session_state["label"]),
@@ -78,8 +79,9 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
         "Subset", subsets, index=None, key="subset", placeholder="All", format_func=lambda n: f"{mark(n)[2]} {n + 1}",
         on_change=lambda: choose(subset=st.session_state["subset"]),
     )  # fmt: skip
-    if groups := groups_on_map(rows):
-        choose_from_groups(rows, groups)
+    if groups:
+        with between[0]:
+            choose_from_groups(rows, groups)
     view = right.radio("Shown as", ["Map", "Table"], key="map_shown", horizontal=True, label_visibility="collapsed")
     return str(view)
 
@@ -91,16 +93,13 @@ def groups_on_map(rows: Sequence[Row]) -> list[str]:
 
 
 def choose_from_groups(rows: Sequence[Row], groups: Sequence[str]) -> None:
-    """Show the choice of a group, and of what the colours of the map mean."""
-    left, middle, _ = st.columns([5, 3, 2], vertical_alignment="bottom")
-    st.session_state.setdefault("map_group", None)
-    if st.session_state["map_group"] not in {None, *groups}:
+    """Show the choice of a group."""
+    if st.session_state.setdefault("map_group", None) not in {None, *groups}:
         st.session_state["map_group"] = None
-    left.selectbox(
+    st.selectbox(
         "Group", groups, index=None, key="map_group", placeholder="All groups",
         on_change=lambda: choose_group(rows, st.session_state["map_group"]),
     )  # fmt: skip
-    middle.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
 
 
 def scope_of(rows: Sequence[Row]) -> tuple[str, ...] | None:
@@ -159,6 +158,8 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     chart = figure((*key, len(shown)), marked, overlay, ink, shown, drawn)
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, shown))
+    if any(row["path"] for row in rows):
+        st.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
     shows = "subset" if scope is None else "group"
     st.caption(
         "Click a label, or draw a line around several with the lasso. Labels with similar texts are near each other; "

@@ -74,8 +74,8 @@ def label_map_figure(
     """
     coordinates = np.round([(row["x"], row["y"]) for row in rows], 3)  # a thousandth is less than a pixel
     spots = {row["id"]: spot for row, spot in zip(rows, coordinates.tolist(), strict=True)}
-    view = _view(spots, bounds, focus)
-    outlined, group_names = ([], []) if overlay.scope is None else outlines(rows, overlay.scope, ink)
+    view = _around(coordinates, bounds) if overlay.scope else _view(spots, bounds, focus)
+    outlined, group_names = ([], []) if overlay.scope is None else outlines(rows, overlay.scope, ink, view)
     figure = go.Figure([_points(rows, coordinates, view, focus, overlay, ink), *legend(rows, overlay, ink)])
     figure.update_layout(
         height=HEIGHT,
@@ -134,6 +134,13 @@ def _points(
         unselected={"marker": {"opacity": UNSELECTED}},
         selected={"marker": {"opacity": 1.0}},
     )
+
+
+def _around(coordinates: Floats, bounds: Floats) -> Floats:
+    """Return the corners of the part that shows all of these labels, shape (2, 2), and not less than CLOSE."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    half = np.maximum(0.6 * (high - low), CLOSE * (bounds[1] - bounds[0]) / 4)
+    return np.stack([(low + high) / 2 - half, (low + high) / 2 + half])
 
 
 def _view(spots: Mapping[int, Spot], bounds: Floats, focus: Focus) -> Floats:

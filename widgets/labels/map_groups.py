@@ -17,8 +17,11 @@ from widgets.shell.untrusted import for_hover
 MOST_POINTS = 2_000
 """With more labels, the map shows their groups; a click on one opens it."""
 MOST_OUTLINES = 30
-CORE = 0.7
+CORE = 0.5
 """Share of the labels of a group that its outline holds, those nearest to its middle: stray labels would spread it."""
+SIZE = np.array([720.0, 540.0])
+"""Approximate size of the map in pixels: it decides which names of groups fit."""
+NAME_SIZE = np.array([150.0, 16.0])
 Path = tuple[str, ...]
 
 
@@ -63,18 +66,28 @@ def _as_row(path: Path, members: Sequence[Row], index: int) -> Row:
     } | sums  # fmt: skip
 
 
-def outlines(rows: Sequence[Row], scope: Path, ink: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a shape around each group inside ``scope``, and its name, for the layout of the figure."""
-    shapes, names = [], []
+def outlines(
+    rows: Sequence[Row], scope: Path, ink: str, view: Floats
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a shape around each group inside ``scope``, and the names that fit, for the layout of the figure.
+
+    Parameters
+    ----------
+    view : ndarray of shape (2, 2)
+        Lower left and upper right corner of the visible part.
+    """
+    shapes, names, taken = [], [], list[Floats]()
     for number, (path, members) in enumerate(list(level_of(rows, scope).items())[:MOST_OUTLINES]):
         points = np.array([(row["x"], row["y"]) for row in members])
         middle = np.median(points, axis=0)
         corners = _hull(points, middle)
-        colour = mark(number)[0]
         if corners is not None:
-            shapes.append(_shape(corners, colour))
+            shapes.append(_shape(corners, mark(number)[0]))
         top = float(middle[1] if corners is None else corners[:, 1].max())
-        names.append(_name(path[-1], (float(middle[0]), top), ink))
+        place = (np.array([middle[0], top]) - view[0]) / (view[1] - view[0]) * SIZE
+        if all((np.abs(place - other) > NAME_SIZE).any() for other in taken):
+            taken.append(place)
+            names.append(_name(path[-1], (float(middle[0]), top), ink))
     return shapes, names
 
 
@@ -91,12 +104,12 @@ def _shape(corners: Floats, colour: str) -> dict[str, Any]:
     path = "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in corners.tolist()) + "Z"
     return {
         "type": "path", "path": path, "layer": "below", "line": {"color": colour, "width": 1}, "fillcolor": colour,
-        "opacity": 0.12,
+        "opacity": 0.08,
     }  # fmt: skip
 
 
 def _name(name: str, spot: tuple[float, float], ink: str) -> dict[str, Any]:
     return {
         "x": spot[0], "y": spot[1], "text": f"<b>{for_hover(name, 28)}</b>", "showarrow": False, "yshift": 8,
-        "font": {"size": 11, "color": ink}, "opacity": 0.75,
+        "font": {"size": 11, "color": ink}, "opacity": 0.8,
     }  # fmt: skip
