@@ -13,7 +13,7 @@ from red_core.data.tables.formulas import unguarded
 from red_core.data.tables.source import ending
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Add
-from red_core.labels.group_sources import path_by_parents
+from red_core.labels.group_sources import paths_by_parents
 from red_core.labels.groups import Path, checked_path, put_in_groups
 from red_core.labels.placement import LabelLayout
 from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
@@ -193,10 +193,11 @@ def _rows(table: Table, snapshot: LabelSetSnapshot) -> list[LabelRow]:
     cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
     records = [{str(k): cell_of(v) for k, v in cells.items()} for cells in frame.to_dict("records")]
     parents = {cells["name"]: cells["parent"] for cells in records if cells.get("parent") and "path" not in frame}
+    path_of = _by_parents(table.name, parents)
     for number, cells in zip(table.rows.tolist(), records, strict=True):
         row = _row(table.name, number, cells, snapshot, by_name)
-        if cells["name"] in parents:
-            row = replace(row, path=_by_parents(table.name, number, cells["name"], parents))
+        if cells["name"] in path_of:
+            row = replace(row, path=path_of[cells["name"]])
         for key in ({("id", row.label)} if row.label else set()) | {("name", name_key(row.name))}:
             if key in row_of:
                 rule = f"row {row_of[key]} is about {key[0]} {key[1]!r} too"
@@ -224,11 +225,11 @@ def _row(
         raise _in_row(file, number, error) from error
 
 
-def _by_parents(file: str, number: int, name: str, parents: Mapping[str, str]) -> Path:
+def _by_parents(file: str, parents: Mapping[str, str]) -> dict[str, Path]:
     try:
-        return path_by_parents(name, parents)
+        return paths_by_parents(parents)
     except StateError as error:
-        raise _in_row(file, number, error) from error
+        raise InputError(file, str(error).rstrip("."), "Correct the column parent; nothing was changed") from error
 
 
 def _as_written(cell: object) -> str:

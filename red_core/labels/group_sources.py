@@ -133,22 +133,27 @@ def from_columns(project: Project, columns: Sequence[str]) -> tuple[Group, list[
     }
     if len(columns) == 1:
         parents = {label.name: cells[label.id][0] for label in labels if cells[label.id]}
-        return Group({each.id: path_by_parents(each.name, parents) for each in labels if each.name in parents}), several
+        path_of = paths_by_parents(parents)
+        return Group({each.id: path_of[each.name] for each in labels if each.name in path_of}), several
     paths = {label: tuple(chain.from_iterable(map(checked_path, parts))) for label, parts in cells.items()}
     return Group({label: path for label, path in paths.items() if path}), several
 
 
-def path_by_parents(name: str, parents: Mapping[str, str]) -> Path:
-    """Return the path of a label from the parent of each name: a path, or the name of another label with a parent.
+def paths_by_parents(parents: Mapping[str, str]) -> dict[str, Path]:
+    """Return the path of each label from the parents of all: a path, or the name of another label with a parent.
 
     Raises
     ------
     StateError
-        If the label is inside itself.
+        If a label is inside itself.
     """
-    of_key = {name_key(each): parent for each, parent in parents.items()}
+    of_key = {name_key(each): checked_path(parent) for each, parent in parents.items()}
+    return {name: _path_by_parents(name, of_key) for name in parents}
+
+
+def _path_by_parents(name: str, parents: Mapping[str, Path]) -> Path:
     path, seen, key = Path(), set[str](), name_key(name)
-    while key in of_key and (parent := checked_path(of_key[key])):
+    while parent := parents.get(key):
         seen.add(key)
         path, key = parent + path, name_key(parent[0])
         if key in seen:

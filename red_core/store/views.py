@@ -41,6 +41,7 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
     round_id : int
         The round whose beliefs count; 0 before the first.
     """
+    # The casts let SQLite index what it joins: a column of a view has no type. 10,000 labels took 8 s without them.
     query = f"""
         SELECT l.id, l.name, l.path, l.meaning, l.excludes, l.meaning_by, place.subset, place.x, place.y,
             coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
@@ -49,13 +50,13 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         FROM ({LABELS}) l
         LEFT JOIN label_place place ON place.label = l.id
             AND place.version = (SELECT max(version) FROM label_place)
-        LEFT JOIN (SELECT label, count(*) AS n FROM seed GROUP BY label) s ON s.label = l.id
-        LEFT JOIN (SELECT label.now AS label, count(DISTINCT text) AS n FROM feed_back_item i
+        LEFT JOIN (SELECT CAST(label AS INTEGER) AS label, count(*) AS n FROM seed GROUP BY 1) s ON s.label = l.id
+        LEFT JOIN (SELECT CAST(label.now AS INTEGER) AS label, count(DISTINCT text) AS n FROM feed_back_item i
             JOIN label ON label.id = i.label
             WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label.now) f ON f.label = l.id
         LEFT JOIN (SELECT label, count(*) AS n, avg(belief) AS belief FROM prediction
             WHERE round = :round GROUP BY label) p ON p.label = l.id
-        LEFT JOIN (SELECT label, count(*) AS n FROM decided GROUP BY label) d ON d.label = l.id
+        LEFT JOIN (SELECT CAST(label AS INTEGER) AS label, count(*) AS n FROM decided GROUP BY 1) d ON d.label = l.id
         ORDER BY l.id"""
     with connection(project) as db:
         return [row | {"path": path_of(row["path"])} for row in db.query(query, {"round": round_id})]

@@ -18,7 +18,7 @@ from red_core.labels.group_sources import (
     from_columns,
     from_text,
     group_columns,
-    path_by_parents,
+    paths_by_parents,
     sign_in_names,
 )
 from red_core.labels.groups import Group, tree_lines
@@ -84,12 +84,12 @@ def test_columns_of_the_files_become_groups(workspace):
 
 
 def test_parents_make_a_path_and_never_a_circle():
-    parents = {"refund": "Back", "Back": "Money", "invoice": "Money > Bills", "a": "b", "b": "A"}
-    assert path_by_parents("refund", parents) == ("Money", "Back")
-    assert path_by_parents("invoice", parents) == ("Money", "Bills")
-    assert path_by_parents("praise", parents) == ()
+    parents = {"refund": "Back", "Back": "Money", "invoice": "Money > Bills", "praise": " > "}
+    assert paths_by_parents(parents) == {
+        "refund": ("Money", "Back"), "Back": ("Money",), "invoice": ("Money", "Bills"), "praise": ()
+    }  # fmt: skip
     with pytest.raises(StateError, match="is inside itself"):
-        path_by_parents("a", parents)
+        paths_by_parents({"a": "b", "b": "A"})
 
 
 def test_indented_text_makes_groups_and_is_what_a_tree_looks_like(project):
