@@ -220,16 +220,14 @@ def show_groups(project: Project, last: Round | None) -> None:
     """Show the accuracy at each level of the groups, and a row per group."""
     found = accuracy_by_level(project, last.id) if last is not None else None
     if found is not None:
-        basis = "measured accuracy (audit)" if found.measured else "true accuracy (trial)"
+        basis = "Measured accuracy (audit)" if found.measured else "True accuracy (trial)"
         parts = [
-            f"{'label' if level.depth == 0 else f'group, level {level.depth}'} {level.right / level.of:.1%}"
+            f"{'label' if level.depth == 0 else f'group, level {level.depth}'} {level.share:.1%}"
             for level in found.levels
         ]
-        wrong = found.levels[-1].of - found.levels[-1].right
-        texts = counted(found.levels[-1].of, "text")
-        st.text(f"{basis.capitalize()} of the machine labels of {texts}: {', '.join(parts)}.")
-        if wrong:
-            st.text(f"Right group, wrong label: {found.near:,} of {counted(wrong, 'wrong label')}.")
+        st.text(f"{basis} of the machine labels of {counted(found.levels[-1].of, 'text')}: {', '.join(parts)}.")
+        if found.levels[-1].share < 1:
+            st.text(f"Right group, wrong label: {found.near:.0%} of the wrong labels.")
     rows = [
         {
             "Group": visible(path_in_words(each.path)),

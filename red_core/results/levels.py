@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from red_core.records import NONE_OF_THESE, Project
-from red_core.store.final_labels import audited_labels
+from red_core.store.audits import audits
 from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import predicted_labels
 from red_core.store.texts import truths
 
 Path = tuple[str, ...]
+Triple = tuple[int, int, float]
+"""The label that the machine gave, the true label, and the weight."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class Level:
     ----------
     depth : int
         1 for the outermost groups, and so on; 0 for the label itself.
-    right, of : int
-        Texts with the right group at this level, or the right label, and the texts whose true label has this level.
+    share : float
+        The share of texts with the right group at this level, or the right label, in [0, 1].
+    of : int
+        The texts whose true label has this level.
     """
 
     depth: int
-    right: int
+    share: float
     of: int
 
 
@@ -39,50 +43,65 @@ class Levels:
     Attributes
     ----------
     measured : bool
-        From blind audits; else from the hidden labels of a trial.
+        From blind audits, each weighted by how rarely its text is drawn; else from the hidden labels of a trial.
     levels : tuple of Level
-    near : int
-        Texts with a wrong label in the right innermost group.
+    near : float
+        The share of the texts with a wrong label that have one in the right innermost group, in [0, 1].
     """
 
     measured: bool
     levels: tuple[Level, ...]
-    near: int
+    near: float
 
 
 def accuracy_by_level(project: Project, round_id: int) -> Levels | None:
     """Return the accuracy of the machine labels of a round at each level; None without groups or known labels.
 
-    The known labels are the hidden ones of a trial, else the answers of the certificate's random sample.
+    The known labels are the hidden ones of a trial, else the answers to the audits of the certificate.
     """
     paths = {label.id: label.path for label in list_labels(project)}
     if not any(paths.values()):
         return None
-    ids, trial = active_by_name(project), truths(project)
-    known = {text: ids.get(name_key(name), NONE_OF_THESE) for text, name in trial.items()} or audited_labels(project)
+    trial = _of_trial(project, round_id)
+    triples = trial or _of_audits(project)
+    return Levels(not trial, *by_level(triples, paths)) if triples else None
+
+
+def _of_trial(project: Project, round_id: int) -> list[Triple]:
+    ids = active_by_name(project)
     machine = dict(zip(*(column.tolist() for column in predicted_labels(project, round_id)), strict=True))
-    pairs = [(machine[text], label) for text, label in known.items() if text in machine]
-    if not pairs:
-        return None
-    levels, near = by_level(pairs, paths)
-    return Levels(not trial, levels, near)
+    known = {text: ids.get(name_key(name), NONE_OF_THESE) for text, name in truths(project).items()}
+    return [(machine[text], label, 1.0) for text, label in known.items() if text in machine]
 
 
-def by_level(pairs: Iterable[tuple[int, int]], paths: Mapping[int, Path]) -> tuple[tuple[Level, ...], int]:
-    """Return the levels of (machine label, true label) pairs, and how many have a wrong label in the right group.
+def _of_audits(project: Project) -> list[Triple]:
+    answered = [each for each in audits(project) if each.purpose == "certificate" and each.answer is not None]
+    drawn = [each for each in answered if each.chance] or answered  # an even draw of version 0.1 has no chance
+    return [(each.machine, int(each.answer or 0), 1.0 / (each.chance or 1.0)) for each in drawn]
+
+
+def by_level(triples: Sequence[Triple], paths: Mapping[int, Path]) -> tuple[tuple[Level, ...], float]:
+    """Return the levels of (machine label, true label, weight), and the share of wrong labels in the right group.
 
     A true label without groups, or *none of these*, counts at the level of labels alone.
     """
-    listed = list(pairs)
-    deepest = max((len(paths.get(true, ())) for _, true in listed), default=0)
-    levels = []
-    for depth in range(1, deepest + 1):
-        of = [(given, true) for given, true in listed if len(paths.get(true, ())) >= depth]
-        right = sum(paths.get(given, ())[:depth] == paths[true][:depth] for given, true in of)
-        levels.append(Level(depth, right, len(of)))
-    label = Level(0, sum(given == true for given, true in listed), len(listed))
-    near = sum(given != true and bool(paths.get(true)) and paths.get(given) == paths[true] for given, true in listed)
-    return (*levels, label), near
+
+    def level(depth: int, of: Sequence[Triple]) -> Level:
+        right = sum(weight for given, true, weight in of if _equal(given, true, depth, paths))
+        return Level(depth, right / sum(weight for *_, weight in of), len(of))
+
+    deepest = max((len(paths.get(true, ())) for _, true, _ in triples), default=0)
+    levels = [
+        level(depth, [each for each in triples if len(paths.get(each[1], ())) >= depth])
+        for depth in range(1, deepest + 1)
+    ]
+    wrong = [(paths.get(given), paths.get(true, ()), weight) for given, true, weight in triples if given != true]
+    near = sum(weight for given, true, weight in wrong if true and given == true)
+    return (*levels, level(0, triples)), near / max(sum(weight for *_, weight in wrong), 1e-12)
+
+
+def _equal(given: int, true: int, depth: int, paths: Mapping[int, Path]) -> bool:
+    return given == true if depth == 0 else paths.get(given, ())[:depth] == paths[true][:depth]
 
 
 @dataclass(frozen=True)

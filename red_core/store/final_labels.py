@@ -147,10 +147,3 @@ def estimated_accuracy(project: Project, round_id: int, analyst_right: float) ->
     with connection(project) as db:
         mean = db.execute(query, {"round": round_id, "right": analyst_right}).fetchone()[0]
     return float(mean or 0.0)
-
-
-def audited_labels(project: Project) -> dict[int, int]:
-    """Return text -> the label that the blind audit gave it, -1 for *none of these*; of the certificate's sample."""
-    query = "SELECT text, label FROM audited WHERE purpose = 'certificate' AND kind <> 'cannot tell'"
-    with connection(project) as db:
-        return {int(text): int(label) for text, label in db.execute(query)}

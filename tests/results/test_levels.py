@@ -17,8 +17,11 @@ PATHS = {1: ("A", "x"), 2: ("A", "x"), 3: ("A",), 4: ("B",), 5: ()}
 
 def test_a_wrong_label_in_the_right_group_is_a_smaller_mistake() -> None:
     pairs = [(1, 1), (2, 1), (3, 1), (4, 1), (-1, 3), (3, 3), (5, 5), (1, 5), (5, -1)]
-    levels, near = by_level(pairs, PATHS)
-    assert levels == (Level(1, 4, 6), Level(2, 2, 4), Level(0, 3, 9))
+    levels, near = by_level([(*pair, 1.0) for pair in pairs], PATHS)
+    assert levels == (Level(1, 4 / 6, 6), Level(2, 2 / 4, 4), Level(0, 3 / 9, 9))
+    assert near == 1 / 6
+    weighted, near = by_level([(1, 1, 1.0), (2, 1, 3.0)], PATHS)
+    assert weighted[-1] == Level(0, 0.25, 2)
     assert near == 1
 
 
@@ -31,7 +34,11 @@ def test_the_levels_of_a_trial_and_the_queue_of_a_group(workspace: Path) -> None
     number = reviewed_round(project, {int(text): (ids["warranty"], 0.5) for text in pool(project)})
     found = accuracy_by_level(project, number)
     assert found is not None
-    assert [(level.depth, level.right, level.of) for level in found.levels] == [(1, 20, 30), (2, 0, 10), (0, 10, 40)]
+    assert [(level.depth, level.share, level.of) for level in found.levels] == [
+        (1, 2 / 3, 30),
+        (2, 0, 10),
+        (0, 1 / 4, 40),
+    ]
     assert (found.measured, found.near) == (False, 0)
     counts = {
         each.path: (each.labels, each.seeds, each.labelled) for each in counts_by_group(views.label_table(project, 1))
