@@ -67,6 +67,7 @@ def change(project: Project, statement: str) -> None:
 AUDIT_TABLES = ("certificate", "audit_check", "audit_again", "audit_draw", "audit_sample")
 NOT_IN_THE_COURSE = {
     "audit", "audit_answer", "audit_draw", "audit_again", "certificate", "feed_back_item", "flag",
+    "meaning_limit", "guideline_example", "label_path",
 }  # fmt: skip
 
 
@@ -184,6 +185,11 @@ def as_version_4_stored_it(project: Project) -> None:
             "DELETE FROM project WHERE key = 'id'",
             "ALTER TABLE attempt DROP COLUMN tokens_cached",
             "ALTER TABLE attempt DROP COLUMN price_cached",
+            "DROP VIEW standing_example",
+            "DROP VIEW standing_path",
+            "DROP TABLE guideline_example",
+            "DROP TABLE meaning_limit",
+            "DROP TABLE label_path",
             "DROP VIEW standing_flag",
             "DROP TABLE flag",
             "DROP TABLE judge_batch",
