@@ -124,9 +124,9 @@ def refuse_replaced(project: Project) -> None:
 
 
 MODES_OF_A_PROJECT: dict[str, str | None] = {
-    "review_mode": "Review", "review_label": None, "review_subset": None, "review_round": None, "review_judge": None,
-    "review_search": "", "label": None, "subset": None, "results_label": None, "results_search": "",
-    "results_source": None,
+    "review_mode": "Review", "review_label": None, "review_group": None, "review_subset": None, "review_round": None,
+    "review_judge": None, "review_search": "", "label": None, "subset": None, "map_group": None,
+    "results_label": None, "results_search": "", "results_source": None,
 }  # fmt: skip
 """Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
 OF_A_PROJECT = ("review_pair", "review_queue", "inside", "audit_label", "audit_target", "all_needs", "goal")
