@@ -40,6 +40,11 @@ class GuidelineExample:
     who: str = ""
     at: str = ""
 
+    @property
+    def day(self) -> str:
+        """The day on which it was made an example, in UTC."""
+        return self.at[:10]
+
 
 def guideline_examples(project: Project, labels: Collection[int] | None = None) -> dict[int, list[GuidelineExample]]:
     """Return label id -> the examples of its guideline: the good ones first, the newest of each kind first.

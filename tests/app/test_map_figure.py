@@ -7,6 +7,7 @@ import pytest
 
 from red_core.store.views import Confusion
 from widgets.labels.map_figure import CLOSE, FADED, label_map_figure
+from widgets.labels.map_groups import coloured_by_group, overview
 from widgets.labels.map_overlay import CONFUSED, MOST_LINES, Focus, Overlay
 
 BOUNDS = np.array([[-1.0, -1.0], [1.0, 1.0]])
@@ -16,8 +17,9 @@ INK = "#23292D"
 def row(number, name="", state="", **more):
     angle = 2 * np.pi * number / 12
     return {
-        "id": number, "name": name or f"label {number}", "meaning": "", "subset": number % 3, "x": np.cos(angle),
-        "y": np.sin(angle), "seeds": 5 + number, "fed_back": 0, "labelled": 0, "belief": None, "state": state,
+        "id": number, "name": name or f"label {number}", "path": (), "meaning": "", "subset": number % 3,
+        "x": np.cos(angle), "y": np.sin(angle), "seeds": 5 + number, "fed_back": 0, "labelled": 0,
+        "belief": None, "state": state,
     } | more  # fmt: skip
 
 
@@ -97,3 +99,21 @@ def test_the_hover_is_escaped():
     assert "&lt;b&gt;x&lt;/b&gt;" in hover
     assert "<a" not in hover
     assert "check this label" in hover
+
+
+def test_groups_have_colours_outlines_and_names_and_many_labels_are_shown_as_groups(monkeypatch):
+    rows = [row(number, path=(f"<b>{number % 2}", f"deep {number % 4}")) for number in range(24)]
+    rows.append(row(24))
+    coloured = coloured_by_group(rows)
+    assert [each["mark"] for each in coloured] == [0, 1] * 12 + [2]
+    figure = drawn(coloured, overlay=Overlay(scope=()))
+    assert [shape["type"] for shape in figure["layout"]["shapes"]] == ["path", "path"]
+    assert all("<b><b>" not in note["text"] for note in figure["layout"]["annotations"])
+    assert "&lt;b&gt;0" in figure["points"].customdata[0][2]
+    monkeypatch.setattr("widgets.labels.map_groups.MOST_POINTS", 10)
+    assert [each["name"] for each in overview(rows, ())] == ["<b>0", "<b>1", "label 24"]
+    inside = overview(rows, ("<b>0",))
+    assert [(each["name"], each["opens"]) for each in inside] == [
+        ("deep 0", ("<b>0", "deep 0")), ("deep 2", ("<b>0", "deep 2"))
+    ]  # fmt: skip
+    assert sum(each["seeds"] for each in inside) == sum(each["seeds"] for each in rows[:24:2])

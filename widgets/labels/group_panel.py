@@ -86,22 +86,23 @@ def _from_names(project: Project) -> Edit | None:
 
 
 @cached_read((IMPORTS, EDITS))
-def _columns(project: Project) -> list[tuple[str, int]]:
+def columns(project: Project) -> list[tuple[str, int]]:
+    """Return the columns of the files that may hold groups, and how many values each has."""
     return [(column.name, column.values) for column in group_columns(project)]
 
 
 def _from_columns(project: Project) -> Edit | None:
-    offered = dict(_columns(project))
+    offered = dict(columns(project))
     if not offered:
         st.caption("No column of your files gives each label one value that other labels share.")
         return None
-    columns = st.multiselect(
+    chosen = st.multiselect(
         "Columns, the outermost groups first", list(offered), key="group_columns",
         format_func=lambda name: f"{name} ({counted(offered[name], 'value')})",
     )  # fmt: skip
-    if not columns:
+    if not chosen:
         return None
-    edit, several = from_columns(project, columns)
+    edit, several = from_columns(project, chosen)
     if several:
         st.caption(plain(f"Labels with several values stay as they are: {listed(several)}."))
     return edit

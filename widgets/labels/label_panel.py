@@ -15,6 +15,7 @@ from red_core.records import Floats, Project
 from red_core.rounds import start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
+from red_core.store.guidelines import guideline_examples
 from red_core.store.views import Confusion
 from red_core.text import LONGEST_MEANING
 from widgets.labels.label_tables import show_confused_pairs, show_labels, show_pickable, take_row
@@ -208,7 +209,7 @@ def show_way_to_queue(words: str, **filters: int | str) -> None:
 
 
 def show_meaning(project: Project, row: Row) -> None:
-    """Show the meaning of a label and, to an analyst, the form that edits it."""
+    """Show the guideline of a label and, to an analyst, the form that edits it."""
     if row["meaning"]:
         show_text(row["meaning"])
         st.caption(plain(f"Written by {row['meaning_by']}."))
@@ -217,17 +218,35 @@ def show_meaning(project: Project, row: Row) -> None:
             "No meaning yet. Write one sentence: how does this label differ from similar ones? It helps the judge and "
             "you."
         )
+    if row["excludes"]:
+        show_text(f"Does not belong: {row['excludes']}")
+    show_examples(project, row["id"])
     if not may_write():
         return
-    with st.popover("Edit meaning", icon=":material/edit:"):
+    with st.popover("Edit the guideline", icon=":material/edit:"):
         key = f"meaning_{project.name}_{row['id']}"
         with st.form(key=f"form_{key}", border=False):  # in a form, the first press of Save takes the typed text
-            typed = st.text_area("Meaning", row["meaning"], max_chars=LONGEST_MEANING, key=key)
+            typed = st.text_area("Meaning: what belongs", row["meaning"], max_chars=LONGEST_MEANING, key=key)
+            excludes = st.text_area(
+                "What does not belong", row["excludes"], max_chars=LONGEST_MEANING, key=f"excludes_{key}"
+            )
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
-        if saved and typed.strip() != row["meaning"]:
+        if saved and (typed.strip(), excludes.strip()) != (row["meaning"], row["excludes"]):
             with errors_in_one_line():
-                edit_meaning(project, Mean(row["id"], typed), who_acts())
+                edit_meaning(project, Mean(row["id"], typed, excludes=excludes), who_acts())
                 st.rerun()
+
+
+def show_examples(project: Project, label: int) -> None:
+    """Show the examples of the guideline of a label, folded."""
+    examples = guideline_examples(project, [label]).get(label, [])
+    if not examples:
+        return
+    with st.expander(counted(len(examples), "example in the guideline", "examples in the guideline")):
+        for each in examples:
+            why = f" Why: {each.why}" if each.why else ""
+            show_text(f"{'Belongs' if each.kind == 'good' else 'Does not belong'}: {each.content}{why}")
+            st.caption(plain(f"{each.who}, {each.day}"))
 
 
 def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:
