@@ -84,9 +84,10 @@ CREATE TABLE guideline_example (  -- the newest row of a label and a text counts
     edit INTEGER NOT NULL REFERENCES label_edit
 ) STRICT;
 CREATE INDEX guideline_example_label ON guideline_example (label, text);
-CREATE VIEW standing_example AS
+CREATE VIEW standing_example AS  -- as long as the decision behind it is not undone
     SELECT id, label, text, kind, why, decision, who, at FROM guideline_example e
-    WHERE kind <> 'removed' AND id = (SELECT max(n.id) FROM guideline_example n
+    WHERE kind <> 'removed' AND (decision IS NULL OR EXISTS (SELECT 1 FROM kept_decision k WHERE k.id = e.decision))
+    AND id = (SELECT max(n.id) FROM guideline_example n
         WHERE n.label = e.label AND n.text = e.text
         AND n.edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL))
 """

@@ -11,7 +11,7 @@ from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit, undo_edit
 from red_core.labels.meaning import Mean, edit_meaning, this_is_why, undo_examples, undo_meaning
 from red_core.records import Answer, Label, Project
-from red_core.review.decisions import Provenance, decide
+from red_core.review.decisions import Provenance, decide, undo
 from red_core.store.guidelines import guideline_examples
 from red_core.store.jobs import add_job
 from red_core.store.label_undo import edits
@@ -128,3 +128,6 @@ def test_a_decision_goes_into_the_guideline_with_its_reason_and_out_again(projec
     with pytest.raises(StateError, match="no decision about a label"):
         this_is_why(project, "0" * 32, "ann")
     assert other not in guideline_examples(project)
+    undo(project, who="ann")
+    undo(project, who="ann")
+    assert guideline_examples(project) == {}  # the decision behind it is undone
