@@ -100,6 +100,8 @@ def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: O
     app.radio(key="edit_kind").set_value("Many labels").run()
     app.text_area(key="many_names").set_value("Refund\twith a note\nnobody\nrepair\n").run()
     assert "Not in the label set: 'nobody'" in words_on(app)
+    app.text_input(key="many_group").set_value("A > > B").run()
+    assert "1 to 200 characters" in words_on(app)
     app.radio(key="many_what").set_value("Retire").run()
     carry_out(app)
     assert names(project) == ["delivery", "warranty"]

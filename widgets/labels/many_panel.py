@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
+from red_core.errors import RedError
 from red_core.labels.edit_kinds import Edit, Merge
 from red_core.labels.group_sources import listed
 from red_core.labels.groups import Group, checked_path
@@ -29,7 +30,12 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
         LISTS[1]: lambda: _unused(rows),
         LISTS[2]: lambda: _duplicates(project, rows),
     }
-    return forms[str(st.radio("Which labels", LISTS, key="many", horizontal=True, label_visibility="collapsed"))]()
+    which = st.radio("Which labels", LISTS, key="many", horizontal=True, label_visibility="collapsed")
+    try:
+        return forms[str(which)]()
+    except RedError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
 
 
 def _pasted(project: Project) -> Edit | None:
