@@ -36,7 +36,7 @@ from red_core.results.predictor import Predictor
 from red_core.settings import DEFAULT_MODEL
 from red_core.steps.belief import Calibration
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
-from red_core.steps.neighbour_features import neighbour_means
+from red_core.steps.neighbour_features import Neighbourhood
 from red_core.steps.subset_classifiers import Partition
 from red_core.training.text_model import TextModel
 
@@ -198,7 +198,7 @@ def measure_one_core(file: Path) -> None:
     }
     for around in (10_000, 100_000):
         everything = unit_vectors(around, own.shape[1])
-        steps[f"neighbours among {around:,}"] = (partial(neighbour_means, own, everything), len(own))
+        steps[f"neighbours among {around:,}"] = (partial(Neighbourhood(everything).means, own), len(own))
     for name, (step, texts_done) in steps.items():
         begun = time.process_time()
         step()

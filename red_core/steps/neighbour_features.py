@@ -1,18 +1,19 @@
 """Nearest-neighbour features: the weighted mean of the features of a text's nearest texts. No label is used.
 
 A few seeds show only some of the words of a label; the texts around a text show more. Cross-validation on the seeds
-chooses the weight of these features.
+chooses the weight of these features. Among few texts the search is exact; among many it looks into the nearest cells
+(:mod:`red_core.steps.cell_search`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from red_core.records import Floats, Ints
+from red_core.steps.cell_search import CellSearch
 
 NEAREST = 10
 """Neighbours of each text."""
@@ -20,28 +21,12 @@ SHARPNESS = 4
 """A neighbour's weight is this power of its cosine similarity, so that near ones count far more."""
 COPY = 3e-3
 """Unit vectors with a smaller Euclidean distance are copies that differ by rounding."""
+EXACT_UP_TO = 20_000
+"""Among so many texts the search is exact."""
 BLOCK_ROWS = 4_096
 """Rows searched at once."""
 FEW = 16
 """So few rows are searched with one matrix product: what the library prepares would take longer than the search."""
-
-
-def neighbour_means(features: Floats, everything: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
-    """Return the weighted mean of the features of each row's NEAREST rows of ``everything``, by cosine.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, d), float32
-    everything : ndarray of shape (m, d), float32
-        The texts to search.
-    done : callable, optional
-        Called with the number of finished rows.
-
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-    """
-    return Neighbourhood(everything).means(features, done=done)
 
 
 class Neighbourhood:
@@ -55,32 +40,57 @@ class Neighbourhood:
     everything : ndarray of shape (m, d), float32
     copy : float
         Unit vectors with a smaller Euclidean distance are copies.
+    exact_up_to : int
+        Among more texts, the search is approximate.
     """
 
-    def __init__(self, everything: Floats, copy: float = COPY) -> None:
-        self._everything, self._copy = everything, copy
-        self._nearest, self._unit = min(NEAREST + 1, len(everything)), normalize(everything)
-        self._search = NearestNeighbors(n_neighbors=self._nearest, algorithm="brute").fit(self._unit)
+    def __init__(self, everything: Floats, copy: float = COPY, exact_up_to: int = EXACT_UP_TO) -> None:
+        self._everything, self._copy = np.ascontiguousarray(everything, dtype=np.float32), copy
+        count = min(NEAREST + 1, len(everything))
+        many = len(everything) > exact_up_to
+        self._search = CellSearch(self._everything, count) if many else _ExactSearch(self._everything, count)
 
-    def means(self, features: Floats, *, done: Callable[[int], None] | None = None) -> Floats:
-        """Return the weighted mean of each row's neighbours, shape (n, d), float32; see :func:`neighbour_means`."""
-        means = np.empty_like(features, dtype=np.float32)
+    def means(self, features: Floats) -> Floats:
+        """Return the mean of each row's NEAREST rows of ``everything`` by cosine, weighted by their similarity.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, d), float32
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+        """
+        means = np.empty(features.shape, dtype=np.float32)
         for start in range(0, len(features), BLOCK_ROWS):
             part = slice(start, min(start + BLOCK_ROWS, len(features)))
-            distance, near = self._nearest_to(normalize(features[part]))
+            distance, near = self._search.nearest(normalize(features[part]))
             weight = _weights(distance, self._copy).astype(np.float32)
-            means[part] = np.einsum("nk,nkd->nd", weight, self._everything[near])
-            if done is not None:
-                done(part.stop)
+            ends = np.arange(0, weight.size + 1, weight.shape[1])
+            means[part] = csr_matrix((weight.ravel(), near.ravel(), ends), (len(near), len(self._everything))) @ (
+                self._everything
+            )
         return means
 
-    def _nearest_to(self, unit: Floats) -> tuple[Floats, Ints]:
-        """Return Euclidean distances and rows of the nearest texts, nearest first, both of shape (n, NEAREST + 1)."""
+    def nearest(self, features: Floats) -> Ints:
+        """Return the rows of the nearest texts, nearest first, shape (n, NEAREST + 1) or all; copies included."""
+        return self._search.nearest(normalize(features))[1]
+
+
+class _ExactSearch:
+    """Compares a text with every text."""
+
+    def __init__(self, everything: Floats, count: int) -> None:
+        self._count, self._unit = count, normalize(everything)
+        self._search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self._unit)
+
+    def nearest(self, unit: Floats) -> tuple[Floats, Ints]:
+        """Return Euclidean distances and rows of the nearest texts, nearest first, both of shape (n, count)."""
         if len(unit) > FEW:
             distance, near = self._search.kneighbors(unit)
             return np.asarray(distance), np.asarray(near)
         similarity = unit @ self._unit.T
-        near = np.argpartition(-similarity, self._nearest - 1, axis=1)[:, : self._nearest]
+        near = np.argpartition(-similarity, self._count - 1, axis=1)[:, : self._count]
         distance = np.sqrt(np.maximum(2.0 - 2.0 * np.take_along_axis(similarity, near, axis=1), 0.0))
         order = np.argsort(distance, axis=1, kind="stable")
         return np.take_along_axis(distance, order, axis=1), np.take_along_axis(near, order, axis=1)

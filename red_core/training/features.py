@@ -14,10 +14,17 @@ from red_core.encoders import encode
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
-from red_core.steps.neighbour_features import COPY, Neighbourhood, neighbour_means
+from red_core.steps.neighbour_features import COPY, Neighbourhood
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
-from red_core.store.vectors import append_vectors, load_vectors, vector_models, with_vector, without_vector
+from red_core.store.vectors import (
+    append_vectors,
+    load_vectors,
+    vector_dimensions,
+    vector_models,
+    with_vector,
+    without_vector,
+)
 from red_core.training.embeddings import name_vectors
 
 REFIT_GROWTH = 1.5
@@ -109,9 +116,11 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
     report(0, len(missing))
     if len(missing):
         everything = features.without_neighbours(project, texts)
-        new = everything[np.searchsorted(texts, missing)]
-        means = neighbour_means(new, everything, done=lambda done: report(done, len(missing)))
-        append_vectors(project, name, missing, means)
+        around = Neighbourhood(everything)
+        for start in range(0, len(missing), TEXTS_PER_BLOCK):
+            ids = missing[start : start + TEXTS_PER_BLOCK]
+            append_vectors(project, name, ids, around.means(everything[np.searchsorted(texts, ids)]))
+            report(start + len(ids), len(missing))
     return name
 
 
@@ -151,11 +160,17 @@ class Features:
         return np.hstack([plain, np.float32(self.neighbour_weight) * load_vectors(project, self.neighbours, ids)])
 
     def without_neighbours(self, project: Project, ids: Ints) -> Floats:
-        """Return the features of stored texts without the kNN features."""
-        embedded = load_vectors(project, self.embedding, ids)
+        """Return the features of stored texts without the kNN features; only these are in memory at once."""
         if not self.lexical:
-            return embedded
-        return _beside(embedded, self.lexical_weight, load_vectors(project, self.lexical, ids))
+            return load_vectors(project, self.embedding, ids)
+        width = vector_dimensions(project)
+        features = np.empty((len(ids), width[self.embedding] + width[self.lexical]), dtype=np.float32)
+        for start in range(0, len(ids), TEXTS_PER_BLOCK):
+            part = slice(start, start + TEXTS_PER_BLOCK)
+            features[part, : width[self.embedding]] = load_vectors(project, self.embedding, ids[part])
+            lexical = load_vectors(project, self.lexical, ids[part])
+            features[part, width[self.embedding] :] = np.float32(self.lexical_weight) * lexical
+        return features
 
     def of_names(self, project: Project, names: Sequence[str]) -> Floats:
         """Return the features of label names read as texts, shape (n, d), float32."""
