@@ -38,6 +38,7 @@ from red_core.steps.belief import Calibration
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.steps.neighbour_features import Neighbourhood
 from red_core.steps.subset_classifiers import Partition
+from red_core.training.parts import run_here
 from red_core.training.text_model import TextModel
 
 PART, EMBEDDING, LEXICAL = 10_000, 384, 256
@@ -76,7 +77,7 @@ def write_folder(folder: Path, texts: int) -> Path:
 def client(source: str, target: str, options: dict[str, int], address: str | None) -> Figures:
     """Label a folder; return the figures of this process, which runs nothing else."""
     predictor = make_synthetic_predictor(options["labels"], options["around"])
-    run = None
+    run = run_here
     if address is not None:
         from red_core.results.dask_cluster import on_cluster  # noqa: PLC0415  a local client must not import Dask
 

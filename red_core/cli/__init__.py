@@ -32,6 +32,7 @@ VERBS = {
     "drift": "labels.drift_",
     "encoder": "encoders.encoder_",
     "encoders": "encoders.encoders_",
+    "embed": "encoders.embed_",
     "export-model": "model.export_model_",
     "serve-model": "model.serve_model_",
     "demo": "app.demo",

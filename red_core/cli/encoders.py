@@ -1,4 +1,4 @@
-"""The verbs about encoders: encoders, encoder."""
+"""The verbs about encoders: encoders, encoder, embed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from red_core.access import login
-from red_core.cli.options import json_option, who_option
-from red_core.cli.terminal import print_encoder, work
+from red_core.cli.options import json_option, where_parts_run, who_option
+from red_core.cli.terminal import Bars, print_encoder, work
 from red_core.encoders import CATALOGUE, language_names, parse_spec
 from red_core.encoders.api import WHERE, embedding_server
 from red_core.encoders.spec import API
 from red_core.errors import one_line
+from red_core.rounds.embed import embed_texts
 from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
 from red_core.settings import RECOMMENDED
 from red_core.store.database import open_project
@@ -94,3 +95,20 @@ def encoder_(  # each option is one choice of the verb
         return
     click.echo(one_line(f"{name}: encoder {advice.encoder}"))
     print_encoder(project)
+
+
+@click.command("embed")
+@click.argument("name")
+@click.option("--cluster", metavar="ADDRESS", help="Embed on the Dask cluster at ADDRESS (see docs/scale.md).")
+@json_option
+@click.pass_obj
+def embed_(workspace: Path, name: str, cluster: str | None, *, as_json: bool) -> None:
+    """Compute the vectors of all texts of project NAME that have none yet.
+
+    This is the longest part of a first round, and a round does it by itself. Run this verb to do it on a cluster. If
+    the command stops, run it again: it goes on with the texts that are missing.
+    """
+    project = open_project(workspace, name)
+    with Bars() as bars:
+        done = embed_texts(project, bars.show, where_parts_run(cluster))
+    click.echo(json.dumps({"project": name, "embedded": done}) if as_json else f"{name}: {done:,} texts embedded")

@@ -10,20 +10,20 @@ from typing import get_args
 import click
 
 from red_core.access import login
-from red_core.cli.options import PATH, json_option, who_option
+from red_core.cli.options import PATH, json_option, where_parts_run, who_option
 from red_core.cli.terminal import Bars, print_encoder, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
 from red_core.encoders import encode, parse_spec, pinned
-from red_core.errors import SettingsError, StateError, one_line
+from red_core.errors import StateError, one_line
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
 from red_core.results.edited import APPLIED, apply_edited, read_edited
 from red_core.results.formats import FORMATS
-from red_core.results.predict_folder import TRIES, Run
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import open_project, project_names
 from red_core.store.exports import ExportFilter
+from red_core.training.parts import TRIES
 
 
 # click passes each option as one parameter.
@@ -244,9 +244,10 @@ def predict_(
 def _predict_folder(
     project: Project, source: str, out: str, text_column: str | None, cluster: str | None, *, as_json: bool
 ) -> None:
-    run = None if cluster is None else _on_cluster(cluster)
     with Bars() as bars:
-        folder = predict_folder(project, source, out, text_column=text_column, report=bars.show, run=run)
+        folder = predict_folder(
+            project, source, out, text_column=text_column, report=bars.show, run=where_parts_run(cluster)
+        )
     if as_json:
         click.echo(json.dumps({"project": project.name, **asdict(folder), "folder": out}))
     else:
@@ -260,13 +261,3 @@ def _predict_folder(
         raise StateError(
             f"{len(folder.failed):,} of {folder.parts:,} files failed. Run the command again to retry them."
         )
-
-
-def _on_cluster(address: str) -> Run:
-    try:
-        from red_core.results.dask_cluster import on_cluster  # noqa: PLC0415  Dask is an extra
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--cluster needs the package {error.name}. Install it: `pip install -e '.[cluster]'`."
-        ) from error
-    return on_cluster(address)

@@ -1,37 +1,38 @@
-"""Label shards on a Dask cluster. The only module that imports Dask; it is imported only for `--cluster`.
+"""Do the parts of some work on a Dask cluster. The only module that imports Dask, and only for `--cluster`.
 
-Dask assigns shards to workers, and assigns them again when a worker is lost. Each worker gets the predictor once.
+Dask assigns parts to workers, and assigns them again when a worker is lost. What all parts share (a predictor) is sent
+to each worker once.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 from distributed import Client, Future, as_completed
+from distributed.client import FutureCancelledError
 from threadpoolctl import threadpool_limits
 
 from red_core.errors import SettingsError, StateError
-from red_core.results.predict_folder import TRIES, Outcome, Run
-from red_core.results.predict_shard import Shard, label_shard
-from red_core.results.predictor import Predictor
+from red_core.training.parts import TRIES, Part, Result, Run, Shared, Work
 
 AT_ONCE = 1_000
-"""Shards that the scheduler holds at once, so that the client's memory does not grow with their number."""
+"""Parts that the scheduler holds at once, so that the client's memory does not grow with their number."""
 SECONDS_FOR_A_WORKER = 60
 PACKAGE = "red-workbench"
 
 
 def on_cluster(address: str) -> Run:
-    """Return a function that labels shards on a cluster; see :data:`red_core.results.predict_folder.Run`.
+    """Return a function that does parts on a cluster; see :class:`red_core.training.parts.Run`.
 
-    The function raises StateError if no scheduler answers, there is no worker, or all workers that held the predictor
-    are lost; SettingsError if a worker has another version of this program.
+    The function raises StateError if no scheduler answers, there is no worker, or all workers that held what the parts
+    share are lost; SettingsError if a worker has another version of this program.
 
     Parameters
     ----------
@@ -39,50 +40,57 @@ def on_cluster(address: str) -> Run:
         Of the scheduler, as Dask writes it: ``tcp://10.0.0.5:8786`` or ``tls://...``.
     """
 
-    def run(predictor: Predictor, shards: Sequence[Shard]) -> Iterator[Outcome]:
-        if not shards:
+    def run(
+        work: Work[Shared, Part, Result], shared: Shared, parts: Iterable[Part]
+    ) -> Iterator[tuple[Part, Result | BaseException]]:
+        waiting = iter(parts)
+        first = list(islice(waiting, AT_ONCE))
+        if not first:
             return
         with _connected(address) as client:
             with _ctrl_c_held_back():
-                predictor_on_workers = client.scatter(predictor, broadcast=True, hash=False)
-            waiting = iter(shards)
-            shard_of: dict[Future, Shard] = {}
+                on_workers = client.scatter(shared, broadcast=True, hash=False)
+            part_of: dict[Future, Part] = {}
             running = as_completed(loop=client.loop)
 
-            def submit(count: int) -> None:
-                for shard in islice(waiting, count):
-                    key = (
-                        f"label-{uuid4().hex}"  # equal tasks would share a key, and a cancelled one would not run again
-                    )
-                    future = client.submit(_label_on_one_core, predictor_on_workers, shard, key=key, retries=TRIES - 1)
-                    shard_of[future] = shard
+            def submit(some: Iterable[Part]) -> None:
+                for part in some:
+                    key = f"part-{uuid4().hex}"  # not that of a cancelled part, which would not run again
+                    future = client.submit(_on_one_core, work, on_workers, part, key=key, retries=TRIES - 1)
+                    part_of[future] = part
                     running.add(future)
 
             try:
-                submit(AT_ONCE)
+                submit(first)
                 for future in running:
                     with _ctrl_c_held_back():
                         outcome = _outcome(future, address)
-                    yield shard_of.pop(future), outcome
-                    submit(1)
+                    part = part_of.pop(future)
+                    del future  # so that Dask forgets the result
+                    yield part, outcome
+                    submit(islice(waiting, 1))
             finally:
                 with _ctrl_c_held_back():
-                    client.cancel(list(shard_of))
+                    client.cancel(list(part_of))
 
     return run
 
 
-def _label_on_one_core(predictor: Predictor, shard: Shard) -> int:
-    """Label a shard on one core: a worker has one thread for each of its cores, and each thread labels one shard."""
+def _on_one_core(work: Work[Shared, Part, Result], shared: Shared, part: Part) -> Result:
+    """Do a part on one core: a worker has one thread for each of its cores, and each thread does one part."""
     with threadpool_limits(1):
-        return label_shard(predictor, shard)
+        return work(shared, part)
 
 
-def _outcome(future: Future, address: str) -> int | BaseException:
+def _outcome(future: Future, address: str) -> Any:  # noqa: ANN401  distributed ships half of its types
+    lost = StateError(f"{address}: all workers are lost. Start workers and run the command again.")
     if future.status not in {"finished", "error"}:
-        raise StateError(f"{address}: all workers that held the classifiers are lost. Start workers and run it again.")
-    error = future.exception()
-    return error if error is not None else int(future.result())
+        raise lost
+    try:
+        error = future.exception()
+        return error if error is not None else future.result()
+    except FutureCancelledError as gone:  # its worker was lost before the result was fetched
+        raise lost from gone
 
 
 @contextmanager

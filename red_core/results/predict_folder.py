@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,26 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from fsspec.core import url_to_fs
 
 from red_core.data.tables import Table, choose_columns
 from red_core.data.tables.cells import as_text
 from red_core.data.tables.reading import KINDS
 from red_core.data.tables.source import ending
-from red_core.errors import Cancelled, EmbeddingError, InputError, RedError, one_line
+from red_core.errors import Cancelled, EmbeddingError, InputError, one_line
 from red_core.records import Project, Report
 from red_core.results.predict_shard import Shard, label_shard, read_mark, read_tables
 from red_core.results.predictor import Predictor, make_predictor
+from red_core.training.parts import Run, run_here
 
-TRIES = 3
-"""Attempts on a file before it is given up."""
 GUESS_ROWS = 1_000
 """Rows from which the text column is guessed."""
 FOOTERS_AT_ONCE = 16
 _PARQUET = re.compile(r"(?:[^._/][^/]*/)*[^._/][^/]*\.(?:parquet|pq)", re.IGNORECASE)  # no file or folder is hidden
 _UNFINISHED = re.compile(r"\.red-[0-9a-f]{32}\.tmp")
-_FAILURES = (RedError, OSError, pa.ArrowException, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,6 @@ class FolderReport:
     failed: tuple[tuple[str, str], ...]
 
 
-Outcome = tuple[Shard, int | BaseException]
-Run = Callable[[Predictor, Sequence[Shard]], Iterator[Outcome]]
-"""Labels files and yields each with its number of rows, or with the error of its last attempt, in any order."""
-
-
 def is_folder(source: str) -> bool:
     """Return whether a path is a folder of files: an existing one, or a URL that does not end like a table file."""
     return ending(source) not in KINDS if "://" in source else Path(source).is_dir()
@@ -74,7 +66,7 @@ def predict_folder(
     *,
     text_column: str | None = None,
     report: Report = lambda _stage, _done, _total: None,
-    run: Run | None = None,
+    run: Run = run_here,
 ) -> FolderReport:
     """Label every Parquet file of a folder with the last round's classifiers, into files of the same names elsewhere.
 
@@ -107,7 +99,7 @@ def predict_folder(
 
 
 def label_folder(
-    predictor: Predictor, source: str, target: str, *, text_column: str | None, report: Report, run: Run | None = None
+    predictor: Predictor, source: str, target: str, *, text_column: str | None, report: Report, run: Run = run_here
 ) -> FolderReport:
     """Do what :func:`predict_folder` does, with a predictor instead of a project."""
     source, target = _with_protocol(source), _with_protocol(target)
@@ -119,7 +111,7 @@ def label_folder(
     rows, failed, count = sum(finished.values()), [], len(finished)
     report("predict", count, len(shards))
     try:
-        for shard, outcome in (run or run_here)(predictor, remaining):
+        for shard, outcome in run(label_shard, predictor, remaining):
             if isinstance(outcome, EmbeddingError):  # every file would fail in the same way
                 raise outcome
             if isinstance(outcome, BaseException):
@@ -132,19 +124,6 @@ def label_folder(
         raise Cancelled(message) from stop
     _remove_unfinished(target)
     return FolderReport(len(shards), len(finished), rows, tuple(failed))
-
-
-def run_here(predictor: Predictor, shards: Sequence[Shard]) -> Iterator[Outcome]:
-    """Label files in this process, one after the other; see :data:`Run`."""
-    for shard in shards:
-        outcome: int | BaseException = 0
-        for _ in range(TRIES):
-            try:
-                outcome = label_shard(predictor, shard)
-                break
-            except _FAILURES as error:
-                outcome = error
-        yield shard, outcome
 
 
 def _with_protocol(path: str) -> str:

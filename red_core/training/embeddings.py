@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from red_core.encoders import encode
-from red_core.records import Floats, Progress, Project
+from red_core.records import Floats, Ints, Progress, Project
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
 from red_core.store.vectors import append_vectors, without_vector
+from red_core.training.parts import Run, run_here
 
 TEXTS_PER_BLOCK = 1_024
 """Texts embedded between two checkpoints: a few seconds of work on two cores."""
 
 
-def embed_missing(project: Project, model: str, report: Progress) -> None:
-    """Embed every text of the project that has no vector yet, in blocks; a crash loses at most one block.
+@dataclass(frozen=True)
+class Block:
+    """Some texts to embed: row ids of shape (n,), int64, and their n contents."""
 
-    ``report(done, total)`` is called before the first block and after each.
+    ids: Ints
+    texts: tuple[str, ...]
+
+
+def embed_missing(project: Project, model: str, report: Progress, run: Run = run_here) -> int:
+    """Embed every text of the project that has no vector yet, in blocks; return their number.
+
+    The vectors of a block are stored together or not at all. A crash loses the blocks that are not done, and the same
+    call goes on with them.
+
+    Parameters
+    ----------
+    report : callable(done, total)
+        Called before the first block and after each.
+    run : Run
+        Where the texts are embedded: in this process or on a cluster.
+
+    Raises
+    ------
+    EmbeddingError
+        If the encoder cannot be loaded or used where the texts are embedded.
     """
-    missing = without_vector(project, model)
+    missing, done = without_vector(project, model), 0
     report(0, len(missing))
-    for start in range(0, len(missing), TEXTS_PER_BLOCK):
-        ids = missing[start : start + TEXTS_PER_BLOCK]
-        append_vectors(project, model, ids, encode(model, contents(project, ids)))
-        report(start + len(ids), len(missing))
+    blocks = (missing[start : start + TEXTS_PER_BLOCK] for start in range(0, len(missing), TEXTS_PER_BLOCK))
+    for block, outcome in run(embed_block, model, (Block(ids, tuple(contents(project, ids))) for ids in blocks)):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        append_vectors(project, model, block.ids, outcome)
+        done += len(block.ids)
+        report(done, len(missing))
+    return done
+
+
+def embed_block(model: str, block: Block) -> Floats:
+    """Return the unit vectors of a block, shape (n, d), float32."""
+    return encode(model, block.texts)
 
 
 def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:

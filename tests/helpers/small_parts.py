@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from red_core.training import features
+from red_core.training import embeddings, features
 from tests.helpers.small_projects import LABELS, fake_encode
 
 LOG, SECONDS = "RED_TEST_LOG", "RED_TEST_SECONDS"
@@ -64,4 +64,4 @@ def outputs(folder: Path) -> dict[str, pa.Table]:
 
 def dask_setup(_worker: object) -> None:
     """Use this encoder in a Dask worker; ``dask worker --preload`` calls a function of this name."""
-    features.encode = encode
+    features.encode = embeddings.encode = encode

@@ -25,13 +25,17 @@ from red_core.data.importing import import_files
 from red_core.errors import SettingsError, StateError
 from red_core.records import Project
 from red_core.results.predict_folder import predict_folder
+from red_core.rounds.embed import embed_texts
 from red_core.rounds.run import run_round
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import open_project
-from red_core.training import features
+from red_core.store.texts import ENCODER, remember
+from red_core.store.vectors import damaged_vectors, load_vectors, with_vector
+from red_core.training import embeddings, features
 from tests.helpers import small_parts
 from tests.helpers.paths import ROOT
 from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
-from tests.helpers.small_projects import FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
+from tests.helpers.small_projects import EMBEDDING, FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
 
 dask = pytest.importorskip("dask", reason="the extra `cluster` is not installed")
 leaf = pytest.importorskip("red_core.results.dask_cluster", reason="the extra `cluster` is not installed")
@@ -151,6 +155,32 @@ def test_a_worker_killed_in_mid_run_changes_nothing(fitted, cluster, tmp_path):
     assert seen(cluster.log) == []
 
 
+def test_a_worker_killed_while_embedding_changes_no_bit(fitted, cluster, monkeypatch):
+    monkeypatch.setattr(embeddings, "TEXTS_PER_BLOCK", 8)
+    remember(fitted, ENCODER, "elsewhere", anew=True)
+    workers, killed = [cluster.add_worker(seconds=0.2) for _ in range(2)], []
+
+    def kill_one(_stage: str, done: int, _total: int) -> None:
+        assert len(with_vector(fitted, "elsewhere")) == done  # whole blocks
+        if done >= 24 and not killed:
+            at_work = [int(line.split()[0]) for line in cluster.log.read_text("utf-8").splitlines()]
+            os.kill(next(worker.pid for worker in workers if worker.pid == at_work[-1]), signal.SIGKILL)
+            killed.append(at_work[-1])
+
+    done = embed_texts(fitted, kill_one, on(cluster))
+    ids = with_vector(fitted, "elsewhere")
+    assert killed
+    assert done == len(ids) == len(with_vector(fitted, EMBEDDING))
+    assert np.array_equal(load_vectors(fitted, "elsewhere", ids), load_vectors(fitted, EMBEDDING, ids))
+    assert damaged_vectors(fitted) == {}
+    begun = seen(cluster.log)
+    assert len(begun) - len(set(begun)) <= 2  # the block it was at, and one whose vectors were not fetched yet
+    shown = CliRunner().invoke(
+        main, ["--workspace", str(fitted.workspace), "embed", fitted.name, "--cluster", cluster.address, "--json"]
+    )
+    assert json.loads(shown.stdout) == {"project": fitted.name, "embedded": 0}
+
+
 @pytest.mark.usefixtures("fitted")
 def test_a_file_that_fails_three_times_is_reported_and_the_rest_is_done(cluster, tmp_path, workspace):
     (tmp_path / "in" / "part-002.parquet").write_bytes(b"PAR1 no parquet PAR1")
@@ -216,7 +246,7 @@ def test_when_all_workers_are_lost_the_run_ends_in_one_line(fitted, cluster, tmp
             for worker in workers:
                 worker.kill()
 
-    with pytest.raises(StateError, match=r"all workers that held the classifiers are lost\. Start workers"):
+    with pytest.raises(StateError, match=r"all workers are lost\. Start workers"):
         predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), report=kill_all, run=on(cluster))
     cluster.add_worker()
     done = predict_folder(fitted, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
@@ -273,5 +303,10 @@ def test_with_the_real_embedding_model_workers_give_the_labels_given_here(worksp
         cluster.add_worker()
         cluster.add_worker()
         result = predict_folder(project, str(tmp_path / "in"), str(tmp_path / "out"), run=on(cluster))
+        import_files(workspace, "again", str(folder / "seeds.csv"), str(folder / "pool.csv"))
+        again = open_project(workspace, "again")
+        embed_texts(again, lambda *_: None, on(cluster))
     assert (result.rows, result.failed) == (COUNT * ROWS, ())
     check_same_as_here(project, tmp_path, tmp_path / "out")
+    ids = with_vector(project, DEFAULT_MODEL)
+    assert np.array_equal(load_vectors(project, DEFAULT_MODEL, ids), load_vectors(again, DEFAULT_MODEL, ids))
