@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from zlib import crc32
 
 import psutil
+from joblib import cpu_count
 
 from red_core.access import current_user, refuse_viewers
 from red_core.errors import StateError, StoreError, one_line
@@ -20,6 +22,12 @@ from red_core.settings import Settings
 from red_core.store.jobs import SILENT_SECONDS, add_job, end_job, find_job, name_process, newest_job
 
 WORKER = "red_core.rounds.worker"
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
+)  # fmt: skip
+"""Variables that limit the threads of BLAS, torch, numba, the tokenizers and joblib."""
+FEW_CORES = 2
 _started: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
 """Workers that are children of this process."""
 
@@ -50,8 +58,9 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
         log.parent.mkdir(exist_ok=True)
         with log.open("wb") as sink:
             process = subprocess.Popen(  # noqa: S603  our own interpreter and module; the name was checked
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+                env=_threads() | os.environ,
+            )  # fmt: skip
     except OSError as error:
         place = f"{error.filename or log}: {error.strerror}"
         message = f"the job cannot be started ({place}). Check the folder, its space and its permissions."
@@ -61,6 +70,15 @@ def start_job(project: Project, kind: str, settings: Settings, who: str) -> int:
     with suppress(psutil.NoSuchProcess, StoreError):  # it has ended already, or names itself when it claims the job
         name_process(project, job_id, process.pid, process_identity(process.pid))
     return job_id
+
+
+def _threads() -> dict[str, str]:
+    """Return the environment in which every library of a worker leaves one core to the server.
+
+    With two cores there is none to spare: there the lower priority of the worker alone keeps the pages quick.
+    """
+    cores = cpu_count()
+    return dict.fromkeys(THREADS, str(cores - 1)) if cores > FEW_CORES else {}
 
 
 def mark_interrupted(project: Project) -> Job | None:

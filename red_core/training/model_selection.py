@@ -6,13 +6,13 @@ kNN features. The criterion is the log loss on held-out seeds; the hidden labels
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from joblib import cpu_count
 from scipy.special import logsumexp
 
 from red_core.records import Floats, Ints, Progress
@@ -125,5 +125,5 @@ def _log_loss(
 
 
 def cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of processors that this process may use: a worker leaves one to the server."""
+    return int(cpu_count())  # it knows the affinity, the limit of a container, and LOKY_MAX_CPU_COUNT

@@ -20,9 +20,10 @@ from red_core.data.importing import import_files
 from red_core.errors import Cancelled, StateError
 from red_core.records import Job, Project
 from red_core.review.decisions import decide, undo
-from red_core.rounds import worker
+from red_core.rounds import jobs, worker
 from red_core.rounds.jobs import follow_job, log_file, mark_interrupted, process_identity, start_job
 from red_core.rounds.run import run_round
+from red_core.rounds.worker import NICE
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project, transaction
 from red_core.store.decisions import decided
@@ -106,7 +107,9 @@ def started(project: Project, stage: str, verdicts: int = 0, kind: str = "round"
 
 @pytest.mark.parametrize(("stage", "verdicts"), [("fit", 0), ("ask", 1), ("ask", 60)])
 def test_a_round_killed_and_started_again_ends_as_if_nothing_had_happened(stage, verdicts, fresh, reference):
-    killed = kill(fresh, started(fresh, stage, verdicts))
+    job = started(fresh, stage, verdicts)
+    assert psutil.Process(find_job(fresh, job).pid).nice() >= NICE  # pages come first
+    killed = kill(fresh, job)
     assert (killed.state, killed.error) == ("interrupted", "its process was stopped from outside")
     assert list_rounds(fresh)[-1].state == "open"
     kept = verdict_rows(fresh)
@@ -114,6 +117,12 @@ def test_a_round_killed_and_started_again_ends_as_if_nothing_had_happened(stage,
     assert finish(fresh).state == "done"
     assert kept <= verdict_rows(fresh)
     check_round(fresh, reference)
+
+
+def test_a_worker_leaves_a_core_to_the_server_where_there_are_more_than_two(monkeypatch):
+    for cores, limit in ((2, None), (8, "7")):
+        monkeypatch.setattr(jobs, "cpu_count", lambda cores=cores: cores)
+        assert {jobs._threads().get(name) for name in jobs.THREADS} == {limit}
 
 
 def test_decisions_made_around_a_kill_are_not_lost(fresh):
