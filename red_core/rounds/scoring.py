@@ -26,6 +26,8 @@ from red_core.training import Model
 
 BEST_STORED = 5
 """Labels stored per text and round."""
+LARGE_BLOCK_ROWS = 16_384
+"""Rows whose features, and whose rows to store, are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -108,24 +110,27 @@ def score_pool(
     )
 
 
-def _large_blocks(count: int, rows: int = 16_384) -> Iterator[slice]:
-    """Yield blocks of rows whose features are loaded together."""
-    for start in range(0, count, rows):
-        yield slice(start, min(start + rows, count))
+def _large_blocks(count: int) -> Iterator[slice]:
+    """Yield blocks of at most LARGE_BLOCK_ROWS rows."""
+    for start in range(0, count, LARGE_BLOCK_ROWS):
+        yield slice(start, min(start + LARGE_BLOCK_ROWS, count))
 
 
 def predictions_of(scored: ScoredPool) -> Iterable[Prediction]:
-    """Yield the row that is stored for each text: its best labels and beliefs."""
-    labels, belief = ranked(scored.label_ids, scored.kept)
-    before_labels, before = ranked(scored.label_ids, scored.alone)
-    classifier_belief = np.where(before_labels == labels[:, :1], before, 0.0).sum(axis=1)
-    none = beliefs(scored.kept)[:, -2]
-    for row, text in enumerate(scored.texts):
-        best = [
-            [int(label), round(float(b), 5)]
-            for label, b in zip(labels[row, :BEST_STORED], belief[row, :BEST_STORED], strict=True)
-        ]
-        yield (
-            int(text), int(labels[row, 0]), float(belief[row, 0]), int(labels[row, 1]), float(belief[row, 1]),
-            float(none[row]), float(classifier_belief[row]), json.dumps(best),
-        )  # fmt: skip
+    """Yield the row that is stored for each text: its best labels and beliefs; made block by block as they are read."""
+    for block in _large_blocks(len(scored.texts)):
+        rows = np.arange(block.start, block.stop)
+        kept, alone = scored.kept.only(rows), scored.alone.only(rows)
+        labels, belief = ranked(scored.label_ids, kept)
+        before_labels, before = ranked(scored.label_ids, alone)
+        classifier_belief = np.where(before_labels == labels[:, :1], before, 0.0).sum(axis=1)
+        none = beliefs(kept)[:, -2]
+        for row, text in enumerate(scored.texts[block]):
+            best = [
+                [int(label), round(float(b), 5)]
+                for label, b in zip(labels[row, :BEST_STORED], belief[row, :BEST_STORED], strict=True)
+            ]
+            yield (
+                int(text), int(labels[row, 0]), float(belief[row, 0]), int(labels[row, 1]), float(belief[row, 1]),
+                float(none[row]), float(classifier_belief[row]), json.dumps(best),
+            )  # fmt: skip

@@ -29,6 +29,8 @@ from red_core.training.embeddings import name_vectors
 
 REFIT_GROWTH = 1.5
 """Lexical model and neighbours are computed anew when the project has grown by this factor since they were."""
+MOST_FITTED = 100_000
+"""At most so many texts, evenly spread, teach the lexical model: more would cost gigabytes."""
 TEXTS_PER_BLOCK = 8_192
 """Texts between two checkpoints."""
 
@@ -53,7 +55,10 @@ def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: P
     name = _fitted_name(project, settings, len(texts))
     if not name:
         name = f"lexical-{settings.lexical_dimensions}-{settings.random_state}-{len(texts)}"
-        model = fit_lexical(contents(project, texts), settings.lexical_dimensions, random_state=settings.random_state)
+        fitted_on = texts[:: -(-len(texts) // MOST_FITTED)]
+        model = fit_lexical(
+            contents(project, fitted_on), settings.lexical_dimensions, random_state=settings.random_state
+        )
         save_arrays(
             _file(project, name), seen=model.seen, idf=model.idf, components=model.components.astype(np.float16)
         )
