@@ -1,0 +1,103 @@
+"""How many audits a certificate takes, and how often it is wrong: ``python -m benchmarks.certificates``.
+
+Simulates projects whose share of right machine labels is exactly known. The confidences order right and wrong labels
+with a given AUROC, and may say too much or too little. *Now* is the test of ``steps/certificate.py``, looked at after
+every answer; *before* are four checks after 100, 200, 400 and 800 even draws, each with an exact bound at 98.75%.
+Printed for each setting: mean audits until the certificate (at most 800), the share of the projects that get it, and
+their ratio. The last table has projects at exactly the target: every certificate there is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import beta, binomtest, norm
+
+from red_core.records import Booleans, Floats
+from red_core.steps.certificate import NOTHING_KNOWN, Draws, draw, error_of, frames, log_capital, rates
+
+LOOKS, MOST = (100, 200, 400, 800), 800
+SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
+TOLD = {"calibrated": 1.0, "too sure": 1.5, "too humble": 0.6}
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Which machine labels are right, and the confidences in them; both of shape (n,)."""
+
+    right: Booleans
+    confidence: Floats
+
+
+def simulated(texts: int, share: float, auroc: float, told: float, rng: np.random.Generator) -> Simulated:
+    """Return a project with exactly this share of right labels.
+
+    The scores are normal, and those of right labels are higher by what the AUROC asks for. The confidence is the true
+    probability given the score; ``told`` multiplies its log-odds.
+    """
+    right = np.zeros(texts, dtype=np.bool_)
+    right[rng.permutation(texts)[: round(share * texts)]] = True
+    apart = float(norm.ppf(auroc)) * np.sqrt(2.0)
+    score = rng.normal(size=texts) + apart * right
+    log_odds = logit(share) + apart * (score - apart / 2.0)
+    return Simulated(right, expit(told * log_odds))
+
+
+def audits_now(project: Simulated, target: float, rng: np.random.Generator) -> int | None:
+    """Return at how many answers the certificate is given; None if not within MOST."""
+    places, chance = draw(rates(project.confidence), MOST, rng)
+    draws = Draws(project.right[places], project.confidence[places], chance, NOTHING_KNOWN)
+    capital = log_capital(draws, frames(project.confidence)[0], len(project.right), target)
+    given = np.flatnonzero(capital >= -np.log(error_of(0)))
+    return int(given[0]) + 1 if len(given) else None
+
+
+def audits_before(project: Simulated, target: float, rng: np.random.Generator) -> int | None:
+    """Return the same for four checks of even draws."""
+    right = np.cumsum(rng.permutation(project.right)[:MOST])
+    for look in LOOKS:
+        hits = int(right[look - 1])
+        if hits and beta.ppf(0.0125, hits, look - hits + 1) >= target:
+            return look
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, default=2000, help="of each setting")
+    parser.add_argument("--texts", type=int, default=10_000)
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--true", type=float, nargs="+", default=[0.96, 0.97, 0.98, 0.99])
+    options = parser.parse_args()
+    used = time.process_time()
+    print(f"{'true':>5} {'confidences':24} {'now':>7} {'given':>6} {'before':>7} {'given':>6} {'ratio':>6}")
+    for share in [*options.true, options.target]:
+        for named, auroc in SHARPNESS.items():
+            for words, told in TOLD.items():
+                print(_line(share, f"{named}, {words}", auroc, told, options), flush=True)
+    print(f"{time.process_time() - used:.0f} processor seconds")
+
+
+def _line(share: float, name: str, auroc: float, told: float, options: argparse.Namespace) -> str:
+    now, before = [], []
+    for seed in range(options.projects):
+        rng = np.random.default_rng([seed, round(1000 * share)])
+        project = simulated(options.texts, share, auroc, told, rng)
+        now.append(audits_now(project, options.target, rng))
+        before.append(audits_before(project, options.target, rng))
+    given = [float(np.mean([each is not None for each in found])) for found in (now, before)]
+    if share <= options.target:
+        high = [binomtest(round(g * options.projects), options.projects).proportion_ci(0.95).high for g in given]
+        wrong = f"wrong {given[0]:.3f} (at most {high[0]:.3f}), before {given[1]:.3f} (at most {high[1]:.3f})"
+        return f"{share:5.3f} {name:24} {wrong}"
+    means = [float(np.mean([each or MOST for each in found])) for found in (now, before)]
+    counts = f"{means[0]:7.0f} {given[0]:6.2f} {means[1]:7.0f} {given[1]:6.2f}"
+    return f"{share:5.3f} {name:24} {counts} {means[0] / means[1]:6.2f}"
+
+
+if __name__ == "__main__":
+    main()
