@@ -154,6 +154,7 @@ def first(project: Project) -> int:
 AS_IT_STANDS: dict[str, Act] = {
     "review.audits.deal": lambda p: auditing.deal(p, who="v", count=3),
     "review.audits.set_target": lambda p: auditing.set_target(p, 0.91),
+    "review.audits.begin_sample": lambda p: auditing.begin_sample(p, "vera"),
     "review.decisions.decide": decided,
     "review.decisions.feed_back": lambda p: feed_back(p, plan_feed_back(p, accept_evidence_check=True), who="v"),
     "data.importing.store_prepared": imported,
