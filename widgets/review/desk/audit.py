@@ -13,7 +13,7 @@ from red_core.store.audits import AuditCard, AuditPurpose
 from widgets.shell.untrusted import FOLDED_AT, visible
 
 DEALT_AHEAD = 6
-"""Few: the next interim check waits until every dealt text is answered."""
+"""Few: a proof counts the answers up to the first dealt text without one."""
 
 
 class AuditSitting:
