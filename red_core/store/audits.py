@@ -291,10 +291,13 @@ def ask_again(project: Project, sample: int, who: str, after: int, rng: np.rando
         WHERE w.sample = :sample AND a.who = :who AND a.id NOT IN (SELECT audit FROM audit_again)
         AND (SELECT count(*) FROM audited later WHERE later.who = :who AND later.answer > a.answer) >= :after
         ORDER BY a.id"""
-    with transaction(project) as db:
+    with connection(project) as db:
         rows = db.execute(query, {"sample": sample, "who": who, "after": after}).fetchall()
-        differ, agree = ([audit for audit, other in rows if bool(other) == wanted] for wanted in (True, False))
-        decoys = rng.permutation(agree)[: len(differ)].tolist()
+    differ, agree = ([audit for audit, other in rows if bool(other) == wanted] for wanted in (True, False))
+    if not differ:
+        return
+    decoys = rng.permutation(agree)[: len(differ)].tolist()
+    with transaction(project) as db:
         db.conn.executemany(
             "INSERT OR IGNORE INTO audit_again (audit, who, at) VALUES (?, ?, ?)",
             [(audit, who, now()) for audit in sorted([*differ, *decoys])],

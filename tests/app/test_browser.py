@@ -271,7 +271,8 @@ def bring_in(watched: Watched, project: Project, labelled: Path, pool: Path) -> 
     watched.press("import_now")
     wait_for(project, 1, "prepare")
     page.locator(".st-key-next_step").wait_for()
-    page.locator(".st-key-import_role").get_by_text("Texts without labels").click()
+    role = page.locator(".st-key-import_role").get_by_role("radiogroup")  # its tooltip has the same words
+    role.get_by_text("Texts without labels").click()
     watched.settle()
     with pool.open(encoding="utf-8", newline="") as file:
         rows = len(list(csv.DictReader(file)))

@@ -482,5 +482,5 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     found = summary(many)
     page.reload()
     page.get_by_text("What the audit shows so far").click()
-    page.get_by_text(saying(f"Answer {found.until_next_look} more audits.")).wait_for()
+    page.get_by_text(saying(f"Not certified yet. The answers prove that at least {found.proven:.1%}")).wait_for()
     assert json.dumps(found.accuracy.of) == str(6 - found.planted.of)

@@ -286,7 +286,7 @@ def test_the_label_set_comes_back_from_a_file_previewed(in_state: InState, open_
     edited = (tmp_path / "labels.csv").read_text("utf-8-sig").replace("refund,", "money back,", 1)
     app.file_uploader(key="label_set_file").upload("edited.csv", edited.encode(), "text/csv").run()
     preview = carry_out(app)
-    assert "1 renamed, 0 meanings, 0 moved, 0 added" in preview
+    assert "1 renamed, 0 guidelines, 0 put into groups, 0 moved, 0 added" in preview
     assert names(project)[0] == "money back"
 
 
