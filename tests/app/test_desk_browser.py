@@ -271,7 +271,9 @@ def test_meaning_flag_and_columns_of_a_card_by_keyboard(many: Project, serve: Se
     page.keyboard.press("Shift+M")  # of the label on the right
     page.locator(".desk .note-input").fill("kept by the shop")
     page.keyboard.press("Enter")
+    saved(page)
     page.keyboard.press("f")
+    expect(page.locator(".desk .note-input")).to_be_focused()
     page.keyboard.type("which team <b>?")
     page.keyboard.press("Enter")
     expect(page.locator(".desk .flag")).to_contain_text("Flagged by you: which team <b>?")

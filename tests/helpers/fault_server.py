@@ -276,7 +276,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         owner = self.server.owner
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        length = int(self.headers.get("content-length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # the client was killed while it sent
+            self.close_connection = True
+            return
         headers = {k.lower(): v for k, v in self.headers.items()}
         body = json.loads(raw or b"{}") if not headers.get("content-type", "").startswith("multipart") else {}
         heard = Heard(time.monotonic(), self.path, headers, body, self.command, raw)
