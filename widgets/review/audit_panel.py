@@ -136,13 +136,12 @@ def certificate_in_words(audits: AuditSummary) -> str:
             f"Answer audits to certify {audits.target:.1%} accuracy. It usually takes 100 to 500 answers, and you can "
             "stop at any time."
         )
-    return (
-        f"Not certified yet. The answers prove that at least {audits.proven:.1%} are right.{_missing_in_words(audits)}"
-    )
+    proven = f"The answers prove that at least {audits.proven:.1%} of the labels are right."
+    return f"Not certified yet. {proven}{_missing_in_words(audits)}"
 
 
 def _missing_in_words(audits: AuditSummary) -> str:
-    if audits.until_certified is None:
+    if not audits.until_certified:
         return ""
     about = counted(round(audits.until_certified, -1 if audits.until_certified >= 20 else 0), "more answer")
     return f" If the next answers are like these, {about} will certify {audits.target:.1%} for all texts."
@@ -151,8 +150,8 @@ def _missing_in_words(audits: AuditSummary) -> str:
 def _measured_in_words(accuracy: Measured) -> str:
     return (
         f"Measured accuracy: {accuracy.share:.1%} of the machine labels are right ({accuracy.low:.1%} to "
-        f"{accuracy.high:.1%}). Of {counted(accuracy.of, 'audited text')}, {accuracy.right:,} were right: uncertain "
-        "texts are drawn more often, so this share is lower."
+        f"{accuracy.high:.1%}). Of {counted(accuracy.of, 'audited text')}, {accuracy.right:,} were right. Uncertain "
+        "texts are drawn more often, and the measured accuracy takes this into account."
     )
 
 
