@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.quality import fed_back, project_of
 from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
-from red_core.judges.prompt import prompt_of
+from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, prompt_of
 from red_core.records import NONE_OF_THESE, Project, Question, Round
 from red_core.review import summary
 from red_core.review.audits import deal, set_target
@@ -37,6 +37,7 @@ from red_core.store.texts import truths
 
 WHO = "analyst"
 CHARACTERS_PER_TOKEN, TOKENS_PER_ANSWER = 4.0, 4
+SAID_ALWAYS = "\n".join([TASK, INSTRUCTIONS, *CRITERIA.values(), ANSWER])
 ROUNDS = 12
 CARDS = 10
 
@@ -74,7 +75,7 @@ class CountingJudge(SimulatedJudge):
     characters = 0
 
     def _answer(self, question: Question):  # type: ignore[no-untyped-def]  # as the class above
-        self.characters += len(prompt_of(question).message)
+        self.characters += len(SAID_ALWAYS) + len(prompt_of(question).message)
         return super()._answer(question)
 
 
