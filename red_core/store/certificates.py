@@ -13,13 +13,10 @@ from red_core.steps.certificate import Draws, Frame, Known
 from red_core.store.database import connection, now, transaction
 
 ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
-# The texts of a sample with the machine's label, and the decision since it began.
+# All texts of a sample with the confidence in the machine's label; decided ones too.
 _IN_SAMPLE = f"""
-    SELECT p.text, p.label, p.belief, d.id AS decision, d.at AS decided_at,
-        d.label AS decided
-    FROM prediction p JOIN audit_sample s ON s.id = :sample LEFT JOIN decided d ON d.text = p.text
-    WHERE p.round = {ROUND} AND p.text <= s.last_text AND (d.id IS NULL OR d.id > s.last_decision)
-    AND p.text NOT IN (SELECT text FROM own_label)"""
+    SELECT p.text, p.belief FROM prediction p JOIN audit_sample s ON s.id = :sample
+    WHERE p.round = {ROUND} AND p.text <= s.last_text AND p.text NOT IN (SELECT text FROM own_label)"""
 
 
 @dataclass(frozen=True)
@@ -95,17 +92,17 @@ def begin_sample(project: Project, who: str) -> int:
 def left_to_draw(project: Project, sample: int) -> tuple[Ints, Floats]:
     """Return the texts of a sample that can be drawn, ascending, and their confidences; both of shape (n,)."""
     query = f"""
-        SELECT text, belief FROM ({_IN_SAMPLE})
-        WHERE decision IS NULL AND text NOT IN (SELECT text FROM audit) ORDER BY text"""
+        {_IN_SAMPLE} AND p.text NOT IN (SELECT text FROM decided) AND p.text NOT IN (SELECT text FROM audit)
+        ORDER BY p.text"""
     return _columns(project, query, {"sample": sample})
 
 
 def confidences(project: Project, sample: int) -> Floats:
     """Return the confidences in the machine's labels of a sample's texts, shape (n,): those drawn or not decided."""
     query = f"""
-        SELECT text, belief FROM ({_IN_SAMPLE})
-        WHERE decision IS NULL OR text IN (SELECT text FROM audit JOIN audit_draw d ON d.audit = audit.id
-            WHERE d.sample = :sample)"""
+        {_IN_SAMPLE} AND (p.text NOT IN (SELECT text FROM decided) OR p.text IN (
+            SELECT a.text FROM audit_draw w JOIN audit a ON a.id = w.audit LEFT JOIN decided d ON d.text = a.text
+            WHERE w.sample = :sample AND (d.id IS NULL OR d.id > s.last_decision)))"""
     return _columns(project, query, {"sample": sample})[1]
 
 
@@ -126,14 +123,16 @@ def answered_draws(project: Project, check: RoundCheck) -> Draws:
     the extra audits of a label.
     """
     drawn = f"""
-        SELECT t.text, t.belief, w.chance, a.at, u.kind IS NULL, coalesce(u.label = t.label, 0)
-        FROM ({_IN_SAMPLE}) t JOIN audit a ON a.text = t.text JOIN audit_draw w ON w.audit = a.id
-        LEFT JOIN audited u ON u.id = a.id
-        WHERE w.sample = :sample AND (t.decision IS NULL OR t.decided_at > u.at) ORDER BY a.id"""
+        SELECT p.text, p.belief, w.chance, a.at, u.kind IS NULL, coalesce(u.label = p.label, 0)
+        FROM audit_draw w JOIN audit a ON a.id = w.audit LEFT JOIN audited u ON u.id = a.id
+        LEFT JOIN decided d ON d.text = a.text {_machine_of("a.text")} AND w.sample = :sample
+        AND (d.id IS NULL OR d.id > s.last_decision AND d.at > u.at) ORDER BY a.id"""
     known = f"""
-        SELECT text, belief, decision, decided_at, decided = label FROM ({_IN_SAMPLE}) WHERE decision IS NOT NULL
-        UNION ALL SELECT t.text, t.belief, NULL, u.at, coalesce(u.label = t.label, 0) FROM ({_IN_SAMPLE}) t
-        JOIN audited u ON u.text = t.text WHERE u.purpose = 'label' AND t.decision IS NULL"""
+        SELECT p.text, p.belief, d.id, d.at, d.label = p.label FROM decided d {_machine_of("d.text")}
+        AND d.id > s.last_decision
+        UNION ALL SELECT p.text, p.belief, NULL, u.at, coalesce(u.label = p.label, 0)
+        FROM audited u {_machine_of("u.text")} AND u.purpose = 'label'
+        AND NOT EXISTS (SELECT 1 FROM decided d WHERE d.text = u.text)"""
     with connection(project) as db:
         rows = list(takewhile(lambda row: not row[4], db.execute(drawn, {"sample": check.sample})))
         since = db.execute(known, {"sample": check.sample}).fetchall()
@@ -152,6 +151,16 @@ def answered_draws(project: Project, check: RoundCheck) -> Draws:
             in_frame=np.array([row[2] is None or row[2] > check.last_decision for row in others], dtype=np.bool_),
         ),
     )
+
+
+def _machine_of(text: str) -> str:
+    """Return the end of a query of few texts that adds the machine's label and keeps the texts of a sample.
+
+    CROSS JOIN lets the few texts come first, so that the labels of all others are not read.
+    """
+    return f"""
+        CROSS JOIN prediction p ON p.round = {ROUND} AND p.text = {text} JOIN audit_sample s ON s.id = :sample
+        WHERE p.text <= s.last_text AND p.text NOT IN (SELECT text FROM own_label)"""
 
 
 def _columns(project: Project, query: str, values: dict[str, int]) -> tuple[Ints, Floats]:
