@@ -13,16 +13,16 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.quality import fed_back, project_of
 from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, prompt_of
-from red_core.records import NONE_OF_THESE, Project, Question, Round
+from red_core.records import NONE_OF_THESE, Answer, Project, Question, Round
 from red_core.review import summary
 from red_core.review.audits import deal, set_target
 from red_core.review.desk import apply_key_press
@@ -31,9 +31,10 @@ from red_core.rounds import run_round
 from red_core.rounds.plan import plan
 from red_core.settings import RECOMMENDED
 from red_core.store.audits import best_labels
+from red_core.store.database import connection
 from red_core.store.desk import queue
 from red_core.store.labels import list_labels
-from red_core.store.texts import truths
+from red_core.store.texts import seeds, truths
 
 WHO = "analyst"
 CHARACTERS_PER_TOKEN, TOKENS_PER_ANSWER = 4.0, 4
@@ -74,7 +75,7 @@ class CountingJudge(SimulatedJudge):
 
     characters = 0
 
-    def _answer(self, question: Question):  # type: ignore[no-untyped-def]  # as the class above
+    def _answer(self, question: Question) -> Answer:
         self.characters += len(SAID_ALWAYS) + len(prompt_of(question).message)
         return super()._answer(question)
 
@@ -88,13 +89,14 @@ class Analyst:
     def __init__(self, project: Project, seed: int, options: argparse.Namespace) -> None:
         self.project, self.options = project, options
         self.rng = np.random.default_rng([seed, 77])
-        self.truth = truths(project)
-        self.numbers = {label.name: label.id for label in list_labels(project)}
+        numbers = {label.name: label.id for label in list_labels(project)}
+        self.truth = {text: numbers.get(name, NONE_OF_THESE) for text, name in truths(project).items()}
+        self.truth |= dict(zip(*(column.tolist() for column in seeds(project)), strict=True))  # for control texts
         self.seconds = 0.0
 
     def _answer(self, text: int) -> int:
         """Return the label that the analyst gives; NONE_OF_THESE for none."""
-        true = self.numbers.get(self.truth[text], NONE_OF_THESE)
+        true = self.truth[text]
         if self.rng.random() >= self.options.analyst_error:
             return true
         wrong = [label for label in best_labels(self.project, [text]).get(text, []) if label != true]
@@ -110,12 +112,7 @@ class Analyst:
         items = queue(self.project, last.id, "to decide", who=WHO, longest=most)[:most]
         for item in items:
             taken, label = self._time(self.options.seconds_a_decision), self._answer(item.text)
-            kind = "none" if label == NONE_OF_THESE else "relabel"
-            asked = {"id": secrets.token_hex(16), "kind": kind, "text": item.text, "seconds": taken}
-            if kind == "relabel":
-                asked["label"] = label
-            outcome = apply_key_press(self.project, KeyPress.model_validate(asked), who=WHO)
-            assert not outcome.refused, outcome.refused
+            self._press(KeyPress, {"text": item.text, "seconds": taken}, label, "relabel")
         return len(items)
 
     def audit(self, most: int) -> int:
@@ -126,26 +123,18 @@ class Analyst:
             if not cards:
                 break
             for card in cards:
-                taken, label = self._time(self.options.seconds_an_audit), self._answer_of_audit(card.text)
-                kind = "none" if label == NONE_OF_THESE else "label"
-                asked = {"id": secrets.token_hex(16), "kind": kind, "audit": card.audit, "seconds": taken}
-                if kind == "label":
-                    asked["label"] = label
-                outcome = apply_key_press(self.project, AuditKeyPress.model_validate(asked), who=WHO)
-                assert not outcome.refused, outcome.refused
+                taken, label = self._time(self.options.seconds_an_audit), self._answer(card.text)
+                self._press(AuditKeyPress, {"audit": card.audit, "seconds": taken}, label, "label")
             answered += len(cards)
         return answered
 
-    def _answer_of_audit(self, text: int) -> int:
-        return self._answer(text) if text in self.truth else self.planted[text]
-
-    @property
-    def planted(self) -> Mapping[int, int]:
-        """The known labels of the control texts."""
-        from red_core.store.texts import seeds  # noqa: PLC0415  read when a control text comes
-
-        texts, labels = seeds(self.project)
-        return dict(zip(texts.tolist(), labels.tolist(), strict=True))
+    def _press(self, press: type[KeyPress | AuditKeyPress], asked: dict[str, Any], label: int, kind: str) -> None:
+        """Press the key that gives a label, or *none of these*."""
+        given = {"kind": "none"} if label == NONE_OF_THESE else {"kind": kind, "label": label}
+        outcome = apply_key_press(
+            self.project, press.model_validate({"id": secrets.token_hex(16)} | asked | given), who=WHO
+        )
+        assert not outcome.refused, outcome.refused
 
 
 def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
@@ -208,8 +197,6 @@ def _read(project: Project, last: Round, ledger: Ledger) -> None:
 
 def _true_above(project: Project, last: Round, threshold: float) -> float:
     """Return the share of the machine's labels with at least this confidence that is right."""
-    from red_core.store.database import connection  # noqa: PLC0415
-
     names = {label.id: label.name for label in list_labels(project)}
     truth = truths(project)
     query = "SELECT text, label FROM prediction WHERE round = ? AND belief >= ?"

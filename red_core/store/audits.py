@@ -166,7 +166,7 @@ def add_audits(project: Project, dealt: Sequence[NewAudit], who: str, sample: in
 def pending(project: Project, who: str, label: int | None) -> list[AuditCard]:
     """Return a person's unanswered audits in the order drawn; texts that were decided since are left out.
 
-    Unanswered audits of other persons are included after a day, so that an absent person does not block a look. Audits
+    Unanswered audits of other persons are included after a day, so that an absent person does not block a proof. Audits
     that this person is asked again come among them.
 
     Parameters
