@@ -20,7 +20,7 @@ from red_core.store.certificates import answered_draws, certificates, checks, cu
 from red_core.store.database import connection, transaction
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
-from tests.helpers.audits import ANN, BOB, again, labelled, tell, truth
+from tests.helpers.audits import ANN, BOB, again, labelled, purposes, tell, truth
 from tests.helpers.small_projects import EMBEDDING, count, pool_rows, reviewed_round, small_project, write_csv
 
 
@@ -132,9 +132,8 @@ def test_texts_decided_before_the_first_deal_are_not_covered(plain):
 
 def test_the_truth_of_texts_that_were_decided_since_is_known(plain):
     tell(plain, deal(plain, who=ANN, count=3))
-    text, label = next(
-        (text, label) for text, label in truth(plain).items() if text not in {c.text for c in deal(plain, who=ANN)}
-    )
+    dealt = purposes(plain)
+    text, label = next((text, label) for text, label in truth(plain).items() if text not in dealt)
     decide(plain, text, "relabel", label=label % 4 + 1)
     known = draws(plain).known
     assert (known.right.tolist(), known.place.tolist(), known.in_frame.tolist()) == ([False], [3], [True])
