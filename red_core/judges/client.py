@@ -88,12 +88,17 @@ class Sent:
 
 @dataclass
 class Client:
-    """An open connection to an endpoint. No request is sent before ``resume_at`` (monotonic seconds)."""
+    """An open connection to an endpoint. No request is sent before ``resume_at`` (monotonic seconds).
+
+    The first request goes ``alone``: a server that cannot be used gets one text, not many, and what its reply took is
+    known before many are reserved for.
+    """
 
     endpoint: Endpoint
     connection: AsyncOpenAI
     pace: Pace
     resume_at: float = 0.0
+    alone: bool = True
     answered: bool = False
     beyond: int = 0
     """The largest number of tokens that a reply took beyond its reserve."""
@@ -107,14 +112,23 @@ class Client:
     async def _in_flight(self) -> AsyncIterator[None]:
         """Wait until the pace lets one more request go, the second try of another question included."""
         async with self.room:
-            await self.room.wait_for(lambda: self.in_flight < self.pace.in_flight)
+            await self.room.wait_for(lambda: self.in_flight < (1 if self.alone else self.pace.in_flight))
             self.in_flight += 1
         try:
             yield
         finally:
             self.in_flight -= 1
-            async with self.room:
-                self.room.notify_all()
+            await self._wake()
+
+    async def _wake(self) -> None:
+        async with self.room:
+            self.room.notify_all()
+
+    async def _tried(self) -> None:
+        """Let the other requests go, once one try has shown that the server can be used."""
+        if self.alone:
+            self.alone = False
+            await self._wake()
 
     async def send(self, path: str, body: dict[str, Any]) -> Sent:
         """Send a request until a body is received or it has failed for good.
@@ -144,6 +158,7 @@ class Client:
                 if error.status_code < 500:  # refused before any work; a 5xx may come after some
                     attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
                 failure, status = self._refused(error, turn), error.status_code
+                await self._tried()
                 if error.status_code not in TRY_AGAIN:
                     break
                 self.pace.busy(sent_at)
@@ -155,6 +170,7 @@ class Client:
             else:
                 self.answered, self.failed_in_a_row = True, 0
                 self.refused_in_a_row.clear()
+                await self._tried()
                 return Sent(received.text, "", tuple(attempts))
         self._failed(failure)
         return Sent(None, failure, tuple(attempts), status)
@@ -164,6 +180,7 @@ class Client:
         told = await incurable(error, self.endpoint.server)
         if told is not None and not self.answered:
             raise told from None  # the cause may quote what the server sent
+        await self._tried()
         if isinstance(error, TimeoutError | APITimeoutError):
             waited = self.pace.timeout
             self.pace.late(sent_at)

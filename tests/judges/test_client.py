@@ -330,20 +330,36 @@ def test_no_more_questions_are_in_flight_than_allowed_and_all_are_answered_once(
     together = threading.Barrier(at_once, timeout=20)
 
     def when_all_are_there(heard: Heard) -> Said:
-        together.wait()
+        if not heard.text.endswith(" 0"):  # the first goes alone
+            together.wait()
         return honest(heard)
 
     with FaultServer(when_all_are_there) as server:
-        answers = ask(32, at_once=at_once)
+        answers = ask(33, at_once=at_once)
     assert {a.outcome for a in answers} == {"valid"}
     assert server.most_at_once == at_once
-    assert sorted(h.text for h in server.heard) == sorted(q.content for q in some_questions(32))
-    assert len({a.attempts[0].id for a in answers}) == 32
+    assert sorted(h.text for h in server.heard) == sorted(q.content for q in some_questions(33))
+    assert len({a.attempts[0].id for a in answers}) == 33
+
+
+def test_the_first_question_goes_alone():
+    went = []
+
+    def behave(heard: Heard) -> Said:
+        went.append(len(server.heard))
+        return Said(honest(heard).body, delay=0.0 if heard.text.endswith(" 0") else 0.2)
+
+    with FaultServer(behave) as server:
+        answers = ask(4, at_once=4)
+        together = server.most_at_once
+    assert [a.outcome for a in answers] == ["valid"] * 4
+    assert server.answered[0].text.endswith(" 0")
+    assert (went[0], together) == (1, 3)
 
 
 def test_answers_come_while_others_are_in_flight():
     def one_hangs(heard: Heard) -> Said:
-        return Said(honest(heard).body, delay=1.0 if heard.text.endswith(" 0") else 0.0)
+        return Said(honest(heard).body, delay=1.0 if heard.text.endswith(" 1") else 0.0)
 
     with FaultServer(one_hangs) as server:
         groups = llm_judge(judge_server(at_once=4)).answers(some_questions(20))
@@ -351,7 +367,7 @@ def test_answers_come_while_others_are_in_flight():
         assert len(server.heard) > len(server.answered)
         groups.close()
     assert early
-    assert 0 not in early
+    assert 1 not in early
 
 
 def test_closing_early_cancels_what_is_in_flight_and_sends_nothing_more():
@@ -385,7 +401,7 @@ def test_attempts_that_are_due_at_once_are_stored_at_once():
 
     with FaultServer(slowly):
         list(llm_judge(judge_server(at_once=16), reserve=reserve).answers(some_questions(48)))
-    assert (sizes[0], sum(sizes)) == (16, 48)
+    assert (sizes[:2], sum(sizes)) == ([1, 15], 48)  # the first goes alone
 
 
 def test_a_store_that_fails_ends_the_run_with_its_error_and_nothing_is_sent():
@@ -495,8 +511,9 @@ def test_a_request_that_was_given_up_is_hung_up_at_the_server():
 
 
 def test_a_run_that_is_cancelled_hangs_up_what_is_in_flight():
-    with FaultServer(always(Said(word("valid").body, delay=1.5))) as server:
+    with FaultServer(in_turn(word("valid"), then=always(Said(word("valid").body, delay=1.5)))) as server:
         groups = llm_judge(judge_server(at_once=4)).answers(some_questions(40))
+        next(groups)  # the first, which goes alone
         next(groups)  # empty, after a second of silence
         groups.close()
         wait_until(lambda: len(server.hung_up) == 4)
