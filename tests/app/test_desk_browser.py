@@ -290,6 +290,27 @@ def test_meaning_flag_and_columns_of_a_card_by_keyboard(many: Project, serve: Se
     assert flags(many, [card.text]) == {}
 
 
+def test_what_is_typed_stays_while_an_edited_meaning_makes_another_queue(
+    many: Project, serve: Serve, watched: Watched
+) -> None:
+    page = desk_of(watched, serve(many.workspace), many)
+    card = queued(many)[0]
+    note = page.locator(".desk .note-input")
+    page.keyboard.press("m")
+    note.fill("sent back by the shop")
+    page.keyboard.press("Enter")
+    page.keyboard.press("f")  # before the server has answered
+    page.keyboard.type("which team")
+    saved(page)
+    expect(page.locator(".desk .meaning").first).to_have_text("sent back by the shop")
+    expect(note).to_be_focused()
+    page.keyboard.type(" and none")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert flags(many, [card.text])[card.text].comment == "which team and none"
+    assert decision_rows(many) == []
+
+
 def test_groups_and_the_guideline_of_a_label_by_keyboard(many: Project, serve: Serve, watched: Watched) -> None:
     ids = label_ids(many)
     apply_edit(many, Group({ids["topic k"]: ("Area", "Deep"), ids["topic h"]: ("Area",)}), "Ana")

@@ -40,7 +40,8 @@ class DeskMessages {
     this.labelsVersion = data.labels ? data.labels_version : this.labelsVersion
     const answers = this.inflight?.tick === data.tick
     const moved = this.queue !== data.queue
-    if (moved) this.begin(data.queue)
+    const open = moved && this.isTyping() ? this.card : null
+    if (moved) this.begin(data.queue, open)
     if (data.tick >= (this.inflight?.tick ?? 0)) this.answered()
     this.tick = Math.max(this.tick, data.tick)
     if (data.tick > this.handled) this.unseen += data.acked.length
@@ -57,6 +58,7 @@ class DeskMessages {
     this.cards = this.cards.filter((card) => card === first || !gone.has(card.id))
     const held = new Set([...this.cards.map((card) => card.id), ...this.outbox.acts.map((act) => act.card)])
     this.cards.push(...data.cards.filter((card) => !held.has(card.id)))
+    if (open) this.comeFirst(this.cards.find((card) => card.id === open.id) ?? open)
     this.rest = data.rest
     this.missing = ((this.fresh || moved) && !data.whole) || this.labelsVersion !== data.labels_version
     this.fresh = false
@@ -74,13 +76,20 @@ class DeskMessages {
     this.wake?.()
   }
 
-  begin(queue) {
+  // Whether a line of the desk is being typed. Its card stays, whatever the queue becomes: what is typed would be lost,
+  // and its letters would be keys of another card.
+  isTyping() {
+    const active = this.root.getRootNode().activeElement
+    return this.root.contains(active) && active.matches("input, textarea")
+  }
+
+  begin(queue, open) {
     this.queue = queue
     this.cards = []
     this.back = []
     this.notice = ""
     this.ended = false
-    if (!this.fresh) document.activeElement?.blur?.() // leave the chooser, so that keys reach the desk again
+    if (!this.fresh && !open) document.activeElement?.blur?.() // leave the chooser, so that keys reach the desk again
   }
 
   learn(rows, common) {
@@ -110,8 +119,12 @@ class DeskMessages {
   }
 
   comeBack(card) {
-    this.cards = [card, ...this.cards.filter((other) => other.id !== card.id)]
+    this.comeFirst(card)
     this.arrived = 0
+  }
+
+  comeFirst(card) {
+    this.cards = [card, ...this.cards.filter((other) => other.id !== card.id)]
   }
 
   // --- what the desk sends: one message at a time, repeated until the server answers
