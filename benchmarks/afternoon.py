@@ -110,9 +110,9 @@ class Analyst:
     def decide(self, last: Round, most: int) -> int:
         """Decide the first texts of the queue *to decide*; return how many."""
         items = queue(self.project, last.id, "to decide", who=WHO, longest=most)[:most]
-        for item in items:
-            taken, label = self._time(self.options.seconds_a_decision), self._answer(item.text)
-            self._press(KeyPress, {"text": item.text, "seconds": taken}, label, "relabel")
+        for text, proposal in items:
+            taken, label = self._time(self.options.seconds_a_decision), self._answer(text)
+            self._press(KeyPress, {"text": text, "proposal": proposal, "seconds": taken}, label, "relabel")
         return len(items)
 
     def audit(self, most: int) -> int:
