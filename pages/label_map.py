@@ -20,6 +20,7 @@ from red_core.settings import RECOMMENDED
 from red_core.store import views
 from red_core.store.labels import path_in_words
 from widgets.labels.group_panel import columns
+from widgets.labels.group_table import show_group_table
 from widgets.labels.label_edit_panel import show_label_edits
 from widgets.labels.label_panel import show_group, show_label, show_overview, show_way_to_queue, show_write_meanings
 from widgets.labels.label_rows import label_rows
@@ -68,11 +69,11 @@ def show_empty_map(project: Project) -> None:
 
 
 def show_controls(project: Project, rows: Sequence[Row]) -> str:
-    """Show the search for a label or a subset; return *Map* or *Table*, whichever is chosen."""
+    """Show the search for a label or a subset; return *Map*, *Table* or *Groups*, whichever is chosen."""
     keep_valid(project.name, rows)
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
     groups = groups_on_map(rows)
-    left, *between, middle, right = st.columns([4, 3, 2, 2] if groups else [5, 3, 2], vertical_alignment="bottom")
+    left, *between, middle, right = st.columns([4, 3, 2, 3] if groups else [5, 3, 2], vertical_alignment="bottom")
     left.selectbox(
         "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
         on_change=lambda: choose(label=st.session_state["label"]),
@@ -84,7 +85,8 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     if groups:
         with between[0]:
             choose_from_groups(rows, groups)
-    view = right.radio("Shown as", ["Map", "Table"], key="map_shown", horizontal=True, label_visibility="collapsed")
+    ways = ["Map", "Table", "Groups"] if groups else ["Map", "Table"]
+    view = right.radio("Shown as", ways, key="map_shown", horizontal=True, label_visibility="collapsed")
     return str(view)
 
 
@@ -219,6 +221,8 @@ def show_page(project: Project) -> None:
     with left:
         if view == "Map":
             show_map(project, rows, focus)
+        elif view == "Groups":
+            show_group_table(rows, confused(project))
         else:
             show_label_table(rows)
     if anything:

@@ -88,7 +88,11 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     app.selectbox(key="map_group").set_value("Money").run()
     assert "Money: 2 labels" in words_on(app)
     app.selectbox(key="map_group").set_value(None).run()
-    app.radio(key="map_shown").set_value("Table").run()
+    app.radio(key="map_shown").set_value("Groups").run()
+    (table,) = [frame.value for frame in app.dataframe if "mixed up inside" in frame.value]
+    own = {name: int((seeds(project)[1] == number).sum()) for name, number in label_ids(project).items()}
+    assert table[["group", "labels"]].to_numpy().tolist() == [["Money", 2], ["Parcels", 1], ["Parcels > Late", 1]]
+    assert table["examples"].tolist() == [own["refund"] + own["warranty"], own["delivery"], own["delivery"]]
     assert not app.exception
     results = open_app("results", results_tab="Labels")
     assert "Right group, wrong label" in words_on(results) or "group, level 1" in words_on(results)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +18,10 @@ from widgets.shell.selections import chosen_rows
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
+PAGE = 1_000
+"""Most labels of a page of the full table."""
 SIMILARITIES = ("similarity", "average", "most")
+MIXED_UP = ("mixed up inside", "mixed up outside")
 SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",
@@ -47,6 +51,10 @@ HELP = {
     "confused": "About how often this label is mistaken for another: estimated texts plus verdicts that a person "
     "corrected",
     "confused with": "The label it is confused with most",
+    "mixed up inside": "About how many texts have a label of this group and need another label of the same group",
+    "mixed up outside": "About how many texts have a label of this group and need a label of another group, or the "
+    "other way round",
+    "drifting labels": "Labels of this group whose new texts clearly differ from the earlier ones",
     "drift": "*yes*: the new texts of this label clearly differ from the earlier ones (see *Drift* on Data)",
     "state": "new: added after the last round. check: its new texts differ, or audits find it wrong too often",
 }
@@ -60,8 +68,29 @@ def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False) -> 
 
 
 def show_label_table(rows: Sequence[Row]) -> None:
-    """Show the full table of labels; a click on a heading sorts it."""
-    show_pickable(_columns(rows, OF_ALL), "labels_table", partial(take_row, rows, "labels_table", False), tall=True)
+    """Show the full table of labels, a page at a time if there are many; a click on a heading sorts the page."""
+    page = rows if len(rows) <= PAGE else _page(rows)
+    show_pickable(_columns(page, OF_ALL), "labels_table", partial(take_row, page, "labels_table", False), tall=True)
+
+
+def _page(rows: Sequence[Row]) -> Sequence[Row]:
+    """Show the choice of the order and of the page; return the rows of the page."""
+    left, right = st.columns(2)
+    names = [name for name in OF_ALL if any(row[name] for row in rows)]
+    order = left.selectbox("Sort by", names, format_func=lambda name: HEADINGS.get(name, name), key="labels_order")
+    pages = ceil(len(rows) / PAGE)
+    number = right.number_input(f"Page, 1 to {pages}", 1, pages, key="labels_page")
+    ordered = sorted(rows, key=lambda row: (row["name"].casefold(), row["id"]))
+    if order != "name":
+        ordered.sort(key=lambda row: _place(row[order]))
+    return ordered[(number - 1) * PAGE : number * PAGE]
+
+
+def _place(value: object) -> tuple[int, float, str]:
+    """Return where a value stands: numbers from the largest, then words, then nothing."""
+    if isinstance(value, int | float):
+        return (0, -value, "")
+    return (1, 0.0, str(value).casefold()) if value else (2, 0.0, "")
 
 
 def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> pd.DataFrame:
@@ -100,6 +129,7 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
         | {name: st.column_config.NumberColumn(format="%.2f") for name in SIMILARITIES}
         | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
+        | {name: st.column_config.NumberColumn(format="%.1f", help=HELP[name]) for name in MIXED_UP}
         | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
         | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)},
     )
