@@ -1,19 +1,20 @@
 # docker build -t red-workbench .        docs/deploy.md explains how to run it behind a proxy.
 # By default, torch is installed with its GPU libraries. To leave them out, add the index of torch's CPU builds:
 # --build-arg PIP_EXTRA_INDEX_URL=...
-FROM python:3.11-slim
+FROM python:3.11.13-slim@sha256:9bffe4353b925a1656688797ebc68f9c525e79b1d377a764d232182a519eeec4
 
 ARG PIP_EXTRA_INDEX_URL
 WORKDIR /app
 
-# Dependencies come first: this layer is rebuilt only when they change.
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \
-print(*(d for d in p['dependencies'] + e['model'] + e['app'] if not d.startswith('red-workbench')), sep='\n')" \
-        > /tmp/requirements.txt \
-    && pip install --no-cache-dir -c constraints.txt setuptools torch \
-    && pip install --no-cache-dir -c constraints.txt -r /tmp/requirements.txt \
-    && rm /tmp/requirements.txt
+# Dependencies come first: this layer is rebuilt only when they change. Every file is checked against its hash.
+COPY hashes.txt hashes-cpu.txt ./
+RUN cp hashes.txt /tmp/hashes.txt \
+    && if [ -n "$PIP_EXTRA_INDEX_URL" ]; then \
+        pip install --no-cache-dir --require-hashes --no-deps -r hashes-cpu.txt \
+        && awk '!/^ / {gpu = /^(nvidia|cuda|triton)/} !gpu' hashes.txt > /tmp/hashes.txt; \
+    fi \
+    && pip install --no-cache-dir --require-hashes --no-deps -r /tmp/hashes.txt \
+    && rm /tmp/hashes.txt
 
 COPY . .
 RUN pip install --no-cache-dir --no-build-isolation --no-deps -e . \

@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: app check coverage test test-long lint format clean
+.PHONY: app check coverage test test-long lint format hashes clean
 
 app: $(STAMP)
 	$(BIN)/red demo
@@ -42,6 +42,11 @@ $(STAMP): pyproject.toml constraints.txt
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools torch
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[test]"
 	touch "$(STAMP)"
+
+# The hash of every file that the container installs; needs the command uv. After a new torch, mend hashes-cpu.txt by hand.
+hashes:
+	uv pip compile pyproject.toml --extra app --extra model -c constraints.txt --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file hashes.txt
 
 clean:
 	rm -rf "$(VENV)"

@@ -175,6 +175,7 @@ class Analyst:
         """Choose the LLM judge, cap its questions, and run a round."""
         self.go("rounds")
         self.page.locator(".st-key-judge").get_by_text("LLM judge").first.click()
+        self.page.get_by_text("Connect", exact=True).wait_for()  # the panel of that judge
         rest(self.page)
         self.page.get_by_text("Settings", exact=True).click()
         field = self.page.locator(".st-key-set_recommended_most_questions input")

@@ -13,9 +13,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from playwright.sync_api import Browser
 
 from tests.helpers.browser import CHROMIUM, IDLE, MILLISECONDS
@@ -53,6 +56,52 @@ def context() -> Iterator[str]:
             path = (Path(folder) / name).relative_to(ROOT).as_posix()
             if not ignored(path):
                 yield path
+
+
+def hashes(file: str) -> dict[str, tuple[str, list[str]]]:
+    """Return the name of each package in a file of hashes -> its version and its SHA-256 sums."""
+    blocks = re.findall(
+        r"^([\w.-]+)==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]{64})+)$", (ROOT / file).read_text("utf-8"), re.MULTILINE
+    )
+    return {
+        re.sub(r"[-_.]+", "-", name).lower(): (version, re.findall(r"sha256:(\w+)", sums))
+        for name, version, sums in blocks
+    }
+
+
+def needed() -> set[str]:
+    """Return the packages that the app needs, and those that these need, as they are installed here."""
+    found, open_ = set[str](), [("red-workbench", ("app", "model"))]
+    while open_:
+        name, extras = open_.pop()
+        for line in requires(name) or ():
+            wanted = Requirement(line)
+            if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                key = canonicalize_name(wanted.name)
+                if key not in found and key != "red-workbench":
+                    found.add(key)
+                    open_.append((key, tuple(wanted.extras)))
+    return found
+
+
+def test_every_package_of_the_container_has_its_hash():
+    sums, pins = (
+        hashes("hashes.txt"),
+        dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)),
+    )
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    assert needed() - sums.keys() == set()
+    assert {name: sums[name][0] for name in sums.keys() & pinned} == {
+        name: pinned[name] for name in sums.keys() & pinned
+    }
+    assert all(len(set(each)) == len(each) > 0 for _, each in sums.values())
+    assert hashes("hashes-cpu.txt")["torch"][0] == f"{sums['torch'][0]}+cpu"
+    installs = [rest for name, rest in instructions() if name == "RUN" and "pip install" in rest]
+    for command in re.findall(r"pip install[^&;]*", " ".join(installs)):
+        assert "--require-hashes" in command or "--no-deps -e ." in command
+    assert re.fullmatch(
+        r"python:[\d.]+-slim@sha256:[0-9a-f]{64}", next(rest for name, rest in instructions() if name == "FROM")
+    )
 
 
 @pytest.fixture(scope="module")
