@@ -177,16 +177,14 @@ def _open(project: Project, *, create: bool = False) -> Database:
     raw: sqlite3.Connection | None = take(key) if key else None
     with ExitStack() as on_error:
         if raw is None:
-            mode = "rwc" if create else "rw"
-            raw = _connected(f"file:{quote(str(project.database.absolute()))}?mode={mode}", key)
+            try:
+                raw = _connected(project, "mode=rwc" if create else "mode=rw", key, may_write=may_write)
+            except sqlite3.OperationalError:
+                if not _has_no_room_for_files(project.folder) or project.database.with_name("project.db-wal").exists():
+                    raise
+                # SQLite needs a file beside the database even to read. Without that file nobody writes: it stays as it is.
+                raw = _connected(project, "mode=ro&immutable=1", None, may_write=False)
             on_error.callback(raw.close)
-            if may_write:
-                raw.execute("PRAGMA journal_mode = WAL")
-                raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
-            else:
-                raw.execute("PRAGMA query_only = ON")  # SQLite refuses every write, even one without a check of ours
-            raw.execute("PRAGMA foreign_keys = ON")
-            raw.execute("PRAGMA trusted_schema = OFF")  # a restored database may come from anybody
         else:
             on_error.callback(raw.close)
         db = Database(raw, execute_plugins=False)
@@ -196,13 +194,32 @@ def _open(project: Project, *, create: bool = False) -> Database:
     return db
 
 
-def _connected(uri: str, key: Key | None) -> sqlite3.Connection:
-    if key is None:
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
-    # Another thread may use a kept connection later, but never two at once.
-    raw = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=KeptConnection)
-    raw.key = key
-    return raw
+def _connected(project: Project, mode: str, key: Key | None, *, may_write: bool) -> sqlite3.Connection:
+    """Return a new connection that has read the database once."""
+    uri = f"file:{quote(str(project.database.absolute()))}?{mode}"
+    with ExitStack() as on_error:
+        if key is None:
+            raw = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+        else:  # another thread may use a kept connection later, but never two at once
+            raw = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=KeptConnection)
+            raw.key = key
+        on_error.callback(raw.close)
+        if may_write:
+            raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA synchronous = FULL")  # an acknowledged row survives a power cut
+        else:
+            raw.execute("PRAGMA query_only = ON")  # SQLite refuses every write, even one without a check of ours
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA trusted_schema = OFF")  # a restored database may come from anybody
+        raw.execute("PRAGMA schema_version")
+        on_error.pop_all()
+        return raw
+
+
+def _has_no_room_for_files(folder: Path) -> bool:
+    """Return whether the file system has no free inode; some file systems do not count them."""
+    counts = os.statvfs(folder)
+    return counts.f_files > 0 and counts.f_favail == 0
 
 
 def missing_migrations(project: Project) -> list[str]:
@@ -307,6 +324,8 @@ def _one_line_errors(project: Project) -> Iterator[None]:
 def _remedy(error: str, folder: Path) -> str:
     if "locked" in error:
         return f"another program has held the database for {BUSY_SECONDS} s. Close it, then try again."
+    if folder.is_dir() and _has_no_room_for_files(folder):
+        return "the disk has no room for another file. Delete some files, then try again; nothing was lost."
     if "full" in error or ("disk I/O" in error and folder.is_dir() and shutil.disk_usage(folder).free < LEAST_FREE):
         return "the disk is full. Free some space, then try again; nothing was lost."
     if "disk I/O" in error:
