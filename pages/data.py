@@ -54,7 +54,7 @@ def show_what_is_in(project: Project) -> None:
     }
     for column, (name, heading) in zip(st.columns(len(headings)), headings.items(), strict=True):
         column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
-    with st.expander("Files", expanded=False):
+    with st.expander("Files", key="files_fold"):
         table = pd.DataFrame(sources(project)).drop(columns="id").rename(columns={"at": "when"})
         table["when"] = pd.to_datetime(table["when"])
         when = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
@@ -62,7 +62,7 @@ def show_what_is_in(project: Project) -> None:
     if counts["left_out"]:
         show_left_out(project, counts["left_out"])
     if few := labels_with_few_examples(project):
-        with st.expander(f"{counted(len(few), 'label needs', 'labels need')} you", expanded=False):
+        with st.expander(f"{counted(len(few), 'label needs', 'labels need')} you", key="few_fold"):
             st.caption(
                 f"A label with fewer than {FEWEST_EXAMPLES} examples is trained, but it cannot be checked. Add "
                 "examples on Label map, or decide more texts for it on Review."
@@ -71,7 +71,7 @@ def show_what_is_in(project: Project) -> None:
 
 
 def show_left_out(project: Project, count: int) -> None:
-    with st.expander(f"{counted(count, 'row is', 'rows are')} left out", expanded=False):
+    with st.expander(f"{counted(count, 'row is', 'rows are')} left out", key="left_out_fold"):
         st.caption(
             "These rows stay in your files. If a text has two different labels, choose one on Review (queue "
             "*contradictions*). Then the project uses the text again."

@@ -101,7 +101,7 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
         show_desk()
         desk(project, sitting, labels)
     # Folded, so that the results do not bias the answers.
-    with st.expander("What the audit shows so far", icon=":material/verified:"):
+    with st.expander("What the audit shows so far", icon=":material/verified:", key="audit_fold"):
         show_audit(project, labels)
 
 

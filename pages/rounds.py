@@ -87,7 +87,7 @@ def show_interrupted(project: Project, job: Job) -> bool:
 
 def show_close(project: Project, last: Round) -> None:
     """Show the button that closes a round in review."""
-    with st.popover("Close without feeding back"):
+    with st.popover("Close without feeding back", key="close_fold"):
         st.text("Verdicts and decisions stay. Nothing joins the training data.")
         if st.button(f"Close round {last.id}", key="close_round"):
             with errors_in_one_line():
@@ -98,7 +98,7 @@ def show_close(project: Project, last: Round) -> None:
 
 def show_roll_back(project: Project, last: Round) -> None:
     """Show the button that takes the texts of the last feed back out of the training data."""
-    with st.popover(f"Undo the feed back of round {last.id}", icon=":material/undo:"):
+    with st.popover(f"Undo the feed back of round {last.id}", icon=":material/undo:", key="roll_back_fold"):
         st.text("These texts leave the training data of the next round. Verdicts and decisions stay.")
         if st.button("Undo it", key="roll_back"):
             with errors_in_one_line():
@@ -142,9 +142,9 @@ def tuned(judge: str, *, batch: bool) -> Settings:
     """
     preset = str(st.session_state.get("preset", "recommended"))
     changes: dict[str, object] = {"judge": judge, "batch": batch}
-    with st.expander("Settings", icon=":material/tune:"):
+    with st.expander("Settings", icon=":material/tune:", key="settings_fold"):
         changes |= changed_settings(preset, BASIC + (OF_LLM if judge == "llm" else ()))
-    with st.expander("Advanced", icon=":material/science:"):
+    with st.expander("Advanced", icon=":material/science:", key="advanced_fold"):
         st.radio(
             "Method", list(PRESET_WORDS), format_func=lambda name: PRESET_WORDS[name][0],
             captions=[caption for _, caption in PRESET_WORDS.values()], key="preset", persist_state="session",

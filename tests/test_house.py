@@ -189,3 +189,13 @@ def test_what_a_room_exports_is_imported_from_the_room(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=named)
 def test_no_test_imports_another(path: Path) -> None:
     assert not [name for name in imported(parsed(path)) if name.split(".")[-1].startswith("test_")]
+
+
+@pytest.mark.parametrize("path", SCREENS, ids=named)
+def test_what_a_person_unfolds_stays_open(path: Path) -> None:
+    """An expander or popover without a key is found by its place: something new above it would fold it again."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            names = {keyword.arg for keyword in node.keywords}
+            folds = node.func.attr in {"expander", "popover"} and not names & {"key", "expanded"}
+            assert not folds or path.name == "untrusted.py", f"line {node.lineno} needs a key"

@@ -182,7 +182,7 @@ def _open(project: Project, *, create: bool = False) -> Database:
             except sqlite3.OperationalError:
                 if not _has_no_room_for_files(project.folder) or project.database.with_name("project.db-wal").exists():
                     raise
-                # SQLite needs a file beside the database even to read. Without that file nobody writes: it stays as it is.
+                # SQLite needs a file beside the database even to read. Without that file nobody can write to it.
                 raw = _connected(project, "mode=ro&immutable=1", None, may_write=False)
             on_error.callback(raw.close)
         else:

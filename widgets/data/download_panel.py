@@ -77,13 +77,13 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
     st.download_button(f"Download {chosen}", of_session(content), name, media, on_click="ignore", type="primary")
     if format_name == "label-studio":
         names = tuple(sorted(label.name for label in labels(project).values()))
-        with st.expander("Labelling configuration of the Label Studio project"):
+        with st.expander("Labelling configuration of the Label Studio project", key="label_studio_fold"):
             st.code(labelling_configuration(names), language=None)
 
 
 def _filter(project: Project, counts: dict[str, int]) -> ExportFilter:
     """Show the conditions, folded away, and return them."""
-    with st.expander("Only some rows", icon=":material/filter_alt:"):
+    with st.expander("Only some rows", icon=":material/filter_alt:", key="some_rows_fold"):
         label_column, source_column, confidence, since = st.columns(4)
         names = [NONE_NAME, *sorted(label.name for label in labels(project).values())]
         label = label_column.selectbox("Label", names, index=None, placeholder="All labels", key="export_label")

@@ -234,7 +234,9 @@ def _show_preview(role: Role, prepared: Prepared, tally: Tally) -> None:
         f"{len(tally.left_out):,} left out.{labels}"
     )
     if tally.left_out:
-        with st.expander(f"{counted(len(tally.left_out), 'row')} will be left out: see why"):
+        with st.expander(
+            f"{counted(len(tally.left_out), 'row')} will be left out: see why", key="preview_left_out_fold"
+        ):
             rows = [
                 {"Row": row, "Reason": visible(reason), "Text": visible(text)}
                 for row, reason, text in tally.left_out[:LEFT_OUT_SHOWN]
@@ -250,7 +252,7 @@ def _show_cleaned(prepared: Prepared) -> None:
     """Show some texts as they came and as they are used."""
     changed = [row for row in prepared.rows if ORIGINAL in row.extra][:LEFT_OUT_SHOWN]
     if changed:
-        with st.expander("Texts before and after cleaning"):
+        with st.expander("Texts before and after cleaning", key="cleaning_fold"):
             rows = [
                 {"Row": r.row, "As it came": visible(r.extra[ORIGINAL][:1000]), "Used": visible(r.text[:1000])}
                 for r in changed

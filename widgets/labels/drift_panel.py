@@ -23,7 +23,9 @@ Q_VALUE = (
 
 def show_drift(project: Project) -> None:
     """Show the comparison, which runs on a press of the button because it takes seconds."""
-    with st.expander("Drift: do new texts differ from the earlier ones?", icon=":material/trending_up:"):
+    with st.expander(
+        "Drift: do new texts differ from the earlier ones?", icon=":material/trending_up:", key="drift_fold"
+    ):
         imports = sum(row["role"] == "pool" for row in sources(project))
         if imports < 2 or last_finished_round(project) is None:
             st.caption(

@@ -223,7 +223,7 @@ def show_meaning(project: Project, row: Row) -> None:
     show_examples(project, row["id"])
     if not may_write():
         return
-    with st.popover("Edit the guideline", icon=":material/edit:"):
+    with st.popover("Edit the guideline", icon=":material/edit:", key="guideline_fold"):
         key = f"meaning_{project.name}_{row['id']}"
         with st.form(key=f"form_{key}", border=False):  # in a form, the first press of Save takes the typed text
             typed = st.text_area("Meaning: what belongs", row["meaning"], max_chars=LONGEST_MEANING, key=key)
@@ -242,7 +242,9 @@ def show_examples(project: Project, label: int) -> None:
     examples = guideline_examples(project, [label]).get(label, [])
     if not examples:
         return
-    with st.expander(counted(len(examples), "example in the guideline", "examples in the guideline")):
+    with st.expander(
+        counted(len(examples), "example in the guideline", "examples in the guideline"), key="guideline_examples_fold"
+    ):
         for each in examples:
             why = f" Why: {each.why}" if each.why else ""
             show_text(f"{'Belongs' if each.kind == 'good' else 'Does not belong'}: {each.content}{why}")

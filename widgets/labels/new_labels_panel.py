@@ -36,7 +36,7 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
         Whether a judge can be asked for better names.
     """
     last = last_finished_round(project)
-    with st.expander("Texts that fit no label", icon=":material/category_search:"):
+    with st.expander("Texts that fit no label", icon=":material/category_search:", key="new_labels_fold"):
         if last is None:
             st.caption("After the first round, this groups the texts that seem to fit none of the labels.")
             return

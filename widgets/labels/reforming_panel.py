@@ -25,7 +25,7 @@ def show_reforming(project: Project) -> None:
     """Show the form, the comparison that was made, and the buttons that adopt or undo."""
     if not may_write():
         return
-    with st.expander("Form new subsets", icon=":material/shuffle:"):
+    with st.expander("Form new subsets", icon=":material/shuffle:", key="reforming_fold"):
         st.caption(
             "With more labels per subset, there are fewer classifiers, each with a harder task. Nothing changes until "
             "you press *Use*."

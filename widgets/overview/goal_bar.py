@@ -35,7 +35,7 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
         f"{state}"
     )
     if may_write():
-        with right.popover("Goal", icon=":material/flag:"):
+        with right.popover("Goal", icon=":material/flag:", key="goal_fold"):
             show_goal_form(project, plan.goal)
     if wants_background(RECOMMENDED, facts(project)["labels"]):
         st.caption(DOUBT)

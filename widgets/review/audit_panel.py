@@ -87,7 +87,7 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
     if audits.warning:
         st.warning(audits.warning, icon=":material/warning:")
     if audits.judge is not None and audits.judge.kappa is not None:
-        with st.popover("Advanced"):
+        with st.popover("Advanced", key="audit_advanced_fold"):
             st.text(
                 f"Cohen's kappa is {audits.judge.kappa:.2f}. It compares the judge with your audits and takes out the "
                 "agreement that random answers would also give: 1 is perfect agreement, 0 is random."

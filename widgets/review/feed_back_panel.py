@@ -111,5 +111,5 @@ def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:
         }
         for label in sorted({label for label, _ in counts}, key=lambda n: labels[n].name)
     ]
-    with st.expander(f"Per label ({len(rows):,})"):
+    with st.expander(f"Per label ({len(rows):,})", key="per_label_fold"):
         st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -96,7 +96,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         st.session_state.get(f"review_{each}") is not None for each in ("label", "group", "subset", "round", "judge")
     )
     title = f"Filters ({filters_set})" if filters_set else "Filters"
-    with middle.popover(title, icon=":material/filter_list:", width="stretch"):
+    with middle.popover(title, icon=":material/filter_list:", width="stretch", key="filters_fold"):
         label = st.selectbox(
             "Label", list(labels), format_func=lambda n: labels[n].name, index=None, key="review_label",
             placeholder="All labels", bind="query-params", persist_state="session",

@@ -168,7 +168,7 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
 
 def show_more(now: JudgeServer) -> dict[str, Any]:
     """Show the settings that a slow or strange server needs, folded; return them by their names."""
-    with st.expander("More settings", icon=":material/tune:"):
+    with st.expander("More settings", icon=":material/tune:", key="more_settings_fold"):
         left, right = st.columns(2)
         found: dict[str, Any] = {
             "at_once": left.number_input(
