@@ -48,7 +48,6 @@ class Ledger:
     texts: int
     rounds: int = 0
     questions: int = 0
-    tokens: int = 0
     audits: int = 0
     minutes: float = 0.0
     minutes_of_audits: float = 0.0

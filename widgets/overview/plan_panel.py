@@ -90,11 +90,14 @@ def show_way(title: str, way: Way, costs: Prices) -> None:
         st.caption(f"about {_round(way.questions * costs.tokens)} tokens{money}")
     if way.decisions >= 1 or way.questions < 1:
         st.text(f"{_banded(way.decisions)} decisions of yours")
-    st.caption(f"about {_duration(costs.hours(way.questions, way.decisions))}, without the minutes of the rounds")
+    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without the minutes of the rounds")
 
 
 def _duration(hours: float) -> str:
-    return f"{60 * hours:.0f} minutes" if hours < 1.5 else f"{hours:.1f} hours"
+    minutes = round(60 * hours)
+    if not minutes:
+        return "less than a minute"
+    return f"about {counted(minutes, 'minute')}" if hours < 1.5 else f"about {hours:.1f} hours"
 
 
 def _banded(count: float) -> str:
