@@ -16,7 +16,8 @@ from widgets.overview.tour import show_tour
 from widgets.review.audit_panel import certificate_in_words
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import audit_summary, facts, plan, source_counts, true_accuracy, what_changed
-from widgets.shell.shell import current_project, inside_the_shell
+from widgets.shell.shell import current_project, go, inside_the_shell
+from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
 from widgets.shell.words import SOURCE_NAMES, counted
 
@@ -39,6 +40,16 @@ def show_progress(project: Project) -> None:
         st.caption("Nobody answered in the last 24 hours.")
 
 
+def show_certificate(project: Project) -> None:
+    """Show what the audits prove, if any were answered; where they cover a part, open the queue of the other texts."""
+    audits = audit_summary(project)
+    if not audits.accuracy.of and audits.certificate is None:
+        return
+    st.text(certificate_in_words(audits))
+    if audits.selective is not None and may_write() and st.button("Decide the remaining texts", key="decide_rest"):
+        go("review", review_mode="Review", review_queue="not certified")
+
+
 project = current_project()
 show_tour(project)
 show_next_step(project, "overview")
@@ -47,14 +58,13 @@ if changes := what_changed(project):
 current = plan(project)
 if current is not None:
     show_goal(project, current, true_accuracy(project))
-    audits = audit_summary(project)
-    if audits.accuracy.of or audits.certificate is not None:
-        st.text(certificate_in_words(audits))
+    show_certificate(project)
     show_plan(project, current)
     show_needs(project)
     show_progress(project)
 elif last_finished_round(project) is not None:
     st.caption("The last round was run by an earlier version. The next round also computes the plan.")
+    show_certificate(project)
     show_progress(project)
 else:
     st.text(

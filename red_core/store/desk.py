@@ -47,8 +47,13 @@ _NEWEST = "(SELECT max(q.id) FROM proposal q WHERE q.text = p.text AND q.round <
 _UNDECIDED = "NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = p.text)"
 _WITHOUT_LABEL = "NOT EXISTS (SELECT 1 FROM standing_decision s WHERE s.text = p.text AND s.kind <> 'reject')"
 _PREDICTED = f"FROM prediction p WHERE p.round = :round AND {_UNDECIDED}"
+# The lowest confidence that the certificates of the newest target cover; 0 if all texts are covered, NULL without any.
+_CERTIFIED_FROM = """(SELECT min(c.threshold) FROM certificate c WHERE c.round = :round
+    AND c.target = (SELECT target FROM certificate WHERE round = :round ORDER BY id DESC LIMIT 1))"""
 OF_TEXTS = {
     "low belief": f"SELECT p.text, {_NEWEST} AS proposal, p.label, p.belief AS place {_PREDICTED} AND p.belief < 0.5",
+    "not certified": f"""SELECT p.text, {_NEWEST} AS proposal, p.label, p.belief AS place {_PREDICTED}
+        AND p.belief < {_CERTIFIED_FROM}""",
     "none of these": f"SELECT p.text, {_NEWEST} AS proposal, p.label, -p.belief AS place {_PREDICTED} AND p.label = -1",
     "contradictions": f"""SELECT p.text, NULL AS proposal, min(p.label) AS label, p.text AS place FROM own_label p
         WHERE p.text IN (SELECT text FROM contradiction) AND {_WITHOUT_LABEL} GROUP BY p.text""",

@@ -11,13 +11,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from red_core.records import Job, Project
-from red_core.review.audits import set_target, target
+from red_core.review import audit_sample
+from red_core.review.audits import deal, set_target, target
 from red_core.rounds.plan import plan
 from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
+from red_core.store.rounds import close_round
 from tests.helpers.app_projects import NAME, PAGES, WHO
+from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
+from tests.helpers.small_projects import reviewed_round
 from widgets.shell.facts_line import SECONDS_OF_STAGE, _share
 
 InState = Callable[..., Project]
@@ -54,6 +58,25 @@ def test_after_feed_back_the_next_step_does_what_it_says(in_state: InState, open
     app = open_app("overview")
     assert "Run round 2: it learns from" in words_on(app)
     assert app.button(key="next_round").label == "Run round 2"
+
+
+def test_a_certificate_for_a_part_opens_the_queue_of_the_rest(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = in_state("to review")
+    believed = {text: (label, 0.99) for text, label in list(truth(project).items())[:30]}
+    believed |= {text: (label % 4 + 1, 0.4) for text, label in list(truth(project).items())[30:]}
+    close_round(project)
+    reviewed_round(project, believed)
+    set_target(project, 0.8)
+    tell(project, deal(project, who=ANN, count=40))
+    app = open_app("overview")
+    assert "Certified for 75% of the texts" in words_on(app)
+    app.button(key="decide_rest").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Review"
+    assert app.selectbox(key="review_queue").value == "not certified"
 
 
 def test_the_goal_is_the_target_of_the_audit(in_state: InState, open_app: OpenApp) -> None:

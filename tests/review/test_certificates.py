@@ -18,6 +18,7 @@ from red_core.review.decisions import decide
 from red_core.steps.certificate import error_of
 from red_core.store.certificates import answered_draws, certificates, checks, current_sample
 from red_core.store.database import connection, transaction
+from red_core.store.desk import queue
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from tests.helpers.audits import ANN, BOB, again, labelled, purposes, tell, truth
@@ -168,6 +169,11 @@ def test_where_not_all_can_be_certified_the_surest_part_is(mixed):
     part = result.selective
     assert (part.texts, part.of, part.threshold, part.right) == (30, 40, 0.99, part.audits)
     assert "of the 30 machine labels of round 2 with a confidence of 99.0% or more are right" in in_words(part)
+    rest = [text for text, _ in list(truth(mixed).items())[30:]]
+    assert sorted(text for text, _ in queue(mixed, 2, "not certified")) == rest
+    decide(mixed, rest[0], "none")
+    assert sorted(text for text, _ in queue(mixed, 2, "not certified")) == rest[1:]
+    assert queue(mixed, 1, "not certified") == []
 
 
 def test_a_certificate_for_all_texts_replaces_the_one_for_a_part(mixed):
@@ -177,6 +183,7 @@ def test_a_certificate_for_all_texts_replaces_the_one_for_a_part(mixed):
     deal(mixed, who=ANN, count=1)
     result = summary(mixed)
     assert (result.selective, result.certificate.texts) == (None, 40)
+    assert queue(mixed, 2, "not certified") == []
 
 
 # Samples

@@ -14,6 +14,7 @@ import pytest
 
 from red_core.records import Answer, Example, Outcome, Project
 from red_core.review.decisions import Provenance, decide, undo
+from red_core.store.certificates import Certificate, add_certificate, begin_sample
 from red_core.store.database import connection, transaction
 from red_core.store.desk import (
     LONGEST_QUEUE,
@@ -43,7 +44,7 @@ REASONS = ("", "it says Refund", "NOT a delivery", "100% sure")
 OUTCOMES: tuple[Outcome, ...] = ("valid", "invalid", "unsure", "refused", "unparseable")
 TABLES = (
     "text", "source_row", "label", "label_meaning", "label_place", "proposal", "verdict", "prediction", "decision",
-    "flag",
+    "flag", "certificate",
 )  # fmt: skip
 
 
@@ -94,6 +95,10 @@ def _random_round(project: Project, number: int, rng: np.random.Generator) -> No
         if rng.random() < 0.8:
             answered.append((proposal, said))
     add_verdicts(project, judge, answered)
+    sample = begin_sample(project, "ann")
+    for _ in range(3):
+        threshold, target = float(rng.choice([0.0, 0.5, 0.95, 0.97])), float(rng.choice([0.9, 0.95]))
+        add_certificate(project, Certificate(sample, number, threshold, 5, 10, 4, 4, 0.97, target, 0.03, "ann", ""))
 
 
 def _random_decisions(project: Project, rng: np.random.Generator, how_many: int = 7) -> None:
@@ -227,11 +232,16 @@ class Slow:
             mine = [p["id"] for p in self.rows["proposal"] if p["text"] == text and p["round"] <= number]
             place, in_it = {
                 "low belief": (belief, belief < 0.5),
+                "not certified": (belief, belief < self.certified_from(number)),
                 "none of these": (-belief, row["label"] == -1),
                 "random": (hashed[text], True),
             }[name]
             if in_it:
                 yield Candidate(text, max(mine, default=None), row["label"], place)
+
+    def certified_from(self, number: int) -> float:
+        given = [row for row in self.rows["certificate"] if row["round"] == number]
+        return min((row["threshold"] for row in given if row["target"] == given[-1]["target"]), default=0.0)
 
     def flagged(self, number: int) -> Iterator[Candidate]:
         newest = {row["text"]: row for row in self.rows["flag"]}

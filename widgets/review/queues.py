@@ -32,6 +32,7 @@ MEANINGS = {
     "judged valid": "the judge said valid",
     "stale": "the meaning of the label was edited after the verdict",
     "low belief": "the highest confidence is below 50%; the least sure texts come first",
+    "not certified": "the certificate does not cover these texts; the least sure texts come first",
     "none of these": "these texts probably belong to no label",
     "contradictions": "texts that came with two different labels; the classifiers do not use them until you choose one",
     "random": "all texts without a decision, in random order",
