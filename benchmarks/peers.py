@@ -122,8 +122,7 @@ def setfit(task: Task, options: argparse.Namespace) -> dict[str, float]:
     return {"accuracy": float(np.mean(right)), **answer}
 
 
-def rows(task: Task, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
-    vectors = Vectors()
+def rows(task: Task, vectors: Vectors, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
     for module in (features, from_texts):
         module.encode = vectors.of  # every method gets the same vectors, embedded once
     vectors.of("", [*task.texts, *task.unlabelled, *task.test])
@@ -154,13 +153,14 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=20, help="SetFit's num_iterations (pairs per example)")
     options = parser.parse_args()
     shots_wanted = options.shots
+    vectors = Vectors()
     for path in options.data:
         for options.shots in shots_wanted:
             task = make_task(path, options)
             counts = (len(set(task.labels)), len(task.texts), len(task.unlabelled), len(task.test))
             print(f"\n{path.name}, {options.shots} examples: labels, labelled, unlabelled, test texts: {counts}")
             print(f"{'method':20}{'accuracy':>10}{'training, s':>14}{'ms per text':>14}")
-            for method, figures in rows(task, options):
+            for method, figures in rows(task, vectors, options):
                 accuracy = f"{figures['accuracy']:.3f}" if "accuracy" in figures else ""
                 print(f"{method:20}{accuracy:>10}{figures['training']:>14.1f}{figures['ms']:>14.2f}", flush=True)
 
