@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from red_core.data.choices import GUESS, Choices
 from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
+from red_core.data.tables.label_cells import MISSING, doubtful, joined
 from red_core.data.tables.mail import is_mail
 from red_core.records import Report, Role
 from red_core.store.exports import ORIGINAL
@@ -66,7 +68,7 @@ def sort_rows(table: Table, *, role: Role, choices: Choices = GUESS) -> Prepared
     columns = columns_of(table, role=role, choices=choices)
     mail = is_mail(table.frame[columns.text].tolist()) if choices.mail is None else choices.mail
     rows, left_out = usable_rows(table, columns, several=choices.several, mail=mail)
-    notes = (*table.notes, *columns.notes, *_said(rows, mail=mail))
+    notes = (*table.notes, *columns.notes, *_said(rows, mail=mail), *_on_cells(table, columns))
     return Prepared(table, columns, tuple(rows), tuple(left_out), mail, notes)
 
 
@@ -86,6 +88,25 @@ def columns_of(table: Table, *, role: Role, choices: Choices = GUESS) -> Columns
         notes = tuple(note for note in columns.notes if not note.startswith(("label column", "column '")))
         return Columns(columns.text, None, notes)
     return columns
+
+
+def _on_cells(table: Table, columns: Columns) -> list[str]:
+    """Return what was made of unusual cells: labels that say that there is none, and texts that are lists."""
+    notes = []
+    if columns.label is not None:
+        labels = [cell.strip() for cell in table.frame[columns.label] if cell]
+        if missing := Counter(label for label in labels if label.casefold() in MISSING):
+            listed = ", ".join(
+                f"'{name}' ({count:,} {'row' if count == 1 else 'rows'})" for name, count in missing.most_common(3)
+            )
+            notes.append(f"read as no label: {listed}")
+        if names := doubtful(labels):
+            listed = ", ".join(f"'{name}'" for name in names[:3])
+            notes.append(f"kept as a label, though it may mean that there is none: {listed}. Empty the cells if so")
+    lists = sum(1 for cell in table.frame[columns.text] if cell and cell[0] == "[" and joined(cell) != cell)
+    if lists:
+        notes.append(f"{lists:,} texts are lists of strings: their parts were joined")
+    return notes
 
 
 def _said(rows: Sequence[Row], *, mail: bool) -> list[str]:

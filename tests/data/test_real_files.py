@@ -1,4 +1,4 @@
-"""Every file of tests/helpers/real_files.py comes in right: its notes, its labels, and what becomes of each row."""
+"""Every file of real_files.py and odd_files.py comes in right: its notes, its labels, and what becomes of each row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import pytest
 from red_core.data.choices import Choices
 from red_core.data.importing import count_rows
 from red_core.data.preparing import read_source
-from tests.helpers.real_files import REAL_FILES
+from red_core.errors import InputError
+from tests.data.odd_files import ODD_FILES
+from tests.helpers.real_files import LABELLED, REAL_FILES, book
+
+ALL = {**REAL_FILES, **ODD_FILES}
 
 
 def test_there_are_sixty_files_of_fourteen_tools():
@@ -15,7 +19,7 @@ def test_there_are_sixty_files_of_fourteen_tools():
     assert len({file.tool for file in REAL_FILES.values()}) >= 14
 
 
-@pytest.mark.parametrize("file", REAL_FILES.values(), ids=REAL_FILES)
+@pytest.mark.parametrize("file", ALL.values(), ids=ALL)
 def test_a_real_file_comes_in_right(file, tmp_path):
     (path := tmp_path / file.file).write_bytes(file.bytes())
     prepared = read_source(path, role=file.role, choices=Choices(**file.choices))
@@ -31,3 +35,10 @@ def test_a_real_file_comes_in_right(file, tmp_path):
     assert len(left_out) == len(file.reasons)
     assert all(part in reason for part, (_, reason) in zip(file.reasons, left_out, strict=True))
     assert not any(character in row.text + (row.label or "") for row in used for character in "{}[]")
+
+
+def test_a_workbook_of_formulas_without_results_is_refused(tmp_path):
+    rows = [[text, f'="{label}"'] for text, label in LABELLED]
+    (tmp_path / "a.xlsx").write_bytes(book({"A": [["text", "label"], *rows]}))
+    with pytest.raises(InputError, match=r"4 formulas have no result in the file\. Open it in Excel and save it"):
+        read_source(tmp_path / "a.xlsx", role="labelled")

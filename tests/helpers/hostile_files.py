@@ -133,7 +133,9 @@ HOSTILE = {
     # Characters
     "a NUL byte": Hostile("a.csv", GOOD + b"a\0b,c\n", 4, "a NUL byte", "Save it as UTF-8"),
     "a NUL byte in JSON lines": Hostile("a.jsonl", LINE + b'{"text": "a\0"}\n', 2, "a NUL byte", "Save it as UTF-8"),
-    "UTF-16 without its mark": Hostile("a.csv", GOOD.decode().encode("utf-16-le"), 1, "a NUL byte", "Save it as UTF-8"),
+    "UTF-16 without its mark, cut": Hostile(
+        "a.csv", GOOD.decode().encode("utf-16-le")[:-1], 1, "a NUL byte", "Save it as UTF-8"
+    ),
     "UTF-16 cut in the middle": Hostile(
         "a.csv", GOOD.decode().encode("utf-16")[:-1], 3, "a character is not valid UTF-16", "save as UTF-16"
     ),
@@ -176,7 +178,7 @@ HOSTILE = {
     "a workbook named .csv": Hostile("a.csv", lambda: excel(*BOOK), None, "holds an Excel workbook", "Rename it"),
     "Parquet named .csv": Hostile("a.csv", lambda: parquet(text=["a"]), None, "holds Parquet", "Rename it"),
     "Parquet named .xlsx": Hostile("a.xlsx", lambda: parquet(text=["a"]), None, "holds Parquet", "Rename it"),
-    "JSON lines named .csv": Hostile("a.csv", LINE, None, "holds JSON", "Rename it"),
+    "JSON lines named .parquet": Hostile("a.parquet", LINE, None, "holds JSON", "Rename it"),
     "CSV named .xlsx": Hostile("a.xlsx", GOOD, None, "holds plain text", "Rename it"),
     "CSV named .parquet": Hostile("a.parquet", GOOD, None, "holds plain text", "Rename it"),
     "gzip named .csv": Hostile("a.csv", gzip.compress(GOOD), None, "gzipped but its name", "Add .gz"),

@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from red_core.data.tables.cells import Cell
+from red_core.data.tables.names import last_word
 
 Worth = Literal["accept", "reject", "ignore", "pending", "disagreement"]
 """*accept*: the label is right. *reject*: it is wrong. *ignore*: the row is not used. *pending*: nobody confirmed the
@@ -58,7 +59,8 @@ def worth_of(cell: Cell, column: str) -> Worth | None:
 
 def find_answers(frame: pd.DataFrame) -> str | None:
     """Return the column that says what labels are worth: by its name, if all its values are such words."""
-    named = {str(name).strip().casefold(): str(name) for name in frame.columns}
+    named = {last_word(str(name)): str(name) for name in frame.columns if ":" in str(name)}  # as Toloka writes them
+    named |= {str(name).strip().casefold(): str(name) for name in frame.columns}
     for name in (*NAMES, *CONFIRMED_NAMES, *SKIPPED_NAMES):
         column = named.get(name)
         if column is None:

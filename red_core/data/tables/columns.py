@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,15 @@ import pandas as pd
 
 from red_core.data.tables.answers import find_answers
 from red_core.data.tables.label_cells import is_object
-from red_core.data.tables.names import LABEL_NAMES, NEVER_LABELS, TEXT_NAMES
+from red_core.data.tables.names import LABEL_NAMES, NEVER_LABELS, TEXT_NAMES, last_word
 from red_core.data.tables.reading import Table
 from red_core.errors import InputError
 from red_core.text import LONGEST_LABEL
 
 GUESS_ROWS = 20_000  # rows looked at to tell texts by what they hold
 WORDY = r"\S\s+\S|[^\x00-\x7f]"  # several words, or a script that may not put spaces between them
+NUMBER = r"\s*[\d.,+-]+\s*"
+EMPTY = ("[]", "{}", "null", "''", '""')
 NO_COLUMN = "none"
 """What a user names as the column of answers if no column is one."""
 
@@ -52,7 +53,7 @@ def choose_columns(
         If there is no such column, it is unclear which one it is, or the cells of the text column hold objects.
     """
     notes: list[str] = []
-    frame = table.frame.loc[:, table.frame.notna().any()]
+    frame = table.frame.loc[:, [_holds_something(table.frame[name]) for name in table.frame.columns]]
     label = None if label is None else _find(table, label)
     known_text, known_label = table.hints.text, table.hints.label
     if text is not None:
@@ -69,6 +70,9 @@ def choose_columns(
     rest = frame[[name for name in frame.columns if name != text]]
     if label is None and known_label in rest.columns:
         label = known_label
+    elif label is None and need_label and not len(rest.columns):
+        rule = f"only column '{text[:40]}' is filled, so there are no labels"
+        raise InputError(table.name, rule, "Import it as unlabelled texts, or check what separates its columns")
     elif label is None and (need_label or _by_name(rest, LABEL_NAMES)):
         label, how = _guess(table, "label", rest)
         notes.append(f"label column: '{label}' (guessed from its {how})")
@@ -100,8 +104,8 @@ def _refuse_objects(table: Table, text: str) -> None:
 def _guess(table: Table, what: str, frame: pd.DataFrame) -> tuple[str, str]:
     """Return the column with a known name, else the only one with likely content; and ``name`` or ``content``."""
     known, by_content = GUESSES[what]
-    if (match := _by_name(frame, known)) is not None:
-        return match, "name"
+    if matches := _by_name(frame, known):
+        return PICKS[what](frame, matches), "name"
     likely = by_content(frame)
     if len(likely) == 1:
         return likely[0], "content"
@@ -125,16 +129,45 @@ def _find(table: Table, wanted: str) -> str:
     raise InputError(table.name, f"no column '{wanted[:40]}' ({_listed(names)})", remedy)
 
 
-def _by_name(frame: pd.DataFrame, known: Sequence[str]) -> str | None:
-    """Return the column with the first known name: as all of its name, else as its last word."""
+def _by_name(frame: pd.DataFrame, known: Sequence[str]) -> list[str]:
+    """Return the columns with known names, the likeliest first: as all of its name, else as its last word."""
     whole = [name.strip().casefold() for name in frame.columns]
-    last = [re.split(r"[\W_]+", name)[-1] for name in whole]
-    for spoken in (whole, last):
+    found: dict[str, None] = {}
+    for spoken in (whole, [last_word(name) for name in whole]):
         for name in known:
             for column, word in zip(frame.columns, spoken, strict=True):
                 if word in (name, name + "s"):
-                    return str(column)
-    return None
+                    found[str(column)] = None
+    return list(found)
+
+
+def _distinct(frame: pd.DataFrame, matches: Sequence[str]) -> str:
+    """Return the first column whose values mostly differ, as texts do; else the first one."""
+    few = frame.iloc[:: max(1, len(frame) // GUESS_ROWS)]
+    return next((name for name in matches if few[name].nunique() * 2 > few[name].notna().sum()), matches[0])
+
+
+def _named_rather(frame: pd.DataFrame, matches: Sequence[str]) -> str:
+    """Return the first column; if it has numbers, the column beside it that has a name for each of them."""
+    first = matches[0]
+    if not is_number(frame[first]):
+        return first
+    for name in matches[1:]:
+        pairs = frame[[first, name]].dropna().drop_duplicates()
+        if len(pairs) > 1 and not is_number(pairs[name]) and pairs[first].is_unique and pairs[name].is_unique:
+            return name
+    return first
+
+
+def is_number(column: pd.Series[str]) -> bool:
+    """Return whether every filled cell of a column is a number."""
+    return bool(column.dropna().str.fullmatch(NUMBER).all())
+
+
+def _holds_something(column: pd.Series[str]) -> bool:
+    """Return whether a column has a cell that is not empty and no empty list."""
+    filled = column.dropna()
+    return bool(len(filled)) and not (filled.iloc[0] in EMPTY and filled.isin(EMPTY).all())
 
 
 def _longest(frame: pd.DataFrame) -> list[str]:
@@ -154,11 +187,12 @@ def _repeated(frame: pd.DataFrame) -> list[str]:
     likely = []
     for name in frame.columns:
         values = frame[name].dropna()
-        if name.strip().casefold() in NEVER_LABELS:
+        if name.strip().casefold() in NEVER_LABELS or last_word(name) in NEVER_LABELS:
             continue
         if 1 < values.nunique() <= len(values) / 2 and values.str.len().max() <= LONGEST_LABEL:
             likely.append(name)
-    return [name for name in likely if not frame[name].dropna().str.fullmatch(r"[\d.,+-]+").all()] or likely
+    return [name for name in likely if not is_number(frame[name])] or likely
 
 
 GUESSES = {"text": (TEXT_NAMES, _longest), "label": (LABEL_NAMES, _repeated)}
+PICKS = {"text": _distinct, "label": _named_rather}

@@ -7,13 +7,19 @@ import io
 import re
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 from red_core.data.tables import limits
 from red_core.data.tables.cells import Cell
+from red_core.data.tables.dialects import are_even, dialect_of, other_dialects
 from red_core.data.tables.header import LOOKED_AT, choose_header, named
 from red_core.data.tables.source import Hints, Source
+from red_core.errors import InputError
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DELIMITERS = {
+    ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "~": "tilde", "^": "caret", "\x01": "control-A",
+    "\x1f": "unit separator",
+}  # fmt: skip
 QUOTE_RULES = {  # by a part of the csv module's message
     "unexpected end": "a quote opens here and is never closed",
     "field larger": (
@@ -66,6 +72,25 @@ def read_delimited(source: Source) -> Content:
     if delimiter != {"csv": ",", "tsv": "\t"}.get(source.ending):
         how = "named in row 1" if skipped else "guessed"
         source.notes.append(f"delimiter: {DELIMITERS.get(delimiter, repr(delimiter))} ({how})")
+    dialect, note = dialect_of(sample, delimiter)
+    try:
+        records, rows = _records(source, skipped, delimiter=delimiter, **dialect)
+    except InputError:
+        for other, said in other_dialects(source, delimiter):
+            with suppress(InputError):
+                records, rows = _records(source, skipped, delimiter=delimiter, **other)
+                if are_even(records):
+                    note = said
+                    break
+        else:
+            raise
+    if note:
+        source.notes.append(note)
+    return _with_header(source, records, rows) if records else ([], [], [])
+
+
+def _records(source: Source, skipped: int, **dialect: Any) -> tuple[list[list[str]], list[int]]:  # noqa: ANN401
+    """Return the records that are not empty, with their row numbers; the error names the row where it stopped."""
     records: list[list[str]] = []
     rows: list[int] = []
     number = 0
@@ -73,7 +98,7 @@ def read_delimited(source: Source) -> Content:
     if skipped:
         stream.readline()
     try:
-        for number, record in source.counted(csv.reader(stream, delimiter=delimiter, strict=True)):
+        for number, record in source.counted(csv.reader(stream, strict=True, **dialect)):
             if record:
                 records.append(record)
                 rows.append(number + skipped)
@@ -81,7 +106,7 @@ def read_delimited(source: Source) -> Content:
         rule = next((rule for part, rule in QUOTE_RULES.items() if part in str(exc)), str(exc))
         row = number + skipped + 1
         raise source.error(rule, 'Close the quote; inside a field, write a quote twice ("")', row) from exc
-    return _with_header(source, records, rows) if records else ([], [], [])
+    return records, rows
 
 
 def _with_header(source: Source, records: list[list[str]], rows: list[int]) -> Content:

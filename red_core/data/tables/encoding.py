@@ -15,16 +15,28 @@ from red_core.data.tables import limits
 from red_core.data.tables.delimited import guess_delimiter
 from red_core.data.tables.source import Source
 
-BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+BOMS = {  # that of UTF-32 begins as that of UTF-16 does
+    codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
 # Encodings in common use: with all encodings, the detector prefers rare ones on short texts.
 ENCODINGS = "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 iso8859_2 koi8_r cp932 euc_jp gb18030 big5 cp949"
+OLD = ("mac_roman", "cp850")
+"""Encodings of old Macs and of DOS: their accents lie where Windows has quotation marks and dashes."""
+_LONE = re.compile(rb"(?<=[A-Za-z])[\x80-\xff](?=[A-Za-z])")
+"""A byte outside ASCII between two letters: an accented letter in Western European text."""
+_ACCENTED = set("äöüßÄÖÜéèêëàâáçñíîïóòôõúùûåøæœãÉÀÇÑ")
+KANA, HANGUL = re.compile("[\u3041-\u3096]"), re.compile("[\uac00-\ud7a3]")
 MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
 
 
 def decode(source: Source) -> None:
     """Set the encoding of the source; an error names the row with an invalid character."""
     data = source.data
-    source.encoding = encoding = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
+    marked = next((name for mark, name in BOMS.items() if data.startswith(mark)), None)
+    source.encoding = encoding = marked or _without_mark(data) or "utf-8"
+    if marked is None and encoding != "utf-8":
+        source.notes.append(f"encoding: {encoding} (guessed: it has no mark)")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as exc:
@@ -41,10 +53,50 @@ def decode(source: Source) -> None:
         raise source.error("a NUL byte: binary data, or UTF-16 without its mark", "Save it as UTF-8 text", row)
 
 
+def _without_mark(data: bytes) -> str | None:
+    """Return the UTF-16 that leaves out its mark: every second byte of mostly Latin text is 0; None if it is none."""
+    start = data[:2000]
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = start[first::2].count(0), start[1 - first :: 2].count(0)
+        if len(data) % 2 == 0 and zeros * 3 > len(start) and not others:
+            return name
+    return None
+
+
+def _old(sample: bytes) -> str | None:
+    """Return the encoding of an old Mac or of DOS if its bytes between letters are accents there and not on Windows."""
+    lone = b"".join(_LONE.findall(sample))
+    letters, beyond = len(re.findall(rb"[A-Za-z]", sample)), len(re.findall(rb"[\x80-\xff]", sample))
+    if not lone or letters < 5 * beyond or sum(byte < 0xA0 for byte in lone) * 2 <= len(lone):
+        return None
+    right = {name: sum(character in _ACCENTED for character in lone.decode(name)) for name in OLD}
+    best = max(right, key=lambda name: right[name])
+    return best if right[best] >= 0.9 * len(lone) else None
+
+
+def _eastern(data: bytes, sample: bytes) -> str | None:
+    """Return the encoding in which the text has many kana, or only Hangul: no other text looks so by accident."""
+    for name, script, share in (("cp932", KANA, 0.25), ("euc_jp", KANA, 0.25), ("cp949", HANGUL, 0.95)):
+        with suppress(UnicodeDecodeError):
+            beyond = re.findall(r"[^\x00-\x7f\u3000-\u303f\uff00-\uffef]", sample.decode(name))
+            if len(beyond) >= 4 and len(script.findall("".join(beyond))) >= share * len(beyond):
+                data.decode(name)
+                return name
+    return None
+
+
 def _guess_encoding(source: Source) -> str:
     """Return the text in the encoding that charset-normalizer guesses, if it is confident."""
     lines = (line for line in io.BytesIO(source.data) if not line.isascii())
     sample = b"".join(_around(line) for line in islice(lines, 200))
+    if (old := _old(sample)) is not None:
+        source.encoding = old
+        source.notes.append(f"encoding: {old} (guessed: check that accents look right)")
+        return source.data.decode(old)
+    if (eastern := _eastern(source.data, sample)) is not None:
+        source.encoding = eastern
+        source.notes.append(f"encoding: {eastern} (guessed: check that accents look right)")
+        return source.data.decode(eastern)
     matches = list(charset_normalizer.from_bytes(sample, cp_isolation=ENCODINGS.split()))
     if matches and matches[0].chaos <= MOST_CHAOS:
         best = matches[0]

@@ -16,6 +16,7 @@ from typing import Any
 
 import openpyxl
 from openpyxl.utils import range_boundaries
+from openpyxl.utils.escape import unescape
 
 from red_core.data.tables import limits
 from red_core.data.tables.cells import Cell, as_text
@@ -33,6 +34,8 @@ _ZEROS = re.compile(r"0{2,}")
 """A number format that shows leading zeros, such as 00000."""
 _MERGED = re.compile(rb"<mergeCell[^>]*\bref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
 _CELL = (b"<c ", b"<c>", b"<c/")
+_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+"""A formula whose result is not in the file: a program wrote it, and Excel never opened it."""
 MOST_MERGED = 20_000
 """Merged ranges that are filled down."""
 
@@ -50,9 +53,26 @@ def read_excel(source: Source) -> Content:
                 sheet = _choose_sheet(source, book)
                 filled = list(_filled_rows(source, sheet))
                 _fill_down(source, filled, _merged_ranges(source, sheet))
+                formulas = _formulas_without_value(source, sheet)
     except BROKEN_WORKBOOK as exc:
         raise source.error(f"the workbook is damaged ({str(exc)[:120]})", "Save it again as .xlsx") from exc
+    if formulas * 2 > len(filled):
+        rule = f"{formulas:,} formulas have no result in the file"
+        raise source.error(rule, "Open it in Excel and save it, so that it holds the results")
+    if formulas:
+        source.notes.append(
+            f"{formulas:,} {'formula has' if formulas == 1 else 'formulas have'} no result in the file, "
+            "and an empty cell: open it in Excel and save it"
+        )
     return _with_header(source, filled) if filled else ([], [], [])
+
+
+def _formulas_without_value(source: Source, sheet: Any) -> int:  # noqa: ANN401
+    """Return how many formulas of a sheet have no stored result."""
+    count = 0
+    for block, before in _blocks(source, sheet):
+        count += len(_NO_VALUE.findall(block)) - len(_NO_VALUE.findall(block[:before]))
+    return count
 
 
 def check_cells(source: Source) -> None:
@@ -86,7 +106,8 @@ def _choose_sheet(source: Source, book: Any) -> Any:  # noqa: ANN401  openpyxl h
     source.sheets = tuple(titles)
     if source.sheet is not None:
         return book[source.sheet]
-    chosen = titles[0] if len(titles) == 1 else max(titles, key=lambda title: _likeliness(book[title]))
+    shown = [title for title in titles if book[title].sheet_state == "visible"] or titles
+    chosen = shown[0] if len(shown) == 1 else max(shown, key=lambda title: _likeliness(book[title]))
     if len(titles) > 1:
         source.notes.append(f"sheet: '{chosen}' (one of {len(titles)})")
     source.sheet = chosen
@@ -137,8 +158,8 @@ def _filled_rows(source: Source, sheet: Any) -> Iterator[tuple[int, list[Cell]]]
 def _shown(cell: Any) -> Cell:  # noqa: ANN401
     """Return a cell as Excel shows it, where that matters: leading zeros, and days without a time."""
     value = cell.value
-    if type(value) is str:
-        return as_text(value) or None
+    if type(value) is str:  # Excel writes _x000D_ for a character that XML does not have
+        return as_text(unescape(value) if "_x" in value else value) or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = cell.number_format
         if shown and _ZEROS.fullmatch(shown) and value >= 0 and value == int(value):
@@ -163,17 +184,24 @@ def _merged_ranges(source: Source, sheet: Any) -> list[tuple[int, int, int, int]
 
     openpyxl does not read them when it streams a sheet. They stand behind the rows in the XML of the sheet.
     """
-    path = posixpath.normpath(str(getattr(sheet, "_worksheet_path", ""))).lstrip("/")
     found: dict[bytes, None] = {}
+    for block, _ in _blocks(source, sheet):
+        found |= dict.fromkeys(match[1] for match in _MERGED.finditer(block))
+        if len(found) >= MOST_MERGED:
+            break
+    return [range_boundaries(name.decode()) for name in found]
+
+
+def _blocks(source: Source, sheet: Any) -> Iterator[tuple[bytes, int]]:  # noqa: ANN401
+    """Yield the XML of a sheet in blocks, and how many bytes of each were the end of the block before."""
+    path = posixpath.normpath(str(getattr(sheet, "_worksheet_path", ""))).lstrip("/")
     with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
         if path in archive.namelist():
             with archive.open(path) as stream:
                 before = b""
-                while (chunk := stream.read(1 << 20)) and len(found) < MOST_MERGED:
-                    block = before + chunk
-                    found |= dict.fromkeys(match[1] for match in _MERGED.finditer(block))
-                    before = block[-200:]  # longer than one element
-    return [range_boundaries(name.decode()) for name in found]
+                while chunk := stream.read(1 << 20):
+                    yield before + chunk, len(before)
+                    before = (before + chunk)[-200:]  # longer than one element
 
 
 def _fill_down(source: Source, filled: Filled, merged: Sequence[tuple[int, int, int, int]]) -> None:

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from red_core.data.tables.cells import Cell
-from red_core.data.tables.names import KNOWN_NAMES
+from red_core.data.tables.names import KNOWN_NAMES, LABEL_NAMES, TEXT_NAMES
 from red_core.data.tables.source import Source
 
 LOOKED_AT = 50
 """Rows from which the header is told."""
+IMPORT_ID = '{"ImportId"'
 LONGEST_NAME = 80
 """Characters: a longer cell of a first row is a text and no name."""
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -31,14 +32,27 @@ def find_header(rows: Sequence[Sequence[Cell]]) -> int | None:
     first = next(
         index for index, count in enumerate(filled) if count >= width or _names_most(rows[index], count, width)
     )
-    if _is_header(rows[first], rows[first + 1 :], width):
-        return first
-    below = first + 1  # a row of groups may stand above the names
+    below = first + 1
+    if below + 1 < len(rows) and any(cell and IMPORT_ID in cell for cell in rows[below + 1]):
+        return below  # Qualtrics writes numbers, questions, and an object with the id of each question
+    if _is_header(rows[first], rows[below:], width):
+        return below if below < len(rows) and _names_better(rows[below], rows[first]) else first
     return below if below < len(rows) and _has_known_name(rows[below]) else None
 
 
+def _names_better(row: Sequence[Cell], above: Sequence[Cell]) -> bool:
+    """Return whether a row has the names, and the row above has the names of groups of columns."""
+    known, known_above = _known(row), _known(above)
+    gaps = sum(1 for cell in above if not (cell and cell.strip())) + max(0, len(row) - len(above))
+    return gaps > 0 and known >= 2 and known > known_above
+
+
+def _known(row: Sequence[Cell]) -> int:
+    return sum(1 for cell in row if cell and cell.strip().casefold() in KNOWN_NAMES)
+
+
 def _has_known_name(row: Sequence[Cell]) -> bool:
-    return any(cell.strip().casefold() in KNOWN_NAMES for cell in row if cell)
+    return _known(row) > 0
 
 
 def _names_most(row: Sequence[Cell], count: int, width: int) -> bool:
@@ -71,14 +85,16 @@ def _is_header(row: Sequence[Cell], below: Sequence[Sequence[Cell]], width: int)
 
 
 def named(names: Sequence[Cell], width: int, source: Source, row: int | None) -> list[str]:
-    """Return the names of all columns: ``column N`` for one without a name, and names are unique.
+    """Return the names of all columns: ``column N`` for one without a name; of two with one name the later is numbered.
 
     Raises
     ------
     InputError
-        If there are too many columns, or two have one name.
+        If there are too many columns, or two columns of texts or labels have one name.
     """
     given = [(name or "").strip("\ufeff") for name in names] + [""] * (width - len(names))
+    source.check_count(given, row)
+    _number_repeated(given, source, row)
     taken = {name.strip() for name in given}
     unnamed = [position for position, name in enumerate(given, 1) if not name.strip()]
     for position in unnamed:
@@ -87,11 +103,25 @@ def named(names: Sequence[Cell], width: int, source: Source, row: int | None) ->
             free += "'"
         taken.add(free)
         given[position - 1] = free
-    source.check_names(given, row)
     if unnamed and row:
         listed = ", ".join(f"'{given[position - 1]}'" for position in unnamed[:5])
         source.notes.append(f"without a name in the header: {listed}{', …' if unnamed[5:] else ''}")
     return given
+
+
+def _number_repeated(names: list[str], source: Source, row: int | None) -> None:
+    """Give the second of two columns with one name a number, in place, and say so; not if they may be read."""
+    taken = set(names)
+    seen: set[str] = set()
+    for position, name in enumerate(names):
+        if name.strip() and name in seen:
+            if name.strip().casefold() in (*TEXT_NAMES, *LABEL_NAMES):
+                raise source.error(f"two columns are named '{name[:60]}'", "Give every column its own name", row)
+            number = next(number for number in range(2, len(names) + 2) if f"{name} ({number})" not in taken)
+            names[position] = f"{name} ({number})"
+            taken.add(names[position])
+            source.notes.append(f"two columns are named '{name[:60]}': the later one is '{names[position][:66]}'")
+        seen.add(name)
 
 
 def choose_header(rows: Sequence[Sequence[Cell]], numbers: Sequence[int], source: Source) -> int | None:

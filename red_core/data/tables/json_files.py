@@ -96,8 +96,32 @@ def _objects(source: Source, values: Iterable[tuple[int, Any]]) -> Iterator[tupl
 def read_jsonl(source: Source) -> Content:
     """Read one object per line."""
     lines, decoder = source.counted(source.text(None)), _decoder(source)
-    values = ((row, _load(source, decoder, line, row)) for row, line in lines if not line.isspace())
+    values = ((row, _load(source, decoder, _bare(line), row)) for row, line in lines if not line.isspace())
     return as_columns(source, list(_objects(source, values)))
+
+
+def _bare(line: str) -> str:
+    """Return a line without the comma that a list would have behind it."""
+    line = line.strip()
+    return line[:-1] if line.endswith("},") else line
+
+
+def _one_after_another(source: Source, text: str) -> list[tuple[int, Record]]:
+    """Return objects that stand one after another, each over several lines; none if they do not."""
+    found: list[tuple[int, Record]] = []
+    decoder, at, text = _decoder(source), 0, text.strip()
+    while at < len(text):
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(value, dict):
+            return []
+        found.append((len(found) + 1, value))
+        while end < len(text) and (text[end].isspace() or text[end] == ","):
+            end += 1
+        at = end
+    return found
 
 
 def read_json(source: Source) -> Content:
@@ -108,7 +132,9 @@ def read_json(source: Source) -> Content:
         try:
             value = _decoder(source).decode(text.strip())
         except (ValueError, RecursionError):  # more than one object, or a damaged one: the lines tell which
-            return read_jsonl(source)
+            first = text.lstrip().splitlines()[0].rstrip()
+            objects = [] if first.endswith(("}", "},")) else _one_after_another(source, text)
+            return as_columns(source, objects) if objects else read_jsonl(source)
     else:
         value = _load(source, _decoder(source), text, None)
     records = unwrapped(source, value)

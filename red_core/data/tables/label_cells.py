@@ -10,7 +10,7 @@ from typing import Any
 
 from red_core.data.tables.cells import Cell
 
-SEPARATORS = (",", ";", "|", "#", "\n")
+SEPARATORS = (",", ";", "|", "#", "\n", "::", "+", "&", "/", " and ", " und ", " et ", " y ")
 """What other programs write between several labels of one text."""
 OBJECT, SPANS = "the label is an object and no name", "the labels mark parts of the text"
 """Why a cell has no label that can be used."""
@@ -19,8 +19,18 @@ CHOSEN = 0.5
 """From this score on a text has the label."""
 LONGEST = 20_000
 """Characters of a cell that is looked into."""
-_NAME_KEYS = ("choices", "label", "labels", "name", "displayName", "value", "text", "title", "class", "category")
+_NAME_KEYS = ("choices", "label", "labels", "name", "displayName", "value", "text", "title", "class", "category",
+              "categories", "classname", "class_name", "tag", "intent", "topic")  # fmt: skip
 """Where an object that stands for a label has its name."""
+_SCORE_KEYS = ("score", "confidence", "probability")
+_CALL = re.compile(r"(?:array|Index|Series|frozenset|set|list|tuple)\((.*?)(?:,\s*dtype=[^()]*)?\)", re.DOTALL)
+"""A list as NumPy, pandas and Python print it."""
+MISSING = frozenset(
+    ("nan", "<na>", "nat", "null", "\\n", "[null]", "[none]", "#n/a", "#name?", "#value!", "#ref!", "#div/0!")
+)
+"""What programs write for a missing value: no label."""
+DOUBTFUL = frozenset(("none", "n/a", "na", "n.a.", "k.a.", "-", "--", "?", ".", "unknown", "unbekannt", "keine"))
+"""What people write for a missing value, or for a label that is called so."""
 _ARRAY = re.compile(r"(?<=[\[\s,(])'((?:[^'\\]|\\.)*)'|(?<=[\[\s,(])\"((?:[^\"\\]|\\.)*)\"")
 _TWO_STRINGS = re.compile(r"['\"]\s+['\"]")
 """Between the elements of an array as NumPy prints it."""
@@ -34,8 +44,10 @@ def read_label(cell: Cell) -> tuple[Names, str]:
     An empty list has no names: the row has no label. A list of one is that name.
     """
     text = (cell or "").strip()
-    if not text:
+    if not text or text.casefold() in MISSING:
         return (), ""
+    if text[-1] == ")" and (call := _CALL.fullmatch(text)):
+        text = call[1].strip() or "[]"
     if text[0] in "[{(" and text[-1] in "]})" and len(text) <= LONGEST:
         value, is_structure = _parsed(text)
         return _names(value) if is_structure else ((text,), "")
@@ -65,8 +77,11 @@ def _names(value: Any) -> tuple[Names, str]:  # noqa: ANN401  JSON is anything
     if isinstance(value, dict):
         return _of_object(value)
     if isinstance(value, list | tuple | set):
-        if value and all(isinstance(each, list | tuple) for each in value):
+        if value and all(isinstance(each, list | tuple) and not all(map(_is_name, each)) for each in value):
             return (), SPANS
+        scored = [each for each in value if isinstance(each, dict) and _score(each) is not None]
+        if len(scored) > 1 and len(scored) == len(value):  # as classifiers answer
+            value = [each for each in scored if (_score(each) or 0) >= CHOSEN]
         names: list[str] = []
         for each in value:
             inner, problem = _names(each)
@@ -79,6 +94,18 @@ def _names(value: Any) -> tuple[Names, str]:  # noqa: ANN401  JSON is anything
     return (str(value).strip(),), ""
 
 
+def _is_name(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, str)
+
+
+def _score(value: dict[Any, Any]) -> float | None:
+    """Return the score between 0 and 1 that an object gives its label, None if it gives none."""
+    score = next((value[key] for key in _SCORE_KEYS if key in value), None)
+    if not isinstance(score, int | float) or isinstance(score, bool):
+        return None
+    return float(score) if 0 <= score <= 1 else None
+
+
 def _of_object(value: dict[Any, Any]) -> tuple[Names, str]:
     """Return the name of an object that stands for a label, or the labels that an object gives scores."""
     if not value:
@@ -88,6 +115,9 @@ def _of_object(value: dict[Any, Any]) -> tuple[Names, str]:
     for key in _NAME_KEYS:
         if isinstance(value.get(key), str | list):
             return _names(value[key])
+    strings = [each for each in value.values() if isinstance(each, str) and each.strip()]
+    if len(strings) == 1 and not any(isinstance(each, dict | list) for each in value.values()):
+        return (strings[0].strip(),), ""  # a name beside numbers, under a key that nobody knows
     scores = list(value.values())
     if all(isinstance(score, bool | int | float) and 0 <= score <= 1 for score in scores):
         return tuple(str(name) for name, score in value.items() if score >= CHOSEN), ""
@@ -111,6 +141,23 @@ def combined(cells: Iterable[Cell]) -> dict[str, Names]:
                     found[cell] = parts
                     break
     return found
+
+
+def doubtful(cells: Iterable[Cell]) -> list[str]:
+    """Return the labels of a column that may mean that there is none, in the order of the file."""
+    found = dict.fromkeys(cell.strip() for cell in cells if cell and cell.strip().casefold() in DOUBTFUL)
+    return list(found)
+
+
+def joined(text: str) -> str:
+    """Return a list of strings in a text cell as one text: sentences or tokens; other cells as they are."""
+    if text[:1] != "[" or text[-1:] != "]" or text[1:2] not in "\"'":
+        return text
+    value, is_structure = _parsed(text)
+    if not is_structure or not isinstance(value, list) or not value or not all(map(_is_name, value)):
+        return text
+    are_tokens = not any(" " in each.strip() for each in value)
+    return (" " if are_tokens else "\n").join(value)
 
 
 def is_object(cell: Cell) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 TEXT_NAMES = (
     *("text", "utterance", "sentence", "message", "body", "question", "description", "content", "query", "title"),
     *("comment", "review", "abstract", "summary", "headline", "subject", "prompt", "phrase", "document", "feedback"),
     *("beschreibung", "nachricht", "anfrage", "inhalt", "frage", "kommentar", "satz", "betreff"),
     *("texte", "message client", "contenu", "commentaire", "texto", "mensaje", "contenido", "comentario"),
     *("displayed_text", "text_content", "tweet", "post", "narrative", "verbatim", "answer text", "response text"),
+    *("sequence", "input_text", "tokens", "metin", "tekst", "testo", "текст", "сообщение"),
+    *("文本", "内容", "テキスト", "本文"),
 )
 LABEL_NAMES = (
     *("label", "intent", "category", "categories", "class", "classes", "topic", "tag", "target", "theme", "sentiment"),
     *("kategorie", "kategorien", "klasse", "thema", "themen", "etikett", "absicht"),
     *("catégorie", "categorie", "étiquette", "thème", "categoría", "categoria", "etiqueta", "clase", "tema"),
-    *("label_text", "label_name", "annotation", "completion", "emotion", "reason code"),
+    *("label_text", "label_name", "class_name", "annotation", "classification", "completion", "emotion"),
+    *("reason code", "标签", "类别", "метка", "категория", "ラベル", "カテゴリ", "etiket", "kategoria", "rótulo"),
 )
 OTHER_NAMES = frozenset(
     (
@@ -39,3 +44,9 @@ NEVER_LABELS = frozenset(
     )
 )
 """Columns of other tools that repeat their values as labels do, and hold no labels."""
+
+
+def last_word(name: str) -> str:
+    """Return the last word of a column's name in lower case: *status* of ``ASSIGNMENT:status``."""
+    words = [word for word in re.split(r"[\W_]+", name.casefold()) if word]
+    return words[-1] if words else ""

@@ -20,6 +20,7 @@ from red_core.data.tables import limits
 from red_core.data.tables.arrow_files import read_arrow, read_parquet
 from red_core.data.tables.delimited import read_delimited
 from red_core.data.tables.encoding import decode
+from red_core.data.tables.examples import is_rasa, read_rasa
 from red_core.data.tables.excel import BROKEN_WORKBOOK, read_excel
 from red_core.data.tables.json_files import of_known_tool, read_json, read_jsonl
 from red_core.data.tables.source import NO_HINTS, Hints, Source, disk_error, ending
@@ -35,7 +36,7 @@ SPOKEN = {
 }  # fmt: skip
 READERS = {
     "csv": read_delimited, "jsonl": read_jsonl, "json": read_json, "parquet": read_parquet, "xlsx": read_excel,
-    "arrow": read_arrow, "stata": read_stata, "spss": read_spss,
+    "rasa": read_rasa, "arrow": read_arrow, "stata": read_stata, "spss": read_spss,
 }  # fmt: skip
 MAGIC = {
     b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "arrow",
@@ -46,7 +47,20 @@ FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"%PDF-": "a PDF",
     b"<!doctype html": "a web page",
     b"<html": "a web page",
+    b"<?xml": "XML",
+    b"{\\rtf": "a text document (.rtf)",
+    b"SQLite format 3": "a database of SQLite",
+    b"Obj\x01": "Avro data",
+    b"ORC": "ORC data",
+    b"\x80\x04\x95": "a Python pickle, which can run code",
     b"version https://git-lfs": "a Git LFS pointer, not the file itself",
+}
+PACKED = {  # a file inside a zip archive -> what the archive is, and what to do
+    "word/": ("a Word document", "Put the texts into a table and save it as .xlsx or CSV"),
+    "ppt/": ("a presentation", "Put the texts into a table and save it as .xlsx or CSV"),
+    "content.xml": ("an OpenDocument file (.ods, .odt)", "Save the table as .xlsx or CSV"),
+    "mimetype": ("an OpenDocument file (.ods, .odt)", "Save the table as .xlsx or CSV"),
+    "Index/": ("a Numbers or Pages document", "Export the table as .xlsx or CSV"),
 }
 GZIP, ZIP = b"\x1f\x8b", (b"PK\3\4", b"PK\5\6")
 JSON_START = re.compile(r'\s*(\[\s*)?\{\s*["}]')
@@ -231,9 +245,17 @@ def _kind(source: Source) -> str:
         kind = _check_zip(source)
     else:
         decode(source)
-        kind = "json" if JSON_START.match(source.text().read(1000)) else "csv"
+        start = source.text().read(4000)
+        kind = "json" if JSON_START.match(start) else "rasa" if is_rasa(start, source.ending) else "csv"
+        by_name = "rasa" if kind == "rasa" else by_name
     if by_name is None:
         source.notes.append(f"format: {'CSV' if kind == 'csv' else SPOKEN[kind]} (guessed from its content)")
+    elif by_name == "csv" and kind == "json":  # the content tells it for sure
+        source.notes.append("format: JSON (told from its content; its name says otherwise)")
+        return kind
+    elif by_name == "jsonl" and kind in ("json", "csv") and data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        source.notes.append("format: a JSON array (told from its content)")
+        return "json"
     elif by_name != kind and not (by_name in ("json", "jsonl") and kind in ("json", "csv")):
         remedy = "Rename it to end as its content does"
         raise source.error(f"its name ends in .{source.ending} but it holds {SPOKEN[kind]}", remedy)
@@ -247,8 +269,14 @@ def _check_zip(source: Source) -> str:
             members = archive.infolist()
     except BROKEN_WORKBOOK as exc:
         raise source.error(f"the workbook or archive is damaged ({exc})", "Save or download it again") from exc
-    if not any(member.filename.startswith("xl/") for member in members):
+    names = [member.filename for member in members]
+    if not any(name.startswith("xl/") for name in names):
+        for part, (what, remedy) in PACKED.items():
+            if any(name.startswith(part) for name in names):
+                raise source.error(f"this is {what}", remedy)
         raise source.error("this is a zip archive, not a table", "Unpack it and import a file from it")
+    if "xl/workbook.bin" in names:
+        raise source.error("this is a binary workbook (.xlsb)", "Save it as .xlsx")
     if sum(member.file_size for member in members) > limits.MAX_BYTES:
         raise source.error(f"it holds more than {limits.MAX_BYTES:,} bytes, unpacked", "Split it, or save it as CSV")
     return "xlsx"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from red_core.data.tables.examples import of_each_label, of_mapping
 from red_core.data.tables.shapes import known_shape
 from red_core.data.tables.source import Source
 
@@ -46,7 +47,10 @@ def unwrapped(source: Source, value: Any) -> list[Record]:  # noqa: ANN401  JSON
     for row, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise source.error("this is not a JSON object", 'Write {"text": "…", "label": "…"}', row)
-    return records
+    listed, note = of_each_label(records)
+    if listed:
+        source.notes.append(note)
+    return listed or records
 
 
 def _records(value: Any) -> tuple[list[Any], str]:  # noqa: ANN401
@@ -55,7 +59,7 @@ def _records(value: Any) -> tuple[list[Any], str]:  # noqa: ANN401
         return _of_list(value)
     if not isinstance(value, dict) or not value:
         return [], ""
-    for find in (_split, _lists, _dicts, _of_known_tool, _wrapped):
+    for find in (_viewer, _split, of_mapping, _lists, _dicts, _of_known_tool, _wrapped):
         records, note = find(value)
         if records:
             return records, note
@@ -82,6 +86,30 @@ def _rows(rows: Sequence[Sequence[Any]]) -> list[Record]:
 
 def _scalars(values: Sequence[Any]) -> bool:
     return not any(isinstance(value, dict | list) for value in values)
+
+
+def _viewer(value: Record) -> tuple[list[Any], str]:
+    """Find the rows of the data set viewer of the Hugging Face hub, with the names of their labels."""
+    features, rows = value.get("features"), value.get("rows")
+    if not isinstance(features, list) or not isinstance(rows, list) or not rows:
+        return [], ""
+    if not all(isinstance(each, dict) and isinstance(each.get("row"), dict) for each in rows):
+        return [], ""
+    names = {
+        str(each.get("name")): each["type"]["names"] for each in features
+        if isinstance(each, dict) and isinstance(each.get("type"), dict) and isinstance(each["type"].get("names"), list)
+    }  # fmt: skip
+    found = [{key: _name(cell, names.get(key)) for key, cell in each["row"].items()} for each in rows]
+    said = f"; the numbers of '{next(iter(names))}' have names, and the names are used" if names else ""
+    return found, f"records: rows of the data set viewer{said}"
+
+
+def _name(cell: Any, names: list[Any] | None) -> Any:  # noqa: ANN401
+    """Return the name of a number, None for -1: there, no label is known."""
+    if names is None or not str(cell).lstrip("-").isdigit():
+        return cell
+    number = int(str(cell))
+    return names[number] if 0 <= number < len(names) else None if number == -1 else cell
 
 
 def _split(value: Record) -> tuple[list[Any], str]:

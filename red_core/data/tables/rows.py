@@ -10,7 +10,7 @@ from typing import Literal
 from red_core.data.tables.answers import Worth, worth_of
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.columns import Columns
-from red_core.data.tables.label_cells import Names, combined, is_object, read_label
+from red_core.data.tables.label_cells import Names, combined, is_object, joined, read_label
 from red_core.data.tables.mail import written
 from red_core.data.tables.reading import Table
 from red_core.errors import one_line
@@ -21,6 +21,10 @@ Several = Literal["leave out", "first", "each"]
 """What happens to a row with several labels: it is left out and listed; it gets the first one; or it becomes one row
 for each of them, and its text is a contradiction that is settled on Review."""
 LABELS_LISTED = 5
+EXCEL_ERRORS = frozenset(("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"))
+"""What Excel shows instead of a value, such as #NAME? for a text that begins with = or -."""
+TOTALS = frozenset(("total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtergebnis", "total général"))
+"""The text of the last row of a sheet that counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,10 @@ def usable_rows(  # each option is a choice of the person who imports
     further: list[Row] = []
     read: dict[Cell, tuple[Names, str]] = {}  # labels repeat, and reading a cell takes its time
     parts = combined(table.frame[columns.label]) if columns.label is not None else {}
+    last = int(table.rows[-1]) if len(table.rows) else 0
     for row, raw, label, worth, others in _cells(table, columns):
         text, reason, extra = _text_of(raw, others, longest=longest, mail=mail)
+        reason = reason or _no_data(text, label, columns, headed=bool(table.header), is_last=row == last)
         if label not in read:
             read[label] = _labels_of(label, parts)
         names, problem = read[label]
@@ -90,9 +96,22 @@ def usable_rows(  # each option is a choice of the person who imports
         else:
             usable.append(Row(row, text, names[0] if names else None, extra))
             further += [Row(row, text, name, extra) for name in names[1:] if several == "each"]
-    last = int(table.rows[-1]) if len(table.rows) else 0
     usable += [replace(row, row=last + number) for number, row in enumerate(further, 1)]
     return usable, left_out
+
+
+def _no_data(text: str, label: Cell, columns: Columns, *, headed: bool, is_last: bool) -> str:
+    """Return why a row is none of the data: the header again, a ruled line, a sum, an error of Excel; '' if it is."""
+    given = (label or "").strip()
+    if headed and text == columns.text.strip() and given == (columns.label or "").strip():
+        return "the header again"
+    if text in EXCEL_ERRORS:
+        return f"Excel has an error in this cell ({text}) and no text"
+    if not text.strip("-=:|+ ") and not given.strip("-=:|+ "):
+        return "a ruled line"
+    if is_last and not given and text.casefold() in TOTALS:
+        return "a row of totals"
+    return ""
 
 
 def _reason(names: Names, problem: str, worth: Worth, answer: str | None, several: Several) -> str:
@@ -166,7 +185,7 @@ def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
         return text[:200], f"too long: {len(text):,} characters, at most {longest:,}"
     if text[0] in "[{" and is_object(text):
         return text[:200], "the cell holds an object and no text"
-    return text, ""
+    return (normalise_text(joined(text)) if text[0] == "[" else text), ""
 
 
 def _bounded(raw: Cell, longest: int) -> str:

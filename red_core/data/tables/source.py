@@ -89,11 +89,15 @@ class Source:
 
     def check_names(self, names: Sequence[str], row: int | None = None) -> None:
         """Raise InputError for too many columns and for duplicate names."""
-        if len(names) > limits.MAX_COLUMNS:
-            raise self.error(f"more than {limits.MAX_COLUMNS} columns", "Keep the text, the label and a few more", row)
+        self.check_count(names, row)
         for position, name in enumerate(names, 1):
             if name in names[: position - 1]:
                 raise self.error(f"two columns are named '{name[:60]}'", "Give every column its own name", row)
+
+    def check_count(self, names: Sequence[str], row: int | None = None) -> None:
+        """Raise InputError for too many columns."""
+        if len(names) > limits.MAX_COLUMNS:
+            raise self.error(f"more than {limits.MAX_COLUMNS} columns", "Keep the text, the label and a few more", row)
 
     def check_width(self, found: int, wanted: int, row: int) -> None:
         """Raise InputError if a row and the header have different numbers of fields."""

@@ -15,6 +15,7 @@ from red_core.data.tables.shapes import (
     chat,
     doccano,
     ground_truth,
+    kili,
     label_studio,
     labelbox,
     potato,
@@ -22,11 +23,14 @@ from red_core.data.tables.shapes import (
     refinery,
     spacy,
     vertex,
+    wide,
 )
 from red_core.data.tables.shapes.known import DISAGREEMENT, IGNORED, UNCONFIRMED, Known, Record
 from red_core.data.tables.source import Source
 
-SHAPES = (label_studio, argilla, prodigy, doccano, refinery, potato, spacy, chat, ground_truth, vertex, labelbox)
+SHAPES = (
+    label_studio, argilla, prodigy, kili, doccano, refinery, potato, spacy, chat, ground_truth, vertex, labelbox, wide,
+)  # fmt: skip
 """The known tools. The first one that fits reads the file."""
 LOOKED_AT = 200
 """Records from which the tool is told."""

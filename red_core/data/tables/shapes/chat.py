@@ -10,14 +10,15 @@ from red_core.data.tables.source import Hints
 
 def recognise(sample: Sequence[Record]) -> Known | None:
     """Return how records with ``messages`` of roles *user* and *assistant* are read."""
-    key = next((k for k in ("messages", "conversations") if all(isinstance(r.get(k), list) for r in sample)), None)
+    keys = ("messages", "conversations", "contents", "turns")
+    key = next((key for key in keys if all(isinstance(record.get(key), list) for record in sample)), None)
     if key is None or not any(_last(record[key], ("user", "human")) for record in sample):
         return None
 
     def read(record: Record) -> Record:
         turns = record.get(key) or []
         cells = {name: value for name, value in record.items() if name != key}
-        return cells | {"text": _last(turns, ("user", "human")), "label": _last(turns, ("assistant", "gpt"))}
+        return cells | {"text": _last(turns, ("user", "human")), "label": _last(turns, ("assistant", "gpt", "model"))}
 
     note = f"chat messages: text from the last {key} of the user, label from the last of the assistant"
     return Known(note, Hints("text", "label"), read)
@@ -27,7 +28,7 @@ def _last(turns: Sequence[object], roles: tuple[str, ...]) -> str | None:
     """Return the content of the last turn of a role."""
     for turn in reversed(turns):
         if isinstance(turn, dict) and (turn.get("role") or turn.get("from")) in roles:
-            content = turn.get("content", turn.get("value"))
+            content = turn.get("content", turn.get("value", turn.get("parts")))
             if isinstance(content, list):  # parts of a message
                 content = " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
             return content if isinstance(content, str) else None
