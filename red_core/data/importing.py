@@ -11,6 +11,7 @@ import numpy as np
 from red_core.data.choices import Choices
 from red_core.data.preparing import Prepared, read_source
 from red_core.data.tables import Row, text_id, write_table
+from red_core.data.tables.many_objects import many_objects
 from red_core.data.tables.rows import Several
 from red_core.data.tallying import Tally, tally
 from red_core.errors import InputError, SettingsError, StateError
@@ -145,6 +146,7 @@ def existing(workspace: Path, name: str) -> Project | None:
     return Project(workspace, name) if (workspace / name / "project.db").is_file() else None
 
 
+@many_objects()
 def count_rows(project: Project | None, role: Role, file: Prepared, *, seeds_per_label: int | None = None) -> Tally:
     """Return what an import would make of a file's rows: what its result will say."""
     rows = source_rows(role, file, project, seeds_per_label=seeds_per_label)

@@ -11,6 +11,7 @@ from red_core.data.choices import GUESS, Choices
 from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
 from red_core.data.tables.label_cells import MISSING, doubtful, joined
 from red_core.data.tables.mail import is_mail
+from red_core.data.tables.many_objects import many_objects
 from red_core.records import Report, Role
 from red_core.store.exports import ORIGINAL
 
@@ -57,6 +58,7 @@ def read_source(
     return sort_rows(table, role=role, choices=choices)
 
 
+@many_objects()
 def sort_rows(table: Table, *, role: Role, choices: Choices = GUESS) -> Prepared:
     """Return a table with its columns, guessed or checked, and its usable and unusable rows.
 

@@ -23,6 +23,7 @@ from red_core.data.tables.encoding import decode
 from red_core.data.tables.examples import is_rasa, read_rasa
 from red_core.data.tables.excel import BROKEN_WORKBOOK, read_excel
 from red_core.data.tables.json_files import of_known_tool, read_json, read_jsonl
+from red_core.data.tables.many_objects import many_objects
 from red_core.data.tables.source import NO_HINTS, Hints, Source, disk_error, ending
 from red_core.data.tables.statistics_files import read_spss, read_stata
 from red_core.errors import InputError
@@ -104,6 +105,7 @@ class Table:
     header: int | None = None
 
 
+@many_objects()
 def read_table(
     path: str | Path,
     *,
