@@ -20,7 +20,7 @@ from red_core.store.views import sources
 from red_core.training.encoder_choice import encoder_advice
 from widgets.data.edited_form import edited_form
 from widgets.data.encoder_panel import ask_for_encoder, encoder_panel
-from widgets.data.import_form import begin_work, import_form
+from widgets.data.import_form import begin_work, import_form, is_file_chosen
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts
@@ -147,11 +147,12 @@ project = st.session_state.get("current_project")
 if project is None and not may_write():
     st.info("There is no project yet. Ask an analyst to create one.", icon=":material/info:")
 elif project is None:
-    st.markdown(
-        "Import two things: a few **labelled examples** of each label, and the **unlabelled texts**. Or start with the "
-        "demo project: a support desk with 54 labels."
-    )
-    demo_button(primary=True)
+    if not is_file_chosen():  # then its preview needs the place
+        st.markdown(
+            "Import two things: a few **labelled examples** of each label, and the **unlabelled texts**. Or start with "
+            "the demo project: a support desk with 54 labels."
+        )
+        demo_button(primary=True)
     st.header("Import")
     import_form(None)
 else:

@@ -66,6 +66,12 @@ def import_form(project: Project | None) -> None:
         _finish(role, prepared, into, is_new=is_new)
 
 
+def is_file_chosen() -> bool:
+    """Return whether a file or a path is chosen in the form, also before the form is drawn."""
+    turn = st.session_state.get("imports", 0)
+    return any(bool(st.session_state.get(f"import_{kind}_{turn}")) for kind in ("upload", "path"))
+
+
 def _choose_file() -> tuple[Hashable, bytes | None, str] | None:
     """Return a key, the content (None for a path) and the name of the chosen file."""
     upload_tab, *path_tab = st.tabs(["Upload a file", *(["Path on this machine"] if at_this_machine() else [])])
@@ -101,7 +107,7 @@ def _corrections(key: Hashable, table: Table, role: Role) -> Choices | None:
     if problem:
         st.warning(plain(f"{problem}. Choose the columns below."), icon=":material/help:")
     of_file = f"{table.sha256[:8]}_{table.header}"
-    columns = st.columns(3 if role == "labelled" else 2)
+    columns = st.columns(3 if role == "labelled" else 2, vertical_alignment="bottom")
     text = columns[0].selectbox(
         "Column with the text", names, index=names.index(guessed.text), key=f"text_{of_file}_{role}"
     )
