@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from red_core.takeaway.contents import Contents
+from red_core.takeaway.contents import Contents, LabelEntry
 
 LABELS_LISTED = 1_000
 """Labels that the card lists; config.json has all of them."""
@@ -44,8 +44,6 @@ model.predict(["a text"])
 
 ## Labels
 
-| label | meaning |
-|---|---|
 {rows}
 """
 
@@ -69,7 +67,7 @@ def model_card(contents: Contents, title: str, languages: Sequence[str], facts: 
         Sentences on data, rounds, judge and accuracy.
     """
     encoder, shown = contents.encoder, contents.labels[:LABELS_LISTED]
-    rows = [f"| {_plain(label.name)} | {_plain(label.meaning)} |" for label in shown]
+    rows = _table(shown)
     if len(shown) < len(contents.labels):
         rows.append(f"| {len(contents.labels) - len(shown):,} more are in config.json | |")
     return _metadata(contents, languages) + _BODY.format(
@@ -80,6 +78,16 @@ def model_card(contents: Contents, title: str, languages: Sequence[str], facts: 
         revision=_plain(encoder.revision) or "unknown", dimensions=encoder.dimensions, sha256=encoder.sha256,
         rows="\n".join(rows),
     )  # fmt: skip
+
+
+def _table(labels: Sequence[LabelEntry]) -> list[str]:
+    """Return the lines of a table of labels; with a column of groups if one is in a group."""
+    grouped = any(label.path for label in labels)
+    rows = ["| label | meaning | groups |", "|---|---|---|"] if grouped else ["| label | meaning |", "|---|---|"]
+    for label in labels:
+        cells = [label.name, label.meaning, *([" > ".join(label.path)] if grouped else [])]
+        rows.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
+    return rows
 
 
 def _metadata(contents: Contents, languages: Sequence[str]) -> str:

@@ -18,12 +18,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+GroupName = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
+
+
 class LabelEntry(_Strict):
-    """A label that the model gives: its name, its meaning ('' for none) and the number of its subset."""
+    """A label that the model gives: name, meaning ('' for none), number of its subset, its groups from the top."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
     meaning: Annotated[str, Field(max_length=LONGEST_MEANING)] = ""
     subset: Annotated[int, Field(ge=-1)] = -1
+    path: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)], ...], Field(max_length=50)
+    ] = ()
 
 
 class Contents(_Strict):

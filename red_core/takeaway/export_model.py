@@ -92,8 +92,13 @@ def _labels(project: Project, predictor: Predictor) -> tuple[tuple[LabelEntry, .
     given = sorted({label for label in now if label is not None})
     ids, subset_of, _ = current_layout(project)
     subsets = dict(zip(ids.tolist(), subset_of.tolist(), strict=True))
-    meanings = {label.id: label.meaning for label in list_labels(project)}
-    entries = [LabelEntry(name=predictor.names[n], meaning=meanings[n], subset=subsets.get(n, -1)) for n in given]
+    known = {label.id: label for label in list_labels(project)}
+    entries = [
+        LabelEntry(
+            name=predictor.names[n], meaning=known[n].meaning, subset=subsets.get(n, -1), path=tuple(known[n].path)
+        )
+        for n in given
+    ]
     if NO_LABEL["str"] in {entry.name for entry in entries}:
         raise InputError("labels", f"a label is called {NO_LABEL['str']!r}", "Rename it on Label map")
     if len(entries) < 2:

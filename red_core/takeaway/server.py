@@ -38,11 +38,16 @@ class Texts(BaseModel):
 
 
 class Labelled(BaseModel):
-    """The label of a text with its confidence, the next best label, and the confidence in *none of these*."""
+    """The label of a text with its confidence, the next best label, and the confidence in *none of these*.
+
+    A path has the groups of the label, from the top; it is empty for a label in no group.
+    """
 
     label: str | int
+    path: tuple[str, ...]
     confidence: float
     runner_up: str | int
+    runner_up_path: tuple[str, ...]
     runner_up_confidence: float
     none_of_these: float
     """0 if the model does not give this answer."""
@@ -53,6 +58,7 @@ class Batcher:
 
     def __init__(self, model: RedClassifier) -> None:
         self._model = model
+        self._paths = {label.name: label.path for label in model.contents_.labels}
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Labelled]]]] = asyncio.Queue(MOST_WAITING)
         self._thread = ThreadPoolExecutor(1)
 
@@ -94,8 +100,10 @@ class Batcher:
         best = np.argsort(-shares, axis=1, kind="stable")[:, :2]
         return [
             Labelled(
-                label=classes[first], confidence=round(float(row[first]), 5),
-                runner_up=classes[second], runner_up_confidence=round(float(row[second]), 5),
+                label=classes[first], path=self._paths.get(str(classes[first]), ()),
+                confidence=round(float(row[first]), 5),
+                runner_up=classes[second], runner_up_path=self._paths.get(str(classes[second]), ()),
+                runner_up_confidence=round(float(row[second]), 5),
                 none_of_these=0.0 if column is None else round(float(row[column]), 5),
             )
             for row, (first, second) in zip(shares, best.tolist(), strict=True)
@@ -125,9 +133,10 @@ def make_app(model: RedClassifier, token: str = "") -> FastAPI:
             raise HTTPException(503, "too many requests wait. Try again later.") from error
 
     @app.get("/labels")
-    async def labels() -> list[dict[str, str]]:
-        """Return the name and the meaning of every label."""
-        return [{"name": label.name, "meaning": label.meaning} for label in model.contents_.labels]
+    async def labels() -> list[dict[str, str | tuple[str, ...]]]:
+        """Return the name, the meaning and the groups of every label."""
+        known = model.contents_.labels
+        return [{"name": label.name, "meaning": label.meaning, "path": label.path} for label in known]
 
     @app.get("/health")
     async def health() -> dict[str, Any]:

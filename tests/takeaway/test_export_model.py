@@ -10,16 +10,19 @@ import sys
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from fastapi.testclient import TestClient
 
 from red_core.cli import main
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Merge, Rename
 from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.groups import Group
 from red_core.results.predictor import labelled, make_predictor
 from red_core.takeaway import RedClassifier
 from red_core.takeaway.card import _plain, model_card
 from red_core.takeaway.export_model import export_model
 from red_core.takeaway.folder import read_folder
+from red_core.takeaway.server import make_app
 from tests.helpers.paths import ROOT
 from tests.helpers.small_projects import LABELS, label_ids, pool_rows, seed_rows
 
@@ -99,6 +102,29 @@ def test_labels_are_as_they_are_now(rounded_project, tmp_path):
         assert [row["label"] or "none of these" for row in rows] == model.predict(TEXTS).tolist()
     finally:
         undo_edit(rounded_project, "tester")
+
+
+def test_groups_of_labels_are_in_the_folder_the_card_and_the_answers(rounded_project, tmp_path):
+    ids = label_ids(rounded_project)
+    apply_edit(rounded_project, Group({ids["refund"]: ("Money", "Back"), ids["delivery"]: ("Parcels",)}), "tester")
+    try:
+        export_model(rounded_project, tmp_path / "grouped")
+    finally:
+        undo_edit(rounded_project, "tester")
+    model = RedClassifier.from_folder(tmp_path / "grouped")
+    paths = {label.name: label.path for label in model.contents_.labels}
+    assert paths == {"refund": ("Money", "Back"), "delivery": ("Parcels",), "repair": (), "warranty": ()}
+    card = (tmp_path / "grouped" / "README.md").read_text()
+    assert "| label | meaning | groups |" in card
+    assert "| refund |  | Money \\> Back |" in card
+    with TestClient(make_app(model)) as client:
+        answers = client.post("/predict", json={"texts": TEXTS}).json()
+        listed = {label["name"]: tuple(label["path"]) for label in client.get("/labels").json()}
+    assert listed == paths
+    assert {answer["label"] for answer in answers} >= {"refund", "delivery"}
+    for answer in answers:
+        assert tuple(answer["path"]) == paths.get(answer["label"], ())
+        assert tuple(answer["runner_up_path"]) == paths.get(answer["runner_up"], ())
 
 
 def test_a_label_with_the_name_of_no_label_is_refused(rounded_project, tmp_path):
