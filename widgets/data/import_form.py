@@ -99,8 +99,8 @@ def _choose_file() -> tuple[Hashable, bytes | None, str] | None:
 def _corrections(key: Hashable, table: Table, role: Role) -> Choices | None:
     """Show what was understood, to be corrected; return the choices, None until the columns are chosen."""
     _correct_reading(key, table)
-    for note in table.notes:
-        st.caption(plain(note))
+    if table.notes:
+        st.caption(plain(" · ".join(table.notes)))
     st.dataframe(_first_rows(table), hide_index=True)
     names = list(table.frame.columns)
     guessed, problem = _guessed(table, role)
@@ -219,9 +219,12 @@ def _prepare(table: Table, role: Role, choices: Choices, project: Project | None
 
 def _show_preview(role: Role, prepared: Prepared, tally: Tally) -> None:
     """Show what becomes of the rows: used, folded, left out, and why."""
-    for note in prepared.notes[len(prepared.table.notes) :]:
-        if not note.startswith(("text column", "label column")):
-            st.caption(plain(note))
+    made = [
+        note for note in prepared.notes[len(prepared.table.notes) :]
+        if not note.startswith(("text column", "label column"))
+    ]  # fmt: skip
+    if made:
+        st.caption(plain(" · ".join(made)))
     several = [
         reason for _, reason, _ in tally.left_out if reason.startswith(("several labels", "annotators disagree"))
     ]
