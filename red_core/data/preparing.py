@@ -14,6 +14,7 @@ from red_core.data.tables.mail import is_mail
 from red_core.data.tables.many_objects import many_objects
 from red_core.records import Report, Role
 from red_core.store.exports import ORIGINAL
+from red_core.text import UNSEEN
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def _on_cells(table: Table, columns: Columns) -> list[str]:
                 f"'{name}' ({count:,} {'row' if count == 1 else 'rows'})" for name, count in missing.most_common(3)
             )
             notes.append(f"read as no label: {listed}")
+        if unseen := sum(1 for label in labels if UNSEEN.search(label)):
+            notes.append(f"{unseen:,} labels hold characters that nobody sees, so two of them may look the same")
         if names := doubtful(labels):
             listed = ", ".join(f"'{name}'" for name in names[:3])
             notes.append(f"kept as a label, though it may mean that there is none: {listed}. Empty the cells if so")

@@ -376,14 +376,14 @@ def test_progress_ends_at_its_total(name, tmp_path):
 def test_a_hundred_thousand_rows_are_read_in_time(tmp_path):
     rows = [{"text": f"please move {i} euros to my savings account", "label": f"l{i % 150}"} for i in range(100_000)]
     write_table(tmp_path / "a.csv", rows, ["text", "label"])
-    start = time.perf_counter()
+    start = time.process_time()
     read = read_table(tmp_path / "a.csv")
-    middle = time.perf_counter()
+    middle = time.process_time()
     usable, _ = usable_rows(read, choose_columns(read, need_label=True))
-    end = time.perf_counter()
+    end = time.process_time()
     assert len(usable) == 100_000
-    assert middle - start < 4, "expected about half a second"
-    assert end - middle < 4, "expected about half a second"
+    assert middle - start < 4, "processor seconds; expected about half a second"
+    assert end - middle < 4, "processor seconds; expected about half a second"
 
 
 @pytest.mark.data

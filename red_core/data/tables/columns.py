@@ -10,7 +10,7 @@ import pandas as pd
 
 from red_core.data.tables.answers import find_answers
 from red_core.data.tables.label_cells import is_object
-from red_core.data.tables.names import LABEL_NAMES, NEVER_LABELS, TEXT_NAMES, last_word
+from red_core.data.tables.names import LABEL_NAMES, NEVER_LABELS, TEXT_NAMES, is_predicted, last_word
 from red_core.data.tables.reading import Table
 from red_core.errors import InputError
 from red_core.text import LONGEST_LABEL
@@ -76,6 +76,8 @@ def choose_columns(
     elif label is None and (need_label or _by_name(rest, LABEL_NAMES)):
         label, how = _guess(table, "label", rest)
         notes.append(f"label column: '{label}' (guessed from its {how})")
+        if is_predicted(label):
+            notes.append(f"column '{label}' seems to hold labels of a model: import the texts without them if so")
     worth = _answers(table, rest, label, answer)
     if worth is not None and worth != table.hints.answer:
         notes.append(f"column '{worth}' says what each label is worth: accepted, rejected, skipped or not confirmed")
@@ -104,7 +106,8 @@ def _refuse_objects(table: Table, text: str) -> None:
 def _guess(table: Table, what: str, frame: pd.DataFrame) -> tuple[str, str]:
     """Return the column with a known name, else the only one with likely content; and ``name`` or ``content``."""
     known, by_content = GUESSES[what]
-    if matches := _by_name(frame, known):
+    matches = [name for name in _by_name(frame, known) if what == "text" or not is_predicted(name)]
+    if matches:
         return PICKS[what](frame, matches), "name"
     likely = by_content(frame)
     if len(likely) == 1:
@@ -149,10 +152,12 @@ def _distinct(frame: pd.DataFrame, matches: Sequence[str]) -> str:
 
 def _named_rather(frame: pd.DataFrame, matches: Sequence[str]) -> str:
     """Return the first column; if it has numbers, the column beside it that has a name for each of them."""
-    first = matches[0]
+    first = next((name for name in matches if len(frame[name].dropna().unique()) > 1), matches[0])
     if not is_number(frame[first]):
         return first
-    for name in matches[1:]:
+    for name in matches:
+        if name == first:
+            continue
         pairs = frame[[first, name]].dropna().drop_duplicates()
         if len(pairs) > 1 and not is_number(pairs[name]) and pairs[first].is_unique and pairs[name].is_unique:
             return name

@@ -27,7 +27,7 @@ QUOTE_RULES = {  # by a part of the csv module's message
     ),
     "expected after": "text goes on after a closing quote",
 }
-FAST_TEXT = re.compile(r"\s*((?:__label__\S+\s+)+)(.*\S)\s*")
+FAST_TEXT = re.compile(r"\s*((?:__label__[^\s,]+\s+)+)(?:,\s+)?(.*\S)\s*")
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[;,\t]*\r?\n?", re.IGNORECASE)
 """The first line that tells Excel which delimiter follows."""
 _SAMPLE = 65_536
@@ -64,6 +64,8 @@ def guess_delimiter(source: Source, text: str) -> str:
 def read_delimited(source: Source) -> Content:
     """Read a delimited file with Python's parser, because it knows in which record it stopped."""
     sample = source.text().read(_SAMPLE)
+    if source.header_row is None and is_fast_text(sample):
+        return _fast_text(source)
     if source.ending == "txt" and (lines := _plain_lines(source, sample)):
         return lines
     csv.field_size_limit(limits.MAX_FIELD)
@@ -86,6 +88,7 @@ def read_delimited(source: Source) -> Content:
             raise
     if note:
         source.notes.append(note)
+    records = _split_again(records, source)
     return _with_header(source, records, rows) if records else ([], [], [])
 
 
@@ -136,11 +139,32 @@ def _with_header(source: Source, records: list[list[str]], rows: list[int]) -> C
     return headed, columns, numbers
 
 
+def is_fast_text(sample: str) -> bool:
+    """Return whether the first lines begin with labels as fastText has them."""
+    lines = [line for line in sample.splitlines() if line.strip()][:LOOKED_AT]
+    found = sum(FAST_TEXT.fullmatch(line) is not None for line in lines)
+    return found * 2 > len(lines) and all("__label__" in line for line in lines)
+
+
+def _split_again(records: list[list[str]], source: Source) -> list[list[str]]:
+    """Return rows that stand whole inside quotes, cut at the delimiter inside; other rows as they are."""
+    if not records or any(len(record) != 1 for record in records):
+        return records
+    lines = [record[0] for record in records]
+    delimiter = guess_delimiter(source, "\n".join(lines[:LOOKED_AT]))
+    if source.ending == "txt" or any(delimiter not in line for line in lines):
+        return records
+    with suppress(csv.Error):
+        inner = [record for record in csv.reader(lines, delimiter=delimiter, strict=True) if record]
+        if len(inner) == len(lines) and are_even(inner):
+            source.notes.append("each row was one quoted field: it was cut at the delimiter inside")
+            return inner
+    return records
+
+
 def _plain_lines(source: Source, sample: str) -> Content | None:
     """Return the lines of a plain text file as texts, with fastText's labels if it has them; None if it is a table."""
     lines = [line for line in sample.splitlines() if line.strip()][:LOOKED_AT]
-    if source.header_row is None and lines and all(FAST_TEXT.fullmatch(line) or "__label__" in line for line in lines):
-        return _fast_text(source)
     if separator_line(sample) is not None or not lines:
         return None
     widths = {delimiter: [line.count(delimiter) for line in lines[:-1] or lines] for delimiter in DELIMITERS}

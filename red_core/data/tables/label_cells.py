@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from red_core.data.tables.cells import Cell
@@ -124,7 +124,7 @@ def _of_object(value: dict[Any, Any]) -> tuple[Names, str]:
     return (), OBJECT
 
 
-def combined(cells: Iterable[Cell]) -> dict[str, Names]:
+def combined(cells: Iterable[Cell], separators: Sequence[str] = SEPARATORS) -> dict[str, Names]:
     """Return the cells of a label column that hold several labels: each part is the label of other rows.
 
     *anger, joy* is two labels where other rows have *anger* and *joy*; *Billing, refunds* is one where none has
@@ -134,7 +134,7 @@ def combined(cells: Iterable[Cell]) -> dict[str, Names]:
     whole = {" ".join(cell.split()).casefold() for cell in distinct}
     found: dict[str, Names] = {}
     for cell in distinct:
-        for separator in SEPARATORS:
+        for separator in separators:
             if separator in cell:
                 parts = tuple(dict.fromkeys(part.strip() for part in cell.split(separator) if part.strip()))
                 if len(parts) > 1 and all(" ".join(part.split()).casefold() in whole for part in parts):

@@ -46,6 +46,14 @@ NEVER_LABELS = frozenset(
 """Columns of other tools that repeat their values as labels do, and hold no labels."""
 
 
+_PREDICTED = re.compile(r"(?:y_?)?(?:pred|predicted|prediction|suggested|suggestion|model|auto)[\W_]", re.IGNORECASE)
+
+
+def is_predicted(name: str) -> bool:
+    """Return whether a column's name says that a model gave its values: ``predicted_label``, ``prediction``."""
+    return _PREDICTED.match(f"{name.strip()}_") is not None
+
+
 def last_word(name: str) -> str:
     """Return the last word of a column's name in lower case: *status* of ``ASSIGNMENT:status``."""
     words = [word for word in re.split(r"[\W_]+", name.casefold()) if word]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from red_core.data.tables.examples import of_each_label, of_mapping
+from red_core.data.tables.names import TEXT_NAMES
 from red_core.data.tables.shapes import known_shape
 from red_core.data.tables.source import Source
 
@@ -63,12 +64,16 @@ def _records(value: Any) -> tuple[list[Any], str]:  # noqa: ANN401
         records, note = find(value)
         if records:
             return records, note
+    if len(value) == 1 and isinstance(only := next(iter(value.values())), dict):
+        return _records(only)
     has_values = any(not isinstance(each, list | dict) for each in value.values())
     return [value] if has_values else [], ""
 
 
 def _of_list(value: list[Any]) -> tuple[list[Any], str]:
     """Return a list of objects; or of pairs [text, {...}] as spaCy has, or of rows of equal length."""
+    if value and all(isinstance(each, str) for each in value):
+        return [{"text": each} for each in value], "records: texts without labels"
     if not value or not all(isinstance(each, list) for each in value):
         return value, ""
     if all(len(each) == 2 and isinstance(each[0], str) and isinstance(each[1], dict) for each in value):
@@ -146,6 +151,9 @@ def _dicts(value: Record) -> tuple[list[Any], str]:
         return [], ""
     keys = list(inner[0])
     if not all(each.keys() == inner[0].keys() for each in inner):
+        common = inner[0].keys() & {*TEXT_NAMES} if all(_scalars(list(each.values())) for each in inner) else set()
+        if any(all(name in each for each in inner) for name in common):
+            return [{"key": key, **each} for key, each in value.items()], "records: one object per key"
         return [], ""
     if all(key.isdigit() for key in keys) and not all(key.isdigit() for key in value):
         return [{name: column[key] for name, column in value.items()} for key in keys], "records: one object per column"

@@ -10,8 +10,9 @@ from typing import Literal
 from red_core.data.tables.answers import Worth, worth_of
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.columns import Columns
-from red_core.data.tables.label_cells import Names, combined, is_object, joined, read_label
+from red_core.data.tables.label_cells import SEPARATORS, Names, combined, is_object, joined, read_label
 from red_core.data.tables.mail import written
+from red_core.data.tables.names import last_word
 from red_core.data.tables.reading import Table
 from red_core.errors import one_line
 from red_core.store.exports import ORIGINAL
@@ -78,7 +79,7 @@ def usable_rows(  # each option is a choice of the person who imports
     left_out: list[LeftOut] = []
     further: list[Row] = []
     read: dict[Cell, tuple[Names, str]] = {}  # labels repeat, and reading a cell takes its time
-    parts = combined(table.frame[columns.label]) if columns.label is not None else {}
+    parts = _parts(table, columns.label) if columns.label is not None else {}
     last = int(table.rows[-1]) if len(table.rows) else 0
     for row, raw, label, worth, others in _cells(table, columns):
         text, reason, extra = _text_of(raw, others, longest=longest, mail=mail)
@@ -98,6 +99,12 @@ def usable_rows(  # each option is a choice of the person who imports
             further += [Row(row, text, name, extra) for name in names[1:] if several == "each"]
     usable += [replace(row, row=last + number) for number, row in enumerate(further, 1)]
     return usable, left_out
+
+
+def _parts(table: Table, label: str) -> dict[str, Names]:
+    """Return the cells with several labels. Tools that call labels tags put blanks between them."""
+    spaced = last_word(label) in ("tag", "tags", "labels", "keywords")
+    return combined(table.frame[label], (*SEPARATORS, " ") if spaced else SEPARATORS)
 
 
 def _no_data(text: str, label: Cell, columns: Columns, *, headed: bool, is_last: bool) -> str:
