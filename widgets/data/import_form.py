@@ -122,7 +122,7 @@ def _corrections(key: Hashable, table: Table, role: Role) -> Choices | None:
             return None
         given = ["", *(name for name in others if name != label)]
         answer = columns[2].selectbox(
-            "Column that says whether the label is right",
+            "Column: is the label right?",
             given,
             index=given.index(guessed.answer) if guessed.answer in given else 0,
             format_func=lambda name: name or "No such column",
