@@ -19,8 +19,42 @@ from red_core.store.views import sources
 from tests.helpers.project_facts import export_rows
 from tests.helpers.small_projects import EMBEDDING, write_csv
 
-TEXTS = st.sampled_from(["", " ", "a b", "a  b", "c d", "e f", "g h", '{"a": 1}', "x" * 30_000])
-LABELS = st.sampled_from(["", "one", "ONE", "two", "three", "one, two", '["one"]', "[]", "y" * 300])
+TEXTS = st.sampled_from(
+    [
+        "",
+        " ",
+        "a b",
+        "a  b",
+        "c d",
+        "e f",
+        "g h",
+        '{"a": 1}',
+        "x" * 30_000,
+        "text",
+        "---",
+        "#NAME?",
+        "Total",
+        '["a", "b"]',
+    ]
+)
+LABELS = st.sampled_from(
+    [
+        "",
+        "one",
+        "ONE",
+        "two",
+        "three",
+        "one, two",
+        '["one"]',
+        "[]",
+        "y" * 300,
+        "nan",
+        "N/A",
+        "one + two",
+        "label",
+        "one\u200b",
+    ]
+)
 ANSWERS = st.sampled_from(["accept", "reject", "ignore", ""])
 ROWS = st.lists(st.tuples(TEXTS, LABELS, ANSWERS), min_size=1, max_size=12)
 ALWAYS = [("one thing", "one", "accept"), ("two things", "two", "accept")]
