@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache
+
 import numpy as np
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
@@ -62,6 +65,7 @@ def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Flo
         return _principal_components(vectors, dimensions)
     from umap import UMAP  # noqa: PLC0415  takes seconds to import, and only this step needs it
 
+    _keep_what_is_compiled()
     reducer = UMAP(
         n_components=min(dimensions, count - 2),
         n_neighbors=min(15, count - 1),
@@ -73,6 +77,19 @@ def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Flo
     )
     reduced = np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
     return np.asarray(reduced - reduced.mean(axis=0))
+
+
+@cache
+def _keep_what_is_compiled() -> None:
+    """Let numba keep UMAP's compiled functions on disk, which saves every later process ten seconds."""
+    from numba.core.dispatcher import Dispatcher  # noqa: PLC0415  as above
+    from umap import distances, layouts, umap_, utils  # noqa: PLC0415
+
+    for module in (distances, layouts, umap_, utils):
+        for function in vars(module).values():
+            if isinstance(function, Dispatcher):
+                with suppress(RuntimeError):  # no folder can be written: each process compiles it
+                    function.enable_caching()
 
 
 def _principal_components(vectors: Floats, dimensions: int) -> Floats:

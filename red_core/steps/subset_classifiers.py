@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from red_core.records import Booleans, Floats, Ints
 from red_core.steps.noise_oversampling import draw_noise
@@ -208,7 +208,8 @@ def fit_partition(
     def start(inside: Ints) -> tuple[Floats, Floats] | None:
         return None if previous is None else (previous.weights[inside], previous.bias[inside])
 
-    with threadpool_limits(1):  # set once around all threads: a thread that ends would lift the limit for the others
+    # Set once around all threads: a thread that ends would lift the limit for the others.
+    with _numerical_libraries().limit(limits=1):
         fits = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
             delayed(_fit_on_one_core)(*arrays, inside, number, *options, start(inside))
             for inside, number in zip(insides, numbers, strict=True)
