@@ -23,11 +23,8 @@ from red_core.rounds.jobs import process_identity
 from red_core.rounds.run import prepare, run_round
 from red_core.settings import Settings
 from red_core.store.database import open_project
-from red_core.store.jobs import (
-    claim_job,
-    end_job,
-    report_progress,
-)
+from red_core.store.jobs import claim_job, end_job, report_progress
+from red_core.store.kept_connections import keep_connections
 
 BEAT_SECONDS = 0.5
 """Seconds between two progress reports; with each one the job asks whether it was cancelled."""
@@ -117,6 +114,7 @@ def step_back() -> None:
 def main() -> None:
     """Run the job that the command line names."""
     step_back()
+    keep_connections()
     workspace, name, job_id = sys.argv[1:]
     run_job(open_project(Path(workspace), name), int(job_id))
 
