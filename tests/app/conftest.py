@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from red_core.access.who import Person, acting_as, find_person_by, person_here
 from red_core.records import Project
 from red_core.store.database import project_names, transaction
+from red_core.store.kept_connections import keep_connections
 from tests.helpers.app_projects import NAME, WHO, hostile_project, make_state
 from tests.helpers.browser import browser, serve, watched
 from tests.helpers.paths import ROOT
@@ -28,6 +31,15 @@ __all__ = ["browser", "prepared_process", "serve", "watched"]  # fixtures of all
 SECONDS = 90
 
 
+@pytest.fixture(autouse=True, scope="session")
+def components_read_once() -> Iterator[None]:
+    """Look for components in the installed packages once, as a server does. AppTest does it for every app it opens."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def as_in_the_app(as_in_a_new_process: None) -> Iterator[None]:  # noqa: ARG001  first that, then this
     """Find the current user as the app does. The test itself acts as the person at this machine.
@@ -37,6 +49,14 @@ def as_in_the_app(as_in_a_new_process: None) -> Iterator[None]:  # noqa: ARG001 
     find_person_by(person_of_session)
     with acting_as(person_here()):
         yield
+
+
+@pytest.fixture(autouse=True)
+def connections_kept() -> Iterator[None]:
+    """Keep connections open, as a server does; each test closes its own."""
+    keep_connections()
+    yield
+    keep_connections(keep=False)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,11 @@ InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
 
 
+@pytest.fixture(autouse=True)
+def connections_kept() -> None:
+    """Open a connection for every operation: the faults happen where one is opened."""
+
+
 @pytest.fixture
 def closing_at_the_end() -> Iterator[ExitStack]:
     with ExitStack() as stack:

