@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ import numpy as np
 from red_core.data.importing import import_files
 from red_core.records import Label, Project, Question
 from red_core.settings import Settings
-from red_core.store.database import connection, open_project
+from red_core.store.database import connection, open_project, renew_id
 from red_core.store.labels import list_labels
 from red_core.store.rounds import Prediction, finish_round, open_round
 from red_core.store.texts import contents
@@ -92,8 +95,31 @@ def small_project(
     seeds: Sequence[tuple[str, str]] | None = None,
     pool: Sequence[tuple[str, str]] | None = None,
 ) -> Project:
-    """Create a trial from seeds and a pool whose true labels are known, and store all vectors."""
-    seeds, pool = seed_rows() if seeds is None else seeds, pool_rows() if pool is None else pool
+    """Create a trial from seeds and a pool whose true labels are known, and store all vectors.
+
+    The trial that most tests begin with is imported once in a process; each test gets a copy with its own id.
+    """
+    if seeds is not None or pool is not None or (workspace / name).exists():
+        return _imported(
+            workspace, name, seed_rows() if seeds is None else seeds, pool_rows() if pool is None else pool
+        )
+    made = Path(_made_once(name).name)
+    shutil.copytree(made / "w", workspace, dirs_exist_ok=True)
+    shutil.copytree(made / "w-files", workspace.with_name(f"{workspace.name}-files"), dirs_exist_ok=True)
+    project = open_project(workspace, name)
+    renew_id(project)
+    return open_project(workspace, name)
+
+
+@cache
+def _made_once(name: str) -> TemporaryDirectory[str]:
+    """Return a folder with the usual trial in a workspace "w", and its files; it is removed at the end."""
+    folder = TemporaryDirectory()
+    _imported(Path(folder.name) / "w", name, seed_rows(), pool_rows())
+    return folder
+
+
+def _imported(workspace: Path, name: str, seeds: Sequence[tuple[str, str]], pool: Sequence[tuple[str, str]]) -> Project:
     files = workspace.parent / f"{workspace.name}-files"
     import_files(
         workspace,
