@@ -72,14 +72,12 @@ class Server:
 
     def start(self) -> None:
         environment = os.environ | {"RED_WORKSPACE": str(self.workspace), "PYTHONPATH": str(ROOT)}
-        if self.prepared is None:
-            with self.log.open("ab") as sink:
-                self.process = subprocess.Popen(
-                    self.command(), cwd=ROOT, env=environment,
-                    stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-                )  # fmt: skip
-        else:
-            self.process = self.prepared.start(self.arguments(), environment, self.log)
+        start = subprocess.Popen if self.prepared is None else self.prepared.start
+        with self.log.open("ab") as sink:
+            self.process = start(
+                self.command(), cwd=ROOT, env=environment,
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+            )  # fmt: skip
         end = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, self.log.read_text()

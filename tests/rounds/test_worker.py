@@ -32,6 +32,7 @@ from red_core.store.labels import current_layout
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import pool
 from red_core.store.vectors import load_vectors, without_vector
+from tests.helpers.prepared_process import forked_workers, prepared_red
 from tests.helpers.project_facts import facts, figures, metrics
 from tests.helpers.small_projects import (
     EMBEDDING,
@@ -46,7 +47,8 @@ from tests.helpers.small_projects import (
 )
 from tests.helpers.workers import forget_workers, kill, no_worker_left_over, verdict_rows, wait_for
 
-__all__ = ["no_worker_left_over"]  # a fixture that every test here uses
+__all__ = ["forked_workers", "no_worker_left_over", "prepared_red"]
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 SLOW = FAST.model_copy(update={"questions_at_once": 2})
 """Many small groups of questions, so that a round can be stopped between any two of them."""
@@ -74,8 +76,9 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def reference(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def reference(untouched: Project, tmp_path_factory: pytest.TempPathFactory, forked_workers: None) -> Project:
     """The same project after a round that nothing interrupted."""
+    del forked_workers  # they have begun
     copied = copy_of(untouched, tmp_path_factory.mktemp("reference") / "workspace")
     assert finish(copied).state == "done"
     forget_workers()
@@ -148,6 +151,7 @@ def test_preparing_killed_and_started_again_ends_as_if_nothing_had_happened(fres
 
 
 def test_a_worker_outlives_whoever_started_it(fresh):
+    """Here alone the worker is a new process; elsewhere it is a fork of one that has imported the program."""
     code = (
         "import sys; from pathlib import Path; from red_core.store.database import open_project\n"
         "from red_core.settings import Settings; from red_core.rounds.jobs import start_job; import os\n"
