@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
 from red_core.records import Answer, Project
 from red_core.review.decisions import decide
-from red_core.rounds.jobs import _started
 from red_core.rounds.run import run_round
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project
@@ -31,20 +30,15 @@ from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
 from tests.helpers.fault_server import FaultServer, Said, always
+from tests.helpers.prepared_process import PreparedProcess, forked_workers, prepared_red
 from tests.helpers.small_projects import FAST, embed, question, reviewed_round, seed_rows, write_csv
+from tests.helpers.workers import no_worker_left_over
 
 RED = Path(sys.executable).with_name("red")
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True)
-def no_worker_left_over() -> Iterator[None]:
-    """Wait for the workers of a test: the next test uses the same job numbers."""
-    yield
-    for process in _started.values():
-        process.wait(timeout=60)
-    _started.clear()
+__all__ = ["forked_workers", "no_worker_left_over", "prepared_red"]
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 
 @pytest.fixture
@@ -162,14 +156,14 @@ def test_a_wrong_command_exits_with_2_and_shows_its_usage(arguments, run):
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
-def red(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a process of its own."""
-    command = [str(RED), "--workspace", str(workspace), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def red(prepared: PreparedProcess, workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, which need not import the program."""
+    return prepared.run([str(RED), "--workspace", str(workspace), *arguments], seconds=300)
 
 
-def test_the_real_command_refuses_without_a_traceback(workspace):
-    result = red(workspace, "status", "nowhere")
+def test_the_installed_command_refuses_without_a_traceback(workspace):
+    command = [str(RED), "--workspace", str(workspace), "status", "nowhere"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: there is no project 'nowhere'")
     assert result.stderr.count("\n") == 1
@@ -463,11 +457,13 @@ patient = pytest.mark.timeout(900)  # it takes half a minute on two idle cores
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
+def walked(
+    tmp_path_factory: pytest.TempPathFactory, prepared_red: PreparedProcess
+) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
     """Create the demo and run one round of it with the real command; return the workspace and both results."""
     workspace = tmp_path_factory.mktemp("walk") / "workspace"
-    made = red(workspace, "demo", "--no-serve", "--json")
-    return workspace, {"demo": made, "round": red(workspace, "round", "demo", "--json")}
+    made = red(prepared_red, workspace, "demo", "--no-serve", "--json")
+    return workspace, {"demo": made, "round": red(prepared_red, workspace, "round", "demo", "--json")}
 
 
 @pytest.fixture
@@ -508,9 +504,9 @@ def test_the_demo_again_changes_nothing_and_succeeds(run, demo):
 
 
 @patient
-def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path):
+def test_predict_labels_the_texts_of_a_file_with_the_real_model(demo, tmp_path, prepared_red):
     texts = write_csv(tmp_path / "in.csv", ["text"], [["my parcel says delivered but it is not here"], [""]])
-    result = red(demo, "predict", "demo", str(texts), str(tmp_path / "out.jsonl"), "--json")
+    result = red(prepared_red, demo, "predict", "demo", str(texts), str(tmp_path / "out.jsonl"), "--json")
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["rows"] == 2
     first, second = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())

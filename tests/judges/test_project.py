@@ -47,10 +47,12 @@ from tests.helpers.fault_server import (
     refused,
     word,
 )
+from tests.helpers.prepared_process import forked_workers, prepared_red
 from tests.helpers.small_projects import FAST, count, label_ids, pool_rows, seed_rows, small_project, text_ids
 from tests.helpers.workers import kill, no_worker_left_over, verdict_rows, wait_for
 
-__all__ = ["no_worker_left_over"]  # a fixture that every test here uses
+__all__ = ["forked_workers", "no_worker_left_over", "prepared_red"]
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 ASKED = 10
 JUDGED = FAST.model_copy(
