@@ -44,6 +44,38 @@ VERBS = {
 """Verb -> its file in this folder and its function. A verb is imported when it is used: without the extra `app`, those
 of the model work."""
 
+IN_THE_LIST = {
+    "import": "Import files into a project, and embed the texts.",
+    "import-decisions": "Add the decisions of a JSONL export to a project.",
+    "import-edited": "Show or take over what was edited in an exported file.",
+    "export": "Write the rows of a project with their labels.",
+    "predict": "Label the texts of a file or a folder.",
+    "round": "Run a round, and show its progress.",
+    "cancel": "Cancel the running job of a project.",
+    "feed-back": "Feed back the valid texts of the round under review.",
+    "close": "Close the open round of a project.",
+    "roll-back": "Take back the texts that a round fed back.",
+    "status": "Show the contents, progress and accuracy of a project.",
+    "settings": "List every setting of a round.",
+    "judge-check": "Test the LLM judge on labelled examples.",
+    "meanings": "Let the judge's model write a meaning for every label.",
+    "groups": "Show the labels in their groups, or put them into groups.",
+    "export-labels": "Write the labels of a project to a file.",
+    "import-labels": "Apply an edited label file to a project.",
+    "drift": "Compare the newest import with the earlier ones.",
+    "encoder": "Show the encoder of a project, or change it.",
+    "encoders": "List the encoders that the product knows.",
+    "embed": "Compute the vectors of all texts of a project.",
+    "export-model": "Write the classifiers to a folder, to use elsewhere.",
+    "serve-model": "Serve a model folder over HTTP.",
+    "demo": "Create the demo project, and start the app.",
+    "serve": "Start the app, and open it in a browser.",
+    "backup": "Back up a project to a file.",
+    "restore": "Create a project from a backup.",
+    "doctor": "Check the installation and the projects.",
+}
+"""What `red --help` says about each verb: to ask the verbs themselves, it would have to import all of them."""
+
 
 class _Verbs(click.Group):
     """Finds the verbs. Prints an error of ours, or of the file system, as one line, and exits with code 1."""
@@ -62,6 +94,10 @@ class _Verbs(click.Group):
                 raise
             return _without_app(name, missing.name)
         return verb
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, IN_THE_LIST[name]) for name in sorted(VERBS)])
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
         try:

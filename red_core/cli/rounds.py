@@ -12,7 +12,7 @@ from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.cli.terminal import print_status, work
 from red_core.errors import StateError
-from red_core.judges.project import cancel_batches
+from red_core.records import Project
 from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import mark_interrupted, project_status
 from red_core.settings import PRESETS, Settings, make_settings
@@ -126,12 +126,18 @@ def cancel(workspace: Path, name: str) -> None:
     project = open_project(workspace, name)
     job = mark_interrupted(project)
     if job is None or job.state not in {"waiting", "running"}:
-        if not cancel_batches(project):
+        if not _cancel_batches(project):
             raise StateError(f"no job is running in project {name}.")
         click.echo("no job is running. The batch of questions at the judge's server is asked to stop.")
         return
     ask_to_cancel(project, job.id)
     click.echo(f"the job {job.kind} of project {name} is asked to stop. Run its command again to continue.")
+
+
+def _cancel_batches(project: Project) -> int:
+    from red_core.judges.project import cancel_batches  # noqa: PLC0415  the client of a judge takes a second to import
+
+    return cancel_batches(project)
 
 
 @click.command("close")
@@ -141,7 +147,7 @@ def close(workspace: Path, name: str) -> None:
     """Close the open round of project NAME. Nothing is fed back."""
     project = open_project(workspace, name)
     number = close_round(project)
-    cancel_batches(project)  # its replies would not be read any more
+    _cancel_batches(project)  # its replies would not be read any more
     click.echo(f"round {number} is closed. Nothing was fed back.")
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit
-from sklearn.linear_model import LogisticRegression
 
 from red_core.records import EVIDENCE_CHECK, Answer, Booleans, Floats, Ints, JudgeRates, Outcome, Question
 from red_core.steps.neighbours import label_similarities
@@ -150,6 +149,8 @@ def fit_evidence_check(
 
 def _likelihood_ratio(margin: Floats, right: Booleans) -> tuple[float, float, float]:
     """Return slope and intercept of the log likelihood ratio over the margin, and the logit of the base rate."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  scikit-learn takes a second to import
+
     share = (right.sum() + 1.0) / (len(right) + 2.0)
     base = float(np.log(share / (1.0 - share)))
     if right.all() or not right.any():  # with one class the margin cannot be calibrated

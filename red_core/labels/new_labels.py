@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Cluster, Floats, Ints, Project
 from red_core.steps.none_clusters import Group, none_clusters, telling_words
 from red_core.steps.pool_scoring import blocks
+from red_core.steps.unit_rows import unit_rows
 from red_core.store.growth import Scored, scored_texts, settled_texts
 from red_core.store.labels import list_labels, name_key, unlike
 from red_core.store.rounds import require_finished_round
@@ -106,7 +106,7 @@ def _label_means(project: Project, features: Features, scored: Scored) -> tuple[
     sums = np.zeros((len(label_ids), features.of(project, texts[:1]).shape[1]))
     for block in blocks(len(texts)):
         np.add.at(sums, index[block], features.of(project, texts[block]))
-    return label_ids, np.asarray(normalize(sums))
+    return label_ids, np.asarray(unit_rows(sums))
 
 
 def _nearest(group: Group, label_ids: Ints, means: Floats) -> list[tuple[int, float]]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from red_core.judges import Judge
 from red_core.records import NONE_OF_THESE, Floats, Ints, Project, Round
-from red_core.rounds.querying import Asked
 from red_core.rounds.scoring import BEST_STORED, ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import ranked
@@ -22,6 +19,12 @@ from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import best_beliefs, finished_rounds
 from red_core.store.texts import truths
 from red_core.store.verdicts import outcome_counts
+
+if TYPE_CHECKING:  # `red status` needs neither, and the client of a judge takes a second to import
+    from collections.abc import Mapping
+
+    from red_core.judges import Judge
+    from red_core.rounds.querying import Asked
 
 
 def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: Asked, judge: Judge) -> dict[str, Any]:

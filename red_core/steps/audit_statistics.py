@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
-from sklearn.metrics import cohen_kappa_score
+from scipy.special import ndtri
 
 from red_core.records import Booleans, Floats, Outcome
 
@@ -49,7 +48,7 @@ def share_of(right: int, of: int, before: tuple[float, float] = (0.0, 0.0)) -> S
     hits, count = right + before[0], of + before[1]
     if not count:
         return Share(right, of, None, 0.0, 1.0)
-    share, z = hits / count, float(norm.ppf(0.975))
+    share, z = hits / count, float(ndtri(0.975))
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
@@ -119,6 +118,8 @@ def judge_against_audits(
     clear = valid | invalid
     kappa = None
     if len(np.unique(np.r_[valid[clear], right[clear]])) == 2:
+        from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415  scikit-learn takes a second to import
+
         kappa = float(cohen_kappa_score(right[clear], valid[clear], labels=[False, True]))
     return JudgeAgainstAudits(
         share_of(int(valid[right].sum()), int(right.sum()), _pseudo_counts(self_test["right"], "valid")),

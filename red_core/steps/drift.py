@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control, hypergeom
 
 from red_core.records import Booleans, Floats, Ints
 
@@ -118,6 +117,8 @@ def drift_of_labels(assigned: Assigned, label_count: int, rng: np.random.Generat
     p, q = np.full(label_count, np.nan), np.full(label_count, np.nan)
     p[tested] = np.minimum(p_values[tested].min(axis=1) * len(STATISTICS), 1.0)
     if tested.any():
+        from scipy.stats import false_discovery_control  # noqa: PLC0415  scipy.stats takes half a second to import
+
         q[tested] = false_discovery_control(p[tested])
     return Drift(counts, uncertain, none, distance, spread, p_values, p, q)
 
@@ -132,6 +133,8 @@ def share_p_values(counts: Ints, imports: Ints) -> Floats:
     imports : ndarray of shape (2,), int64
         Texts of each import.
     """
+    from scipy.stats import hypergeom  # noqa: PLC0415  scipy.stats takes half a second to import
+
     return np.asarray(hypergeom(imports.sum(), counts.sum(axis=1), imports[1]).cdf(counts[:, 1]))
 
 
@@ -143,6 +146,8 @@ def more_p_values(marked: Ints, texts: Ints) -> Floats:
     marked, texts : ndarray of shape (L, 2), int64
         Marked and all texts of each label: earlier, newest.
     """
+    from scipy.stats import hypergeom  # noqa: PLC0415  scipy.stats takes half a second to import
+
     draw = hypergeom(np.maximum(texts.sum(axis=1), 1), marked.sum(axis=1), texts[:, 1])  # at least 1, for empty labels
     return np.asarray(draw.sf(marked[:, 1] - 1))
 

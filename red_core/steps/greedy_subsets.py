@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from red_core.records import Floats, Ints
+from red_core.steps.unit_rows import unit_rows
 
 
 def subset_sizes(label_count: int, size: int) -> list[int]:
@@ -45,7 +45,7 @@ def greedy_subsets(vectors: Floats, size: int, *, alike: bool = False, start: in
     ndarray of shape (L,), int64
         The subset number of each label, from 0 without gaps.
     """
-    unit = normalize(vectors)
+    unit = unit_rows(vectors)
     subset_of = np.full(len(unit), -1, dtype=np.int64)
     order = np.roll(np.arange(len(unit)), -start)
     worst = -np.inf if alike else np.inf
@@ -74,7 +74,7 @@ def join_most_alike(vectors: Floats, subset_of: Ints) -> Ints:
     subset_of : ndarray of shape (L,), int64
         At least one label has a subset.
     """
-    unit = normalize(vectors)
+    unit = unit_rows(vectors)
     numbers = np.unique(subset_of[subset_of >= 0])
     means = np.stack([unit[subset_of == number].mean(axis=0) for number in numbers])
     nearest = numbers[np.argmax(unit @ means.T, axis=1)]
@@ -88,7 +88,7 @@ def similarity_within(vectors: Floats, subset_of: Ints) -> tuple[Floats, Floats]
     -------
     tuple of two ndarrays of shape (S,), float32, in [-1, 1]
     """
-    unit = normalize(vectors)
+    unit = unit_rows(vectors)
     means, highest = [], []
     for number in range(int(subset_of.max()) + 1):
         members = unit[subset_of == number]

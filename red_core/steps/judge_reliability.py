@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import binomtest, chi2
-from sklearn.linear_model import LogisticRegression
+from scipy.special import chdtri, expit, logit
 
 from red_core.records import Booleans, Floats, Ints, JudgeRates, Outcome
 
@@ -25,7 +23,7 @@ CLEAR: tuple[Outcome, ...] = ("valid", "invalid")
 FURTHEST = 0.01
 """A judge's probabilities, and the chances that they are turned into, are clipped to [0.01, 0.99], so that no single
 answer decides everything."""
-NOISE = float(chi2.ppf(0.975, df=1))
+NOISE = float(chdtri(1, 0.025))
 """The chi-square statistic up to which a difference between right and wrong pairs counts as chance. Two differences are
 tested (a clear answer or none; valid or invalid), so each has half of 5%."""
 LEVELS = 8
@@ -143,6 +141,8 @@ def fit_probability_scale(probabilities: Floats, right: Booleans) -> Probability
     probabilities : ndarray of shape (n,), in [0, 1]
     right : ndarray of shape (n,), bool
     """
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  scikit-learn takes a second to import
+
     if right.all() or not right.any():
         return None
     logits = _clipped_logit(probabilities)
@@ -189,6 +189,8 @@ def levels_of(scale: ProbabilityScale, probabilities: Floats) -> tuple[tuple[flo
 
 def wilson(count: int, of: int) -> tuple[float, float]:
     """Return the 95% Wilson interval of ``count`` out of ``of``, in [0, 1]; (0, 1) if ``of`` is 0."""
+    from scipy.stats import binomtest  # noqa: PLC0415  scipy.stats takes half a second to import
+
     if not of:
         return 0.0, 1.0
     interval = binomtest(count, of).proportion_ci(0.95, "wilson")

@@ -6,10 +6,9 @@ from contextlib import suppress
 from functools import cache
 
 import numpy as np
-from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Floats, Ints
+from red_core.steps.unit_rows import unit_rows
 
 FEWEST_FOR_UMAP = 5
 """With fewer labels UMAP has no neighbourhoods to preserve, so principal components are used."""
@@ -40,7 +39,7 @@ def label_vectors(vectors: Floats, labels: Ints, label_count: int) -> Floats:
         raise ValueError(f"every label needs a seed; label {int(np.argmin(seeds_of))} has none")
     sums = np.zeros((label_count, vectors.shape[1]), dtype=np.float64)
     np.add.at(sums, labels, vectors)
-    return np.asarray(normalize(sums), dtype=np.float32)
+    return np.asarray(unit_rows(sums), dtype=np.float32)
 
 
 def reduce_labels(vectors: Floats, dimensions: int, *, random_state: int) -> Floats:
@@ -104,6 +103,8 @@ def _principal_components(vectors: Floats, dimensions: int) -> Floats:
 
 def cosine_similarities(vectors: Floats) -> Floats:
     """Return the cosine similarity of every pair of rows, shape (L, L), in [-1, 1]."""
+    from sklearn.metrics.pairwise import cosine_similarity  # noqa: PLC0415  scikit-learn takes a second to import
+
     return np.asarray(np.clip(cosine_similarity(vectors), -1.0, 1.0))
 
 

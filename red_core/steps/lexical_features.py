@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.utils.extmath import randomized_svd
 
 from red_core.records import Floats, Ints
 from red_core.text import UNSPACED
@@ -61,6 +59,8 @@ def fit_lexical(texts: Sequence[str], dimensions: int, *, random_state: int) -> 
         Number of SVD dimensions; at most n - 1 are used.
     random_state : int
     """
+    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415  scikit-learn takes a second to import
+
     if len(texts) > MOST_TEXTS_TO_FIT:
         rng = np.random.default_rng(random_state)
         texts = [texts[i] for i in np.sort(rng.choice(len(texts), MOST_TEXTS_TO_FIT, replace=False))]
@@ -91,8 +91,10 @@ def _hashed_counts(texts: Sequence[str]) -> Any:  # noqa: ANN401  scipy ships no
 
 
 @cache
-def _vectorizers() -> tuple[HashingVectorizer, HashingVectorizer]:
+def _vectorizers() -> tuple[Any, Any]:
     """Return the vectorizers of words and of characters; they have no state."""
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415  scikit-learn takes a second to import
+
     shared: dict[str, Any] = {"n_features": COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
     return words, HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 
 from red_core.records import Floats, Ints
 from red_core.steps.cell_search import CellSearch
+from red_core.steps.unit_rows import unit_rows
 
 NEAREST = 10
 """Neighbours of each text."""
@@ -64,7 +63,7 @@ class Neighbourhood:
         means = np.empty(features.shape, dtype=np.float32)
         for start in range(0, len(features), BLOCK_ROWS):
             part = slice(start, min(start + BLOCK_ROWS, len(features)))
-            distance, near = self._search.nearest(normalize(features[part]))
+            distance, near = self._search.nearest(unit_rows(features[part]))
             weight = _weights(distance, self._copy).astype(np.float32)
             ends = np.arange(0, weight.size + 1, weight.shape[1])
             means[part] = csr_matrix((weight.ravel(), near.ravel(), ends), (len(near), len(self._everything))) @ (
@@ -74,14 +73,16 @@ class Neighbourhood:
 
     def nearest(self, features: Floats) -> Ints:
         """Return the rows of the nearest texts, nearest first, shape (n, NEAREST + 1) or all; copies included."""
-        return self._search.nearest(normalize(features))[1]
+        return self._search.nearest(unit_rows(features))[1]
 
 
 class _ExactSearch:
     """Compares a text with every text."""
 
     def __init__(self, everything: Floats, count: int) -> None:
-        self._count, self._unit = count, normalize(everything)
+        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415  scikit-learn takes a second to import
+
+        self._count, self._unit = count, unit_rows(everything)
         self._search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self._unit)
 
     def nearest(self, unit: Floats) -> tuple[Floats, Ints]:

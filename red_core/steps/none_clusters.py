@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import HDBSCAN
-from sklearn.decomposition import PCA
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from red_core.records import Booleans, Floats, Ints
 from red_core.steps.lexical_features import CHARACTERS_READ
 from red_core.steps.pool_scoring import blocks
+from red_core.steps.unit_rows import unit_rows
 
 DIMENSIONS = 50
 """Principal components used: density means little in hundreds of dimensions, and the others are mostly noise."""
@@ -69,7 +66,7 @@ def none_clusters(
     most : int
         Most groups to return.
     """
-    unit, means = normalize(vectors), normalize(label_means)
+    unit, means = unit_rows(vectors), unit_rows(label_means)
     number = np.full(len(unit), -1, dtype=np.int64)
     if core.sum() >= 2 * smallest:  # HDBSCAN cannot find one dense group without others
         number[core] = dense_groups(unit[core], smallest)
@@ -94,6 +91,9 @@ def dense_groups(unit: Floats, smallest: int) -> Ints:
     -------
     ndarray of shape (n,), int64
     """
+    from sklearn.cluster import HDBSCAN  # noqa: PLC0415  scikit-learn takes a second to import
+    from sklearn.decomposition import PCA  # noqa: PLC0415  as above
+
     components = min(DIMENSIONS, *unit.shape)
     reduced = PCA(components, svd_solver="covariance_eigh").fit_transform(unit).astype(np.float64)
     search = HDBSCAN(
@@ -186,11 +186,11 @@ def _means(unit: Floats, number: Ints) -> Floats:
     """Return the mean of each group as a unit vector, shape (groups, d)."""
     sums = np.zeros((number.max() + 1, unit.shape[1]))
     np.add.at(sums, number[number >= 0], unit[number >= 0])
-    return np.asarray(normalize(sums))
+    return np.asarray(unit_rows(sums))
 
 
 def _group(rows: Ints, unit: Floats, none_belief: Floats) -> Group:
-    (mean,) = normalize(unit[rows].mean(axis=0, keepdims=True))
+    (mean,) = unit_rows(unit[rows].mean(axis=0, keepdims=True))
     order = np.argsort(-(unit[rows] @ mean), kind="stable")
     return Group(rows[order], mean, float(none_belief[rows].mean()))
 
@@ -210,6 +210,8 @@ def telling_words(groups: Sequence[Ints], texts: Sequence[str], count: int) -> l
     count : int
         Most words of each group.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415  scikit-learn takes a second to import
+
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_WORDS, token_pattern=r"(?u)\b[^\W\d_]\w+\b"
     )

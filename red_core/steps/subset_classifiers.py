@@ -11,8 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
 
 from red_core.records import Booleans, Floats, Ints
@@ -134,6 +132,8 @@ def fit_subset(
 def _fit(
     features: Floats, classes: Ints, weights: Floats, regularisation: float, start: tuple[Floats, Floats] | None
 ) -> tuple[Floats, Floats]:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  scikit-learn takes a second to import
+
     model = LogisticRegression(C=regularisation, max_iter=1000, tol=1e-4, warm_start=start is not None)
     if start is not None and len(start[1]) > 2:  # for two classes scikit-learn has one row
         model.coef_, model.intercept_ = start[0] - start[0].mean(axis=0), start[1] - start[1].mean()
@@ -208,6 +208,8 @@ def fit_partition(
     def start(inside: Ints) -> tuple[Floats, Floats] | None:
         return None if previous is None else (previous.weights[inside], previous.bias[inside])
 
+    from joblib import Parallel, delayed  # noqa: PLC0415  as below
+
     # Set once around all threads: a thread that ends would lift the limit for the others.
     with _numerical_libraries().limit(limits=1):
         fits = Parallel(n_jobs=workers, prefer="threads", batch_size=1, return_as="generator")(
@@ -244,4 +246,6 @@ def _fit_on_one_core(
 @cache
 def _numerical_libraries() -> Any:  # noqa: ANN401  threadpoolctl ships no types
     """Return this process's numerical libraries, cached: the search takes as long as fitting a small subset."""
+    import sklearn.linear_model  # noqa: F401, PLC0415  it loads the libraries that are to be found
+
     return ThreadpoolController()

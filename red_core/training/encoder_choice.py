@@ -7,8 +7,6 @@ import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from red_core.encoders import (
     CATALOGUE,
@@ -217,6 +215,9 @@ def _examples(project: Project) -> tuple[Ints, Ints]:
 
 
 def _right(vectors: Floats, labels: Ints) -> float:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  scikit-learn takes a second to import
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415  as above
+
     _, counts = np.unique(labels, return_counts=True)
     folds = StratifiedKFold(max(2, min(FOLDS, int(counts.min()))), shuffle=True, random_state=0)
     predicted = cross_val_predict(LogisticRegression(C=STRENGTH, max_iter=500), vectors, labels, cv=folds)

@@ -172,10 +172,22 @@ def test_the_installed_command_refuses_without_a_traceback(workspace):
 # Help
 
 
-def test_the_help_lists_every_verb(run):
+def test_the_help_lists_every_verb_in_one_line(run):
     shown = run("--help").stdout
-    assert [verb for verb in cli.VERBS if f"\n  {verb} " not in shown] == []
+    assert list(cli.IN_THE_LIST) == list(cli.VERBS)
+    assert re.findall(r"^  (\S+) +(.+)$", shown.split("Commands:")[1], re.MULTILINE) == sorted(cli.IN_THE_LIST.items())
+    assert all(len(line) <= 80 for line in shown.splitlines())
     assert {"import", "round", "feed-back", "status", "export", "predict", "demo", "serve"} <= set(cli.VERBS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status", "--help"], ["round", "--help"], ["cancel", "--help"]])
+def test_a_quick_command_imports_no_library_that_takes_a_second(arguments):
+    slow = {"openai", "scipy.stats", "sklearn", "streamlit", "torch", "umap"}
+    code = f"import sys; from red_core.cli import main; main({arguments}, standalone_mode=False)\n"
+    code += f"sys.stderr.write(' '.join({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: " in done.stdout
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

@@ -48,11 +48,12 @@ class Fork:
 
     def wait(self, timeout: float) -> int:
         """Wait until the process has ended; return how."""
-        end = time.monotonic() + timeout
+        end, pause = time.monotonic() + timeout, 0.005
         while (code := self.poll()) is None:
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(1.5 * pause, 0.2)
         return code
 
     def send_signal(self, number: int) -> None:
