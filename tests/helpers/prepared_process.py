@@ -52,8 +52,8 @@ class Fork:
         while (code := self.poll()) is None:
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(pause)
-            pause = min(1.5 * pause, 0.2)
+            time.sleep(max(0.0, min(pause, end - time.monotonic())))
+            pause = min(1.5 * pause, 0.1)
         return code
 
     def send_signal(self, number: int) -> None:

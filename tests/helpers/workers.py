@@ -29,7 +29,7 @@ def verdict_rows(project: Project) -> set[tuple[object, ...]]:
         return set(db.execute("SELECT * FROM verdict").fetchall())
 
 
-def wait_for(reached: Callable[[], bool], what: str, *, every: float = 0.01, seconds: float = 60) -> None:
+def wait_for(reached: Callable[[], bool], what: str, *, every: float = 0.01, seconds: float = 120) -> None:
     """Call ``reached`` until it returns True; fail after this many seconds."""
     end = time.monotonic() + seconds
     while not reached():
@@ -55,5 +55,5 @@ def kill(project: Project, job: int) -> Job:
 def forget_workers() -> None:
     """Wait until all workers of this process have ended, and forget them."""
     for process in _started.values():
-        process.wait(timeout=60)
+        process.wait(timeout=120)
     _started.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +20,13 @@ from red_core.records import Project
 from red_core.store.database import connection
 from red_core.store.decisions import decided
 from red_core.store.texts import pool
+from tests.helpers.prepared_process import Fork, PreparedProcess, prepared_red
 from tests.helpers.small_projects import small_project
 
+__all__ = ["prepared_red"]
+
 PEOPLE = ("ann", "bob")
-ACTS = 1_000
+ACTS = 600
 SECONDS = 90
 Row = tuple[str, str, int, int | None, str | None, str, float | None]
 """A stored decision: request id, kind, text, label, request id of the undone one, reason and seconds."""
@@ -89,11 +91,11 @@ def random_plan(texts: Sequence[int], rng: np.random.Generator) -> Plan:
 class Desk:
     """A process that carries out one person's key presses; it can be restarted with the unacknowledged ones."""
 
-    def __init__(self, project: Project, who: str, plan: Plan, folder: Path) -> None:
-        self.project, self.who, self.plan = project, who, plan
+    def __init__(self, prepared: PreparedProcess, project: Project, who: str, plan: Plan, folder: Path) -> None:
+        self.prepared, self.project, self.who, self.plan = prepared, project, who, plan
         self._told, self._errors, self._acts = (folder / f"{who}.{kind}" for kind in ("told", "errors", "acts"))
         self._told.touch()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Fork | None = None
         self.before = 0
 
     def told(self) -> int:
@@ -120,7 +122,7 @@ class Desk:
         self._acts.write_text("".join(json.dumps(raw) + "\n" for raw in waiting), "utf-8")
         command = [sys.executable, "-c", DESK, str(self.project.workspace), self.project.name, self.who]
         with self._acts.open("rb") as acts, self._told.open("ab") as told, self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(command, stdin=acts, stdout=told, stderr=errors)
+            self.process = self.prepared.start(command, stdin=acts, stdout=told, stderr=errors)
         try:
             yield
         finally:
@@ -191,10 +193,10 @@ def check_everything(project: Project, desks: Sequence[Desk]) -> None:
 
 
 @pytest.fixture
-def desks(workspace: Path, tmp_path: Path, request: pytest.FixtureRequest) -> list[Desk]:
+def desks(workspace: Path, tmp_path: Path, prepared_red: PreparedProcess, request: pytest.FixtureRequest) -> list[Desk]:
     project, rng = small_project(workspace), np.random.default_rng(getattr(request, "param", 0))
     texts = pool(project).tolist()[:12]
-    return [Desk(project, who, random_plan(texts, rng), tmp_path) for who in PEOPLE]
+    return [Desk(prepared_red, project, who, random_plan(texts, rng), tmp_path) for who in PEOPLE]
 
 
 @pytest.mark.timeout(200)

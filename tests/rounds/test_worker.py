@@ -319,7 +319,7 @@ def test_a_job_whose_process_number_belongs_to_another_now_was_interrupted(fresh
 def test_a_worker_that_ends_before_it_claims_its_job_is_missed_at_once(fresh, monkeypatch):
     monkeypatch.setattr("red_core.rounds.jobs.sys.executable", shutil.which("false"))
     start_job(fresh, "round", SLOW, "tester")
-    wait_for(lambda: state_now(fresh) == "interrupted", "the job to be interrupted", seconds=5)
+    wait_for(lambda: state_now(fresh) == "interrupted", "the job to be interrupted")
 
 
 def test_a_job_whose_process_nobody_waited_for_was_interrupted(fresh):
