@@ -94,16 +94,18 @@ def small_project(
     name: str = "small",
     seeds: Sequence[tuple[str, str]] | None = None,
     pool: Sequence[tuple[str, str]] | None = None,
+    often: bool = False,
 ) -> Project:
     """Create a trial from seeds and a pool whose true labels are known, and store all vectors.
 
-    The trial that most tests begin with is imported once in a process; each test gets a copy with its own id.
+    The trial that most tests begin with, and one that is asked for ``often``, is imported once in a process. Each test
+    gets a copy with its own id.
     """
-    if seeds is not None or pool is not None or (workspace / name).exists():
-        return _imported(
-            workspace, name, seed_rows() if seeds is None else seeds, pool_rows() if pool is None else pool
-        )
-    made = Path(_made_once(name).name)
+    often = often or (seeds is None and pool is None)
+    seeds, pool = seed_rows() if seeds is None else seeds, pool_rows() if pool is None else pool
+    if not often or (workspace / name).exists():
+        return _imported(workspace, name, seeds, pool)
+    made = Path(_made_once(name, tuple(seeds), tuple(pool), NOISE).name)
     shutil.copytree(made / "w", workspace, dirs_exist_ok=True)
     shutil.copytree(made / "w-files", workspace.with_name(f"{workspace.name}-files"), dirs_exist_ok=True)
     project = open_project(workspace, name)
@@ -112,10 +114,12 @@ def small_project(
 
 
 @cache
-def _made_once(name: str) -> TemporaryDirectory[str]:
-    """Return a folder with the usual trial in a workspace "w", and its files; it is removed at the end."""
+def _made_once(
+    name: str, seeds: Sequence[tuple[str, str]], pool: Sequence[tuple[str, str]], _noise: float
+) -> TemporaryDirectory[str]:
+    """Return a folder with this trial in a workspace "w", and its files; it is removed at the end."""
     folder = TemporaryDirectory()
-    _imported(Path(folder.name) / "w", name, seed_rows(), pool_rows())
+    _imported(Path(folder.name) / "w", name, seeds, pool)
     return folder
 
 

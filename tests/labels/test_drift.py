@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from red_core.errors import StateError
 from red_core.labels.drift import measure_drift
 from red_core.records import NONE_OF_THESE
 from red_core.rounds.run import run_round
+from red_core.store.database import open_project
 from red_core.store.growth import pool_imports, scored_texts
 from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, require_finished_round
@@ -21,13 +24,25 @@ EACH = 60
 NEWER = 40
 
 
-@pytest.fixture
-def running(workspace, monkeypatch):
+NOISE = 0.8
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A project after its first round."""
-    monkeypatch.setattr(small_projects, "NOISE", 0.8)
-    project = small_project(workspace, pool=pool_rows(each=EACH))
-    run_round(project, FAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_projects, "NOISE", NOISE)
+        project = small_project(tmp_path_factory.mktemp("made") / "workspace", pool=pool_rows(each=EACH))
+        run_round(project, FAST)
     return project
+
+
+@pytest.fixture
+def running(made, workspace, monkeypatch):
+    """A copy of that project."""
+    monkeypatch.setattr(small_projects, "NOISE", NOISE)
+    shutil.copytree(made.workspace, workspace)
+    return open_project(workspace, made.name)
 
 
 def more(project, contents, name="more"):

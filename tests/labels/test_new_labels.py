@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from red_core.labels.new_labels import propose_clusters
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
 from red_core.store.attempts import spent
+from red_core.store.database import open_project
 from red_core.store.labels import list_labels
 from red_core.store.texts import contents
 from tests.helpers import small_projects
@@ -25,13 +27,27 @@ MISSING = ("upgrade", "voucher")
 EACH = 20
 
 
-@pytest.fixture
-def grown(workspace, monkeypatch):
+NOISE = 0.6
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A project after a round; its pool has texts of two missing labels."""
-    monkeypatch.setattr(small_projects, "NOISE", 0.6)
-    project = small_project(workspace, pool=pool_rows(each=EACH) + pool_rows(MISSING, each=EACH))
-    run_round(project, FAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_projects, "NOISE", NOISE)
+        project = small_project(
+            tmp_path_factory.mktemp("made") / "workspace", pool=pool_rows(each=EACH) + pool_rows(MISSING, each=EACH)
+        )
+        run_round(project, FAST)
     return project
+
+
+@pytest.fixture
+def grown(made, workspace, monkeypatch):
+    """A copy of that project."""
+    monkeypatch.setattr(small_projects, "NOISE", NOISE)
+    shutil.copytree(made.workspace, workspace)
+    return open_project(workspace, made.name)
 
 
 def topic(project, texts):

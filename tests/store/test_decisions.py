@@ -30,7 +30,7 @@ def tiny() -> Iterator[Project]:
     """Two labels of two seeds, and four texts in the pool."""
     rows = [(f"{word} of the pool", "refund") for word in ("one", "two", "three", "four")]
     with tempfile.TemporaryDirectory() as folder:
-        yield small_project(Path(folder) / "w", seeds=seed_rows(("refund", "delivery"), 2), pool=rows)
+        yield small_project(Path(folder) / "w", seeds=seed_rows(("refund", "delivery"), 2), pool=rows, often=True)
 
 
 # Decisions
