@@ -119,7 +119,7 @@ def restore_form(project: Project) -> None:
     )
     turn = st.session_state.setdefault("restores", 0)
     upload = st.file_uploader(
-        "JSONL export, also gzipped", ["jsonl", "gz"], key=f"restore_upload_{turn}", label_visibility="collapsed"
+        "JSONL download, also gzipped", ["jsonl", "gz"], key=f"restore_upload_{turn}", label_visibility="collapsed"
     )
     if upload and st.button("Restore the decisions", key="restore_now", icon=":material/settings_backup_restore:"):
         with errors_in_one_line(), st.spinner("Restoring the decisions"), tempfile.TemporaryDirectory() as folder:

@@ -127,7 +127,7 @@ elif not every or every[-1].state != "to review":
     show_next_step(project, "review")
     st.caption(
         "Here you read each verdict beside the evidence that the judge had. You correct it before anything is fed "
-        "back. This page fills when a round waits for your review."
+        "back. This page shows no texts until a round waits for your review."
     )
 elif mode == "Pairs":
     show_pairs(project, every[-1], labels, right)

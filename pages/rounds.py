@@ -103,7 +103,7 @@ def show_roll_back(project: Project, last: Round) -> None:
         if st.button("Undo it", key="roll_back"):
             with errors_in_one_line():
                 count = roll_back(project, last.id, who_acts())
-                st.toast(f"{counted(count, 'text is', 'texts are')} out of the training data.")
+                st.toast(f"{counted(count, 'text')} left the training data.")
 
 
 def show_form(project: Project, number: int) -> None:

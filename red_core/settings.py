@@ -88,8 +88,8 @@ class Settings(BaseModel):
         int,
         Field(
             ge=0,
-            description="Up to so many labels, texts that come with the product are noise, too: labels are too few to "
-            "tell what belongs to none of them. 0 = never",
+            description="Largest number of labels with which texts that come with the product are noise, too: so few "
+            "labels do not teach what belongs to none of them. 0 = never",
         ),
     ] = 30
     regularisation: Annotated[

@@ -151,7 +151,7 @@ def _refusing_private(server: Server) -> Callable[[httpx2.Request], Awaitable[No
             if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
                 raise server.refusal(
                     f"{url.host} is an address of this machine or of a private network, which is not allowed here. The "
-                    f"operator can allow it: {server.allowed_by}=true."
+                    f"administrator can allow it: {server.allowed_by}=true."
                 )
 
     return refuse

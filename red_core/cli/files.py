@@ -39,7 +39,7 @@ from red_core.training.parts import TRIES
     "--answer",
     "answer_column",
     metavar="COL",
-    help="Column that says what a label is worth (accept, reject, ignore), or 'none'.  [default: guessed]",
+    help="Column that says whether a label is right (accept, reject, ignore), or 'none'.  [default: guessed]",
 )
 @click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook.  [default: the likeliest]")
 @click.option(

@@ -203,7 +203,7 @@ class Client:
 
     def _reserve_all(self) -> None:
         due, self.unreserved = self.unreserved, []
-        error: Exception = BudgetSpent("a cap of tokens is reached; what was stored stays.")
+        error: Exception = BudgetSpent("the token limit is reached; what was stored stays.")
         ids: list[int] = []
         try:
             ids = self.endpoint.reserve([tokens for tokens, _ in due])

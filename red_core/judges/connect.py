@@ -134,7 +134,7 @@ class _Trials:
         self.attempts += [attempt for answer in answers.values() for attempt in answer.attempts]
         if len(answers) < len(self.pairs):
             raise JudgeError(
-                "the judge was not tried: the project's cap of tokens is reached. Raise it with the next round."
+                "the judge was not tried: the project's token limit is reached. Raise it with the next round."
             )
         return [answers[index] for index in range(len(self.pairs))]
 
@@ -172,7 +172,7 @@ class _Trials:
         if any(_thinks(answer) for answer in answers):
             return self._quiet(found) or found.model_copy(update={"most_out": REASONING_TOKENS})
         self.sentences.append(
-            "It gives no probabilities, so only its words count."
+            "It gives no probabilities, so only its answers valid, invalid and unsure count."
             if not found.logprobs
             else "It gives probabilities, which say more than its words."
         )
@@ -190,7 +190,9 @@ class _Trials:
                 if all(answer.p_valid is None for answer in answers):
                     update["logprobs"] = False
                 return quiet.model_copy(update=update)
-        self.sentences.append("It reasons before it answers, and no switch ends this. Its reasoning costs tokens.")
+        self.sentences.append(
+            "It reasons before it answers, and this cannot be switched off. Its reasoning costs tokens."
+        )
         return None
 
 

@@ -47,7 +47,7 @@ def explain(project: Project, card: Card) -> str:
     endpoint = endpoint_for(project, server, "explain", Settings())
     reply = next((reply for _, reply in written_replies(project, endpoint, TASK, [message], Explanation)), None)
     if reply is None:
-        raise JudgeError("no explanation was asked for: the cap of tokens is reached.")
+        raise JudgeError("no explanation was asked for: the token limit is reached.")
     if reply.written is None:
         raise JudgeError(f"no explanation came: {reply.failure}.")
     words = server.scrubbed(reply.written.explanation)

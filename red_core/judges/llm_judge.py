@@ -126,7 +126,7 @@ class LlmJudge:
         if self.is_another(model):
             raise AnotherModelError(
                 f"{self.endpoint.server.host} now answers as {model}; {self.endpoint.dialect.model} was tried and "
-                "tested. Go on, and the new model is tested before it is asked."
+                "tested. Continue: the new model is tested before it is asked."
             )
 
     def is_another(self, model: str) -> bool:

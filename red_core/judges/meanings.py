@@ -131,7 +131,7 @@ def write_meanings(
         if harmful:
             reasons.append(f"under {harmful} of them the judge did worse on labelled examples; write these yourself")
         if written + harmful < len(messages):
-            reasons.append(f"{failure or 'the cap of tokens is reached'}. Run it again")
+            reasons.append(f"{failure or 'the token limit is reached'}. Run it again")
         raise JudgeError(f"{written} of {len(messages)} meanings were written, the others not: {'; '.join(reasons)}.")
     return written
 

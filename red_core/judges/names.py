@@ -98,7 +98,7 @@ def named_by_judge(
         if reply.written is not None:
             suggested[index] = (reply.written, reply.model)
     if messages and not suggested:
-        raise JudgeError(f"no name came: {failure or 'the cap of tokens is reached'}.")
+        raise JudgeError(f"no name came: {failure or 'the token limit is reached'}.")
     return _renamed(clusters, suggested, {name_key(label.name) for label in list_labels(project)}, server.scrubbed)
 
 

@@ -257,11 +257,11 @@ def _self_tested(
         done += len(group)
         report(done, len(pairs))
     if anew and done < len(pairs):
-        raise JudgeError(f"only {done} of {len(pairs)} pairs were asked: the project's cap of tokens is reached.")
+        raise JudgeError(f"only {done} of {len(pairs)} pairs were asked: the project's token limit is reached.")
     test = summed_up(tested(project, name, PROMPT_VERSION))
     if test.pairs < min(LEAST_PAIRS, sum(kind != "canary" for kind, _ in pairs)):
         raise JudgeError(
             f"the judge {name} answered only {test.pairs} pairs of the self-test: too few to trust it. Repair the "
-            "server and go on. If the cap of tokens is too low, close the round and run it again with a higher one."
+            "server and go on. If the token limit is too low, close the round and run it again with a higher one."
         )
     return test

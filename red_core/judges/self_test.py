@@ -166,7 +166,7 @@ class SelfTest:
             if count := self.right.get(name, 0) + self.wrong.get(name, 0):
                 yield f"{count} of {self.pairs} answers were {name}."
         what = "probabilities" if self.scale is not None else "words"
-        yield f"Its {what} count: an answer is worth {self.bits:.2f} bits (1 = always right, 0 = a coin)."
+        yield f"Its {what} count: an answer is worth {self.bits:.2f} bits (1 = always right, 0 = random)."
         if of := sum(self.canaries.values()):
             fooled = self.canaries.get("valid", 0)
             yield f"Injection test: of {of} wrong texts that told it to answer valid, {fooled} succeeded."

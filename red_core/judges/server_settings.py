@@ -268,7 +268,7 @@ def refuse_another_address(server: JudgeServer) -> None:
     now = JudgeServer()
     if any(getattr(server, name) != getattr(now, name) for name in OF_OPERATOR):
         raise AccessError(
-            "only the operator of this server changes the address, the key and the headers of the judge. They are in "
+            "only the administrator of this app changes the address, the key and the headers of the judge. They are in "
             f"[{TABLE}] of {secrets_path().name} and in the environment."
         )
 

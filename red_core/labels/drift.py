@@ -171,9 +171,9 @@ def _sentence(statistic: str, drift: LabelDrift, sizes: tuple[int, int]) -> str:
         return f"{now:.0%} of its new texts are uncertain, {before:.0%} of the earlier ones"
     if statistic == "none":
         before, now = drift.none
-        return f"of the new texts nearest to it {now:.0%} are none of these, {before:.0%} of the earlier ones"
+        return f"{now:.0%} of the new texts nearest to it fit no label, {before:.0%} of the earlier ones"
     if statistic == "distance":
-        return f"the average of its new texts lies {drift.distance:.2f} spreads from that of the earlier ones"
+        return f"on average, its new texts differ from the earlier ones by {drift.distance:.2f} times their spread"
     before, now = drift.spread or (0.0, 0.0)
     return f"its new texts are more varied: their spread is {now:.2f}, that of the earlier ones {before:.2f}"
 

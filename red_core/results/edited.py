@@ -73,7 +73,7 @@ class Edited:
         counts = {change: sum(each.change == change for each in self.differences) for change in Change.__args__}  # type: ignore[attr-defined]
         can = sum(counts[change] for change in APPLIED)
         listed = [f"{count:,} {change}" for change, count in counts.items() if count and change not in APPLIED]
-        return f"{self.rows:,} rows, {can:,} new labels" + (f"; not applied: {', '.join(listed)}" if listed else "")
+        return f"{self.rows:,} rows, {can:,} changed labels" + (f"; not applied: {', '.join(listed)}" if listed else "")
 
 
 def read_edited(project: Project, path: str | Path, *, name: str | None = None) -> Edited:

@@ -120,7 +120,9 @@ def label_folder(
                 rows, count = rows + outcome, count + 1
             report("predict", count + len(failed), len(shards))
     except KeyboardInterrupt as stop:
-        message = f"cancelled: {count:,} of {len(shards):,} files are labelled and stay. The same command goes on."
+        message = (
+            f"cancelled: {count:,} of {len(shards):,} files are labelled and kept. Run the command again to continue."
+        )
         raise Cancelled(message) from stop
     _remove_unfinished(target)
     return FolderReport(len(shards), len(finished), rows, tuple(failed))

@@ -75,7 +75,7 @@ def apply_batch(project: Project, counts: BatchCounts, *, who: str = "analyst") 
     if counts.decided < counts.sampled:
         raise StateError(f"decide the sample first: {counts.sampled - counts.decided} of {counts.sampled} are left.")
     if counts.dropped:
-        raise StateError("this list was discarded. Begin another one.")
+        raise StateError("this list was dropped. Begin another one.")
     if counts.applied:
         raise StateError("this list is decided already. Undo that first.")
     low, _ = agreement_interval(counts)

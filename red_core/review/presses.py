@@ -103,7 +103,7 @@ class MeaningPress(BaseModel):
 
 
 class WhyPress(BaseModel):
-    """The key *this is why*: the text of a decision goes into the guidelines of its labels, or out of them again.
+    """The key *make an example*: the text of a decision goes into the guidelines of its labels, or out of them again.
 
     Attributes
     ----------

@@ -45,5 +45,5 @@ def embed_texts(project: Project, report: Report, run: Run = run_here) -> int:
         raise StateError(message) from error
     except KeyboardInterrupt as stop:
         done, total = counted
-        message = f"cancelled: {done:,} of {total:,} texts are embedded and stay. The same command goes on."
+        message = f"cancelled: {done:,} of {total:,} texts are embedded and kept. Run the command again to continue."
         raise Cancelled(message) from stop

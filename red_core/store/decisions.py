@@ -47,7 +47,8 @@ def add_decision(
             return _insert(db, made)
     except sqlite3.IntegrityError as error:
         raise StateError(
-            f"cannot {made.kind}: there is no such text, label or proposal in project {project.name}, or it is undone."
+            f"cannot {made.kind}: there is no such text, label or suggested label in project {project.name}, or it "
+            "is undone."
         ) from error
 
 

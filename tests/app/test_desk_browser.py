@@ -285,7 +285,7 @@ def test_meaning_flag_and_columns_of_a_card_by_keyboard(many: Project, serve: Se
     page = desk_of(watched, server, many, review_queue="flagged")
     expect(page.locator(".desk .flag")).to_contain_text(f"Flagged by {WHO}")
     page.keyboard.press("f")
-    expect(notice).to_contain_text("The flag is gone.")
+    expect(notice).to_contain_text("The flag is removed.")
     saved(page)
     assert flags(many, [card.text]) == {}
 

@@ -784,7 +784,7 @@ def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> 
     assert not app.error
     assert current_training_rows(judged) == before
     assert len(verdicts(judged)) > 0
-    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts are out of the training data."]
+    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts left the training data."]
 
 
 def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: OpenApp) -> None:

@@ -89,7 +89,7 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     assert "Money: 2 labels" in words_on(app)
     app.selectbox(key="map_group").set_value(None).run()
     app.radio(key="map_shown").set_value("Groups").run()
-    (table,) = [frame.value for frame in app.dataframe if "mixed up inside" in frame.value]
+    (table,) = [frame.value for frame in app.dataframe if "confused inside" in frame.value]
     own = {name: int((seeds(project)[1] == number).sum()) for name, number in label_ids(project).items()}
     assert table[["group", "labels"]].to_numpy().tolist() == [["Money", 2], ["Parcels", 1], ["Parcels > Late", 1]]
     assert table["examples"].tolist() == [own["refund"] + own["warranty"], own["delivery"], own["delivery"]]
@@ -109,7 +109,7 @@ def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: O
     app.radio(key="many_what").set_value("Retire").run()
     carry_out(app)
     assert names(project) == ["delivery", "warranty"]
-    for way in ("Labels nobody uses", "Possible duplicates"):
+    for way in ("Unused labels", "Possible duplicates"):
         app.radio(key="many").set_value(way).run()
         assert not app.exception
 

@@ -585,7 +585,7 @@ def test_exactly_the_plan_is_fed_back_and_not_before_the_button(
     assert app.button(key="feed_back").label == f"Feed back {len(plan.items):,} texts"
     assert f"Feed back {len(plan.items):,} texts: they join the training data of the next round." in words_on(app)
     for reason, count in plan.withheld.items():
-        assert f"Withheld, {count:,}: {reason}" in words_on(app)
+        assert f"Not fed back, {count:,}: {reason}" in words_on(app)
     app.button(key="feed_back").click().run()
     assert not app.exception
     assert fed_back_rows(project) == [(i.text, i.label, i.weight, i.source) for i in plan.items]

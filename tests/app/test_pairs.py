@@ -32,7 +32,7 @@ def test_chosen_rows_get_a_label_at_once_and_lose_it_again(in_state: InState, op
     pair, texts = first_pair(project)
     assert len(texts) >= 3
     app = open_app("review", review_mode="Pairs")
-    assert f"{len(texts)} texts, from surely the left label" in words_on(app)
+    assert f"{len(texts)} texts. The first ones are surely the left label" in words_on(app)
     assert app.button(key="pair_A").disabled
     choose(app, 0, 2)
     app.button(key="pair_B").click().run()

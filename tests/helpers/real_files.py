@@ -237,7 +237,7 @@ PRODIGY = [
         "Prodigy",
         "teach.jsonl",
         lines(*TEACH, REJECT, IGNORE),
-        "label from label, its worth from answer; 1 was skipped",
+        "label from label, whether it is right from answer; 1 was skipped",
         SEEDS,
         (6, 5, 0, 1),
         {REJECT["text"]: "atm"},
@@ -334,7 +334,7 @@ DOCCANO = [
             *([1, t, n, "True"] for t, n in LABELLED),
             [5, NONE, "atm", "False"],
         ),
-        "'is_confirmed' says what each label is worth",
+        "'is_confirmed' says whether each label is right",
         SEEDS,
         (5, 5, 0, 0),
     ),
@@ -468,7 +468,7 @@ ARGILLA = [
         table(
             ["text", "annotation", "status"], *([t, n, "Validated"] for t, n in LABELLED), ["bad", "atm", "Discarded"]
         ),
-        "'status' says what each label is worth",
+        "'status' says whether each label is right",
         SEEDS,
         (5, 4, 0, 1),
         reasons=("skipped or discarded (status)",),

@@ -61,7 +61,7 @@ def test_a_server_that_enforces_the_schema_is_asked_with_it_at_once():
     assert (connection.form, connection.model, tried(server)) == ("json_schema", MODEL, ["json_schema"])
     assert connection.sentences == (
         "Asking for JSON with a schema: works. It called a right label valid and a wrong one invalid.",
-        "It gives no probabilities, so only its words count.",
+        "It gives no probabilities, so only its answers valid, invalid and unsure count.",
     )
     assert len(connection.attempts) == len(server.heard) == 2
     assert server.heard[0].body["response_format"]["json_schema"]["strict"] is True

@@ -252,7 +252,7 @@ def test_a_cap_holds_at_every_moment_with_many_at_once(project, monkeypatch):
 
 def test_a_judge_whose_test_the_cap_cut_short_is_refused(project):
     with FaultServer() as server:
-        with pytest.raises(JudgeError, match=r"answered only \d+ pairs of the self-test.*cap of tokens is too low"):
+        with pytest.raises(JudgeError, match=r"answered only \d+ pairs of the self-test.*token limit is too low"):
             run_round(project, changed(most_tokens=2000))
         assert 0 < len(server.heard) < 20
         assert next_round(project).state == "to review"
@@ -668,7 +668,7 @@ def test_the_projects_cap_holds_for_whatever_is_asked_after_the_round(project):
             lambda: write_meanings(project, Settings(judge="llm")),
             lambda: judge_check(project, Settings(judge="llm", self_test_seeds=10)),
         ):
-            with pytest.raises(JudgeError, match="cap of tokens"):
+            with pytest.raises(JudgeError, match="token limit"):
                 ask()
     assert spent(project).tokens <= used + 10
 

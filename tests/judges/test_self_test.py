@@ -163,7 +163,7 @@ def test_what_was_measured_is_said_with_its_interval():
     assert found[1].startswith("It called 57 of 60 wrong labels invalid: 95% (")
     assert found[2] == "6 of 120 answers were unsure."
     assert re.fullmatch(
-        r"Its words count: an answer is worth 0\.[67]\d bits \(1 = always right, 0 = a coin\)\.", found[3]
+        r"Its words count: an answer is worth 0\.[67]\d bits \(1 = always right, 0 = random\)\.", found[3]
     )
     assert found[4:] == []
 

@@ -340,7 +340,7 @@ def test_a_key_saved_beside_an_address_of_the_environment_is_bound_to_that_addre
 def test_an_analyst_changes_no_address_key_or_header(changes, secrets):
     kept()
     before = secrets.read_bytes()
-    with acting_as(ANALYST), pytest.raises(AccessError, match=r"^only the operator of this server changes"):
+    with acting_as(ANALYST), pytest.raises(AccessError, match=r"^only the administrator of this app changes"):
         keep(judge_server(**changes))
     assert secrets.read_bytes() == before
 

@@ -166,7 +166,7 @@ def test_edited_labels_are_shown_and_applied_once(project, tmp_path):
     assert [(each.before, each.after, each.change) for each in found.differences] == [
         ("delivery", "refund", "label"), ("refund", "new one", "unknown label"), ("", "none of these", "none"),
     ]  # fmt: skip
-    assert found.sentence() == "6 rows, 2 new labels; not applied: 1 unknown label"
+    assert found.sentence() == "6 rows, 2 changed labels; not applied: 1 unknown label"
     assert apply_edited(project, found, "ann") == 2
     assert apply_edited(project, found, "ann") == 0
     export(project, tmp_path / "again.jsonl")

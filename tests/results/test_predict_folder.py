@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_whole_files_and_no_half_one(fitted, folder, tmp_path, log,
         return small_parts.encode(model, texts)
 
     monkeypatch.setattr(features, "encode", interrupted)
-    with pytest.raises(Cancelled, match="3 of 12 files are labelled and stay"):
+    with pytest.raises(Cancelled, match="3 of 12 files are labelled and kept"):
         predict_folder(fitted, str(folder), str(tmp_path / "out"))
     assert len(outputs(tmp_path / "out")) == 3
     monkeypatch.setattr(features, "encode", small_parts.encode)

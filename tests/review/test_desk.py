@@ -597,9 +597,18 @@ WHY: list[tuple[dict[str, Any], str]] = [
     ({"kind": "skip", "label": 1}, "to skip a text takes no label."),
     ({"kind": "none", "text": 999}, "there is no text 999 in project small."),
     ({"kind": "none", "text": -1}, "there is no text -1 in project small."),
-    ({"kind": "accept", "label": 99}, "cannot accept: there is no such text, label or proposal in project small"),
-    ({"kind": "accept", "label": 0}, "cannot accept: there is no such text, label or proposal in project small"),
-    ({"kind": "none", "proposal": 999}, "cannot none: there is no such text, label or proposal in project small"),
+    (
+        {"kind": "accept", "label": 99},
+        "cannot accept: there is no such text, label or suggested label in project small",
+    ),
+    (
+        {"kind": "accept", "label": 0},
+        "cannot accept: there is no such text, label or suggested label in project small",
+    ),
+    (
+        {"kind": "none", "proposal": 999},
+        "cannot none: there is no such text, label or suggested label in project small",
+    ),
     ({"kind": "undo"}, "there is no decision to undo."),
 ]
 

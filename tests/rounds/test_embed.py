@@ -48,7 +48,7 @@ def test_ctrl_c_keeps_whole_blocks_and_says_how_many(project):
         if done == 32:
             raise KeyboardInterrupt
 
-    with pytest.raises(Cancelled, match=r"cancelled: 32 of \d+ texts are embedded and stay"):
+    with pytest.raises(Cancelled, match=r"cancelled: 32 of \d+ texts are embedded and kept"):
         embed_texts(project, stop)
     assert len(with_vector(project, "another")) == 32
 

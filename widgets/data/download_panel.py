@@ -35,14 +35,14 @@ DELIMITERS = {"Comma": ",", "Semicolon": ";", "Tab": "\t"}
 EXPLAINED = {
     "CSV": "Some texts start with an apostrophe ('). It stops Excel from running the text as a formula.",
     "CSV for Excel": "Excel opens it with a double click. Choose the semicolon if your Excel writes 1,5 and not 1.5.",
-    "Excel": "Dates and numbers are dates and numbers. Edit the column *label* and upload the file on the page *Data*.",
+    "Excel": "Dates and numbers keep their type. Edit the column *label* and upload the file on the page *Data*.",
     "JSONL": "JSONL keeps everything, also every decision about a text. You can restore them on the page *Data*.",
     "Parquet": "For programs: columns with types.",
-    "Parquet for datasets": "`datasets.load_dataset` reads it with the names of the labels (ClassLabel).",
+    "Parquet for datasets": "For the Python library *datasets*: `load_dataset` also reads the names of the labels.",
     "Label Studio": "Labels from files and people are annotations. Labels of the classifiers are predictions.",
     "Prodigy": "Labels from files and people are accepted. The others wait for an answer.",
     "Argilla": "Labels from files and people are responses. Labels of the classifiers are suggestions.",
-    "doccano": "One list of labels per text.",
+    "doccano": "Each text has a list of labels. It holds the one final label, or nothing.",
 }
 
 

@@ -17,12 +17,12 @@ from widgets.shell.words import counted
 
 SHOWN = 200
 CHANGES = {
-    "label": "new label",
+    "label": "another label",
     "none": "no label fits",
-    "emptied": "the label is empty: write none of these, if none fits",
+    "emptied": "the label is empty: if no label fits, write “none of these”",
     "unknown label": "the project has no such label: add it on Label map first",
-    "several labels": "several labels: leave one",
-    "changed here": "the label changed here since the export",
+    "several labels": "several labels: keep only one",
+    "changed here": "the label changed here after the download",
     "unknown text": "the project does not have this text",
 }
 

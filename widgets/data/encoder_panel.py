@@ -104,11 +104,13 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
     known = next((known for known in CATALOGUE if known.title == chosen), None)
     spec = EncoderSpec(chosen) if known is None else known.spec
     if chosen == OTHER:
-        kinds = "Name of a model on the hub" + (", or a folder on this machine" if at_this_machine() else "")
+        kinds = "Name of a model on the Hugging Face hub" + (
+            ", or a folder on this machine" if at_this_machine() else ""
+        )
         name, prefix = st.columns(2)
         spec = EncoderSpec(
             name.text_input(kinds, key="encoder_name").strip(),
-            prefix=prefix.text_input("Text that the model expects before every text", key="encoder_prefix"),
+            prefix=prefix.text_input("Words that the model needs before each text", key="encoder_prefix"),
         )
     texts = facts(project)["pool"] + facts(project)["seeds"]
     score = next((score for score in advice.scores if parse_spec(score.encoder).name == spec.name), None)

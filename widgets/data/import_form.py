@@ -127,13 +127,13 @@ def _corrections(key: Hashable, table: Table, role: Role) -> Choices | None:
             index=given.index(guessed.answer) if guessed.answer in given else 0,
             format_func=lambda name: name or "No such column",
             key=f"answer_{of_file}_{label}",
-            help="Such as accept, reject, ignore; or confirmed, yes or no. A rejected label is ruled out for its text.",
+            help="Such as accept, reject, ignore; or confirmed, yes or no. A text never gets its rejected label.",
         )
     mail = st.toggle(
         "Take HTML, quoted replies and signatures out of the texts",
         value=_has_mail(table, text),
         key=f"mail_{of_file}_{text}",
-        help=f"The text as it came stays stored, in the column *{ORIGINAL}*. The download has it.",
+        help=f"The original text stays stored. Downloads have it in the column *{ORIGINAL}*.",
     )
     several = st.session_state.get(f"several_{of_file}", "leave out")
     return Choices(text, label, answer or NO_COLUMN, several=several, mail=mail)
@@ -154,7 +154,7 @@ def _correct_reading(key: Hashable, table: Table) -> None:
         value=table.header,
         step=1,
         key=f"header_{key}_{chosen}",
-        help="0: there is none, and every row is data",
+        help="0: no row has column names, and every row is data",
     )
 
 
@@ -252,7 +252,9 @@ def _show_preview(role: Role, prepared: Prepared, tally: Tally) -> None:
             ]
             st.dataframe(pd.DataFrame(rows), hide_index=True)
             if len(tally.left_out) > LEFT_OUT_SHOWN:
-                st.caption(f"The first {LEFT_OUT_SHOWN}. After the import, this page has a download with all of them.")
+                st.caption(
+                    f"The first {LEFT_OUT_SHOWN} rows. After the import, you can download all of them on this page."
+                )
     if prepared.mail:
         _show_cleaned(prepared)
 
@@ -263,7 +265,7 @@ def _show_cleaned(prepared: Prepared) -> None:
     if changed:
         with st.expander("Texts before and after cleaning", key="cleaning_fold"):
             rows = [
-                {"Row": r.row, "As it came": visible(r.extra[ORIGINAL][:1000]), "Used": visible(r.text[:1000])}
+                {"Row": r.row, "Original": visible(r.extra[ORIGINAL][:1000]), "Cleaned": visible(r.text[:1000])}
                 for r in changed
             ]
             st.dataframe(pd.DataFrame(rows), hide_index=True)

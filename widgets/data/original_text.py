@@ -16,8 +16,8 @@ def show_original(project: Project, rows: list[dict[str, Any]]) -> None:
     came = original_texts(project, [(str(row["file"]), int(row["row"])) for row in rows])
     if not came:
         return
-    with st.expander("Texts as they came, before HTML, replies and signatures were taken out", key="originals_fold"):
+    with st.expander("Original texts, with HTML, replies and signatures", key="originals_fold"):
         places = list(came)
         chosen = st.selectbox("Row", places, format_func=lambda place: f"{place[0]}, row {place[1]}", key="original_of")
         st.code(came[chosen], language=None, wrap_lines=True)
-        st.caption(plain("The download has it in the column original text."))
+        st.caption(plain("Downloads have it in the column original text."))

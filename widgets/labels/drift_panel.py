@@ -16,8 +16,8 @@ from widgets.shell.shell import errors_in_one_line, go
 from widgets.shell.words import counted
 
 Q_VALUE = (
-    "The smaller, the surer is the drift. Below .05 the label drifted. (Adjusted p-value, permutation test, "
-    "Benjamini-Hochberg.)"
+    "A small value means that chance hardly explains the difference. Below .05, the label drifted. (Adjusted p-value, "
+    "permutation test, Benjamini-Hochberg.)"
 )
 
 
@@ -53,7 +53,7 @@ def _show_comparison(comparison: list[LabelDrift]) -> None:
     )
     if not drifted:
         return
-    st.caption("About 5% of the labels in this list, at most, may be here by accident.")
+    st.caption("At most about 5% of the labels in this list are here by chance.")
     frame = pd.DataFrame(
         {
             "label": [each.label.name for each in drifted],
@@ -82,8 +82,8 @@ def _show_comparison(comparison: list[LabelDrift]) -> None:
 def _show_what_to_do(drift: LabelDrift) -> None:
     """Link to what helps: decisions on the label's texts, which retrain its classifiers alone, or an audit of it."""
     st.caption(
-        "An audit shows whether the accuracy of this label fell. If it fell, decide its texts and feed them back. Then "
-        "only the classifiers of this label learn again."
+        "An audit shows whether the accuracy of this label fell. If it fell, decide its texts and feed them back. The "
+        "next round then trains only the classifiers of this label again."
     )
     queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):

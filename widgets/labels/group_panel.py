@@ -48,7 +48,7 @@ def _put(project: Project, chosen: Row | None, inside: Sequence[Row]) -> Edit | 
     path = right.selectbox(
         "Group", [path_in_words(group) for group in groups_of(labels(project).values())], index=None, key="group_path",
         accept_new_options=True, placeholder="Choose, or type: Billing > Cards",
-        help="The sign > stands between a group and the one inside it. Only > takes the labels out of all groups.",
+        help="Write > between a group and the group inside it. Write > alone to take the labels out of all groups.",
     )  # fmt: skip
     return Group(dict.fromkeys(members, checked_path(path))) if members and path else None
 
@@ -66,9 +66,10 @@ def _move(project: Project) -> Edit | None:
     if group is None:
         return None
     to = right.text_input(
-        "Becomes", path_in_words(group), key=f"group_to_{path_in_words(group)}",
-        help="Another name renames it. Another group before its name moves it with all its labels. The group that it "
-        "is in, alone, dissolves it. If the other group exists, the two become one.",
+        "New place and name", path_in_words(group), key=f"group_to_{path_in_words(group)}",
+        help="To rename the group, change its name. To move it with all its labels, write another group and > before "
+        "its name. To dissolve it, write only the group that it is in, or nothing. If there is already such a group, "
+        "the two become one.",
     )  # fmt: skip
     path = checked_path(to)
     return MoveGroup(group, path) if path != group else None
@@ -77,11 +78,11 @@ def _move(project: Project) -> Edit | None:
 def _from_names(project: Project) -> Edit | None:
     sign = sign_in_names(list(labels(project).values()))
     if sign is None:
-        st.caption("The names of the labels hold no groups, such as in A > B > C.")
+        st.caption("The names of the labels contain no groups. A name with groups looks like A > B > C.")
         return None
     count = sum(sign in label.name for label in labels(project).values())
     have = counted(count, "label has", "labels have")
-    st.caption(f"{have} groups in the name, with the sign {sign.strip()}. The last part stays as the name.")
+    st.caption(f"{have} groups in the name, with the sign {sign.strip()}. The last part stays the name of the label.")
     return FromNames(sign)
 
 
@@ -94,10 +95,13 @@ def columns(project: Project) -> list[tuple[str, int]]:
 def _from_columns(project: Project) -> Edit | None:
     offered = dict(columns(project))
     if not offered:
-        st.caption("No column of your files gives each label one value that other labels share.")
+        st.caption(
+            "No column of your files can give groups. Such a column has one value per label, and some labels share "
+            "a value."
+        )
         return None
     chosen = st.multiselect(
-        "Columns, the outermost groups first", list(offered), key="group_columns",
+        "Columns, the one with the largest groups first", list(offered), key="group_columns",
         format_func=lambda name: f"{name} ({counted(offered[name], 'value')})",
     )  # fmt: skip
     if not chosen:
@@ -110,12 +114,12 @@ def _from_columns(project: Project) -> Edit | None:
 
 def _from_text(project: Project) -> Edit | None:
     text = st.text_area(
-        "Labels in their groups, one a line", key="group_text", height=160, max_chars=LONGEST_TREE,
+        "Labels in their groups, one per line", key="group_text", height=160, max_chars=LONGEST_TREE,
         placeholder="Billing\n    Cards\n        card declined\n        card stolen\n    invoice",
     )  # fmt: skip
     if not text.strip():
         return None
     edit, unknown = from_text(labels(project).values(), text)
     if unknown:
-        st.caption(plain(f"Not in the label set: {listed(unknown)}."))
+        st.caption(plain(f"Not in the label set: {listed(unknown)}. Correct these lines, or add the labels first."))
     return edit

@@ -72,7 +72,7 @@ def show_group_table(rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
     """Show the table; choosing a row shows the labels of the group."""
     groups = group_rows(rows, pairs)
     headings = {"seeds": "examples", "belief": "confidence", "audited": "accuracy"}
-    headings |= {"inside": "mixed up inside", "outside": "mixed up outside", "drifting": "drifting labels"}
+    headings |= {"inside": "confused inside", "outside": "confused outside", "drifting": "drifting labels"}
     frame = pd.DataFrame(groups).rename(columns=headings)
     empty = [name for name in ("accuracy", "audits", "drifting labels") if not frame[name].fillna(0).any()]
     show_pickable(frame.drop(columns=empty), "groups_table", partial(_take, rows, groups), tall=True)

@@ -104,7 +104,7 @@ def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: 
             drawn,
             key="matrix",
             config={"displayModeBar": False},
-            alt="Table: how similar each label is to each other label",
+            alt="Table: the similarity of every two labels",
         )
 
 

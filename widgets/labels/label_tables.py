@@ -21,7 +21,7 @@ MOST_COLOURED = 300
 PAGE = 1_000
 """Most labels of a page of the full table."""
 SIMILARITIES = ("similarity", "average", "most")
-MIXED_UP = ("mixed up inside", "mixed up outside")
+MIXED_UP = ("confused inside", "confused outside")
 SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",
@@ -39,7 +39,7 @@ OF_ALL = (
     "judged", "confused", "confused_with", "drift", "meaning",
 )  # fmt: skip
 HELP = {
-    "group": "The groups that the label is in, from the outermost",
+    "group": "The groups that the label is in, the largest group first",
     "examples": "Labelled examples from your files",
     "fed back": "Texts that were fed back and train this label",
     "labelled": "Texts that the last round gave this label",
@@ -51,8 +51,8 @@ HELP = {
     "confused": "About how often this label is mistaken for another: estimated texts plus verdicts that a person "
     "corrected",
     "confused with": "The label it is confused with most",
-    "mixed up inside": "About how many texts have a label of this group and need another label of the same group",
-    "mixed up outside": "About how many texts have a label of this group and need a label of another group, or the "
+    "confused inside": "About how many texts have a label of this group and need another label of the same group",
+    "confused outside": "About how many texts have a label of this group and need a label of another group, or the "
     "other way round",
     "drifting labels": "Labels of this group whose new texts clearly differ from the earlier ones",
     "drift": "*yes*: the new texts of this label clearly differ from the earlier ones (see *Drift* on Data)",

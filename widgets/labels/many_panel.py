@@ -19,7 +19,7 @@ from widgets.shell.reads import confused, labels, similarities
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
-LISTS = ("Paste names", "Labels nobody uses", "Possible duplicates")
+LISTS = ("Paste names", "Unused labels", "Possible duplicates")
 REASONS = {"names": "similar names", "examples": "similar examples", "confused": "confused with each other"}
 
 
@@ -40,8 +40,8 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
 
 def _pasted(project: Project) -> Edit | None:
     text = st.text_area(
-        "Names, one a line", key="many_names", height=120, placeholder="Paste a column of a table",
-        help="Former names count, too. Only the part before a tab is read.",
+        "Names, one per line", key="many_names", height=120, placeholder="Paste a column of a table",
+        help="Old names of the labels work, too. The program reads only the part before a tab.",
     )  # fmt: skip
     known = active_by_name(project)
     names = [line.split("\t")[0].strip() for line in text.splitlines() if line.strip()]
@@ -54,7 +54,7 @@ def _pasted(project: Project) -> Edit | None:
 def _done_with(project: Project, chosen: Sequence[int]) -> Edit | None:
     """Return what is done with all of these labels."""
     of_id = {label.id: label.name for label in labels(project).values()}
-    st.caption(f"{counted(len(chosen), 'label')} of the label set.")
+    st.caption(f"{counted(len(chosen), 'label')} chosen.")
     left, right = st.columns(2, vertical_alignment="bottom")
     what = left.radio("What to do", ["Put into a group", "Merge", "Retire"], key="many_what", horizontal=True)
     if what == "Retire":
@@ -71,8 +71,8 @@ def _unused(rows: Sequence[Row]) -> Edit | None:
     names = {row["id"]: row["name"] for row in rows}
     found = unused(rows)
     st.caption(
-        f"{counted(len(found), 'label')} that no text has: neither a person nor the last round gave it to one. Choose "
-        "the labels to retire."
+        f"{counted(len(found), 'label has', 'labels have')} no texts, neither from a person nor from the last round. "
+        "Choose the labels to retire."
     )
     chosen = st.multiselect("Retire", found, found, format_func=names.__getitem__, key=f"unused_{len(found)}")
     return RetireList(tuple(chosen)) if chosen else None
@@ -83,9 +83,9 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
     found = duplicates(list(labels(project).values()), similarities(project), confused(project))
     pairs = [(each, _smaller_first(each, by_id)) for each in found if set(each.labels) <= by_id.keys()]
     if not pairs:
-        st.caption("No two labels look like the same one.")
+        st.caption("No two labels look like duplicates.")
         return None
-    st.caption("Tick the pairs that are the same label. The label with fewer examples becomes the other one.")
+    st.caption("Tick the pairs that mean the same. The label with fewer examples is merged into the other one.")
     frame = pd.DataFrame(
         {
             "same": [False] * len(pairs),

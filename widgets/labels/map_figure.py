@@ -34,7 +34,7 @@ CONFIG = {
     "displayModeBar": True,
     "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
 }
-ALT = "Map of the labels, coloured by subset, Darker grey shows more unlabelled texts. The table lists the same labels."
+ALT = "Map of the labels, coloured by subset. Darker grey shows more unlabelled texts. The table lists the same labels."
 
 
 def pool_picture(counts: Ints) -> str:

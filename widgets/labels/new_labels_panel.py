@@ -38,10 +38,10 @@ def show_new_labels(project: Project, *, connected: bool) -> None:
     last = last_finished_round(project)
     with st.expander("Texts that fit no label", icon=":material/category_search:", key="new_labels_fold"):
         if last is None:
-            st.caption("After the first round, this groups the texts that seem to fit none of the labels.")
+            st.caption("After the first round, you can find groups of texts here that seem to fit none of the labels.")
             return
         key, groups = _project_state(project), current_groups(project)
-        if st.button("Find groups", key="find_clusters", type="primary" if groups is None else "secondary"):
+        if st.button("Find groups of texts", key="find_clusters", type="primary" if groups is None else "secondary"):
             with errors_in_one_line(), st.spinner("Grouping texts that fit no label"):
                 st.session_state["clusters"] = (key, propose_clusters(project))
                 st.rerun()  # the map above marks them
@@ -74,7 +74,7 @@ def _show_groups(project: Project, groups: list[Cluster], key: object, *, connec
             "nearest label": [group.nearest.name for group in groups],
         }
     )
-    st.caption(f"{counted(len(groups), 'group')}, the best first. Choose a group to see its texts.")
+    st.caption(f"{counted(len(groups), 'group')} of texts, the best first. Choose a group to see its texts.")
     chosen = st.dataframe(
         frame, hide_index=True, key="clusters_table", on_select="rerun", selection_mode="single-row",
         column_config={"none of these": st.column_config.NumberColumn(format="percent", help=NONE_HELP)},
@@ -84,7 +84,7 @@ def _show_groups(project: Project, groups: list[Cluster], key: object, *, connec
         and may_write()
         and st.button("Let the judge suggest names", key="name_clusters", icon=":material/edit_note:")
     ):
-        with errors_in_one_line(), st.spinner("Asking the model"):
+        with errors_in_one_line(), st.spinner("Asking the judge"):
             st.session_state["clusters"] = (key, named_by_judge(project, groups))
             st.rerun()
     rows = chosen_rows(chosen, len(groups))

@@ -84,7 +84,7 @@ def _show_compared(project: Project, size: int, measured: dict[str, Formation]) 
     st.caption(
         f"Accuracy: one fifth of the {seeds:,} labelled examples is hidden. Classifiers learn from the others and "
         "label the hidden ones. All fifths take turns. The table shows the share of right labels, and its range (95%). "
-        "If two ranges share some values, the difference may be an accident. Lower similarity makes each classifier's "
+        "If two ranges share some values, the difference may be chance. Lower similarity makes each classifier's "
         "task easier. Choose the way with the higher accuracy."
     )
     with st.container(horizontal=True):

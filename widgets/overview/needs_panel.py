@@ -26,7 +26,7 @@ def show_needs(project: Project) -> None:
     names = labels(project)
     st.header("Labels that need you")
     if not found:
-        st.caption("None: of no label is more than one text expected to be wrong.")
+        st.caption("No label needs you now: for each one, at most one text is expected to be wrong.")
         return
     st.caption(
         f"{counted(len(found), 'label')}, the largest gain first. The number estimates how many texts have this label "

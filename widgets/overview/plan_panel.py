@@ -86,11 +86,11 @@ def show_way(title: str, way: Way, costs: Prices) -> None:
         return
     if way.questions >= 1:
         st.text(f"{_banded(way.questions)} questions to the judge")
-        money = "" if costs.money is None else f", {way.questions * costs.money:,.2f} in money"
+        money = "" if costs.money is None else f", cost {way.questions * costs.money:,.2f}"
         st.caption(f"about {_round(way.questions * costs.tokens)} tokens{money}")
     if way.decisions >= 1 or way.questions < 1:
-        st.text(f"{_banded(way.decisions)} decisions of yours")
-    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without the minutes of the rounds")
+        st.text(f"{_banded(way.decisions)} decisions by you")
+    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without the time of the rounds")
 
 
 def _duration(hours: float) -> str:
@@ -116,10 +116,14 @@ def _explanation(plan: Plan, costs: Prices) -> str:
         if costs.timed
         else f"Assumed pace: {costs.seconds:.0f} seconds for a decision, until yours is measured."
     )
-    judge = " No LLM judge was tested here. The forecast assumes one that is right in 90%." if plan.assumed else ""
-    money = "" if costs.money is not None else " Money is not shown: no price is set."
+    judge = (
+        " No LLM judge was tested here. The plan assumes one that is right in 90% of its answers."
+        if plan.assumed
+        else ""
+    )
+    money = "" if costs.money is not None else " No cost is shown: you have set no price."
     return (
-        "A forecast from the confidences of the last round; in brackets, the range to expect. Every round renews it. "
+        "An estimate from the confidences of the last round, with its range in brackets. Every round computes it anew. "
         f"{pace}{judge}{money}"
     )
 
@@ -127,7 +131,7 @@ def _explanation(plan: Plan, costs: Prices) -> str:
 def _out_of_reach(plan: Plan) -> str:
     best = max(plan.you.reaches, plan.judge.reaches, plan.both.reaches)
     return (
-        f"With the labels and examples as they are, the forecast ends at {best:.1%}. More examples for the labels "
+        f"With the labels and examples as they are, the plan ends at {best:.1%}. More examples for the labels "
         "below, merging labels that mean the same, or a more accurate judge would raise it."
     )
 
@@ -135,7 +139,7 @@ def _out_of_reach(plan: Plan) -> str:
 def show_curve(plan: Plan, costs: Prices) -> None:
     """Show the forecast accuracy against hours, answers or money."""
     axes = [axis for axis in AXES if axis != "money" or costs.money is not None]
-    axis = st.radio("Against", axes, format_func=AXES.__getitem__, key="plan_axis", horizontal=True)
+    axis = st.radio("Show the accuracy after", axes, format_func=AXES.__getitem__, key="plan_axis", horizontal=True)
     figure = go.Figure()
     for name, title in WAYS.items():
         points = getattr(plan, name).curve

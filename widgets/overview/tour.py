@@ -13,7 +13,7 @@ from widgets.shell.sign_in import may_write
 STEPS = (
     "This page shows how many labels are right by estimate, and what it takes to reach your goal.",
     "A round labels every text. It finds the texts where an answer helps most, and asks a judge about them.",
-    "On Review, one key decides a text; ? shows all keys. Feed back, and the next round learns from your answers.",
+    "On Review, one key decides a text; ? shows all keys. Then feed back: the next round learns from your answers.",
 )
 
 

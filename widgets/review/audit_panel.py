@@ -49,7 +49,7 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         key="audit_target",
         on_change=_keep_target,
         args=(project,),
-        help="You can change the target at any time. What the audits prove holds for all targets.",
+        help="You can change the target at any time. The same answers count for every target.",
     )
     if label is not None:
         st.caption(
@@ -81,7 +81,7 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
     if audits.judge is not None:
         st.text(_judge_in_words(audits))
     if audits.planted.of:
-        st.text(f"Some texts were a control, with a known label. Right answers: {in_words(audits.planted)}.")
+        st.text(f"Some texts with a known label check the answers. Right answers: {in_words(audits.planted)}.")
     if audits.accuracy.of or audits.labels:
         st.caption(RANGE)
     if audits.warning:
@@ -168,8 +168,8 @@ def _judge_in_words(audits: AuditSummary) -> str:
     return (
         f"The program compared {judge_name(audits.judge_name)} with your audits. It said valid for "
         f"{in_words(judge.tpr)} of the right labels and invalid for {in_words(judge.tnr)} of the wrong ones.{clear} "
-        "The program rates the judge by your audits and its self-test. The self-test weighs as much as 20 audits of "
-        "each kind, at most."
+        "The program rates the judge by your audits and by the self-test. The self-test counts at most as much as 20 "
+        "audits of right labels and 20 of wrong labels."
     )
 
 

@@ -52,7 +52,7 @@ def _show_begin(project: Project, listed: int, filters: str, items: Callable[[],
     st.text(
         f"This list has {counted(listed, 'suggested label')} ({filters}). You first decide {SAMPLE} of them, drawn at "
         "random, one by one. Then one button accepts (or rejects) all the others. Their confidence comes from your "
-        "sample: the lowest share of agreement that the sample makes likely."
+        "sample: the lower end of the range of your agreement."
     )
     with st.container(horizontal=True):
         for kind, verb in VERBS.items():
@@ -60,7 +60,9 @@ def _show_begin(project: Project, listed: int, filters: str, items: Callable[[],
                 f"{verb.capitalize()} all {listed:,}, after a sample",
                 key=f"batch_{kind}",
                 disabled=listed <= SAMPLE,
-                help=f"The list needs more than {SAMPLE} suggested labels." if listed <= SAMPLE else None,
+                help=None
+                if listed > SAMPLE
+                else f"The list needs more than {SAMPLE} suggested labels. Clear a filter.",
                 on_click=_begin,
                 args=(project, kind, items, filters),
             )
@@ -82,7 +84,7 @@ def _show_sample(project: Project, counts: BatchCounts) -> None:
             f"Each other text would get the confidence {low:.0%}."
         )
         if low < LEAST_BELIEF:
-            st.text("This is too few. Drop this list and decide its texts one by one.")
+            st.text("This confidence is too low. Drop this list and decide its texts one by one.")
     with st.container(horizontal=True):
         if left:
             st.button("Go to the sample", key="batch_sample", on_click=_to_sample, type="primary")
@@ -100,8 +102,8 @@ def _show_sample(project: Project, counts: BatchCounts) -> None:
 def _show_applied(project: Project, counts: BatchCounts) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(
-            f"Last list decided at once ({counts.filters}): {counted(counts.applied, 'suggested label')}, decision "
-            f"{VERBS[counts.kind]}."
+            f"Last list decided at once ({counts.filters}): {counted(counts.applied, 'suggested label')}, each with "
+            f"the decision {VERBS[counts.kind]}."
         )
         st.button(
             "Undo all of them",

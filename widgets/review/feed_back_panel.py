@@ -58,7 +58,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
     plan = feed_back_plan(project, accept=accept)
     st.text(_in_words(plan))
     for reason, count in sorted(plan.withheld.items()):
-        st.caption(plain(f"Withheld, {count:,}: {reason}"))
+        st.caption(plain(f"Not fed back, {count:,}: {reason}"))
     if plan.items:
         _show_per_label(plan, labels)
         st.caption(

@@ -58,8 +58,8 @@ def show_pair(project: Project, pair: Confusion) -> None:
         st.info("No undecided text lies between these two labels. Choose another pair.", icon=":material/check:")
         return
     st.caption(
-        f"{counted(len(texts), 'text')}, from surely the left label to surely the right one. Choose rows, or a range "
-        "with Shift, then press a key."
+        f"{counted(len(texts), 'text')}. The first ones are surely the left label, the last ones surely the right one. "
+        "Choose rows, or a range with Shift. Then press the button of a label, or its key."
     )
     st.dataframe(
         pd.DataFrame(

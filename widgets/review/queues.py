@@ -25,7 +25,7 @@ TO_GOAL = "towards the goal"
 NAMES = {"stale": "outdated", "low belief": "low confidence"}
 """What the screen calls a queue, where its stored name is another."""
 MEANINGS = {
-    TO_GOAL: "the answers that your plan takes to the goal; the most useful ones come first",
+    TO_GOAL: "the texts to decide to reach your goal, by the plan; the most useful ones come first",
     "to decide": "every text where your answer helps; the most useful ones come first",
     "judge against classifiers": "the judge said invalid",
     "judge unsure": "the judge said neither valid nor invalid",
@@ -38,7 +38,7 @@ MEANINGS = {
     "random": "all texts without a decision, in random order",
     "flagged": "texts that somebody flagged for a colleague, the newest flag first",
     "decided": "texts with a decision, the newest first, so that you can check them",
-    SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the desk",
+    SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the text",
 }
 
 

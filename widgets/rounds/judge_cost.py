@@ -37,7 +37,7 @@ def choose_batch(server: JudgeServer | None) -> bool:
         "Ask in batches: cheaper, but the replies can take up to 24 hours",
         key="batch",
         persist_state="session",  # the choice is hidden while a job runs
-        help="The questions are sent as a file. The server must have /v1/files and /v1/batches. The test of the judge "
+        help="The questions are sent as a file. The server must have /v1/files and /v1/batches. The self-test "
         "is not sent in batches.",
     )
 

@@ -92,7 +92,7 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
         known = facts(project)["seeds"]
         pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
         st.caption(
-            f"Not tested yet. A round tests the judge first. The test asks at most {pairs} questions. The program "
+            f"Not tested yet. A round runs the self-test first. It asks at most {pairs} questions. The program "
             "knows the right answers from your labelled examples."
         )
         return
@@ -146,8 +146,8 @@ def show_connect_form(project: Project, now: JudgeServer) -> None:
         )
         more = show_more(now)
         st.caption(
-            "The administrator can fix settings on the server. Those replace the settings saved here. Only the "
-            "operator of the server can change the address, the key and the headers."
+            "The administrator of this app can fix settings. Those replace the settings saved here. Only the "
+            "administrator can change the address, the key and the headers."
         )
         result = st.container()  # close to the button, so that the result is in view
         with st.container(horizontal=True):
@@ -173,14 +173,14 @@ def show_more(now: JudgeServer) -> dict[str, Any]:
         found: dict[str, Any] = {
             "at_once": left.number_input(
                 "Most questions sent at the same time", 1, 256, now.at_once, key="connect_at_once",
-                **({"help": "A slow server gets fewer by itself."} | _fixed("at_once")),
+                **({"help": "The program sends fewer to a slow server."} | _fixed("at_once")),
             ),
             "timeout": right.number_input(
                 "Seconds to wait for a reply", 1.0, 600.0, max(now.timeout, 1.0), key="connect_timeout",
-                **({"help": "A slow server gets up to four times as many by itself."} | _fixed("timeout")),
+                **({"help": "The program waits up to four times as long for a slow server."} | _fixed("timeout")),
             ),
             "price_batch": right.number_input(
-                "Share of the price in a batch", 0.0, 1.0, now.price_batch, key="connect_price_batch",
+                "Price in a batch (share of the normal price)", 0.0, 1.0, now.price_batch, key="connect_price_batch",
                 **({"help": "0.5 is half the price."} | _fixed("price_batch")),
             ),
             "price_cached": left.number_input(
@@ -219,7 +219,7 @@ def _fixed(name: str) -> dict[str, Any]:
     variable = str(JudgeServer.model_fields[name].alias)
     fixed = bool(os.environ.get(variable))
     if name in OF_OPERATOR and not is_operator():
-        return {"disabled": True, "help": "Only the operator of this server can change this."}
+        return {"disabled": True, "help": "Only the administrator of this app can change this."}
     return (
         {"disabled": True, "help": f"The administrator fixed this value (environment variable {variable})."}
         if fixed

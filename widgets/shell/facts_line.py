@@ -32,7 +32,7 @@ PART_OF = {"wait for the batch": "ask"}
 """Stages that are counted as part of another one."""
 WORK = {
     "round": "The round",
-    "judge-check": "The test of the judge",
+    "judge-check": "The self-test of the judge",
     "prepare": "The import",
     "meanings": "Writing the meanings",
     "encoder": "The change of the encoder",

@@ -77,7 +77,7 @@ def of_session(make: Callable[[], Result]) -> Callable[[], Result]:
             try:
                 return make()
             except AccessError:
-                raise AccessError("nobody with access asks for this download") from None  # the log names no person
+                raise AccessError("this download needs a sign-in with access") from None  # the log names no person
 
     return make_as_person
 

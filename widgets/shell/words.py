@@ -14,7 +14,7 @@ STAGES = {
     "neighbours": "Finding the most similar texts of each text",
     "fit": "Training the subset classifiers",
     "score": "Labelling the unlabelled texts",
-    "test the judge": "Testing the judge on labels that are known",
+    "test the judge": "Testing the judge on known labels (self-test)",
     "write meanings": "Writing the meanings of labels",
     "ask": "Asking the judge",
     "wait for the batch": "Waiting for the replies of a batch (at most 24 hours)",

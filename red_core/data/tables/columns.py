@@ -80,7 +80,7 @@ def choose_columns(
             notes.append(f"column '{label}' seems to hold labels of a model: import the texts without them if so")
     worth = _answers(table, rest, label, answer)
     if worth is not None and worth != table.hints.answer:
-        notes.append(f"column '{worth}' says what each label is worth: accepted, rejected, skipped or not confirmed")
+        notes.append(f"column '{worth}' says whether each label is right: accepted, rejected, skipped or not confirmed")
     return Columns(text, label, tuple(notes), worth)
 
 

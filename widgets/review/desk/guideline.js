@@ -26,7 +26,7 @@ function drawGuideline(label, examples, save, close) {
   const none = "No example yet. After a decision, Y makes its text an example, with your reason."
   return [
     node("div", "", groups, node("b", "", label.name)), fields,
-    node("div", "row", button, node("span", "quiet", "Ctrl and Enter save, Escape closes.")),
+    node("div", "row", button, node("span", "quiet", "Ctrl and Enter save it, Escape closes without saving.")),
     ...(rows.length ? rows : [node("div", "quiet", none)]),
   ]
 }

@@ -20,7 +20,7 @@ class Desk extends NotingDesk {
       why: ["W", "Why", () => this.openReason()],
       meaning: ["M", "Meaning", (event) => this.openMeaning(event?.shiftKey)],
       guide: ["G", "Guideline", (event) => this.openGuideline(event?.shiftKey)],
-      lesson: ["Y", "This is why", () => this.teach()],
+      lesson: ["Y", "Make an example", () => this.teach()],
       flag: ["F", "Flag", () => this.toggleFlag()],
       history: ["H", "History", () => this.mode === "review" && this.ask("history")],
       whole: ["T", "Whole text", () => this.whole()],

@@ -37,7 +37,7 @@ def apply_meaning(project: Project, press: MeaningPress) -> tuple[PressOutcome, 
             told = f"The meaning of {name} is as it was before."
         else:
             meaning = edit_meaning(project, edit, who_acts())
-            told = f"The meaning of {name} is saved. {outdated_in_words(project, edit.label)}U takes it back."
+            told = f"The meaning of {name} is saved. {outdated_in_words(project, edit.label)}U undoes this."
     except StateError as error:
         return PressOutcome(press.request_id, str(error)), ""
     st.session_state.setdefault(EDITED, {}).setdefault(edit.label, []).extend([press.seen, meaning])
@@ -55,7 +55,7 @@ def apply_why(project: Project, press: WhyPress) -> tuple[PressOutcome, str]:
     except StateError as error:
         return PressOutcome(press.request_id, str(error)), ""
     st.session_state[MOVED] = True
-    told = f"The example is in the guideline of {names}. U takes it out. G shows the guideline of the left label."
+    told = f"The example is in the guideline of {names}. U undoes this. G shows the guideline of the left label."
     return PressOutcome(press.request_id), "The guideline is as it was before." if press.undo else told
 
 

@@ -11,7 +11,7 @@ class NotingDesk extends DrawnDesk {
     this.noteInput.maxLength = longest
     this.noteInput.value = words
     this.noteInput.setAttribute("aria-label", hint)
-    this.noteHint.textContent = `${hint} Enter keeps it, Escape leaves it as it is.`
+    this.noteHint.textContent = `${hint} Enter saves it, Escape closes without saving.`
     this.notePanel.hidden = false
     this.noteInput.focus({ preventScroll: true })
   }
@@ -63,7 +63,7 @@ class NotingDesk extends DrawnDesk {
     this.pump()
   }
 
-  // This is why: the text of the newest decision becomes an example in the guideline of its label.
+  // Make an example: the text of the newest decision becomes an example in the guideline of its label.
   teach() {
     if (this.mode !== "review" || !this.newest) return
     this.edited = { why_of: this.newest, words: this.reason }
@@ -80,7 +80,7 @@ class NotingDesk extends DrawnDesk {
     if (!this.edited) return false
     this.outbox.add({ id: randomName(), ...this.edited, undo: true })
     this.edited = null
-    this.notice = "Taking the guideline back."
+    this.notice = "Undoing your newest change of a guideline."
     this.status()
     this.pump()
     return true
@@ -90,13 +90,13 @@ class NotingDesk extends DrawnDesk {
     if (!this.card || this.mode !== "review") return
     const { card } = this
     if (card.flag) this.saveFlag(card, false, "")
-    else this.openNote("", "Flag this text for a colleague: a comment, or nothing.", (words) => this.saveFlag(card, true, words))
+    else this.openNote("", "Flag this text for a colleague. You can write a comment.", (words) => this.saveFlag(card, true, words))
   }
 
   saveFlag(card, raised, comment) {
     card.flag = raised ? ["you", "", comment] : null
     this.outbox.add({ id: randomName(), flag: card.id, raised, comment })
-    this.notice = raised ? "Flagged. The queue \u201cflagged\u201d has this text; F takes the flag away." : "The flag is gone."
+    this.notice = raised ? "Flagged. The queue \u201cflagged\u201d has this text; F removes the flag." : "The flag is removed."
     this.shown = null
     this.draw()
     this.pump()

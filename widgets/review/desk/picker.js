@@ -131,10 +131,10 @@ class Picker {
       }
       return row
     })
-    this.place.textContent = this.scope.length ? `In ${this.scope.join(PATH)}. The left arrow leads out of it.` : ""
+    this.place.textContent = this.scope.length ? `In ${this.scope.join(PATH)}. The left arrow key leaves this group.` : ""
     const message = this.rest > 0 ? `${this.rest.toLocaleString()} more: keep typing` : this.matches.length ? "" : "No label fits."
     this.list.replaceChildren(...rows)
-    const hint = this.kept ? "Shift and Enter make a label a favourite, or no longer one." : ""
+    const hint = this.kept ? "Shift and Enter add a label to the favourites, or remove it." : ""
     this.message.textContent = [message, hint].filter(Boolean).join("  \u00b7  ")
     if (rows.length) this.input.setAttribute("aria-activedescendant", `desk-label-${this.marked}`)
     else this.input.removeAttribute("aria-activedescendant")

@@ -134,7 +134,7 @@ def _classic(sample: Sequence[Record]) -> Known:
         status = states.get(str(record.get("status")), UNCONFIRMED if has_label else "")
         return cells | {ANSWER: status or None}
 
-    where = f"text from {text or 'inputs'}, label from annotation, its worth from status"
+    where = f"text from {text or 'inputs'}, label from annotation, whether it is right from status"
     return Known(
         f"Argilla export (version 1): {where}",
         Hints("text", "annotation", ANSWER), read,

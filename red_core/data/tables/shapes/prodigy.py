@@ -36,5 +36,5 @@ def recognise(sample: Sequence[Record]) -> Known | None:
                 cells[ANSWER] = IGNORED
         return cells
 
-    note = f"Prodigy export: text from text, label from {label}, its worth from answer"
+    note = f"Prodigy export: text from text, label from {label}, whether it is right from answer"
     return Known(note, Hints("text", "label", ANSWER), read)
