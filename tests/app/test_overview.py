@@ -12,12 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.records import Job, Project
 from red_core.review import audit_sample
-from red_core.review.audits import deal, set_target, target
+from red_core.review.audits import answer, deal, set_target, target
 from red_core.rounds.plan import plan
 from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
-from red_core.store.rounds import close_round
+from red_core.store.rounds import close_round, predicted_labels
 from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
@@ -85,7 +85,7 @@ def test_the_goal_is_the_target_of_the_audit(in_state: InState, open_app: OpenAp
     app.number_input(key="goal").set_value(80.0)
     app.button(key="set_goal").click().run()
     assert target(project) == pytest.approx(0.8)
-    assert "What it takes to reach 80.0%" in words_on(app)
+    assert "What it takes to certify 80.0%" in words_on(app)
 
 
 def test_a_label_with_few_examples_opens_on_the_map(in_state: InState, open_app: OpenApp) -> None:
@@ -180,3 +180,18 @@ def test_the_progress_of_a_round_never_goes_back() -> None:
 
 def job(stage: str, done: int) -> Job:
     return Job(1, "round", "running", stage, done, 10, "", False, None, None, 0.0, "{}", WHO)
+
+
+def test_once_the_goal_is_certified_the_next_step_is_the_download(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = in_state("to review")
+    set_target(project, 0.5)
+    assert "By the estimate, the goal of 50.0% is reached. Certify it" in words_on(open_app("overview"))
+    machine = dict(zip(*(column.tolist() for column in predicted_labels(project, 1)), strict=True))
+    for card in deal(project, who=ANN, count=40):
+        answer(project, card.audit, "label", label=machine[card.text], who=ANN)
+    words = words_on(open_app("overview"))
+    assert "The goal is reached: 50.0% are certified. Download the labels." in words
+    assert "What it takes" not in words

@@ -14,6 +14,7 @@ from red_core.store.attempts import tokens_per_question
 from red_core.store.overview import seconds_per_decision
 from widgets.rounds.judge_cost import TOKENS_PER_QUESTION
 from widgets.rounds.judge_panel import connected_server
+from widgets.shell.reads import audit_summary
 from widgets.shell.words import counted
 
 SECONDS_A_DECISION, FEWEST_TIMED = 6.0, 10
@@ -64,11 +65,14 @@ def prices(project: Project) -> Prices:
 
 
 def show_plan(project: Project, plan: Plan) -> None:
-    """Show the three ways to the goal as a table and as curves."""
+    """Show the three ways to the goal as a table and as curves; once it is reached, what is left to do."""
+    if plan.reached:
+        if audit_summary(project).certificate is None:
+            st.header(f"What it takes to certify {plan.goal:.1%}")
+            st.text("A blind audit on Review, usually with 100 to 500 answers.")
+        return
     costs = prices(project)
     st.header(f"What it takes to reach {plan.goal:.1%}")
-    if plan.reached:
-        st.text("By the estimate, nothing more. A blind audit measures the accuracy, usually with 100 to 500 answers.")
     for column, (name, title) in zip(st.columns(len(WAYS)), WAYS.items(), strict=True):
         with column, st.container(border=True, height="stretch"):
             show_way(title, getattr(plan, name), costs)

@@ -12,7 +12,7 @@ from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
 from red_core.training.encoder_choice import encoder_advice
-from widgets.shell.reads import facts, feed_back_plan, plan, queue_counts, source_counts, worth_doing
+from widgets.shell.reads import audit_summary, facts, feed_back_plan, plan, queue_counts, source_counts, worth_doing
 from widgets.shell.shell import PAGES, errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import counted
@@ -55,12 +55,24 @@ def next_step(project: Project) -> Step:
     if last.state == "open":
         return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
-        waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
-        return Step(_what_to_review(waiting, worth_doing(project), ready), "review", "Review")
+        return _certified(project, last) or Step(_what_to_review(project), "review", "Review")
     return _after(project, last)
 
 
-def _what_to_review(waiting: int, worth: int, ready: int) -> str:
+def _certified(project: Project, last: Round) -> Step | None:
+    """Return the step after the goal is certified for all labels of the last round; None before."""
+    given, forecast = audit_summary(project).certificate, plan(project)
+    if given is None or forecast is None or given.round != last.id or given.target < forecast.goal:
+        return None
+    return Step(f"The goal is reached: {given.target:.1%} are certified. Download the labels.", "results", "Results")
+
+
+def _what_to_review(project: Project) -> str:
+    waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
+    forecast, worth = plan(project), worth_doing(project)
+    if forecast is not None and forecast.reached:
+        also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
+        return f"By the estimate, the goal of {forecast.goal:.1%} is reached. Certify it: answer the blind audit.{also}"
     if waiting:
         toward = f" About {counted(worth, 'decision')} of yours reach the goal." if worth else ""
         feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
@@ -80,6 +92,8 @@ def _after(project: Project, last: Round) -> Step:
         sentence = f"{state} {counted(new, 'row was', 'rows were')} imported since. Round {last.id + 1} labels them."
         return Step(sentence, "rounds", "Rounds")
     forecast = plan(project)
+    if certified := _certified(project, last):
+        return certified
     if forecast is not None and forecast.reached:
         sentence = (
             f"{state} By the estimate, the goal of {forecast.goal:.1%} is reached. Download the labels, or audit."
