@@ -28,9 +28,14 @@ import pyarrow as pa
 
 from red_core import RedClassifier
 from red_core.encoders import encode
+from red_core.records import Project
 from red_core.results.predictor import labelled, make_predictor
+from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import open_project
+from red_core.store.texts import contents
+from red_core.store.vectors import load_vectors, with_vector
 from red_core.text import normalise_text
+from red_core.training import features
 
 PROGRAM = """
 import resource, sys, time
@@ -157,10 +162,20 @@ def wait_until_healthy(address: str) -> None:
     raise SystemExit("the service does not answer")
 
 
+def use_vectors_of(project: Project) -> None:
+    """Let every text that the project has keep its stored vector, so that it is not embedded twice."""
+    ids = with_vector(project, DEFAULT_MODEL)
+    known = dict(zip(contents(project, ids), load_vectors(project, DEFAULT_MODEL, ids), strict=True))
+    features.encode = lambda model, texts: np.stack(
+        [known[text] if text in known else encode(model, [text])[0] for text in texts]
+    )
+
+
 def compare(model: RedClassifier, frame: pd.DataFrame, workspace: Path, name: str, count: int) -> None:
     """Print the share of texts with the same label as `red predict`, and both accuracies."""
     frame = frame.iloc[:count]
-    predictor = make_predictor(open_project(workspace, name))
+    use_vectors_of(project := open_project(workspace, name))
+    predictor = make_predictor(project)
     texts = frame["text"].tolist()
     given = labelled(predictor, pa.table({"text": texts}), "text")["label"].to_pylist()
     whole = [label or "none of these" for label in given]
@@ -185,10 +200,11 @@ def main() -> None:
     frame["text"] = frame["text"].map(normalise_text)
     frame = frame.drop_duplicates("text").sample(frac=1, random_state=0)
     texts = frame["text"].tolist()[: options.timed]
-    start(options.folder, texts[0])
     model = RedClassifier.from_folder(options.folder)
-    one_text(model, texts[:200])
-    batches(model, texts)
+    if options.timed:
+        start(options.folder, texts[0])
+        one_text(model, texts[:200])
+        batches(model, texts)
     if options.seconds:
         service(options.folder, texts, options.connections, options.seconds)
     if options.predictor:
