@@ -19,8 +19,8 @@ from red_core.training.text_model import TextModel
 
 MOST_COLUMNS = 12_288
 """Hash buckets of words and characters that are kept: 3 MB at 256 dimensions."""
-MOST_REPRESENTATIVES = 16_384
-"""Texts that are kept as possible neighbours: 10 MB at 640 dimensions. Fewer texts, fewer MB."""
+MOST_REPRESENTATIVES = 32_768
+"""Texts that are kept as possible neighbours: at most 21 MB at 640 dimensions. Fewer texts, fewer MB."""
 COPY = 0.03
 """Unit vectors nearer than this are copies: rounding moves a vector by about half as much."""
 Bytes = npt.NDArray[np.int8]
