@@ -38,7 +38,7 @@ def export_model_(
 ) -> None:
     """Write the classifiers of project NAME to FOLDER, to use without the workbench.
 
-    FOLDER gets 5 to 25 MB: weights, labels, calibration and a model card. It contains no text of the project, unless you
+    FOLDER gets 5 to 25 MB: weights, labels, calibration and a model card. It has no text of the project, unless you
     ask for examples. docs/model.md shows how to use it.
     """
     from red_core.takeaway.export_model import export_model  # noqa: PLC0415  serving needs less than exporting
