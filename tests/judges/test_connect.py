@@ -282,7 +282,7 @@ def test_reasoning_that_cannot_be_switched_off_gets_room():
     assert connection.dialect is not None
     assert (connection.dialect.most_out, connection.dialect.quiet) == (4096, {})
     assert server.heard[-1].body["max_tokens"] <= 4096
-    assert "no switch ends this" in connection.sentences[-1]
+    assert "cannot be switched off" in connection.sentences[-1]
 
 
 # An unknown model
