@@ -66,12 +66,13 @@ def back_up(project: Project, file: str | Path, report: Report = lambda _stage, 
             copy_database(project, copy.database)
             if faults := database_faults(copy) + vector_faults(project):
                 raise StoreError(f"{project.folder} is damaged: {faults[0]}. Restore an earlier backup.")
-            files = {DATABASE: (copy.database, copy.database.stat().st_size)}
+            files: dict[str, tuple[Path, int | None]] = {DATABASE: (copy.database, copy.database.stat().st_size)}
             for path, known in indexed_bytes(copy).items():
                 files[path.name] = (project.folder / path.name, known)
-            files |= {_name(project, path): (path, path.stat().st_size) for path in arrays}
+            size = sum(known or 0 for _, known in files.values()) + sum(path.stat().st_size for path in arrays)
+            files |= {_name(project, path): (path, None) for path in arrays}
             archive = Path(folder) / "backup.zip"
-            moved = _counting("back up", sum(length for _, length in files.values()), report)
+            moved = _counting("back up", size, report)
             manifest = pack(archive, project.name, files, moved)
             archive.rename(target)
             _sync(target.parent)

@@ -60,10 +60,13 @@ class Manifest(BaseModel):
         return sum(member.bytes for member in self.files.values())
 
 
-def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int]], moved: Moved) -> Manifest:
-    """Write an archive and return its manifest; ``files``: name in the archive -> (path, bytes to copy).
+def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int | None]], moved: Moved) -> Manifest:
+    """Write an archive and return its manifest; only the owner may read the archive.
 
-    Only the owner may read the archive.
+    Parameters
+    ----------
+    files : mapping of str to (Path, int or None)
+        Name in the archive -> path and bytes to copy; None for the whole file, which another one may replace meanwhile.
 
     Raises
     ------
@@ -74,9 +77,11 @@ def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int]], mov
     members = {}
     with archive.open("r+b") as raw:
         with zipfile.ZipFile(raw, "w") as zipped:
-            for name, (path, length) in files.items():
-                with path.open("rb") as source, zipped.open(_entry(name, length), "w") as target:
-                    members[name] = Member(bytes=length, sha256=_copy(source, target, length, moved))
+            for name, (path, known) in files.items():
+                with path.open("rb") as source:
+                    length = os.fstat(source.fileno()).st_size if known is None else known
+                    with zipped.open(_entry(name, length), "w") as target:
+                        members[name] = Member(bytes=length, sha256=_copy(source, target, length, moved))
                     if source.tell() != length:
                         raise StoreError(f"{path} became shorter while it was read. Try again.")
             manifest = Manifest(

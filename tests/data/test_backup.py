@@ -22,7 +22,7 @@ from red_core.records import Project
 from red_core.results.exports import export
 from red_core.rounds.status import project_status
 from red_core.store import database
-from red_core.store.arrays import save_arrays
+from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.jobs import add_job, newest_job
 from red_core.store.vectors import load_vectors, vector_file, with_vector
@@ -174,6 +174,18 @@ def test_a_backup_made_while_others_write_is_of_one_moment(project, writer, work
         sizes.append(texts)
     assert writer.poll() is None
     assert sizes == sorted(set(sizes))  # the writer went on
+
+
+def test_an_array_that_is_replaced_by_a_longer_one_meanwhile_is_whole_in_the_backup(project, workspace, tmp_path):
+    path = project.folder / "rounds" / "1.npz"
+    save_arrays(path, numbers=np.arange(10))
+
+    def replace_it(_stage: str, _done: int, _total: int) -> None:  # called as the database is copied, before the arrays
+        save_arrays(path, numbers=np.arange(5_000))
+
+    back_up(project, tmp_path / "b.zip", replace_it)
+    again = restore(workspace, tmp_path / "b.zip", "again")
+    assert load_arrays(again.folder / "rounds" / "1.npz")["numbers"].tolist() == list(range(5_000))
 
 
 def test_the_writer_killed_meanwhile_changes_nothing(project, writer, workspace, tmp_path):
