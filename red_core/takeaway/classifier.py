@@ -145,7 +145,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return loaded
 
     def to_folder(self, path: str | Path, card: str | None = None) -> str:
-        """Write a model folder of a few MB, without texts; return its fingerprint.
+        """Write a model folder without texts (about 25 MB at most); return its fingerprint.
 
         Parameters
         ----------
