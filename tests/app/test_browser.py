@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -311,7 +312,7 @@ def overrule(watched: Watched, server: Server, project: Project) -> Card:
     page = watched.open(f"{server.address}/review?project={project.name}")
     name = "judge against classifiers" if queued(project, "judge against classifiers") else "to decide"
     page.locator(".st-key-review_queue input").click()
-    page.get_by_role("option", name=name).click()
+    page.get_by_role("option", name=re.compile(f"^{re.escape(name)}:")).click()
     watched.settle()
     card = queued(project, name)[0]
     expect(page.locator(".desk .text")).to_have_text(card.content)

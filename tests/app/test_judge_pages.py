@@ -312,7 +312,7 @@ def test_another_model_is_not_trusted_on_the_test_of_this_one(
 @pytest.mark.usefixtures("named")
 def test_the_questions_of_a_test_are_no_more_than_the_seeds_allow(in_state: InState, open_app: OpenApp) -> None:
     in_state("prepared")
-    assert "The test asks at most 38 questions" in words_on(rounds_with_llm(open_app))
+    assert "It asks at most 38 questions" in words_on(rounds_with_llm(open_app))
 
 
 @pytest.mark.usefixtures("named")
