@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx2
@@ -74,24 +75,25 @@ def described(error: BaseException, server: JudgeServer) -> str:
 
 
 async def _takes_connections(address: str) -> bool:
-    parts = urlsplit(address)
-    try:
-        async with asyncio.timeout(SECONDS_TO_PROBE):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
+    return await _opens(address, None)
 
 
 async def _speaks_tls(address: str) -> bool:
-    parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent: only the protocol counts
+    return await _opens(address, context)
+
+
+async def _opens(address: str, tls: ssl.SSLContext | None) -> bool:
+    """Return whether a connection opens in time; it is closed again before this returns."""
+    parts = urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         async with asyncio.timeout(SECONDS_TO_PROBE):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
+            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
     except (OSError, TimeoutError):
         return False
-    writer.close()
+    writer.transport.abort()  # closing would wait for the other side
+    with suppress(OSError):
+        await writer.wait_closed()
     return True
