@@ -43,7 +43,7 @@ from widgets.labels.new_labels_panel import current_groups, show_new_labels
 from widgets.labels.pool_texts_panel import show_pool_texts
 from widgets.labels.reforming_panel import show_reforming
 from widgets.rounds.judge_panel import connected_server
-from widgets.shell.marks import mark
+from widgets.shell.marks import ink, mark
 from widgets.shell.reads import confused, labels, pool_drawn, similarities
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
@@ -137,7 +137,7 @@ def figure(
     key: tuple[object, ...],  # noqa: ARG001  the cache needs it: rows and drawing are not hashed
     focus: Focus,
     overlay: Overlay,
-    ink: str,
+    colour: str,
     _rows: Sequence[Row],
     _drawn: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
@@ -148,18 +148,17 @@ def figure(
         coordinates, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
         margin = 0.06 * np.maximum(np.ptp(coordinates, axis=0), 1e-6)
         bounds = np.stack([coordinates.min(axis=0) - margin, coordinates.max(axis=0) + margin])
-    return dict(label_map_figure(_rows, picture, bounds, focus, overlay, ink).to_plotly_json())
+    return dict(label_map_figure(_rows, picture, bounds, focus, overlay, colour).to_plotly_json())
 
 
 def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     drawn = pool_drawn(project)
     states = "".join(row["state"][:1] or "-" for row in rows)
     key = (project.folder.as_posix(), views.version(project), drawn is not None, states)
-    ink = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080"
     marked, scope = drawn_focus(focus), scope_of(rows)
     overlay = replace(overlay_of(project, current_groups(project) or (), drawn, marked), scope=scope)
     shown = list(rows) if scope is None else coloured_by_group(overview(rows, scope), scope)
-    chart = figure((*key, len(shown)), marked, overlay, ink, shown, drawn)
+    chart = figure((*key, len(shown)), marked, overlay, ink(), shown, drawn)
     with st.container(key="map"):
         st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, shown))
     if any(row["path"] for row in rows):

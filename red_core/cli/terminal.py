@@ -90,12 +90,12 @@ def plan_in_words(plan: Mapping[str, Any]) -> str:
     if plan["now"] >= plan["goal"]:
         return f"goal {plan['goal']:.1%}: reached by the estimate ({plan['now']:.1%})"
     ways = {"you alone": plan["you"], "the judge alone": plan["judge"], "the judge, then you": plan["both"]}
-    return f"goal {plan['goal']:.1%}: " + "; ".join(f"{name} {_way_in_words(way)}" for name, way in ways.items())
+    return f"goal {plan['goal']:.1%}: " + "; ".join(f"{name}: {_way_in_words(way)}" for name, way in ways.items())
 
 
 def _way_in_words(way: Mapping[str, Any]) -> str:
     if way["decisions"] is None or way["questions"] is None:
-        return f"end at about {way['reaches']:.1%}"
+        return f"does not reach it, and ends at about {way['reaches']:.1%}"
     counts = {"questions": way["questions"], "decisions": way["decisions"]}
     return "about " + (" and ".join(f"{round(n):,} {name}" for name, n in counts.items() if n >= 1) or "no answers")
 

@@ -382,7 +382,7 @@ def test_status_after_a_round_prints_its_figures(run):
     assert "round 1 (recommended, judge: similarity check (no LLM)) is to review" in shown
     assert re.search(r"estimated accuracy \d+\.\d\d% \(classifiers alone \d+\.\d\d%\)", shown)
     assert "true accuracy (trial)" in shown
-    assert re.search(r"goal 95\.0%: you alone .*; the judge alone .*; the judge, then you ", shown)
+    assert re.search(r"goal 95\.0%: you alone: .*; the judge alone: .*; the judge, then you: ", shown)
 
 
 @pytest.mark.usefixtures("reviewed")

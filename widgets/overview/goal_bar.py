@@ -12,6 +12,7 @@ from red_core.rounds.plan import Plan, band
 from red_core.settings import RECOMMENDED
 from red_core.training.background import DOUBT, wants_background
 from widgets.shell.facts_line import FEW_AUDITS
+from widgets.shell.marks import ink
 from widgets.shell.reads import audit_summary, facts
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -59,7 +60,10 @@ def _figure(project: Project, plan: Plan, true: float | None) -> go.Figure:
     figure = go.Figure()
     figure.add_bar(
         x=[plan.now], y=[""], orientation="h", name="estimated", width=0.5, marker={"opacity": 0.55},
-        error_x={"type": "data", "symmetric": False, "array": [high - plan.now], "arrayminus": [plan.now - low]},
+        error_x={
+            "type": "data", "symmetric": False, "array": [high - plan.now], "arrayminus": [plan.now - low],
+            "color": ink(),
+        },
     )  # fmt: skip
     audits = audit_summary(project).accuracy
     if audits.share is not None and audits.of >= FEW_AUDITS:
@@ -70,7 +74,7 @@ def _figure(project: Project, plan: Plan, true: float | None) -> go.Figure:
         )  # fmt: skip
     if true is not None:
         figure.add_scatter(x=[true], y=[""], mode="markers", name="true (trial)", marker={"symbol": "star", "size": 14})
-    figure.add_vline(plan.goal, line={"dash": "dash", "width": 2})
+    figure.add_vline(plan.goal, line={"dash": "dash", "width": 2, "color": ink()})
     figure.update_layout(
         height=HEIGHT, margin={"l": 8, "r": 8, "t": 4, "b": 4}, bargap=0.3,
         legend={"orientation": "h", "y": 1.3, "x": 0}, showlegend=True,

@@ -14,6 +14,7 @@ from red_core.store.attempts import tokens_per_question
 from red_core.store.overview import seconds_per_decision
 from widgets.rounds.judge_cost import TOKENS_PER_QUESTION
 from widgets.rounds.judge_panel import connected_server
+from widgets.shell.marks import ink
 from widgets.shell.reads import audit_summary
 from widgets.shell.words import counted
 
@@ -153,7 +154,9 @@ def show_curve(plan: Plan, costs: Prices) -> None:
             name=title, mode="lines", line={"dash": DASHES[name], "width": 2.5},
             hovertemplate="%{y:.1%} after %{x:,.1f}<extra>" + title + "</extra>",
         )  # fmt: skip
-    figure.add_hline(plan.goal, line={"dash": "dash", "width": 1}, annotation_text=f"goal {plan.goal:.0%}")
+    figure.add_hline(
+        plan.goal, line={"dash": "dash", "width": 1, "color": ink()}, annotation_text=f"goal {plan.goal:.0%}"
+    )
     figure.update_layout(
         height=300, margin={"l": 8, "r": 8, "t": 8, "b": 8}, legend={"orientation": "h", "y": 1.12},
         xaxis={"title": AXES[axis].lower(), "rangemode": "tozero"}, yaxis={"tickformat": ".0%"},

@@ -14,3 +14,8 @@ def mark(subset: int) -> tuple[str, int, str]:
     colours = st.get_option("theme.chartCategoricalColors") or SPARE_COLOURS
     symbol = list(SIGNS)[subset % len(SIGNS)]
     return str(colours[subset % len(colours)]), symbol, SIGNS[symbol]
+
+
+def ink() -> str:
+    """Return the colour of texts in the current theme, for lines of a figure: Plotly's own are dark in both themes."""
+    return str(st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor") or "#808080")
