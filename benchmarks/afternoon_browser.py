@@ -17,9 +17,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
@@ -38,24 +38,6 @@ PATIENCE = 1800
 MOST_ROUNDS = 4
 JOINER = "\u2060"
 """The invisible sign that keeps outside text from being read as markup."""
-
-
-@dataclass
-class Ledger:
-    """What the afternoon took, and what it gave."""
-
-    labels: int
-    texts: int
-    rounds: int = 0
-    questions: int = 0
-    audits: int = 0
-    minutes: float = 0.0
-    minutes_of_audits: float = 0.0
-    estimated: float = 0.0
-    certified: float | None = None
-    covers: float = 0.0
-    on_the_screen: bool = False
-    true: float = 0.0
 
 
 @contextmanager
@@ -170,6 +152,17 @@ class Analyst:
         self.page.locator(".st-key-next_step").wait_for(timeout=120_000)
         rest(self.page)
 
+    def run_rounds(self, most: int) -> tuple[int, float]:
+        """Run rounds until the estimate is high enough; return how many, and the estimate."""
+        for number in range(1, MOST_ROUNDS + 1):
+            self.run_round(most)
+            forecast = plan(self.project)
+            estimated = forecast.now if forecast else 0.0
+            if estimated >= self.options.until or number == MOST_ROUNDS:
+                return number, estimated
+            self.feed_back()
+        raise AssertionError("at least one round runs")
+
     def run_round(self, most: int) -> None:
         """Choose the LLM judge, cap its questions, and run a round."""
         self.go("rounds")
@@ -252,36 +245,31 @@ def written(drawn: Draw, folder: Path) -> tuple[Path, Path]:
     return labelled, pool
 
 
-def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
-    """Play the afternoon in the browser; return its ledger."""
-    ledger, began = Ledger(len(drawn.names), len(drawn.truth)), time.monotonic()
+def afternoon(drawn: Draw, options: argparse.Namespace) -> dict[str, Any]:
+    """Play the afternoon in the browser; return what it took and what it gave."""
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, judging(drawn, options) as judge:
         place = Path(folder)
         with served(place / "workspace", options.port) as (base, page):
             project = Project(place / "workspace", NAME)
             analyst = Analyst(page, base, project, drawn, options)
             analyst.bring_in(*written(drawn, place))
-            most = round(options.questions_a_round * ledger.texts)
-            while ledger.rounds < MOST_ROUNDS:
-                analyst.run_round(most)
-                ledger.rounds += 1
-                forecast = plan(project)
-                if forecast is not None and forecast.now >= options.until:
-                    break
-                analyst.feed_back()
-            ledger.estimated = round(forecast.now, 4) if forecast else 0.0
-            audits = time.monotonic()
-            ledger.audits = analyst.audit(options.most_answers)
-            ledger.minutes_of_audits = round((time.monotonic() - audits) / 60, 1)
-            ledger.on_the_screen = analyst.certificate_is_on("overview")
+            rounds, estimated = analyst.run_rounds(round(options.questions_a_round * len(drawn.truth)))
+            audits_began = time.monotonic()
+            audits = analyst.audit(options.most_answers)
+            minutes_of_audits = (time.monotonic() - audits_began) / 60
+            on_the_screen = analyst.certificate_is_on("overview")
             result = summary(project)
-            if (given := result.certificate or result.selective) is not None:
-                ledger.certified, ledger.covers = given.target, round(given.texts / given.of, 3)
+            given = result.certificate or result.selective
             rows = {row["text"]: row["label"] for row in analyst.download(place)}
-            ledger.true = round(float(np.mean([rows[text] == analyst.truth[text] for text in drawn.pool_texts])), 4)
-        ledger.questions = judge.asked
-    ledger.minutes = round((time.monotonic() - began) / 60, 1)
-    return ledger
+    return {
+        "labels": len(drawn.names), "texts": len(drawn.truth), "rounds": rounds, "questions": judge.asked,
+        "audits": audits, "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes_of_audits": round(minutes_of_audits, 1), "estimated": round(estimated, 4),
+        "certified": None if given is None else given.target,
+        "covers": 0.0 if given is None else round(given.texts / given.of, 3), "on_the_screen": on_the_screen,
+        "true": round(float(np.mean([rows[text] == analyst.truth[text] for text in drawn.pool_texts])), 4),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -302,7 +290,7 @@ def main() -> None:
     options = parser.parse_args()
     options.pool, options.most_texts, options.least_texts = options.texts, 10**9, options.shots + 1
     options.judge_errors, options.oos = "independent", None
-    print(json.dumps(asdict(afternoon(draw(options.data, options.seed, options), options)), indent=1))
+    print(json.dumps(afternoon(draw(options.data, options.seed, options), options), indent=1))
 
 
 if __name__ == "__main__":

@@ -182,13 +182,21 @@ def job(stage: str, done: int) -> Job:
     return Job(1, "round", "running", stage, done, 10, "", False, None, None, 0.0, "{}", WHO)
 
 
+def test_a_goal_that_is_reached_by_the_estimate_leads_to_the_audit(in_state: InState, open_app: OpenApp) -> None:
+    set_target(in_state("to review"), 0.5)
+    app = open_app("overview")
+    assert "By the estimate, the goal of 50.0% is reached. Certify it" in words_on(app)
+    app.button(key="next_mode").click().run()
+    assert not app.exception
+    assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Blind audit")
+
+
 def test_once_the_goal_is_certified_the_next_step_is_the_download(
     in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     project = in_state("to review")
     set_target(project, 0.5)
-    assert "By the estimate, the goal of 50.0% is reached. Certify it" in words_on(open_app("overview"))
     machine = dict(zip(*(column.tolist() for column in predicted_labels(project, 1)), strict=True))
     for card in deal(project, who=ANN, count=40):
         answer(project, card.audit, "label", label=machine[card.text], who=ANN)

@@ -497,6 +497,7 @@ def test_the_demo_is_made_and_its_round_run_with_nothing_on_standard_error(verb,
 def test_the_demo_is_a_trial_project_with_its_subsets_formed(walked):
     facts = json.loads(walked[1]["demo"].stdout)
     assert (facts["trial"], facts["embedding"], facts["round"]) == (True, DEFAULT_MODEL, None)
+    assert (facts["labels"], facts["seeds"]) == (54, 594)
     assert (facts["job"]["kind"], facts["job"]["state"]) == ("prepare", "done")
 
 

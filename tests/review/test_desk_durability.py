@@ -26,7 +26,7 @@ from tests.helpers.small_projects import small_project
 __all__ = ["prepared_red"]
 
 PEOPLE = ("ann", "bob")
-ACTS = 600
+ACTS = 1_000
 SECONDS = 90
 Row = tuple[str, str, int, int | None, str | None, str, float | None]
 """A stored decision: request id, kind, text, label, request id of the undone one, reason and seconds."""

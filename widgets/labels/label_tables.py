@@ -21,7 +21,7 @@ MOST_COLOURED = 300
 PAGE = 1_000
 """Most labels of a page of the full table."""
 SIMILARITIES = ("similarity", "average", "most")
-MIXED_UP = ("confused inside", "confused outside")
+CONFUSED = ("confused inside", "confused outside")
 SHARES = ("confidence", "accuracy", "judge right")
 HEADINGS = {
     "name": "label",
@@ -129,7 +129,7 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
         | {name: st.column_config.NumberColumn(format="%.2f") for name in SIMILARITIES}
         | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
-        | {name: st.column_config.NumberColumn(format="%.1f", help=HELP[name]) for name in MIXED_UP}
+        | {name: st.column_config.NumberColumn(format="%.1f", help=HELP[name]) for name in CONFUSED}
         | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
         | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)},
     )

@@ -13,7 +13,7 @@ from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
 from red_core.training.encoder_choice import encoder_advice
 from widgets.shell.reads import audit_summary, facts, feed_back_plan, plan, queue_counts, source_counts, worth_doing
-from widgets.shell.shell import PAGES, errors_in_one_line
+from widgets.shell.shell import PAGES, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import counted
 
@@ -31,12 +31,15 @@ class Step:
         The words of the link to that page.
     settings : Settings or None
         Of the round that the action starts; None where it is another action.
+    mode : str
+        The mode of Review in which it is done; '' where the page needs none.
     """
 
     sentence: str
     page: str
     link: str
     settings: Settings | None = None
+    mode: str = ""
 
 
 def next_step(project: Project) -> Step:
@@ -55,7 +58,7 @@ def next_step(project: Project) -> Step:
     if last.state == "open":
         return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
-        return _certified(project, last) or Step(_what_to_review(project), "review", "Review")
+        return _certified(project, last) or _to_certify(project) or Step(_what_to_review(project), "review", "Review")
     return _after(project, last)
 
 
@@ -67,12 +70,19 @@ def _certified(project: Project, last: Round) -> Step | None:
     return Step(f"The goal is reached: {given.target:.1%} are certified. Download the labels.", "results", "Results")
 
 
+def _to_certify(project: Project) -> Step | None:
+    """Return the step after the goal is reached by the estimate alone; None before."""
+    forecast, ready = plan(project), len(feed_back_plan(project).items)
+    if forecast is None or not forecast.reached:
+        return None
+    also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
+    sentence = f"By the estimate, the goal of {forecast.goal:.1%} is reached. Certify it: answer the blind audit.{also}"
+    return Step(sentence, "review", "Blind audit", mode="Blind audit")
+
+
 def _what_to_review(project: Project) -> str:
     waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
-    forecast, worth = plan(project), worth_doing(project)
-    if forecast is not None and forecast.reached:
-        also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
-        return f"By the estimate, the goal of {forecast.goal:.1%} is reached. Certify it: answer the blind audit.{also}"
+    worth = worth_doing(project)
     if waiting:
         toward = f" About {counted(worth, 'decision')} of yours reach the goal." if worth else ""
         feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
@@ -141,5 +151,9 @@ def show_next_step(project: Project, here: str) -> None:
                 with errors_in_one_line():
                     start_job(project, "round", step.settings, who_acts())
                     st.rerun()
-        if step.page != here:
+        if step.page == here:
+            return
+        if not step.mode:
             st.page_link(PAGES[step.page], label=step.link, icon=":material/arrow_forward:")
+        elif st.button(step.link, key="next_mode", icon=":material/arrow_forward:"):
+            go(step.page, review_mode=step.mode)
