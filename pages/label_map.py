@@ -73,7 +73,7 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     keep_valid(project.name, rows)
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
     groups = groups_on_map(rows)
-    left, *between, middle, right = st.columns([4, 3, 2, 3] if groups else [5, 3, 2], vertical_alignment="bottom")
+    left, *between, middle, right = st.columns([3, 3, 2, 4] if groups else [5, 3, 2], vertical_alignment="bottom")
     left.selectbox(
         "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
         on_change=lambda: choose(label=st.session_state["label"]),

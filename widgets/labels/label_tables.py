@@ -18,6 +18,8 @@ from widgets.shell.selections import chosen_rows
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
+ROWS_IN_HEIGHT = 14
+"""Rows of a full table that the height of the map holds; a shorter table has no empty rows."""
 PAGE = 1_000
 """Most labels of a page of the full table."""
 SIMILARITIES = ("similarity", "average", "most")
@@ -123,7 +125,7 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         key=key,
         on_select=on_choice,
         selection_mode="single-row",
-        height=HEIGHT if tall else "auto",
+        height="auto" if not tall else HEIGHT if len(table) > ROWS_IN_HEIGHT else "content",
         column_config={"": st.column_config.TextColumn(width=30)}
         | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
         | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
