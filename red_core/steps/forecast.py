@@ -110,20 +110,24 @@ def after_verdicts(
     evidence = np.log(right) - np.log(wrong)
     at_once = max(FEWEST_AT_ONCE, round(SHARE_AT_ONCE * len(askable)))
     touched = np.zeros(len(belief), dtype=np.bool_)
-    answers, accuracy, taught = [0], [float(_best(belief).mean())], [0]
+    best = _best(belief)
+    answers, accuracy, taught = [0], [float(best.mean())], [0]
+    gains, columns = np.full(len(belief), -np.inf), np.zeros(len(belief), dtype=np.int64)
+    rows = askable
     while True:
-        pairs = best_pairs(kept, askable, asked, chances)
-        order = np.argsort(-pairs.gains, kind="stable")[:at_once]
-        order = order[pairs.gains[order] >= least_gain]
-        if not len(order):
+        pairs = best_pairs(kept, rows, asked, chances)  # an answer changes its own text only
+        gains[rows] = -np.inf
+        gains[pairs.rows], columns[pairs.rows] = pairs.gains, pairs.columns
+        rows = np.argsort(-gains, kind="stable")[:at_once]
+        rows = rows[gains[rows] >= least_gain]
+        if not len(rows):
             return Curve(np.array(answers), np.array(accuracy), np.array(taught)), kept
-        rows, columns = pairs.rows[order], pairs.columns[order]
-        shares = np.where((truth[rows] == columns)[:, None], right, wrong)
+        shares = np.where((truth[rows] == columns[rows])[:, None], right, wrong)
         outcome = (shares.cumsum(axis=1) < rng.random((len(rows), 1))).sum(axis=1).clip(max=len(right) - 1)
-        kept.logits[rows, columns] += evidence[outcome]
-        asked[rows, columns] = True
+        kept.logits[rows, columns[rows]] += evidence[outcome]
+        asked[rows, columns[rows]] = True
         touched[rows] = True
-        best = _best(beliefs(kept))
+        best[rows] = _best(beliefs(kept.only(rows)))
         answers.append(answers[-1] + len(rows))
         accuracy.append(float(best.mean()))
         taught.append(int((touched & (best >= sure)).sum()))

@@ -15,7 +15,7 @@ from red_core.steps.forecast import (
     thinned,
     with_learning,
 )
-from red_core.steps.informative import AnswerChances
+from red_core.steps.informative import AnswerChances, best_pairs
 
 GOOD, BAD = np.array([0.1, 0.9]), np.array([0.9, 0.1])  # invalid, valid; of right and of wrong pairs
 COIN = np.array([0.5, 0.5])
@@ -74,6 +74,21 @@ def test_a_judge_without_information_is_not_asked():
     curve, after = asked(pool(50, 0.5, 0.3), COIN, COIN)
     assert curve.answers.tolist() == [0]
     assert np.array_equal(beliefs(after), beliefs(pool(50, 0.5, 0.3)))
+
+
+@given(st.integers(0, 2**16), st.integers(1, 60), st.integers(1, 4))
+def test_the_simulation_asks_what_a_look_at_all_texts_after_each_step_would_ask(seed, count, labels):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.0, 2.0, (count, labels)).astype(np.float32)
+    kept = Candidates(np.tile(np.arange(labels), (count, 1)), logits, np.full(count, -3.0, np.float32), -2.0)
+    mask, rows = rng.random(logits.shape) < 0.2, np.flatnonzero(rng.random(count) < 0.8)
+    chances = AnswerChances(GOOD, BAD, np.array([True, False]))
+    curve, after = asked(kept, mask=mask, rows=rows, seed=seed)
+    open_pairs = (after.logits != logits) | mask  # each asked pair moved, and only those
+    assert curve.answers[-1] == int((after.logits != logits).sum())
+    left = best_pairs(after, rows, open_pairs, chances)
+    assert (left.gains < 0.005).all()  # nothing that is worth it was left
+    assert curve.accuracy[-1] == pytest.approx(beliefs(after)[:, :-1].max(axis=1).mean())
 
 
 def test_the_forecast_is_the_accuracy_that_its_own_world_would_show():
