@@ -11,19 +11,17 @@ import streamlit as st
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
 from red_core.data import make_demo, restore_decisions, write_left_out
-from red_core.data.importing import labels_with_few_examples
 from red_core.records import FEWEST_EXAMPLES, Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.texts import left_out_rows
-from red_core.store.views import sources
 from red_core.training.encoder_choice import encoder_advice
 from widgets.data.edited_form import edited_form
 from widgets.data.encoder_panel import ask_for_encoder, encoder_panel
 from widgets.data.import_form import begin_work, import_form, is_file_chosen
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import facts
+from widgets.shell.reads import facts, labels_with_few_examples, sources
 from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
 from widgets.shell.sign_in import may_write, of_session
 from widgets.shell.untrusted import plain, visible

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from sqlite_utils import Database
 
 from red_core.records import NONE_OF_THESE, Project
 from red_core.store.database import connection
 
 ROWS_PER_PAGE = 50
 
-FINAL = """
+_DECISION = "(SELECT decided.id FROM decided WHERE decided.text = source_row.text)"
+_AUDIT = """(SELECT a.answer FROM audited a
+                WHERE a.text = source_row.text AND a.purpose <> 'planted' AND a.kind <> 'cannot tell'
+                AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = a.text AND r.label = a.label))"""
+_ANSWERED = "SELECT text FROM decision UNION SELECT text FROM audit"
+
+
+def _final(rows: str = "source_row", *, answers: bool = True) -> str:
+    """Return the query of FINAL for some rows; without ``answers`` as if nobody had decided or audited anything."""
+    return f"""
     SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
         audit.id AS audit_answer,
         CASE WHEN decision.id IS NOT NULL THEN (SELECT now FROM label WHERE label.id = decision.label)
@@ -28,21 +40,23 @@ FINAL = """
                 THEN 'left out: typed for a label that is gone'
              WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
              WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
-                WHERE q.text = facts.text AND q.label = p.label ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
+                WHERE q.text = facts.text AND q.label = p.label AND q.round <= :round
+                ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,
-            (SELECT decided.id FROM decided WHERE decided.text = source_row.text) AS decision,
+            {_DECISION if answers else "NULL"} AS decision,
             (SELECT min(o.label) FROM own_label o WHERE o.text = source_row.text) AS first_seed,
             (SELECT max(o.label) FROM own_label o WHERE o.text = source_row.text) AS last_seed,
-            (SELECT a.answer FROM audited a
-                WHERE a.text = source_row.text AND a.purpose <> 'planted' AND a.kind <> 'cannot tell'
-                AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = a.text AND r.label = a.label)) AS audit
-        FROM source_row
+            {_AUDIT if answers else "NULL"} AS audit
+        FROM {rows}
     ) facts
     LEFT JOIN decision ON decision.id = facts.decision
     LEFT JOIN audit_answer audit ON audit.id = facts.audit AND facts.decision IS NULL AND facts.first_seed IS NULL
     LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
+
+
+FINAL = _final()
 """Every source row with its final label.
 
 A decision takes precedence over a seed, a seed over a blind audit, and an audit over the classifiers.
@@ -118,20 +132,40 @@ def results_page(
     return results, totals[0] if totals else 0
 
 
-def source_counts(project: Project, round_id: int) -> dict[str, int]:
+def counts_without_answers(project: Project, round_id: int) -> dict[str, int]:
+    """Return what :func:`source_counts` would return if nobody had decided or audited a text.
+
+    It reads every row, and changes only with imports, edits of labels, and rounds.
+    """
+    with connection(project) as db:
+        return _counted(db, _final(answers=False), round_id)
+
+
+def source_counts(project: Project, round_id: int, before: Mapping[str, int] | None = None) -> dict[str, int]:
     """Return source -> number of rows with a final label from it; all reasons to leave rows out count as ``left out``.
 
     Parameters
     ----------
     round_id : int
         The round whose beliefs are shown; 0 before the first.
+    before : mapping, optional
+        The result of :func:`counts_without_answers`, if it is known. Then only the texts with an answer are read.
     """
-    counts: dict[str, int] = {}
+    counts = dict(counts_without_answers(project, round_id) if before is None else before)
+    answered = f"(SELECT * FROM source_row WHERE text IN ({_ANSWERED})) source_row"
     with connection(project) as db:
-        count_of_kind = db.execute(f"SELECT kind, count(*) FROM ({FINAL}) GROUP BY kind", {"round": round_id})
-        for kind, count in count_of_kind:
-            source = "left out" if kind.startswith("left out") else str(kind)
-            counts[source] = counts.get(source, 0) + int(count)
+        without = _counted(db, _final(answered, answers=False), round_id)
+        now = _counted(db, _final(answered), round_id)
+    for source in {*without, *now}:
+        counts[source] = counts.get(source, 0) + now.get(source, 0) - without.get(source, 0)
+    return {source: count for source, count in counts.items() if count}
+
+
+def _counted(db: Database, final: str, round_id: int) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for kind, count in db.execute(f"SELECT kind, count(*) FROM ({final}) GROUP BY kind", {"round": round_id}):
+        source = "left out" if kind.startswith("left out") else str(kind)
+        counts[source] = counts.get(source, 0) + int(count)
     return counts
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,11 @@ from red_core.store.texts import shown_file
 LEAST = 0.1
 """Two labels with fewer confused texts do not count as confused: among 1,000 labels every pair has a few hundredths."""
 _BELIEVED = """
-    SELECT min(label, runner_up) AS one, max(label, runner_up) AS other, sum(runner_up_belief) AS expected, 0 AS n
-    FROM prediction WHERE round = ? AND label > 0 AND runner_up > 0 AND text NOT IN (SELECT text FROM decided)
-    GROUP BY 1, 2"""
+    SELECT min(p.label, runner_up) AS one, max(p.label, runner_up) AS other, sum(runner_up_belief) AS expected
+    FROM {texts} WHERE p.round = ? AND p.label > 0 AND runner_up > 0 GROUP BY 1, 2"""
 # The judge said *valid* and the analyst gave another label, or it said *invalid* and the analyst gave this label.
 _OVERTURNED = """
-    SELECT min(label, instead) AS one, max(label, instead) AS other, 0 AS expected, count(DISTINCT text) AS n FROM
+    SELECT min(label, instead) AS one, max(label, instead) AS other, count(DISTINCT text) AS n FROM
         (SELECT d.text, q.label, CASE v.outcome WHEN 'valid' THEN d.label ELSE q.runner_up END AS instead
         FROM decided d JOIN proposed q ON q.text = d.text JOIN verdict v ON v.proposal = q.id
         WHERE d.label > 0 AND CASE v.outcome WHEN 'valid' THEN d.label <> q.label
@@ -31,7 +31,18 @@ _OVERTURNED = """
     WHERE instead > 0 AND instead <> label GROUP BY 1, 2"""
 
 
-def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
+LabelledTexts = Mapping[int, tuple[int, float]]
+"""A label's id, the number of texts that a round labels with it, and their mean belief."""
+
+
+def labelled_texts_of(project: Project, round_id: int) -> LabelledTexts:
+    """Return how many texts have each label after a round, decisions aside; it reads every text."""
+    query = "SELECT label, count(*), avg(belief) FROM prediction WHERE round = ? GROUP BY label"
+    with connection(project) as db:
+        return {int(label): (int(n), float(belief)) for label, n, belief in db.execute(query, [round_id])}
+
+
+def label_table(project: Project, round_id: int, labelled: LabelledTexts | None = None) -> list[dict[str, Any]]:
     """Return a row per label: name, path, guideline, author, subset, coordinates, counts of texts, mean belief.
 
     ``trained`` is 1 if the round was trained on it.
@@ -40,12 +51,14 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
     ----------
     round_id : int
         The round whose beliefs count; 0 before the first.
+    labelled : mapping, optional
+        The result of :func:`labelled_texts_of`, if it is known.
     """
+    labelled = labelled_texts_of(project, round_id) if labelled is None else labelled
     # The casts let SQLite index what it joins: a column of a view has no type. 10,000 labels took 8 s without them.
     query = f"""
         SELECT l.id, l.name, l.path, l.meaning, l.excludes, l.meaning_by, place.subset, place.x, place.y,
-            coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(p.n, 0) AS labelled, p.belief,
-            coalesce(d.n, 0) AS decided,
+            coalesce(s.n, 0) AS seeds, coalesce(f.n, 0) AS fed_back, coalesce(d.n, 0) AS decided,
             l.id IN (SELECT label FROM training_row WHERE round = :round) AS trained
         FROM ({LABELS}) l
         LEFT JOIN label_place place ON place.label = l.id
@@ -54,12 +67,15 @@ def label_table(project: Project, round_id: int) -> list[dict[str, Any]]:
         LEFT JOIN (SELECT CAST(label.now AS INTEGER) AS label, count(DISTINCT text) AS n FROM feed_back_item i
             JOIN label ON label.id = i.label
             WHERE feed_back NOT IN (SELECT feed_back FROM rollback) GROUP BY label.now) f ON f.label = l.id
-        LEFT JOIN (SELECT label, count(*) AS n, avg(belief) AS belief FROM prediction
-            WHERE round = :round GROUP BY label) p ON p.label = l.id
         LEFT JOIN (SELECT CAST(label AS INTEGER) AS label, count(*) AS n FROM decided GROUP BY 1) d ON d.label = l.id
         ORDER BY l.id"""
     with connection(project) as db:
-        return [row | {"path": path_of(row["path"])} for row in db.query(query, {"round": round_id})]
+        rows = list(db.query(query, {"round": round_id}))
+    counts = (labelled.get(int(row["id"]), (0, None)) for row in rows)
+    return [
+        row | {"path": path_of(row["path"]), "labelled": count, "belief": belief}
+        for row, (count, belief) in zip(rows, counts, strict=True)
+    ]
 
 
 def label_texts(project: Project, label: int, round_id: int, limit: int = 20) -> dict[str, list[str]]:
@@ -163,19 +179,55 @@ class Confusion:
         return self.labels[self.labels[0] == label]
 
 
-def confusions(project: Project, round_id: int) -> list[Confusion]:
+@dataclass(frozen=True)
+class Believed:
+    """What the beliefs of a round say of confused labels, as if no text were decided.
+
+    Attributes
+    ----------
+    expected : mapping
+        Two label ids, ascending, and the sum of the beliefs in the runner-up: all pairs.
+    confused : sequence of Confusion
+        The pairs with at least LEAST, most texts first.
+    """
+
+    expected: Mapping[tuple[int, int], float]
+    confused: Sequence[Confusion]
+
+
+def believed_pairs(project: Project, round_id: int) -> Believed:
+    """Return what the beliefs of a round say of confused labels; it reads every text."""
+    with connection(project) as db:
+        rows = db.execute(_BELIEVED.format(texts="prediction p"), [round_id])
+        expected = {(int(one), int(other)): float(share) for one, other, share in rows}
+    confused = (Confusion(pair, share, 0) for pair, share in expected.items() if share >= LEAST)
+    return Believed(expected, sorted(confused, key=_most_texts_first))
+
+
+def confusions(project: Project, round_id: int, believed: Believed | None = None) -> list[Confusion]:
     """Return the pairs of labels with at least LEAST confused texts, most texts first.
 
     Parameters
     ----------
     round_id : int
         The round whose beliefs count; 0 before the first.
+    believed : Believed, optional
+        The result of :func:`believed_pairs`, if it is known. Then only the decided texts are read.
     """
-    query = f"""
-        SELECT one, other, sum(expected) AS expected, sum(n) AS n FROM ({_BELIEVED} UNION ALL {_OVERTURNED})
-        GROUP BY one, other HAVING sum(expected) + sum(n) >= {LEAST} ORDER BY sum(expected) + sum(n) DESC, one, other"""
+    believed = believed or believed_pairs(project, round_id)
+    decided = _BELIEVED.format(texts="decided CROSS JOIN prediction p ON p.text = decided.text")
     with connection(project) as db:
-        return [
-            Confusion((int(label), int(other)), float(expected), int(n))
-            for label, other, expected, n in db.execute(query, [round_id])
-        ]
+        settled = {(one, other): share for one, other, share in db.execute(decided, [round_id])}
+        overturned = {(one, other): n for one, other, n in db.execute(_OVERTURNED)}
+    changed = {*settled, *overturned}
+    found = [each for each in believed.confused if each.labels not in changed]
+    for pair in changed:
+        expected = max(0.0, believed.expected.get(pair, 0.0) - settled.get(pair, 0.0))
+        one = Confusion(pair, expected, overturned.get(pair, 0))
+        if one.texts >= LEAST:
+            insort(found, one, key=_most_texts_first)
+    return found
+
+
+def _most_texts_first(pair: Confusion) -> tuple[float, tuple[int, int]]:
+    return -pair.texts, pair.labels

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from red_core.data import importing
 from red_core.errors import StateError
 from red_core.labels import draw_pool_map
 from red_core.records import Floats, Label, Project
@@ -26,7 +27,7 @@ from red_core.store.labels import list_labels as stored_labels
 from red_core.store.rounds import last_finished_round
 from red_core.store.texts import facts as stored_facts
 from red_core.store.texts import remembered
-from red_core.store.views import Confusion, confusions
+from red_core.store.views import Believed, Confusion, believed_pairs, confusions
 from red_core.training import ValidSamples, valid_samples
 from red_core.training.samples import seed_label_vectors
 from widgets.shell.caching import EDITS, IMPORTS, MEANINGS, ROUNDS, cached_read
@@ -44,6 +45,18 @@ def facts(project: Project) -> dict[str, int]:
     return stored_facts(project)
 
 
+@cached_read((IMPORTS, EDITS))
+def labels_with_few_examples(project: Project) -> list[str]:
+    """Return names of labels; see :func:`red_core.data.importing.labels_with_few_examples`."""
+    return importing.labels_with_few_examples(project)
+
+
+@cached_read((IMPORTS,))
+def sources(project: Project) -> list[dict[str, Any]]:
+    """Return a row per imported file; see :func:`red_core.store.views.sources`."""
+    return views.sources(project)
+
+
 @cached_read((IMPORTS,))
 def column_names(project: Project) -> list[str]:
     """Return the names of the columns of the source files; see :func:`red_core.store.source_columns.column_names`."""
@@ -53,7 +66,13 @@ def column_names(project: Project) -> list[str]:
 @cached_read()
 def label_table(project: Project) -> list[dict[str, Any]]:
     """Return a row per label; see :func:`red_core.store.views.label_table`."""
-    return views.label_table(project, round_number(project))
+    number = round_number(project)
+    return views.label_table(project, number, _labelled_texts(project, number))
+
+
+@cached_read((EDITS, *ROUNDS), entries=2, shared=True)
+def _labelled_texts(project: Project, number: int) -> views.LabelledTexts:
+    return views.labelled_texts_of(project, number)
 
 
 @cached_read((EDITS, MEANINGS))
@@ -99,7 +118,13 @@ def _pool_drawn(project: Project) -> Mapping[str, Any]:
 @cached_read(entries=3, shared=True)  # megabytes each, and every decision makes another version
 def confused(project: Project) -> list[Confusion]:
     """Return the pairs of labels that are confused; see :func:`red_core.store.views.confusions`."""
-    return confusions(project, round_number(project))
+    number = round_number(project)
+    return confusions(project, number, _believed_pairs(project, number))
+
+
+@cached_read((EDITS, *ROUNDS), entries=2, shared=True)
+def _believed_pairs(project: Project, number: int) -> Believed:
+    return believed_pairs(project, number)
 
 
 @cached_read(entries=3, shared=True)
@@ -118,7 +143,13 @@ def label_records(project: Project) -> tuple[dict[int, Share], dict[int, Share]]
 @cached_read()
 def source_counts(project: Project) -> dict[str, int]:
     """Return how many rows each source labels; see :func:`red_core.store.final_labels.source_counts`."""
-    return final_labels.source_counts(project, round_number(project))
+    number = round_number(project)
+    return final_labels.source_counts(project, number, _counts_without_answers(project, number))
+
+
+@cached_read((IMPORTS, EDITS, *ROUNDS), entries=4)
+def _counts_without_answers(project: Project, number: int) -> dict[str, int]:
+    return final_labels.counts_without_answers(project, number)
 
 
 @cached_read()
