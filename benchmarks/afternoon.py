@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality import fed_back, project_of
-from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
+from benchmarks.trial import NOTHING, Draw, SimulatedJudge, add_judge_options, composed, draw
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, prompt_of
 from red_core.records import NONE_OF_THESE, Answer, Project, Question, Round
 from red_core.review import summary
@@ -168,7 +168,8 @@ def _rounds(
         first = ledger.rounds == 0
         room = cap - judge.asked - (2 * RECOMMENDED.self_test_seeds if first else 0)
         most = max(0, min(room, round(options.questions_a_round * ledger.texts)))
-        done = run_round(project, RECOMMENDED.model_copy(update={"most_questions": most}), make_judge=judge.tested)
+        settings = RECOMMENDED.model_copy(update=options.changes | {"most_questions": most})
+        done = run_round(project, settings, make_judge=judge.tested)
         ledger.rounds += 1
         if first:
             ledger.accuracy_alone = round(done.metrics["true_alone"], 4)
@@ -216,16 +217,18 @@ def table(ledgers: list[Ledger]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("data", type=Path, nargs="*")
+    parser.add_argument(
+        "--composed", type=Path, nargs=2, metavar=("CENTRES", "DIFFERENCES"), help="two sets, see trial"
+    )
+    parser.add_argument("--spread", type=float, default=1.0, help="of the texts of a composed project")
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--labels", type=int, help="so many labels at random; all by default")
     parser.add_argument("--texts", type=int, default=8000)
     parser.add_argument("--shots", type=int, default=10)
     parser.add_argument("--skewed", action="store_true", help="labels as frequent as by Zipf's law")
     parser.add_argument("--oos", type=Path, help="a file of texts that belong to no label; they join the pool")
-    parser.add_argument("--judge-tpr", type=float, default=0.95)
-    parser.add_argument("--judge-tnr", type=float, default=0.95)
-    parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
+    add_judge_options(parser)
     parser.add_argument("--questions", type=float, default=0.4, help="at most so many per text")
     parser.add_argument("--questions-a-round", type=float, default=0.15, help="per text")
     parser.add_argument("--analyst-error", type=float, default=0.03)
@@ -241,10 +244,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     options = parser.parse_args()
     options.pool, options.most_texts, options.least_texts = options.texts, 10**9, options.shots + 1
+    options.changes = {"lexical_dimensions": 0, "label_names_as_seeds": False} if options.composed else {}
     ledgers = []
-    for path in options.data:
+    for source in (options.composed,) if options.composed else options.data:
         for seed in options.seeds:
-            drawn = _shaped(draw(path, seed, options), options)
+            composing = isinstance(source, list)
+            drawn = composed(*source, seed, options) if composing else _shaped(draw(source, seed, options), options)
             ledgers.append(afternoon(drawn, options))
             print(json.dumps(asdict(ledgers[-1])), flush=True)
     print(table(ledgers))

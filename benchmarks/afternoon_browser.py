@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     options = parser.parse_args()
     options.pool, options.most_texts, options.least_texts = options.texts, 10**9, options.shots + 1
-    options.judge_errors, options.oos = "independent", None
+    options.judge_errors, options.judge_auc, options.oos = "independent", None, None
     print(json.dumps(afternoon(draw(options.data, options.seed, options), options), indent=1))
 
 

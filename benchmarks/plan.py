@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality import PLAIN, fed_back, project_of
-from benchmarks.trial import SimulatedJudge, draw
+from benchmarks.trial import SimulatedJudge, add_judge_options, draw
 from red_core.rounds import run_round
 from red_core.rounds.plan import BEYOND, LESS_WRONG, MORE_WRONG, SHORT_OF, questions_needed
 from red_core.settings import RECOMMENDED
@@ -76,9 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--shots", type=int, default=10)
-    parser.add_argument("--judge-tpr", type=float, default=0.95)
-    parser.add_argument("--judge-tnr", type=float, default=0.95)
-    parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
+    add_judge_options(parser)
     parser.add_argument("--pool", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recommended", action="store_true")

@@ -21,7 +21,7 @@ import numpy as np
 import plotly.graph_objects as go
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.trial import NOTHING, Draw, SimulatedJudge, draw
+from benchmarks.trial import NOTHING, Draw, SimulatedJudge, add_judge_options, draw
 from benchmarks.trusting import Trusted, article_model, flat_model
 from red_core.data.tables import text_id
 from red_core.records import Floats, Project, Round
@@ -88,7 +88,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
             fed += fed_back(project)
             stopped = not done.metrics["worth_judging"]
             yield Row(
-                drawn.data, drawn.seed, method, options.judge_errors, per_text, done.metrics["true_agreement"],
+                drawn.data, drawn.seed, method, judge.kind, per_text, done.metrics["true_agreement"],
                 done.metrics["expected_agreement"], calibration_error(project, done),
                 float(np.mean(fed)) if fed else None, stopped=stopped, seconds=seconds,
                 foreign_auroc=foreign_auroc(project, done),
@@ -176,7 +176,7 @@ def trusting_rows(drawn: Draw, options: argparse.Namespace, method: str) -> Iter
             budgets.pop(0)
             fed = [drawn.truth[row] == label for row, label in trusted.accepted.items()]
             yield Row(
-                drawn.data, drawn.seed, method, options.judge_errors if judge.asked else "none", judge.asked / count,
+                drawn.data, drawn.seed, method, judge.kind if judge.asked else "none", judge.asked / count,
                 float((trusted.labels(score) == drawn.truth).mean()), None, None,
                 float(np.mean(fed)) if fed else None, stopped=False, seconds=time.perf_counter() - begun,
                 foreign_auroc=auroc(drawn.truth < 0, -score.max(axis=1)),
@@ -256,9 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--shots", type=int, default=10)
-    parser.add_argument("--judge-tpr", type=float, default=0.95)
-    parser.add_argument("--judge-tnr", type=float, default=0.95)
-    parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
+    add_judge_options(parser)
     parser.add_argument("--max-questions", type=float, default=1.5, help="per text")
     parser.add_argument("--pool", type=int, default=8000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -12,6 +12,7 @@ import numpy as np
 from red_core.data.tables import text_id
 from red_core.records import Floats, Project
 from red_core.settings import Settings, make_settings
+from red_core.steps.pool_scoring import blocks
 from red_core.store.database import create_project
 from red_core.store.texts import SourceFile, SourceRow, add_sources, pool, remember, seeds
 from red_core.store.vectors import append_vectors
@@ -61,10 +62,10 @@ def synthetic_project(
     centres = rng.standard_normal((labels, DIMENSIONS))
     seed_texts, seed_labels = seeds(project)
     for ids, classes in ((seed_texts, seed_labels - 1), (pool(project), rng.integers(labels, size=texts))):
-        noise = rng.standard_normal((len(ids), DIMENSIONS)) * spread
-        vectors = centres[classes] + noise
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        append_vectors(project, "synthetic", ids, vectors.astype(np.float32))
+        for block in blocks(len(ids)):
+            vectors = centres[classes[block]] + rng.standard_normal((len(ids[block]), DIMENSIONS)) * spread
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            append_vectors(project, "synthetic", ids[block], vectors.astype(np.float32))
     return project, make_settings("recommended", SETTINGS)
 
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
+from scipy.stats import norm
 
 from red_core.data.tables import text_id
 from red_core.encoders import encode
 from red_core.judges.self_test import self_test_pairs, summed_up
-from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Project, Question
+from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Outcome, Project, Question
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
-from red_core.steps.judge_reliability import log_likelihood_ratio
+from red_core.steps.judge_reliability import ProbabilityScale, log_likelihood_ratio
 from red_core.steps.label_map import label_vectors
+from red_core.steps.pool_scoring import blocks
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Tested
 from red_core.training import ValidSamples
 from red_core.training.model import Model
 
 NOTHING = "(none of these)"
+MOST_OF_A_LABEL = 40
+"""Texts of a label whose vectors make its mean."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,47 @@ def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
     )  # fmt: skip
 
 
+def composed(centres_of: Path, differences_of: Path, seed: int, options: argparse.Namespace) -> Draw:
+    """Compose a project of any size from the vectors of two data sets, with confusions as real ones.
+
+    A label is a label of the first set: its vector is the mean of its texts. A text is its label's vector plus the
+    differences of two texts of the second set from the means of *their* labels, times ``spread / sqrt(2)``, divided by
+    its length. So labels are alike as those of the first set are, and texts vary in the directions in which those of
+    the second set vary. The texts are numbers: nothing can be learned from their words.
+    """
+    rng = np.random.default_rng([seed, 2026])
+    names, centres, _ = _centres(centres_of, options.cache)
+    _, _, differences = _centres(differences_of, options.cache)
+    chosen = np.sort(rng.permutation(len(names))[: options.labels])
+    count = len(chosen)
+    labels = np.r_[np.repeat(np.arange(count), options.shots), rng.integers(count, size=options.texts)]
+    own = np.empty((len(labels), centres.shape[1]), dtype=np.float32)
+    for block in blocks(len(labels)):
+        two = rng.integers(len(differences), size=(2, len(labels[block])))
+        moved = (differences[two[0]] + differences[two[1]]) * (options.spread / math.sqrt(2))
+        moved += centres[chosen[labels[block]]]
+        own[block] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    texts = [f"text {seed}-{number}" for number in range(len(labels))]
+    first = count * options.shots
+    return Draw(
+        f"composed of {centres_of.name.split('.')[0]} and {differences_of.name.split('.')[0]}", seed,
+        [names[index] for index in chosen.tolist()], texts[:first], labels[:first], texts[first:], labels[first:],
+        own[:first], own[first:],
+    )  # fmt: skip
+
+
+def _centres(path: Path, cache: Path) -> tuple[list[str], Floats, Floats]:
+    """Return the labels of a set, the means of their vectors, and each text's difference from its mean."""
+    frame = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"]).drop_duplicates("text")
+    frame = frame[frame.groupby("label").cumcount() < MOST_OF_A_LABEL]
+    names, of_label = np.unique(frame["label"].to_numpy(dtype=str), return_inverse=True)
+    vectors = embedded(frame["text"].tolist(), cache)
+    means = np.zeros((len(names), vectors.shape[1]), dtype=np.float32)
+    np.add.at(means, of_label, vectors)
+    means /= np.bincount(of_label)[:, None]
+    return names.tolist(), means, vectors - means[of_label]
+
+
 def embedded(texts: Sequence[str], cache: Path) -> Floats:
     """Return the vectors of the default model, shape (n, d); they are cached under the hash of the texts."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -80,16 +127,26 @@ def embedded(texts: Sequence[str], cache: Path) -> Floats:
     return vectors
 
 
+def add_judge_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :class:`SimulatedJudge`."""
+    parser.add_argument("--judge-tpr", type=float, default=0.95, help="valid to so many of the right labels")
+    parser.add_argument("--judge-tnr", type=float, default=0.95, help="invalid to so many of the wrong labels")
+    parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
+    parser.add_argument("--judge-auc", type=float, help="calibrated probabilities with this AUC, instead of words")
+
+
 class SimulatedJudge:
     """A judge with given error rates: independent for each pair, or persistent for some texts.
 
-    With persistent errors, the judge always takes the nearest rival as the truth for a share of the texts.
+    With persistent errors, the judge always takes the nearest rival as the truth for a share of the texts. With an
+    AUC, the judge gives calibrated probabilities, whose logits are normal for right and for wrong pairs.
     """
 
     name, free = "simulated", False
 
     def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
         self.rates = JudgeRates({}, {}, 0)
+        self.scale: ProbabilityScale | None = None
         self.asked = 0
         self._options, self._seed = options, drawn.seed
         vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
@@ -103,6 +160,12 @@ class SimulatedJudge:
             similarity[inside, truth[inside]] = -np.inf
             for text, label, rival in zip(texts, truth.tolist(), similarity.argmax(axis=1).tolist(), strict=True):
                 self._truth[text_id(text)] = (drawn.names[label] if label >= 0 else "", drawn.names[rival])
+
+    @property
+    def kind(self) -> str:
+        """What the judge's answers are like."""
+        auc = self._options.judge_auc
+        return str(self._options.judge_errors) if auc is None else f"probabilities of AUC {auc}"
 
     def says_valid(self, text: str, label: str) -> bool:
         self.asked += 1
@@ -122,16 +185,24 @@ class SimulatedJudge:
         if not self.rates.pairs:
             settings = RECOMMENDED.model_copy(update={"canaries": 0})
             pairs = self_test_pairs(samples, list_labels(project), settings)
-            answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
-            self.rates = summed_up(
-                [Tested(q.text, q.label.id, kind, outcome, None, "") for kind, q, outcome in answers]
-            ).rates
+            answers = [(kind, q, self._answer(q)) for kind, q in pairs]
+            test = summed_up([Tested(q.text, q.label.id, kind, a.outcome, a.p_valid, "") for kind, q, a in answers])
+            self.rates, self.scale = test.rates, test.scale
         return self
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         yield [(index, self._answer(question)) for index, question in enumerate(questions)]
 
     def _answer(self, question: Question) -> Answer:
-        outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
-        ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
-        return Answer(outcome, None, ratio, "", "simulated", PROMPT_VERSION)
+        text, label = question.content, question.label.name
+        if self._options.judge_auc is None:
+            outcome: Outcome = "valid" if self.says_valid(text, label) else "invalid"
+            ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
+            return Answer(outcome, None, ratio, "", "simulated", PROMPT_VERSION)
+        self.asked += 1
+        key = text_id(text)
+        apart = math.sqrt(2) * float(norm.ppf(self._options.judge_auc))
+        middle = apart / 2 if self._truth[key][0] == label else -apart / 2
+        p_valid = float(expit(apart * (middle + norm.ppf(self._coin(key + label)))))
+        ratio = self.scale(p_valid) if self.scale is not None else 0.0
+        return Answer("valid" if p_valid > 0.5 else "invalid", p_valid, ratio, "", "simulated", PROMPT_VERSION)

@@ -44,7 +44,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     options = parser.parse_args()
-    more = {"least_texts": options.shots + 1, "most_texts": 10**9, "oos": None, "judge_errors": "independent"}
+    more = {
+        "least_texts": options.shots + 1,
+        "most_texts": 10**9,
+        "oos": None,
+        "judge_errors": "independent",
+        "judge_auc": None,
+    }
     print("data | judge | bits | asked | accuracy before | after | worth an answer | in the queue")
     for path in options.data:
         drawn = draw(path, options.seed, argparse.Namespace(**vars(options) | more))
