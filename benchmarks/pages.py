@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 from benchmarks.served import RESTING, prepare_project, rest, served
 
-PAGES = ("data", "label_map", "rounds", "review", "results")
+PAGES = ("overview", "data", "label_map", "rounds", "review", "results")
 
 
 def measure(page: Page, base: str, name: str, times: int) -> list[dict[str, object]]:

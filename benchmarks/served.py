@@ -49,8 +49,8 @@ def prepare_project(workspace: Path, labels: int, texts: int) -> str:
 @contextmanager
 def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tuple[str, int]]:
     """Yield the address of the app and the process id of its server, whose output goes into ``log``."""
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
-    environment = os.environ | {"RED_WORKSPACE": str(workspace.resolve())}
+    command = [str(Path(sys.executable).with_name("red")), "serve", "--port", str(port)]
+    environment = os.environ | {"RED_WORKSPACE": str(workspace.resolve()), "DISPLAY": "", "WAYLAND_DISPLAY": ""}
     base = f"http://127.0.0.1:{port}"
     with (log or Path(os.devnull)).open("wb") as sink:
         server = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)

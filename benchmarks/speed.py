@@ -25,6 +25,7 @@ from benchmarks.speed_files import embedding_stage, file_stage
 from benchmarks.timing import Figures, timed
 from red_core.data.tables import text_id
 from red_core.records import Floats, Ints, Project
+from red_core.results import export
 from red_core.review import decide, feed_back, plan_feed_back
 from red_core.rounds import run_round
 from red_core.settings import Settings, make_settings
@@ -33,6 +34,7 @@ from red_core.steps.informative import most_uncertain
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
 from red_core.steps.refitting import identities, refit
 from red_core.steps.subset_classifiers import NoiseRule, Partition, TrainingSet
+from red_core.store.final_labels import results_page
 from red_core.store.rounds import close_round, finish_round, list_rounds, open_round
 from red_core.store.texts import SourceFile, SourceRow, add_sources, pool
 from red_core.store.vectors import append_vectors, load_vectors, without_vector
@@ -199,27 +201,46 @@ def round_stage(options: argparse.Namespace) -> Figures:
     return figures
 
 
-def growth_stage(options: argparse.Namespace) -> Figures:
-    """Run full rounds without questions at three pool sizes; return the seconds of one more text, early and late."""
+def growth_stage(options: argparse.Namespace, size: int) -> Figures:
+    """Create a project of ``size`` texts, run a full round without questions, search and export it."""
     figures: Figures = {}
-    sizes = (options.pool // 10, options.pool * 55 // 100, options.pool)
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        with timed(figures, "stored, without reading a file"):
             project, _ = synthetic.synthetic_project(
                 Path(folder), "speed", labels=options.labels, seeds_per_label=10, texts=size
             )
-            settings = make_settings(
-                changes={"label_names_as_seeds": False, "most_questions": 0, "most_confirmations": 0}
-            )
-            with timed(figures, f"{size} texts"):
-                run_round(project, settings)
-    for clock in ("", ", processor"):
-        first, second, third = (figures[f"{size} texts{clock}"] for size in sizes)
-        early, late = (second - first) / (sizes[1] - sizes[0]), (third - second) / (sizes[2] - sizes[1])
-        figures[f"one more text, ms, early{clock}"] = 1000 * early
-        figures[f"one more text, ms, late{clock}"] = 1000 * late
-        figures[f"late / early{clock}"] = late / early
+        settings = make_settings(changes={"label_names_as_seeds": False, "most_questions": 0, "most_confirmations": 0})
+        with timed(figures, "round"):
+            run_round(project, settings)
+        figures["peak GB, round"] = peak_gigabytes()
+        round_id = list_rounds(project)[-1].id
+        for words in ("number 77", "river stone lamp cloud", "no text has this"):
+            with timed(figures, f"search for {words}"):
+                results_page(project, round_id, search=words)
+        with timed(figures, "the least certain texts first"):
+            results_page(project, round_id, lowest_first=True)
+        with timed(figures, "export"):
+            export(project, Path(folder) / "labels.csv")
+        figures["MB on disk"] = sum(file.stat().st_size for file in project.folder.rglob("*") if file.is_file()) / 1e6
     return figures
+
+
+def peak_gigabytes() -> float:
+    """Return the most memory that this process has used."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def print_growth(options: argparse.Namespace, figures: dict[str, Figures]) -> None:
+    """Run the growth stage for each size, alone in a process; print what one more text takes between two sizes."""
+    before: tuple[int, Figures] | None = None
+    for size in sorted(options.sizes):
+        now = figures[f"growth, {size} texts"] = alone(growth_stage, options, size)
+        print_figures(f"growth, {size:,} texts", now)
+        if before is not None:
+            for clock in ("round", "round, processor"):
+                more = 1000 * (now[clock] - before[1][clock]) / (size - before[0])
+                print(f"  one more text, ms, {clock:36} {more:10.3f}")
+        before = size, now
 
 
 def stage_times(figures: Figures, name: str) -> Callable[[str, int, int], None]:
@@ -263,32 +284,45 @@ def example_stage(options: argparse.Namespace) -> Figures:
 STAGES: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "fit": fit_stage, "add a label": label_stage, "score": score_stage, "subsets": subset_stage,
     "examples": example_stage, "files": file_stage, "embedding": embedding_stage, "training": training_stage,
-    "round": round_stage, "growth": growth_stage,
+    "round": round_stage,
 }  # fmt: skip
-LONG = ("training", "round", "growth")
+LONG = ("training", "round")
 
 
-def measured(name: str, options: argparse.Namespace) -> Figures:
-    """Run a stage in this process, which runs nothing else; return its figures with the peak memory."""
-    figures = STAGES[name](options)
-    return figures | {"peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
+def alone(stage: Callable[..., Figures], *parameters: object) -> Figures:
+    """Run a stage in a process which runs nothing else; return its figures with the peak memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(_measured, (stage, *parameters))
+
+
+def _measured(stage: Callable[..., Figures], *parameters: object) -> Figures:
+    return stage(*parameters) | {"peak GB": peak_gigabytes()}
+
+
+def print_figures(name: str, figures: Figures) -> None:
+    print(f"\n{name}")
+    for figure, value in figures.items():
+        print(f"  {figure:55} {value:10.3f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=int, default=1_000)
     parser.add_argument("--pool", type=int, default=100_000)
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=[name for name in STAGES if name not in LONG])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000], help="of growth")
+    parser.add_argument(
+        "--stages", nargs="+", choices=[*STAGES, "growth"], default=[s for s in STAGES if s not in LONG]
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = {"load": {"processes waiting or running before": os.getloadavg()[0], "cores": float(os.cpu_count() or 1)}}
     print(json.dumps(figures))
     for name in options.stages:
-        with multiprocessing.get_context("spawn").Pool(1) as alone:
-            figures[name] = alone.apply(measured, (name, options))
-        print(f"\n{name}")
-        for figure, value in figures[name].items():
-            print(f"  {figure:55} {value:10.3f}", flush=True)
+        if name == "growth":
+            print_growth(options, figures)
+        else:
+            figures[name] = alone(STAGES[name], options)
+            print_figures(name, figures[name])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 
