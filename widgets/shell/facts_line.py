@@ -101,7 +101,7 @@ def show_job(project: Project) -> Job | None:
     A job that was cancelled, failed or was interrupted is shown by the page that can resume it.
     """
     if ended := st.session_state.pop("job_ended", None):
-        st.toast(ended, icon=":material/check:", duration="long")
+        st.toast(ended, icon=":material/check:")  # a long one hides the button of the next step
     job = mark_interrupted(project)
     if job is not None and job.state in {"waiting", "running"}:
         _running(project, job.id)
