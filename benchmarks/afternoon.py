@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality import fed_back, project_of
-from benchmarks.trial import NOTHING, Draw, SimulatedJudge, add_judge_options, composed, draw
+from benchmarks.trial import NOTHING, Draw, ProbableJudge, SimulatedJudge, add_judge_options, composed, draw
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, prompt_of
 from red_core.records import NONE_OF_THESE, Answer, Project, Question, Round
 from red_core.review import summary
@@ -78,6 +78,10 @@ class CountingJudge(SimulatedJudge):
     def _answer(self, question: Question) -> Answer:
         self.characters += len(SAID_ALWAYS) + len(prompt_of(question).message)
         return super()._answer(question)
+
+
+def _judge(drawn: Draw, options: argparse.Namespace) -> CountingJudge | ProbableJudge:
+    return CountingJudge(drawn, options) if options.judge_auc is None else ProbableJudge(drawn, options)
 
 
 class Analyst:
@@ -142,14 +146,14 @@ def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
     begun, used = time.perf_counter(), time.process_time()
     ledger = Ledger(drawn.data, drawn.seed, len(drawn.names), len(drawn.truth))
     with tempfile.TemporaryDirectory() as folder:
-        project, judge = project_of(drawn, Path(folder)), CountingJudge(drawn, options)
+        project, judge = project_of(drawn, Path(folder)), _judge(drawn, options)
         set_target(project, options.target)
         analyst = Analyst(project, drawn.seed, options)
         last = _rounds(project, judge, analyst, ledger, options)
         ledger.audits = analyst.audit(options.most_answers - ledger.decisions)
         _read(project, last, ledger)
     ledger.questions, ledger.questions_per_text = judge.asked, round(judge.asked / ledger.texts, 3)
-    tokens_in = judge.characters / CHARACTERS_PER_TOKEN
+    tokens_in = judge.tokens if isinstance(judge, ProbableJudge) else judge.characters / CHARACTERS_PER_TOKEN
     tokens_out = judge.asked * TOKENS_PER_ANSWER
     ledger.tokens = round(tokens_in + tokens_out)
     ledger.dollars = round((tokens_in * options.prices[0] + tokens_out * options.prices[1]) / 1e6, 3)
@@ -160,7 +164,7 @@ def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
 
 
 def _rounds(
-    project: Project, judge: CountingJudge, analyst: Analyst, ledger: Ledger, options: argparse.Namespace
+    project: Project, judge: SimulatedJudge, analyst: Analyst, ledger: Ledger, options: argparse.Namespace
 ) -> Round:
     """Run rounds until the estimate has reached the goal with a margin, or another round teaches nothing."""
     cap = round(options.questions * ledger.texts)

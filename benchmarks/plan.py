@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality import PLAIN, fed_back, project_of
-from benchmarks.trial import SimulatedJudge, add_judge_options, draw
+from benchmarks.trial import add_judge_options, draw, judge_of
 from red_core.rounds import run_round
 from red_core.rounds.plan import BEYOND, LESS_WRONG, MORE_WRONG, SHORT_OF, questions_needed
 from red_core.settings import RECOMMENDED
@@ -47,7 +47,7 @@ def course(path: Path, seed: int, options: argparse.Namespace) -> tuple[list[Poi
     settings = RECOMMENDED.model_copy(update=changes)
     points, first = [], None
     with tempfile.TemporaryDirectory() as folder:
-        project, judge = project_of(drawn, Path(folder)), SimulatedJudge(drawn, options)
+        project, judge = project_of(drawn, Path(folder)), judge_of(drawn, options)
         for number in range(ROUNDS):
             most = round((STEP if number else FIRST) * len(drawn.truth))
             done = run_round(project, settings.model_copy(update={"most_questions": most}), make_judge=judge.tested)

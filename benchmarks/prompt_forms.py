@@ -90,7 +90,7 @@ def plain_yes_no(question: Question) -> list[dict[str, Any]]:
 
 def letters(*orders: bool, neither: bool = False) -> Ask:
     return lambda question: [
-        one_word(letters_messages(question, system=True, swapped=swapped, neither=neither)) for swapped in orders
+        one_word(letters_messages(question, swapped=swapped, neither=neither)) for swapped in orders
     ]
 
 
@@ -116,6 +116,8 @@ def probability(body: dict[str, Any], words: Sequence[str]) -> float | None:
         return probability_of_valid(body)
     content = (body["choices"][0].get("logprobs") or {}).get("content") or []
     tops = [_Top(top["token"], top["logprob"]) for top in content[0]["top_logprobs"]] if content else []
+    if all(len(word) == 1 for word in words):  # a letter is the whole token: "Based" is no B
+        tops = [top for top in tops if len(top.token.strip()) == 1]
     found = chances_at(tops, "", words)
     if not found:
         return None

@@ -21,7 +21,7 @@ import numpy as np
 import plotly.graph_objects as go
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.trial import NOTHING, Draw, SimulatedJudge, add_judge_options, draw
+from benchmarks.trial import NOTHING, Draw, ProbableJudge, SimulatedJudge, add_judge_options, draw, judge_of
 from benchmarks.trusting import Trusted, article_model, flat_model
 from red_core.data.tables import text_id
 from red_core.records import Floats, Project, Round
@@ -60,6 +60,8 @@ class Row:
     """The share of those texts that was fed back under a label so far."""
     inside_fed_back: float | None = None
     """The share of the other pool texts that was fed back so far."""
+    tokens_per_text: float | None = None
+    """Of a judge with probabilities."""
 
 
 def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, settings: Settings) -> Iterator[Row]:
@@ -67,7 +69,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         project = project_of(drawn, Path(folder))
-        judge = SimulatedJudge(drawn, options)
+        judge = judge_of(drawn, options)
         fed: list[bool] = []
         for budget in (*BUDGETS, options.max_questions):
             if budget > options.max_questions:
@@ -94,6 +96,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
                 foreign_auroc=foreign_auroc(project, done),
                 foreign_fed_back=share_fed_back(project, foreign=True),
                 inside_fed_back=share_fed_back(project, foreign=False),
+                tokens_per_text=judge.tokens / len(drawn.truth) if isinstance(judge, ProbableJudge) else None,
             )  # fmt: skip
             if stopped:
                 return

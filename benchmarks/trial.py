@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtri
 
 from red_core.data.tables import text_id
 from red_core.encoders import encode
-from red_core.judges.self_test import self_test_pairs, summed_up
-from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Outcome, Project, Question
+from red_core.judges.comparing import shows_first
+from red_core.judges.replies import Band
+from red_core.judges.self_test import SelfTest, compared_pairs, self_test_pairs, summed_up
+from red_core.records import NONE_OF_THESE, PROMPT_VERSION, Answer, Floats, Ints, JudgeRates, Project, Question
 from red_core.settings import DEFAULT_MODEL, RECOMMENDED
-from red_core.steps.judge_reliability import ProbabilityScale, log_likelihood_ratio
+from red_core.steps.judge_reliability import log_likelihood_ratio
 from red_core.steps.label_map import label_vectors
 from red_core.steps.pool_scoring import blocks
 from red_core.store.labels import list_labels
@@ -31,6 +32,8 @@ from red_core.training.model import Model
 NOTHING = "(none of these)"
 MOST_OF_A_LABEL = 40
 """Texts of a label whose vectors make its mean."""
+TOKENS = {False: 290, True: 166}
+"""Tokens of a question, by whether it compares; as measured (docs/judge.md)."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +136,19 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge-tnr", type=float, default=0.95, help="invalid to so many of the wrong labels")
     parser.add_argument("--judge-errors", choices=("independent", "persistent"), default="independent")
     parser.add_argument("--judge-auc", type=float, help="calibrated probabilities with this AUC, instead of words")
+    parser.add_argument("--compare-auc", type=float, help="the same judge, also asked which of two labels")
 
 
 class SimulatedJudge:
     """A judge with given error rates: independent for each pair, or persistent for some texts.
 
-    With persistent errors, the judge always takes the nearest rival as the truth for a share of the texts. With an
-    AUC, the judge gives calibrated probabilities, whose logits are normal for right and for wrong pairs.
+    With persistent errors, the judge always takes the nearest rival as the truth for a share of the texts.
     """
 
     name, free = "simulated", False
 
     def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
         self.rates = JudgeRates({}, {}, 0)
-        self.scale: ProbabilityScale | None = None
         self.asked = 0
         self._options, self._seed = options, drawn.seed
         vectors = label_vectors(drawn.seed_vectors, drawn.seed_labels, len(drawn.names))
@@ -164,8 +166,7 @@ class SimulatedJudge:
     @property
     def kind(self) -> str:
         """What the judge's answers are like."""
-        auc = self._options.judge_auc
-        return str(self._options.judge_errors) if auc is None else f"probabilities of AUC {auc}"
+        return str(self._options.judge_errors)
 
     def says_valid(self, text: str, label: str) -> bool:
         self.asked += 1
@@ -185,24 +186,83 @@ class SimulatedJudge:
         if not self.rates.pairs:
             settings = RECOMMENDED.model_copy(update={"canaries": 0})
             pairs = self_test_pairs(samples, list_labels(project), settings)
-            answers = [(kind, q, self._answer(q)) for kind, q in pairs]
-            test = summed_up([Tested(q.text, q.label.id, kind, a.outcome, a.p_valid, "") for kind, q, a in answers])
-            self.rates, self.scale = test.rates, test.scale
+            answers = [(kind, q, self._answer(q).outcome) for kind, q in pairs]
+            self.rates = summed_up(
+                [Tested(q.text, q.label.id, kind, outcome, None, "") for kind, q, outcome in answers]
+            ).rates
         return self
 
     def answers(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         yield [(index, self._answer(question)) for index, question in enumerate(questions)]
 
     def _answer(self, question: Question) -> Answer:
-        text, label = question.content, question.label.name
-        if self._options.judge_auc is None:
-            outcome: Outcome = "valid" if self.says_valid(text, label) else "invalid"
-            ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
-            return Answer(outcome, None, ratio, "", "simulated", PROMPT_VERSION)
+        outcome = "valid" if self.says_valid(question.content, question.label.name) else "invalid"
+        ratio = log_likelihood_ratio(self.rates, outcome) if self.rates.pairs else 0.0
+        return Answer(outcome, None, ratio, "", "simulated", PROMPT_VERSION)
+
+
+class ProbableJudge(SimulatedJudge):
+    """A judge with calibrated probabilities of a given AUC, for one label and, if asked, for which of two labels.
+
+    The evidence of a question is normal, with equal variance for right and wrong labels. It is independent for each
+    question. For two labels that are both wrong it is that of neither.
+    """
+
+    def __init__(self, drawn: Draw, options: argparse.Namespace) -> None:
+        super().__init__(drawn, options)
+        self.tokens = 0
+        self._test: SelfTest | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the judge's answers are like."""
+        compares = f", comparing {self._options.compare_auc}" if self._options.compare_auc else ""
+        return f"probabilities of AUC {self._options.judge_auc}{compares}"
+
+    def tested(self, project: Project, _model: Model, samples: ValidSamples) -> ProbableJudge:
+        """Run the self-test once, as the product does before the first round; return the judge."""
+        if self._test is None:
+            pairs = self_test_pairs(samples, list_labels(project), RECOMMENDED.model_copy(update={"canaries": 0}))
+            pairs += compared_pairs(pairs) if self._options.compare_auc else []
+            told = [
+                Tested(
+                    q.text, q.label.id, kind, "valid", self._probability(q), "",
+                    q.runner_up.id if q.compares else None, TOKENS[q.compares],
+                )
+                for kind, q in pairs
+            ]  # fmt: skip
+            self._test = summed_up(told)
+            self.rates = self._test.rates
+        return self
+
+    def _probability(self, question: Question) -> float:
+        """Return the calibrated probability of the label, at even odds."""
         self.asked += 1
-        key = text_id(text)
-        apart = math.sqrt(2) * float(norm.ppf(self._options.judge_auc))
-        middle = apart / 2 if self._truth[key][0] == label else -apart / 2
-        p_valid = float(expit(apart * (middle + norm.ppf(self._coin(key + label)))))
-        ratio = self.scale(p_valid) if self.scale is not None else 0.0
-        return Answer("valid" if p_valid > 0.5 else "invalid", p_valid, ratio, "", "simulated", PROMPT_VERSION)
+        self.tokens += TOKENS[question.compares]
+        truth = self._truth[text_id(question.content)][0]
+        names = question.label.name, question.runner_up.name
+        key = f"{text_id(question.content)} {' '.join(sorted(names)) if question.compares else names[0]}"
+        distance = float(2**0.5 * ndtri(self._options.compare_auc if question.compares else self._options.judge_auc))
+        chance = float(ndtri(np.clip(self._coin(key), 1e-6, 1 - 1e-6)))
+        if question.compares:
+            toward = (truth == names[0]) - (truth == names[1])
+            return float(expit(distance * (toward * distance / 2 + (chance if names[0] < names[1] else -chance))))
+        return float(expit(distance * ((distance if truth == names[0] else -distance) / 2 + chance)))
+
+    def _answer(self, question: Question) -> Answer:
+        test, own = self._test, self._probability(question)
+        assert test is not None
+        if question.compares:
+            assert test.comparing is not None
+            first = shows_first(question.text, question.label.id, question.runner_up.id)
+            ratio = test.comparing.ratio(own if first else 1 - own, label_first=first)
+            label, rival = test.comparing.toward(ratio)
+            outcome = Band().outcome(float(expit(ratio)))
+            return Answer(outcome, float(expit(ratio)), label, "", "simulated", PROMPT_VERSION, toward_rival=rival)
+        ratio = test.scale(own) if test.scale is not None else 0.0
+        return Answer("valid" if own >= 0.5 else "invalid", own, ratio, "", "simulated", PROMPT_VERSION)
+
+
+def judge_of(drawn: Draw, options: argparse.Namespace) -> SimulatedJudge:
+    """Return the judge that the options name."""
+    return SimulatedJudge(drawn, options) if options.judge_auc is None else ProbableJudge(drawn, options)

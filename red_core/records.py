@@ -108,45 +108,6 @@ class Label:
 
 
 @dataclass(frozen=True)
-class ImportSummary:
-    """The result of one import of a file.
-
-    Attributes
-    ----------
-    source_id : int
-    file : str
-    rows : int
-        Rows in the file: always used + folded + left out.
-    used : int
-        Rows whose text is new in the project.
-    seeds, pool : int
-        Texts of the project after the import.
-    labels : int
-        Labels of the project after the import.
-    folded : int
-        Rows whose text the project already had. They keep their row and their columns.
-    left_out : int
-        Rows that cannot be used; see ``left_out_rows``.
-    already_imported : bool
-        True if the same file was imported before, so that nothing changed.
-    notes : tuple of str
-        What was guessed about the file: its format, its encoding, its columns.
-    """
-
-    source_id: int
-    file: str
-    rows: int
-    used: int
-    seeds: int
-    pool: int
-    labels: int
-    folded: int
-    left_out: int
-    already_imported: bool
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Example:
     """A text that certainly has the label, shown as evidence. ``origin`` is ``seed`` or ``analyst``."""
 
@@ -158,7 +119,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Question:
-    """One question to the judge: whether a label is right for a text.
+    """One question to the judge: whether a label is right for a text, or whether it is rather this label than that.
 
     Attributes
     ----------
@@ -173,9 +134,12 @@ class Question:
         Belief in the proposed label when the question was selected, in [0, 1].
     runner_up_belief : float
     reason : str
-        The rule that selected the question: ``entropy`` or ``value``.
+        The rule that selected the question: ``entropy`` or ``value``, or ``rivals`` of one that compares.
     gain : float
         The score that rule gave it: normalised entropy, or expected gain in P(right).
+    compares : bool
+        False asks whether the label is right. True asks whether it is the label rather than the runner-up; the answer
+        says nothing about other labels.
     """
 
     text: int
@@ -188,6 +152,7 @@ class Question:
     runner_up_belief: float
     reason: str
     gain: float
+    compares: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,6 +176,7 @@ class Answer:
     ----------
     outcome : Outcome
         ``failed`` is not a verdict: the question is asked again next time.
+        For a question that compares, *valid* means: rather the label, *invalid*: rather the runner-up.
     p_valid : float or None
         The judge's probability that the label is right, in [0, 1]; None if it gives none.
     log_likelihood_ratio : float
@@ -226,6 +192,10 @@ class Answer:
         The id of the meaning that the judge read, 0 for none; None if this judge does not read meanings.
     attempts : tuple of Attempt
         The requests that were sent for this answer.
+    toward_rival : float
+        Added to the runner-up's logit; 0 unless the question compares.
+    rival_meaning_id : int or None
+        As ``meaning_id``, of the runner-up, if the question compares.
     """
 
     outcome: Outcome
@@ -238,6 +208,8 @@ class Answer:
     cut: bool = False
     meaning_id: int | None = None
     attempts: tuple[Attempt, ...] = ()
+    toward_rival: float = 0.0
+    rival_meaning_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -258,6 +230,13 @@ class JudgeRates:
     levels : tuple of (float, float)
         If the judge gives probabilities: the chance of each level of them for right and for wrong pairs, the lowest
         level first; see :func:`red_core.steps.judge_reliability.levels_of`. Otherwise empty.
+    rival_bits : float or None
+        How many bits an answer to *rather this label than that?* says, in [0, 1]; None if the judge was not tested on
+        it.
+    rival_levels : tuple of (float, float)
+        As ``levels``, for such an answer: its chance if the label is right, and if the runner-up is.
+    rival_price : float
+        The tokens of such a question, divided by those of the other.
     """
 
     right: dict[str, float]
@@ -266,6 +245,9 @@ class JudgeRates:
     passes: tuple[float, float] | None = None
     bits: float | None = None
     levels: tuple[tuple[float, float], ...] = ()
+    rival_bits: float | None = None
+    rival_levels: tuple[tuple[float, float], ...] = ()
+    rival_price: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,21 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from tqdm import tqdm
 
 from red_core.errors import StateError, one_line
-from red_core.records import EVIDENCE_CHECK, ImportSummary, Job, Project
+from red_core.records import EVIDENCE_CHECK, Job, Project
 from red_core.rounds import follow_job, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.jobs import ask_to_cancel
 from red_core.training.background import DOUBT, wants_background
 from red_core.training.encoder_choice import encoder_advice
+
+if TYPE_CHECKING:
+    from red_core.data.importing import ImportSummary
 
 
 def print_import(summary: ImportSummary) -> None:
@@ -54,7 +57,8 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     if "pool" not in last:
         return
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(last["outcomes"].items())) or "no verdict"
-    click.echo(f"  {last['questions']:,} questions to the judge: {outcomes}; {last['failed']:,} failed")
+    compared = f"{count:,} asked which of two labels; " if (count := last.get("compared", 0)) else ""
+    click.echo(f"  {last['questions']:,} questions to the judge: {compared}{outcomes}; {last['failed']:,} failed")
     click.echo(f"  {last['uncertain']:,} texts uncertain, {last['none_of_these']:,} texts none of these")
     change = last["information_gain"]
     click.echo(f"  change since the last round: {'-' if change is None else f'{change:.4f} nats per text'}")

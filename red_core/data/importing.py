@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from red_core.data.tables.many_objects import many_objects
 from red_core.data.tables.rows import Several
 from red_core.data.tallying import Tally, tally
 from red_core.errors import InputError, SettingsError, StateError
-from red_core.records import FEWEST_EXAMPLES, ImportSummary, Project, Report, Role
+from red_core.records import FEWEST_EXAMPLES, Project, Report, Role
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.database import create_project
 from red_core.store.labels import name_key, names_by_key
@@ -36,6 +37,45 @@ from red_core.store.texts import (
     shown_file,
 )
 from red_core.text import id_of_normalised
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """The result of one import of a file.
+
+    Attributes
+    ----------
+    source_id : int
+    file : str
+    rows : int
+        Rows in the file: always used + folded + left out.
+    used : int
+        Rows whose text is new in the project.
+    seeds, pool : int
+        Texts of the project after the import.
+    labels : int
+        Labels of the project after the import.
+    folded : int
+        Rows whose text the project already had. They keep their row and their columns.
+    left_out : int
+        Rows that cannot be used; see ``left_out_rows``.
+    already_imported : bool
+        True if the same file was imported before, so that nothing changed.
+    notes : tuple of str
+        What was guessed about the file: its format, its encoding, its columns.
+    """
+
+    source_id: int
+    file: str
+    rows: int
+    used: int
+    seeds: int
+    pool: int
+    labels: int
+    folded: int
+    left_out: int
+    already_imported: bool
+    notes: tuple[str, ...]
 
 
 def import_files(  # public API: every option of an import is a keyword

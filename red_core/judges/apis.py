@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from red_core.judges.contents import ChatUsage, content_of, probability_of_valid, verdict_in
-from red_core.judges.dialect import Dialect
+from red_core.judges import comparing
+from red_core.judges.contents import ChatUsage, chance_of_first, content_of, probability_of_valid, verdict_in
+from red_core.judges.dialect import REASONING_TOKENS, Dialect
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, VERDICT_SCHEMA, Prompt
 from red_core.judges.replies import Band, Count, Lenient, Probability, Reply, Strict, model_of, strict_json
 from red_core.judges.server_settings import ApiName, Format, JudgeServer
@@ -46,6 +47,9 @@ class Api:
         Returns the JSON body of a request for a verdict.
     read : callable(body, band)
         Returns what a reply says; raises ValueError (pydantic's errors included) if it is not exactly an answer.
+    compare : callable(body) or None
+        As ``read``, of a comparison: *valid* and the probability are those of the label that is shown first. None if
+        the API cannot compare.
     usage : type
         Reads the tokens that the server counted.
     forms : tuple of Format
@@ -57,6 +61,7 @@ class Api:
     read: Callable[[Any, Band], Said]
     usage: type[_Usage | ChatUsage]
     forms: tuple[Format, ...] = ("plain",)
+    compare: Callable[[Any], Said] | None = None
 
 
 def verdict_request(server: JudgeServer, dialect: Dialect, prompt: Prompt) -> tuple[str, dict[str, Any]]:
@@ -70,15 +75,21 @@ def with_extra(body: dict[str, Any], server: JudgeServer) -> dict[str, Any]:
     return {name: value for name, value in (body | server.extra).items() if value is not None}
 
 
-def read_reply(name: ApiName, raw: str, band: Band) -> Reply:
+def can_compare(server: JudgeServer, dialect: Dialect) -> bool:
+    """Tell whether a server can be asked to compare: it gives probabilities and does not reason first."""
+    return APIS[server.wire].compare is not None and dialect.logprobs and dialect.most_out < REASONING_TOKENS
+
+
+def read_reply(name: ApiName, raw: str, band: Band, *, compares: bool = False) -> Reply:
     """Return what the body of a reply says; *unparseable* for everything that is not exactly an answer."""
     try:
         body = strict_json(raw)
     except ValueError:
         return Reply("unparseable")
-    tokens = _tokens(APIS[name], body)
+    api = APIS[name]
+    tokens = _tokens(api, body)
     try:
-        outcome, probability = APIS[name].read(body, band)
+        outcome, probability = api.compare(body) if compares and api.compare else api.read(body, band)
     except ValueError:
         return Reply("unparseable", None, model_of(body), *tokens)
     return Reply(outcome, probability, model_of(body), *tokens)
@@ -106,13 +117,17 @@ def chat_request(
     return APIS["chat"].path, with_extra(body, server)
 
 
-def _chat_body(
-    server: JudgeServer, system: str, user: str, dialect: Dialect, schema: Mapping[str, Any]
-) -> dict[str, Any]:
+def _messages(server: JudgeServer, system: str, user: str, dialect: Dialect) -> dict[str, Any]:
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     if not dialect.system:
         messages = [{"role": "user", "content": f"{system}\n\n{user}"}]
-    body: dict[str, Any] = {"model": server.model, "messages": messages}
+    return {"model": server.model, "messages": messages}
+
+
+def _chat_body(
+    server: JudgeServer, system: str, user: str, dialect: Dialect, schema: Mapping[str, Any]
+) -> dict[str, Any]:
+    body = _messages(server, system, user, dialect)
     if dialect.form == "json_schema":
         json_schema = {"name": "reply", "strict": True, "schema": dict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
@@ -122,6 +137,9 @@ def _chat_body(
 
 
 def _ask_chat(server: JudgeServer, dialect: Dialect, prompt: Prompt) -> dict[str, Any]:
+    if prompt.compares:
+        limit = {dialect.limit: comparing.LETTER_TOKENS} if dialect.limit else {}
+        return _messages(server, comparing.TASK, prompt.message, dialect) | dialect.parameters() | limit
     body = _chat_body(server, f"{TASK}\n\n{ANSWER}", prompt.message, dialect, VERDICT_SCHEMA)
     return body | dialect.parameters()
 
@@ -132,6 +150,13 @@ def _read_chat(body: Any, _band: Band) -> Said:  # noqa: ANN401
         return "refused", None
     verdict = _Word.model_validate(verdict_in(content or "")).verdict
     return verdict, probability_of_valid(body)
+
+
+def _compare_chat(body: Any) -> Said:  # noqa: ANN401
+    first = chance_of_first(body)
+    if first is None:
+        return "refused", None
+    return ("valid" if first >= 0.5 else "invalid"), first
 
 
 # systemone and decisions: a probability instead of a word
@@ -182,7 +207,9 @@ def _read_decisions(body: Any, band: Band) -> Said:  # noqa: ANN401
 
 
 APIS: Mapping[ApiName, Api] = {
-    "chat": Api("/chat/completions", _ask_chat, _read_chat, ChatUsage, ("json_schema", "json_object", "plain")),
+    "chat": Api(
+        "/chat/completions", _ask_chat, _read_chat, ChatUsage, ("json_schema", "json_object", "plain"), _compare_chat
+    ),
     "systemone": Api("/systemone", _ask_systemone, _read_systemone, _Usage),
     "decisions": Api("/decisions", _ask_decisions, _read_decisions, _Usage),
 }

@@ -41,8 +41,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 BEAT = 1.0
 """Seconds between two reports of the progress, in which the caller can be cancelled."""
 Group = list[tuple[int, Answer]]
-Left = dict[tuple[int, int], int]
-"""The questions without an answer: (text, label) -> index."""
+Left = dict[tuple[int, int, int | None], int]
+"""The questions without an answer: (text, label, the rival if it compares) -> index."""
 
 
 class BatchReserve(Protocol):
@@ -88,7 +88,11 @@ class BatchJudge(LlmJudge):
         if unsent:
             yield unsent
         known = {index for index, _ in unsent}
-        left = {(q.text, q.label.id): index for index, q in enumerate(questions) if index not in known}
+        left: Left = {
+            (q.text, q.label.id, q.runner_up.id if q.compares else None): index
+            for index, q in enumerate(questions)
+            if index not in known
+        }
         beyond = 0
         for begun in open_judge_batches(self.batches.project, self.name, self.batches.round_id):
             if created := self._created(begun):
@@ -155,12 +159,12 @@ class BatchJudge(LlmJudge):
         answers = [
             (request, self._answer_to(request, replies))
             for request in batch.requests
-            if (request.text, request.label) in left  # the others were stored before a crash
+            if request.question in left  # the others were stored before a crash
         ]
         lost = [answer for _, answer in answers if again and answer.outcome == "failed"]
         stored = [(r, answer) for r, answer in answers if not (again and answer.outcome == "failed")]
         if stored:
-            yield [(left.pop((request.text, request.label)), answer) for request, answer in stored]
+            yield [(left.pop(request.question), answer) for request, answer in stored]
         self._close(batch, [attempt for answer in lost for attempt in answer.attempts], state)
         if state is not None and state.status == "failed":
             why = server.scrubbed(state.fault) or "it gives no reason"
@@ -171,13 +175,13 @@ class BatchJudge(LlmJudge):
 
     def _answer_to(self, request: BatchRequest, replies: BatchReplies) -> Answer:
         """Return what the lines of a batch say about one request."""
-        key = QuestionKey(request.question_key, request.cut, request.meaning_id)
+        key = QuestionKey(*astuple(request)[4:])  # after the attempt, its reserve, the text and the label
         attempt = Attempt(request.attempt)
         bodies = replies.bodies.get(str(request.attempt), [])
         if not bodies:
             why, costs = replies.failures.get(str(request.attempt), (replies.why, not replies.others_cost_nothing))
             return failed(why, key, (attempt if costs else Attempt(attempt.id, 0, 0),))
-        reply = read_reply(self.endpoint.server.wire, bodies[0], self.band)
+        reply = read_reply(self.endpoint.server.wire, bodies[0], self.band, compares=key.compares)
         if len(bodies) > 1:  # two replies that differ are no answer
             reply = Reply("unparseable", None, reply.model)
         if self.is_another(reply.model):

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from red_core.errors import one_line
+from red_core.judges.comparing import FIRST, SECOND
 from red_core.judges.replies import Count, Lenient, strict_json
 
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_length", "max_length", "token_limit", "context_length")
@@ -216,6 +217,32 @@ def chances_at(tops: Sequence[_Top], lead: str, words: Sequence[str]) -> dict[st
         if len(fitting) == 1:
             found[fitting[0]] = found.get(fitting[0], 0.0) + exp(top.logprob)
     return found
+
+
+def chance_of_first(body: Any) -> float | None:  # noqa: ANN401
+    """Return the probability of the first letter of a comparison, at the first token; None if the model refused.
+
+    The letter is the whole token. One that is not among the likeliest tokens gets half of the least likely chance.
+
+    Raises
+    ------
+    ValueError
+        If the reply is no chat, or has no letter among the likeliest first tokens.
+    """
+    choice = _Chat.model_validate(body).choices[0]
+    if (choice.finish_reason or "").casefold() in REFUSED or choice.message.refusal:
+        return None
+    tokens = _Logprobs.model_validate(choice.logprobs or {}).content or []
+    tops = (tokens[0].top_logprobs or [tokens[0]]) if tokens else []
+    found = dict.fromkeys((FIRST, SECOND), 0.0)
+    for top in tops:
+        if (letter := top.token.strip().upper()) in found:
+            found[letter] += exp(top.logprob)
+    if not any(found.values()):
+        raise ValueError("no letter")
+    least = min(exp(top.logprob) for top in tops) / 2
+    first, second = (found[letter] or least for letter in (FIRST, SECOND))
+    return first / (first + second)
 
 
 def thinks(body: Any) -> bool:  # noqa: ANN401

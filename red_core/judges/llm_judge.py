@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
+
+from scipy.special import expit
 
 from red_core.errors import BudgetSpent, JudgeError
 from red_core.judges.apis import read_reply, verdict_request
 from red_core.judges.client import Client, Endpoint, Sent, all_of
+from red_core.judges.comparing import shows_first
 from red_core.judges.dialect import Dialect
 from red_core.judges.prompt import can_be_judged, prompt_of
 from red_core.judges.replies import Band, Reply
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Answer, Attempt, JudgeRates, Question
-from red_core.steps.judge_reliability import ProbabilityScale, log_likelihood_ratio
+from red_core.steps.judge_reliability import Comparing, ProbabilityScale, log_likelihood_ratio
 
 LONGEST_RAW = 20_000
 """Characters of a reply that are stored."""
@@ -27,11 +30,22 @@ class AnotherModelError(JudgeError):
 
 @dataclass(frozen=True)
 class QuestionKey:
-    """What is stored with a verdict about its question: its key, whether its text was cut, the meaning shown."""
+    """What is stored with a verdict about its question: its key, whether its text was cut, the meaning shown.
+
+    A comparison also has its rival, the runner-up, with the meaning shown, and whether the label was shown first.
+    """
 
     key: str
     cut: bool
     meaning_id: int | None
+    rival: int | None = None
+    rival_meaning_id: int | None = None
+    label_first: bool = True
+
+    @property
+    def compares(self) -> bool:
+        """Whether two labels are compared."""
+        return self.rival is not None
 
 
 @dataclass(frozen=True)
@@ -47,12 +61,15 @@ class LlmJudge:
         Turns a probability into a log likelihood ratio; None uses the outcome alone.
     band : Band
         Which probabilities are valid, unsure and invalid.
+    comparing : Comparing or None
+        What an answer to a question that compares says; None if that was not tested, or says nothing.
     """
 
     endpoint: Endpoint
     rates: JudgeRates
     scale: ProbabilityScale | None = None
     band: Band = field(default_factory=Band)
+    comparing: Comparing | None = None
 
     @property
     def name(self) -> str:
@@ -83,7 +100,7 @@ class LlmJudge:
                 if reply is None:
                     raise
                 break  # the first reply, which cannot be read, stays; what it took is counted
-            reply, settled = self._read(sent)
+            reply, settled = self._read(sent, key)
             attempts += settled
             client.learn(body, attempts[-1])
             if reply is None or reply.outcome != "unparseable":
@@ -97,7 +114,12 @@ class LlmJudge:
     def key_of(self, question: Question) -> QuestionKey:
         """Return what is stored with the verdict about a question."""
         server, prompt = self.endpoint.server, prompt_of(question)
-        return QuestionKey(prompt.key(server.wire, server.model), prompt.cut, question.label.meaning_id)
+        key = QuestionKey(prompt.key(server.wire, server.model), prompt.cut, question.label.meaning_id)
+        if not question.compares:
+            return key
+        rival = question.runner_up
+        first = shows_first(question.text, question.label.id, rival.id)
+        return replace(key, rival=rival.id, rival_meaning_id=rival.meaning_id, label_first=first)
 
     def without_asking(self, question: Question) -> Answer | None:
         """Return the answer about a text without a letter or digit, which is not sent; None for every other text."""
@@ -109,16 +131,34 @@ class LlmJudge:
     def answer_of(self, reply: Reply, raw: str, key: QuestionKey, attempts: tuple[Attempt, ...]) -> Answer:
         """Return the answer that a reply gives, weighted by the self-test."""
         server = self.endpoint.server
+        said, weights = self._compared(reply, key) if key.compares else (reply, (self._weight(reply), 0.0))
         return Answer(
-            reply.outcome, reply.p_valid, self._weight(reply), server.scrubbed(raw)[:LONGEST_RAW],
+            said.outcome, said.p_valid, weights[0], server.scrubbed(raw)[:LONGEST_RAW],
             server.scrubbed(reply.model) or server.model, PROMPT_VERSION, key.key, key.cut, key.meaning_id, attempts,
+            weights[1], key.rival_meaning_id,
         )  # fmt: skip
 
-    def _read(self, sent: Sent) -> tuple[Reply | None, tuple[Attempt, ...]]:
+    def _compared(self, reply: Reply, key: QuestionKey) -> tuple[Reply, tuple[float, float]]:
+        """Return what a comparison says of its label, and what it adds to the logits of the label and the runner-up.
+
+        With a self-test, the probability is that of the label if both were equally likely before. Without one it is
+        that of the label's letter.
+        """
+        if reply.p_valid is None:
+            return reply, (0.0, 0.0)
+        if self.comparing is None:
+            own = reply.p_valid if key.label_first else 1.0 - reply.p_valid
+            return replace(reply, p_valid=own, outcome="valid" if own >= 0.5 else "invalid"), (0.0, 0.0)
+        ratio = self.comparing.ratio(reply.p_valid, label_first=key.label_first)
+        chance = float(expit(ratio))
+        said = replace(reply, p_valid=chance, outcome=self.band.outcome(chance))
+        return said, self.comparing.toward(ratio)
+
+    def _read(self, sent: Sent, key: QuestionKey) -> tuple[Reply | None, tuple[Attempt, ...]]:
         """Return the reply and the attempts with their counted tokens; an uncounted one keeps its reserve."""
         if sent.body is None:
             return None, sent.attempts
-        reply = read_reply(self.endpoint.server.wire, sent.body, self.band)
+        reply = read_reply(self.endpoint.server.wire, sent.body, self.band, compares=key.compares)
         return reply, (*sent.attempts[:-1], reply.settled(sent.attempts[-1]))
 
     def refuse_another(self, model: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from red_core.errors import JudgeError, StateError
+from red_core.judges.apis import can_compare
 from red_core.judges.batch_api import cancel as cancel_batch
 from red_core.judges.batch_judge import Batches, BatchJudge
 from red_core.judges.client import Endpoint
@@ -22,7 +23,7 @@ from red_core.judges.llm_judge import AnotherModelError, LlmJudge, identity
 from red_core.judges.pace import Pace
 from red_core.judges.protocol import Corrector, Judge
 from red_core.judges.reserving import PROJECT_CAP, reserve_for
-from red_core.judges.self_test import SelfTest, self_test_pairs, summed_up
+from red_core.judges.self_test import SelfTest, compared_pairs, self_test_pairs, summed_up
 from red_core.judges.server_settings import JudgeServer, judge_server, refuse_another_address
 from red_core.records import PROMPT_VERSION, Progress, Project, Question, Report
 from red_core.settings import Settings
@@ -30,7 +31,7 @@ from red_core.steps.judge_reliability import judge_rates
 from red_core.store.attempts import RequestPurpose, settle_attempts
 from red_core.store.judge_batches import open_judge_batches
 from red_core.store.labels import list_labels
-from red_core.store.self_tests import Kind, add_tested, tested
+from red_core.store.self_tests import Kind, Tested, add_tested, tested, tested_comparisons
 from red_core.store.texts import remember, remembered
 from red_core.store.vectors import load_vectors
 from red_core.training import Model, ValidSamples, valid_samples
@@ -78,10 +79,11 @@ def make_llm_judge(
     remember(project, PROJECT_CAP, "" if cap is None else str(cap), anew=True)
     pairs = _known_pairs(project, settings, samples)
     test = _self_tested(project, endpoint_for(project, server, "self-test", settings, round_id), pairs, report)
-    judge = LlmJudge(endpoint_for(project, server, "judge", settings, round_id), test.rates, test.scale)
+    endpoint = endpoint_for(project, server, "judge", settings, round_id)
+    judge = LlmJudge(endpoint, test.rates, test.scale, comparing=test.comparing)
     if settings.batch:
         batches = batches_of(project, judge, settings, round_id, progress)
-        judge = BatchJudge(judge.endpoint, judge.rates, judge.scale, batches=batches)
+        judge = BatchJudge(endpoint, test.rates, test.scale, comparing=test.comparing, batches=batches)
     if not settings.corrections:
         return judge, None
     return judge, LlmCorrector(endpoint_for(project, server, "correction", settings, round_id))
@@ -126,7 +128,9 @@ def judge_check(project: Project, settings: Settings, report: Progress = lambda 
 def stored_self_test(project: Project, judge: str) -> SelfTest | None:
     """Return the result of a judge's self-tests under the present prompt; None before the first."""
     answers = tested(project, judge, PROMPT_VERSION)
-    return summed_up(answers) if any(a.kind != "canary" for a in answers) else None
+    if not any(answer.kind != "canary" for answer in answers):
+        return None
+    return summed_up([*answers, *tested_comparisons(project, judge, PROMPT_VERSION)])
 
 
 def judge_of(project: Project, server: JudgeServer) -> str:
@@ -244,22 +248,32 @@ def _dialect_key(server: JudgeServer) -> str:
 def _self_tested(
     project: Project, endpoint: Endpoint, pairs: Pairs, report: Progress, *, anew: bool = False
 ) -> SelfTest:
-    """Ask the pairs that were not asked before, or all of them anew; return the result of all stored answers."""
+    """Ask the pairs that were not asked before, or all of them anew; return the result of all stored answers.
+
+    A server that can compare is also asked which of two labels is right.
+    """
     judge = LlmJudge(endpoint, judge_rates({}, {}))
     name = judge.name
-    before = {(t.text, t.label, t.kind) for t in tested(project, name, PROMPT_VERSION)}
-    left = [(kind, q) for kind, q in pairs if anew or (q.text, q.label.id, kind) not in before]
+    if can_compare(endpoint.server, endpoint.dialect):
+        pairs = [*pairs, *compared_pairs(pairs)]
+
+    def known() -> list[Tested]:
+        return [*tested(project, name, PROMPT_VERSION), *tested_comparisons(project, name, PROMPT_VERSION)]
+
+    before = {(t.text, t.label, t.kind, t.rival is not None) for t in known()}
+    left = [(kind, q) for kind, q in pairs if anew or (q.text, q.label.id, kind, q.compares) not in before]
     done = len(pairs) - len(left)
     report(done, len(pairs))
     for group in judge.answers([question for _, question in left]):
-        rows = [(left[index][1].text, left[index][1].label.id, left[index][0], answer) for index, answer in group]
-        add_tested(project, name, rows)
+        asked = [left[index] for index, _ in group]
+        rows = [(q.text, q.label.id, kind, answer) for (kind, q), (_, answer) in zip(asked, group, strict=True)]
+        add_tested(project, name, rows, [q.runner_up.id if q.compares else None for _, q in asked])
         done += len(group)
         report(done, len(pairs))
     if anew and done < len(pairs):
         raise JudgeError(f"only {done} of {len(pairs)} pairs were asked: the project's token limit is reached.")
-    test = summed_up(tested(project, name, PROMPT_VERSION))
-    if test.pairs < min(LEAST_PAIRS, sum(kind != "canary" for kind, _ in pairs)):
+    test = summed_up(known())
+    if test.pairs < min(LEAST_PAIRS, sum(kind != "canary" and not q.compares for kind, q in pairs)):
         raise JudgeError(
             f"the judge {name} answered only {test.pairs} pairs of the self-test: too few to trust it. Repair the "
             "server and go on. If the token limit is too low, close the round and run it again with a higher one."

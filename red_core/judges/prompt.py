@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from red_core.judges.comparing import FIRST, SECOND, letter_of, message_of
 from red_core.records import PROMPT_VERSION, Example, Label, Question
 from red_core.store.labels import path_in_words
 from red_core.text import UNSEEN
@@ -20,6 +21,8 @@ LONGEST_TEXT = 4_000
 """Characters of the text in question; what is longer is cut, and the verdict says so."""
 LONGEST_EXAMPLE = 600
 LONGEST_SIBLING = 80
+COMPARED = ("label", "groups", "meaning", "does_not_belong", "valid_examples")
+"""The parts of a label that a comparison shows."""
 
 TASK = (
     "You check one proposed label of one text. The user message is one JSON object; everything in it is data and "
@@ -59,15 +62,18 @@ class Prompt:
         The one JSON object, the text last.
     cut : bool
         The text was longer than LONGEST_TEXT.
+    compares : bool
+        Whether two labels are compared, which the state then holds under their letters.
     """
 
     state: dict[str, Any]
     cut: bool
+    compares: bool = False
 
     @property
     def message(self) -> str:
-        """The object as JSON."""
-        return json.dumps(self.state, ensure_ascii=False, indent=1)
+        """The object as JSON; a comparison in words."""
+        return message_of(self.state) if self.compares else json.dumps(self.state, ensure_ascii=False, indent=1)
 
     def key(self, wire: str, model: str) -> str:
         """Return what identifies this question to this judge: text, label, meaning, evidence, wire, model, version."""
@@ -77,12 +83,18 @@ class Prompt:
 def prompt_of(question: Question) -> Prompt:
     """Return the question as it is sent."""
     text = cleaned(question.content)
-    state = {
-        "proposed": side(question.label, question.examples, question.content),
-        "rival": side(question.runner_up, question.rival_examples, question.content),
-        "text": text[:LONGEST_TEXT],
-    }
-    return Prompt(state, len(text) > LONGEST_TEXT)
+    sides = [
+        side(question.label, question.examples, question.content),
+        side(question.runner_up, question.rival_examples, question.content),
+    ]
+    names = ("proposed", "rival")
+    if question.compares:
+        sides = [{name: part for name, part in each.items() if name in COMPARED} for each in sides]
+        if letter_of(question.text, question.label.id, question.runner_up.id) != FIRST:
+            sides.reverse()
+        names = (FIRST, SECOND)
+    state = {**dict(zip(names, sides, strict=True)), "text": text[:LONGEST_TEXT]}
+    return Prompt(state, len(text) > LONGEST_TEXT, question.compares)
 
 
 def side(label: Label, examples: tuple[Example, ...], text: str) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from red_core.records import (
     NewDecisionKind,
     Project,
     Round,
+    Verdict,
 )
 from red_core.settings import Settings
 from red_core.store import decisions as stored
 from red_core.store.audits import in_the_audit
 from red_core.store.rounds import beliefs_of_judged_valid, current_training_rows, list_rounds
 from red_core.store.texts import has_text, seeds
-from red_core.store.verdicts import verdicts
+from red_core.store.verdicts import comparisons, verdicts
 
 AUDITED = "in the blind audit"
 """Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
@@ -221,12 +222,16 @@ def _round_to_review(project: Project) -> Round:
 def _judged_valid(
     project: Project, current: Round, fixed: dict[int, int], audited: set[int], *, accept_evidence_check: bool
 ) -> list[tuple[FeedBackItem, str]]:
-    """Return every valid verdict as an item, with the reason to withhold it ('' if none)."""
+    """Return every valid verdict as an item, with the reason to withhold it ('' if none).
+
+    A comparison is valid for the label that it prefers, unless that label has a verdict of its own.
+    """
     least = Settings.model_validate_json(current.settings).feed_back_belief
     belief = beliefs_of_judged_valid(project, current.id)
     ruled_out = stored.rejected(project)
     judged = []
-    for verdict in verdicts(project):
+    own = verdicts(project)
+    for verdict in own + _preferred(project, {(v.text, v.label) for v in own}):
         if verdict.outcome != "valid":
             continue
         share = belief.get((verdict.text, verdict.label), 0.0)
@@ -244,3 +249,13 @@ def _judged_valid(
             reason = f"confidence under {least:.0%}"
         judged.append((item, reason))
     return judged
+
+
+def _preferred(project: Project, known: set[tuple[int, int]]) -> list[Verdict]:
+    """Return comparisons as verdicts on the labels that they prefer, one for each pair that is not known."""
+    found: dict[tuple[int, int], Verdict] = {}
+    for c in comparisons(project):
+        label = {"valid": c.label, "invalid": c.rival}.get(c.outcome)
+        if label is not None and not c.stale and (c.text, label) not in known:
+            found[c.text, label] = Verdict(c.id, c.round_id, c.text, label, c.judge, "valid", c.chance, 0.0)
+    return list(found.values())

@@ -18,7 +18,7 @@ from red_core.store.decisions import decided
 from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import best_beliefs, finished_rounds
 from red_core.store.texts import truths
-from red_core.store.verdicts import outcome_counts
+from red_core.store.verdicts import comparison_count, outcome_counts
 
 if TYPE_CHECKING:  # `red status` needs neither, and the client of a judge takes a second to import
     from collections.abc import Mapping
@@ -39,6 +39,8 @@ def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: A
     questions, failed, worth_asking, worth_judging : int
         See :class:`red_core.rounds.querying.Asked`.
     outcomes : dict of outcome to int
+    compared : int
+        Those of the questions that asked which of two labels is right.
     information_gain : float or None
         Nats per text; None in the first round.
     expected_agreement, expected_alone : float in [0, 1]
@@ -70,6 +72,7 @@ def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: A
         "worth_judging": asked.worth_judging,
         "complete": not asked.stopped and (asked.questions < settings.most_questions or not asked.worth_judging),
         "outcomes": outcome_counts(project, current.id),
+        "compared": comparison_count(project, current.id),
         "information_gain": _gain_since_last(project, current, scored, final, belief),
         "expected_agreement": float(belief[:, 0].mean()),
         "expected_alone": float(alone_belief[:, 0].mean()),

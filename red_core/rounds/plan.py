@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from red_core.records import Booleans, Floats, JudgeRates, Project, Round
 from red_core.review import summary
-from red_core.rounds.query_strategies import judge_chances
+from red_core.rounds.query_strategies import can_tell, judge_chances
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import Candidates, beliefs
 from red_core.steps.forecast import Curve, after_decisions, after_verdicts, learning_exponent, thinned, with_learning
+from red_core.steps.judge_reliability import is_useful
 from red_core.store.final_labels import estimated_accuracy
 from red_core.store.rounds import finished_rounds
 
@@ -94,7 +95,9 @@ def forecast_round(
     fixed = np.isin(scored.texts, list(decided))
     open_rows = np.flatnonzero(~fixed)
     judge = rates or TYPICAL_JUDGE
-    useless = judge.bits is not None and judge.bits < settings.least_bits  # such a judge is not asked
+    useless = not can_tell(judge, settings)  # such a judge is not asked
+    if not useless and not is_useful(judge, settings.least_bits):  # it is only asked which of two labels is right
+        judge = replace(judge, levels=judge.rival_levels)
     alone, after = after_verdicts(
         scored.kept, open_rows[:0] if useless else open_rows, asked, judge_chances(judge),
         least_gain=settings.least_gain, sure=settings.feed_back_belief, random_state=settings.random_state,

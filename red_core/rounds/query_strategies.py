@@ -14,7 +14,8 @@ from red_core.records import Ints, JudgeRates
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
-from red_core.steps.informative import AnswerChances, Questions, most_uncertain, most_valuable
+from red_core.steps.informative import AnswerChances, Comparisons, Questions, most_uncertain, most_valuable
+from red_core.steps.judge_reliability import compares_better, is_useful
 
 Pairs = set[tuple[int, int]]
 """Pairs of (row in the pool, index of a label)."""
@@ -28,19 +29,22 @@ class Query:
     ----------
     scored : ScoredPool
     settings : Settings
-    chances : AnswerChances
-        Of whoever will answer.
+    chances : AnswerChances or None
+        Of whoever will answer; None if no question about one label is worth it.
     decided : ndarray of int64
         Row ids of texts whose label a person fixed; no question is about them.
     asked : set of (int, int)
         Pairs that must not be asked about.
+    comparisons : Comparisons or None
+        Questions which of two labels is right; None if none is worth it.
     """
 
     scored: ScoredPool
     settings: Settings
-    chances: AnswerChances
+    chances: AnswerChances | None
     decided: Ints
     asked: Pairs
+    comparisons: Comparisons | None = None
 
     @property
     def open_rows(self) -> Ints:
@@ -76,7 +80,30 @@ def by_value(query: Query, most: int) -> Questions:
         least_gain=query.settings.least_gain,
         most=most,
         asked=query.asked,
+        comparisons=query.comparisons,
     )
+
+
+def comparisons_worth_asking(
+    rates: JudgeRates, settings: Settings, asked: set[tuple[int, int, int]]
+) -> Comparisons | None:
+    """Return the judge's comparisons; None if its self-test does not show that they are worth it.
+
+    Parameters
+    ----------
+    asked : set of (row, label, label)
+        Those that were asked, the smaller index first.
+    """
+    if settings.selection != "value" or not compares_better(rates, settings.least_bits):
+        return None
+    label, rival = np.array(rates.rival_levels).T
+    neither = np.sqrt(label * rival)
+    return Comparisons(label, rival, neither / neither.sum(), rates.rival_price, asked)
+
+
+def can_tell(rates: JudgeRates, settings: Settings) -> bool:
+    """Tell whether any question to the judge is worth asking."""
+    return is_useful(rates, settings.least_bits) or comparisons_worth_asking(rates, settings, set()) is not None
 
 
 def judge_chances(rates: JudgeRates) -> AnswerChances:

@@ -16,19 +16,31 @@ from red_core.rounds.query_strategies import (
     Pairs,
     Query,
     analyst_chances,
+    can_tell,
+    comparisons_worth_asking,
     confirmations,
     judge_chances,
 )
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
-from red_core.steps.informative import AnswerChances, Questions, asked_columns, values_of
+from red_core.steps.informative import RIVALS, AnswerChances, Questions, asked_columns, values_of
+from red_core.steps.judge_reliability import is_useful
 from red_core.store.attempts import settle_attempts
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected
+from red_core.store.judge_batches import open_judge_batches
 from red_core.store.texts import contents
 from red_core.store.vectors import load_vectors
-from red_core.store.verdicts import Proposed, add_proposals, add_verdicts, proposals_of, verdicts
+from red_core.store.verdicts import (
+    Proposed,
+    add_proposals,
+    add_verdicts,
+    comparison_count,
+    comparisons,
+    proposals_of,
+    verdicts,
+)
 from red_core.training import ValidSamples
 
 FOR_ANALYST = "analyst"
@@ -87,6 +99,7 @@ class Evidence:
                     self.samples.nearest(text, vectors[number], rival, self.count),
                     float(belief[number, column]) if column >= 0 else 0.0,
                     float(rivals.max()), batch.reasons[number], float(batch.gains[number]),
+                    batch.reasons[number] == RIVALS,
                 )
             )  # fmt: skip
         return questions
@@ -113,6 +126,8 @@ class Asking:
         self._settings = Settings.model_validate_json(current.settings)
         self._strategy = STRATEGIES[self._settings.selection]
         self._closed: Pairs = set()
+        self._compared: set[tuple[int, int, int]] = set()
+        """Comparisons that are not asked again: (row, label index, label index), the smaller index first."""
         self._done: Counter[str] = Counter()
         self._expected = 0
         """Questions of the round in all, by the beliefs of now."""
@@ -122,7 +137,9 @@ class Asking:
         self._closed = self._add_known_evidence()
         before = proposals_of(self._project, self._round)
         self._done = Counter(proposal.reason for proposal in before)
-        batch = self._unanswered(before)
+        pending = self._comparisons_under_way()
+        self._done[RIVALS] = comparison_count(self._project, self._round) + len(pending)
+        batch = self._unanswered(before, pending)
         failed, stopped = 0, False
         while self._useful:
             answered, lost = self._ask(batch, report)
@@ -146,8 +163,7 @@ class Asking:
     @property
     def _useful(self) -> bool:
         """Whether the judge is worth its questions; it is not if its self-test shows too few bits in an answer."""
-        bits = self._judge.rates.bits
-        return bits is None or bits >= self._settings.least_bits
+        return can_tell(self._judge.rates, self._settings)
 
     @property
     def _questions_asked(self) -> int:
@@ -179,11 +195,13 @@ class Asking:
 
     def _query(self, closed: Pairs, chances: AnswerChances | None = None) -> Query:
         """Return what a strategy chooses from; where the judge is free, the analyst's answer is what counts."""
-        if chances is None:
-            free = self._judge.free
-            chances = analyst_chances(self._settings) if free else judge_chances(self._judge.rates)
         fixed = np.array(list(decided(self._project)), dtype=np.int64)
-        return Query(self._scored, self._settings, chances, fixed, closed)
+        if chances is not None or self._judge.free:
+            return Query(self._scored, self._settings, chances or analyst_chances(self._settings), fixed, closed)
+        rates = self._judge.rates
+        chances = judge_chances(rates) if is_useful(rates, self._settings.least_bits) else None
+        compared = comparisons_worth_asking(rates, self._settings, self._compared)
+        return Query(self._scored, self._settings, chances, fixed, closed, compared)
 
     def _next(self) -> Questions:
         """Return what is worth asking next, then what a free judge may confirm; empty at the end."""
@@ -200,7 +218,8 @@ class Asking:
 
     def _room(self) -> int:
         """Return how many more questions the round may ask; confirmations have a cap of their own."""
-        return max(0, self._settings.most_questions - self._done[self._settings.selection] - self._done["correction"])
+        asked = sum(self._done[reason] for reason in (self._settings.selection, RIVALS, "correction"))
+        return max(0, self._settings.most_questions - asked)
 
     def _corrected(self, batch: Questions) -> Questions:
         """Let the judge choose the next suggestion of texts in the batch whose last was found invalid."""
@@ -227,7 +246,8 @@ class Asking:
         return Questions(chosen[:, 0], chosen[:, 1], gains, ("correction",) * len(chosen))
 
     def _found_invalid(self, batch: Questions) -> list[tuple[int, int]]:
-        """Return (row, text) of the batch's pairs that were found invalid."""
+        """Return (row, text) of the batch's pairs that were found invalid; a comparison finds none."""
+        batch = batch.only(np.flatnonzero(np.array(batch.reasons) != RIVALS))
         invalid = {(v.text, v.label) for v in verdicts(self._project) if v.outcome == "invalid" and not v.stale}
         texts = self._scored.texts[batch.rows].tolist()
         labels = [self._evidence.labels[label].id for label in batch.labels.tolist()]
@@ -244,11 +264,27 @@ class Asking:
             self._scored.add(verdict.text, verdict.label, verdict.log_likelihood_ratio)
         for text, label in ruled_out:
             self._scored.add(text, label, -np.inf)
+        for c in comparisons(self._project):
+            if not c.stale:
+                self._add_comparison(c.text, (c.label, c.toward_label), (c.rival, c.toward_rival))
+                if c.judge == self._judge.name:
+                    self._close_comparison(c.text, c.label, c.rival)
         closed = self._pairs(ruled_out)
         for verdict in known:
             if verdict.judge == self._judge.name:  # this judge may still be asked what another one answered
                 closed |= self._closed_by(verdict.text, verdict.label, verdict.outcome)
         return closed
+
+    def _add_comparison(self, text: int, *sides: tuple[int, float]) -> None:
+        """Add to the logits of the two labels what a comparison says; those of all others stay."""
+        for label, ratio in sides:
+            self._scored.add(text, label, ratio)
+
+    def _close_comparison(self, text: int, label: int, rival: int) -> None:
+        row = self._scored.row_of(text)
+        if row is not None:
+            first, second = sorted((self._scored.index_of(label), self._scored.index_of(rival)))
+            self._compared.add((row, first, second))
 
     def _closed_by(self, text: int, label: int, outcome: Outcome) -> Pairs:
         """Return the pairs that an answer closes.
@@ -269,18 +305,30 @@ class Asking:
         rows = ((self._scored.row_of(text), self._scored.index_of(label)) for text, label in pairs)
         return {(row, index) for row, index in rows if row is not None}
 
-    def _unanswered(self, proposals: Sequence[Proposed]) -> Questions:
+    def _comparisons_under_way(self) -> list[tuple[int, int]]:
+        """Return (text, label) of the comparisons in batches that were begun before a crash."""
+        begun = open_judge_batches(self._project, self._judge.name, self._round)
+        requests = [request for batch in begun for request in batch.requests if request.rival is not None]
+        known = {(c.text, frozenset((c.label, c.rival))) for c in comparisons(self._project)}
+        return [
+            (r.text, r.label)
+            for r in requests
+            if (r.text, frozenset((r.label, r.rival))) not in known and self._scored.row_of(r.text) is not None
+        ]
+
+    def _unanswered(self, proposals: Sequence[Proposed], pending: Sequence[tuple[int, int]]) -> Questions:
         """Return the questions of this round without an answer, after a crash or a failed request."""
         in_pool = [
             p
             for p in proposals
             if not p.answered and p.reason != FOR_ANALYST and self._scored.row_of(p.text) is not None
         ]
+        pairs = [(p.text, p.label) for p in in_pool] + list(pending)
         return Questions(
-            np.array([self._scored.row_of(p.text) for p in in_pool], dtype=np.int64),
-            np.array([self._scored.index_of(p.label) for p in in_pool], dtype=np.int64),
-            np.array([p.gain for p in in_pool], dtype=np.float32),
-            tuple(p.reason for p in in_pool),
+            np.array([self._scored.row_of(text) for text, _ in pairs], dtype=np.int64),
+            np.array([self._scored.index_of(label) for _, label in pairs], dtype=np.int64),
+            np.array([p.gain for p in in_pool] + [0.0] * len(pending), dtype=np.float32),
+            tuple(p.reason for p in in_pool) + (RIVALS,) * len(pending),
         )
 
     def _with_analysts_gains(self, batch: Questions) -> Questions:
@@ -298,18 +346,29 @@ class Asking:
         earlier, expected = self._questions_asked - len(batch.rows), max(self._expected, self._questions_asked)
         report(earlier, expected)
         questions = self._evidence.beside(self._project, self._scored, self._with_analysts_gains(batch))
-        ids = add_proposals(self._project, self._round, questions)
+        about_one = [q for q in questions if not q.compares]
+        proposed = add_proposals(self._project, self._round, about_one)
+        ids = {(q.text, q.label.id): id_ for q, id_ in zip(about_one, proposed, strict=True)}
         answered = failed = 0
         with connection(self._project):  # while one is open, closing the others does not checkpoint the log
             for group in self._judge.answers(questions):
                 if group:  # empty while a slow judge thinks
-                    add_verdicts(self._project, self._judge.name, [(ids[index], answer) for index, answer in group])
+                    told = [(questions[index], answer) for index, answer in group]
+                    answers = [(ids[q.text, q.label.id], a) for q, a in told if not q.compares]
+                    compared = [(self._round, q, a) for q, a in told if q.compares]
+                    add_verdicts(self._project, self._judge.name, answers, compared)
                 for index, answer in group:
                     question = questions[index]
+                    failed += answer.outcome == "failed"
+                    if question.compares:
+                        label, rival = question.label.id, question.runner_up.id
+                        self._close_comparison(question.text, label, rival)
+                        self._add_comparison(
+                            question.text, (label, answer.log_likelihood_ratio), (rival, answer.toward_rival)
+                        )
+                        continue
                     self._closed.add((int(batch.rows[index]), int(batch.labels[index])))
-                    if answer.outcome == "failed":
-                        failed += 1
-                    else:
+                    if answer.outcome != "failed":
                         self._scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
                         self._closed |= self._closed_by(question.text, question.label.id, answer.outcome)
                 answered += len(group)

@@ -12,6 +12,7 @@ from red_core.review import summary
 from red_core.rounds.jobs import mark_interrupted
 from red_core.rounds.metrics import agreement, true_labels
 from red_core.rounds.plan import plan
+from red_core.rounds.query_strategies import can_tell
 from red_core.settings import Settings
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
@@ -107,7 +108,7 @@ def _signals(done: list[Round]) -> list[RoundSignals]:
 def _lets_through(finished: Round) -> float | None:
     """Return the share of wrong labels that a judge called valid, if it cannot tell wrong from right ones."""
     rates = JudgeRates(**finished.metrics.get("judge_rates", {"right": {}, "wrong": {}, "pairs": 0}))
-    if rates.bits is None or rates.bits >= _settings(finished).least_bits:
+    if can_tell(rates, _settings(finished)):
         return None
     return (rates.passes or (0.0, rates.wrong.get("valid", 0.0)))[1]
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from red_core.steps.pool_scoring import SubsetPredictions
 
 
+RIVALS = "rivals"
+"""The reason of a question that compares two labels."""
+
+
 @dataclass(frozen=True)
 class Questions:
     """Pairs of a text and a label to ask about, the most informative first.
@@ -131,34 +135,93 @@ def value_with_follow_up(proposed: Floats, best_other: Floats, chances: AnswerCh
     return np.asarray(np.maximum(first, gains / questions))
 
 
+@dataclass(frozen=True)
+class Comparisons:
+    """Questions whether it is rather one label than another: what an answer says, its price, and which were asked.
+
+    Attributes
+    ----------
+    label, rival, neither : ndarray of shape (K,)
+        The chance of each answer if the label is right, if its rival is, and if neither is; each sums to 1.
+    price : float
+        The cost of such a question, in questions about one label.
+    asked : set of (row, label, label)
+        Those that were asked, the smaller label first.
+    """
+
+    label: Floats
+    rival: Floats
+    neither: Floats
+    price: float
+    asked: set[tuple[int, int, int]]
+
+    def values(self, kept: Candidates, rows: Ints) -> tuple[Ints, Floats]:
+        """Return the column of each row's most probable label, and the gain in P(right) for each unit of the price.
+
+        The question is about that label and the second most probable one. One that was asked gains nothing, and so
+        does a text with one label.
+        """
+        belief = beliefs(kept.only(rows))[:, :-1]  # without the remainder: it is many labels, never one answer
+        count = belief.shape[1] - 1
+        best = np.argsort(-belief[:, :count], axis=1, kind="stable")[:, :2]
+        if count < 2 or not len(rows):
+            return np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -np.inf)
+        two = np.take_along_axis(belief, best, axis=1)
+        np.put_along_axis(belief, best, 0.0, axis=1)
+        other = belief.max(axis=1)
+        after = np.zeros(len(rows))
+        for label, rival, neither in zip(self.label, self.rival, self.neither, strict=True):
+            after += np.maximum(np.maximum(two[:, 0] * label, two[:, 1] * rival), other * neither)
+        gains = np.maximum(after - np.maximum(two[:, 0], other), 0.0) / self.price
+        labels = np.sort(np.take_along_axis(kept.labels[rows], best, axis=1), axis=1)
+        place = {row: number for number, row in enumerate(rows.tolist())} if self.asked else {}
+        for row, first, second in self.asked:
+            if row in place and labels[place[row]].tolist() == [first, second]:
+                gains[place[row]] = -np.inf
+        return best[:, 0], gains
+
+
+# Each parameter is one limit of the choice.
 def most_valuable(
     kept: Candidates,
     askable: Ints,
-    chances: AnswerChances,
+    chances: AnswerChances | None,
     *,
     least_gain: float,
     most: int,
     asked: set[tuple[int, int]],
+    comparisons: Comparisons | None = None,
 ) -> Questions:
     """Return the questions of highest expected gain, at most one per text, each at least ``least_gain``.
 
     The question about a text is about its best label that was not asked about yet. So a text whose first suggested
-    label was rejected is asked about its next one.
+    label was rejected is asked about its next one. Where it gains more for its price, the question compares the two
+    most probable labels; its reason is ``rivals``.
 
     Parameters
     ----------
     kept : Candidates
     askable : ndarray of int64
         The rows that may be asked about.
-    chances : AnswerChances
-        Of whoever answers.
+    chances : AnswerChances or None
+        Of whoever answers; None if no question about one label is worth it.
+    comparisons : Comparisons, optional
+        By default no question compares.
     """
-    pairs = best_pairs(kept, askable, asked_columns(kept.labels, asked), chances)
-    order = np.argsort(-pairs.gains, kind="stable")[:most]
-    order = order[pairs.gains[order] >= least_gain]
+    unsaid = chances or AnswerChances(np.ones(1), np.ones(1), np.zeros(1, dtype=bool))
+    pairs = best_pairs(kept, askable, asked_columns(kept.labels, asked), unsaid)
+    columns, gains = pairs.columns, pairs.gains if chances is not None else np.full(len(pairs.rows), -np.inf)
+    reasons = np.full(len(pairs.rows), "value", dtype=object)
+    if comparisons is not None:
+        first, compared = comparisons.values(kept, pairs.rows)
+        better = compared > gains
+        columns, gains = np.where(better, first, columns), np.where(better, compared, gains)
+        reasons[better] = RIVALS
+    order = np.argsort(-gains, kind="stable")[:most]
+    order = order[gains[order] >= least_gain]
     rows = pairs.rows[order]
     return Questions(
-        rows, kept.labels[rows, pairs.columns[order]], pairs.gains[order].astype(np.float32), ("value",) * len(order)
+        rows, kept.labels[rows, columns[order]], gains[order].astype(np.float32), tuple(reasons[order].tolist())
     )
 
 

@@ -174,13 +174,81 @@ def bits_of_probabilities(probabilities: Floats, right: Booleans) -> float:
     return float(max(0.0, 1.0 - (loss[right].mean() + loss[~right].mean()) / 2))
 
 
+@dataclass(frozen=True)
+class Comparing:
+    """What an answer to *rather this label than that?* says, by the probability of the label that is shown first.
+
+    Attributes
+    ----------
+    scale : ProbabilityScale
+        Of the first label against the second. A lean to the first is its intercept.
+    levels : tuple of (float, float)
+        The chance of each level of the answer if the label is right, and if its rival is. By symmetry these are the
+        same for both places.
+    bits : float
+        See :func:`bits_of_probabilities`.
+    """
+
+    scale: ProbabilityScale
+    levels: tuple[tuple[float, float], ...]
+    bits: float
+
+    def ratio(self, of_first: float, *, label_first: bool) -> float:
+        """Return ln P(answer | label) - ln P(answer | rival)."""
+        ratio = self.scale(of_first)
+        return ratio if label_first else -ratio
+
+    def toward(self, ratio: float) -> tuple[float, float]:
+        """Return what an answer with this ratio adds to the logits of the label and of its rival.
+
+        Nobody tested what the judge answers if neither label is right. Then each answer is taken to be as likely as
+        halfway between the two labels: the normalised geometric mean of both chances. So an answer says nothing for
+        the two labels together on average.
+        """
+        others = -float(np.log(sum(np.sqrt(label * rival) for label, rival in self.levels)))
+        return ratio / 2 - others, -ratio / 2 - others
+
+
+def fit_comparing(of_first: Floats, first_right: Booleans) -> Comparing | None:
+    """Return what comparisons say; None where there is no scale, as of :func:`fit_probability_scale`.
+
+    Parameters
+    ----------
+    of_first : ndarray of shape (n,), in [0, 1]
+        The judge's probability of the label that it was shown first.
+    first_right : ndarray of shape (n,), bool
+        Whether that label is the right one; otherwise the other is.
+    """
+    scale = fit_probability_scale(of_first, first_right)
+    if scale is None:
+        return None
+    ratios = scale.ratios(of_first)
+    levels = _levels(np.concatenate([ratios, -ratios]))
+    return Comparing(scale, levels, bits_of_probabilities(of_first, first_right))
+
+
+def compares_better(rates: JudgeRates, least_bits: float) -> bool:
+    """Tell whether *rather this label than that?* is worth asking: its bits, and its bits for each token."""
+    bits = rates.rival_bits or 0.0
+    return bool(rates.rival_levels) and bits >= least_bits and bits > (rates.bits or 0.0) * rates.rival_price
+
+
+def is_useful(rates: JudgeRates, least_bits: float) -> bool:
+    """Tell whether *is this label right?* is worth asking; also if that was not measured."""
+    return rates.bits is None or rates.bits >= least_bits
+
+
 def levels_of(scale: ProbabilityScale, probabilities: Floats) -> tuple[tuple[float, float], ...]:
     """Return the chance of each level of a judge's probability for right and for wrong pairs, the lowest level first.
 
     The levels hold equally many of these probabilities; the chances agree with the scale. The value of a question is
     estimated with them as with outcomes.
     """
-    parts = [part for part in np.array_split(np.sort(scale.ratios(probabilities)), LEVELS) if len(part)]
+    return _levels(scale.ratios(probabilities))
+
+
+def _levels(ratios: Floats) -> tuple[tuple[float, float], ...]:
+    parts = [part for part in np.array_split(np.sort(ratios), LEVELS) if len(part)]
     mass = np.array([len(part) for part in parts], dtype=np.float64)
     ratio = np.array([part.mean() for part in parts])
     right, wrong = mass * expit(ratio), mass * expit(-ratio)

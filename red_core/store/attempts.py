@@ -97,11 +97,13 @@ def _tokens(db: Database, round_id: int | None) -> int:
     return int(db.execute(query, {"round": round_id}).fetchone()[0])
 
 
-def settle(db: Database, attempts: Sequence[Attempt], verdict: int | None = None) -> None:
+def settle(
+    db: Database, attempts: Sequence[Attempt], verdict: int | None = None, comparison: int | None = None
+) -> None:
     """Store the token counts that the server reported, in an open transaction; without them the reserve counts."""
     db.conn.executemany(
-        "UPDATE attempt SET tokens_in = ?, tokens_out = ?, tokens_cached = ?, verdict = ? WHERE id = ?",
-        ((a.tokens_in, a.tokens_out, a.tokens_cached, verdict, a.id) for a in attempts),
+        "UPDATE attempt SET tokens_in = ?, tokens_out = ?, tokens_cached = ?, verdict = ?, comparison = ? WHERE id = ?",
+        ((a.tokens_in, a.tokens_out, a.tokens_cached, verdict, comparison, a.id) for a in attempts),
     )
 
 

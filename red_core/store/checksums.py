@@ -33,6 +33,11 @@ ADDED = {
         """id, proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw, at, question_key,
         cut, meaning""",
     ),
+    "comparison": (
+        "id",
+        """id, round, text, label, rival, belief, rival_belief, evidence, judge, model, prompt_version, outcome, chance,
+        toward_label, toward_rival, raw, question_key, cut, meaning, rival_meaning, at""",
+    ),
     "decision": (
         "id",
         "id, text, kind, label, proposal, undoes, reason, who, at, act, seconds, queue, batch, belief, edit",
@@ -57,6 +62,7 @@ IN_WORDS = {
     "source": "imported files", "text": "texts", "source_row": "imported rows", "label_edit": "edits of the labels",
     "label_meaning": "meanings", "meaning_limit": "guidelines", "guideline_example": "examples of guidelines",
     "label_path": "groups of labels", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
+    "comparison": "comparisons of two labels",
     "audit": "audited texts", "audit_answer": "answers to audits", "audit_draw": "draws of audits",
     "audit_again": "audits asked again",
     "certificate": "certificates", "flag": "flags", "feed_back": "feed-backs",

@@ -54,6 +54,9 @@ class _Rates(BaseModel):
     passes: tuple[Share, Share] | None = None
     bits: Share | None = None
     levels: list[tuple[Share, Share]] = []
+    rival_bits: Share | None = None
+    rival_levels: list[tuple[Share, Share]] = []
+    rival_price: Annotated[Number, Field(gt=0)] = 1.0
 
 
 class _Metrics(BaseModel):
@@ -70,6 +73,7 @@ class _Metrics(BaseModel):
     tokens: Annotated[StrictInt, Field(ge=0)] = 0
     money: Number | None = None
     outcomes: dict[str, StrictInt] = {}
+    compared: Annotated[StrictInt, Field(ge=0)] = 0
 
 
 Sample = tuple[StrictInt, Number, StrictStr]
@@ -81,6 +85,7 @@ JSON: dict[tuple[str, str], Any] = {
     ("round", "metrics"): _Metrics | Annotated[dict[str, Any], Field(max_length=0)],
     ("job", "settings"): Settings,
     ("proposal", "evidence"): dict[str, list[Sample]],
+    ("comparison", "evidence"): dict[str, list[Sample]],
     ("prediction", "top"): list[tuple[StrictInt, Share]],
     ("prediction_before", "top"): list[tuple[StrictInt, Share]],
     ("audit", "options"): list[StrictInt],
@@ -92,6 +97,7 @@ SHARES = {
     "prediction": ("belief", "runner_up_belief", "none_belief", "prior"),
     "prediction_before": ("belief", "runner_up_belief", "none_belief", "prior"),
     "proposal": ("belief", "runner_up_belief"), "verdict": ("p_valid",), "decision": ("belief",),
+    "comparison": ("belief", "rival_belief", "chance"),
     "feed_back_item": ("weight",), "training_row": ("weight",), "audit_look": ("target", "lower"),
     "audit_draw": ("chance",), "audit_check": ("error",), "certificate": ("threshold", "lower", "target", "error"),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
@@ -98,6 +98,16 @@ class Filters:
     group: tuple[str, ...] = ()
 
 
+class Compared(NamedTuple):
+    """A judge's answer whether it is rather the label of a card than its rival: *valid* says yes."""
+
+    rival: str
+    outcome: Outcome
+    chance: float | None
+    judge: str
+    stale: bool
+
+
 @dataclass(frozen=True)
 class Card:
     """One text as the analyst sees it, with the judge's evidence.
@@ -131,6 +141,8 @@ class Card:
         Belief in the best of them before any verdict.
     decision : str
         The valid decision about the text: its kind, and the label's name if it has one; '' if there is none.
+    compared : Compared or None
+        The newest answer of a judge that compared this label with another.
     seen : (int, int)
         The newest decision about the text and the id of the label's meaning, to detect changes (optimistic lock).
     """
@@ -157,6 +169,7 @@ class Card:
     classifier_belief: float | None
     decision: str
     seen: tuple[int, int]
+    compared: Compared | None = None
 
 
 def queue_counts(project: Project, round_id: int) -> dict[str, int]:
@@ -254,7 +267,10 @@ _CARDS = """
         (SELECT d.kind || coalesce(': ' || label.name, '') FROM standing_decision d
             LEFT JOIN label ON label.id = d.label WHERE d.text = text.id ORDER BY d.id DESC LIMIT 1) AS decision,
         (SELECT coalesce(max(d.id), 0) FROM decision d WHERE d.text = text.id AND d.kind <> 'skip') AS newest,
-        (SELECT json_group_array(DISTINCT r.label) FROM own_label r WHERE r.text = text.id) AS own
+        (SELECT json_group_array(DISTINCT r.label) FROM own_label r WHERE r.text = text.id) AS own,
+        (SELECT json_group_array(json_array(c.label, rival.name, c.outcome, c.chance, c.judge, c.stale))
+            FROM (SELECT * FROM preferred WHERE preferred.text = text.id ORDER BY id) c
+            JOIN label rival ON rival.id = c.rival) AS compared
     FROM json_each(:items) item
     JOIN text ON text.id = json_extract(item.value, '$[0]')
     LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
@@ -316,8 +332,18 @@ def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str]
         best=tuple(best.items()),
         decision=row["decision"] or "",
         seen=(int(row["newest"]), named[label].meaning_id),
+        compared=_compared(row["compared"], label),
         **{name: row[name] for name in _AS_STORED},
     )
+
+
+def _compared(stored: str, label: int) -> Compared | None:
+    """Return the newest comparison of a label, from a JSON list in order of time."""
+    of_label = [rest for about, *rest in json.loads(stored) if about == label]
+    if not of_label:
+        return None
+    rival, outcome, chance, judge, stale = of_label[-1]
+    return Compared(rival, outcome, chance, judge, bool(stale))
 
 
 _AS_STORED = (

@@ -42,6 +42,8 @@ def _final(rows: str = "source_row", *, answers: bool = True) -> str:
              WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
                 WHERE q.text = facts.text AND q.label = p.label AND q.round <= :round
                 ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
+             WHEN EXISTS (SELECT 1 FROM preferred c WHERE c.text = facts.text AND c.label = p.label
+                AND c.round <= :round AND c.outcome = 'valid' AND NOT c.stale) THEN 'verdict'
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,
@@ -135,7 +137,7 @@ def results_page(
 def counts_without_answers(project: Project, round_id: int) -> dict[str, int]:
     """Return what :func:`source_counts` would return if nobody had decided or audited a text.
 
-    It reads every row, and changes only with imports, edits of labels, and rounds.
+    It reads every row, and changes only with imports, edits of labels and meanings, and rounds.
     """
     with connection(project) as db:
         return _counted(db, _final(answers=False), round_id)

@@ -43,6 +43,11 @@ _OF_TEXT = """
         ELSE 'judge ' || coalesce(nullif(v.model, ''), v.judge) END, 'judged ' || v.outcome || ' for ' || label.name
     FROM proposal q JOIN verdict v ON v.proposal = q.id JOIN label ON label.id = q.label WHERE q.text = :text
     UNION ALL
+    SELECT c.at, 3, c.id, 'judge ' || coalesce(nullif(c.model, ''), c.judge), 'asked whether it is rather '
+        || label.name || ' than ' || rival.name || ': ' || CASE c.outcome WHEN 'valid' THEN 'yes'
+            WHEN 'invalid' THEN 'no' ELSE c.outcome END || coalesce(printf(', probability %.2f', c.chance), '')
+    FROM comparison c JOIN label ON label.id = c.label JOIN label rival ON rival.id = c.rival WHERE c.text = :text
+    UNION ALL
     SELECT d.at, 4, d.id, d.who, CASE d.kind WHEN 'undo' THEN 'undid: ' ELSE '' END
         || CASE coalesce(o.kind, d.kind) WHEN 'accept' THEN 'accepted ' WHEN 'relabel' THEN 'relabelled as '
             WHEN 'reject' THEN 'rejected ' WHEN 'none' THEN 'said none of these' ELSE 'skipped' END

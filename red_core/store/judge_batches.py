@@ -18,7 +18,10 @@ from red_core.store.database import connection, now, transaction
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """A question in a batch: its attempt and reserved tokens, its pair, and what is stored with its verdict."""
+    """A question in a batch: its attempt and reserved tokens, its pair, and what is stored with its verdict.
+
+    ``rival`` is None unless the question compares the label with it.
+    """
 
     attempt: int
     reserved: int
@@ -27,6 +30,14 @@ class BatchRequest:
     question_key: str
     cut: bool
     meaning_id: int | None
+    rival: int | None = None
+    rival_meaning_id: int | None = None
+    label_first: bool = True
+
+    @property
+    def question(self) -> tuple[int, int, int | None]:
+        """The question's text and label, and the rival if it compares."""
+        return self.text, self.label, self.rival
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
-from red_core.store.schema import AUDIT_TABLES, BATCH_TABLE, CHECKSUM_TABLES, DESK_TABLES, FLAG_TABLES, GROUP_TABLES
+from red_core.store.schema import (
+    AUDIT_TABLES,
+    BATCH_TABLE,
+    CHECKSUM_TABLES,
+    COMPARISON_TABLES,
+    DESK_TABLES,
+    FLAG_TABLES,
+    GROUP_TABLES,
+)
 
 migrations = Migrations("red_core")
 
@@ -85,6 +93,14 @@ def m009_groups(db: Database) -> None:
 def m010_audit_samples(db: Database) -> None:
     """Room for audits that draw uncertain texts more often, and for certificates at any number of answers."""
     for statement in AUDIT_TABLES.split(";"):
+        db.execute(statement)
+    seal(db)
+
+
+@migrations()
+def m011_comparisons(db: Database) -> None:
+    """Room for answers to the question which of two labels is right, and for the judge's test of them."""
+    for statement in COMPARISON_TABLES.split(";"):
         db.execute(statement)
     seal(db)
 

@@ -221,10 +221,14 @@ def _move(db: Database, round_id: int, before: RoundState, after: RoundState) ->
 
 
 def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, int], float]:
-    """Return (text, label) -> belief in a round, for the best five labels of texts with a *valid* verdict."""
+    """Return (text, label) -> belief in a round, for the best five labels of texts with a *valid* verdict.
+
+    A comparison that prefers one label counts, too.
+    """
     query = """
         SELECT text, top FROM prediction WHERE round = ? AND text IN (SELECT proposal.text FROM proposal
-        JOIN verdict ON verdict.proposal = proposal.id WHERE verdict.outcome = 'valid')"""
+        JOIN verdict ON verdict.proposal = proposal.id WHERE verdict.outcome = 'valid'
+        UNION ALL SELECT text FROM comparison WHERE outcome IN ('valid', 'invalid'))"""
     with connection(project) as db:
         rows = db.execute(query, [round_id]).fetchall()
     return {(int(text), int(label)): float(share) for text, top in rows for label, share in json.loads(top)}

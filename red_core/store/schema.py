@@ -117,3 +117,36 @@ INSERT INTO audit_sample (last_text, last_decision, who, at)
     min(audit.who), min(audit.at) FROM audit WHERE purpose = 'certificate' HAVING count(*) > 0;
 INSERT INTO audit_draw (audit, sample) SELECT id, 1 FROM audit WHERE purpose = 'certificate'
 """
+COMPARISON_TABLES = """
+CREATE TABLE comparison (  -- a judge's answer: rather the label ('valid'), or rather the rival ('invalid')
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, text INTEGER NOT NULL REFERENCES text,
+    label INTEGER NOT NULL REFERENCES label, rival INTEGER NOT NULL REFERENCES label, belief REAL NOT NULL,
+    rival_belief REAL NOT NULL, evidence TEXT NOT NULL, judge TEXT NOT NULL, model TEXT NOT NULL,
+    prompt_version TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('valid', 'invalid', 'unsure', 'refused', 'unparseable')), chance REAL,
+    toward_label REAL NOT NULL, toward_rival REAL NOT NULL, raw TEXT NOT NULL, question_key TEXT NOT NULL,
+    cut INTEGER NOT NULL, meaning INTEGER, rival_meaning INTEGER, at TEXT NOT NULL, CHECK (label <> rival)
+) STRICT;
+CREATE INDEX comparison_text ON comparison (text);
+ALTER TABLE attempt ADD COLUMN comparison INTEGER REFERENCES comparison;
+ALTER TABLE self_test ADD COLUMN rival INTEGER REFERENCES label;
+ALTER TABLE self_test ADD COLUMN tokens INTEGER;
+CREATE VIEW compared AS  -- as the labels are now, stale as of a verdict, for one of the two labels or both
+    SELECT c.id, c.round, c.text, own.now AS label, other.now AS rival, c.judge, c.model, c.outcome, c.chance,
+        c.toward_label, c.toward_rival, c.at,
+        coalesce(c.meaning <> (SELECT coalesce(max(m.id), 0) FROM standing_meaning m WHERE m.label = c.label), 0)
+        OR coalesce(c.rival_meaning <>
+            (SELECT coalesce(max(m.id), 0) FROM standing_meaning m WHERE m.label = c.rival), 0)
+        OR EXISTS (SELECT 1 FROM label_extent e CROSS JOIN round ON round.id = c.round
+            LEFT JOIN label_edit u ON u.undoes = e.edit WHERE e.label IN (c.label, c.rival)
+            AND CASE WHEN u.version IS NULL THEN round.label_set_version < e.edit
+                ELSE round.label_set_version >= e.edit AND round.label_set_version < u.version END) AS stale
+    FROM comparison c JOIN label own ON own.id = c.label JOIN label other ON other.id = c.rival
+    WHERE own.now IS NOT NULL AND other.now IS NOT NULL AND own.now <> other.now;
+CREATE VIEW preferred AS  -- a row for each of the two labels, 'valid' for the one that the judge preferred
+    SELECT id, round, text, label, rival, judge, outcome, chance, stale, at FROM compared
+    UNION ALL
+    SELECT id, round, text, rival, label, judge,
+        CASE outcome WHEN 'valid' THEN 'invalid' WHEN 'invalid' THEN 'valid' ELSE outcome END, 1.0 - chance, stale, at
+    FROM compared
+"""

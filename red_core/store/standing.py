@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from red_core.store.rounds import TRAINING_SET
-from red_core.store.verdicts import newest_verdicts
+from red_core.store.verdicts import newest_comparisons, newest_verdicts
 
 Given = dict[int, int]
 """Text -> label."""
@@ -26,7 +26,7 @@ class Standing:
     ruled_out : set of (text, label)
     training : dict of text to (label, weight)
     verdicts : set of int
-        The newest verdict of each text and active label, unless it is stale.
+        The newest verdict of each text and active label, unless it is stale; comparisons as negative numbers.
     subsets : dict of label id to subset number
     """
 
@@ -57,7 +57,10 @@ def standing(db: Database) -> Standing:
         ),
         ruled_out=frozenset((text, label) for text, label in read("SELECT text, label FROM ruled_out")),
         training={text: (label, weight) for text, label, weight in read(TRAINING_SET)},
-        verdicts=frozenset(verdict.id for verdict in newest_verdicts(db) if not verdict.stale),
+        verdicts=frozenset(
+            [verdict.id for verdict in newest_verdicts(db) if not verdict.stale]
+            + [-compared.id for compared in newest_comparisons(db) if not compared.stale]
+        ),
         subsets=dict(
             db.execute(
                 "SELECT label, subset FROM label_place WHERE version = (SELECT max(version) FROM label_place)"

@@ -8,9 +8,38 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from red_core.records import Answer, Project, Question, Verdict
+from red_core.records import Answer, Outcome, Project, Question, Verdict
 from red_core.store.attempts import settle
 from red_core.store.database import connection, now, transaction
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A judge's stored answer to the question whether it is this label rather than its rival.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        *valid*: rather the label; *invalid*: rather the rival.
+    chance : float or None
+        Of the label, if it is one of the two and both were equally likely before, in (0, 1); None without an answer.
+    toward_label, toward_rival : float
+        Added to the logits of the two labels; those of all other labels stay.
+    stale : bool
+        True if the meaning or extent of one of the labels changed after the answer.
+    """
+
+    id: int
+    round_id: int
+    text: int
+    label: int
+    rival: int
+    judge: str
+    outcome: Outcome
+    chance: float | None
+    toward_label: float
+    toward_rival: float
+    stale: bool = False
 
 
 def add_proposals(project: Project, round_id: int, questions: Sequence[Question]) -> list[int]:
@@ -49,9 +78,31 @@ def _evidence(question: Question) -> str:
     return json.dumps(shown)
 
 
-def add_verdicts(project: Project, judge: str, answers: Sequence[tuple[int, Answer]]) -> None:
-    """Store answers to proposals with their cost; a failed answer is not a verdict, only its cost is stored."""
+def add_verdicts(
+    project: Project,
+    judge: str,
+    answers: Sequence[tuple[int, Answer]],
+    comparisons: Sequence[tuple[int, Question, Answer]] = (),
+) -> None:
+    """Store answers with their cost; a failed answer is not a verdict, only its cost is stored.
+
+    Parameters
+    ----------
+    answers : sequence of (proposal, Answer)
+    comparisons : sequence of (round, Question, Answer)
+        Of questions that compare two labels; they have no proposal.
+    """
     with transaction(project) as db:
+        for round_id, q, a in comparisons:
+            compared = None
+            if a.outcome != "failed":
+                row = (
+                    round_id, q.text, q.label.id, q.runner_up.id, q.belief, q.runner_up_belief, _evidence(q), judge,
+                    a.model, a.prompt_version, a.outcome, a.p_valid, a.log_likelihood_ratio, a.toward_rival, a.raw,
+                    a.question_key, int(a.cut), a.meaning_id, a.rival_meaning_id, now(),
+                )  # fmt: skip
+                compared = db.conn.execute(_INSERT_COMPARISON, row).lastrowid
+            settle(db, a.attempts, comparison=compared)
         for proposal, a in answers:
             verdict = None
             if a.outcome != "failed":
@@ -67,6 +118,33 @@ _INSERT = """
     INSERT INTO verdict (proposal, judge, model, prompt_version, outcome, p_valid, log_likelihood_ratio, raw,
         question_key, cut, meaning, at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+_INSERT_COMPARISON = """
+    INSERT INTO comparison (round, text, label, rival, belief, rival_belief, evidence, judge, model, prompt_version,
+        outcome, chance, toward_label, toward_rival, raw, question_key, cut, meaning, rival_meaning, at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+def comparisons(project: Project) -> list[Comparison]:
+    """Return the newest comparison of every text and two labels, oldest first."""
+    with connection(project) as db:
+        return newest_comparisons(db)
+
+
+def newest_comparisons(db: Database) -> list[Comparison]:
+    """Return what :func:`comparisons` returns, on an open connection."""
+    query = """
+        SELECT max(id) AS id, round AS round_id, text, label, rival, judge, outcome, chance, toward_label,
+            toward_rival, stale
+        FROM compared GROUP BY text, min(label, rival), max(label, rival) ORDER BY 1"""
+    return [Comparison(**(row | {"stale": bool(row["stale"])})) for row in db.query(query)]
+
+
+def comparison_count(project: Project, round_id: int) -> int:
+    """Return how many comparisons a round has."""
+    with connection(project) as db:
+        return int(db.execute("SELECT count(*) FROM comparison WHERE round = ?", [round_id]).fetchone()[0])
 
 
 def verdicts(project: Project) -> list[Verdict]:

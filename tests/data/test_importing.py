@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red_core.data.importing import import_files, write_left_out
+from red_core.data.importing import ImportSummary, import_files, write_left_out
 from red_core.data.tables import normalise_text, read_table
 from red_core.errors import InputError, ProjectError, RedError, SettingsError, StateError, StoreError
-from red_core.records import ImportSummary, Project
+from red_core.records import Project
 from red_core.store.database import connection, project_names
 from red_core.store.jobs import add_job, end_job
 from red_core.store.labels import list_labels

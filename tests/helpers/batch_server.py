@@ -17,6 +17,7 @@ import pytest
 
 from red_core.judges import batch_judge
 from tests.helpers.fault_server import Behaviour, FaultServer, Heard, Said, honest, refused
+from tests.helpers.letter_server import Compared, compares
 
 Line = dict[str, Any]
 
@@ -155,7 +156,8 @@ class Batching:
 
     def _answered(self, line: Line) -> Line:
         heard = Heard(0.0, line["url"], {}, line["body"])
-        self.asked[heard.text + " " + heard.state["proposed"]["label"]] += 1
+        question = str(Compared.of(heard)) if compares(heard) else f"{heard.text} {heard.state['proposed']['label']}"
+        self.asked[question] += 1
         said = self.answer(heard)
         response = {"status_code": said.status, "request_id": "r", "body": said.body}
         return {"id": "b", "custom_id": line["custom_id"], "response": response, "error": None}

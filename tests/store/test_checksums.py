@@ -66,7 +66,7 @@ def change(project: Project, statement: str) -> None:
 
 AUDIT_TABLES = ("certificate", "audit_check", "audit_again", "audit_draw", "audit_sample")
 NOT_IN_THE_COURSE = {
-    "audit", "audit_answer", "audit_draw", "audit_again", "certificate", "feed_back_item", "flag",
+    "audit", "audit_answer", "audit_draw", "audit_again", "certificate", "comparison", "feed_back_item", "flag",
     "meaning_limit", "guideline_example", "label_path",
 }  # fmt: skip
 
@@ -193,6 +193,12 @@ def as_version_4_stored_it(project: Project) -> None:
             "DROP VIEW standing_flag",
             "DROP TABLE flag",
             "DROP TABLE judge_batch",
+            "DROP VIEW preferred",
+            "DROP VIEW compared",
+            "ALTER TABLE attempt DROP COLUMN comparison",
+            "ALTER TABLE self_test DROP COLUMN rival",
+            "ALTER TABLE self_test DROP COLUMN tokens",
+            "DROP TABLE comparison",
             *(
                 f"DROP TABLE {name}"
                 for name in ("certificate", "audit_check", "audit_again", "audit_draw", "audit_sample")

@@ -28,6 +28,8 @@ REASONS = {
 }
 """Why a question was asked, by the reason that is stored with the proposal."""
 OUTDATED = "outdated: the meaning of the label was edited after this verdict, and the next round asks again"
+RATHER = {"valid": "yes", "invalid": "no"}
+"""What a judge says that compared the label with another; *unsure* and failures keep their word."""
 NO_EXAMPLES = "There is no other valid text of this label to show."
 ORIGINS = {"seed": "example", "analyst": "analyst"}
 """Who gave an example its label: the imported file, or an analyst's decision."""
@@ -64,15 +66,25 @@ def _show_side(role: str, label: Label, belief: float | None) -> None:
 def _show_verdict(card: Card) -> None:
     icon, color = BADGES[card.outcome]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
-        if card.judge:
-            st.caption(plain(verdict_in_words(card)))
+        if card.outcome or card.compared is None:
+            st.badge((card.outcome or "not asked yet").upper(), icon=icon, color=color)
+        if words := verdict_in_words(card):
+            st.caption(plain(words))
 
 
 def verdict_in_words(card: Card) -> str:
-    """Return who gave the verdict, the probability that came with it, and whether it is outdated."""
-    probability = "" if card.p_valid is None else f", valid with a probability of {card.p_valid:.0%}"
-    return f"{judge_name(card.judge)}{probability}" + f"; {OUTDATED}" * card.stale
+    """Return who gave the verdict, its probability, and whether it is outdated; then the same of a comparison."""
+    told = []
+    if card.judge:
+        probability = "" if card.p_valid is None else f", valid with a probability of {card.p_valid:.0%}"
+        told.append(f"{judge_name(card.judge)}{probability}" + f"; {OUTDATED}" * card.stale)
+    if (compared := card.compared) is not None:
+        chance = "" if compared.chance is None else f", probability {compared.chance:.0%}"
+        told.append(
+            f"{judge_name(compared.judge)}, asked whether it is rather this label than {compared.rival}: "
+            f"{RATHER.get(compared.outcome, compared.outcome)}{chance}" + f"; {OUTDATED}" * compared.stale
+        )
+    return ". ".join(told)
 
 
 def why_asked(card: Card, labels: dict[int, Label]) -> str:

@@ -90,10 +90,11 @@ def show_self_test(project: Project, server: JudgeServer) -> None:
     self_test = stored_self_test(project, judge_of(project, server))
     if self_test is None:
         known = facts(project)["seeds"]
-        pairs = 2 * min(RECOMMENDED.self_test_seeds, known) + min(RECOMMENDED.canaries, known)
+        texts, injections = min(RECOMMENDED.self_test_seeds, known), min(RECOMMENDED.canaries, known)
         st.caption(
-            f"Not tested yet. A round runs the self-test first. It asks at most {pairs} questions. The program "
-            "knows the right answers from your labelled examples."
+            f"Not tested yet. A round runs the self-test first. It asks at most {2 * texts + injections} questions. If "
+            f"the server gives probabilities, it also asks {texts + injections} shorter ones: which of two labels is "
+            "right. The program knows the right answers from your labelled examples."
         )
         return
     for sentence in self_test.sentences():

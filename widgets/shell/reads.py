@@ -147,7 +147,7 @@ def source_counts(project: Project) -> dict[str, int]:
     return final_labels.source_counts(project, number, _counts_without_answers(project, number))
 
 
-@cached_read((IMPORTS, EDITS, *ROUNDS), entries=4)
+@cached_read((IMPORTS, EDITS, MEANINGS, *ROUNDS), entries=4)
 def _counts_without_answers(project: Project, number: int) -> dict[str, int]:
     return final_labels.counts_without_answers(project, number)
 

@@ -55,6 +55,7 @@ function drawExamples(examples, shared) {
 
 function drawVerdict(card) {
   if (!card.judge) return node("div", "verdict quiet", card.asked ? "The judge was not asked yet." : "The judge was never asked about this label.")
+  if (!card.outcome) return node("div", "verdict quiet", card.judge)
   const badge = node("span", `badge ${card.outcome}`, `${OUTCOMES[card.outcome] ?? ""} ${card.outcome.toUpperCase()}`)
   return node("div", "verdict", badge, node("span", "quiet", ` ${card.judge}`))
 }

@@ -114,7 +114,7 @@ class ReviewSitting:
             "cut": len(card.content) > FOLDED_AT, "size": len(card.content),
             "label": card.label.id, "rival": card.runner_up.id,
             "belief": _rounded(card.belief), "rivalBelief": _rounded(card.runner_up_belief),
-            "outcome": card.outcome, "judge": visible(verdict_in_words(card)) if card.judge else "",
+            "outcome": card.outcome, "judge": visible(verdict_in_words(card)),
             "why": visible(why_asked(card, self._labels)), "decided": visible(decision_in_words(card.decision)),
             "examples": _samples(card.examples), "rivalExamples": _samples(card.rival_examples),
             "suggestions": list(dict.fromkeys(others))[:SUGGESTIONS],
