@@ -11,7 +11,7 @@ import click
 
 from red_core.access import login
 from red_core.cli.options import PATH, json_option, who_option
-from red_core.errors import SettingsError, StateError, one_line
+from red_core.errors import InputError, SettingsError, StateError, one_line
 from red_core.labels import apply_edit, export_label_set, measure_drift, preview, read_label_set
 from red_core.labels.edit_kinds import Edit
 from red_core.labels.group_sources import FromNames, from_columns, from_text, listed, sign_in_names
@@ -106,14 +106,23 @@ def _groups_wanted(
         edit, several = from_columns(project, columns)
         return edit, [f"left as they are, with several values: {listed(several)}"] if several else []
     if text is not None:
-        edit, unknown = from_text(labels, text.read_text("utf-8"))
-        return edit, [f"not in the label set: {listed(unknown)}"] if unknown else []
+        edit, unknown = from_text(labels, _text_in(text))
+        return edit, [f"not in the label set: {listed(list(unknown))}"] if unknown else []
     if not from_names:
         return None, []
     sign = sign_in_names(labels)
     if sign is None:
         raise StateError("the names of the labels hold no groups, such as in `A > B > C`.")
     return FromNames(sign), []
+
+
+def _text_in(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(str(path), f"it cannot be read ({error.strerror})", "Check its name") from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), "it is not UTF-8", "Save it as UTF-8 text") from error
 
 
 @click.command("drift")

@@ -138,8 +138,10 @@ class Add:
             snapshot.write_layout(edit, layout, {label: vector})
         return f"added {checked_name(self.name)!r} with {len(chosen) + typed} examples"
 
-    def create(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> tuple[int, list[int], int]:
-        """Write the label and its examples, but no subset.
+    def create(
+        self, edit: OpenEdit, snapshot: LabelSetSnapshot, fewest: int = FEWEST_EXAMPLES
+    ) -> tuple[int, list[int], int]:
+        """Write the label and at least ``fewest`` examples, but no subset.
 
         Returns
         -------
@@ -151,7 +153,7 @@ class Add:
             How many examples were typed.
         """
         name, meaning = checked_name(self.name), checked_meaning(self.meaning)
-        chosen, typed = snapshot.sort_examples(self.examples)
+        chosen, typed = snapshot.sort_examples(self.examples, fewest)
         label = edit.create(name, meaning)
         edit.decide(chosen, "relabel", label, f"example of the new label {name!r}")
         if typed:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import ClassVar
 
-from red_core.data.tables import Table, read_table, write_table
-from red_core.data.tables.formulas import unguarded
-from red_core.data.tables.source import ending
+from red_core.data.tables import read_table, write_table
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Add
-from red_core.labels.group_sources import paths_by_parents
-from red_core.labels.groups import Path, checked_path, put_in_groups
+from red_core.labels.file_rows import COLUMNS, LabelRow, in_row, label_rows, pasted_rows
+from red_core.labels.group_sources import listed
+from red_core.labels.groups import Group, Path, put_in_groups
 from red_core.labels.placement import LabelLayout
-from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
-from red_core.records import Floats, Label, Project
+from red_core.labels.snapshot import LabelSetSnapshot
+from red_core.records import FEWEST_EXAMPLES, Floats, Label, Project
 from red_core.store.guidelines import guideline_examples
 from red_core.store.label_edits import OpenEdit
-from red_core.store.labels import SEPARATOR, current_layout, list_labels, name_key, path_in_words
+from red_core.store.labels import active_by_name, current_layout, list_labels, path_in_words
 from red_core.store.texts import contents, seeds
 from red_core.text import normalise_text
+from red_core.training.training_set import has_word
 
-COLUMNS = ("id", "name", "path", "meaning", "does_not_belong", "subset", "seeds", "good_examples", "bad_examples")
-"""Columns of the file. ``path`` is its groups, as ``A > B``. ``subset`` is numbered from 1, as on the screens. The last
-three are JSON lists of texts."""
-NO_GROUP = SEPARATOR
-"""A path that takes a label out of all groups: an empty cell changes nothing."""
-WRITTEN_AS_IS = ("json", "jsonl", "ndjson", "parquet", "pq")
-"""Endings of files whose cells no spreadsheet runs, so that none of them got an apostrophe."""
+PASTED = "the pasted text"
+"""How messages name what is no file."""
+TREE = 'Write a list such as [{"name": "Cards", "children": [{"name": "card declined"}]}]'
 
 
 def export_label_set(project: Project, path: str | FilePath) -> int:
@@ -73,14 +68,16 @@ def read_label_set(project: Project, path: str | FilePath, *, name: str | None =
     """Return the edit that a file of labels describes, to be previewed or applied.
 
     A row is about the label with its ``id``, else about the label with its ``name``. If neither exists, the row adds a
-    label, and needs ``seeds``. A row with an id may rename that label. An empty cell changes nothing, and a label
-    without a row stays as it is. The ``seeds`` of existing labels are not read, and no examples of guidelines.
+    label; without ``seeds``, its name is its first example. A row with an id may rename that label. An empty cell
+    changes nothing, and a label without a row stays as it is. A row that only names a group of other rows is passed
+    over. The ``seeds`` of existing labels are not read, and no examples of guidelines.
 
     Parameters
     ----------
     path : path
-        A table with a column ``name``, and any of COLUMNS. Instead of ``path`` it may have ``parent``: a path, or the
-        name of the label or group that a label is in.
+        A table with a column ``name``, and any of COLUMNS. A path may end with the name of its label. Instead of
+        ``path``, there may be ``parent``: a path, or the name of the label or group that a label is in. In JSON, the
+        labels and groups that are in another one may be a list in its field ``children``.
     name : str, optional
         What the user calls the file, when ``path`` is a temporary copy.
 
@@ -89,37 +86,42 @@ def read_label_set(project: Project, path: str | FilePath, *, name: str | None =
     InputError
         If the file cannot be read, or a row breaks a rule.
     """
-    table = read_table(path, name=name)
-    return Apply(table.name, tuple(_rows(table, LabelSetSnapshot(project))))
+    try:
+        table = read_table(path, name=name)
+    except InputError as error:
+        if not error.remedy.startswith("Write {"):
+            raise
+        raise InputError(error.file, error.rule, TREE, error.row) from error  # the remedy for texts would be wrong
+    rows, unread = label_rows(table, LabelSetSnapshot(project))
+    return Apply(table.name, tuple(rows), tuple(unread))
 
 
-@dataclass(frozen=True)
-class LabelRow:
-    """One row of the file.
+def with_new_labels(edit: Group, names: Mapping[str, Path]) -> Apply:
+    """Return the edit that puts labels into groups as ``edit`` does, and adds labels, by name with their groups.
 
-    Attributes
-    ----------
-    row : int
-        Its number in the file.
-    label : int or None
-        The label it is about; None for a new label.
-    name, meaning, excludes : str
-        '' changes nothing.
-    path : tuple of str or None
-        None changes nothing.
-    subset : int or None
-        From 0; None changes nothing.
-    seeds : tuple of str
+    The name of a new label is its first example.
     """
+    rows = [LabelRow(0, None, name, path=path) for name, path in names.items()]
+    rows += [LabelRow(0, label, "", path=path) for label, path in edit.paths.items()]
+    return Apply(PASTED, tuple(rows))
 
-    row: int
-    label: int | None
-    name: str
-    meaning: str
-    subset: int | None
-    seeds: tuple[str, ...]
-    path: Path | None = None
-    excludes: str = ""
+
+def from_pasted(project: Project, text: str) -> tuple[list[int], Apply]:
+    """Return the labels that a pasted column names, and the edit that adds the other names as new labels.
+
+    A line is a name or a path. In further columns, after tabs, it may have examples of a new label. If there are fewer
+    than two, the name is one more.
+
+    Raises
+    ------
+    StateError
+        If a name is not allowed, or is on two lines.
+    """
+    known = active_by_name(project)
+    rows = pasted_rows(text, known)
+    return list(dict.fromkeys(row.label for row in rows if row.label is not None)), Apply(
+        PASTED, tuple(row for row in rows if row.label is None)
+    )
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,14 @@ class Apply:
     file : str
         As messages name it.
     rows : tuple of LabelRow
+    unread : tuple of str
+        Columns of the file that say nothing about a label set.
     """
 
     kind: ClassVar[str] = "file"
     file: str
     rows: tuple[LabelRow, ...]
+    unread: tuple[str, ...] = ()
 
     def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
         """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
@@ -155,133 +160,37 @@ class Apply:
         edit.rename(names)
         for label, words in meanings.items():
             edit.mean(label, *words)
-        vectors: dict[int, Floats | None] = {}
+        vectors, added = dict[int, Floats | None](), dict[int, str]()
         paths = {label: row.path for label, row in existing.items() if row.path is not None}
         for row in self.rows:
             if row.label is None:
                 label, vectors[label] = self._create(edit, snapshot, row)
+                added[label] = row.name
                 if row.path:
                     paths[label] = row.path
                 if len(layout.labels):
                     layout = layout.added(label, vectors[label], snapshot.vectors, row.subset)
-        grouped = put_in_groups(edit, snapshot, paths)
+        grouped = put_in_groups(edit, snapshot, paths, names | added)
         alone = snapshot.write_layout(edit, layout.moved(moved), vectors) if vectors or moved else ""
         edit.about.extend(moved)
-        return (
-            f"applied {self.file!r}: {len(names)} renamed, {len(meanings)} guidelines, {len(grouped)} put into groups, "
-            f"{len(moved)} moved, {len(vectors)} added{alone}"
-        )
+        counts = {
+            f"added ({listed(list(added.values()))})": len(added), "renamed": len(names),
+            "put into groups": len(grouped), "new guidelines": len(meanings), "moved to another subset": len(moved),
+        }  # fmt: skip
+        changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        passed = f"; the program does not read the columns {listed(self.unread)}" if self.unread else ""
+        return f"applied {self.file!r}: {changes or 'nothing changes'}{alone}{passed}"
 
     def _create(self, edit: OpenEdit, snapshot: LabelSetSnapshot, row: LabelRow) -> tuple[int, Floats | None]:
         """Write the new label of a row; return its id and its vector."""
         try:
-            label, texts, _ = Add(row.name, row.meaning, None, row.seeds).create(edit, snapshot)
+            label, texts, _ = Add(row.name, row.meaning, None, row.seeds or (row.name,)).create(
+                edit, snapshot, FEWEST_EXAMPLES if row.seeds or not has_word(row.name) else 1
+            )
             if row.excludes:
                 edit.mean(label, row.meaning, row.excludes)
         except StateError as error:
-            raise _in_row(self.file, row.row, error) from error
+            if not row.row:
+                raise StateError(f"{row.name!r}: {error}") from error
+            raise in_row(self.file, row.row, error) from error
         return label, snapshot.mean_vector(texts)
-
-
-def _rows(table: Table, snapshot: LabelSetSnapshot) -> list[LabelRow]:
-    """Return the file's rows, each checked by itself and against the others."""
-    frame = table.frame.rename(columns=lambda column: str(column).strip().casefold())
-    if "name" not in frame:
-        raise InputError(table.name, "it has no column 'name'", f"Name the columns {', '.join(COLUMNS)}")
-    by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
-    rows, row_of = list[LabelRow](), dict[object, int]()
-    cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
-    records = [{str(k): cell_of(v) for k, v in cells.items()} for cells in frame.to_dict("records")]
-    parents = {cells["name"]: cells["parent"] for cells in records if cells.get("parent") and "path" not in frame}
-    path_of = _by_parents(table.name, parents)
-    for number, cells in zip(table.rows.tolist(), records, strict=True):
-        row = _row(table.name, number, cells, snapshot, by_name)
-        if cells["name"] in path_of:
-            row = replace(row, path=path_of[cells["name"]])
-        for key in ({("id", row.label)} if row.label else set()) | {("name", name_key(row.name))}:
-            if key in row_of:
-                rule = f"row {row_of[key]} is about {key[0]} {key[1]!r} too"
-                raise InputError(table.name, rule, "Keep one of them", number)
-            row_of[key] = number
-        rows.append(row)
-    _check_names(table.name, rows, by_name)
-    return rows
-
-
-def _row(
-    file: str, number: int, cells: Mapping[str, str], snapshot: LabelSetSnapshot, by_name: Mapping[str, int]
-) -> LabelRow:
-    try:
-        name = checked_name(cells["name"]) if cells["name"] or not cells.get("id") else ""
-        label = _label(cells.get("id", ""), name, snapshot, by_name)
-        if label is not None and not (name and cells.get("id")):
-            name = snapshot.labels[label].name  # found by its name: how the file spells it changes nothing
-        subset = _subset(cells.get("subset", ""), snapshot)
-        meaning = checked_meaning(cells.get("meaning", ""))
-        path = checked_path(words) if (words := cells.get("path", "")) else None
-        excludes = checked_meaning(cells.get("does_not_belong", ""))
-        return LabelRow(number, label, name, meaning, subset, _seeds(cells.get("seeds", "")), path, excludes)
-    except StateError as error:
-        raise _in_row(file, number, error) from error
-
-
-def _by_parents(file: str, parents: Mapping[str, str]) -> dict[str, Path]:
-    try:
-        return paths_by_parents(parents)
-    except StateError as error:
-        raise InputError(file, str(error).rstrip("."), "Correct the column parent; nothing was changed") from error
-
-
-def _as_written(cell: object) -> str:
-    """Return a cell without outer spaces, '' for an empty one."""
-    return cell.strip() if isinstance(cell, str) else ""
-
-
-def _without_apostrophe(cell: object) -> str:
-    """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    return unguarded(_as_written(cell))
-
-
-def _in_row(file: str, number: int, error: StateError) -> InputError:
-    return InputError(file, str(error).rstrip("."), "Correct that row; nothing was changed", number)
-
-
-def _label(cell: str, name: str, snapshot: LabelSetSnapshot, by_name: Mapping[str, int]) -> int | None:
-    if not cell:
-        return by_name.get(name_key(name))
-    if not cell.isdecimal() or int(cell) not in snapshot.labels:
-        raise StateError(f"there is no label with id {cell[:40]!r}; a new label has none")
-    return int(cell)
-
-
-def _subset(cell: str, snapshot: LabelSetSnapshot) -> int | None:
-    if not cell:
-        return None
-    count = int(snapshot.layout.subset_of.max(initial=-1)) + 1
-    if not count:
-        raise StateError("no subsets are formed yet: leave the column empty")
-    if not cell.isdecimal() or not 1 <= int(cell) <= count:
-        raise StateError(f"there is no subset {cell[:40]!r}: they are numbered from 1 to {count}")
-    return int(cell) - 1
-
-
-def _seeds(cell: str) -> tuple[str, ...]:
-    if not cell:
-        return ()
-    try:
-        texts = json.loads(cell)
-    except (ValueError, RecursionError):
-        texts = None
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise StateError("its seeds are not a JSON list of texts")
-    return tuple(texts)
-
-
-def _check_names(file: str, rows: list[LabelRow], by_name: Mapping[str, int]) -> None:
-    """Raise InputError if a row takes the name of a label that has no row of its own."""
-    with_row = {row.label for row in rows}
-    for row in rows:
-        owner = by_name.get(name_key(row.name))
-        if owner is not None and owner != row.label and owner not in with_row:
-            rule = f"there is a label {row.name!r} already"
-            raise InputError(file, rule, "Choose another name, or rename that label in another row", row.row)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import ClassVar
 
 from red_core.errors import StateError
-from red_core.labels.groups import Group, Path, checked_path, put_in_groups
+from red_core.labels.groups import COUNTED, Group, Path, checked_path, put_in_groups
 from red_core.labels.snapshot import LabelSetSnapshot, checked_name
 from red_core.records import Label, Project
 from red_core.store.label_edits import OpenEdit
@@ -19,6 +19,9 @@ from red_core.store.source_columns import values_by_label
 SIGNS = (" > ", ">", "::", " / ", "/", "|")
 """What may stand between the groups and the label in a name; the first that fits is offered."""
 NAMES_LISTED = 5
+BYTE_ORDER_MARK = "\ufeff"
+BRANCHES = str.maketrans(dict.fromkeys("\u2500\u2502\u2514\u251c", " "))
+"""The lines of a drawn tree, as the program tree prints it: they only indent."""
 MOSTLY = 0.9
 """The share of the labels that must have one value in a column, for the column to be offered."""
 
@@ -60,7 +63,7 @@ class FromNames:
             raise StateError(f"no label has {self.sign!r} between the parts of its name.")
         names = _short_names(split, snapshot.labels)
         edit.rename({label: name for label, name in names.items() if name != snapshot.labels[label].name})
-        put_in_groups(edit, snapshot, {label: checked_path(parts[:-1]) for label, parts in split.items()})
+        put_in_groups(edit, snapshot, {label: checked_path(parts[:-1]) for label, parts in split.items()}, names)
         return f"made groups from the names of {len(split):,} labels"
 
 
@@ -97,14 +100,23 @@ class GroupColumn:
 
 
 def group_columns(project: Project) -> list[GroupColumn]:
-    """Return the columns in which most labels have one value each, and labels share values; fewest values first."""
-    count = len(list_labels(project))
+    """Return the columns in which most labels have one value each, and labels share values; fewest values first.
+
+    A value may be a path that ends with the name of the label.
+    """
+    names = {label.id: name_key(label.name) for label in list_labels(project)}
     columns = []
     for name, values in values_by_label(project).items():
-        single = [found[0] for found in values.values() if len(found) == 1]
-        if len(single) >= MOSTLY * count and 1 < len(set(single)) < len(single):
+        single = [_group(found[0], names[label]) for label, found in values.items() if len(found) == 1]
+        if len(single) >= MOSTLY * len(names) and 1 < len(set(single)) < len(single):
             columns.append(GroupColumn(name, len(set(single)), len(single)))
     return sorted(columns, key=lambda column: (column.values, column.name))
+
+
+def _group(value: str, label: str) -> str:
+    """Return the group in a cell: without the name of the label, if the cell ends with it."""
+    path, sign, name = value.rpartition(SEPARATOR)
+    return path.strip() if sign and name_key(name) == label else value
 
 
 def from_columns(project: Project, columns: Sequence[str]) -> tuple[Group, list[str]]:
@@ -161,33 +173,58 @@ def _path_by_parents(name: str, parents: Mapping[str, Path]) -> Path:
     return checked_path(path)
 
 
-def from_text(labels: Iterable[Label], text: str) -> tuple[Group, list[str]]:
-    """Return the edit that an indented text describes, and the names in it that are no label.
+def from_text(labels: Iterable[Label], text: str) -> tuple[Group, dict[str, Path]]:
+    """Return the edit that an indented text describes, and the names in it that are no label, with their groups.
 
     Each line is a name, or a path such as ``A > B``. A line that is indented further than the line before is inside it.
+    A tab is as wide as four spaces. What :func:`red_core.labels.groups.tree_lines` returns is such a text.
 
     Raises
     ------
     StateError
-        If no line is a label, or a name is not allowed.
+        If no line is a label, a label is in two places, or a name is not allowed.
     """
     by_key = {name_key(label.name): label.id for label in labels}
-    lines = [(len(line) - len(line.lstrip()), line) for line in text.expandtabs(4).splitlines() if line.strip()]
-    above: list[tuple[int, Path]] = []
-    paths, unknown = dict[int, Path](), list[str]()
-    for (indent, line), (following, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
-        while above and above[-1][0] >= indent:
-            above.pop()
-        here = checked_path([*(above[-1][1] if above else ()), *checked_path(line.strip().lstrip("-*\u2022 "))])
-        above.append((indent, here))
-        label = by_key.get(name_key(here[-1])) if here else None
-        if label is not None:
+    lines = _tree(text)
+    ends = {name_key(here[-1]) for here, _, inner in lines if not inner}
+    paths, unknown, line_of = dict[int, Path](), dict[str, Path](), dict[int, int]()
+    for here, number, inner in lines:
+        label = by_key.get(name_key(here[-1]))
+        if label is None and not inner:
+            unknown.setdefault(here[-1], here[:-1])
+        elif label is not None and not (inner and name_key(here[-1]) in ends):  # else it is a group of this name
+            if (first := line_of.setdefault(label, number)) != number:
+                raise StateError(
+                    f"{here[-1]!r} is on line {first} and on line {number}, but a label is in one group. Delete one."
+                )
             paths[label] = here[:-1]
-        elif here and following <= indent:
-            unknown.append(here[-1])
     if not paths:
         raise StateError(f"no line is the name of a label. Write a name, or a path such as A {SEPARATOR} B, on each.")
     return Group(paths), unknown
+
+
+def _tree(text: str) -> list[tuple[Path, int, bool]]:
+    """Return the path of each line, its name included, its number, and whether the next line is inside it."""
+    clean = text.removeprefix(BYTE_ORDER_MARK).translate(BRANCHES).expandtabs(4)
+    lines = [(line, number) for number, line in enumerate(clean.splitlines(), 1) if line.strip()]
+    indents = [len(line) - len(line.lstrip()) for line, _ in lines]
+    above, tree = list[tuple[int, Path]](), list[tuple[Path, int, bool]]()
+    for (line, number), indent, following in zip(lines, indents, [*indents[1:], 0], strict=True):
+        while above and above[-1][0] >= indent:
+            above.pop()
+        words = line.strip().lstrip("-*\u2022 ")
+        name = checked_path(words.rpartition(COUNTED)[0] or words if following > indent else words)
+        here = (*(above[-1][1] if above else ()), *name)
+        above.append((indent, here))
+        if name:
+            tree.append((checked_path(here), number, following > indent))
+    return tree
+
+
+def split_name(words: str) -> tuple[Path | None, str]:
+    """Return the groups that a name such as ``A > B > C`` begins with, None for none, and the last part."""
+    above, sign, name = words.rpartition(f" {SEPARATOR} ")
+    return (checked_path(above), name.strip()) if sign else (None, words)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -20,6 +20,8 @@ from red_core.store.labels import SEPARATOR, name_key, path_in_words
 Path = tuple[str, ...]
 """The names of groups, from the top."""
 MOST_LEVELS = 20
+COUNTED = "  \u00b7  "
+"""What stands between a group and its number of labels in a tree."""
 
 
 def checked_path(path: str | Sequence[str]) -> Path:
@@ -30,9 +32,13 @@ def checked_path(path: str | Sequence[str]) -> Path:
     StateError
         If a name is empty, too long or has the sign that separates groups, or the path has too many levels.
     """
-    parts = path.split(SEPARATOR) if isinstance(path, str) else path
-    if isinstance(path, str) and not path.strip(f" {SEPARATOR}"):
-        return ()
+    if isinstance(path, str):
+        words = path.strip(f" {SEPARATOR}")
+        parts: Sequence[str] = words.split(SEPARATOR) if words else ()
+    else:
+        parts = path
+    if not all(part.strip() for part in parts):
+        raise StateError(f"a group in {path_in_words(parts)!r} has no name.")
     if any(SEPARATOR in part for part in parts):
         raise StateError(f"the name of a group has no {SEPARATOR!r}: this sign stands between groups.")
     if len(parts) > MOST_LEVELS:
@@ -60,13 +66,13 @@ def groups_of(labels: Iterable[Label]) -> dict[Path, int]:
 
 
 def tree_lines(labels: Iterable[Label]) -> list[str]:
-    """Return the labels in their groups as indented lines; a group ends with its number of labels."""
+    """Return the labels in their groups as indented lines; a group ends with COUNTED and its number of labels."""
     known = list(labels)
     counts, lines, above = groups_of(known), list[str](), Path()
     for label in sorted(known, key=lambda each: key_of((*each.path, each.name))):
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(label.path, above, strict=False)))
         for depth in range(shared, len(label.path)):
-            lines.append(f"{'  ' * depth}{label.path[depth]} ({counts[label.path[: depth + 1]]:,})")
+            lines.append(f"{'  ' * depth}{label.path[depth]}{COUNTED}{counts[label.path[: depth + 1]]:,}")
         lines.append(f"{'  ' * len(label.path)}{label.name}")
         above = label.path
     return lines
@@ -137,15 +143,28 @@ def is_of_group(label: Label, group: Sequence[str]) -> bool:
     return key_of((*label.path, label.name)) == key_of(group)
 
 
-def put_in_groups(edit: OpenEdit, snapshot: LabelSetSnapshot, paths: Mapping[int, Path]) -> dict[int, Path]:
-    """Write paths of labels, those that change; return them by label id, spelled as groups are spelled already."""
+def put_in_groups(
+    edit: OpenEdit, snapshot: LabelSetSnapshot, paths: Mapping[int, Path], names: Mapping[int, str] | None = None
+) -> dict[int, Path]:
+    """Write paths of labels, those that change; return them by label id, spelled as groups are spelled already.
+
+    A path that ends with the name of its label puts the label beside the group of this name.
+
+    Parameters
+    ----------
+    names : mapping of int to str, optional
+        The names of labels that this edit adds or renames.
+    """
+    called = {label: each.name for label, each in snapshot.labels.items()} | dict(names or {})
     spelled: dict[Path, str] = {}
     for each in snapshot.labels.values():
         if each.id not in paths:
             _spelled(each.path, spelled)
     changed = {}
     for label, path in paths.items():
-        known = _spelled(checked_path(path), spelled)
+        checked = checked_path(path)
+        own = bool(checked) and name_key(checked[-1]) == name_key(called.get(label, ""))
+        known = _spelled(checked[:-1] if own else checked, spelled)
         if label in edit.created:
             changed[label] = known
             continue

@@ -101,7 +101,9 @@ class LabelSetSnapshot:
         if not (self.layout.subset_of == subset).any():
             raise StateError(f"there is no subset {subset + 1}.")
 
-    def sort_examples(self, examples: Sequence[int | str]) -> tuple[list[int], dict[str, str]]:
+    def sort_examples(
+        self, examples: Sequence[int | str], fewest: int = FEWEST_EXAMPLES
+    ) -> tuple[list[int], dict[str, str]]:
         """Return the examples that are pool texts, as row ids, and the new ones as text_id -> content.
 
         Parameters
@@ -112,7 +114,7 @@ class LabelSetSnapshot:
         Raises
         ------
         StateError
-            If a text cannot be an example, or there are too few.
+            If a text cannot be an example, or there are fewer than ``fewest``.
         """
         typed: dict[str, str] = {}
         for content in (normalise_text(example) for example in examples if isinstance(example, str)):
@@ -132,8 +134,8 @@ class LabelSetSnapshot:
             if text in self.audited:
                 raise StateError(f"text {text} is in the blind audit, which never trains. Choose another example.")
         typed = {identity: content for identity, content in typed.items() if stored.get(identity) not in chosen}
-        if len(chosen) + len(typed) < FEWEST_EXAMPLES:
-            raise StateError(f"a new label needs at least {FEWEST_EXAMPLES} different examples.")
+        if len(chosen) + len(typed) < fewest:
+            raise StateError(f"a new label needs at least {fewest} different examples.")
         return sorted(chosen), typed
 
     def write_layout(self, edit: OpenEdit, layout: LabelLayout, new: Mapping[int, Floats | None] | None = None) -> str:
@@ -164,7 +166,7 @@ def checked_name(name: str) -> str:
     """
     normalised = normalise_text(name)
     if not normalised or "\0" in normalised or len(normalised) > LONGEST_LABEL:
-        raise StateError(f"a label's name has 1 to {LONGEST_LABEL} characters, and no NUL.")
+        raise StateError(f"the name of a label or group has 1 to {LONGEST_LABEL} characters, and no NUL.")
     return normalised
 
 

@@ -32,7 +32,8 @@ from red_core.judges.server_settings import judge_server, keep
 from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
 from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
-from red_core.labels.file import read_label_set
+from red_core.labels.file import Apply, read_label_set, with_new_labels
+from red_core.labels.file_rows import LabelRow
 from red_core.labels.group_sources import FromNames
 from red_core.labels.groups import Group, MoveGroup
 from red_core.labels.many import MergePairs, RetireList
@@ -221,6 +222,8 @@ EDITS: dict[str, Edit] = {
     "edit_kinds.Split": Split(1, {"another": (1, 2)}), "groups.Group": Group({1: ("A",)}),
     "groups.MoveGroup": MoveGroup(("A",), ("B",)), "group_sources.FromNames": FromNames(">"),
     "group_sources.from_columns": Group({1: ("A",)}), "group_sources.from_text": Group({1: ("A",)}),
+    "file.with_new_labels": with_new_labels(Group({1: ("A",)}), {"another": ()}),
+    "file.from_pasted": Apply("the pasted text", (LabelRow(1, None, "another"),)),
     "many.RetireList": RetireList((1,)), "many.MergePairs": MergePairs({1: 2}),
     "meaning.Show": Show((GuidelineExample(1, 1, "good"),)),
 }  # fmt: skip

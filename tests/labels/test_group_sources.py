@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import openpyxl
 import pytest
 from click.testing import CliRunner
 
 from red_core.cli import main
 from red_core.data.importing import import_files
 from red_core.errors import InputError, StateError
-from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.edits import apply_edit, preview, undo_edit
 from red_core.labels.file import export_label_set, read_label_set
 from red_core.labels.group_sources import (
     FromNames,
@@ -95,13 +96,16 @@ def test_parents_make_a_path_and_never_a_circle():
 def test_indented_text_makes_groups_and_is_what_a_tree_looks_like(project):
     text = "Money\n  refund\n  Other things\n      - repair\nParcels > Lost\n  delivery\nnobody\n"
     edit, unknown = from_text(list_labels(project), text)
-    assert unknown == ["nobody"]
+    assert unknown == {"nobody": ()}
     apply_edit(project, edit, "ann")
     assert paths(project) == {
         "refund": "Money", "repair": "Money > Other things", "delivery": "Parcels > Lost", "warranty": ""
     }  # fmt: skip
     tree = tree_lines(list_labels(project))
-    assert tree[:4] == ["Money (2)", "  Other things (1)", "    repair", "  refund"]
+    assert tree[:4] == ["Money  ·  2", "  Other things  ·  1", "    repair", "  refund"]
+    again, none = from_text(list_labels(project), "\n".join(tree))
+    assert {label.id: label.path for label in list_labels(project)} == again.paths
+    assert none == {}
     with pytest.raises(StateError, match="no line is the name of a label"):
         from_text(list_labels(project), "nobody\n")
 
@@ -131,6 +135,107 @@ def test_a_file_with_parents_and_one_with_a_circle(project, tmp_path):
         read_label_set(project, write_csv(tmp_path / "c.csv", ["name", "parent"], rows))
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("\ufeffMoney\n\trefund\n\tOther\n\t\trepair", {"refund": "Money", "repair": "Money > Other"}),
+        ("Money\n\trefund\n    delivery\n", {"refund": "Money", "delivery": "Money"}),  # a tab is four spaces
+        ("Money\n├── refund\n└── Cards\n    └── repair", {"refund": "Money", "repair": "Money > Cards"}),
+        ("Money\n\u3000refund\n\u00a0repair", {"refund": "Money", "repair": "Money"}),
+        ("refund\n  repair\n", {"repair": "refund"}),  # a label that is a group, too
+        ("refund\n  refund\n  repair\n", {"repair": "refund"}),
+        ("Money > Cards > refund\nMoney > repair", {"refund": "Money > Cards", "repair": "Money"}),
+        ("Money\n  repair\n    refund\nPost\n  repair\n    delivery", {"refund": "Money > repair"}),
+    ],
+)
+def test_a_tree_of_any_editor_is_read(text, wanted, project):
+    if "Post" in text:  # the label in both groups, and no line of its own
+        with pytest.raises(StateError, match="'repair' is on line 2 and on line 5, but a label is in one group"):
+            from_text(list_labels(project), text)
+        return
+    apply_edit(project, from_text(list_labels(project), text)[0], "ann")
+    assert {name: path for name, path in paths(project).items() if path} == wanted
+
+
+def test_a_label_is_never_in_a_group_of_its_own_name(project, tmp_path):
+    """A whole path names the label, too: the label stands beside the group that has its name."""
+    rows = [["refund", "Money > refund"], ["repair", "Money > refund > Repair"], ["delivery", "delivery"]]
+    file = write_csv(tmp_path / "p.csv", ["label", "label_path"], rows)
+    apply_edit(project, read_label_set(project, file), "bob")
+    assert paths(project) == {"refund": "Money", "repair": "Money > refund", "delivery": "", "warranty": ""}
+
+
+def test_a_whole_path_in_a_column_of_the_texts_makes_groups(workspace):
+    rows = [(f"{name} {n}", name, f"Area > {name}") for name in ("refund", "repair", "praise") for n in range(2)]
+    rows += [(f"parcel {n}", "parcel", "Post > parcel") for n in range(2)]
+    import_files(workspace, "whole", write_csv(workspace.parent / "w.csv", ["text", "label", "path"], rows))
+    project = open_project(workspace, "whole")
+    assert [(each.name, each.values) for each in group_columns(project)] == [("path", 2)]
+    apply_edit(project, from_columns(project, ["path"])[0], "ann")
+    assert paths(project) == {"refund": "Area", "repair": "Area", "praise": "Area", "parcel": "Post"}
+
+
+TREE_AS_JSON = [
+    {"name": "Money", "children": [
+        {"name": "refund", "children": ["voucher", {"label": "Late", "Children": [{"name": "delivery"}]}]},
+        {"name": "Other", "children": []},
+    ]}, "repair",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["nested", "path list", "parents", "Excel", "semicolons", "Windows"])
+def test_a_label_set_comes_in_any_usual_form(kind, project, tmp_path):
+    flat = [["Money", ""], ["refund", "Money"], ["voucher", "refund"], ["Late", "refund"], ["delivery", "Late"]]
+    flat += [["Other", "Money"]]
+    file = tmp_path / {"Excel": "labels.xlsx", "nested": "labels.json", "path list": "labels.jsonl"}.get(kind, "l.csv")
+    columns = ["Name", " Parent "]
+    if kind == "nested":
+        file.write_text(json.dumps(TREE_AS_JSON[:1]), "utf-8")
+    elif kind == "path list":
+        at = {"refund": ["Money"], "voucher": ["Money", "refund"], "delivery": ["Money", "refund", "Late"]}
+        rows = [{"name": name, "path": path} for name, path in {**at, "Other": ["Money"]}.items()]
+        file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    elif kind == "Excel":
+        book = openpyxl.Workbook()
+        for row in [columns, *flat]:
+            book.active.append(row)
+        book.save(file)
+    elif kind == "parents":
+        write_csv(file, columns, flat)
+    else:
+        lines = "\r\n".join(map(";".join, [columns, *flat]))
+        file.write_bytes(lines.encode("utf-8-sig" if kind == "semicolons" else "cp1252"))
+    apply_edit(project, read_label_set(project, file), "bob")
+    assert paths(project) == {
+        "refund": "Money", "delivery": "Money > refund > Late", "warranty": "", "repair": "",
+        "voucher": "Money > refund", "Other": "Money",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ('{"A": {"B": ["refund"]}}', 'Write a list such as [{"name": "Cards", "children"'),
+        ('[{"name": "A", "children": "refund"}]', "row 1: its children are not a JSON list of labels"),
+        ('[{"name": "A", "children": [{"name": ""}]}]', "row 1: the name of a label or group has 1 to 200"),
+        ('["refund"]', "it has no column 'name'"),
+        ('[{"name": "A", "children": ' * 30 + "[]" + "}]" * 30, "row 1: a label is in at most 20 groups"),
+    ],
+)
+def test_json_that_is_no_label_set_is_refused_in_one_line(content, rule, project, tmp_path):
+    (tmp_path / "labels.json").write_text(content, "utf-8")
+    with pytest.raises(InputError) as error:
+        read_label_set(project, tmp_path / "labels.json")
+    assert rule in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_columns_that_say_nothing_about_labels_are_named(project, tmp_path):
+    file = write_csv(tmp_path / "levels.csv", ["name", "level 1", "level 2"], [["refund", "Money", "Back"]])
+    told = preview(project, read_label_set(project, file)).message
+    assert told.endswith("nothing changes; the program does not read the columns 'level 1', 'level 2'")
+
+
 def test_the_command_line_shows_and_makes_groups(project, tmp_path):
     (tmp_path / "tree.txt").write_text("Money\n  refund\n", "utf-8")
 
@@ -142,5 +247,23 @@ def test_the_command_line_shows_and_makes_groups(project, tmp_path):
     assert "put 'refund' into 'Money'" in run("--from-text", str(tmp_path / "tree.txt"), "--preview")
     assert set(paths(project).values()) == {""}
     run("--from-text", str(tmp_path / "tree.txt"))
-    assert "Money (1)\n  refund\n" in run()
+    assert "Money  ·  1\n  refund\n" in run()
     assert {"label": "refund", "path": ["Money"]} in json.loads(run("--json"))["labels"]
+
+
+@pytest.mark.parametrize(("content", "rule"), [(None, "it cannot be read"), (b"\xfc\n  refund", "it is not UTF-8")])
+def test_a_text_that_cannot_be_read_is_refused_in_one_line(content, rule, project, tmp_path):
+    if content is not None:
+        (tmp_path / "tree.txt").write_bytes(content)
+    arguments = [
+        "--workspace",
+        str(project.workspace),
+        "groups",
+        project.name,
+        "--from-text",
+        str(tmp_path / "tree.txt"),
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code != 0
+    assert rule in result.output
+    assert len(result.output.splitlines()) == 1

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from red_core.errors import StateError
+from red_core.errors import RedError, StateError
 from red_core.labels.edits import apply_edit, preview, undo_edit
+from red_core.labels.file import from_pasted
 from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
 from red_core.records import Label, Project
+from red_core.rounds.run import run_round
 from red_core.store import views
-from red_core.store.labels import list_labels, save_layout
+from red_core.store.labels import current_layout, list_labels, save_layout
+from red_core.store.texts import contents, seeds
 from red_core.store.views import Confusion
-from tests.helpers.small_projects import LABELS, seed_rows, small_project
+from tests.helpers.small_projects import FAST, LABELS, embed, seed_rows, small_project
 
 NAMES = (*LABELS, "invoice", "praise")
 
@@ -50,6 +53,49 @@ def test_pairs_are_merged_to_the_end_of_their_chain(project: Project) -> None:
     assert names(project) == list(NAMES)
     with pytest.raises(StateError, match="cannot be merged into itself"):
         apply_edit(project, MergePairs({1: 2, 2: 1}), "ann")
+
+
+def test_pasted_names_add_labels_with_their_groups_in_one_edit(project: Project) -> None:
+    text = "Refund\n\nMoney > Cards > card declined\nvoucher\tI have one\tmy voucher is void\n7-B\t\tseven b\tb7\n"
+    known, added = from_pasted(project, text)
+    assert known == [1]
+    shown = preview(project, added)
+    assert "3 added ('card declined', 'voucher', '7-B')" in shown.message
+    assert shown.labels == 9
+    apply_edit(project, added, "ann")
+    new = {label.name: label for label in list_labels(project)[6:]}
+    assert new["card declined"].path == ("Money", "Cards")
+    texts, of_label = seeds(project)
+    examples = [contents(project, texts[of_label == label.id]) for label in new.values()]
+    assert {tuple(sorted(found)) for found in examples} == {
+        ("card declined",), ("I have one", "my voucher is void"), ("b7", "seven b"),
+    }  # fmt: skip
+    undo_edit(project, "ann")
+    assert names(project) == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("voucher\nprize\nVOUCHER", "'VOUCHER' is on line 1 and on line 3"),
+        ("x" * 201, "1 to 200 characters"),
+        ("voucher\n7-B", "row 2: a new label needs at least 2 different examples"),
+        ("voucher\trefund please, case number 0", "row 1: text 1 is not an unlabelled text"),
+    ],
+)
+def test_a_pasted_line_that_breaks_a_rule_is_named(text: str, rule: str, project: Project) -> None:
+    with pytest.raises(RedError) as error:
+        preview(project, from_pasted(project, text)[1])
+    assert rule in str(error.value)
+
+
+def test_a_round_learns_a_label_from_its_name_alone(workspace: Path) -> None:
+    project = small_project(workspace)
+    apply_edit(project, from_pasted(project, "voucher")[1], "ann")
+    embed(project)
+    voucher = list_labels(project)[-1].id
+    run_round(project, FAST, who="ann")
+    assert voucher in current_layout(project)[0].tolist()
 
 
 def test_labels_that_no_text_has_are_unused(project: Project) -> None:

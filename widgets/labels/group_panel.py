@@ -8,6 +8,7 @@ import streamlit as st
 
 from red_core.errors import RedError
 from red_core.labels.edit_kinds import Edit
+from red_core.labels.file import with_new_labels
 from red_core.labels.group_sources import FromNames, from_columns, from_text, group_columns, listed, sign_in_names
 from red_core.labels.groups import Group, MoveGroup, checked_path, groups_of
 from red_core.records import Project
@@ -120,6 +121,9 @@ def _from_text(project: Project) -> Edit | None:
     if not text.strip():
         return None
     edit, unknown = from_text(labels(project).values(), text)
-    if unknown:
-        st.caption(plain(f"Not in the label set: {listed(unknown)}. Correct these lines, or add the labels first."))
-    return edit
+    if not unknown:
+        return edit
+    missing = counted(len(unknown), "line is no label", "lines are no labels")
+    st.caption(plain(f"{missing}: {listed(list(unknown))}."))
+    add = st.checkbox("Add them as new labels. The name is the first example.", key="group_text_adds")
+    return with_new_labels(edit, unknown) if add else edit

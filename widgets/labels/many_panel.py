@@ -9,16 +9,17 @@ import streamlit as st
 
 from red_core.errors import RedError
 from red_core.labels.edit_kinds import Edit, Merge
+from red_core.labels.file import Apply, from_pasted
 from red_core.labels.group_sources import listed
 from red_core.labels.groups import Group, checked_path
 from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
 from red_core.records import Project
-from red_core.store.labels import active_by_name, name_key
 from widgets.labels.map_choice import Row
 from widgets.shell.reads import confused, labels, similarities
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
+WITH_LABELS = ("Put into a group", "Merge", "Retire")
 LISTS = ("Paste names", "Unused labels", "Possible duplicates")
 REASONS = {"names": "similar names", "examples": "similar examples", "confused": "confused with each other"}
 
@@ -41,22 +42,33 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
 def _pasted(project: Project) -> Edit | None:
     text = st.text_area(
         "Names, one per line", key="many_names", height=120, placeholder="Paste a column of a table",
-        help="Old names of the labels work, too. The program reads only the part before a tab.",
+        help="A line may be a path, such as Billing > Cards > card declined. Old names of the labels work, too. "
+        "For new labels, paste their examples in the columns after the name.",
     )  # fmt: skip
-    known = active_by_name(project)
-    names = [line.split("\t")[0].strip() for line in text.splitlines() if line.strip()]
-    chosen = list(dict.fromkeys(known[name_key(name)] for name in names if name_key(name) in known))
-    if missing := [name for name in names if name_key(name) not in known]:
-        st.caption(plain(f"Not in the label set: {listed(missing)}. Add them with examples: *From a file*."))
-    return _done_with(project, chosen) if chosen else None
+    chosen, added = from_pasted(project, text)
+    if not chosen and not added.rows:
+        return None
+    return _done_with(project, chosen, added)
 
 
-def _done_with(project: Project, chosen: Sequence[int]) -> Edit | None:
-    """Return what is done with all of these labels."""
+def _done_with(project: Project, chosen: Sequence[int], added: Apply) -> Edit | None:
+    """Return what is done with all of these labels, or with the new ones."""
     of_id = {label.id: label.name for label in labels(project).values()}
-    st.caption(f"{counted(len(chosen), 'label')} chosen.")
+    fresh = [row.name for row in added.rows]
+    known = f"{counted(len(chosen), 'line is a label', 'lines are labels')} already"
+    new = f"{counted(len(fresh), 'name is new', 'names are new')}: {listed(fresh)}" if fresh else ""
+    st.caption(plain(". ".join(part for part in (known if chosen else "", new) if part) + "."))
     left, right = st.columns(2, vertical_alignment="bottom")
-    what = left.radio("What to do", ["Put into a group", "Merge", "Retire"], key="many_what", horizontal=True)
+    ways = [*(WITH_LABELS if chosen else []), *(["Add the new labels"] if fresh else [])]
+    what = left.radio("What to do", ways, key="many_what", horizontal=True)
+    if what == "Add the new labels":
+        bare = sum(not row.seeds for row in added.rows)
+        if bare:
+            st.caption(
+                f"{counted(bare, 'new label has', 'new labels have')} no examples. The name is the first example. Give "
+                "each a second one before you trust it: on Review, or in the column after the name here."
+            )
+        return added
     if what == "Retire":
         return RetireList(tuple(chosen))
     if what == "Merge":
