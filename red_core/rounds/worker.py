@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -108,7 +109,12 @@ def step_back() -> None:
     if psutil.WINDOWS:
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
-        process.nice(max(NICE, process.nice()))
+        nice = max(NICE, process.nice())
+        process.nice(nice)
+        if os.getsid(0) == os.getpid():
+            # Linux shares the processor between sessions first, and a worker is a session of its own.
+            with suppress(OSError):
+                Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
 def main() -> None:

@@ -105,6 +105,18 @@ def started(project: Project, stage: str, verdicts: int = 0, kind: str = "round"
     return job
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").is_file(), reason="the system does not group by session")
+def test_a_worker_steps_back_also_where_sessions_share_the_processor_evenly():
+    code = "from red_core.rounds.worker import step_back; step_back(); print(open('/proc/self/autogroup').read())"
+    command = [sys.executable, "-c", code]
+    own, shared = (
+        subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=new).stdout
+        for new in (True, False)
+    )
+    assert own.split()[-1] == str(NICE)
+    assert shared.split()[-1] == Path("/proc/self/autogroup").read_text().split()[-1]  # the session of others stays
+
+
 # kill -9
 
 
