@@ -377,6 +377,17 @@ def test_an_act_stores_what_it_says_or_nothing(hit, raw):
         assert stored == [tuple(whole[n] for n in ("kind", "text", "label", "proposal", "queue", "reason", "id"))]
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@given(raw=JSON | near(FIELDS))
+@settings(max_examples=2_000)
+def test_two_thousand_hostile_messages_store_what_they_say_or_nothing(hit, raw):
+    if isinstance(raw, dict):
+        test_an_act_stores_what_it_says_or_nothing.hypothesis.inner_test(hit, raw)
+    else:
+        test_any_input_is_a_key_press_or_is_refused_in_one_line.hypothesis.inner_test(raw)
+
+
 @given(raw=JSON | near(AUDIT_FIELDS))
 @settings(max_examples=100)
 @example(raw={"kind": "none", "audit": 2**63})
