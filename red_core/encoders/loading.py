@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from red_core.encoders.catalogue import UNIVERSAL, completed
+from red_core.encoders.catalogue import UNIVERSAL, completed, downloaded_folder
+from red_core.encoders.onnx_bert import OnnxBert, is_readable, runtime_is_here
 from red_core.encoders.spec import API, EncoderSpec, parse_spec
 from red_core.errors import EmbeddingError
 from red_core.records import Floats
@@ -61,17 +62,48 @@ def encode(line: str, texts: Sequence[str]) -> Floats:
 def loaded_encoder(spec: EncoderSpec) -> Encoder:
     """Return the encoder, loaded; the one of the last call comes from memory.
 
+    With the extra ``fast``, a BERT model in float32 is loaded without torch. Its vectors differ by less than 1e-5.
+
     Raises
     ------
     EmbeddingError
-        If it cannot be loaded.
+        If it cannot be loaded, or not in this precision.
     """
     spec = completed(spec)
+    if spec.precision == "int8" and not runtime_is_here():
+        raise EmbeddingError("8-bit vectors need another package. Run `pip install 'red-workbench[fast]'`.")
+    folder = _folder(spec) if spec.precision != "bfloat16" and runtime_is_here() else None
+    if folder is not None and is_readable(folder):
+        try:
+            return OnnxBert(folder, int8=spec.precision == "int8")
+        except Exception as error:  # as in SentenceTransformers
+            raise _not_loaded(spec, error) from error
+    if spec.precision == "int8":
+        raise EmbeddingError(
+            f"the encoder {spec.name!r} has no 8-bit vectors: only BERT models that give the mean of the words have. "
+            "Leave out `precision=int8`."
+        )
     if spec.name.startswith(API):
         from red_core.encoders.api import ApiEncoder  # noqa: PLC0415  it needs the extra `app`
 
         return ApiEncoder(spec.name)
     return _Universal() if spec.name == UNIVERSAL else SentenceTransformers(spec)
+
+
+def _folder(spec: EncoderSpec) -> Path | None:
+    """Return the folder of a model that sentence-transformers would load; None if it has none."""
+    if spec.name == DEFAULT_MODEL:
+        return default_model_folder()
+    if spec.name.startswith(API) or spec.name == UNIVERSAL:
+        return None
+    return Path(spec.name) if Path(spec.name).is_dir() else downloaded_folder(spec.name, spec.revision)
+
+
+def _not_loaded(spec: EncoderSpec, error: Exception) -> EmbeddingError:
+    return EmbeddingError(
+        f"the encoder {spec.name!r} cannot be loaded ({type(error).__name__}). Give a name of `red encoders`, or the "
+        "folder of a model of sentence-transformers. A model of the hub is downloaded by `red encoder PROJECT NAME`."
+    )
 
 
 class SentenceTransformers:
@@ -99,11 +131,7 @@ class SentenceTransformers:
                 place, revision=spec.revision or None, local_files_only=True, model_kwargs=numbers
             )
         except Exception as error:  # the library raises what its files make it raise: any of them is "cannot be loaded"
-            raise EmbeddingError(
-                f"the encoder {spec.name!r} cannot be loaded ({type(error).__name__}). Give a name of `red encoders`, "
-                "or the folder of a model of sentence-transformers. A model of the hub is downloaded by "
-                "`red encoder PROJECT NAME`."
-            ) from error
+            raise _not_loaded(spec, error) from error
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return unit vectors of shape (n, d), float32."""

@@ -13,7 +13,7 @@ from red_core.errors import EmbeddingError
 
 API = "api:"
 """The name of an encoder behind an address is ``api:MODEL@ADDRESS``, so another address is another encoder."""
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
 _PARAMETERS = ("revision", "prefix", "precision")
 
 
@@ -29,8 +29,8 @@ class EncoderSpec:
         The commit of the hub; '' where there is none.
     prefix : str
         What is put before every text. Some models were trained with one, such as ``query: ``.
-    precision : {"float32", "bfloat16"}
-        The numbers the model computes with.
+    precision : {"float32", "bfloat16", "int8"}
+        The numbers the model computes with; int8 needs the extra `fast`.
     """
 
     name: str

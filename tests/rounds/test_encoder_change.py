@@ -212,6 +212,25 @@ def test_english_texts_raise_no_question(project: Project) -> None:
     assert advice.sentences() == []
 
 
+def test_the_fast_form_of_the_encoder_is_told_with_its_accuracy_and_speed(project: Project) -> None:
+    def told(per_second: float, own: str = "all-MiniLM-L6-v2") -> list[str]:
+        scores = [
+            {"encoder": "all-MiniLM-L6-v2", "right": 0.91, "per_second": 100.0},
+            {"encoder": "all-MiniLM-L6-v2?precision=int8", "right": 0.9, "per_second": per_second},
+            {"encoder": "words and characters alone", "right": 0.6, "per_second": 0.0},
+        ]
+        remember(project, "embedding", own, anew=True)
+        remember(project, "encoder comparison", json.dumps(scores), anew=True)
+        return [sentence for sentence in encoder_advice(project).sentences() if "fast" in sentence]
+
+    assert told(180.0) == ["“Built in, fast”: 90 of 100 right, 1.8 times as many texts a second."]
+    assert told(110.0) == []
+    assert told(180.0, "all-MiniLM-L6-v2?precision=int8") == [
+        "With “Built in, fast”, 90 of 100 of your examples get the right label."
+    ]
+    assert encoder_advice(project).better is None
+
+
 def test_an_encoder_that_is_here_in_part_is_left_out_of_the_comparison(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

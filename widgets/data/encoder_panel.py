@@ -68,10 +68,10 @@ def _languages(advice: EncoderAdvice) -> str:
 
 
 def _table(advice: EncoderAdvice) -> pd.DataFrame:
-    score_of = {parse_spec(score.encoder).name: score for score in advice.scores}
+    score_of = {_kind(parse_spec(score.encoder)): score for score in advice.scores}
     rows = []
     for known in CATALOGUE:
-        score = score_of.pop(known.spec.name, None)
+        score = score_of.pop(_kind(known.spec), None)
         rows.append(
             {
                 "Encoder": known.title, **_measured(score), "Languages": _spoken(known),
@@ -79,8 +79,13 @@ def _table(advice: EncoderAdvice) -> pd.DataFrame:
                 "From": "on this machine" if known.on_this_machine else known.source, "Model": known.spec.name,
             }
         )  # fmt: skip
-    rows += [{"Encoder": visible(title_of(line)), **_measured(score)} for line, score in score_of.items()]
+    rows += [{"Encoder": visible(title_of(each.encoder)), **_measured(each)} for each in score_of.values()]
     return pd.DataFrame(rows).fillna("")
+
+
+def _kind(spec: EncoderSpec) -> tuple[str, str]:
+    """Return what tells an encoder of the catalogue from others, whatever its revision and prefix."""
+    return spec.name, spec.precision
 
 
 def _measured(score: EncoderScore | None) -> dict[str, str]:
@@ -113,7 +118,7 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
             prefix=prefix.text_input("Words that the model needs before each text", key="encoder_prefix"),
         )
     texts = facts(project)["pool"] + facts(project)["seeds"]
-    score = next((score for score in advice.scores if parse_spec(score.encoder).name == spec.name), None)
+    score = next((score for score in advice.scores if _kind(parse_spec(score.encoder)) == _kind(spec)), None)
     if score is not None and score.per_second:
         minutes = texts / score.per_second / 60
         st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
