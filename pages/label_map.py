@@ -37,7 +37,7 @@ from widgets.labels.map_choice import (
     take_from_map,
 )
 from widgets.labels.map_figure import ALT, CONFIG, label_map_figure, pool_picture
-from widgets.labels.map_groups import coloured_by_group, overview
+from widgets.labels.map_groups import MOST_POINTS, coloured_by_group, overview
 from widgets.labels.map_overlay import MOST_LINES, Focus, Overlay
 from widgets.labels.new_labels_panel import current_groups, show_new_labels
 from widgets.labels.pool_texts_panel import show_pool_texts
@@ -73,9 +73,9 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     keep_valid(project.name, rows)
     names, subsets = [row["name"] for row in rows], sorted({row["subset"] for row in rows})
     groups = groups_on_map(rows)
-    left, *between, middle, right = st.columns([3, 3, 2, 4] if groups else [5, 3, 2], vertical_alignment="bottom")
+    left, *between, middle, right = st.columns([5, 7, 3, 9] if groups else [5, 3, 2], vertical_alignment="bottom")
     left.selectbox(
-        "Find a label", names, index=None, key="label", bind="query-params", placeholder="Type a part of its name",
+        "Find a label", names, index=None, key="label", bind="query-params", placeholder="Part of its name",
         on_change=lambda: choose(label=st.session_state["label"]),
     )  # fmt: skip
     middle.selectbox(
@@ -106,11 +106,17 @@ def choose_from_groups(rows: Sequence[Row], groups: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def scope_of(rows: Sequence[Row]) -> tuple[str, ...] | None:
-    """Return the group whose groups have colours on the map; None where the colours are those of the subsets."""
+def scope_of(rows: Sequence[Row], focus: Focus) -> tuple[str, ...] | None:
+    """Return the group whose groups have colours on the map; None where the colours are those of the subsets.
+
+    Among many labels, it is the group of the chosen label: otherwise this label would not be on the map.
+    """
     if not any(row["path"] for row in rows) or st.session_state.get("map_colours") == "Subset":
         return None
-    return checked_path(st.session_state.get("map_group") or "")
+    group = checked_path(st.session_state.get("map_group") or "")
+    if focus.label is None or group or len(rows) <= MOST_POINTS:
+        return group
+    return next(tuple(row["path"]) for row in rows if row["id"] == focus.label)
 
 
 MOST_RINGS = 12
@@ -155,7 +161,7 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     drawn = pool_drawn(project)
     states = "".join(row["state"][:1] or "-" for row in rows)
     key = (project.folder.as_posix(), views.version(project), drawn is not None, states)
-    marked, scope = drawn_focus(focus), scope_of(rows)
+    marked, scope = drawn_focus(focus), scope_of(rows, focus)
     overlay = replace(overlay_of(project, current_groups(project) or (), drawn, marked), scope=scope)
     shown = list(rows) if scope is None else coloured_by_group(overview(rows, scope), scope)
     chart = figure((*key, len(shown)), marked, overlay, ink(), shown, drawn)
@@ -164,8 +170,9 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     if any(row["path"] for row in rows):
         st.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
     shows = "subset" if scope is None else "group"
+    clicked = "Click a group to open it" if any("opens" in row for row in shown) else "Click a label"
     st.caption(
-        "Click a label, or draw a line around several with the lasso. Labels with similar texts are near each other; "
+        f"{clicked}, or draw a line around several with the lasso. Labels with similar texts are near each other; "
         f"directions and long distances mean nothing. Colour and shape show the {shows}."
     )
 

@@ -98,7 +98,8 @@ class Group:
             ((label, path),) = changed.items()
             where = f"into {path_in_words(path)!r}" if path else "out of its group"
             return f"put {snapshot.name(label)} {where}"
-        return f"put {len(changed):,} labels into {len(set(changed.values())):,} groups"
+        groups = len(set(changed.values()))
+        return f"put {len(changed):,} labels into {groups:,} group{'s' if groups != 1 else ''}"
 
 
 @dataclass(frozen=True)

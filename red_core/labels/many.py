@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -134,15 +135,23 @@ def duplicates(labels: Sequence[Label], similarity: Floats | None, confused: Ite
 
 
 def _near_names(labels: Sequence[Label]) -> list[Duplicate]:
-    """Return the pairs with near names; compared are names that share their first letters, in alphabetical order."""
-    ordered = sorted(labels, key=lambda label: name_key(label.name))
-    found = []
-    for index, one in enumerate(ordered):
-        for other in ordered[index + 1 : index + 6]:
-            share = SequenceMatcher(None, name_key(one.name), name_key(other.name)).ratio()
-            if share >= NEAR_NAME:
-                found.append(Duplicate(_pair(one.id, other.id), "names", share))
-    return sorted(found, key=lambda each: -each.value)
+    """Return the pairs with near names, the nearest first; the order of the words does not count.
+
+    Compared are names that stand near each other in alphabetical order, as they are or with their words sorted.
+    """
+    nearest: dict[tuple[int, int], float] = {}
+    for key in (name_key, _sorted_words):
+        ordered = sorted((key(label.name), label.id) for label in labels)
+        for index, (one, first) in enumerate(ordered):
+            for other, second in ordered[index + 1 : index + 6]:
+                share, pair = SequenceMatcher(None, one, other).ratio(), _pair(first, second)
+                if share >= max(NEAR_NAME, nearest.get(pair, 0.0)):
+                    nearest[pair] = share
+    return [Duplicate(pair, "names", share) for pair, share in sorted(nearest.items(), key=lambda item: -item[1])]
+
+
+def _sorted_words(name: str) -> str:
+    return " ".join(sorted(re.findall(r"\w+", name_key(name))))
 
 
 def _pair(one: int, other: int) -> tuple[int, int]:

@@ -13,7 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
-from red_core.labels.file import export_label_set
+from red_core.labels.edit_kinds import Rename
+from red_core.labels.edits import apply_edit
+from red_core.labels.file import export_label_set, from_pasted
+from red_core.labels.groups import Group
 from red_core.records import Project
 from red_core.review.audit_report import audited_accuracy
 from red_core.review.audits import answer, deal
@@ -98,6 +101,32 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     assert "Right group, wrong label" in words_on(results) or "group, level 1" in words_on(results)
 
 
+def test_many_labels_are_shown_as_groups_until_one_is_opened(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = in_state("to review")
+    ids = label_ids(project)
+    apply_edit(
+        project, Group({ids["refund"]: ("Money",), ids["warranty"]: ("Money",), ids["delivery"]: ("Post",)}), "Ana"
+    )
+    monkeypatch.setattr("widgets.labels.map_groups.MOST_POINTS", 2)
+    app = open_app("label_map")
+    assert map_names(app) == {"Money", "Post", "repair"}
+    assert "Click a group to open it" in words_on(app)
+    app.selectbox(key="label").set_value("refund").run()  # else it would not be on the map
+    assert map_names(app) == {"refund", "warranty"}
+    app.button(key="to_group").click().run()
+    assert not app.exception
+    assert "Money: 2 labels" in words_on(app)
+    assert map_names(app) == {"refund", "warranty"}
+    app.button(key="all_subsets").click().run()
+    assert map_names(app) == {"Money", "Post", "repair"}
+
+
+def map_names(app: AppTest) -> set[str]:
+    return {fields[0] for fields in json.loads(plotly_specs(app)[0])["data"][0]["customdata"]}
+
+
 def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
     app = open_app("label_map")
@@ -112,6 +141,46 @@ def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: O
     for way in ("Unused labels", "Possible duplicates"):
         app.radio(key="many").set_value(way).run()
         assert not app.exception
+
+
+def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    apply_edit(project, Rename(label_ids(project)["delivery"], "refunds"), "Ana")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Many labels").run()
+    app.radio(key="many").set_value("Possible duplicates").run()
+    (table,) = [frame.value for frame in app.dataframe if "becomes" in frame.value]
+    place = table["label"].tolist().index("refunds")
+    assert table["becomes"][place] == "refund"
+    app.session_state[f"duplicates_{len(table)}"] = {
+        "edited_rows": {place: {"same": True}}, "added_rows": [], "deleted_rows": [],
+    }  # fmt: skip
+    app.run()
+    app.button(key="edit_at_once").click().run()
+    assert not app.exception
+    assert "Done: merged" in words_on(app)
+    assert names(project) == ["refund", "warranty", "repair"]
+    app.button(key="edit_undo").click().run()
+    assert names(project) == ["refund", "refunds", "warranty", "repair"]
+
+
+def test_only_ticked_labels_without_texts_are_retired(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    apply_edit(project, from_pasted(project, "voucher\ninvoice")[1], "Ana")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Many labels").run()
+    app.radio(key="many").set_value("Unused labels").run()
+    assert "The round gave labels to" in words_on(app)
+    assert app.button(key="edit_preview").disabled  # nothing is ticked
+
+
+def test_before_the_first_round_no_label_counts_as_unused(in_state: InState, open_app: OpenApp) -> None:
+    in_state("prepared")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Many labels").run()
+    app.radio(key="many").set_value("Unused labels").run()
+    assert "Run the first round." in words_on(app)
+    assert app.button(key="edit_preview").disabled
 
 
 def test_a_pasted_column_adds_labels_with_one_preview(in_state: InState, open_app: OpenApp) -> None:

@@ -117,3 +117,12 @@ def test_groups_have_colours_outlines_and_names_and_many_labels_are_shown_as_gro
         ("deep 0", ("<b>0", "deep 0")), ("deep 2", ("<b>0", "deep 2"))
     ]  # fmt: skip
     assert sum(each["seeds"] for each in inside) == sum(each["seeds"] for each in rows[:24:2])
+
+
+def test_a_name_of_a_label_never_covers_the_name_of_a_group():
+    corners = [(-0.4, -0.3), (0.4, -0.3), (0.0, 0.3)]
+    rows = [row(n, path=("The group of all of them",), x=x, y=y) for n, (x, y) in enumerate(corners, 1)]
+    rows.append(row(4, name="beside it", x=-0.25, y=0.33, seeds=99))
+    sides = [drawn(rows, overlay=Overlay(scope=scope))["points"] for scope in (None, ())]
+    assert (sides[0].text[3], sides[0].textposition[3]) == ("beside it", "middle right")
+    assert (sides[1].text[3], sides[1].textposition[3]) != ("beside it", "middle right")

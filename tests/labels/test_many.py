@@ -112,3 +112,16 @@ def test_labels_may_be_the_same_by_name_by_examples_or_by_confusion() -> None:
         ((1, 2), "names"), ((3, 4), "examples"), ((4, 5), "confused"),
     ]  # fmt: skip
     assert duplicates(labels[2:], None, []) == list[Duplicate]()
+
+
+def test_the_order_of_words_does_not_hide_a_near_name() -> None:
+    names = (
+        "card declined",
+        "declined, Card",
+        "delivery",
+        "Card stolen",
+        *(f"card {n * 1_000_003}" for n in range(20)),
+    )
+    labels = [Label(n, name) for n, name in enumerate(names, 1)]
+    (first, *_) = duplicates(labels, None, [])
+    assert (first.labels, first.reason, first.value) == ((1, 2), "names", 1.0)

@@ -15,6 +15,7 @@ from red_core.errors import RedError
 from red_core.labels import edits as label_edits
 from red_core.labels.edit_kinds import Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.edits import Preview
+from red_core.labels.many import MergePairs
 from red_core.records import Project
 from red_core.store import views
 from red_core.store.label_undo import edits
@@ -197,6 +198,11 @@ def _show_preview(project: Project, edit: Edit | None) -> None:
             "Do it", key="edit_do", type="primary", disabled=not fits, on_click=_do, args=(project, edit),
             help=None if fits else "Press Preview first: it shows what this edit changes.",
         )  # fmt: skip
+        if isinstance(edit, MergePairs):
+            st.button(
+                f"Merge {counted(len(edit.into), 'pair')} now", key="edit_at_once", on_click=_at_once,
+                args=(project, edit), help="Without a preview. You can undo it.",
+            )  # fmt: skip
     if error := st.session_state.pop("edit_error", None):
         st.error(plain(error), icon=":material/error:")
     if fits and tried is not None:
@@ -215,6 +221,12 @@ def _try(project: Project, edit: Edit) -> None:
         st.session_state["edit_tried"] = (_project_state(project), edit, label_edits.preview(project, edit))
     except RedError as error:
         st.session_state["edit_error"] = str(error)
+
+
+def _at_once(project: Project, edit: Edit) -> None:
+    _try(project, edit)
+    if "edit_error" not in st.session_state:
+        _do(project, edit)
 
 
 def _do(project: Project, edit: Edit) -> None:
@@ -260,12 +272,12 @@ def _show_history(project: Project) -> None:
     undoable = [edit for edit in history if not edit.undone and edit.kind != "undo"]
     if not history:
         return
-    left, right = st.columns([3, 2], vertical_alignment="center")
-    left.caption(f"{counted(len(history), 'edit')} of the label set so far.")
-    right.button(
-        "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable or not may_write(),
-        on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{counted(len(history), 'edit')} of the label set so far.", width="content")
+        st.button(
+            "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable or not may_write(),
+            on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
+        )  # fmt: skip
     table = pd.DataFrame([asdict(edit) for edit in reversed(history)])[["version", "told", "who", "at"]]
     table = table.rename(columns={"told": "edit", "at": "when"}).assign(when=pd.to_datetime(table["at"]))
     st.dataframe(

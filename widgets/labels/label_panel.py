@@ -19,7 +19,7 @@ from red_core.store.guidelines import guideline_examples
 from red_core.store.views import Confusion
 from red_core.text import LONGEST_MEANING
 from widgets.labels.label_tables import show_confused_pairs, show_labels, show_pickable, take_row
-from widgets.labels.map_choice import NEAREST, Row, choose, nearest
+from widgets.labels.map_choice import NEAREST, Row, choose, choose_group, nearest
 from widgets.labels.map_figure import STATES
 from widgets.labels.similarity_figure import similarity_figure
 from widgets.rounds.judge_panel import connected_server, show_failure
@@ -90,7 +90,7 @@ def within(members: Sequence[Row], ids: Sequence[int], alike: Floats) -> tuple[f
 
 def show_group(members: Sequence[Row], heading: str, ids: Sequence[int], alike: Floats | None) -> None:
     """Show the labels of a subset, or the labels in the lasso."""
-    st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
+    st.button("All labels", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
     st.header(heading)
     if members:
         show_labels(members, "members_table", keep_inside=True)
@@ -119,14 +119,16 @@ def show_label(
     """Show one label: its meaning, its counts and rates, similar and confused labels, its texts, its history."""
     inside = tuple(st.session_state.get("inside") or ())
     with st.container(horizontal=True):
-        st.button("All subsets", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
+        st.button("All labels", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
+        if row["group"]:
+            st.button(
+                plain(row["group"]), on_click=choose_group, args=(rows, row["group"]), type="tertiary", key="to_group"
+            )
         st.button(f"Subset {row['subset'] + 1}", on_click=choose, args=(None, row["subset"]), type="tertiary")
         if inside:
             st.button(
                 f"Labels in the lasso ({len(inside)})", on_click=choose, args=(None, None, inside), type="tertiary"
             )
-    if row["group"]:
-        st.caption(plain(row["group"]))
     st.header(plain(row["name"]))
     show_meaning(project, row)
     last = round_number(project)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -18,6 +19,8 @@ from widgets.shell.selections import chosen_rows
 
 MOST_COLOURED = 300
 """Largest table in which the signs have colours. In larger ones, the colours would double the data sent."""
+NAME_WIDTH = (140, 230)
+"""Least and most pixels of the names in a short table."""
 ROWS_IN_HEIGHT = 14
 """Rows of a full table that the height of the map holds; a shorter table has no empty rows."""
 PAGE = 1_000
@@ -127,7 +130,7 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         selection_mode="single-row",
         height="auto" if not tall else HEIGHT if len(table) > ROWS_IN_HEIGHT else "content",
         column_config={"": st.column_config.TextColumn(width=30)}
-        | ({} if tall else {"label": st.column_config.TextColumn(width=140)})
+        | ({} if tall or "label" not in frame else {"label": st.column_config.TextColumn(width=_width(frame["label"]))})
         | {name: st.column_config.Column(help=explanation) for name, explanation in HELP.items()}
         | {name: st.column_config.NumberColumn(format="%.2f") for name in SIMILARITIES}
         | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
@@ -135,6 +138,11 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
         | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)},
     )
+
+
+def _width(names: pd.Series[str]) -> int:
+    """Return the width of the column of names in a short table, in pixels: most of the names are readable in it."""
+    return int(np.clip(names.str.len().quantile(0.8) * 7 + 20, *NAME_WIDTH)) if len(names) else NAME_WIDTH[0]
 
 
 def show_confused_pairs(pairs: Sequence[Confusion], rows: Sequence[Row]) -> None:

@@ -15,12 +15,14 @@ from red_core.labels.groups import Group, checked_path
 from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
 from red_core.records import Project
 from widgets.labels.map_choice import Row
-from widgets.shell.reads import confused, labels, similarities
+from widgets.shell.reads import confused, labels, round_number, similarities
+from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
 WITH_LABELS = ("Put into a group", "Merge", "Retire")
 LISTS = ("Paste names", "Unused labels", "Possible duplicates")
+PAIR_WIDTHS = {"label": 260, "becomes": 260, "why": 170}
 REASONS = {"names": "similar names", "examples": "similar examples", "confused": "confused with each other"}
 
 
@@ -28,7 +30,7 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
     """Show the form of an edit of many labels; return the edit, None while something is missing."""
     forms: dict[str, Callable[[], Edit | None]] = {
         LISTS[0]: lambda: _pasted(project),
-        LISTS[1]: lambda: _unused(rows),
+        LISTS[1]: lambda: _unused(project, rows),
         LISTS[2]: lambda: _duplicates(project, rows),
     }
     which = st.radio("Which labels", LISTS, key="many", horizontal=True, label_visibility="collapsed")
@@ -79,15 +81,34 @@ def _done_with(project: Project, chosen: Sequence[int], added: Apply) -> Edit | 
     return Group(dict.fromkeys(chosen, checked_path(path))) if path.strip() else None
 
 
-def _unused(rows: Sequence[Row]) -> Edit | None:
-    names = {row["id"]: row["name"] for row in rows}
-    found = unused(rows)
+def _unused(project: Project, rows: Sequence[Row]) -> Edit | None:
+    if not round_number(project):
+        st.caption("Run the first round. Then this lists the labels that no text has.")
+        return None
+    of_id = {row["id"]: row for row in rows}
+    found = [of_id[label] for label in unused(rows)]
+    texts = sum(row["labelled"] for row in rows)
     st.caption(
         f"{counted(len(found), 'label has', 'labels have')} no texts, neither from a person nor from the last round. "
-        "Choose the labels to retire."
+        f"The round gave labels to {counted(texts, 'text')}: a rare label may have none by chance. Tick the labels to "
+        "retire; the tick in the heading chooses all."
     )
-    chosen = st.multiselect("Retire", found, found, format_func=names.__getitem__, key=f"unused_{len(found)}")
-    return RetireList(tuple(chosen)) if chosen else None
+    if not found:
+        return None
+    key = f"unused_{len(found)}"
+    frame = pd.DataFrame(
+        {
+            "label": [visible(row["name"]) for row in found],
+            "group": [visible(row["group"]) for row in found],
+            "examples": [row["seeds"] for row in found],
+        }
+    )
+    st.dataframe(
+        frame if any(frame["group"]) else frame.drop(columns="group"), hide_index=True, key=key, height=240,
+        on_select="rerun", selection_mode="multi-row",
+    )  # fmt: skip
+    chosen = tuple(found[place]["id"] for place in chosen_rows(st.session_state[key], len(found)))
+    return RetireList(chosen) if chosen else None
 
 
 def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
@@ -107,8 +128,10 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
         }
     )
     ticked = st.data_editor(
-        frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=240
-    )
+        frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=240,
+        column_config={"same": st.column_config.CheckboxColumn(width=75)}
+        | {name: st.column_config.TextColumn(width=width) for name, width in PAIR_WIDTHS.items()},
+    )  # fmt: skip
     into = {one: other for (_, (one, other)), same in zip(pairs, ticked["same"], strict=True) if same}
     return MergePairs(into) if into else None
 

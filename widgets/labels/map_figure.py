@@ -76,7 +76,8 @@ def label_map_figure(
     spots = {row["id"]: spot for row, spot in zip(rows, coordinates.tolist(), strict=True)}
     view = _around(coordinates, bounds) if overlay.scope else _view(spots, bounds, focus)
     outlined, group_names = ([], []) if overlay.scope is None else outlines(rows, overlay.scope, ink, view)
-    figure = go.Figure([_points(rows, coordinates, view, focus, overlay, ink), *legend(rows, overlay, ink)])
+    taken = _boxes_of(group_names, view)
+    figure = go.Figure([_points(rows, coordinates, view, focus, taken, overlay, ink), *legend(rows, overlay, ink)])
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 28, "b": 0},
@@ -101,17 +102,23 @@ def label_map_figure(
     return figure
 
 
-def _points(
-    rows: Sequence[dict[str, Any]], coordinates: Floats, view: Floats, focus: Focus, overlay: Overlay, ink: str
+def _points(  # what a point may show, each prepared by the caller
+    rows: Sequence[dict[str, Any]],
+    coordinates: Floats,
+    view: Floats,
+    focus: Focus,
+    taken: Floats,
+    overlay: Overlay,
+    ink: str,
 ) -> go.Scatter:
-    """Return the labels as points, with the names that fit into the view."""
+    """Return the labels as points, with the names that fit into the view beside the boxes that are ``taken``."""
     marks = [mark(row.get("mark", row["subset"])) for row in rows]
     rivals = {label for pair in overlay.confusions for label in pair.labels} if focus.label is not None else set()
     clear = np.array([row["id"] in rivals or _in_focus(row, focus) for row in rows])
     sizes = _sizes(rows)
     order = sorted(range(len(rows)), key=lambda index: (rows[index]["id"] != focus.label, -rows[index]["seeds"]))
     room = np.where([row["id"] == focus.label for row in rows], 2 * RING, sizes)
-    texts, sides = _names_that_fit(rows, coordinates, view, room, [index for index in order if clear[index]])
+    texts, sides = _names_that_fit(rows, coordinates, view, room, [index for index in order if clear[index]], taken)
     texts = [f"{GAP}{text}{GAP}" if row["id"] == focus.label else text for row, text in zip(rows, texts, strict=True)]
     return go.Scatter(
         x=coordinates[:, 0],
@@ -194,14 +201,28 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> Floats:
     return sizes
 
 
-def _names_that_fit(
-    rows: Sequence[dict[str, Any]], coordinates: Floats, view: Floats, sizes: Floats, order: Sequence[int]
+def _boxes_of(names: Sequence[dict[str, Any]], view: Floats) -> Floats:
+    """Return left, right, low and high of the names of groups, in pixels, shape (n, 4)."""
+    spots = np.array([(name["x"], name["y"]) for name in names]).reshape(-1, 2)
+    middle = (spots - view[0]) / (view[1] - view[0]) * (WIDTH, HEIGHT) + (0, 8)  # their yshift
+    half = np.array([3.1 * len(name["text"].removeprefix("<b>").removesuffix("</b>")) for name in names])
+    return np.stack([middle[:, 0] - half, middle[:, 0] + half, middle[:, 1] - 8, middle[:, 1] + 8], axis=1)
+
+
+def _names_that_fit(  # everything that limits the place of a name
+    rows: Sequence[dict[str, Any]],
+    coordinates: Floats,
+    view: Floats,
+    sizes: Floats,
+    order: Sequence[int],
+    taken: Floats,
 ) -> tuple[list[str], list[str]]:
     """Return the name and its side for every point: '' outside ``order``, and where the name would cover another."""
     centres = (coordinates - view[0]) / (view[1] - view[0]) * (WIDTH, HEIGHT)
     radius = sizes / 2
     around = radius[:, None] * (-1, 1)
     boxes = np.hstack([centres[:, :1] + around, centres[:, 1:] + around])[order]  # left, right, low, high
+    boxes = np.vstack([boxes, taken])
     texts, sides = [""] * len(rows), ["top left"] * len(rows)
     for index in order:
         name = for_hover(rows[index]["name"], 32)

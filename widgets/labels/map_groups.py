@@ -14,7 +14,7 @@ from widgets.labels.map_choice import Row
 from widgets.shell.marks import mark
 from widgets.shell.untrusted import for_hover
 
-MOST_POINTS = 2_000
+MOST_POINTS = 500
 """With more labels, the map shows their groups; a click on one opens it."""
 MOST_OUTLINES = 30
 CORE = 0.5
@@ -77,7 +77,8 @@ def outlines(
         Lower left and upper right corner of the visible part.
     """
     shapes, names, taken = [], [], list[Floats]()
-    for number, (path, members) in enumerate(list(level_of(rows, scope).items())[:MOST_OUTLINES]):
+    labels = [row for row in rows if "opens" not in row]  # the point of a group has its name already
+    for number, (path, members) in enumerate(list(level_of(labels, scope).items())[:MOST_OUTLINES]):
         points = np.array([(row["x"], row["y"]) for row in members])
         middle = np.median(points, axis=0)
         corners = _hull(points, middle)
