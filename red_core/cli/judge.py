@@ -39,7 +39,8 @@ def judge_check_(workspace: Path, name: str, *, as_json: bool) -> None:
         raise StateError(f"the judge {server.name} gave no answer. Check that its server runs, then try again.")
     if as_json:
         counts = {"right": test.right, "wrong": test.wrong, "canaries": test.canaries, "bits": test.bits}
-        click.echo(json.dumps({"judge": judge, **counts, **asdict(spent(project))}))
+        compared = {"answers": test.compared, "bits": test.rates.rival_bits, "price": test.rates.rival_price}
+        click.echo(json.dumps({"judge": judge, **counts, "compared": compared, **asdict(spent(project))}))
         return
     click.echo(judge)
     for sentence in test.sentences():

@@ -110,7 +110,8 @@ RULES = {
         SELECT 1 FROM prediction, json_each(top) WHERE json_extract(json_each.value, '$[0]')
         NOT IN (SELECT id FROM label UNION SELECT -1)""",
     "a text of the evidence does not exist": """
-        SELECT 1 FROM proposal, json_each(evidence) side, json_each(side.value) sample
+        SELECT 1 FROM (SELECT evidence FROM proposal UNION ALL SELECT evidence FROM comparison) asked,
+        json_each(asked.evidence) side, json_each(side.value) sample
         WHERE json_extract(sample.value, '$[0]') NOT IN (SELECT id FROM text)""",
     "the evidence of a suggested label is not complete": """
         SELECT 1 FROM proposal WHERE json_type(evidence, '$.label') IS NOT 'array'

@@ -268,9 +268,8 @@ _CARDS = """
             LEFT JOIN label ON label.id = d.label WHERE d.text = text.id ORDER BY d.id DESC LIMIT 1) AS decision,
         (SELECT coalesce(max(d.id), 0) FROM decision d WHERE d.text = text.id AND d.kind <> 'skip') AS newest,
         (SELECT json_group_array(DISTINCT r.label) FROM own_label r WHERE r.text = text.id) AS own,
-        (SELECT json_group_array(json_array(c.label, rival.name, c.outcome, c.chance, c.judge, c.stale))
-            FROM (SELECT * FROM preferred WHERE preferred.text = text.id ORDER BY id) c
-            JOIN label rival ON rival.id = c.rival) AS compared
+        (SELECT json_group_array(json_array(c.id, c.label, c.rival, c.outcome, c.chance, c.judge, c.stale))
+            FROM compared c WHERE c.text = text.id) AS compared
     FROM json_each(:items) item
     JOIN text ON text.id = json_extract(item.value, '$[0]')
     LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
@@ -332,18 +331,21 @@ def _card(row: dict[str, Any], named: dict[int, Label], contents: dict[int, str]
         best=tuple(best.items()),
         decision=row["decision"] or "",
         seen=(int(row["newest"]), named[label].meaning_id),
-        compared=_compared(row["compared"], label),
+        compared=_compared(row["compared"], label, named),
         **{name: row[name] for name in _AS_STORED},
     )
 
 
-def _compared(stored: str, label: int) -> Compared | None:
-    """Return the newest comparison of a label, from a JSON list in order of time."""
-    of_label = [rest for about, *rest in json.loads(stored) if about == label]
-    if not of_label:
+def _compared(stored: str, label: int, named: dict[int, Label]) -> Compared | None:
+    """Return the newest comparison of a label, from a JSON list of them."""
+    about = [each for each in json.loads(stored) if label in each[1:3]]
+    if not about:
         return None
-    rival, outcome, chance, judge, stale = of_label[-1]
-    return Compared(rival, outcome, chance, judge, bool(stale))
+    _, first, second, outcome, chance, judge, stale = max(about)
+    if label != first:
+        outcome = {"valid": "invalid", "invalid": "valid"}.get(outcome, outcome)
+        chance = None if chance is None else 1.0 - chance
+    return Compared(named[second if label == first else first].name, outcome, chance, judge, bool(stale))
 
 
 _AS_STORED = (

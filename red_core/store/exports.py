@@ -52,7 +52,8 @@ _EXPORT = f"""
         (SELECT CASE WHEN count(*) = count(tokens_in * price_in + tokens_out * price_out)
             THEN round(sum(tokens_in * price_in + tokens_out * price_out) / 1e6, 9) END
             FROM attempt WHERE attempt.verdict = v.id) AS cost,
-        other.name AS compared_with, round(rather.chance, 5) AS p_rather,
+        other.name AS compared_with,
+        round(CASE final.label WHEN own.now THEN rather.chance ELSE 1.0 - rather.chance END, 5) AS p_rather,
         decision.kind AS decision,
         (SELECT group_concat(l.name, ' | ') FROM ruled_out r JOIN label l ON l.id = r.label
             WHERE r.text = final.text) AS rejected,
@@ -78,9 +79,11 @@ _EXPORT = f"""
     ) final
     JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
     LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
-    LEFT JOIN preferred rather ON rather.text = final.text AND rather.label = final.label
-        AND rather.id = (SELECT max(c.id) FROM preferred c WHERE c.text = final.text AND c.label = final.label)
-    LEFT JOIN label other ON other.id = rather.rival
+    LEFT JOIN comparison rather ON rather.id =
+        (SELECT max(+c.id) FROM compared c WHERE c.text = final.text AND final.label IN (c.label, c.rival))
+    LEFT JOIN label own ON own.id = rather.label
+    LEFT JOIN label other ON other.id = (SELECT now FROM label l
+        WHERE l.id = CASE final.label WHEN own.now THEN rather.rival ELSE rather.label END)
     LEFT JOIN verdict v ON v.id = final.verdict LEFT JOIN proposal ON proposal.id = v.proposal
     LEFT JOIN label judged ON judged.id = proposal.label LEFT JOIN decision ON decision.id = final.decision
     LEFT JOIN audit_answer audit ON audit.id = final.audit_answer

@@ -42,8 +42,8 @@ def _final(rows: str = "source_row", *, answers: bool = True) -> str:
              WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
                 WHERE q.text = facts.text AND q.label = p.label AND q.round <= :round
                 ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
-             WHEN EXISTS (SELECT 1 FROM preferred c WHERE c.text = facts.text AND c.label = p.label
-                AND c.round <= :round AND c.outcome = 'valid' AND NOT c.stale) THEN 'verdict'
+             WHEN EXISTS (SELECT 1 FROM compared c WHERE c.text = facts.text AND c.round <= :round AND NOT c.stale
+                AND p.label = CASE c.outcome WHEN 'valid' THEN c.label WHEN 'invalid' THEN c.rival END) THEN 'verdict'
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,

@@ -142,11 +142,5 @@ CREATE VIEW compared AS  -- as the labels are now, stale as of a verdict, for on
             AND CASE WHEN u.version IS NULL THEN round.label_set_version < e.edit
                 ELSE round.label_set_version >= e.edit AND round.label_set_version < u.version END) AS stale
     FROM comparison c JOIN label own ON own.id = c.label JOIN label other ON other.id = c.rival
-    WHERE own.now IS NOT NULL AND other.now IS NOT NULL AND own.now <> other.now;
-CREATE VIEW preferred AS  -- a row for each of the two labels, 'valid' for the one that the judge preferred
-    SELECT id, round, text, label, rival, judge, outcome, chance, stale, at FROM compared
-    UNION ALL
-    SELECT id, round, text, rival, label, judge,
-        CASE outcome WHEN 'valid' THEN 'invalid' WHEN 'invalid' THEN 'valid' ELSE outcome END, 1.0 - chance, stale, at
-    FROM compared
+    WHERE own.now IS NOT NULL AND other.now IS NOT NULL AND own.now <> other.now
 """

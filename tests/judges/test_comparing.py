@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from math import log
 from pathlib import Path
@@ -19,7 +21,7 @@ from red_core.judges.replies import Band
 from red_core.judges.server_settings import JudgeServer, judge_server
 from red_core.labels import edits as label_edits
 from red_core.labels.edit_kinds import Merge
-from red_core.records import Example, Label, Question
+from red_core.records import PROMPT_VERSION, Example, Label, Question
 from red_core.results.exports import export
 from red_core.review.decisions import plan_feed_back
 from red_core.rounds.run import run_round
@@ -60,8 +62,9 @@ COMPARED = replace(QUESTION, compares=True)
 
 def test_the_message_is_as_it_was_under_this_version():
     server = JudgeServer.model_construct(model="tiny", wire="chat", extra={})
-    now = dict(zip(("path", "body"), verdict_request(server, Dialect(), prompt_of(COMPARED)), strict=True))
-    assert now == json.loads(GOLDEN.read_text("utf-8"))
+    path, body = verdict_request(server, Dialect(), prompt_of(COMPARED))
+    now = {"version": PROMPT_VERSION, "path": path, "body": body}
+    assert now == json.loads(GOLDEN.read_text("utf-8")), "raise PROMPT_VERSION, and renew this file by hand"
 
 
 def test_the_same_two_labels_make_the_same_question_whichever_is_asked_about():
@@ -306,6 +309,39 @@ def test_a_comparison_that_failed_is_asked_again_in_the_next_round(project):
         run_round(project, JUDGED)
         later = [Compared.of(heard) for heard in server.heard[before:] if compares(heard)]
     assert set(unlucky) & set(later)
+
+
+def as_the_earlier_version_stored_it(project) -> None:
+    with closing(sqlite3.connect(project.database)) as db, db:
+        for statement in (
+            "DELETE FROM self_test WHERE rival IS NOT NULL",
+            "UPDATE attempt SET comparison = NULL",
+            "DROP VIEW compared",
+            "DROP TABLE comparison",
+            "ALTER TABLE attempt DROP COLUMN comparison",
+            "ALTER TABLE self_test DROP COLUMN rival",
+            "ALTER TABLE self_test DROP COLUMN tokens",
+            "DELETE FROM checksum WHERE facts = 'comparison'",
+            "DELETE FROM _sqlite_migrations WHERE name >= 'm011'",
+        ):
+            db.execute(statement)
+
+
+def test_a_project_of_the_earlier_version_is_tested_on_comparisons_only(project):
+    with FaultServer(Letters()) as server:
+        run_round(project, JUDGED)
+        close_round(project)
+        as_the_earlier_version_stored_it(project)
+        earlier, before = open_project(project.workspace, project.name), len(server.heard)
+        assert comparisons(earlier) == []
+        run_round(earlier, JUDGED)
+        found = self_test_of(earlier)
+        seeds = [h for h in server.heard[before:] if "please" in (Compared.of(h).text if compares(h) else h.text)]
+    assert len(seeds) == 16 + 2
+    assert all(compares(heard) for heard in seeds)
+    assert (found.compared, found.pairs, found.rates.rival_price) == (16, 32, 1.0)  # nobody counted the tokens before
+    assert database_faults(earlier) == []
+    assert len(comparisons(earlier)) > 0
 
 
 # In batches

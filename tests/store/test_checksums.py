@@ -193,7 +193,6 @@ def as_version_4_stored_it(project: Project) -> None:
             "DROP VIEW standing_flag",
             "DROP TABLE flag",
             "DROP TABLE judge_batch",
-            "DROP VIEW preferred",
             "DROP VIEW compared",
             "ALTER TABLE attempt DROP COLUMN comparison",
             "ALTER TABLE self_test DROP COLUMN rival",
