@@ -193,6 +193,7 @@ def test_a_direct_link_leads_to_sign_in_and_then_to_its_page(app: SignedServer, 
     expect(page.get_by_text("ana@example.org")).to_be_visible()
     expect(page.get_by_role("heading", name="Review")).to_be_visible()
     assert f"{app.address}/review?" in page.url
+    expect(page.locator(".desk .text")).to_be_visible()  # before, the desk hears no key
     page.keyboard.press("a")
     expect(page.get_by_text("all saved")).to_be_visible()
     end = time.monotonic() + 15

@@ -23,7 +23,7 @@ from red_core.review.decisions import decide, undo
 from red_core.rounds import jobs, worker
 from red_core.rounds.jobs import follow_job, log_file, mark_interrupted, process_identity, start_job
 from red_core.rounds.run import run_round
-from red_core.rounds.worker import NICE
+from red_core.rounds.worker import NICE, SESSION_NICE
 from red_core.settings import DEFAULT_MODEL, Settings
 from red_core.store.database import open_project, transaction
 from red_core.store.decisions import decided
@@ -113,7 +113,7 @@ def test_a_worker_steps_back_also_where_sessions_share_the_processor_evenly():
         subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=new).stdout
         for new in (True, False)
     )
-    assert own.split()[-1] == str(NICE)
+    assert own.split()[-1] == str(SESSION_NICE)
     assert shared.split()[-1] == Path("/proc/self/autogroup").read_text().split()[-1]  # the session of others stays
 
 
