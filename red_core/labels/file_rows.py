@@ -74,6 +74,10 @@ def label_rows(table: Table, snapshot: LabelSetSnapshot) -> tuple[list[LabelRow]
     if "name" not in frame:
         raise InputError(table.name, "it has no column 'name'", f"Name the columns {', '.join(COLUMNS)}")
     known = {*COLUMNS, CHILDREN, *(() if "path" in frame else (PARENT,))}
+    again = frame.columns.duplicated()
+    if twice := known.intersection(frame.columns[again]):
+        raise InputError(table.name, f"two columns are named {min(twice)!r}", "Rename or delete one")
+    frame = frame.loc[:, ~again]
     by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
     cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
     numbered = [

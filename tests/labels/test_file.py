@@ -178,3 +178,12 @@ def test_the_undo_of_a_meaning_alone_is_stored(project, tmp_path):
     undo_edit(project, "ann")
     assert {label.id: label.meaning for label in list_labels(project)} == before
     assert [edit.kind for edit in edits(project)][-1] == "undo"
+
+
+def test_a_column_that_is_read_stands_once_in_the_file(project, tmp_path):
+    twice = write_csv(tmp_path / "twice.csv", ["name", "Meaning", "meaning"], [["refund", "one", "another"]])
+    with pytest.raises(InputError, match="two columns are named 'meaning'"):
+        read_label_set(project, twice)
+    unread = write_csv(tmp_path / "unread.csv", ["name", "meaning", "Note", "note"], [["refund", "one", "a", "b"]])
+    apply_edit(project, read_label_set(project, unread), "ann")
+    assert {label.name: label.meaning for label in list_labels(project)}["refund"] == "one"

@@ -185,7 +185,11 @@ def test_german_texts_and_an_english_encoder_stop_the_import_until_a_person_choo
 
     def encoded(line: str, texts: list[str]) -> np.ndarray:
         """Vectors that say nothing, and vectors that say the topic: what an English and a German encoder give."""
-        return fake_encode(line, texts) if known[line] else np.random.default_rng(0).normal(size=(len(texts), 8))
+        return (
+            fake_encode(line, texts)
+            if known[line.partition("?")[0]]
+            else np.random.default_rng(0).normal(size=(len(texts), 8))
+        )
 
     monkeypatch.setattr("red_core.training.encoder_choice.encode", encoded)
     stages: list[str] = []
