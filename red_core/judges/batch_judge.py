@@ -175,7 +175,10 @@ class BatchJudge(LlmJudge):
 
     def _answer_to(self, request: BatchRequest, replies: BatchReplies) -> Answer:
         """Return what the lines of a batch say about one request."""
-        key = QuestionKey(*astuple(request)[4:])  # after the attempt, its reserve, the text and the label
+        key = QuestionKey(
+            request.question_key, request.cut, request.meaning_id,
+            request.rival, request.rival_meaning_id, request.label_first,
+        )  # fmt: skip
         attempt = Attempt(request.attempt)
         bodies = replies.bodies.get(str(request.attempt), [])
         if not bodies:
