@@ -51,6 +51,7 @@ RUNS = (
     Run("demo", "--seeds 0", "--decisions 24"),
     Run("asking", "", "--questions 100 --times 1"),
     Run("prompt_tokens", "{onet_mixed}", "--labels 100"),
+    Run("encoding", "{banking77} {clinc150}", "--texts 200"),
     Run("files", "", "--rows 10000 --repeats 1"),
     Run("label_set", "", "--labels 1000"),
     Run("neighbours", "{clinc150}", "--sizes 10000 --most 3000 --queries 200"),

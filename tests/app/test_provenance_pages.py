@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,10 +16,12 @@ from red_core.results.exports import export
 from red_core.review.decisions import Provenance, decide
 from red_core.store.database import connection
 from red_core.store.decisions import decided
+from red_core.store.desk import Compared
 from red_core.store.texts import pool
 from tests.helpers.app_projects import HOSTILE, WHO, decision_rows, label_ids
 from tests.helpers.rendered import markdown_of, words_on
 from tests.helpers.small_projects import small_project
+from widgets.review.verdict_card import verdict_in_words
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -189,3 +193,17 @@ def test_the_download_says_which_format_is_lossless(in_state: InState, open_app:
     assert "keeps everything" not in words_on(open_app("results", results_tab="Download"))
     app = open_app("results", results_tab="Download", results_format="JSONL")
     assert "JSONL keeps everything" in words_on(app)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "chance", "words"),
+    [
+        ("valid", 0.9, "between this label and refund: this label, with a probability of 90%"),
+        ("invalid", 0.1, "between this label and refund: refund, with a probability of 90%"),
+        ("unparseable", None, "between this label and refund: unparseable"),
+    ],
+)
+def test_a_card_says_which_of_two_labels_the_judge_chose(outcome: str, chance: float | None, words: str) -> None:
+    compared = Compared("refund", outcome, chance, "chat/model at host, parameters abc", stale=False)
+    card: Any = SimpleNamespace(judge="", p_valid=None, stale=False, compared=compared)
+    assert verdict_in_words(card).endswith(words)

@@ -28,8 +28,6 @@ REASONS = {
 }
 """Why a question was asked, by the reason that is stored with the proposal."""
 OUTDATED = "outdated: the meaning of the label was edited after this verdict, and the next round asks again"
-RATHER = {"valid": "yes", "invalid": "no"}
-"""What a judge says that compared the label with another; *unsure* and failures keep their word."""
 NO_EXAMPLES = "There is no other valid text of this label to show."
 ORIGINS = {"seed": "example", "analyst": "analyst"}
 """Who gave an example its label: the imported file, or an analyst's decision."""
@@ -79,12 +77,18 @@ def verdict_in_words(card: Card) -> str:
         probability = "" if card.p_valid is None else f", valid with a probability of {card.p_valid:.0%}"
         told.append(f"{judge_name(card.judge)}{probability}" + f"; {OUTDATED}" * card.stale)
     if (compared := card.compared) is not None:
-        chance = "" if compared.chance is None else f", probability {compared.chance:.0%}"
+        sides = {"valid": ("this label", compared.chance), "invalid": (compared.rival, _rest(compared.chance))}
+        chosen, chance = sides.get(compared.outcome, (compared.outcome, None))
+        probability = "" if chance is None else f", with a probability of {chance:.0%}"
         told.append(
-            f"{judge_name(compared.judge)}, asked whether it is rather this label than {compared.rival}: "
-            f"{RATHER.get(compared.outcome, compared.outcome)}{chance}" + f"; {OUTDATED}" * compared.stale
+            f"{judge_name(compared.judge)}, asked to choose between this label and {compared.rival}: "
+            f"{chosen}{probability}" + f"; {OUTDATED}" * compared.stale
         )
     return ". ".join(told)
+
+
+def _rest(chance: float | None) -> float | None:
+    return None if chance is None else 1.0 - chance
 
 
 def why_asked(card: Card, labels: dict[int, Label]) -> str:
