@@ -56,13 +56,20 @@ def test_every_link_in_the_documents_has_a_target():
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
-def test_every_test_that_the_reliability_document_names_exists():
-    document = (ROOT / "docs/reliability.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["reliability.md", "security.md"])
+def test_every_test_that_a_document_names_exists(name):
+    document = (ROOT / "docs" / name).read_text("utf-8")
     named = re.findall(r"`([\w/]+\.py)`:\s((?:`test_\w+`(?:,\s)?)+)", document)
-    tests = [(file, name) for file, names in named for name in re.findall(r"\w+", names)]
-    assert {name for _, name in tests} == set(re.findall(r"`(test_\w+)`", document))
-    for file, name in tests:
-        assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}: {name}"
+    tests = [(file, test) for file, tests in named for test in re.findall(r"\w+", tests)]
+    assert {test for _, test in tests} == set(re.findall(r"`(test_\w+)`", document))
+    for file, test in tests:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}: {test}"
+
+
+def test_every_protection_that_the_security_document_promises_has_a_test():
+    rows = [line for line in (ROOT / "docs/security.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    assert len(rows) > 25
+    assert [row for row in rows[1:] if "`test_" not in row.split(" | ")[-1]] == []
 
 
 def test_every_public_name_exists_and_has_a_docstring():

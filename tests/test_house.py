@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +43,17 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def test_there_are_six_pages() -> None:
     assert [path.stem for path in PAGES] == ["data", "label_map", "overview", "results", "review", "rounds"]
+
+
+def test_streamlit_keeps_the_settings_that_protect() -> None:
+    settings = tomllib.loads((ROOT / ".streamlit/config.toml").read_text("utf-8"))
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["server"]["allowedHosts"] == ["localhost", "127.0.0.1"]
+    assert settings["browser"]["gatherUsageStats"] is False
+    assert (settings["client"]["showErrorDetails"], settings["client"]["showErrorLinks"]) == ("type", False)
+    assert settings["client"]["disableDataExport"] is True
+    for off in ("enableCORS", "enableXsrfProtection", "enableAgentApi", "enableStaticServing"):
+        assert off not in settings["server"]  # their defaults protect
 
 
 @pytest.mark.parametrize("path", SCREENS, ids=named)

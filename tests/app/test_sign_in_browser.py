@@ -13,9 +13,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -370,6 +372,26 @@ def test_a_page_of_another_program_on_this_machine_cannot_open_the_websocket(ori
         pass
     with connect(address, origin=Origin(app.address), subprotocols=[Subprotocol("streamlit")]):
         pass
+
+
+@pytest.mark.parametrize(("host", "status"), [("rebound.example.org", 403), ("127.0.0.1", 101), ("localhost", 101)])
+def test_a_foreign_host_name_is_refused(host: str, status: int, app: SignedServer) -> None:
+    port = urlsplit(app.address).port
+    asking = HTTPConnection("127.0.0.1", port, timeout=10)
+    asking.putrequest("GET", "/_stcore/stream", skip_host=True)
+    for name, value in {
+        "Host": f"{host}:{port}",
+        "Origin": f"http://{host}:{port}",  # to the browser, the foreign page and this server are one site
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol": "streamlit",
+    }.items():
+        asking.putheader(name, value)
+    asking.endheaders()
+    assert asking.getresponse().status == status
+    asking.close()
 
 
 def test_with_streamlit_alone_a_public_address_shows_nothing(
