@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="*")
     parser.add_argument(
-        "--composed", type=Path, nargs=2, metavar=("CENTRES", "DIFFERENCES"), help="two sets, see trial"
+        "--composed", type=Path, nargs="+", metavar="SET", help="labels of the first sets, texts of the last; see trial"
     )
     parser.add_argument("--spread", type=float, default=1.0, help="of the texts of a composed project")
     parser.add_argument("--target", type=float, default=0.95)
@@ -253,7 +253,11 @@ def main() -> None:
     for source in (options.composed,) if options.composed else options.data:
         for seed in options.seeds:
             composing = isinstance(source, list)
-            drawn = composed(*source, seed, options) if composing else _shaped(draw(source, seed, options), options)
+            drawn = (
+                composed(source[:-1], source[-1], seed, options)
+                if composing
+                else _shaped(draw(source, seed, options), options)
+            )
             ledgers.append(afternoon(drawn, options))
             print(json.dumps(asdict(ledgers[-1])), flush=True)
     print(table(ledgers))

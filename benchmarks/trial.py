@@ -77,16 +77,17 @@ def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
     )  # fmt: skip
 
 
-def composed(centres_of: Path, differences_of: Path, seed: int, options: argparse.Namespace) -> Draw:
-    """Compose a project of any size from the vectors of two data sets, with confusions as real ones.
+def composed(centres_of: Sequence[Path], differences_of: Path, seed: int, options: argparse.Namespace) -> Draw:
+    """Compose a project of any size from the vectors of data sets, with confusions as real ones.
 
-    A label is a label of the first set: its vector is the mean of its texts. A text is its label's vector plus the
-    differences of two texts of the second set from the means of *their* labels, times ``spread / sqrt(2)``, divided by
-    its length. So labels are alike as those of the first set are, and texts vary in the directions in which those of
-    the second set vary. The texts are numbers: nothing can be learned from their words.
+    A label is a label of the first sets: its vector is the mean of its texts. A text is its label's vector plus the
+    differences of two texts of the last set from the means of *their* labels, times ``spread / sqrt(2)``, divided by
+    its length. So labels are alike as those of the first sets are, and texts vary in the directions in which those of
+    the last set vary. The texts are numbers: nothing can be learned from their words.
     """
     rng = np.random.default_rng([seed, 2026])
-    names, centres, _ = _centres(centres_of, options.cache)
+    read = [_centres(path, options.cache) for path in centres_of]
+    names, centres = [name for names, _, _ in read for name in names], np.concatenate([means for _, means, _ in read])
     _, _, differences = _centres(differences_of, options.cache)
     chosen = np.sort(rng.permutation(len(names))[: options.labels])
     count = len(chosen)
@@ -100,7 +101,7 @@ def composed(centres_of: Path, differences_of: Path, seed: int, options: argpars
     texts = [f"text {seed}-{number}" for number in range(len(labels))]
     first = count * options.shots
     return Draw(
-        f"composed of {centres_of.name.split('.')[0]} and {differences_of.name.split('.')[0]}", seed,
+        f"composed of {', '.join(path.name.split('.')[0] for path in (*centres_of, differences_of))}", seed,
         [names[index] for index in chosen.tolist()], texts[:first], labels[:first], texts[first:], labels[first:],
         own[:first], own[first:],
     )  # fmt: skip
