@@ -1,8 +1,8 @@
-"""Compare the built-in encoder in float32 and int8 (extra `fast`) with SentenceTransformer.encode.
+"""Compare the forms of an encoder with SentenceTransformer.encode: float32 and int8 of the extra `fast`, and bfloat16.
 
-``OMP_NUM_THREADS=1 python -m benchmarks.encoding [--texts N] [DATA.csv.gz ...]``. Prints the processor seconds of N
-texts of 8 words, block by block in turns in one process. For each data set (text,label): the cosine of int8 to float32,
-and the accuracy of logistic regression with 10 examples a label, in three draws.
+``OMP_NUM_THREADS=1 python -m benchmarks.encoding [--encoder NAME] [--texts N] [DATA.csv.gz ...]``. Prints the processor
+seconds of N texts of 8 words, block by block in turns in one process. For each data set (text,label): the cosine of
+each form to float32, and the accuracy of logistic regression with 10 examples a label, in three draws.
 """
 
 from __future__ import annotations
@@ -17,17 +17,28 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks import synthetic
 from red_core.encoders import EncoderSpec
-from red_core.encoders.loading import SentenceTransformers, default_model_folder
-from red_core.encoders.onnx_bert import OnnxBert
+from red_core.encoders.catalogue import shortened
+from red_core.encoders.loading import Encoder, SentenceTransformers, default_model_folder
+from red_core.encoders.onnx_bert import OnnxBert, is_readable
 from red_core.settings import DEFAULT_MODEL
 
 BLOCK, EXAMPLES, DRAWS, TESTED = 200, 10, 3, 2_000
 
 
-def speed(encoders: dict[str, OnnxBert], count: int) -> None:
-    bare = SentenceTransformers(EncoderSpec(DEFAULT_MODEL)).model
-    calls = {"SentenceTransformer.encode": lambda texts: bare.encode(texts, batch_size=64, show_progress_bar=False)}
-    calls |= {name: encoder.encode for name, encoder in encoders.items()}
+def forms_of(name: str) -> dict[str, Encoder]:
+    """Return every form of an encoder, the one of torch in float32 first."""
+    spec = EncoderSpec(name)
+    forms: dict[str, Encoder] = {"torch float32": SentenceTransformers(spec)}
+    if (short := shortened(spec)) is not None:
+        forms["torch bfloat16"] = SentenceTransformers(short)
+    folder = default_model_folder() if name == DEFAULT_MODEL else Path(name)
+    if is_readable(folder):
+        forms |= {"onnx float32": OnnxBert(folder, int8=False), "onnx int8": OnnxBert(folder, int8=True)}
+    return forms
+
+
+def speed(encoders: dict[str, Encoder], count: int) -> None:
+    calls = {name: encoder.encode for name, encoder in encoders.items()}
     texts = [" ".join(words) for words in np.random.default_rng(0).choice(synthetic.WORDS, (count, 8))]
     spent = dict.fromkeys(calls, 0.0)
     for call in calls.values():
@@ -42,7 +53,7 @@ def speed(encoders: dict[str, OnnxBert], count: int) -> None:
         print(f"{name}: {seconds:.2f} processor s for {count:,} texts, {seconds / first:.2f}", flush=True)
 
 
-def accuracy(encoders: dict[str, OnnxBert], path: Path) -> None:
+def accuracy(encoders: dict[str, Encoder], path: Path) -> None:
     rows = pd.read_csv(path, dtype=str).dropna(subset=["text", "label"]).drop_duplicates("text")
     rows = rows.sample(frac=1, random_state=0)
     rows = rows[rows.groupby("label")["text"].transform("size") >= 35]
@@ -50,9 +61,8 @@ def accuracy(encoders: dict[str, OnnxBert], path: Path) -> None:
     train, test = rows[rank < EXAMPLES * DRAWS], rows[rank >= EXAMPLES * DRAWS].iloc[:TESTED]
     draw_of = (rank[train.index] // EXAMPLES).to_numpy()
     given = {name: [each.encode(part["text"].tolist()) for part in (train, test)] for name, each in encoders.items()}
-    cosines = np.sum([a * b for a, b in zip(*(tested for _, tested in given.values()), strict=True)], axis=1)
     print(f"{path.name}: {rows['label'].nunique()} labels, {len(test):,} texts tested", flush=True)
-    print(f"  cosine: mean {cosines.mean():.4f}, lowest {cosines.min():.4f}", flush=True)
+    whole = next(iter(encoders))
     answers = {
         name: [
             LogisticRegression(C=30, max_iter=300)
@@ -64,17 +74,22 @@ def accuracy(encoders: dict[str, OnnxBert], path: Path) -> None:
     }
     for name, drawn in answers.items():
         right = [(labels == test["label"].to_numpy()).mean() for labels in drawn]
-        print(f"  {name}: {', '.join(f'{each:.4f}' for each in right)}; mean {np.mean(right):.4f}", flush=True)
-    print(f"  same label: {np.mean(np.array(answers['float32']) == np.array(answers['int8'])):.4f}", flush=True)
+        cosines = np.sum(given[name][1] * given[whole][1], axis=1)
+        same = np.mean(np.array(answers[whole]) == np.array(drawn))
+        print(
+            f"  {name}: {', '.join(f'{each:.4f}' for each in right)}; mean {np.mean(right):.4f}; same label {same:.4f}"
+            f"; cosine {cosines.mean():.5f}, lowest {cosines.min():.4f}",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="*")
+    parser.add_argument("--encoder", default=DEFAULT_MODEL)
     parser.add_argument("--texts", type=int, default=2_000)
     options = parser.parse_args()
-    folder = default_model_folder()
-    encoders = {"float32": OnnxBert(folder, int8=False), "int8": OnnxBert(folder, int8=True)}
+    encoders = forms_of(options.encoder)
     if options.texts:
         speed(encoders, options.texts)
     for path in options.data:

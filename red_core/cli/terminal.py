@@ -84,9 +84,10 @@ def print_encoder(project: Project) -> None:
         click.echo(one_line(f"  {score.right:.1%} of the examples right{speed}: {score.encoder}"))
     for sentence in advice.sentences():
         click.echo(f"  {sentence}")
-    if advice.better is not None:
-        name, better = project.name, shlex.quote(advice.better.encoder)
-        click.echo(f"  Change it: red encoder {name} {better}. Or keep it: red encoder {name} --keep")
+    offered = advice.better or advice.faster
+    if offered is not None:
+        name, line = project.name, shlex.quote(offered.encoder)
+        click.echo(f"  Change it: red encoder {name} {line}. Or keep it: red encoder {name} --keep")
 
 
 def plan_in_words(plan: Mapping[str, Any]) -> str:

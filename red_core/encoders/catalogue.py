@@ -99,6 +99,8 @@ CATALOGUE = (
     ),
     KnownEncoder(EncoderSpec("BAAI/bge-m3"), "Many languages, large", _OF_XLM_R, 2_270, "MIT"),
 )  # fmt: skip
+_FLAGS_OF_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""What Linux calls the instructions of x86 and ARM processors; without them, bfloat16 is slower than float32."""
 _FILES_OF_A_MODEL = ("modules.json", "config.json")
 """One of them is part of every model of sentence-transformers."""
 _BY_NAME = {known.spec.name.casefold(): known for known in CATALOGUE if known.spec.precision == "float32"}
@@ -135,6 +137,21 @@ def pinned(spec: EncoderSpec) -> EncoderSpec:
     if spec.revision or elsewhere:
         return spec
     return replace(spec, revision=downloaded_commit(spec.name))
+
+
+def shortened(spec: EncoderSpec) -> EncoderSpec | None:
+    """Return the encoder with 16-bit numbers, None if it has no such form or this processor does not compute it."""
+    whole = spec.precision == "float32" and spec.name != UNIVERSAL and not spec.name.startswith(API)
+    return replace(spec, precision="bfloat16") if whole and _processor_has_bfloat16() else None
+
+
+def _processor_has_bfloat16() -> bool:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:  # not Linux
+        return False
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return bool(_FLAGS_OF_BFLOAT16 & set(flags.split()))
 
 
 def is_here(name: str, revision: str = "") -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from red_core.encoders import (
     parse_spec,
     pinned,
 )
+from red_core.encoders.catalogue import shortened
 from red_core.errors import EmbeddingError
 from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Progress, Project
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
@@ -36,7 +37,9 @@ WORD_DIMENSIONS = 256
 CLEARLY_BETTER = 0.03
 """A smaller difference on so few examples is chance."""
 CLEARLY_FASTER = 1.2
-"""So many times as many texts a second are worth a sentence."""
+"""So many times as many texts a second are worth a change."""
+NOT_WORSE = 0.01
+"""A faster form of the same encoder may label this share of the examples less right."""
 FEW_LANGUAGES = 3
 """So many languages of an encoder are named one by one."""
 LANGUAGE_KNOWN = 0.5
@@ -106,6 +109,18 @@ class EncoderAdvice:
         """The score of the encoder in use; None if it was not compared."""
         return next((score for score in self.scores if score.encoder == str(self.encoder)), None)
 
+    @property
+    def faster(self) -> EncoderScore | None:
+        """The fastest form of the encoder in use, if it is clearly faster and labels as many examples right."""
+        own = self.own
+        if own is None or not own.per_second:
+            return None
+        scored = [(parse_spec(score.encoder), score) for score in self.scores if score.encoder != WORDS]
+        forms = [score for spec, score in scored if replace(spec, precision=self.encoder.precision) == self.encoder]
+        fastest = max(forms, key=lambda score: score.per_second)
+        clearly = fastest.per_second >= CLEARLY_FASTER * own.per_second and fastest.right >= own.right - NOT_WORSE
+        return fastest if clearly else None
+
     def sentences(self) -> list[str]:
         """Return what a person should know: the languages, and how well each encoder does."""
         told = (self._language(), self._comparison(), self._words(), self._faster())
@@ -134,16 +149,11 @@ class EncoderAdvice:
         return f"With words and characters alone, without an encoder, {_of_100(words)}."
 
     def _faster(self) -> str:
-        own = self.own
-        if own is None or not own.per_second or self.encoder.precision == "int8":
+        own, faster = self.own, self.faster
+        if own is None or faster is None:
             return ""
-        for score in self.scores:
-            spec = EncoderSpec("") if score.encoder == WORDS else parse_spec(score.encoder)
-            known = known_encoder(spec.name, spec.precision)
-            times = score.per_second / own.per_second
-            if spec.precision == "int8" and spec.name == self.encoder.name and known and times >= CLEARLY_FASTER:
-                return f"“{known.title}”: {_of_100(score)} of 100 right, {times:.1f} times as many texts a second."
-        return ""
+        title, times = title_of(faster.encoder), faster.per_second / own.per_second
+        return f"“{title}”: {_of_100(faster)} of 100 right, {times:.1f} times as many texts a second."
 
 
 def _of_100(score: EncoderScore) -> int:
@@ -154,7 +164,9 @@ def title_of(line: str) -> str:
     """Return what a person calls an encoder."""
     spec = parse_spec(line)
     known = None if line == WORDS else known_encoder(spec.name, spec.precision)
-    return line if known is None else known.title
+    if known is None:
+        return line
+    return f"{known.title}, 16-bit" if spec.precision == "bfloat16" else known.title
 
 
 def encoder_of(project: Project) -> str:
@@ -193,7 +205,8 @@ def compare_encoders(project: Project, progress: Progress) -> tuple[EncoderScore
     if len(np.unique(labels)) < FEWEST_EXAMPLES:
         return ()
     own = parse_spec(encoder_of(project))
-    specs = dict.fromkeys([own, *(pinned(known.spec) for known in CATALOGUE if known.on_this_machine)])
+    whole = [own, *(pinned(known.spec) for known in CATALOGUE if known.on_this_machine)]
+    specs = dict.fromkeys(filter(None, [*whole, *map(shortened, whole)]))
     examples = contents(project, texts)
     scores = []
     for done, spec in enumerate(specs):

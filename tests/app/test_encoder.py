@@ -64,6 +64,23 @@ def test_a_better_encoder_with_a_prefix_and_a_commit_is_taken_whole(
     assert no_worker
 
 
+def test_one_press_takes_the_faster_form_of_the_encoder(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    scores = [
+        {"encoder": "all-MiniLM-L6-v2", "right": 0.91, "per_second": 80.0},
+        {"encoder": "all-MiniLM-L6-v2?precision=bfloat16", "right": 0.91, "per_second": 144.0},
+    ]
+    remember(project, COMPARISON, json.dumps(scores), anew=True)
+    remember(project, LANGUAGES, json.dumps({"en": 1.0}), anew=True)
+    app = open_app("data")
+    assert "“Built in, 16-bit”: 91 of 100 right, 1.8 times as many texts a second." in words_on(app)
+    app.button(key="encoder_faster").click().run()
+    assert remembered(project, NEXT) == "all-MiniLM-L6-v2?precision=bfloat16"
+    assert no_worker
+
+
 def test_staying_with_the_encoder_goes_on_with_the_import(
     in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
 ) -> None:

@@ -23,7 +23,7 @@ from red_core.store.rounds import close_round
 from red_core.store.texts import remember, seeds
 from red_core.store.vectors import load_vectors, vector_dimensions, without_vector
 from red_core.training import load_model, model_file
-from red_core.training.encoder_choice import compare_encoders, encoder_advice, encoder_of
+from red_core.training.encoder_choice import compare_encoders, encoder_advice, encoder_of, title_of
 from tests.helpers.hub import COMMIT, DIMENSIONS, hub_of, save_tiny_encoder
 from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, fake_encode, label_ids, small_project, text_ids
 
@@ -233,6 +233,40 @@ def test_the_fast_form_of_the_encoder_is_told_with_its_accuracy_and_speed(projec
         "With “Built in, fast”, 90 of 100 of your examples get the right label."
     ]
     assert encoder_advice(project).better is None
+
+
+def test_sixteen_bit_numbers_are_offered_where_they_are_faster_and_as_good(project: Project) -> None:
+    line = "sentence-transformers/all-mpnet-base-v2?revision=abc"
+
+    def offered(right: float, per_second: float) -> tuple[str | None, list[str]]:
+        short = f"{line}&precision=bfloat16"
+        scores = [
+            {"encoder": line, "right": 0.91, "per_second": 20.0},
+            {"encoder": short, "right": right, "per_second": per_second},
+            {"encoder": "sentence-transformers/all-mpnet-base-v2?revision=def", "right": 0.91, "per_second": 900.0},
+        ]
+        remember(project, "embedding", line, anew=True)
+        remember(project, "encoder comparison", json.dumps(scores), anew=True)
+        advice = encoder_advice(project)
+        assert advice.faster is None or advice.faster.encoder == short
+        return advice.faster and title_of(advice.faster.encoder), [s for s in advice.sentences() if "16-bit" in s]
+
+    sentence = "“Better English, 16-bit”: 90 of 100 right, 1.8 times as many texts a second."
+    assert offered(0.902, 36.0) == ("Better English, 16-bit", [sentence])
+    assert offered(0.89, 36.0) == (None, [])
+    assert offered(0.91, 23.0) == (None, [])
+
+
+def test_a_comparison_measures_sixteen_bit_numbers_where_the_processor_has_them(
+    project: Project, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_encoder_change(project, EncoderSpec(str(tiny)), "ann")
+    change_encoder(project, FAST, quiet, "ann")
+    short = f"{tiny}?precision=bfloat16"
+    for has, expected in ((True, {str(tiny), short}), (False, {str(tiny)})):
+        monkeypatch.setattr("red_core.encoders.catalogue._processor_has_bfloat16", lambda has=has: has)
+        scores = compare_encoders(project, lambda _done, _total: None)
+        assert {score.encoder for score in scores if score.encoder.startswith(str(tiny))} == expected
 
 
 def test_an_encoder_that_is_here_in_part_is_left_out_of_the_comparison(

@@ -55,6 +55,8 @@ def encoder_panel(project: Project) -> None:
                 st.text(sentence)
         st.dataframe(_table(advice), hide_index=True)
         _continue(project)
+        if advice.faster and st.button(plain(f"Use “{title_of(advice.faster.encoder)}”"), key="encoder_faster"):
+            _change(project, parse_spec(advice.faster.encoder))
         if st.button("Compare on your examples", key="encoder_compare", icon=":material/balance:"):
             with errors_in_one_line():
                 start_job(project, "compare encoders", RECOMMENDED, who_acts())
