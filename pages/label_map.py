@@ -195,6 +195,8 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
         show_group(members, heading, ids, alike)
         if group:
             show_way_to_queue("Decide texts of this group", review_group=group)
+        elif members:
+            show_way_to_queue("Decide texts of these labels", review_labels=[row["id"] for row in members])
         show_pool_texts(project, area)
 
 

@@ -76,8 +76,8 @@ class Filters:
 
     Attributes
     ----------
-    label : int or None
-        Only texts whose proposed or best label this is.
+    labels : tuple of int
+        Only texts whose proposed or best label is one of these; () for all.
     subset : int or None
         Only texts whose label is in this subset.
     group : tuple of str
@@ -90,7 +90,7 @@ class Filters:
         Only texts that contain it, in any case of ASCII letters; in the queue *decided* also reasons that do.
     """
 
-    label: int | None = None
+    labels: tuple[int, ...] = ()
     subset: int | None = None
     round: int | None = None
     judge: str = ""
@@ -205,13 +205,15 @@ def queue(
         or f"""
         SELECT w.text, w.proposal, o.label, w.place FROM (
             SELECT text, max(id) AS proposal, -max(gain) AS place FROM ({_PROPOSALS})
-            WHERE {OF_PROPOSALS[name]} AND (:label IS NULL OR label = :label) GROUP BY text
+            WHERE {OF_PROPOSALS[name]} AND (:labels IS NULL OR label IN (SELECT value FROM json_each(:labels)))
+            GROUP BY text
         ) w JOIN proposed o ON o.id = w.proposal"""
     )
     query = f"""
         SELECT i.text, i.proposal FROM ({items}) i JOIN text ON text.id = i.text
         LEFT JOIN proposal q ON q.id = i.proposal LEFT JOIN verdict v ON v.proposal = i.proposal
-        WHERE (:label IS NULL OR i.label = :label) AND (:asked_in IS NULL OR q.round = :asked_in)
+        WHERE (:labels IS NULL OR i.label IN (SELECT value FROM json_each(:labels)))
+        AND (:asked_in IS NULL OR q.round = :asked_in)
         AND (:subset IS NULL OR i.label IN (SELECT label FROM label_place
             WHERE version = (SELECT max(version) FROM label_place) AND subset = :subset))
         AND (:group IS NULL OR i.label IN (SELECT s.label FROM standing_path s
@@ -224,7 +226,8 @@ def queue(
             AND s.id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL)), i.place, i.text
         LIMIT :longest"""
     values = {
-        "round": round_id, "label": filters.label, "asked_in": filters.round, "subset": filters.subset,
+        "round": round_id, "labels": json.dumps(filters.labels) if filters.labels else None,
+        "asked_in": filters.round, "subset": filters.subset,
         "judge": filters.judge, "search": filters.search.strip(), "decided": name == "decided", "who": who,
         "longest": longest,
         "group": json.dumps(list(filters.group), ensure_ascii=False)[:-1] if filters.group else None,

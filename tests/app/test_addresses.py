@@ -17,7 +17,7 @@ InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
 
 PARAMETERS = (
-    "project", "label", "subset", "map_shown", "review_mode", "review_queue", "review_label", "review_subset",
+    "project", "label", "subset", "map_shown", "review_mode", "review_queue", "review_labels", "review_subset",
     "review_group", "review_round", "review_judge", "review_search", "results_search", "results_label",
     "results_source", "results_least", "results_format", "results_tab", "more",
 )  # fmt: skip

@@ -548,8 +548,8 @@ def test_the_filters_narrow_the_queue(in_state: InState, open_as_viewer: OpenApp
     app.text_input(key="review_search").set_value("nobody wrote this").run()
     assert "Nothing in this queue matches" in words_on(app)
     app.text_input(key="review_search").set_value("").run()
-    app.selectbox(key="review_label").set_value(card.label.id).run()
-    assert shows(app, queued(project, label=card.label.id)[0])
+    app.multiselect(key="review_labels").set_value([card.label.id]).run()
+    assert shows(app, queued(project, labels=(card.label.id,))[0])
     assert f"Suggested label: **{card.label.name}**" in words_on(app)
 
 

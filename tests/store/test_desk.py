@@ -195,13 +195,13 @@ class Slow:
             "stale": self.stale(row["id"]),
         }[name]
 
-    def of_proposals(self, name: str, number: int, label: int | None) -> Iterator[Candidate]:
+    def of_proposals(self, name: str, number: int, labels: tuple[int, ...]) -> Iterator[Candidate]:
         now = {row["text"]: row["belief"] for row in self.rows["prediction"] if row["round"] == number}
         waiting: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for row in self.rows["proposal"]:
             if (
                 row["round"] <= number
-                and label in {None, row["label"]}
+                and (not labels or row["label"] in labels)
                 and not self.settled(row["text"], row["label"])
                 and self.belongs(name, row, now.get(row["text"], row["belief"]))
             ):
@@ -259,7 +259,7 @@ class Slow:
         if reasons:
             read += [row["reason"] for row in self.decisions_about(one.text)]
         return (
-            filters.label in {None, one.label}
+            (not filters.labels or one.label in filters.labels)
             and filters.subset in {None, self.subset.get(one.label or 0, -1)}
             and filters.round in {None, proposal["round"]}
             and filters.judge in {"", judge}
@@ -268,7 +268,7 @@ class Slow:
 
     def queue(self, number: int, name: str, filters: Filters = EVERYTHING, who: str = "") -> list[Item]:
         texts = name in QUEUES[5:]
-        found = self.of_texts(name, number) if texts else self.of_proposals(name, number, filters.label)
+        found = self.of_texts(name, number) if texts else self.of_proposals(name, number, filters.labels)
         chosen = [one for one in found if self.passes(one, filters, reasons=name == "decided")]
         skipped = {row["text"] for row in self.alive if row["kind"] == "skip" and row["who"] == who}
         chosen.sort(key=lambda one: (one.text in skipped, one.place, one.text))
@@ -298,8 +298,9 @@ def test_every_queue_is_what_a_slow_reading_finds_for_each_person(name, projects
 def some_filters(project: Project, rng: np.random.Generator) -> Filters:
     """One filter, or two at once."""
     searches = ["refund", "ärger", "Ärger", "%", "_", "100% SURE", " not a ", "nowhere", "'", "number 1"]
+    ids = sorted(label_ids(project).values())
     one: dict[str, Callable[[], Any]] = {
-        "label": lambda: int(rng.choice(sorted(label_ids(project).values()))),
+        "labels": lambda: tuple(rng.choice(ids, rng.integers(1, 3), replace=False).tolist()),
         "subset": lambda: int(rng.integers(3)),
         "round": lambda: int(rng.integers(1, ROUNDS + 1)),
         "judge": lambda: str(rng.choice(["chat", "evidence", "nobody"])),

@@ -88,7 +88,7 @@ def _show_what_to_do(drift: LabelDrift) -> None:
     queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):
         if st.button(f"Decide its texts {words}", key="drift_decide", icon=":material/rule:"):
-            go("review", review_mode="Review", review_label=drift.label.id, review_queue=queue)
+            go("review", review_mode="Review", review_labels=[drift.label.id], review_queue=queue)
         if st.button("Audit it", key="drift_audit", icon=":material/verified:"):
             go("review", review_mode="Blind audit", audit_label=drift.label.id)
         if st.button("Show it on the map", key="drift_map", icon=":material/bubble_chart:"):

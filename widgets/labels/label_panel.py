@@ -27,7 +27,7 @@ from widgets.shell.history import show_label_history
 from widgets.shell.marks import mark
 from widgets.shell.reads import round_number
 from widgets.shell.selections import chosen_rows
-from widgets.shell.shell import errors_in_one_line, go
+from widgets.shell.shell import NO_FILTERS, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, show_text
 from widgets.shell.words import counted
@@ -137,7 +137,7 @@ def show_label(
     st.text(f"{counted(row['seeds'], 'labelled example')}{of_round}{confidence}")
     if rates := "; ".join(_rates(row)):
         st.text(rates)
-    show_way_to_queue("Decide its texts", review_label=row["id"])
+    show_way_to_queue("Decide its texts", review_labels=[row["id"]])
     if not st.session_state.get("map_drawn"):
         st.button(
             "Show it on the map", on_click=choose, args=(row["name"], None, inside), key="fly",
@@ -203,11 +203,10 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         go("review", review_mode="Pairs", review_pair=own_pairs[0].labels)
 
 
-def show_way_to_queue(words: str, **filters: int | str) -> None:
+def show_way_to_queue(words: str, **filters: int | str | list[int]) -> None:
     """Show an analyst the button that opens the queue of some texts, whether or not they are worth an answer."""
     if may_write() and st.button(words, key="to_queue", icon=":material/rule:"):
-        cleared = dict.fromkeys(("review_label", "review_group", "review_subset", "review_round", "review_judge"))
-        go("review", **cleared | {"review_mode": "Review", "review_queue": "random", "review_search": ""} | filters)
+        go("review", **NO_FILTERS | {"review_mode": "Review", "review_queue": "random"} | filters)
 
 
 def show_meaning(project: Project, row: Row) -> None:

@@ -51,7 +51,7 @@ def _show(need: Need, names: dict[int, Label]) -> None:
             go("label_map")
         if need.rival is not None:
             go("review", review_mode="Pairs", review_pair=tuple(sorted((need.label, need.rival))))
-        go("review", review_mode="Review", review_label=need.label, review_queue=QUEUE_OF[need.action])
+        go("review", review_mode="Review", review_labels=[need.label], review_queue=QUEUE_OF[need.action])
 
 
 def _words(need: Need, names: dict[int, Label]) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from red_core.review.batches import LEAST_BELIEF, SAMPLE, agreement_interval, ap
 from red_core.store.batches import BatchCounts, batch_counts, drop_batch
 from red_core.store.desk import Item
 from widgets.review.queues import SAMPLE_QUEUE, open_batch
+from widgets.shell.shell import NO_FILTERS
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
@@ -134,10 +135,7 @@ def _take_back(project: Project, counts: BatchCounts) -> None:
 
 
 def _to_sample() -> None:
-    for name in ("label", "subset", "round", "judge"):
-        st.session_state[f"review_{name}"] = None
-    st.session_state["review_search"] = ""
-    st.session_state["review_queue"] = SAMPLE_QUEUE
+    st.session_state.update(NO_FILTERS | {"review_queue": SAMPLE_QUEUE})
 
 
 def _drop(project: Project, counts: BatchCounts) -> None:

@@ -41,6 +41,8 @@ MEANINGS = {
     SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the text",
 }
 
+NAMES_LISTED = 5
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -94,12 +96,13 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
     )
     st.query_params["review_queue"] = name
     filters_set = sum(
-        st.session_state.get(f"review_{each}") is not None for each in ("label", "group", "subset", "round", "judge")
+        st.session_state.get(f"review_{each}") not in (None, [])
+        for each in ("labels", "group", "subset", "round", "judge")
     )
     title = f"Filters ({filters_set})" if filters_set else "Filters"
     with middle.popover(title, icon=":material/filter_list:", width="stretch", key="filters_fold"):
-        label = st.selectbox(
-            "Label", list(labels), format_func=lambda n: labels[n].name, index=None, key="review_label",
+        chosen = st.multiselect(
+            "Labels", list(labels), format_func=lambda n: labels[n].name, key="review_labels",
             placeholder="All labels", bind="query-params", persist_state="session",
         )  # fmt: skip
         groups = [path_in_words(path) for path in groups_of(labels.values())]
@@ -126,7 +129,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         placeholder="Search: words of a text or a reason",
         bind="query-params",
     )
-    return name, Filters(label, subset, asked_in, judge or "", search.strip(), checked_path(group or ""))
+    return name, Filters(tuple(chosen), subset, asked_in, judge or "", search.strip(), checked_path(group or ""))
 
 
 def choose_group(groups: Sequence[str]) -> str | None:
@@ -179,7 +182,7 @@ def why_empty(filters: Filters) -> str:
 def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
     """Return a queue and its filters in words, as they are stored with a batch."""
     parts = {
-        "label": labels[filters.label].name if filters.label is not None else "",
+        "label" if len(filters.labels) == 1 else "labels": _listed([labels[each].name for each in filters.labels]),
         "group": path_in_words(filters.group),
         "subset": str(filters.subset + 1) if filters.subset is not None else "",
         "round": str(filters.round or ""),
@@ -187,3 +190,8 @@ def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
         "search": filters.search,
     }
     return ", ".join([queue_name(name), *(f"{part} {value}" for part, value in parts.items() if value)])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMES_LISTED
+    return ", ".join(names[:NAMES_LISTED]) + (f" and {more:,} more" if more > 0 else "")

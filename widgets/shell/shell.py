@@ -123,9 +123,13 @@ def refuse_replaced(project: Project) -> None:
         raise ProjectReplaced(project.name)
 
 
-MODES_OF_A_PROJECT: dict[str, str | None] = {
-    "review_mode": "Review", "review_label": None, "review_group": None, "review_subset": None, "review_round": None,
-    "review_judge": None, "review_search": "", "label": None, "subset": None, "map_group": None,
+NO_FILTERS: dict[str, str | list[int] | None] = {
+    "review_labels": [], "review_group": None, "review_subset": None, "review_round": None, "review_judge": None,
+    "review_search": "",
+}  # fmt: skip
+"""The filters of the queues on Review, all open."""
+MODES_OF_A_PROJECT = NO_FILTERS | {
+    "review_mode": "Review", "label": None, "subset": None, "map_group": None,
     "results_label": None, "results_search": "", "results_source": None,
 }  # fmt: skip
 """Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
