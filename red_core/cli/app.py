@@ -91,6 +91,8 @@ def _serve(workspace: Path, port: int, address: str | None) -> None:
     if not app.is_file():
         raise StateError(f"{app} is missing. Install red-workbench again.")
     os.environ["RED_WORKSPACE"] = str(workspace.resolve())
+    # Every run of a page is a thread. With more arenas, glibc keeps what each of them once needed.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     more = [] if address is None else [f"--server.address={address}"]
     if sign_in_is_on():
         more.append(f"--secrets.files={secrets_path().resolve()}")  # Streamlit reads [auth] from this file
