@@ -243,6 +243,8 @@ def _judged_valid(
             reason = AUDITED
         elif (verdict.text, verdict.label) in ruled_out:
             reason = "rejected by an analyst"
+        elif verdict.stale:
+            reason = "outdated: the label changed after the verdict"
         elif verdict.judge == EVIDENCE_CHECK and not accept_evidence_check:
             reason = "the similarity check needs a decision"
         elif share < least:

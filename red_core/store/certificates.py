@@ -120,19 +120,23 @@ def answered_draws(project: Project, check: RoundCheck) -> Draws:
     """Return the draws of a sample until the first one without an answer, as the newest round sees them.
 
     A text that was decided before its audit was answered does not count as drawn; its truth is known. So is that of
-    the extra audits of a label.
+    the extra audits of a label, and of the audits of earlier samples: these texts cannot be drawn. As long as nobody
+    has answered, such a text counts as wrong, so that nothing is proven by it.
     """
     drawn = f"""
         SELECT p.text, p.belief, w.chance, a.at, u.kind IS NULL, coalesce(u.label = p.label, 0)
         FROM audit_draw w JOIN audit a ON a.id = w.audit LEFT JOIN audited u ON u.id = a.id
         LEFT JOIN decided d ON d.text = a.text {_machine_of("a.text")} AND w.sample = :sample
         AND (d.id IS NULL OR d.id > s.last_decision AND d.at > u.at) ORDER BY a.id"""
+    elsewhere = "a.id NOT IN (SELECT audit FROM audit_draw WHERE sample = :sample)"
     known = f"""
-        SELECT p.text, p.belief, d.id, d.at, d.label = p.label FROM decided d {_machine_of("d.text")}
-        AND d.id > s.last_decision
-        UNION ALL SELECT p.text, p.belief, NULL, u.at, coalesce(u.label = p.label, 0)
-        FROM audited u {_machine_of("u.text")} AND u.purpose = 'label'
-        AND NOT EXISTS (SELECT 1 FROM decided d WHERE d.text = u.text)"""
+        SELECT p.text, p.belief, d.id,
+            coalesce((SELECT min(a.at, d.at) FROM audit a WHERE a.text = d.text AND {elsewhere}), d.at),
+            d.label = p.label
+        FROM decided d {_machine_of("d.text")} AND d.id > s.last_decision
+        UNION ALL SELECT p.text, p.belief, NULL, a.at, coalesce(u.label = p.label, 0)
+        FROM audit a LEFT JOIN audited u ON u.id = a.id {_machine_of("a.text")} AND {elsewhere}
+        AND NOT EXISTS (SELECT 1 FROM decided d WHERE d.text = a.text)"""
     with connection(project) as db:
         rows = list(takewhile(lambda row: not row[4], db.execute(drawn, {"sample": check.sample})))
         since = db.execute(known, {"sample": check.sample}).fetchall()

@@ -41,6 +41,7 @@ def _final(rows: str = "source_row", *, answers: bool = True) -> str:
              WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
              WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
                 WHERE q.text = facts.text AND q.label = p.label AND q.round <= :round
+                AND NOT EXISTS (SELECT 1 FROM stale_verdict s WHERE s.id = v.id)
                 ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
              WHEN EXISTS (SELECT 1 FROM compared c WHERE c.text = facts.text AND c.round <= :round AND NOT c.stale
                 AND p.label = CASE c.outcome WHEN 'valid' THEN c.label WHEN 'invalid' THEN c.rival END) THEN 'verdict'

@@ -150,6 +150,20 @@ def test_the_extra_audits_of_a_label_are_known_as_well(plain):
     assert sorted(draws(plain).known.right.tolist()) == [False, True, True]
 
 
+def test_texts_that_were_audited_in_an_earlier_sample_count_as_what_they_are(plain):
+    first = deal(plain, who=ANN, count=12)
+    tell(plain, first[:10], misses=10)  # two cards wait for an answer
+    begin_sample(plain, ANN)
+    cards = deal(plain, who=BOB, count=14)
+    assert not {card.text for card in cards} & {card.text for card in first}
+    tell(plain, cards, BOB)
+    known = draws(plain).known
+    assert (known.right.tolist(), known.place.tolist(), known.in_frame.all()) == ([False] * 12, [0] * 12, True)
+    assert summary(plain).accuracy.share == pytest.approx(28 / 40)  # all that are left are right
+    tell(plain, first[10:])
+    assert sorted(draws(plain).known.right.tolist()) == [False] * 10 + [True] * 2
+
+
 def test_a_proof_waits_for_the_audits_dealt_first_whoever_has_them(plain):
     bobs = deal(plain, who=BOB, count=2)
     tell(plain, deal(plain, who=ANN, count=6))

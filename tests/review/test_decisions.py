@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from red_core.errors import StateError
+from red_core.labels.edit_kinds import Split
+from red_core.labels.edits import apply_edit
+from red_core.labels.meaning import Mean
 from red_core.records import Answer, Project
 from red_core.review.decisions import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.settings import Settings
@@ -32,12 +35,13 @@ def judged(
     belief: Mapping[int, tuple[int, float]] | None = None,
     judge: str = CHAT,
     settings: Settings = FAST,
+    meaning: int | None = None,
 ) -> int:
     """Put a round to review with verdicts (position in the pool, label, outcome); by default each label is certain."""
     believed = {place: (label, SURE) for place, label, _ in verdicts} if belief is None else belief
     number = reviewed_round(project, {text(project, p): b for p, b in believed.items()}, settings, judge)
     ids = add_proposals(project, number, [question(text(project, place), label, 4) for place, label, _ in verdicts])
-    answers = [Answer(outcome, None, 1.0, "", "", "") for _, _, outcome in verdicts]
+    answers = [Answer(outcome, None, 1.0, "", "", "", meaning_id=meaning) for _, _, outcome in verdicts]
     add_verdicts(project, judge, list(zip(ids, answers, strict=True)))
     return number
 
@@ -130,6 +134,17 @@ def test_a_valid_verdict_on_a_doubtful_label_is_withheld(project):
 def test_a_valid_verdict_on_a_label_the_round_does_not_believe_at_all_is_withheld(project):
     judged(project, (0, 1, "valid"), belief={0: (2, SURE)})
     assert plan_feed_back(project).withheld == {"confidence under 95%": 1}
+
+
+@pytest.mark.parametrize("changed", ["meaning", "extent"])
+def test_a_verdict_on_a_label_that_changed_since_is_withheld(changed, project):
+    judged(project, (0, 1, "valid"), (1, 2, "valid"), meaning=0)
+    others = [number for number, label in zip(*seeds(project), strict=True) if label == 1][:2]
+    edit = Mean(1, "Only money.") if changed == "meaning" else Split(1, {"new": [int(number) for number in others]})
+    apply_edit(project, edit, who="ann")
+    plan = plan_feed_back(project)
+    assert [item.label for item in plan.items] == [2]
+    assert plan.withheld == {"outdated: the label changed after the verdict": 1}
 
 
 @pytest.mark.parametrize("outcome", ["invalid", "unsure", "refused", "unparseable"])
