@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta, binomtest, norm
 
 from red_core.records import Booleans, Floats
-from red_core.steps.certificate import NOTHING_KNOWN, Draws, draw, error_of, frames, log_capital, rates
+from red_core.steps.certificate import NOTHING_KNOWN, Draws, draw, error_of, log_capital, rates, whole
 
 LOOKS, MOST = (100, 200, 400, 800), 800
 SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
@@ -51,7 +51,7 @@ def audits_now(project: Simulated, target: float, rng: np.random.Generator) -> i
     """Return at how many answers the certificate is given; None if not within MOST."""
     places, chance = draw(rates(project.confidence), MOST, rng)
     draws = Draws(project.right[places], project.confidence[places], chance, NOTHING_KNOWN)
-    capital = log_capital(draws, frames(project.confidence)[0], len(project.right), target)
+    capital = log_capital(draws, whole(project.confidence), len(project.right), target)
     given = np.flatnonzero(capital >= -np.log(error_of(0)))
     return int(given[0]) + 1 if len(given) else None
 

@@ -80,6 +80,9 @@ def show_agreement(project: Project, last: Round) -> None:
         f"{explanation}True accuracy: the share of texts whose label is the same as the hidden label. "
         f"The estimate is {quality}."
     )
+    audits = audit_summary(project)
+    if audits.accuracy.of or audits.certificate:
+        st.text(certificate_in_words(audits))
 
 
 def _show_measured(project: Project, explanation: str) -> None:

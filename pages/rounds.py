@@ -25,7 +25,7 @@ from widgets.shell.reads import facts, plan, what_changed
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED, JUDGES, STAGES, counted, in_points
+from widgets.shell.words import ENDED, JUDGES, STAGES, answers_in_words, counted, in_points
 
 inside_the_shell()
 
@@ -239,7 +239,7 @@ def towards_the_goal(forecast: Plan) -> str:
     now = f"About {forecast.now:.1%} of the labels are right; the goal is {forecast.goal:.1%}."
     if forecast.reached or forecast.you.decisions is None:
         return now
-    return f"{now} You alone would need about {counted(round(forecast.you.decisions), 'more decision')}."
+    return f"{now} You alone would need about {answers_in_words(forecast.you.decisions, 'more decision')}."
 
 
 project = current_project()

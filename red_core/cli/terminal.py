@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from red_core.errors import StateError, one_line
 from red_core.records import EVIDENCE_CHECK, Job, Project
+from red_core.review.audit_report import in_words
 from red_core.rounds import follow_job, start_job
 from red_core.settings import RECOMMENDED, Settings
+from red_core.store.certificates import Certificate
 from red_core.store.jobs import ask_to_cancel
 from red_core.training.background import DOUBT, wants_background
 from red_core.training.encoder_choice import encoder_advice
@@ -71,6 +73,9 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
         click.echo(
             f"  true accuracy (trial) {facts['true_agreement']:.2%} (classifiers alone {last['true_alone']:.2%})"
         )
+    for given in (facts["audit"]["certificate"], facts["audit"]["selective"]):
+        if given is not None:
+            click.echo(f"  certified: {in_words(Certificate(**given))}")
     if facts["plan"] is not None:
         click.echo(f"  {plan_in_words(facts['plan'])}")
     click.echo(f"  {facts['stopping']['reason']}")

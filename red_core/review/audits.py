@@ -9,7 +9,8 @@ import numpy as np
 from red_core.errors import StateError
 from red_core.records import Project
 from red_core.review.audit_sample import draw, draw_extras
-from red_core.steps.certificate import Draws, Frame, error_of, frames, lower_bound, proves
+from red_core.steps.certificate import Draws, Frame, error_of, largest_proven, lower_bound
+from red_core.steps.certificate_forecast import frames
 from red_core.store import audits as stored
 from red_core.store import certificates as samples
 from red_core.store.audits import AuditCard, AuditKind, AuditPurpose
@@ -177,9 +178,14 @@ def newest_check(project: Project) -> RoundCheck | None:
     current = next((check for check in before if (check.sample, check.round) == (sample, last.id)), None)
     if current is not None:
         return current
-    error = error_of(len(before), ERROR_OF_A_LOOK * len(stored.looks(project)))
-    every = tuple(frames(samples.confidences(project, sample)))
+    error = error_of_next(project)
+    every = tuple(frames(samples.confidences(project, sample), target(project), error))
     return RoundCheck(sample, last.id, last_decision(project), error, every)
+
+
+def error_of_next(project: Project) -> float:
+    """Return how often the check of a round that has none yet may be wrong."""
+    return error_of(len(samples.checks(project)), ERROR_OF_A_LOOK * len(stored.looks(project)))
 
 
 def _certify(project: Project, who: str) -> None:
@@ -190,25 +196,10 @@ def _certify(project: Project, who: str) -> None:
         return
     if check not in samples.checks(project):
         samples.add_check(project, check)
-    for frame in proven_frames(draws, check, wanted):
-        samples.add_certificate(project, _certificate(draws, check, frame, wanted, who))
-
-
-def proven_frames(draws: Draws, check: RoundCheck, share: float) -> list[Frame]:
-    """Return the frames of which the draws prove that at least this share is right: all texts, or the largest part.
-
-    The parts are tested one after another, fewest texts first, until one is not proven (fixed-sequence testing, as in
-    Angelopoulos and others 2021, Learn then Test). So all of them together are wrong as rarely as one of them.
-    """
     every, *parts = check.frames
-    if proves(draws, every, every.texts, share, check.error):
-        return [every]
-    largest: list[Frame] = []
-    for part in parts:
-        if not proves(draws, part, every.texts, share, check.error):
-            break
-        largest = [part]
-    return largest
+    frame = largest_proven(draws, every, parts, wanted, check.error)
+    if frame is not None:
+        samples.add_certificate(project, _certificate(draws, check, frame, wanted, who))
 
 
 def _certificate(draws: Draws, check: RoundCheck, frame: Frame, wanted: float, who: str) -> Certificate:

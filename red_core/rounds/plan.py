@@ -77,6 +77,11 @@ class Plan:
         """Whether the estimated accuracy has reached the goal."""
         return self.now >= self.goal
 
+    @property
+    def in_reach(self) -> bool:
+        """Whether one of the ways reaches the goal."""
+        return any(way.decisions is not None for way in (self.you, self.judge, self.both))
+
 
 def forecast_round(
     scored: ScoredPool, asked: Booleans, decided: Sequence[int], rates: JudgeRates | None, settings: Settings

@@ -11,6 +11,7 @@ most ``error``, at any time and however often somebody looks (Ville's inequality
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,6 @@ EVEN_SHARE = 0.75
 STAKES = np.array([0.15, 0.4, 0.7, 0.98])
 """Shares of the largest bet that cannot lose more than the capital. The capital is spread over several bets."""
 SPREAD = np.array([0.1, 0.2, 0.3, 0.4])
-COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9)
-"""The most confident shares of the texts that are tested one after another, fewest texts first."""
-LEAST_FOR_PACE = 30
 _BISECTIONS = 30
 
 
@@ -52,7 +50,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Known:
-    """Texts that left the sample without a draw, because the analyst decided them. Their truth is known.
+    """Texts that left the sample without a draw: decided by the analyst, or audited elsewhere. Their truth is known.
 
     Attributes
     ----------
@@ -60,7 +58,7 @@ class Known:
         Whether the machine's label is the decided one.
     confidence : ndarray of shape (k,), float in [0, 1]
     place : ndarray of shape (k,), int in [0, n]
-        How many draws were made before the decision.
+        How many draws were made before the text could no longer be drawn.
     in_frame : ndarray of shape (k,), bool
         Whether the text counts: it was decided after the frame was fixed.
     """
@@ -129,21 +127,9 @@ def draw(share: Floats, count: int, rng: np.random.Generator) -> tuple[Ints, Flo
     return places, np.minimum(drawn / left, 1.0)
 
 
-def frames(confidence: Floats) -> list[Frame]:
-    """Return all texts as a frame, and then the most confident shares of them, fewest texts first.
-
-    Parameters
-    ----------
-    confidence : ndarray of shape (n,), float in [0, 1]
-    """
-    if not len(confidence):
-        return [Frame(0.0, 0, 0.0)]
-    found = {0.0: Frame(0.0, len(confidence), float(confidence.sum()))}
-    for threshold in np.quantile(confidence, 1.0 - np.array(COVERAGES), method="lower").tolist():
-        inside = confidence[confidence >= threshold]
-        if len(inside) < len(confidence):
-            found.setdefault(threshold, Frame(threshold, len(inside), float(inside.sum())))
-    return list(found.values())
+def whole(confidence: Floats) -> Frame:
+    """Return the frame of all texts; ``confidence`` has shape (n,)."""
+    return Frame(0.0, len(confidence), float(confidence.sum()))
 
 
 def error_of(tested_before: int, spent: float = 0.0) -> float:
@@ -171,6 +157,22 @@ def proves(draws: Draws, frame: Frame, everything: int, share: float, error: flo
     return bool(log_capital(draws, frame, everything, share).max() >= -np.log(error))
 
 
+def largest_proven(draws: Draws, every: Frame, parts: Sequence[Frame], share: float, error: float) -> Frame | None:
+    """Return the largest frame of which the draws prove that more than ``share`` is right: all texts, or a part.
+
+    The parts are tested one after another, fewest texts first, until one is not proven (fixed-sequence testing, as in
+    Angelopoulos and others 2021, Learn then Test). So all of them together are wrong as rarely as one of them.
+    """
+    if proves(draws, every, every.texts, share, error):
+        return every
+    largest = None
+    for part in parts:
+        if not proves(draws, part, every.texts, share, error):
+            break
+        largest = part
+    return largest
+
+
 def lower_bound(draws: Draws, frame: Frame, everything: int, error: float) -> float:
     """Return the largest share of which the audits prove that more of the frame is right; 0 if they prove nothing.
 
@@ -194,25 +196,6 @@ def lower_bound(draws: Draws, frame: Frame, everything: int, error: float) -> fl
         else:
             high = middle
     return low
-
-
-def audits_until_proven(draws: Draws, frame: Frame, everything: int, share: float, error: float) -> int | None:
-    """Return about how many more draws the proof of ``share`` takes if the capital grows as it did so far.
-
-    Returns
-    -------
-    int or None
-        At least 1; 0 if it is proven; None with fewer than ``LEAST_FOR_PACE`` draws, or if the capital does not grow.
-    """
-    if proves(draws, frame, everything, share, error):
-        return 0
-    if len(draws.right) < LEAST_FOR_PACE or not frame.texts:
-        return None
-    capital = float(log_capital(draws, frame, everything, share)[-1]) - float(np.log(SPREAD[-1]))
-    if capital <= 0.0:
-        return None
-    missing = -np.log(error) - np.log(SPREAD[-1]) - capital
-    return max(1, int(np.ceil(missing * len(draws.right) / capital)))
 
 
 def log_capital(draws: Draws, frame: Frame, everything: int, share: float) -> Floats:

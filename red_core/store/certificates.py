@@ -97,8 +97,16 @@ def left_to_draw(project: Project, sample: int) -> tuple[Ints, Floats]:
     return _columns(project, query, {"sample": sample})
 
 
-def confidences(project: Project, sample: int) -> Floats:
-    """Return the confidences in the machine's labels of a sample's texts, shape (n,): those drawn or not decided."""
+def confidences(project: Project, sample: int | None) -> Floats:
+    """Return the confidences in the machine's labels of a sample's texts, shape (n,): those drawn or not decided.
+
+    Without a sample, of all texts that one would cover if it began now.
+    """
+    if sample is None:
+        undecided = f"""
+            SELECT p.text, p.belief FROM prediction p WHERE p.round = {ROUND}
+            AND p.text NOT IN (SELECT text FROM own_label) AND p.text NOT IN (SELECT text FROM decided)"""
+        return _columns(project, undecided, {})[1]
     query = f"""
         {_IN_SAMPLE} AND (p.text NOT IN (SELECT text FROM decided) OR p.text IN (
             SELECT a.text FROM audit_draw w JOIN audit a ON a.id = w.audit LEFT JOIN decided d ON d.text = a.text

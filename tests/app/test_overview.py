@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from math import ceil
@@ -18,10 +19,11 @@ from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
 from red_core.store.rounds import close_round, predicted_labels
+from red_core.store.texts import pool
 from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
-from tests.helpers.small_projects import reviewed_round
+from tests.helpers.small_projects import reviewed_round, small_project
 from widgets.shell.facts_line import SECONDS_OF_STAGE, _share
 
 InState = Callable[..., Project]
@@ -185,9 +187,46 @@ def job(stage: str, done: int) -> Job:
 def test_a_goal_that_is_reached_by_the_estimate_leads_to_the_audit(in_state: InState, open_app: OpenApp) -> None:
     set_target(in_state("to review"), 0.5)
     app = open_app("overview")
-    assert "By the estimate, the goal of 50.0% is reached. Certify it" in words_on(app)
+    assert "By the estimate, the goal of 50.0% is reached. Certify it: about" in words_on(app)
+    assert re.search(r"A blind audit on Review, by the confidences with about \d+ answers\.", words_on(app))
     app.button(key="next_mode").click().run()
     assert not app.exception
+    assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Blind audit")
+
+
+def forecast(reaches: float) -> dict[str, object]:
+    """Return the metrics of a round whose plan ends at this accuracy, whoever answers."""
+    curve = {"answers": [0, 10], "accuracy": [0.5, reaches], "taught": [0, 0]}
+    return {"training_rows": 16, "forecast": {"assumed": True, "you": curve, "judge": curve, "then_you": curve}}
+
+
+def test_a_goal_that_is_reached_too_narrowly_is_not_to_be_audited(workspace: Path, open_app: OpenApp) -> None:
+    project = small_project(workspace, pool=[(f"a text, number {n}", "refund") for n in range(2000)])
+    reviewed_round(project, dict.fromkeys(pool(project).tolist(), (1, 0.955)), metrics=forecast(0.99))
+    words = words_on(open_app("overview"))
+    assert "By the estimate, the goal of 95.0% is reached. More decisions, or another round, make it sure" in words
+    assert "too close to the goal for a certificate" in words
+
+
+def test_a_few_decisions_come_before_the_audit_where_they_make_it_shorter(workspace: Path, open_app: OpenApp) -> None:
+    project = small_project(workspace, pool=[(f"a text, number {n}", "refund") for n in range(400)])
+    texts = pool(project).tolist()
+    believed = {text: (1, 0.3 if place < 20 else 0.999) for place, text in enumerate(texts)}
+    reviewed_round(project, believed, metrics=forecast(0.99))
+    assert "Decide the 25 texts of lowest confidence, then certify it: about" in words_on(open_app("overview"))
+
+
+def test_a_goal_out_of_reach_leads_to_a_certificate_for_the_surest_part(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    close_round(project)
+    believed = {text: (label, 0.99 if n < 24 else 0.45) for n, (text, label) in enumerate(truth(project).items())}
+    reviewed_round(project, believed, metrics=forecast(0.8))
+    assert "or more can be certified: about" in words_on(open_app("overview"))
+    close_round(project)
+    app = open_app("overview")
+    words = words_on(app)
+    assert "The goal of 95.0% is out of reach for all texts. Certify it for the surest" in words
+    app.button(key="next_mode").click().run()
     assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Blind audit")
 
 

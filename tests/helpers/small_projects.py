@@ -160,12 +160,18 @@ def question(text: int, label: int, rival: int, belief: float = 0.9) -> Question
 
 
 def reviewed_round(
-    project: Project, believed: Mapping[int, tuple[int, float]], settings: Settings = FAST, judge: str = "evidence"
+    project: Project,
+    believed: Mapping[int, tuple[int, float]],
+    settings: Settings = FAST,
+    judge: str = "evidence",
+    metrics: Mapping[str, Any] | None = None,
 ) -> int:
     """Open a round and finish it with these beliefs (text -> label and belief), without computing; return its id."""
     last = open_round(project, settings.model_dump_json(), judge, "tester")
     rival = max(label_ids(project).values())
-    finish_round(project, last.id, [_prediction(t, *b, rival) for t, b in sorted(believed.items())], METRICS)
+    finish_round(
+        project, last.id, [_prediction(t, *b, rival) for t, b in sorted(believed.items())], METRICS | (metrics or {})
+    )
     return last.id
 
 

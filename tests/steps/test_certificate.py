@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from scipy.stats import binomtest, chisquare
 
 from red_core.steps.certificate import (
@@ -17,17 +18,18 @@ from red_core.steps.certificate import (
     Draws,
     Frame,
     Known,
-    audits_until_proven,
     draw,
     error_of,
     estimate,
-    frames,
+    largest_proven,
     log_capital,
     lower_bound,
     measure,
     proves,
     rates,
+    whole,
 )
+from red_core.steps.certificate_forecast import audits_expected, audits_until_proven, frames, least_work
 
 ERROR = 0.05
 CONFIDENCES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=60).map(np.array)
@@ -89,9 +91,10 @@ def test_the_chance_of_a_draw_is_its_rate_among_those_that_are_left():
 # Frames
 
 
+@settings(max_examples=30)
 @given(CONFIDENCES)
 def test_frames_are_all_texts_and_then_parts_with_more_and_more_texts(confidence):
-    every, *parts = frames(confidence)
+    every, *parts = frames(confidence, 0.95, ERROR)
     assert (every.threshold, every.texts) == (0.0, len(confidence))
     assert [part.texts for part in parts] == sorted({part.texts for part in parts})
     for part in parts:
@@ -112,7 +115,7 @@ def test_the_errors_of_all_rounds_together_are_at_most_five_percent():
 @pytest.mark.parametrize("told", [0.0, 2.0, -2.0])
 def test_the_estimate_is_unbiased_whatever_the_confidences_say(told):
     right, confidence = population(300, 0.8, 1, told=told)
-    every = frames(confidence)[0]
+    every = whole(confidence)
     found = [estimate(audited(right, confidence, 40, seed), every, 300) for seed in range(150)]
     assert np.mean(found) == pytest.approx(0.8, abs=4 * np.std(found) / np.sqrt(150))
 
@@ -121,14 +124,14 @@ def test_confidences_that_know_more_make_the_estimate_more_exact():
     spreads = []
     for told in (0.0, 2.0):
         right, confidence = population(300, 0.8, 1, told=told)
-        every = frames(confidence)[0]
+        every = whole(confidence)
         spreads.append(np.std([estimate(audited(right, confidence, 40, s), every, 300) for s in range(80)]))
     assert spreads[1] < 0.8 * spreads[0]
 
 
 def test_an_audit_of_all_texts_knows_the_share():
     right, confidence = population(40, 0.75, 2, told=1.0)
-    found = measure(audited(right, confidence, 40, 0), frames(confidence)[0], 40)
+    found = measure(audited(right, confidence, 40, 0), whole(confidence), 40)
     assert (found.right, found.of) == (30, 40)
     assert (found.low, found.share, found.high) == pytest.approx((0.75, 0.75, 0.75), abs=1e-6)
 
@@ -147,21 +150,21 @@ def test_a_false_statement_is_proven_in_at_most_five_of_a_hundred_projects():
     wrong = 0
     for seed in range(400):
         right, confidence = population(1000, 0.9, seed, told=(seed % 3 - 1.0))
-        every = frames(confidence)[0]
+        every = whole(confidence)
         wrong += bool(log_capital(audited(right, confidence, 300, seed), every, 1000, 0.9).max() >= -np.log(ERROR))
     assert binomtest(wrong, 400, ERROR, alternative="greater").pvalue > 0.01
 
 
 def test_a_true_statement_is_proven_in_the_end():
     right, confidence = population(2000, 0.97, 0, told=2.0)
-    draws, every = audited(right, confidence, 800, 1), frames(confidence)[0]
+    draws, every = audited(right, confidence, 800, 1), whole(confidence)
     assert proves(draws, every, 2000, 0.95, ERROR)
     assert lower_bound(draws, every, 2000, ERROR) >= 0.95
 
 
 def test_the_bound_is_where_proving_ends():
     right, confidence = population(500, 0.93, 4, told=1.0)
-    draws, every = audited(right, confidence, 120, 2), frames(confidence)[0]
+    draws, every = audited(right, confidence, 120, 2), whole(confidence)
     bound = lower_bound(draws, every, 500, ERROR)
     assert 0.5 < bound < 0.93
     assert proves(draws, every, 500, bound - 1e-6, ERROR)
@@ -170,17 +173,73 @@ def test_the_bound_is_where_proving_ends():
 
 def test_a_smaller_error_proves_less():
     right, confidence = population(500, 0.93, 4, told=1.0)
-    draws, every = audited(right, confidence, 120, 2), frames(confidence)[0]
+    draws, every = audited(right, confidence, 120, 2), whole(confidence)
     assert lower_bound(draws, every, 500, 0.001) < lower_bound(draws, every, 500, 0.05)
 
 
 def test_a_part_is_proven_by_its_own_audits():
     confidence = np.r_[np.full(600, 0.98), np.full(400, 0.5)]
     right = np.r_[np.ones(600, np.bool_), np.random.default_rng(0).random(400) < 0.5]
-    draws, (every, *parts) = audited(right, confidence, 250, 5), frames(confidence)
-    (sure,) = [part for part in parts if part.texts == 600]
-    assert proves(draws, sure, 1000, 0.95, ERROR)
+    draws, (every, *parts) = audited(right, confidence, 250, 5), frames(confidence, 0.95, ERROR)
+    assert [part.texts for part in parts] == [600]
     assert not proves(draws, every, 1000, 0.95, ERROR)
+    assert largest_proven(draws, every, parts, 0.95, ERROR) == parts[0]
+
+
+def test_the_first_part_is_one_that_can_be_proven_and_no_smaller_than_needed():
+    texts = np.arange(3000)
+    hard = np.where(texts < 1200, 0.999 - 0.01 * (texts / 1200), 0.5 - 0.1 * (texts / 3000))
+    (_, first, *_) = frames(hard, 0.95, ERROR)
+    assert first.expected / first.texts > 0.95
+    assert 300 < first.texts <= 1200
+    easy = 0.999 - 0.06 * (texts / 3000)
+    (_, first, *_) = frames(easy, 0.95, ERROR)
+    assert first.texts > 600  # few draws would fall into a tenth
+    (_, first, *_) = frames(0.7 - 0.3 * (texts / 3000), 0.95, ERROR)
+    assert round(first.texts, -1) == 1500  # nothing is promised: the confidences may be too low
+
+
+def test_a_part_that_is_exactly_at_the_target_is_proven_in_at_most_five_of_a_hundred_projects():
+    wrong = 0
+    confidence = np.repeat(np.linspace(0.999, 0.96, 20), 100)  # too sure of all parts alike
+    right = np.tile(np.r_[np.ones(95, np.bool_), np.zeros(5, np.bool_)], 20)
+    every, *parts = frames(confidence, 0.95, ERROR)
+    assert len(parts) > 3
+    for seed in range(200):
+        wrong += largest_proven(audited(right, confidence, 400, seed), every, parts, 0.95, ERROR) is not None
+    assert binomtest(wrong, 200, ERROR, alternative="greater").pvalue > 0.01
+
+
+# What it will take
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.97, 2.0), (0.98, 1.0), (0.99, 1.5)])
+def test_the_audits_to_expect_are_about_those_that_it_takes(share, told):
+    apart = told * np.sqrt(2.0)
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=3000) + apart * (rng.random(3000) < share)
+    confidence = expit(logit(share) + apart * (scores - apart / 2.0))
+    expected = audits_expected(confidence, 0.0, 0.95, ERROR)
+    assert expected is not None
+    taken = []
+    for seed in range(40):
+        right = np.random.default_rng(seed).random(3000) < confidence
+        capital = log_capital(audited(right, confidence, 800, seed), whole(confidence), 3000, 0.95)
+        taken.append(np.argmax(capital >= -np.log(ERROR)) if capital.max() >= -np.log(ERROR) else 800)
+    assert np.median(taken) / 1.4 < expected < np.median(taken) * 1.4
+
+
+def test_deciding_the_least_sure_texts_makes_a_certificate_cheaper_where_they_are_the_errors():
+    few_bad = np.r_[np.full(2000, 0.992), np.full(100, 0.4)]
+    at_once = audits_expected(few_bad, 0.0, 0.95, ERROR)
+    found = least_work(few_bad, 0.95, ERROR)
+    assert found is not None
+    assert found[0] > 0
+    assert at_once is None or sum(found) < at_once
+    nothing_bad = np.full(2000, 0.995)
+    assert least_work(nothing_bad, 0.95, ERROR) == (0, audits_expected(nothing_bad, 0.0, 0.95, ERROR))
+    assert least_work(np.full(2000, 0.9), 0.95, ERROR) is None
+    assert audits_expected(np.zeros(0), 0.0, 0.95, ERROR) is None
 
 
 # Texts that were decided in between
@@ -214,7 +273,7 @@ def test_decided_texts_leave_no_bias_whether_the_frame_holds_them_or_not():
 
 def test_the_audits_that_are_missing_are_told_by_the_pace_so_far():
     right, confidence = population(3000, 0.98, 0, told=2.0)
-    draws, every = audited(right, confidence, 800, 1), frames(confidence)[0]
+    draws, every = audited(right, confidence, 800, 1), whole(confidence)
     crossed = int(np.argmax(log_capital(draws, every, 3000, 0.95) >= -np.log(ERROR)))
     half = replace(draws, right=draws.right[: crossed // 2], confidence=draws.confidence[: crossed // 2],
                    chance=draws.chance[: crossed // 2])  # fmt: skip
@@ -226,7 +285,7 @@ def test_the_audits_that_are_missing_are_told_by_the_pace_so_far():
 
 def test_few_audits_or_too_low_an_accuracy_promise_nothing():
     right, confidence = population(1000, 0.7, 0, told=1.0)
-    draws, every = audited(right, confidence, 200, 1), frames(confidence)[0]
+    draws, every = audited(right, confidence, 200, 1), whole(confidence)
     assert audits_until_proven(draws, every, 1000, 0.95, ERROR) is None
     right, confidence = population(1000, 1.0, 0)
-    assert audits_until_proven(audited(right, confidence, 10, 1), frames(confidence)[0], 1000, 0.95, ERROR) is None
+    assert audits_until_proven(audited(right, confidence, 10, 1), whole(confidence), 1000, 0.95, ERROR) is None

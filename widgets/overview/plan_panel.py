@@ -15,8 +15,8 @@ from red_core.store.overview import seconds_per_decision
 from widgets.rounds.judge_cost import TOKENS_PER_QUESTION
 from widgets.rounds.judge_panel import connected_server
 from widgets.shell.marks import ink
-from widgets.shell.reads import audit_summary
-from widgets.shell.words import counted
+from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
+from widgets.shell.words import answers_in_words, counted
 
 SECONDS_A_DECISION, FEWEST_TIMED = 6.0, 10
 """Assumed seconds of a decision, until so many decisions of this person were timed."""
@@ -70,7 +70,7 @@ def show_plan(project: Project, plan: Plan) -> None:
     if plan.reached:
         if audit_summary(project).certificate is None:
             st.header(f"What it takes to certify {plan.goal:.1%}")
-            st.text("A blind audit on Review, usually with 100 to 500 answers.")
+            st.text(_to_certify(work_to_certify(project)))
         return
     costs = prices(project)
     st.header(f"What it takes to reach {plan.goal:.1%}")
@@ -78,8 +78,8 @@ def show_plan(project: Project, plan: Plan) -> None:
         with column, st.container(border=True, height="stretch"):
             show_way(title, getattr(plan, name), costs)
     st.caption(_explanation(plan, costs))
-    if not any(getattr(plan, name).questions is not None for name in WAYS):
-        st.warning(_out_of_reach(plan), icon=":material/flag:")
+    if not plan.in_reach:
+        st.warning(_out_of_reach(plan, part_to_certify(project)), icon=":material/flag:")
     show_curve(plan, costs)
 
 
@@ -133,11 +133,19 @@ def _explanation(plan: Plan, costs: Prices) -> str:
     )
 
 
-def _out_of_reach(plan: Plan) -> str:
+def _to_certify(work: tuple[int, int] | None) -> str:
+    if work is None:
+        return "The estimate is too close to the goal for a certificate. Decide more texts, or run another round."
+    first = f"Decide the {counted(work[0], 'text')} of lowest confidence. Then a" if work[0] else "A"
+    return f"{first} blind audit on Review, by the confidences with about {answers_in_words(work[1])}."
+
+
+def _out_of_reach(plan: Plan, part: tuple[float, int] | None) -> str:
     best = max(plan.you.reaches, plan.judge.reaches, plan.both.reaches)
     return (
         f"With the labels and examples as they are, the plan ends at {best:.1%}. More examples for the labels "
         "below, merging labels that mean the same, or a more accurate judge would raise it."
+        + (f" The surest {part[0]:.0%} or more can be certified: about {answers_in_words(part[1])}." if part else "")
     )
 
 

@@ -16,7 +16,7 @@ from red_core.steps.certificate import Measured
 from widgets.shell.reads import audit_summary
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import counted, judge_name
+from widgets.shell.words import answers_in_words, counted, judge_name
 
 RANGE = "The range shows how exact a figure is: the true share lies in it with 95% confidence."
 
@@ -132,10 +132,12 @@ def certificate_in_words(audits: AuditSummary) -> str:
             f"with less confidence remain.{_missing_in_words(audits)}"
         )
     if not audits.accuracy.of:
-        return (
-            f"Answer audits to certify {audits.target:.1%} accuracy. It usually takes 100 to 500 answers, and you can "
-            "stop at any time."
+        takes = (
+            f"By the confidences, about {answers_in_words(audits.until_certified)} are enough"
+            if audits.until_certified
+            else "By the confidences, all texts cannot be certified yet"
         )
+        return f"Answer audits to certify {audits.target:.1%} accuracy. {takes}. You can stop at any time."
     proven = f"The answers prove that at least {audits.proven:.1%} of the labels are right."
     return f"Not certified yet. {proven}{_missing_in_words(audits)}"
 
@@ -143,7 +145,7 @@ def certificate_in_words(audits: AuditSummary) -> str:
 def _missing_in_words(audits: AuditSummary) -> str:
     if not audits.until_certified:
         return ""
-    about = counted(round(audits.until_certified, -1 if audits.until_certified >= 20 else 0), "more answer")
+    about = answers_in_words(audits.until_certified, "more answer")
     return f" If the next answers are like these, {about} will certify {audits.target:.1%} for all texts."
 
 

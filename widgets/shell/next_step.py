@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -12,10 +12,20 @@ from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
 from red_core.training.encoder_choice import encoder_advice
-from widgets.shell.reads import audit_summary, facts, feed_back_plan, plan, queue_counts, source_counts, worth_doing
+from widgets.shell.reads import (
+    audit_summary,
+    facts,
+    feed_back_plan,
+    part_to_certify,
+    plan,
+    queue_counts,
+    source_counts,
+    work_to_certify,
+    worth_doing,
+)
 from widgets.shell.shell import PAGES, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
-from widgets.shell.words import counted
+from widgets.shell.words import answers_in_words, counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,13 @@ def next_step(project: Project) -> Step:
     if last.state == "open":
         return Step(f"Round {last.id} was not finished. Continue it.", "rounds", "Rounds")
     if last.state == "to review":
-        return _certified(project, last) or _to_certify(project) or Step(_what_to_review(project), "review", "Review")
+        nothing_waits = not queue_counts(project)["to decide"] and not feed_back_plan(project).items
+        return (
+            _certified(project, last)
+            or _to_certify(project)
+            or (_to_certify_part(project) if nothing_waits else None)
+            or Step(_what_to_review(project), "review", "Review")
+        )
     return _after(project, last)
 
 
@@ -76,15 +92,42 @@ def _to_certify(project: Project) -> Step | None:
     if forecast is None or not forecast.reached:
         return None
     also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
-    sentence = f"By the estimate, the goal of {forecast.goal:.1%} is reached. Certify it: answer the blind audit.{also}"
+    sentence, mode = f"By the estimate, the goal of {forecast.goal:.1%} is reached. ", "Blind audit"
+    work = work_to_certify(project)
+    if work is None:
+        sentence, mode = f"{sentence}More decisions, or another round, make it sure enough for a certificate.", "Review"
+    elif not work[0]:
+        sentence += f"Certify it: about {answers_in_words(work[1])} in the blind audit."
+    else:
+        first = counted(work[0], "text")
+        sentence += f"Decide the {first} of lowest confidence, then certify it: about {answers_in_words(work[1])}."
+        mode = "Review"
+    return Step(f"{sentence}{also}", "review", mode, mode=mode)
+
+
+def _to_certify_part(project: Project) -> Step | None:
+    """Return the step to a certificate for the surest part, where the goal is out of reach for all texts."""
+    forecast, audits = plan(project), audit_summary(project)
+    if forecast is None or forecast.reached or forecast.in_reach or audits.selective is not None:
+        return None
+    part = part_to_certify(project)
+    if part is None:
+        return None
+    sentence = (
+        f"The goal of {forecast.goal:.1%} is out of reach for all texts. Certify it for the surest {part[0]:.0%} or "
+        f"more: about {answers_in_words(part[1])} in the blind audit."
+    )
     return Step(sentence, "review", "Blind audit", mode="Blind audit")
 
 
 def _what_to_review(project: Project) -> str:
     waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
-    worth = worth_doing(project)
+    worth, forecast = worth_doing(project), plan(project)
+    needed = forecast.you.decisions if forecast is not None and worth else None
     if waiting:
-        toward = f" About {counted(worth, 'decision')} of yours reach the goal." if worth else ""
+        toward = f" About {answers_in_words(needed, 'decision')} of yours reach the goal." if needed else ""
+        if needed and worth < needed:
+            toward += " The next round finds the rest."
         feed_back = f", or feed back the {counted(ready, 'text that is', 'texts that are')} ready" if ready else ""
         return f"Your decision helps most for {counted(waiting, 'text')}.{toward} Review them{feed_back}."
     if ready:
@@ -116,6 +159,8 @@ def _after(project: Project, last: Round) -> Step:
         sentence = f"{state} Run round {last.id + 1}: it learns from {counted(learned, 'more text')}."
         return Step(sentence, "rounds", "Rounds", settings)
     advice = recommendation(project)
+    if advice.stop and (part := _to_certify_part(project)) is not None:
+        return replace(part, sentence=f"{state} {part.sentence}")
     if advice.stop:
         return Step(f"{state} {advice.reason} You can stop here and download the labels.", "results", "Results")
     return Step(f"{state} {advice.reason}", "rounds", "Rounds", settings)

@@ -12,7 +12,7 @@ from red_core.data import importing
 from red_core.errors import StateError
 from red_core.labels import draw_pool_map
 from red_core.records import Floats, Label, Project
-from red_core.review import FeedBackPlan, plan_feed_back, summary
+from red_core.review import FeedBackPlan, outlook, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
 from red_core.review.audits import TARGET
 from red_core.rounds.changes import Changes
@@ -201,6 +201,26 @@ def plan(project: Project) -> Plan | None:
 @cached_read()
 def _plan(project: Project, target: str) -> Plan | None:  # noqa: ARG001  a changed target is a new key
     return plan_from_now(project)
+
+
+def work_to_certify(project: Project) -> tuple[int, int] | None:
+    """Return decisions and audits to a certificate; see :func:`red_core.review.outlook.work_to_certify`."""
+    return _work_to_certify(project, remembered(project, TARGET, ""))
+
+
+@cached_read()
+def _work_to_certify(project: Project, target: str) -> tuple[int, int] | None:  # noqa: ARG001  as above
+    return outlook.work_to_certify(project)
+
+
+def part_to_certify(project: Project) -> tuple[float, int] | None:
+    """Return the part to certify and its audits; see :func:`red_core.review.outlook.part_to_certify`."""
+    return _part_to_certify(project, remembered(project, TARGET, ""))
+
+
+@cached_read()
+def _part_to_certify(project: Project, target: str) -> tuple[float, int] | None:  # noqa: ARG001  as above
+    return outlook.part_to_certify(project)
 
 
 def worth_doing(project: Project) -> int:

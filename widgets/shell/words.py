@@ -43,6 +43,12 @@ def counted(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+def answers_in_words(count: float, what: str = "answer") -> str:
+    """Return a forecast of answers, rounded as coarsely as it is uncertain: ``120 answers``, ``1,300 answers``."""
+    step = 1 if count < 20 else 5 if count < 100 else 10 if count < 1_000 else 100
+    return counted(max(1, round(count / step) * step), what)
+
+
 def in_points(share: float) -> str:
     """Return a gain in percentage points: ``12 points`` of 0.12, ``0.5 points`` of 0.005, ``1 point`` of 0.01."""
     points = f"{100 * share:.1f}".removesuffix(".0")

@@ -1,0 +1,144 @@
+"""Forecast what a certificate takes, and choose by the confidences what is tested.
+
+Samples are drawn as if the confidences were true. Nothing here looks at an answer before it is given, so no choice made
+here costs error (``certificate.py``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from red_core.records import Floats
+from red_core.steps.certificate import (
+    NOTHING_KNOWN,
+    SPREAD,
+    Draws,
+    Frame,
+    draw,
+    log_capital,
+    proves,
+    rates,
+    whole,
+)
+
+COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""The most confident shares of the texts that may be tested one after another, fewest texts first."""
+FIRST_COVERAGE, AT_MOST_TIMES = 0.5, 2.0
+"""The first share that is tested: the smallest that should take at most twice the audits of the cheapest, or this."""
+LEAST_FOR_PACE = 30
+TRIALS, MOST_EXPECTED, ENOUGH_TEXTS = 25, 800, 5_000
+"""Samples drawn to forecast a proof, audits in each, and texts that stand for all."""
+DECIDED_FIRST = (0, 25, 50, 100, 150, 200, 300)
+"""Numbers of decisions that are tried to make a certificate cheaper."""
+CLEARLY_LESS = 0.8
+"""A smaller gain than to this share of the answers is chance, with so few samples."""
+
+
+def frames(confidence: Floats, share: float, error: float) -> list[Frame]:
+    """Return all texts as a frame, and then the most confident shares of them, fewest texts first.
+
+    A test stops at the first share that is not proven, so the first one must be neither too uncertain nor so small that
+    few draws fall into it. It is chosen by the confidences alone, so this choice costs no error.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n,), float in [0, 1]
+    share, error : float in (0, 1)
+        The accuracy to be proven, and how often the proof may be wrong: what the first share is chosen for.
+    """
+    every, parts = whole(confidence), dict[float, Frame]()
+    thresholds = np.quantile(confidence, 1.0 - np.array(COVERAGES), method="lower").tolist() if len(confidence) else []
+    for threshold in thresholds:
+        inside = confidence[confidence >= threshold]
+        if len(inside) < len(confidence):
+            parts.setdefault(threshold, Frame(threshold, len(inside), float(inside.sum())))
+    audits = {part: audits_expected(confidence, part.threshold, share, error) for part in parts.values()}
+    least = min((count for count in audits.values() if count is not None), default=None)
+    first = next(
+        (
+            part.texts
+            for part, count in audits.items()
+            if least is not None and count is not None and count <= AT_MOST_TIMES * least
+        ),
+        FIRST_COVERAGE * len(confidence),
+    )
+    return [every, *(part for part in parts.values() if part.texts >= first)]
+
+
+def audits_expected(confidence: Floats, threshold: float, share: float, error: float) -> int | None:
+    """Return the audits from the beginning after which half of the proofs of ``share`` are complete.
+
+    A few samples are drawn as if the confidences were true.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n,), float in [0, 1]
+        Of all texts of the sample.
+    threshold : float in [0, 1]
+        The proof is about the texts with at least this confidence.
+    share, error : float in (0, 1)
+
+    Returns
+    -------
+    int or None
+        At least 1; None if fewer than half of the proofs are complete after ``MOST_EXPECTED`` audits.
+    """
+    rng = np.random.default_rng(0)
+    if len(confidence) > ENOUGH_TEXTS:
+        confidence = rng.choice(confidence, ENOUGH_TEXTS, replace=False)
+    inside = confidence >= threshold
+    frame = Frame(threshold, int(inside.sum()), float(confidence[inside].sum()))
+    if not frame.texts:
+        return None
+    given = []
+    for _ in range(TRIALS):
+        right = rng.random(len(confidence)) < confidence
+        places, chance = draw(rates(confidence), MOST_EXPECTED, rng)
+        draws = Draws(right[places], confidence[places], chance, NOTHING_KNOWN)
+        proven = log_capital(draws, frame, len(confidence), share) >= -np.log(error)
+        proven |= np.cumsum(draws.right & inside[places]) >= share * frame.texts  # so many are known
+        given.append(float(proven.argmax() + 1) if proven.any() else np.inf)
+    middle = float(np.median(given))
+    return int(middle) if np.isfinite(middle) else None
+
+
+def least_work(confidence: Floats, share: float, error: float) -> tuple[int, int] | None:
+    """Return how many of the least confident texts to decide, and then about how many audits certify the others.
+
+    Of the numbers in ``DECIDED_FIRST``, the one with the fewest answers together is taken, if that is clearly less
+    work than to decide none.
+
+    Parameters are as in :func:`audits_expected`.
+
+    Returns
+    -------
+    tuple (decisions, audits), or None
+        None if the confidences promise no certificate with any of these numbers.
+    """
+    ordered = np.sort(confidence)
+    expected = {decisions: audits_expected(ordered[decisions:], 0.0, share, error) for decisions in DECIDED_FIRST}
+    found = {decisions: decisions + audits for decisions, audits in expected.items() if audits is not None}
+    if not found:
+        return None
+    best = min(found, key=lambda decisions: found[decisions])
+    first = 0 if found.get(0, np.inf) * CLEARLY_LESS <= found[best] else best
+    return first, found[first] - first
+
+
+def audits_until_proven(draws: Draws, frame: Frame, everything: int, share: float, error: float) -> int | None:
+    """Return about how many more draws the proof of ``share`` takes if the capital grows as it did so far.
+
+    Returns
+    -------
+    int or None
+        At least 1; 0 if it is proven; None with fewer than ``LEAST_FOR_PACE`` draws, or if the capital does not grow.
+    """
+    if proves(draws, frame, everything, share, error):
+        return 0
+    if len(draws.right) < LEAST_FOR_PACE or not frame.texts:
+        return None
+    capital = float(log_capital(draws, frame, everything, share)[-1]) - float(np.log(SPREAD[-1]))
+    if capital <= 0.0:
+        return None
+    missing = -np.log(error) - np.log(SPREAD[-1]) - capital
+    return max(1, int(np.ceil(missing * len(draws.right) / capital)))
