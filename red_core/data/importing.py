@@ -203,12 +203,13 @@ def source_rows(
     """Return the rows to store: each is a seed, an unlabelled text, or left out."""
     seeds = _trial_seeds(file.rows, seeds_per_label) if seeds_per_label and role == "labelled" else None
     by_id = {text_id(text): label for text, label in (truth or {}).items()} if role == "pool" else {}
-    disputed = _disputed(file.rows, project)
+    called_now = {} if project is None else names_by_key(project)
+    disputed = _disputed(file.rows, project, called_now)
     rows = []
     for row in file.rows:
         identity = id_of_normalised(row.text)
         label = row.label or row.rejected
-        if disputed and label is not None and (identity, name_key(label)) in disputed:
+        if disputed and label is not None and (identity, _key_now(label, called_now)) in disputed:
             reason = f"accepted and rejected as {label}"
             rows.append(SourceRow(row.row, None, "", left_out=reason, extra={file.columns.text: row.text} | row.extra))
             continue
@@ -225,12 +226,17 @@ def source_rows(
     return sorted(rows, key=lambda r: r.row)
 
 
-def _disputed(rows: Sequence[Row], project: Project | None) -> set[tuple[str, str]]:
+def _key_now(label: str, called_now: Mapping[str, str]) -> str:
+    """Return the key of a label that may have been renamed or merged since."""
+    return name_key(called_now.get(name_key(label), label))
+
+
+def _disputed(rows: Sequence[Row], project: Project | None, called_now: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return the pairs (text_id, label key) that some rows accept, or the project has, and others reject."""
-    rejected = {(text_id(row.text), name_key(row.rejected)) for row in rows if row.rejected is not None}
+    rejected = {(text_id(row.text), _key_now(row.rejected, called_now)) for row in rows if row.rejected is not None}
     if not rejected:
         return set()
-    accepted = {(text_id(row.text), name_key(row.label)) for row in rows if row.label is not None}
+    accepted = {(text_id(row.text), _key_now(row.label, called_now)) for row in rows if row.label is not None}
     if project is not None:
         accepted |= {(identity, key) for identity, key, _ in labelled_texts(project)}
     return rejected & accepted

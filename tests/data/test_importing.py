@@ -16,14 +16,27 @@ from hypothesis import strategies as st
 
 from red_core.data.importing import ImportSummary, import_files, write_left_out
 from red_core.data.tables import normalise_text, read_table
+from red_core.data.tables.label_cells import read_label
 from red_core.errors import InputError, ProjectError, RedError, SettingsError, StateError, StoreError
+from red_core.labels.edit_kinds import Rename
+from red_core.labels.edits import apply_edit
 from red_core.records import Project
-from red_core.store.database import connection, project_names
+from red_core.store.database import connection, open_project, project_names
+from red_core.store.decisions import rejected
 from red_core.store.jobs import add_job, end_job
 from red_core.store.labels import list_labels
 from red_core.store.texts import contents, facts, left_out_rows, name_key, pool, seeds, truths
 from tests.helpers.project_facts import export_rows
-from tests.helpers.small_projects import EMBEDDING, LABELS, pool_rows, seed_rows, small_project, write_csv
+from tests.helpers.small_projects import (
+    EMBEDDING,
+    LABELS,
+    count,
+    label_ids,
+    pool_rows,
+    seed_rows,
+    small_project,
+    write_csv,
+)
 
 GOOD = [
     ("pay me back", "refund"),
@@ -118,9 +131,11 @@ def test_rows_whose_text_the_project_already_had_are_counted_as_folded(workspace
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 USABLE = ANY.map(normalise_text).filter(bool)
+NAMES = USABLE.filter(lambda name: read_label(name) == ((name,), ""))
+"""Names of labels; *null* and *[]* are none."""
 
 
-@given(st.lists(st.tuples(USABLE, ANY), min_size=1, max_size=5, unique_by=lambda each: each[0]), USABLE, USABLE)
+@given(st.lists(st.tuples(USABLE, ANY), min_size=1, max_size=5, unique_by=lambda each: each[0]), NAMES, NAMES)
 def test_any_text_label_and_other_column_survive_file_import_and_export(rows, one, other):
     known = {text for text, _ in rows}
     more = [text for text in ("a", "b", "c", "d", "e", "f", "g", "h", "i") if text not in known][:4]
@@ -437,3 +452,38 @@ def test_a_corrupt_project_refuses_an_import_and_stays_as_it_was(small, tmp_path
         bring(small.workspace, table(tmp_path, GOOD))
     one_line(caught)
     assert small.database.read_bytes() == before
+
+
+WRITTEN = [(f"about {label}, {n}", label) for label in ("refund", "repair") for n in range(4)]
+
+
+def test_labels_that_nobody_confirmed_are_no_examples(workspace, tmp_path):
+    rows = [(text, label, "" if text.endswith(("0", "1")) else "yes") for text, label in WRITTEN]
+    path = write_csv(tmp_path / "a.csv", ["text", "label", "verified"], rows)
+    (done,) = import_files(workspace, "p", path)
+    project = open_project(workspace, "p")
+    assert (len(seeds(project)[0]), len(pool(project))) == (4, 4)
+    assert any("verified" in note for note in done.notes)
+
+
+def test_an_answer_that_means_nothing_known_is_left_out_and_named(workspace, tmp_path):
+    words = {"0": "right", "1": "accept", "2": "accepted", "3": "not right"}
+    rows = [(text, label, words[text[-1]]) for text, label in WRITTEN]
+    path = write_csv(tmp_path / "a.csv", ["text", "label", "ok"], rows)
+    import_files(workspace, "p", path, answer_column="ok")
+    project = open_project(workspace, "p")
+    assert len(seeds(project)[0]) == 4
+    reason = "ok has none of the words accepted, rejected, skipped, pending, yes or no"
+    assert count(project, f"SELECT count(*) FROM source_row WHERE left_out = '{reason}'") == 4
+
+
+def test_a_rejection_under_a_former_name_does_not_take_an_example_away(workspace, tmp_path):
+    import_files(workspace, "p", write_csv(tmp_path / "a.csv", ["text", "label"], WRITTEN))
+    project = open_project(workspace, "p")
+    ids = label_ids(project)
+    apply_edit(project, Rename(ids["refund"], "money back"), "ann")
+    rows = [(WRITTEN[0][0], "refund", "rejected"), ("another text", "refund", "accepted")]
+    import_files(workspace, "p", write_csv(tmp_path / "b.csv", ["text", "label", "answer"], rows))
+    assert len(seeds(project)[0]) == 9
+    assert rejected(project) == set()
+    assert count(project, "SELECT count(*) FROM source_row WHERE left_out LIKE 'accepted and rejected as %'") == 1

@@ -9,9 +9,9 @@ import pandas as pd
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.names import last_word
 
-Worth = Literal["accept", "reject", "ignore", "pending", "disagreement"]
+Worth = Literal["accept", "reject", "ignore", "pending", "disagreement", "unknown"]
 """*accept*: the label is right. *reject*: it is wrong. *ignore*: the row is not used. *pending*: nobody confirmed the
-label, so the row has none. *disagreement*: annotators gave different labels."""
+label, so the row has none. *disagreement*: annotators gave different labels. *unknown*: no word of this list."""
 
 WORDS: dict[str, Worth] = {
     **dict.fromkeys(
@@ -44,14 +44,19 @@ SKIPPED_NAMES = ("was_cancelled", "skipped", "is_skipped", "ignored", "is_discar
 
 
 def worth_of(cell: Cell, column: str) -> Worth | None:
-    """Return what the cell of such a column says, None if it is empty or no such word."""
+    """Return what the cell of such a column says, None if it is empty and that says nothing.
+
+    An empty cell of a column such as *verified* is a label that nobody has confirmed.
+    """
     word = (cell or "").strip().casefold()
-    name = column.strip().casefold()
+    name = last_word(column) if ":" in column else column.strip().casefold()
+    if not word:
+        return "pending" if name in CONFIRMED_NAMES else None
     if word in WORDS:
         return WORDS[word]
     yes = YES_NO.get(word)
     if yes is None:
-        return None
+        return "unknown"
     if name in SKIPPED_NAMES:
         return "ignore" if yes == "accept" else "accept"
     return "accept" if yes == "accept" else "pending"

@@ -127,6 +127,8 @@ def _reason(names: Names, problem: str, worth: Worth, answer: str | None, severa
         return f"skipped or discarded ({answer})"
     if worth == "pending":
         return ""
+    if worth == "unknown" and names:
+        return f"{answer} has none of the words accepted, rejected, skipped, pending, yes or no"
     if problem:
         return problem
     if worth == "reject":
