@@ -66,6 +66,7 @@ class Merge:
         names, target = [snapshot.name(label) for label in self.labels], snapshot.name(self.into)
         if not names or self.into in self.labels or len(set(self.labels)) < len(names):
             raise StateError("choose labels to merge, each once, and another one to merge them into.")
+        snapshot.keep_two(len(names))
         edit.merge(self.labels, self.into)
         alone = snapshot.write_layout(edit, snapshot.layout.without(self.labels))
         return f"merged {', '.join(names)} into {target}{alone}"
@@ -81,8 +82,7 @@ class Retire:
     def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
         """Write the edit; see :meth:`Edit.write`."""
         name = snapshot.name(self.label)
-        if len(snapshot.labels) <= 2:
-            raise StateError(f"{name} is one of the last two labels. Add another label first.")
+        snapshot.keep_two(1)
         edit.retire(self.label)
         return f"retired {name}{snapshot.write_layout(edit, snapshot.layout.without([self.label]))}"
 

@@ -34,8 +34,9 @@ class RetireList:
     def write(self, edit: OpenEdit, snapshot: LabelSetSnapshot) -> str:
         """Write the edit; see :meth:`red_core.labels.edit_kinds.Edit.write`."""
         names = [snapshot.name(label) for label in self.labels]
-        if not names or len(snapshot.labels) - len(names) < 2:
-            raise StateError("choose labels to retire, and leave at least two.")
+        if not names:
+            raise StateError("choose labels to retire.")
+        snapshot.keep_two(len(names))
         for label in self.labels:
             edit.retire(label)
         alone = snapshot.write_layout(edit, snapshot.layout.without(self.labels))
@@ -64,6 +65,7 @@ class MergePairs:
             merged.setdefault(self._end(label, snapshot), []).append(label)
         if not merged:
             raise StateError("choose pairs of labels to merge.")
+        snapshot.keep_two(len(self.into))
         for target, labels in merged.items():
             edit.merge(labels, target)
         alone = snapshot.write_layout(edit, snapshot.layout.without(list(self.into)))

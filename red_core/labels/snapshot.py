@@ -82,6 +82,16 @@ class LabelSetSnapshot:
     def _embedded(self) -> Ints:
         return with_vector(self.project, self._embedding)
 
+    def keep_two(self, fewer: int) -> None:
+        """Refuse an edit that takes so many labels away if fewer than two would be left: nothing could be told apart.
+
+        Raises
+        ------
+        StateError
+        """
+        if len(self.labels) - fewer < 2:
+            raise StateError("at least two labels must be left. Add another label first.")
+
     def name(self, label: int) -> str:
         """Return the name of an active label in quotes, as messages show it.
 

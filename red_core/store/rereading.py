@@ -45,10 +45,11 @@ def reread(db: Database, edit: int, changed: Iterable[int]) -> None:
     gone = [label for label in changed if is_now[label] != label]
     if not gone:
         return
-    named = " OR ".join("instr(top, ?) OR label = ? OR runner_up = ?" for _ in gone)
-    values = [value for label in gone for value in (f"[{label},", label, label)]
-    touched = f"SELECT {_COLUMNS} FROM prediction WHERE round = {_NEWEST} AND ({named})"
-    rows = db.execute(touched, values).fetchall()
+    touched = f"""
+        WITH gone AS MATERIALIZED (SELECT value FROM json_each(:gone))
+        SELECT {_COLUMNS} FROM prediction WHERE round = {_NEWEST} AND (label IN gone OR runner_up IN gone
+            OR EXISTS (SELECT 1 FROM json_each(top) best WHERE json_extract(best.value, '$[0]') IN gone))"""
+    rows = db.execute(touched, {"gone": json.dumps(gone)}).fetchall()
     db.conn.executemany(
         f"INSERT OR IGNORE INTO prediction_before (edit, round, {_COLUMNS}) "
         f"SELECT ?, round, {_COLUMNS} FROM prediction WHERE round = {_NEWEST} AND text = ?",

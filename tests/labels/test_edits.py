@@ -18,6 +18,7 @@ from red_core.errors import CardChanged, StateError
 from red_core.labels import edits as label_edits
 from red_core.labels.edit_kinds import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.edits import apply_edit, preview, propose_split, undo_edit
+from red_core.labels.many import MergePairs, RetireList
 from red_core.labels.subsets import adopt_subsets, form_subsets
 from red_core.records import Answer, Project
 from red_core.results.exports import export
@@ -561,8 +562,21 @@ def test_a_blind_answer_that_names_a_retired_label_is_asked_for_again(small):
 def test_one_of_the_last_two_labels_stays(make_project):
     project = make_project(seeds=seed_rows(LABELS[:3]), pool=pool_rows(LABELS[:3]))
     apply_edit(project, Retire(1), "ann")
-    with pytest.raises(StateError, match="last two labels"):
-        apply_edit(project, Retire(2), "ann")
+    for edit in (Retire(2), Merge((2,), 3), RetireList((2,)), MergePairs({2: 3})):
+        with pytest.raises(StateError, match="at least two labels must be left"):
+            apply_edit(project, edit, "ann")
+
+
+def test_hundreds_of_labels_are_retired_and_added_at_once_and_undone(make_project):
+    names = [f"label {n:03d}" for n in range(400)]
+    project = make_project(seeds=[(f"about {name}, {n}", name) for name in names for n in range(2)], pool=pool_rows())
+    texts = pool(project).tolist()
+    reviewed_round(project, {text: (place + 1, 0.9) for place, text in enumerate(texts)})
+    before = predicted_labels(project, 1)
+    apply_edit(project, RetireList(tuple(range(2, 342))), "ann")
+    assert predicted_labels(project, 1)[0].tolist() == texts[:1]  # the best label of all others is gone
+    undo_edit(project, "ann")
+    assert [column.tolist() for column in predicted_labels(project, 1)] == [column.tolist() for column in before]
 
 
 def test_a_decision_about_a_label_that_is_gone_is_refused_with_what_became_of_it(small):

@@ -41,7 +41,7 @@ def test_a_list_is_retired_and_comes_back_as_one(project: Project) -> None:
     assert names(project) == ["delivery", "invoice", "praise"]
     undo_edit(project, "ann")
     assert names(project) == list(NAMES)
-    with pytest.raises(StateError, match="leave at least two"):
+    with pytest.raises(StateError, match="at least two labels must be left"):
         apply_edit(project, RetireList((1, 2, 3, 4, 5)), "ann")
 
 
