@@ -193,7 +193,7 @@ def undo_batch(project: Project, batch: int, who: str) -> int:
 
 
 def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
-    query = "SELECT id, text FROM standing_decision WHERE batch = ? ORDER BY id DESC"
+    query = "SELECT id, text FROM kept_decision WHERE batch = ? ORDER BY id DESC"  # also of a label retired since
     standing = db.execute(query, [batch]).fetchall()
     for index, (each, text) in enumerate(standing):
         _insert(db, Decision(text, "undo", who=who, act=None if index else act), undoes=each)
@@ -203,7 +203,9 @@ def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
 def _standing(
     db: Database, decision: int | None, of_act: str | None, who: str
 ) -> tuple[int, int, str, int | None] | None:
-    where, value = "edit IS NULL AND who = :who", 0  # decisions of a label set edit are undone with the edit
+    # Decisions of a label set edit are undone with the edit, and those that came with a file were made elsewhere.
+    elsewhere = "(act LIKE 'import:%' OR act LIKE 'restored:%')"
+    where, value = f"edit IS NULL AND who = :who AND (act IS NULL OR NOT {elsewhere})", 0
     if of_act is not None:
         where = "act = :act AND who = :who"  # only their own decisions
     if decision is not None:

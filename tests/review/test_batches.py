@@ -15,6 +15,8 @@ import pytest
 from scipy.stats import chi2
 
 from red_core.errors import StateError
+from red_core.labels.edit_kinds import Retire
+from red_core.labels.edits import apply_edit
 from red_core.records import DecisionKind, Project
 from red_core.review import batches
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
@@ -469,3 +471,13 @@ def test_the_newest_list_is_told_of_unless_another_is_asked_for(project, items):
     first, second = begun(project, items), begun(project, items, "reject")
     assert (counts_of(project).id, counts_of(project, first).id) == (second, first)
     assert (counts_of(project, first).kind, counts_of(project, second).kind) == ("accept", "reject")
+
+
+def test_undo_takes_back_a_batch_of_a_label_that_was_retired_and_then_goes_on(project, items):
+    text, proposal = items[-1]
+    decide(project, text, "accept", label=proposed(project, proposal), who=ANN)
+    batch = applied(project, items[:-1])
+    _, _, label = decision_rows(project, f"batch = {batch}")[-1]
+    apply_edit(project, Retire(label), ANN)
+    undo(project, who=ANN)
+    assert decision_rows(project, f"batch = {batch} AND id NOT IN (SELECT undoes FROM decision WHERE undoes > 0)") == []

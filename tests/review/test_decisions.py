@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from red_core.data.importing import import_files
 from red_core.errors import StateError
 from red_core.labels.edit_kinds import Split
 from red_core.labels.edits import apply_edit
@@ -14,12 +15,20 @@ from red_core.records import Answer, Project
 from red_core.review.decisions import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.settings import Settings
 from red_core.store.database import connection
-from red_core.store.decisions import decided, roll_back
+from red_core.store.decisions import decided, rejected, roll_back
 from red_core.store.jobs import add_job
 from red_core.store.rounds import close_round, current_training_rows, list_rounds
 from red_core.store.texts import pool, seeds
 from red_core.store.verdicts import add_proposals, add_verdicts
-from tests.helpers.small_projects import FAST, label_ids, question, reviewed_round, seed_rows, small_project
+from tests.helpers.small_projects import (
+    FAST,
+    label_ids,
+    question,
+    reviewed_round,
+    seed_rows,
+    small_project,
+    write_csv,
+)
 
 SURE, DOUBTFUL = 0.97, 0.6
 CHAT, CHECK = "chat", "evidence"
@@ -384,3 +393,16 @@ def test_a_decision_about_a_label_or_proposal_that_is_not_there_is_refused(label
 def test_undo_is_not_a_kind_of_decision(project):
     with pytest.raises(StateError):
         decide(project, text(project), "undo")
+
+
+def test_undo_leaves_alone_what_came_with_a_file(project, tmp_path):
+    name = next(name for name, number in label_ids(project).items() if number == 1)
+    with connection(project) as db:
+        (content,) = db.execute("SELECT content FROM text WHERE id = ?", [text(project)]).fetchone()
+    rows = [(content, name, "rejected"), ("another text", name, "accepted")]
+    file = write_csv(tmp_path / "no.csv", ["text", "label", "answer"], rows)
+    import_files(project.workspace, project.name, file, who="ann")
+    assert len(rejected(project)) == 1
+    with pytest.raises(StateError):
+        undo(project, who="ann")
+    assert len(rejected(project)) == 1
