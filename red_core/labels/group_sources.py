@@ -144,7 +144,9 @@ def from_columns(project: Project, columns: Sequence[str]) -> tuple[Group, list[
         for label in labels
     }
     if len(columns) == 1:
-        parents = {label.name: cells[label.id][0] for label in labels if cells[label.id]}
+        given = {label.name: cells[label.id][0] for label in labels if cells[label.id]}
+        # A label may stand beside the group of its own name.
+        parents = {name: parent for name, parent in given.items() if name_key(parent) != name_key(name)}
         path_of = paths_by_parents(parents)
         return Group({each.id: path_of[each.name] for each in labels if each.name in path_of}), several
     paths = {label: tuple(chain.from_iterable(map(checked_path, parts))) for label, parts in cells.items()}

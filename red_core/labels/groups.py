@@ -129,12 +129,13 @@ class MoveGroup:
             raise StateError(f"the group {name!r} cannot be inside itself.")
         paths = {label: to + path[len(self.group) :] for label, path in inside.items()}
         own = next((each for each in snapshot.labels.values() if is_of_group(each, self.group)), None)
-        if own is not None and to != self.group[:-1]:
+        dissolved = to in ((), self.group[:-1])
+        if own is not None and not dissolved:
             paths[own.id] = to[:-1]
             if name_key(own.name) != name_key(to[-1]):
                 edit.rename({own.id: to[-1]})
         put_in_groups(edit, snapshot, paths)
-        if to == self.group[:-1]:
+        if dissolved:
             return f"dissolved the group {name!r} of {len(inside):,} labels"
         return f"moved the group {name!r} of {len(inside):,} labels to {path_in_words(to)!r}"
 

@@ -94,7 +94,10 @@ def examine_subsets(
         Group labels that look alike, instead of separating them as the article does.
     """
     embedding = remembered(project, "embedding")
-    vectors = seed_label_vectors(project, embedding)
+    try:
+        vectors = seed_label_vectors(project, embedding)
+    except KeyError as error:
+        raise StateError("some labelled examples are not prepared yet. The next round prepares them.") from error
     subset_of = current_layout(project)[1] if size is None else dissimilar_subsets(vectors, settings, size, alike=alike)
     texts, seed_labels = seeds(project)
     ids = np.array([label.id for label in list_labels(project)], dtype=np.int64)

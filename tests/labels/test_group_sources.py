@@ -267,3 +267,13 @@ def test_a_text_that_cannot_be_read_is_refused_in_one_line(content, rule, projec
     assert result.exit_code != 0
     assert rule in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_a_label_may_stand_beside_the_group_of_its_own_name(workspace):
+    rows = [(f"about {name} {n}", name, "other") for name in ("refund", "other") for n in range(2)]
+    import_files(workspace, "p", write_csv(workspace.parent / "a.csv", ["text", "label", "kind"], rows))
+    project = open_project(workspace, "p")
+    edit, several = from_columns(project, ["kind"])
+    assert several == []
+    apply_edit(project, edit, "ann")
+    assert paths(project) == {"refund": "other", "other": ""}
