@@ -113,13 +113,18 @@ def settle_attempts(project: Project, attempts: Sequence[Attempt]) -> None:
         settle(db, attempts)
 
 
+PAID = """(
+    (tokens_in - coalesce(tokens_cached, 0)) * price_in + tokens_out * price_out
+    + coalesce(tokens_cached, 0) * coalesce(price_cached, price_in))"""
+"""What an attempt cost, in millionths of the unit of its prices."""
+
+
 def spent(project: Project, *, round_id: int | None = None) -> Spent:
     """Return the cost of one round, or of the whole project."""
-    query = """
+    query = f"""
         SELECT count(*), coalesce(sum(coalesce(tokens_in + tokens_out, reserved)), 0),
             sum(CASE WHEN tokens_in IS NULL THEN reserved * max(price_in, price_out)
-                ELSE (tokens_in - coalesce(tokens_cached, 0)) * price_in + tokens_out * price_out
-                    + coalesce(tokens_cached, 0) * coalesce(price_cached, price_in) END) / 1e6,
+                ELSE {PAID} END) / 1e6,
             sum(price_in IS NULL OR price_out IS NULL), coalesce(sum(tokens_cached), 0)
         FROM attempt WHERE :round IS NULL OR round = :round"""
     with connection(project) as db:
