@@ -33,7 +33,10 @@ LEFT_OUT_SHOWN = 200
 
 
 def show_what_is_in(project: Project) -> None:
-    counts = facts(project)
+    counts, files = facts(project), sources(project)
+    if not files:  # its first import was stopped before anything was stored
+        st.info("This project has no texts yet. Import a file.", icon=":material/info:")
+        return
     headings = {
         "labels": "labels",
         "seeds": "examples",
@@ -53,7 +56,7 @@ def show_what_is_in(project: Project) -> None:
     for column, (name, heading) in zip(st.columns(len(headings)), headings.items(), strict=True):
         column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
     with st.expander("Files", key="files_fold"):
-        table = pd.DataFrame(sources(project)).drop(columns="id").rename(columns={"at": "when"})
+        table = pd.DataFrame(files).drop(columns="id").rename(columns={"at": "when"})
         table["when"] = pd.to_datetime(table["when"])
         when = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
         st.dataframe(table, hide_index=True, column_config={"when": when})

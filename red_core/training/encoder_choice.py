@@ -21,6 +21,7 @@ from red_core.encoders import (
 from red_core.encoders.catalogue import shortened
 from red_core.errors import EmbeddingError
 from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Progress, Project
+from red_core.settings import DEFAULT_MODEL
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import ENCODER, ENCODER_CHOSEN, contents, pool, remember, remembered, seeds
@@ -170,8 +171,8 @@ def title_of(line: str) -> str:
 
 
 def encoder_of(project: Project) -> str:
-    """Return the line of the encoder that a project uses."""
-    return remembered(project, ENCODER)
+    """Return the line of the encoder that a project uses: the default one before anything is stored."""
+    return remembered(project, ENCODER) or DEFAULT_MODEL
 
 
 def encoder_advice(project: Project) -> EncoderAdvice:

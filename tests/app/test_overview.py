@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from red_core.data.importing import import_files
 from red_core.records import Job, Project
 from red_core.review import audit_sample
 from red_core.review.audits import answer, deal, set_target, target
+from red_core.rounds import run_round
 from red_core.rounds.plan import plan
+from red_core.store.database import create_project
 from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
 from red_core.store.overview import decisions_lately, outdated_verdicts, seconds_per_decision
@@ -23,7 +26,7 @@ from red_core.store.texts import pool
 from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
-from tests.helpers.small_projects import reviewed_round, small_project
+from tests.helpers.small_projects import FAST, embed, reviewed_round, small_project, write_csv
 from widgets.shell.facts_line import SECONDS_OF_STAGE, _share
 
 InState = Callable[..., Project]
@@ -242,3 +245,30 @@ def test_once_the_goal_is_certified_the_next_step_is_the_download(
     words = words_on(open_app("overview"))
     assert "The goal is reached: 50.0% are certified. Download the labels." in words
     assert "What it takes" not in words
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_project_whose_first_import_was_stopped_can_be_imported_again(
+    workspace: Path, open_app: OpenApp, page: str
+) -> None:
+    create_project(workspace, "empty")
+    app = open_app(page, project="empty")
+    if page == "data":
+        assert "This project has no texts yet. Import a file." in words_on(app)
+        assert len(app.file_uploader) > 0
+
+
+def test_a_new_sample_and_a_lower_target_are_seen_at_once(
+    in_state: InState, open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = in_state("closed")
+    tell(project, deal(project, who=WHO, count=14), WHO)
+    more = write_csv(tmp_path / "more.csv", ["text"], [("where is it, number 1",), ("where is it, number 2",)])
+    import_files(project.workspace, project.name, pool=more)
+    run_round(embed(project), FAST)
+    app = open_app("review", review_mode="Blind audit")
+    app.button(key="new_sample").click().run()
+    assert not app.exception
+    assert "new_sample" not in keys_of(app)
+    assert "Not certified yet" not in words_on(app)

@@ -62,6 +62,8 @@ def next_step(project: Project) -> Step:
         return Step("The texts are in a language that the encoder does not know. Choose an encoder.", "data", "Data")
     if not rounds:
         pool = facts(project)["pool"]
+        if not pool:
+            return Step("There are no unlabelled texts yet. Import a file.", "data", "Data")
         sentence = f"The data is imported. The first round labels {counted(pool, 'text')}. Or look at the map first."
         return Step(sentence, "rounds", "Rounds", RECOMMENDED)
     last = rounds[-1]
