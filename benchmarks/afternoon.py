@@ -26,6 +26,7 @@ from red_core.records import NONE_OF_THESE, Answer, Project, Question, Round
 from red_core.review import summary
 from red_core.review.audits import deal, set_target
 from red_core.review.desk import apply_key_press
+from red_core.review.outlook import work_to_certify
 from red_core.review.presses import AuditKeyPress, KeyPress
 from red_core.rounds import run_round
 from red_core.rounds.plan import plan
@@ -111,9 +112,9 @@ class Analyst:
         self.seconds += taken
         return taken
 
-    def decide(self, last: Round, most: int) -> int:
-        """Decide the first texts of the queue *to decide*; return how many."""
-        items = queue(self.project, last.id, "to decide", who=WHO, longest=most)[:most]
+    def decide(self, last: Round, most: int, name: str = "to decide") -> int:
+        """Decide the first texts of a queue; return how many."""
+        items = queue(self.project, last.id, name, who=WHO, longest=most)[:most] if most else []
         for text, proposal in items:
             taken, label = self._time(self.options.seconds_a_decision), self._answer(text)
             self._press(KeyPress, {"text": text, "proposal": proposal, "seconds": taken}, label, "relabel")
@@ -166,7 +167,7 @@ def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
 def _rounds(
     project: Project, judge: SimulatedJudge, analyst: Analyst, ledger: Ledger, options: argparse.Namespace
 ) -> Round:
-    """Run rounds until the estimate has reached the goal with a margin, or another round teaches nothing."""
+    """Run rounds, and decide texts, as the app advises: until a certificate takes few answers or nothing is left."""
     cap = round(options.questions * ledger.texts)
     while True:
         first = ledger.rounds == 0
@@ -177,11 +178,14 @@ def _rounds(
         ledger.rounds += 1
         if first:
             ledger.accuracy_alone = round(done.metrics["true_alone"], 4)
-        forecast = plan(project)
-        reached = forecast is not None and forecast.now >= options.target + options.margin * (1 - options.target)
+        forecast, work = plan(project), work_to_certify(project)
+        reached = forecast is not None and forecast.reached and work is not None
         spent = judge.asked >= cap or not done.metrics["worth_judging"]
         left = options.most_decisions - ledger.decisions
-        if (reached or ledger.rounds == ROUNDS) or (spent and not left):
+        if reached and work is not None and (spent or sum(work) <= options.few_answers):
+            ledger.decisions += analyst.decide(done, min(left, work[0]), "low belief")
+            return done
+        if ledger.rounds == ROUNDS or (spent and not left):
             return done
         if spent:
             ledger.decisions += analyst.decide(done, min(left, options.decisions_a_round))
@@ -241,7 +245,9 @@ def main() -> None:
     parser.add_argument("--most-answers", type=int, default=400, help="decisions and audits together")
     parser.add_argument("--most-decisions", type=int, default=100)
     parser.add_argument("--decisions-a-round", type=int, default=50)
-    parser.add_argument("--margin", type=float, default=0.6, help="of the way from the target to 1, by the estimate")
+    parser.add_argument(
+        "--few-answers", type=int, default=150, help="a certificate that takes fewer is sought before more questions"
+    )
     parser.add_argument("--prices", type=float, nargs=2, default=(0.1, 0.4), help="dollars a million tokens, in, out")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path)
