@@ -138,7 +138,7 @@ def overlay_of(project: Project, groups: Sequence[Cluster], drawn: Mapping[str, 
     return Overlay(tuple(pairs[:MOST_LINES]), tuple(spots))
 
 
-@st.cache_resource(max_entries=30, show_spinner=False)  # shared: a copy for each run took .04 s
+@st.cache_resource(max_entries=8, show_spinner=False)  # megabytes each; shared: a copy for each run took .04 s
 def figure(
     key: tuple[object, ...],  # noqa: ARG001  the cache needs it: rows and drawing are not hashed
     focus: Focus,

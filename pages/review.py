@@ -73,7 +73,7 @@ def desk(project: Project, sitting: ReviewSitting | AuditSitting | ViewerCards, 
 def show_review(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
     with header:
         name, filters = choose_queue(project, labels, current.id)
-    show_counts_and_feed_back(project, current.judge, labels)
+    show_counts_and_feed_back(project, current.judge)
     sitting = sitting_of(project, current, name, filters, labels)
     if isinstance(sitting, ReviewSitting):
         show_desk()
@@ -105,10 +105,10 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
         show_audit(project, labels)
 
 
-def show_pairs(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
+def show_pairs(project: Project, current: Round, header: DeltaGenerator) -> None:
     with header:
         pair = choose_pair(project)
-    show_counts_and_feed_back(project, current.judge, labels)
+    show_counts_and_feed_back(project, current.judge)
     if pair is None:
         st.info("No two labels are confused with each other.", icon=":material/check:")
     elif may_write():
@@ -130,6 +130,6 @@ elif not every or every[-1].state != "to review":
         "back. This page shows no texts until a round waits for your review."
     )
 elif mode == "Pairs":
-    show_pairs(project, every[-1], labels, right)
+    show_pairs(project, every[-1], right)
 else:
     show_review(project, every[-1], labels, right)

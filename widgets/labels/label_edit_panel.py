@@ -171,11 +171,13 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
     )
     assigned = st.data_editor(
         frame, hide_index=True, disabled=["text"], key=f"split_texts_{chosen['id']}_{count}", height=240,
-        column_config={"part": st.column_config.NumberColumn(min_value=0, max_value=count, step=1, width=60)},
+        column_config={
+            "part": st.column_config.NumberColumn(min_value=0, max_value=count, step=1, width=60, required=True)
+        },
     )  # fmt: skip
     parts: dict[str, list[int]] = {name: [] for name in names if name.strip()}
     for text, part in zip(part_of, assigned["part"], strict=True):
-        if part and names[int(part) - 1].strip():
+        if pd.notna(part) and part and names[int(part) - 1].strip():
             parts[names[int(part) - 1]].append(text)
     return Split(chosen["id"], parts) if parts else None
 

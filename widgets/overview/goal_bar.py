@@ -45,7 +45,8 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
 
 def show_goal_form(project: Project, goal: float) -> None:
     """Show the form that sets the goal: the same number as the target of the blind audit."""
-    wanted = st.number_input("Share of labels that should be right, %", 50.0, 99.9, 100 * goal, 0.5, key="goal")
+    low, high = min(50.0, 100 * goal), max(99.9, 100 * goal)
+    wanted = st.number_input("Share of labels that should be right, %", low, high, 100 * goal, 0.5, key="goal")
     if st.button("Set the goal", key="set_goal", type="primary"):
         try:
             set_target(project, wanted / 100)

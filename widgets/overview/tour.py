@@ -8,6 +8,7 @@ from red_core.access.who import who_acts
 from red_core.records import Project
 from red_core.store.database import project_names
 from red_core.store.texts import remember, remembered
+from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 
 STEPS = (
@@ -30,6 +31,11 @@ def show_tour(project: Project) -> None:
         if not last:
             on.button("Next", key="tour_next", on_click=st.session_state.update, args=({"tour_step": step + 1},))
         end.button(
-            "Done" if last else "Skip", key="tour_end", type="tertiary", on_click=remember, args=(project, key, "seen"),
+            "Done" if last else "Skip", key="tour_end", type="tertiary", on_click=_end, args=(project, key),
             help="Ends the tour for good.",
         )  # fmt: skip
+
+
+def _end(project: Project, key: str) -> None:
+    with errors_in_one_line():
+        remember(project, key, "seen")

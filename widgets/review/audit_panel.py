@@ -42,8 +42,8 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
     )
     right.number_input(
         "Target accuracy, %",
-        min_value=50.0,
-        max_value=99.9,
+        min_value=min(50.0, 100 * audits.target),
+        max_value=max(99.9, 100 * audits.target),
         value=100 * audits.target,
         step=0.5,
         key="audit_target",

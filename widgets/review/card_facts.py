@@ -12,6 +12,7 @@ from red_core.store.flags import flags
 from red_core.store.source_columns import column_values
 from red_core.store.texts import remember, remembered
 from widgets.shell.reads import column_names
+from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
 
@@ -41,7 +42,8 @@ def choose_columns(project: Project) -> None:
 
 
 def _keep(project: Project, key: str) -> None:
-    remember(project, COLUMNS, json.dumps(st.session_state[key]), anew=True)
+    with errors_in_one_line():
+        remember(project, COLUMNS, json.dumps(st.session_state[key]), anew=True)
 
 
 def facts_beside(project: Project, texts: Sequence[int], columns: Sequence[str]) -> dict[int, list[list[str]]]:

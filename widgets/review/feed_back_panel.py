@@ -16,7 +16,7 @@ from red_core.errors import RedError
 from red_core.records import Label, Project
 from red_core.review import FeedBackPlan, feed_back
 from widgets.review.queues import queue_name
-from widgets.shell.reads import feed_back_plan, queue_counts
+from widgets.shell.reads import feed_back_plan, labels, queue_counts
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
@@ -27,7 +27,7 @@ SECONDS = 1.0
 
 
 @st.fragment(run_every=SECONDS)
-def show_counts_and_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
+def show_counts_and_feed_back(project: Project, judge: str) -> None:
     """Show how many texts each queue has now, and the panel of the feed back with its count."""
     to_the_door()
     if st.session_state.pop("fed_back", False):
@@ -42,10 +42,10 @@ def show_counts_and_feed_back(project: Project, judge: str, labels: dict[int, La
             icon=":material/published_with_changes:", key="feed_back_panel",
             type="primary" if ready else "secondary", width="stretch",
         ):  # fmt: skip
-            show_feed_back(project, judge, labels)
+            show_feed_back(project, judge)
 
 
-def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> None:
+def show_feed_back(project: Project, judge: str) -> None:
     """Show the plan. Nothing is fed back before its button is pressed."""
     accept = False
     if judge == "evidence":
@@ -60,7 +60,7 @@ def show_feed_back(project: Project, judge: str, labels: dict[int, Label]) -> No
     for reason, count in sorted(plan.withheld.items()):
         st.caption(plain(f"Not fed back, {count:,}: {reason}"))
     if plan.items:
-        _show_per_label(plan, labels)
+        _show_per_label(plan, labels(project))  # as they are now: a colleague may have added one
         st.caption(
             "This ends the review of this round. Texts without a decision come back in the next round. You can undo "
             "it on Rounds; then the review of this round opens again."
@@ -101,15 +101,15 @@ def _feed_back(project: Project, plan: FeedBackPlan) -> None:
         st.toast(f"{counted(len(plan.items), 'text was', 'texts were')} fed back.", icon=":material/check:")
 
 
-def _show_per_label(plan: FeedBackPlan, labels: dict[int, Label]) -> None:
+def _show_per_label(plan: FeedBackPlan, known: dict[int, Label]) -> None:
     counts = Counter((item.label, item.source) for item in plan.items)
     rows = [
         {
-            "label": labels[label].name,
+            "label": known[label].name,
             "by decision": counts[label, "decision"],
             "by verdict": counts[label, "verdict"],
         }
-        for label in sorted({label for label, _ in counts}, key=lambda n: labels[n].name)
+        for label in sorted({label for label, _ in counts}, key=lambda n: known[n].name)
     ]
     with st.expander(f"Per label ({len(rows):,})", key="per_label_fold"):
         st.dataframe(pd.DataFrame(rows), hide_index=True)
