@@ -115,8 +115,10 @@ def sources(project: Project) -> list[dict[str, Any]]:
 
 def version(project: Project) -> tuple[str | int, ...]:
     """Return the key of a screen's caches: the project's id and encoder, and numbers that change with its data."""
-    tables = ("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback", "audit_answer", "flag")
-    tables += ("audit_sample", "certificate")
+    tables = (
+        *("source", "label_edit", "label_meaning", "decision", "feed_back", "rollback", "audit_answer", "flag"),
+        *("audit_sample", "certificate"),
+    )
     keys = {"label_edit": "version", "rollback": "feed_back"}
     parts = ", ".join(f"(SELECT coalesce(max({keys.get(t, 'id')}), 0) FROM {t})" for t in tables)
     finished = "(SELECT count(*) FROM round WHERE state <> 'open'), (SELECT count(*) FROM round)"
