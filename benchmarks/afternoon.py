@@ -1,9 +1,10 @@
 """From ten examples a label to a certificate: ``python -m benchmarks.afternoon DATA.csv[.gz] ...`` (text,label).
 
-Plays the whole way through the doors of the product: rounds with a simulated judge, feed-back, the key presses of a
-simulated analyst on the queue that the app opens, the blind audit, the certificate. Prints a ledger per data set and
-seed: rounds, questions, tokens, money, decisions, audits, hours, and the estimated, measured, certified and true
-accuracy. The simulated analyst errs, at the desk and in the audit, and takes time; so does the judge.
+Plays the whole way through the doors of the product: the import of two files, rounds with a simulated judge, feed-back,
+the key presses of a simulated analyst as the app advises them, the blind audit, the certificate, the export. Prints a
+ledger per data set and seed: rounds, questions, tokens, money, decisions, audits, hours, and the estimated, measured,
+certified and true accuracy. The simulated analyst errs and skips, at the desk and in the audit, and takes time; so does
+the judge. Only the vectors are there before: embedding is measured by ``benchmarks.speed``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.quality import fed_back, project_of
+from benchmarks.quality import add_vectors, fed_back
 from benchmarks.trial import NOTHING, Draw, ProbableJudge, SimulatedJudge, add_judge_options, composed, draw
+from red_core.data.importing import import_files
 from red_core.judges.prompt import ANSWER, CRITERIA, INSTRUCTIONS, TASK, prompt_of
 from red_core.records import NONE_OF_THESE, Answer, Project, Question, Round
+from red_core.results.exports import export
 from red_core.review import summary
 from red_core.review.audits import deal, set_target
 from red_core.review.desk import apply_key_press
@@ -32,8 +36,8 @@ from red_core.rounds import run_round
 from red_core.rounds.plan import plan
 from red_core.settings import RECOMMENDED
 from red_core.store.audits import best_labels
-from red_core.store.database import connection
-from red_core.store.desk import queue
+from red_core.store.database import connection, open_project
+from red_core.store.desk import queue, queue_counts
 from red_core.store.labels import list_labels
 from red_core.store.texts import seeds, truths
 
@@ -69,6 +73,9 @@ class Ledger:
     certified: float | None = None
     covers: float = 0.0
     true_of_covered: float | None = None
+    none_of_these: int = 0
+    left_to_decide: int = 0
+    exported: int = 0
 
 
 class CountingJudge(SimulatedJudge):
@@ -117,7 +124,9 @@ class Analyst:
         items = queue(self.project, last.id, name, who=WHO, longest=most)[:most] if most else []
         for text, proposal in items:
             taken, label = self._time(self.options.seconds_a_decision), self._answer(text)
-            self._press(KeyPress, {"text": text, "proposal": proposal, "seconds": taken}, label, "relabel")
+            if self.rng.random() < self.options.analyst_skips:
+                label = None
+            self._press(KeyPress, {"text": text, "proposal": proposal, "seconds": taken}, label, "relabel", "skip")
         return len(items)
 
     def audit(self, most: int) -> int:
@@ -129,13 +138,17 @@ class Analyst:
                 break
             for card in cards:
                 taken, label = self._time(self.options.seconds_an_audit), self._answer(card.text)
-                self._press(AuditKeyPress, {"audit": card.audit, "seconds": taken}, label, "label")
+                self._press(AuditKeyPress, {"audit": card.audit, "seconds": taken}, label, "label", "cannot tell")
             answered += len(cards)
         return answered
 
-    def _press(self, press: type[KeyPress | AuditKeyPress], asked: dict[str, Any], label: int, kind: str) -> None:
-        """Press the key that gives a label, or *none of these*."""
-        given = {"kind": "none"} if label == NONE_OF_THESE else {"kind": kind, "label": label}
+    def _press(
+        self, press: type[KeyPress | AuditKeyPress], asked: dict[str, Any], label: int | None, kind: str, no_answer: str
+    ) -> None:
+        """Press the key that gives a label, *none of these*, or no answer."""
+        given: dict[str, Any] = {"kind": kind, "label": label}
+        if label is None or label == NONE_OF_THESE:
+            given = {"kind": no_answer if label is None else "none"}
         outcome = apply_key_press(
             self.project, press.model_validate({"id": secrets.token_hex(16)} | asked | given), who=WHO
         )
@@ -147,12 +160,13 @@ def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
     begun, used = time.perf_counter(), time.process_time()
     ledger = Ledger(drawn.data, drawn.seed, len(drawn.names), len(drawn.truth))
     with tempfile.TemporaryDirectory() as folder:
-        project, judge = project_of(drawn, Path(folder)), _judge(drawn, options)
+        project, judge = imported(drawn, Path(folder)), _judge(drawn, options)
         set_target(project, options.target)
         analyst = Analyst(project, drawn.seed, options)
         last = _rounds(project, judge, analyst, ledger, options)
         ledger.audits = analyst.audit(options.most_answers - ledger.decisions)
         _read(project, last, ledger)
+        ledger.exported = export(project, Path(folder) / "labels.jsonl")
     ledger.questions, ledger.questions_per_text = judge.asked, round(judge.asked / ledger.texts, 3)
     tokens_in = judge.tokens if isinstance(judge, ProbableJudge) else judge.characters / CHARACTERS_PER_TOKEN
     tokens_out = judge.asked * TOKENS_PER_ANSWER
@@ -162,6 +176,22 @@ def afternoon(drawn: Draw, options: argparse.Namespace) -> Ledger:
     ledger.machine_minutes = round((time.perf_counter() - begun) / 60, 1)
     ledger.processor_minutes = round((time.process_time() - used) / 60, 1)
     return ledger
+
+
+def imported(drawn: Draw, folder: Path) -> Project:
+    """Import the draw as two files, and store its vectors."""
+    files = {"seeds": folder / "seeds.csv", "pool": folder / "pool.csv"}
+    names = [drawn.names[label] for label in drawn.seed_labels.tolist()]
+    pd.DataFrame({"text": drawn.seed_texts, "label": names}).to_csv(files["seeds"], index=False)
+    pd.DataFrame({"text": drawn.pool_texts}).to_csv(files["pool"], index=False)
+    truth = {
+        text: drawn.names[label] if label >= 0 else NOTHING
+        for text, label in zip(drawn.pool_texts, drawn.truth.tolist(), strict=True)
+    }
+    import_files(folder / "workspace", "afternoon", files["seeds"], files["pool"], label_column="label", truth=truth)
+    project = open_project(folder / "workspace", "afternoon")
+    add_vectors(project, drawn)
+    return project
 
 
 def _rounds(
@@ -195,6 +225,8 @@ def _rounds(
 def _read(project: Project, last: Round, ledger: Ledger) -> None:
     """Read what the screens show at the end, and compare it with the truth."""
     result, forecast = summary(project), plan(project)
+    ledger.none_of_these = last.metrics["none_of_these"]
+    ledger.left_to_decide = queue_counts(project, last.id)["to decide"]
     ledger.estimated = round(forecast.now if forecast else last.metrics["expected_agreement"], 4)
     ledger.true = round(last.metrics["true_agreement"], 4)
     ledger.measured = None if result.accuracy.share is None else round(result.accuracy.share, 4)
@@ -240,6 +272,7 @@ def main() -> None:
     parser.add_argument("--questions", type=float, default=0.4, help="at most so many per text")
     parser.add_argument("--questions-a-round", type=float, default=0.15, help="per text")
     parser.add_argument("--analyst-error", type=float, default=0.03)
+    parser.add_argument("--analyst-skips", type=float, default=0.02, help="decisions that are left open")
     parser.add_argument("--seconds-a-decision", type=float, default=6.0)
     parser.add_argument("--seconds-an-audit", type=float, default=9.0)
     parser.add_argument("--most-answers", type=int, default=400, help="decisions and audits together")

@@ -119,11 +119,16 @@ def project_of(drawn: Draw, workspace: Path) -> Project:
         (SourceFile("pool.csv", "1" * 64, "pool", "text", None, ()), pool),
     ]
     add_sources(project, files, "benchmark")
+    add_vectors(project, drawn)
+    return project
+
+
+def add_vectors(project: Project, drawn: Draw) -> None:
+    """Store the vectors of the texts of a draw."""
     known = {text_id(t): v for t, v in zip(drawn.seed_texts, drawn.seed_vectors, strict=True)}
     known |= {text_id(t): v for t, v in zip(drawn.pool_texts, drawn.pool_vectors, strict=True)}
     ids = without_vector(project, DEFAULT_MODEL)
     append_vectors(project, DEFAULT_MODEL, ids, np.stack([known[text_id(t)] for t in contents(project, ids)]))
-    return project
 
 
 def fed_back(project: Project) -> list[bool]:
