@@ -4,7 +4,8 @@ Simulates projects whose share of right machine labels is exactly known. The con
 with a given AUROC, and may say too much or too little. *Now* is the test of ``steps/certificate.py``, looked at after
 every answer; *before* are four checks after 100, 200, 400 and 800 even draws, each with an exact bound at 98.75%.
 Printed for each setting: mean audits until the certificate (at most 800), the share of the projects that get it, and
-their ratio. The last table has projects at exactly the target: every certificate there is wrong.
+their ratio. Then come projects at exactly the target: every certificate there is wrong. The last lines are about
+certificates for the surest part: every part is exactly at the target, so each of them is wrong, too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from scipy.special import expit, logit
 from scipy.stats import beta, binomtest, norm
 
 from red_core.records import Booleans, Floats
-from red_core.steps.certificate import NOTHING_KNOWN, Draws, draw, error_of, log_capital, rates, whole
+from red_core.steps.certificate import (
+    NOTHING_KNOWN,
+    Draws,
+    draw,
+    error_of,
+    largest_proven,
+    log_capital,
+    rates,
+    whole,
+)
+from red_core.steps.certificate_forecast import frames
 
 LOOKS, MOST = (100, 200, 400, 800), 800
 SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
@@ -66,12 +77,28 @@ def audits_before(project: Simulated, target: float, rng: np.random.Generator) -
     return None
 
 
+def part_is_certified(share: float, options: argparse.Namespace, seed: int) -> bool:
+    """Return whether a part is certified in a project whose parts are all right in exactly this share of their texts.
+
+    The confidences are higher than that, and order the texts: a part looks as if it could be certified.
+    """
+    rng = np.random.default_rng([seed, 99])
+    blocks = 20
+    size = options.texts // blocks
+    right = np.concatenate([rng.permutation(np.arange(size) < round(share * size)) for _ in range(blocks)])
+    confidence = np.repeat(np.linspace(0.999, share + 0.01, blocks), size)
+    every, *parts = frames(confidence, options.target, error_of(0))
+    places, chance = draw(rates(confidence), MOST, rng)
+    draws = Draws(right[places], confidence[places], chance, NOTHING_KNOWN)
+    return largest_proven(draws, every, parts, options.target, error_of(0)) is not None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--projects", type=int, default=2000, help="of each setting")
     parser.add_argument("--texts", type=int, default=10_000)
     parser.add_argument("--target", type=float, default=0.95)
-    parser.add_argument("--true", type=float, nargs="+", default=[0.96, 0.97, 0.98, 0.99])
+    parser.add_argument("--true", type=float, nargs="*", default=[0.96, 0.97, 0.98, 0.99])
     options = parser.parse_args()
     used = time.process_time()
     print(f"{'true':>5} {'confidences':24} {'now':>7} {'given':>6} {'before':>7} {'given':>6} {'ratio':>6}")
@@ -79,6 +106,12 @@ def main() -> None:
         for named, auroc in SHARPNESS.items():
             for words, told in TOLD.items():
                 print(_line(share, f"{named}, {words}", auroc, told, options), flush=True)
+    for share in (options.target, options.target - 0.01):
+        wrong = sum(part_is_certified(share, options, seed) for seed in range(options.projects))
+        high = binomtest(wrong, options.projects).proportion_ci(0.95).high
+        print(
+            f"{share:5.3f} the surest part        wrong {wrong / options.projects:.3f} (at most {high:.3f})", flush=True
+        )
     print(f"{time.process_time() - used:.0f} processor seconds")
 
 
