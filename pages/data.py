@@ -17,7 +17,8 @@ from red_core.settings import RECOMMENDED
 from red_core.store.texts import left_out_rows
 from red_core.training.encoder_choice import encoder_advice
 from widgets.data.edited_form import edited_form
-from widgets.data.encoder_panel import ask_for_encoder, encoder_panel
+from widgets.data.encoder_panel import encoder_panel
+from widgets.data.encoder_question import ask_for_encoder, warn_of_language
 from widgets.data.import_form import begin_work, import_form, is_file_chosen
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
@@ -160,10 +161,14 @@ else:
     show_unprepared(project)
     job = mark_interrupted(project)
     working = job is not None and job.state in {"waiting", "running"}
-    if may_write() and not working and encoder_advice(project).waits:
-        ask_for_encoder(project)
+    advice = encoder_advice(project)
+    may_choose = may_write() and not working
+    if may_choose and advice.waits:
+        ask_for_encoder(project, advice)
     else:
         show_next_step(project, "data")
+    if may_choose and advice.warns:
+        warn_of_language(project, advice)
     show_what_is_in(project)
     if may_write():
         with st.expander(

@@ -91,6 +91,7 @@ def encoder_(  # each option is one choice of the verb
     advice = encoder_advice(project)
     if as_json:
         facts = asdict(advice) | {"encoder": str(advice.encoder), "better": advice.better and advice.better.encoder}
+        facts |= {"waits": advice.waits, "knowing": [str(known.spec) for known in advice.knowing]}
         click.echo(json.dumps({"project": name, **facts}))
         return
     click.echo(one_line(f"{name}: encoder {advice.encoder}"))

@@ -89,10 +89,16 @@ def print_encoder(project: Project) -> None:
         click.echo(one_line(f"  {score.right:.1%} of the examples right{speed}: {score.encoder}"))
     for sentence in advice.sentences():
         click.echo(f"  {sentence}")
-    offered = advice.better or advice.faster
+    offered, name = advice.better or advice.faster, project.name
     if offered is not None:
-        name, line = project.name, shlex.quote(offered.encoder)
+        line = shlex.quote(offered.encoder)
         click.echo(f"  Change it: red encoder {name} {line}. Or keep it: red encoder {name} --keep")
+    elif advice.waits or advice.warns:
+        for known in advice.knowing:
+            first = f"{known.source}, then " if known.package and not known.on_this_machine else ""
+            change = f"{first}red encoder {name} {shlex.quote(known.spec.name)}"
+            click.echo(f"  “{known.title}” knows it ({known.megabytes:,} MB, {known.licence}): {change}")
+        click.echo(f"  Or keep it: red encoder {name} --keep")
 
 
 def plan_in_words(plan: Mapping[str, Any]) -> str:

@@ -90,8 +90,8 @@ def compare(project: Project, _settings: Settings, progress: Report, _who: str) 
 def is_to_choose(project: Project, progress: Report) -> bool:
     """Return whether a person should choose the encoder before all texts are embedded.
 
-    That is so before the first round, if the encoder does not know the language of most texts and another one on this
-    machine labels clearly more of the examples right.
+    That is so before the first round, if the encoder does not know the language of most texts, and an encoder of the
+    catalogue does. If such a one is on this machine, it also has to label clearly more of the examples right.
     """
     look_at_languages(project)
     advice = encoder_advice(project)

