@@ -10,7 +10,8 @@ import red_core.api  # noqa: F401  whole and first: two sessions of a cold serve
 from red_core.store.database import project_names
 from widgets.shell.facts_line import show_facts_line, show_job
 from widgets.shell.next_step import show_stepper
-from widgets.shell.shell import PAGES, choose_project, errors_in_one_line, workspace
+from widgets.shell.reasons import workspace
+from widgets.shell.shell import PAGES, choose_project, errors_in_one_line
 from widgets.shell.sign_in import let_in, show_door, show_person
 
 st.set_page_config(

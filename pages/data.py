@@ -23,10 +23,11 @@ from widgets.data.import_form import begin_work, import_form, is_file_chosen
 from widgets.labels.drift_panel import show_drift
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, labels_with_few_examples, sources
-from widgets.shell.shell import errors_in_one_line, inside_the_shell, workspace
+from widgets.shell.reasons import why_ended, workspace
+from widgets.shell.shell import errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write, of_session
 from widgets.shell.untrusted import plain, visible
-from widgets.shell.words import ENDED, counted
+from widgets.shell.words import counted
 
 inside_the_shell()
 
@@ -107,8 +108,7 @@ def show_unprepared(project: Project) -> None:
         and job.kind == "prepare"
         and job.state in {"cancelled", "failed", "interrupted"}
     ):
-        reason = f": {job.error.rstrip('.')}" if job.error else ""
-        st.warning(plain(f"Preparing the texts {ENDED[job.state]}{reason}."), icon=":material/pause_circle:")
+        st.warning(plain(f"Preparing the texts {why_ended(job)}."), icon=":material/pause_circle:")
         if st.button("Continue", type="primary", key="resume_prepare"):
             start_job(project, "prepare", RECOMMENDED, who_acts())
             st.rerun()

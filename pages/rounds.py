@@ -22,10 +22,11 @@ from widgets.rounds.judge_cost import choose_batch, cost, show_spent
 from widgets.rounds.judge_panel import choose_judge, show_llm
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, plan, what_changed
+from widgets.shell.reasons import why_ended
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED, JUDGES, STAGES, answers_in_words, counted, in_points
+from widgets.shell.words import JUDGES, STAGES, answers_in_words, counted, in_points
 
 inside_the_shell()
 
@@ -64,11 +65,10 @@ def show_interrupted(project: Project, job: Job) -> bool:
         return False
     if not left_open:
         if job.state == "failed" and not list_rounds(project):
-            st.warning(plain(f"The round failed. {job.error}"), icon=":material/error:")
+            st.warning(plain(f"The round {why_ended(job)}."), icon=":material/error:")
         return False
-    stage = STAGES.get(job.stage, job.stage).lower()
-    why = f": {job.error.rstrip('.')}" if job.error else ""
-    message = f"The round {ENDED[job.state]} while {stage}{why}. Everything stored so far is kept."
+    ended = why_ended(job, while_=f" while {STAGES.get(job.stage, job.stage).lower()}")
+    message = f"The round {ended}. Everything stored so far is kept."
     st.warning(plain(message), icon=":material/pause_circle:")
     if not may_write():
         return True

@@ -211,3 +211,13 @@ def test_what_a_person_unfolds_stays_open(path: Path) -> None:
             names = {keyword.arg for keyword in node.keywords}
             folds = node.func.attr in {"expander", "popover"} and not names & {"key", "expanded"}
             assert not folds or path.name == "untrusted.py", f"line {node.lineno} needs a key"
+
+
+@pytest.mark.parametrize("path", [path for path in SCREENS if path.name != "reasons.py"], ids=named)
+def test_a_screen_says_why_something_failed_without_a_path_of_the_server(path: Path) -> None:
+    """``widgets/shell/reasons.py`` has the only code that turns an error, or that of a job, into words."""
+    for node in ast.walk(parsed(path)):
+        of_a_job = isinstance(node, ast.Attribute) and node.attr == "error" and ast.unparse(node.value) == "job"
+        assert not of_a_job, f"line {node.lineno}: use why_ended"
+        of_an_error = isinstance(node, ast.Call) and ast.unparse(node) == "str(error)"
+        assert not of_an_error, f"line {node.lineno}: use reason_of"

@@ -16,6 +16,7 @@ from red_core.settings import RECOMMENDED
 from red_core.store.rounds import list_rounds
 from red_core.training.encoder_choice import FEW_LANGUAGES, EncoderAdvice, EncoderScore, encoder_advice, title_of
 from widgets.shell.reads import facts
+from widgets.shell.reasons import why_ended
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import plain, visible
@@ -127,12 +128,13 @@ def change(project: Project, spec: EncoderSpec) -> None:
 
 
 def _continue(project: Project) -> None:
-    """Offer to continue a change that was stopped."""
+    """Offer to continue a change that was stopped; say why a comparison failed."""
     job = mark_interrupted(project)
+    if job is not None and job.kind == "compare encoders" and job.state in {"failed", "interrupted"}:
+        st.warning(plain(f"The comparison of the encoders {why_ended(job)}."), icon=":material/error:")
     if job is not None and job.kind == "encoder" and job.state in ENDED:
-        reason = f": {job.error.rstrip('.')}" if job.error else ""
         st.warning(
-            plain(f"The change of the encoder {ENDED[job.state]}{reason}. The project keeps its encoder."),
+            plain(f"The change of the encoder {why_ended(job)}. The project keeps its encoder."),
             icon=":material/pause_circle:",
         )
         if st.button("Continue the change", key="encoder_continue", type="primary"):

@@ -27,7 +27,8 @@ from red_core.store.exports import ORIGINAL
 from red_core.store.views import version
 from widgets.data.file_reading import forget_file, read_file
 from widgets.shell.reads import facts
-from widgets.shell.shell import errors_in_one_line, workspace
+from widgets.shell.reasons import workspace
+from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted

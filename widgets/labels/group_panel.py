@@ -16,6 +16,7 @@ from red_core.store.labels import path_in_words
 from widgets.labels.map_choice import Row
 from widgets.shell.caching import EDITS, IMPORTS, cached_read
 from widgets.shell.reads import labels
+from widgets.shell.reasons import reason_of
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
@@ -37,7 +38,7 @@ def group_form(project: Project, chosen: Row | None, inside: Sequence[Row]) -> E
     try:
         return forms[str(way)]()
     except RedError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(reason_of(error)), icon=":material/error:")
         return None
 
 

@@ -27,6 +27,7 @@ from widgets.labels.many_panel import many_form
 from widgets.labels.map_choice import Row, choose
 from widgets.shell.caching import cached_read
 from widgets.shell.marks import mark
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
@@ -153,7 +154,7 @@ def _split(project: Project, chosen: Row | None) -> Edit | None:
     try:
         clusters = _proposed_split(project, chosen["id"], count)
     except RedError as error:
-        st.caption(plain(str(error)))
+        st.caption(plain(reason_of(error)))
         return None
     part_of = {text: part for part, cluster in enumerate(clusters) for text in cluster}
     with st.container(horizontal=True):
@@ -222,7 +223,7 @@ def _try(project: Project, edit: Edit) -> None:
     try:
         st.session_state["edit_tried"] = (_project_state(project), edit, label_edits.preview(project, edit))
     except RedError as error:
-        st.session_state["edit_error"] = str(error)
+        st.session_state["edit_error"] = reason_of(error)
 
 
 def _at_once(project: Project, edit: Edit) -> None:
@@ -235,7 +236,7 @@ def _do(project: Project, edit: Edit) -> None:
     try:
         label_edits.apply_edit(project, edit, who_acts())
     except RedError as error:
-        st.session_state["edit_error"] = str(error)
+        st.session_state["edit_error"] = reason_of(error)
         return
     st.session_state["edit_done"] = f"Done: {st.session_state.pop('edit_tried')[2].message}."
     st.session_state.pop(NEW_LABEL, None)
@@ -294,5 +295,5 @@ def _undo(project: Project) -> None:
     try:
         st.session_state["edit_done"] = f"Undone: {label_edits.undo_edit(project, who_acts())}."
     except RedError as error:
-        st.session_state["edit_error"] = str(error)
+        st.session_state["edit_error"] = reason_of(error)
     choose()

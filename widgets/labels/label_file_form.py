@@ -13,6 +13,7 @@ from red_core.labels import export_label_set, read_label_set
 from red_core.labels.file import Apply
 from red_core.records import Project
 from widgets.shell.caching import cached_read
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import of_session
 from widgets.shell.untrusted import plain
 
@@ -33,7 +34,7 @@ def label_file_form(project: Project) -> Apply | None:
     try:
         return _read(project, upload.getvalue(), upload.name)
     except RedError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(reason_of(error)), icon=":material/error:")
         return None
 
 

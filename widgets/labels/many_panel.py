@@ -16,6 +16,7 @@ from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, 
 from red_core.records import Project
 from widgets.labels.map_choice import Row
 from widgets.shell.reads import confused, labels, round_number, similarities
+from widgets.shell.reasons import reason_of
 from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
@@ -37,7 +38,7 @@ def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
     try:
         return forms[str(which)]()
     except RedError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(reason_of(error)), icon=":material/error:")
         return None
 
 

@@ -14,6 +14,7 @@ from red_core.training.background import DOUBT, wants_background
 from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.marks import ink
 from widgets.shell.reads import audit_summary, facts
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
 
@@ -51,7 +52,7 @@ def show_goal_form(project: Project, goal: float) -> None:
         try:
             set_target(project, wanted / 100)
         except RedError as error:
-            st.error(plain(str(error)))
+            st.error(plain(reason_of(error)))
             return
         st.rerun()
 

@@ -14,6 +14,7 @@ from red_core.review.audits import begin_sample, set_target
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
 from widgets.shell.reads import audit_summary
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
 from widgets.shell.words import answers_in_words, counted, judge_name
@@ -64,14 +65,14 @@ def _keep_target(project: Project) -> None:
     try:
         set_target(project, st.session_state["audit_target"] / 100)
     except RedError as error:
-        st.session_state["audit_error"] = str(error)
+        st.session_state["audit_error"] = reason_of(error)
 
 
 def _start_sample(project: Project) -> None:
     try:
         begin_sample(project, who_acts())
     except RedError as error:
-        st.session_state["audit_error"] = str(error)
+        st.session_state["audit_error"] = reason_of(error)
 
 
 def show_audit(project: Project, labels: dict[int, Label]) -> None:

@@ -13,6 +13,7 @@ from red_core.review.batches import LEAST_BELIEF, SAMPLE, agreement_interval, ap
 from red_core.store.batches import BatchCounts, batch_counts, drop_batch
 from red_core.store.desk import Item
 from widgets.review.queues import SAMPLE_QUEUE, open_batch
+from widgets.shell.reasons import reason_of
 from widgets.shell.shell import NO_FILTERS
 from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
@@ -142,7 +143,7 @@ def _drop(project: Project, counts: BatchCounts) -> None:
     try:
         drop_batch(project, counts.id, who_acts())
     except RedError as error:
-        st.session_state["batch_error"] = str(error)
+        st.session_state["batch_error"] = reason_of(error)
     else:
         st.session_state["review_queue"] = "to decide"
 
@@ -152,6 +153,6 @@ def _run(action: Callable[[], int], result: str) -> bool:
     try:
         st.toast(f"{counted(action(), 'text')} {result}.", icon=":material/check:")
     except RedError as error:
-        st.session_state["batch_error"] = str(error)
+        st.session_state["batch_error"] = reason_of(error)
         return False
     return True

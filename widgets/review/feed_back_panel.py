@@ -17,6 +17,7 @@ from red_core.records import Label, Project
 from red_core.review import FeedBackPlan, feed_back
 from widgets.review.queues import queue_name
 from widgets.shell.reads import feed_back_plan, labels, queue_counts
+from widgets.shell.reasons import reason_of
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
@@ -95,7 +96,7 @@ def _feed_back(project: Project, plan: FeedBackPlan) -> None:
     try:
         feed_back(project, plan, who=who_acts())
     except RedError as error:
-        st.session_state["feed_back_error"] = str(error)
+        st.session_state["feed_back_error"] = reason_of(error)
     else:
         st.session_state["fed_back"] = True
         st.toast(f"{counted(len(plan.items), 'text was', 'texts were')} fed back.", icon=":material/check:")

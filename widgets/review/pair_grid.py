@@ -15,6 +15,7 @@ from red_core.review import Provenance, decide, undo
 from red_core.store.pairs import Between, between
 from red_core.store.views import Confusion
 from widgets.shell.reads import confused, labels, round_number
+from widgets.shell.reasons import reason_of
 from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
@@ -109,7 +110,7 @@ def _decide(project: Project, chosen: Sequence[Between], label: int | None, queu
             provenance = Provenance(queue=queue, seen=(row.newest, meaning))
             made.append(decide(project, row.text, kind, label=label, who=who_acts(), provenance=provenance))
         except RedError as error:
-            refused.append(str(error))
+            refused.append(reason_of(error))
     st.session_state["pair_undo"] = made
     st.session_state["pair_grids"] = st.session_state.get("pair_grids", 0) + 1
     if refused:
@@ -121,5 +122,5 @@ def _undo(project: Project) -> None:
         for decision in reversed(st.session_state.pop("pair_undo", [])):
             undo(project, decision=decision, who=who_acts())
     except RedError as error:
-        st.session_state["pair_error"] = str(error)
+        st.session_state["pair_error"] = reason_of(error)
     st.session_state["pair_grids"] = st.session_state.get("pair_grids", 0) + 1

@@ -18,10 +18,11 @@ from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store.rounds import last_finished_round
 from widgets.shell.reads import facts
+from widgets.shell.reasons import reason_of, why_ended
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import is_operator
 from widgets.shell.untrusted import plain
-from widgets.shell.words import ENDED, JUDGES
+from widgets.shell.words import JUDGES
 
 APIS = {
     "chat": "chat: any OpenAI-compatible server",
@@ -62,7 +63,7 @@ def show_llm(project: Project) -> JudgeServer | None:
     try:
         server = judge_server()
     except JudgeError as error:
-        st.caption(plain(str(error)))
+        st.caption(plain(reason_of(error)))
     with st.container(border=True):
         if message := st.session_state.pop("judge_saved", None):
             st.success(plain(message), icon=":material/check:")
@@ -82,7 +83,7 @@ def show_failure(project: Project, kind: str, work: str) -> None:
     """Show why the newest job failed or was interrupted, if it is of this kind."""
     job = mark_interrupted(project)
     if job is not None and job.kind == kind and job.state in {"failed", "interrupted"}:
-        st.warning(plain(f"{work} {ENDED[job.state]}: {job.error}"), icon=":material/error:")
+        st.warning(plain(f"{work} {why_ended(job)}."), icon=":material/error:")
 
 
 def show_self_test(project: Project, server: JudgeServer) -> None:

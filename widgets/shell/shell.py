@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import streamlit as st
@@ -14,6 +12,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from red_core.errors import ProjectReplaced, RedError
 from red_core.records import Project
 from red_core.store.database import open_project, project_names
+from widgets.shell.reasons import reason_of, workspace
 from widgets.shell.sign_in import let_in
 from widgets.shell.untrusted import plain
 
@@ -42,33 +41,18 @@ def inside_the_shell() -> None:
         st.stop()
 
 
-def workspace() -> Path:
-    """Return the folder that holds the projects."""
-    return Path(os.environ.get("RED_WORKSPACE", "workspace"))
-
-
 @contextmanager
 def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
     """Show an error of ours, or of the file system, as one line; with ``and_stop``, end the page there."""
     try:
         yield
-    except RedError as error:
-        message = str(error)
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        message = f"{file}{error.strerror or error}. Ask your administrator to check the disk and the permissions."
+    except (RedError, OSError) as error:
+        message = reason_of(error)
     else:
         return
-    st.error(plain(without_folder(message)), icon=":material/error:")
+    st.error(plain(message), icon=":material/error:")
     if and_stop:
         st.stop()
-
-
-def without_folder(message: str) -> str:
-    """Return a message without the folder of the projects: a screen shows no path of the server."""
-    for folder in {workspace().absolute(), workspace()} - {Path()}:
-        message = message.replace(f"{folder}/", "")
-    return message
 
 
 def go(page: str, **state: object) -> NoReturn:

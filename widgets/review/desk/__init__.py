@@ -24,6 +24,7 @@ from red_core.store import views
 from red_core.training.encoder_choice import encoder_advice
 from widgets.review.desk.meaning import MOVED, apply_meaning, apply_why, with_newest_meaning
 from widgets.shell.caching import MEANINGS
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import at_this_machine
 from widgets.shell.untrusted import visible
 
@@ -182,7 +183,7 @@ def _receive() -> None:
             card = message.want.card
             reply.said = {"card": card, **sitting.say(message.want.kind, card)}
     except RedError as error:
-        st.session_state["review_error"] = str(error)
+        st.session_state["review_error"] = reason_of(error)
 
 
 def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
@@ -191,7 +192,7 @@ def _carry_out(sitting: Sitting, raw: Mapping[str, Any], reply: Reply) -> None:
         press = read_key_press(with_newest_meaning(sitting.project, raw))
     except StateError as error:  # sent again, it would be refused again
         reply.acked.append(str(raw.get("id"))[:64])
-        reply.refused.append({"why": visible(str(error)), "card": None, "decision": True})
+        reply.refused.append({"why": visible(reason_of(error)), "card": None, "decision": True})
         return
     if isinstance(press, MeaningPress):
         outcome, reply.told = apply_meaning(sitting.project, press)

@@ -16,6 +16,7 @@ from red_core.review.presses import MeaningPress, WhyPress
 from red_core.store.guidelines import guideline_examples
 from red_core.store.labels import label_name, list_labels
 from red_core.store.overview import outdated_verdicts
+from widgets.shell.reasons import reason_of
 from widgets.shell.untrusted import visible
 from widgets.shell.words import counted
 
@@ -39,7 +40,7 @@ def apply_meaning(project: Project, press: MeaningPress) -> tuple[PressOutcome, 
             meaning = edit_meaning(project, edit, who_acts())
             told = f"The meaning of {name} is saved. {outdated_in_words(project, edit.label)}U undoes this."
     except StateError as error:
-        return PressOutcome(press.request_id, str(error)), ""
+        return PressOutcome(press.request_id, reason_of(error)), ""
     st.session_state.setdefault(EDITED, {}).setdefault(edit.label, []).extend([press.seen, meaning])
     st.session_state[MOVED] = True
     return PressOutcome(press.request_id), told
@@ -53,7 +54,7 @@ def apply_why(project: Project, press: WhyPress) -> tuple[PressOutcome, str]:
             undo_examples(project, shown, who_acts())
         names = " and ".join(visible(label_name(project, each.label)) for each in shown.examples)
     except StateError as error:
-        return PressOutcome(press.request_id, str(error)), ""
+        return PressOutcome(press.request_id, reason_of(error)), ""
     st.session_state[MOVED] = True
     told = f"The example is in the guideline of {names}. U undoes this. G shows the guideline of the left label."
     return PressOutcome(press.request_id), "The guideline is as it was before." if press.undo else told
