@@ -44,6 +44,8 @@ PRESET_WORDS = {
 """Title and explanation of each preset."""
 SECONDS_OF_A_ROUND, SECONDS_A_TEXT, SECONDS_A_LABEL = 30, 0.0025, 0.03
 """A rough duration, from measured rounds (docs/scale.md); a new text is also embedded once."""
+BEFORE_A_ROUND = ("", "embed", "form subsets")
+"""The stages in which a job has not opened its round yet, or goes on with one."""
 BASIC = ("examples_shown", "most_questions", "feed_back_belief")
 OF_LLM = ("most_tokens", "most_tokens_project", "self_test_seeds", "corrections")
 ADVANCED = ("least_gain", "questions_per_subset", "noise_factor", "least_information")
@@ -64,7 +66,7 @@ def show_interrupted(project: Project, job: Job) -> bool:
     if job.kind != "round" or job.state not in {"cancelled", "failed", "interrupted"}:
         return False
     if not left_open:
-        if job.state == "failed" and not list_rounds(project):
+        if job.state != "cancelled" and (job.stage in BEFORE_A_ROUND or not list_rounds(project)):
             st.warning(plain(f"The round {why_ended(job)}."), icon=":material/error:")
         return False
     ended = why_ended(job, while_=f" while {STAGES.get(job.stage, job.stage).lower()}")

@@ -50,7 +50,8 @@ def train(
     choice = Choice(earlier.regularisation, earlier.features.neighbour_weight) if earlier else None
     before, partitions, extent = _reusable(earlier, rows, shown, settings, recipe)
     if before is None or choice is None:
-        choice = select_model(rows, partitions, settings, report, choice)
+        choice = select_model(rows, partitions, settings, _half(report, 0), choice)
+        report = _half(report, 1)
     fold_recipe = json.dumps([recipe, choice.regularisation, choice.neighbour_weight])
     kept = Kept(before, load_cross_fit(project, fold_recipe, len(partitions))) if before else None
     done = fit_rows(rows, partitions, choice, settings, report, kept)
@@ -59,6 +60,11 @@ def train(
         done.fitted, done.halves, done.fed_back, done.seeds, done.calibration, done.known,
         replace(features, neighbour_weight=choice.neighbour_weight), choice.regularisation, recipe, extent,
     )  # fmt: skip
+
+
+def _half(report: Progress, index: int) -> Progress:
+    """Return a report for one half of the work, so that the whole never goes back."""
+    return lambda done, total: report(index * total + done, 2 * total)
 
 
 def _newest_model(project: Project, round_id: int) -> Model | None:

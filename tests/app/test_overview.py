@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from red_core.data.importing import import_files
-from red_core.records import Job, Project
+from red_core.records import Project
 from red_core.review import audit_sample
 from red_core.review.audits import answer, deal, set_target, target
 from red_core.rounds import run_round
@@ -27,7 +27,6 @@ from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
 from tests.helpers.small_projects import FAST, embed, reviewed_round, small_project, write_csv
-from widgets.shell.facts_line import SECONDS_OF_STAGE, _share
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -174,17 +173,6 @@ def test_another_project_opens_from_every_page(
     app.sidebar.selectbox(key="project").set_value("zebra").run()
     assert not app.exception
     assert app.sidebar.selectbox(key="project").value == "zebra"
-
-
-def test_the_progress_of_a_round_never_goes_back() -> None:
-    at = [_share(job(stage, done)) for stage in SECONDS_OF_STAGE for done in (0, 5, 10)]
-    assert at == sorted(at)
-    assert (at[0], at[-1]) == (0.0, pytest.approx(1.0))
-    assert _share(job("wait for the batch", 5)) == _share(job("ask", 5))
-
-
-def job(stage: str, done: int) -> Job:
-    return Job(1, "round", "running", stage, done, 10, "", False, None, None, 0.0, "{}", WHO)
 
 
 def test_a_goal_that_is_reached_by_the_estimate_leads_to_the_audit(in_state: InState, open_app: OpenApp) -> None:

@@ -12,6 +12,7 @@ from red_core.rounds import mark_interrupted
 from red_core.store.jobs import ask_to_cancel
 from red_core.store.rounds import last_finished_round
 from widgets.shell.reads import audit_summary, facts, queue_counts
+from widgets.shell.reasons import why_ended
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
@@ -21,11 +22,18 @@ FEW_AUDITS = 20
 """Below this number of audits no accuracy is shown: it says little, and one more answer would give away whether the
 machine's label of that text was right."""
 
-SECONDS_OF_STAGE = {
-    "": 0, "embed": 110, "form subsets": 15, "words and characters": 15, "neighbours": 113, "fit": 100, "score": 25,
-    "test the judge": 20, "ask": 60, "believe": 10,
+SECONDS_OF_STAGE: dict[str, dict[str, int]] = {
+    "round": {
+        "": 0, "embed": 110, "form subsets": 15, "words and characters": 15, "neighbours": 113, "fit": 100, "score": 25,
+        "test the judge": 20, "ask": 60, "believe": 10,
+    },
+    "prepare": {"": 0, "compare encoders": 10, "embed": 110, "form subsets": 15},
+    "encoder": {"": 0, "download the encoder": 60, "embed": 110, "form subsets": 15},
+    "compare encoders": {"": 0, "compare encoders": 1},
+    "judge-check": {"": 0, "test the judge": 1},
+    "meanings": {"": 0, "write meanings": 1},
 }  # fmt: skip
-"""Typical seconds of each stage of a round, in their order (1,000 labels, 100,000 texts): the parts of its progress."""
+"""Typical seconds of each stage of each kind of job, in their order (1,000 labels, 100,000 texts): its progress."""
 OF_A_JUDGE = {"test the judge", "ask", "write meanings"}
 """The stages that take as long as a judge's server takes to reply."""
 PART_OF = {"wait for the batch": "ask"}
@@ -38,6 +46,8 @@ WORK = {
     "encoder": "The change of the encoder",
     "compare encoders": "The comparison of encoders",
 }
+PAGES_OF_WORK = {"round": "Rounds", "judge-check": "Rounds", "meanings": "Label map"}
+"""The page that says more when work fails, and where it goes on; *Data* for all other work."""
 SECONDS_SEEN, SHARE_SEEN = 5.0, 0.02
 """The time left is shown after so many seconds and so much progress."""
 
@@ -98,14 +108,24 @@ def _measured_accuracy(project: Project) -> list[str]:
 def show_job(project: Project) -> Job | None:
     """Show the running job, refreshed every second, with Cancel; return the newest job.
 
-    A job that was cancelled, failed or was interrupted is shown by the page that can resume it.
+    A job that was cancelled, failed or was interrupted is shown by the page that can resume it. Every page says once
+    that the work ended, and why it failed.
     """
-    if ended := st.session_state.pop("job_ended", None):
-        st.toast(ended, icon=":material/check:")  # a long one hides the button of the next step
     job = mark_interrupted(project)
     if job is not None and job.state in {"waiting", "running"}:
+        st.session_state["job_watched"] = (project.name, job.id)
         _running(project, job.id)
+    elif job is not None and st.session_state.pop("job_watched", None) == (project.name, job.id):
+        _say_how_it_ended(job)
     return job
+
+
+def _say_how_it_ended(job: Job) -> None:
+    if job.state == "done":
+        st.toast(f"{WORK[job.kind]} is done.", icon=":material/check:")  # a long one hides the button of the next step
+    elif job.state in {"failed", "interrupted"}:
+        where = PAGES_OF_WORK.get(job.kind, "Data")
+        st.toast(plain(f"{WORK[job.kind]} {why_ended(job)}. See {where}."), icon=":material/error:", duration="long")
 
 
 @st.fragment(run_every=1.0)
@@ -118,10 +138,8 @@ def _running(project: Project, job_id: int) -> None:
 def _show_running(project: Project, job_id: int) -> None:
     job = mark_interrupted(project)
     if job is None or job.id != job_id or job.state not in {"waiting", "running"}:
-        if job is not None and job.state == "done":
-            st.session_state["job_ended"] = f"{WORK.get(job.kind, 'The work')} is done."
         st.rerun()
-    share = _share(job)
+    share = _highest_share(project, job)
     count = f" · {job.done:,} of {job.total:,}" if job.total else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=plain(f"{STAGES.get(job.stage, job.stage)}{count}{_time_left(project, job, share)}"))
@@ -134,13 +152,18 @@ def _show_running(project: Project, job_id: int) -> None:
 
 
 def _share(job: Job) -> float:
-    """Return how much of the whole job is done, in [0, 1]: it never goes back from stage to stage."""
+    """Return how much of the whole job is done, in [0, 1]: it does not go back from stage to stage."""
     inside = min(job.done / job.total, 1.0) if job.total else 0.0
-    stage = PART_OF.get(job.stage, job.stage)
-    if job.kind != "round" or stage not in SECONDS_OF_STAGE:
-        return inside
-    before = sum(list(SECONDS_OF_STAGE.values())[: list(SECONDS_OF_STAGE).index(stage)])
-    return (before + inside * SECONDS_OF_STAGE[stage]) / sum(SECONDS_OF_STAGE.values())
+    seconds, stage = SECONDS_OF_STAGE[job.kind], PART_OF.get(job.stage, job.stage)
+    before = sum(list(seconds.values())[: list(seconds).index(stage)])
+    return (before + inside * seconds[stage]) / sum(seconds.values())
+
+
+def _highest_share(project: Project, job: Job) -> float:
+    """Return the share of the job, or a higher one that this session saw: a judge can find more to ask."""
+    key = f"job_share_{project.name}_{job.id}"
+    st.session_state[key] = share = max(_share(job), float(st.session_state.get(key, 0.0)))
+    return share
 
 
 def _time_left(project: Project, job: Job, share: float) -> str:

@@ -1,0 +1,99 @@
+"""The progress of the work: it never goes back, and every page says how the work ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from red_core.encoders import EncoderSpec
+from red_core.records import Job, Project
+from red_core.rounds.encoder_change import begin_encoder_change
+from red_core.rounds.worker import WORK as WORK_OF_THE_WORKER
+from red_core.store.jobs import add_job, end_job, newest_job, report_progress
+from tests.helpers.app_projects import WHO
+from tests.helpers.hub import save_tiny_encoder
+from tests.helpers.rendered import without_joiners, words_on
+from tests.helpers.small_projects import FAST, LABELS
+from widgets.shell.facts_line import SECONDS_OF_STAGE, WORK, _share
+from widgets.shell.words import STAGES
+
+InState = Callable[..., Project]
+OpenApp = Callable[..., AppTest]
+
+
+def job(kind: str, stage: str, done: int, total: int = 10) -> Job:
+    return Job(1, kind, "running", stage, done, total, "", False, None, None, 0.0, "{}", WHO)
+
+
+def test_every_kind_of_work_has_its_words_and_its_stages() -> None:
+    assert set(SECONDS_OF_STAGE) == set(WORK) == set(WORK_OF_THE_WORKER)
+    assert {stage for stages in SECONDS_OF_STAGE.values() for stage in stages} <= set(STAGES)
+
+
+@pytest.mark.parametrize("kind", SECONDS_OF_STAGE)
+def test_the_progress_goes_from_nothing_to_everything(kind: str) -> None:
+    at = [_share(job(kind, stage, done)) for stage in SECONDS_OF_STAGE[kind] for done in (0, 5, 10)]
+    assert at == sorted(at)
+    assert (at[0], at[-1]) == (0.0, pytest.approx(1.0))
+
+
+def test_waiting_for_a_batch_is_a_part_of_asking() -> None:
+    assert _share(job("round", "wait for the batch", 5)) == _share(job("round", "ask", 5))
+
+
+@pytest.mark.parametrize("kind", ["prepare", "encoder", "round"])
+def test_the_stages_of_real_work_never_go_back(
+    kind: str, project: Project, tmp_path: Path, no_worker: list[list[str]]
+) -> None:
+    if kind == "encoder":
+        tiny = save_tiny_encoder(tmp_path / "tiny", [*LABELS])
+        begin_encoder_change(project, EncoderSpec(str(tiny)), WHO)
+        assert no_worker
+    seen: list[tuple[str, int, int]] = []
+    WORK_OF_THE_WORKER[kind](project, FAST, lambda *progress: seen.append(progress), WHO)
+    at = [_share(job(kind, *progress)) for progress in seen if progress[0] != "ask"]  # see the next test
+    assert at == sorted(at)
+    assert at[-1] == pytest.approx(1.0)
+
+
+def test_more_questions_than_expected_do_not_take_the_progress_back(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("round running")
+    shown = []
+    app = open_app("results")
+    for done, total in ((9, 10), (10, 40), (40, 40)):
+        report_progress(project, newest_job(project).id, "ask", done, total)
+        (bar,) = app.run().get("progress")
+        shown.append(bar.proto.value)
+    assert shown == sorted(shown)
+    assert shown[0] == shown[1] < shown[2]
+
+
+@pytest.mark.parametrize("page", ["overview", "results"])
+def test_every_page_says_that_work_failed_and_why(page: str, in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("preparing")
+    app = open_app(page)
+    end_job(project, newest_job(project).id, "failed", "the disk is full. Free some space.")
+    app.run()
+    (said,) = app.toast
+    assert without_joiners(said.value).replace("\\", "") == (
+        "The import failed: the disk is full. Free some space. See Data."
+    )
+    assert not app.run().toast  # once
+
+
+def test_every_page_says_that_work_is_done(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("round running")
+    app = open_app("results")
+    end_job(project, newest_job(project).id, "done")
+    assert [said.value for said in app.run().toast] == ["The round is done."]
+    assert not open_app("results").toast  # another session never saw it running
+
+
+def test_a_later_round_that_failed_before_it_began_is_said(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("closed")
+    work = add_job(project, "round", FAST.model_dump_json(), WHO)
+    end_job(project, work, "failed", "the encoder cannot be loaded.")
+    assert "The round failed: the encoder cannot be loaded." in words_on(open_app("rounds"))
