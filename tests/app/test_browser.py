@@ -6,8 +6,10 @@ import csv
 import os
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -353,6 +355,24 @@ def downloaded(watched: Watched, server: Server, project: Project, folder: Path)
     caught.value.save_as(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_download_of_a_damaged_project_says_why_at_its_button(
+    in_state: Callable[..., Project], serve: Callable[..., Server], watched: Watched
+) -> None:
+    project = in_state("to review")
+    with closing(sqlite3.connect(project.database)) as db, db:  # as a failing disk would, without a word to the program
+        db.execute("UPDATE text SET content = content || '!' WHERE id = 1")
+    server = serve(project.workspace)
+    page = watched.open(f"{server.address}/results?project={project.name}&results_tab=Download")
+    page.get_by_role("button", name="Download CSV").click()
+    said = page.get_by_test_id("stDownloadButtonError")
+    expect(said).to_have_text(
+        "small/project.db: the texts are not as they were stored. Restore a backup, or write what is left with "
+        "`red export --unverified`."
+    )
+    assert "Traceback" not in server.log.read_text()
+    assert "A download failed: small/project.db" in server.log.read_text()
 
 
 def test_the_whole_path_from_files_to_labels(
