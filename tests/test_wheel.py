@@ -25,9 +25,9 @@ NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "secrets.toml"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy: a build writes beside its sources."""
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what is built: a build writes beside its sources."""
+    source = tmp_path_factory.mktemp("source")
     for name in SOURCES:
         target = source / name
         target.parent.mkdir(exist_ok=True)
@@ -35,6 +35,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, target, ignore=NOT_SHIPPED)
         else:
             shutil.copy(ROOT / name, target)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("built")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(built), str(source)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -53,6 +59,20 @@ def test_the_wheel_has_the_core_and_the_app_and_nothing_else(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     app = shipped("app.py", "server.py", "pages", "widgets", ".streamlit/config.toml")
     assert names == shipped("red_core") | {f"red_workbench_app/{name}" for name in app}
+
+
+def test_the_source_archive_has_every_file_of_the_wheel(wheel, source, tmp_path):
+    build = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (made,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(made, tmp_path / "archive", filter="data")
+    (top,) = (tmp_path / "archive").iterdir()
+    kept = {path.relative_to(top).as_posix() for path in top.rglob("*")}
+    with zipfile.ZipFile(wheel) as installed:
+        shipped_files = {name for name in installed.namelist() if ".dist-info/" not in name}
+    assert {name.removeprefix("red_workbench_app/") for name in shipped_files} - kept == set()
+    assert not [name for name in kept if "__pycache__" in name]
 
 
 def test_without_an_extra_only_what_a_model_needs_is_installed(wheel):
