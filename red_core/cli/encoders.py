@@ -16,7 +16,7 @@ from red_core.encoders.api import WHERE, embedding_server
 from red_core.encoders.spec import API
 from red_core.errors import one_line
 from red_core.rounds.embed import embed_texts
-from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
+from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder, price_of_change
 from red_core.settings import RECOMMENDED
 from red_core.store.database import open_project
 from red_core.training.encoder_choice import encoder_advice
@@ -87,6 +87,8 @@ def encoder_(  # each option is one choice of the verb
         spec = parse_spec(encoder)
         changed = {"prefix": prefix, "revision": revision}
         spec = type(spec)(**asdict(spec) | {key: value for key, value in changed.items() if value is not None})
+        if price := price_of_change(project, spec):
+            click.echo(price, err=as_json)
         work(project, "encoder", RECOMMENDED, person, start=lambda: begin_encoder_change(project, spec, person))
     advice = encoder_advice(project)
     if as_json:

@@ -28,7 +28,8 @@ WAITS = {408, 409, 425, 429, 500, 502, 503, 504}
 LONGEST_WAIT = 60.0
 LONGEST_REPLY = 64_000_000
 """Bytes: 64 vectors of 4,096 numbers, as text, are 6 MB."""
-CHARACTERS_OF_A_TOKEN = 4
+BYTES_OF_A_TOKEN = 4
+"""About so in every script: in UTF-8, a letter outside ASCII has more bytes, and makes more tokens."""
 
 
 class EmbeddingServer(BaseSettings):
@@ -70,11 +71,11 @@ class EmbeddingServer(BaseSettings):
         """The query of the address."""
         return dict(parse_qsl(urlsplit(self.base_url).query))
 
-    def cost(self, texts: int, characters: int = 60) -> str:
-        """Return in words what so many texts of so many characters cost; '' without a price."""
+    def cost(self, texts: int, size: float) -> str:
+        """Return in words what so many texts of so many bytes each, on average, cost; '' without a price."""
         if self.price is None:
             return ""
-        tokens = texts * max(1, characters // CHARACTERS_OF_A_TOKEN)
+        tokens = max(texts, round(texts * size / BYTES_OF_A_TOKEN))
         return f"About {tokens:,} tokens, {tokens * self.price / 1e6:.2f} in the currency of the price."
 
 

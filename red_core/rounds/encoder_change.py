@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from red_core.access import refuse_viewers
 from red_core.encoders import EncoderSpec, encode, known_encoder, parse_spec, pinned
+from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import is_here
 from red_core.encoders.download import download
 from red_core.errors import EmbeddingError, StateError
@@ -16,7 +17,7 @@ from red_core.records import Project, Report
 from red_core.rounds.jobs import start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import list_rounds, refuse_in_mid_round
-from red_core.store.texts import ENCODER, ENCODER_CHOSEN, remember, remembered
+from red_core.store.texts import ENCODER, ENCODER_CHOSEN, mean_size, remember, remembered
 from red_core.store.vectors import without_vector
 from red_core.training import embed_missing
 from red_core.training.encoder_choice import (
@@ -50,6 +51,16 @@ def begin_encoder_change(project: Project, spec: EncoderSpec, who: str) -> int:
         raise StateError(f"project {project.name} uses the encoder {spec.name} already.")
     remember(project, NEXT, str(spec), anew=True)
     return start_job(project, "encoder", RECOMMENDED, who)
+
+
+def price_of_change(project: Project, spec: EncoderSpec) -> str:
+    """Return where a change sends the texts, and about what that costs; '' for an encoder that is no server's."""
+    server = embedding_server()
+    if server is None or server.name != spec.name:
+        return ""
+    texts = len(without_vector(project, str(pinned(spec))))
+    cost = server.cost(texts, mean_size(project) + len(spec.prefix.encode()))
+    return f"{texts:,} texts are sent to {server.host}. {cost}".rstrip()
 
 
 def keep_encoder(project: Project) -> None:

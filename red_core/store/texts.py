@@ -257,6 +257,12 @@ def facts(project: Project) -> dict[str, int]:
     return counts | row_counts(project)
 
 
+def mean_size(project: Project) -> float:
+    """Return the mean number of bytes of a text, in UTF-8; 0.0 without texts."""
+    with connection(project) as db:
+        return float(db.execute("SELECT coalesce(avg(length(CAST(content AS BLOB))), 0) FROM text").fetchone()[0])
+
+
 def original_texts(project: Project, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """Return (file, row) -> the text as it came, for those of these rows whose text the import cleaned."""
     query = """

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from red_core import cli
 from red_core.encoders import EncoderSpec, api, encode
 from red_core.encoders.api import embedding_server
 from red_core.encoders.loading import loaded_encoder
 from red_core.errors import BudgetSpent, EmbeddingError, StoreError
 from red_core.records import Project
-from red_core.rounds.encoder_change import NEXT, change_encoder
-from red_core.store.texts import remember
+from red_core.rounds.encoder_change import NEXT, change_encoder, price_of_change
+from red_core.store.texts import remember, seeds
 from red_core.store.vectors import append_vectors, vector_dimensions
 from red_core.training.encoder_choice import encoder_of
-from tests.helpers.small_projects import EMBEDDING, FAST
+from tests.helpers.small_projects import EMBEDDING, FAST, small_project
 
 Fault = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -185,6 +188,37 @@ def test_private_addresses_can_be_forbidden(server: Server, monkeypatch: pytest.
     monkeypatch.setattr(api, "TRIES", 1)
     with pytest.raises(EmbeddingError):
         encode(line(), ["a"])
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "total"), [("refund " * 172, 1205), ("信用卡丢了怎么办", 25), ("a", 4)], ids=["long", "Chinese", "short"]
+)
+def test_the_price_follows_the_length_of_the_texts(
+    text: str, total: int, server: Server, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RED_EMBEDDING_PRICE", "1000")
+    texts = [(f"{text}{number}", f"label {number}") for number in range(4)]
+    project = small_project(workspace, seeds=texts[:2], pool=texts[2:])
+    sent = price_of_change(project, EncoderSpec(line()))
+    assert sent == (
+        f"4 texts are sent to 127.0.0.1:{server.http.server_port}. About {total:,} tokens, {total / 1000:.2f} in the "
+        "currency of the price."
+    )
+    command = ["--workspace", str(workspace), "encoder", "small", line()]
+    monkeypatch.setattr("red_core.cli.encoders.work", lambda *_given, **_more: None)
+    assert CliRunner().invoke(cli.main, command).stdout.startswith(sent)
+    assert json.loads(CliRunner().invoke(cli.main, [*command, "--json"]).stdout)["project"] == "small"
+
+
+def test_the_price_is_that_of_the_texts_that_are_left(
+    server: Server, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert price_of_change(project, EncoderSpec(line())) == f"56 texts are sent to {embedding_server().host}."
+    monkeypatch.setenv("RED_EMBEDDING_PRICE", "1")
+    append_vectors(project, line(), seeds(project)[0], np.ones((16, 3), dtype=np.float32))
+    assert price_of_change(project, EncoderSpec(line())).startswith("40 texts")
+    assert price_of_change(project, EncoderSpec("another")) == ""
     assert server.requests == []
 
 

@@ -11,7 +11,7 @@ from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import KnownEncoder
 from red_core.records import Project
 from red_core.rounds import mark_interrupted, start_job
-from red_core.rounds.encoder_change import begin_encoder_change
+from red_core.rounds.encoder_change import begin_encoder_change, price_of_change
 from red_core.settings import RECOMMENDED
 from red_core.store.rounds import list_rounds
 from red_core.training.encoder_choice import FEW_LANGUAGES, EncoderAdvice, EncoderScore, encoder_advice, title_of
@@ -109,8 +109,8 @@ def _choose(project: Project, advice: EncoderAdvice) -> None:
         minutes = texts / score.per_second / 60
         st.caption(plain(f"About {max(1, round(minutes)):,} min for {counted(texts, 'text')} on this machine."))
     action = "Use" if known is None else action_for(known)
-    if server and server.name == spec.name:
-        st.caption(plain(f"All texts are sent to {server.host}. {server.cost(texts)}"))
+    if price := price_of_change(project, spec):
+        st.caption(plain(price))
     if spec.name and st.button(plain(f"{action} {chosen if known else spec.name}"), key="encoder_change"):
         change(project, spec)
 
