@@ -38,6 +38,11 @@ def normalise_text(raw: str) -> str:
     return " ".join(unicodedata.normalize("NFC", storable(raw)).split())
 
 
+def folded(text: str) -> str:
+    """Return the text in NFC and without case, to compare it: *Straße* and *STRASSE* are equal."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
 def text_id(text: str) -> str:
     """Return the SHA-256 of the normalised text in hexadecimal: equal texts have equal ids."""
     return id_of_normalised(normalise_text(text))

@@ -25,6 +25,7 @@ from red_core.records import Project
 from red_core.store.checksums import seal
 from red_core.store.kept_connections import KeptConnection, Key, give_back, key_of, take
 from red_core.store.migrations import migrations
+from red_core.store.searching import add_search
 
 BUSY_SECONDS = 30
 """Seconds to wait for another process's transaction before the database counts as locked."""
@@ -212,6 +213,7 @@ def _connected(project: Project, mode: str, key: Key | None, *, may_write: bool)
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA trusted_schema = OFF")  # a restored database may come from anybody
         raw.execute("PRAGMA schema_version")
+        add_search(raw)
         on_error.pop_all()
         return raw
 

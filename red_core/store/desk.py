@@ -13,6 +13,7 @@ from red_core.records import Example, Label, Outcome, Project
 from red_core.store.database import connection
 from red_core.store.decisions import answers
 from red_core.store.labels import labels_in
+from red_core.store.searching import found_in, sought
 
 Item = tuple[int, int | None]
 """A text of a queue and its proposal; None if nothing was proposed for it."""
@@ -87,7 +88,7 @@ class Filters:
     judge : str
         Only proposals with a verdict of this judge.
     search : str
-        Only texts that contain it, in any case of ASCII letters; in the queue *decided* also reasons that do.
+        Only texts that contain it, in any case; in the queue *decided* also reasons that do.
     """
 
     labels: tuple[int, ...] = ()
@@ -220,18 +221,17 @@ def queue(
             WHERE s.id = (SELECT max(id) FROM standing_path WHERE label = s.label)
             AND (s.path = :group || ']' OR substr(s.path, 1, length(:group) + 2) = :group || ', ')))
         AND (:judge = '' OR v.judge = :judge)
-        AND (:search = '' OR instr(lower(text.content), lower(:search)) > 0 OR (:decided AND EXISTS (
-            SELECT 1 FROM standing_decision s WHERE s.text = i.text AND instr(lower(s.reason), lower(:search)) > 0)))
+        AND (:search = '' OR {found_in("text.content")} OR (:decided AND EXISTS (
+            SELECT 1 FROM standing_decision s WHERE s.text = i.text AND {found_in("s.reason")})))
         ORDER BY i.text IN (SELECT s.text FROM decision s WHERE s.kind = 'skip' AND s.who = :who
             AND s.id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL)), i.place, i.text
         LIMIT :longest"""
     values = {
         "round": round_id, "labels": json.dumps(filters.labels) if filters.labels else None,
         "asked_in": filters.round, "subset": filters.subset,
-        "judge": filters.judge, "search": filters.search.strip(), "decided": name == "decided", "who": who,
-        "longest": longest,
+        "judge": filters.judge, "decided": name == "decided", "who": who, "longest": longest,
         "group": json.dumps(list(filters.group), ensure_ascii=False)[:-1] if filters.group else None,
-    }  # fmt: skip
+    } | sought(filters.search)  # fmt: skip
     with connection(project) as db:
         return [(int(text), proposal) for text, proposal in db.execute(query, values)]
 

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from red_core.records import NONE_OF_THESE, Project
 from red_core.store.database import connection
+from red_core.store.searching import found_in, sought
 
 ROWS_PER_PAGE = 50
 
@@ -89,7 +90,7 @@ def results_page(
     page : int
         From 0, ROWS_PER_PAGE rows each.
     search : str
-        Only texts that contain it, in any case of ASCII letters.
+        Only texts that contain it, in any case.
     label : int, optional
         Only this label; -1 is none of these.
     source : str
@@ -98,7 +99,7 @@ def results_page(
         Sort by belief, the least certain first; else in the order of the files.
     """
     conditions = {
-        "instr(lower(text.content), lower(:search)) > 0": search.strip(),
+        found_in("text.content"): search.strip(),
         "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
         "final.label = :label": label not in {None, NONE_OF_THESE},
         "final.kind LIKE :source": source,
@@ -123,10 +124,10 @@ def results_page(
         LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
         ORDER BY {order}"""
     values = {
-        "round": round_id, "search": search.strip(), "label": label,
+        "round": round_id, "label": label,
         "source": "left out%" if source == "left out" else source,
         "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
-    }  # fmt: skip
+    } | sought(search)  # fmt: skip
     with connection(project) as db:
         results = list(db.query(shown, values))
     if not results and page:  # the page is after the last one
