@@ -21,6 +21,7 @@ from red_core.errors import Cancelled, StateError
 from red_core.records import Job, Project
 from red_core.review.decisions import decide, undo
 from red_core.rounds import jobs, worker
+from red_core.rounds.encoder_change import NEXT
 from red_core.rounds.jobs import follow_job, log_file, mark_interrupted, process_identity, start_job
 from red_core.rounds.run import run_round
 from red_core.rounds.worker import NICE, SESSION_NICE
@@ -30,8 +31,10 @@ from red_core.store.decisions import decided
 from red_core.store.jobs import add_job, ask_to_cancel, claim_job, end_job, find_job, newest_job
 from red_core.store.labels import current_layout
 from red_core.store.rounds import list_rounds
-from red_core.store.texts import pool
-from red_core.store.vectors import load_vectors, without_vector
+from red_core.store.texts import pool, remember
+from red_core.store.vectors import load_vectors, with_vector, without_vector
+from red_core.training.encoder_choice import encoder_of
+from tests.helpers.hub import save_tiny_encoder
 from tests.helpers.prepared_process import forked_workers, prepared_red
 from tests.helpers.project_facts import facts, figures, metrics
 from tests.helpers.small_projects import (
@@ -221,6 +224,34 @@ def test_embedding_and_mapping_killed_at_random_moments_lose_nothing(workspace, 
         load_vectors(project, DEFAULT_MODEL, everything), load_vectors(reference, DEFAULT_MODEL, everything), atol=1e-5
     )
     assert current_layout(project)[1].tolist() == current_layout(reference)[1].tolist()
+
+
+@pytest.mark.timeout(300)  # three workers load the encoder
+def test_a_change_of_the_encoder_killed_half_way_ends_as_if_nothing_had_happened(workspace, tmp_path):
+    tiny = save_tiny_encoder(tmp_path / "tiny", [*LABELS, "please", "case", "message"])
+    project = small_project(workspace, seeds=seed_rows(), pool=pool_rows(each=1_200))
+    text, line = int(pool(project)[0]), str(tiny)
+    decide(project, text, "relabel", label=2)
+    before = facts(project)
+    reference = copy_of(project, tmp_path / "reference")
+    for each in (project, reference):
+        remember(each, NEXT, line, anew=True)
+    assert finish(reference, "encoder").state == "done"
+    job = start_job(project, "encoder", SLOW, "tester")
+    wait_for(lambda: len(with_vector(project, line)) > 0, "the first texts with a new vector", every=0.001)
+    killed = kill(project, job)
+    assert (killed.state, killed.stage) == ("interrupted", "embed")
+    kept = with_vector(project, line)
+    assert 0 < len(kept) < len(with_vector(project, EMBEDDING))
+    assert encoder_of(project) == EMBEDDING
+    assert facts(project) == before
+    assert finish(project, "encoder").state == "done"
+    assert encoder_of(project) == encoder_of(reference) == line
+    assert decided(project) == {text: 2}
+    everything = with_vector(reference, line)
+    assert np.array_equal(with_vector(project, line), everything)
+    assert np.array_equal(load_vectors(project, line, everything), load_vectors(reference, line, everything))
+    assert np.array_equal(current_layout(project)[2], current_layout(reference)[2])
 
 
 # Cancel
