@@ -166,14 +166,14 @@ def store_prepared(  # the options of import_files that concern storing
     if fresh:
         refuse_in_mid_round(project)
     remember(project, "embedding", embedding or DEFAULT_MODEL)
-    if embedding is not None:
-        remember(project, ENCODER_CHOSEN, embedding)
     embedding_of_project = remembered(project, "embedding")
     if embedding not in (None, embedding_of_project):
         raise StateError(
             f"project {name} uses the encoder {embedding_of_project!r}. Leave the setting out, or change it for all "
             f"texts: `red encoder {name} {embedding}`."
         )
+    if embedding is not None:
+        remember(project, ENCODER_CHOSEN, embedding)
     report("store", 0, len(fresh))
     added = iter(add_sources(project, [(_source_file(role, file), rows) for role, file, rows in fresh], who))
     report("store", len(fresh), len(fresh))

@@ -25,7 +25,17 @@ from red_core.store.database import connection, open_project, project_names
 from red_core.store.decisions import rejected
 from red_core.store.jobs import add_job, end_job
 from red_core.store.labels import list_labels
-from red_core.store.texts import contents, facts, left_out_rows, name_key, pool, seeds, truths
+from red_core.store.texts import (
+    ENCODER_CHOSEN,
+    contents,
+    facts,
+    left_out_rows,
+    name_key,
+    pool,
+    remembered,
+    seeds,
+    truths,
+)
 from tests.helpers.project_facts import export_rows
 from tests.helpers.small_projects import (
     EMBEDDING,
@@ -432,6 +442,13 @@ def test_another_embedding_than_the_projects_is_refused(small, tmp_path):
         bring(small.workspace, table(tmp_path, GOOD), embedding="another")
     one_line(caught)
     assert dump(small) == before
+
+
+def test_a_refused_encoder_is_not_the_one_that_a_person_chose(workspace, tmp_path):
+    import_files(workspace, "p", table(tmp_path, GOOD))
+    with pytest.raises(StateError, match="uses the encoder 'all-MiniLM-L6-v2'"):
+        import_files(workspace, "p", table(tmp_path, GOOD), embedding="another")
+    assert remembered(Project(workspace, "p"), ENCODER_CHOSEN) == ""
 
 
 def test_nothing_is_imported_while_a_job_runs(small, tmp_path):
