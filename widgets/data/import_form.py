@@ -18,13 +18,15 @@ from red_core.data.tables.columns import NO_COLUMN, Columns
 from red_core.data.tables.mail import is_mail
 from red_core.data.tables.rows import Several
 from red_core.data.tallying import Tally
+from red_core.encoders import CATALOGUE, pinned
 from red_core.errors import InputError
 from red_core.records import Project, Role
 from red_core.rounds import start_job
-from red_core.settings import RECOMMENDED
+from red_core.settings import DEFAULT_MODEL, RECOMMENDED
 from red_core.store.database import project_names
 from red_core.store.exports import ORIGINAL
 from red_core.store.views import version
+from widgets.data.encoder_panel import spoken
 from widgets.data.file_reading import forget_file, read_file
 from widgets.shell.reads import facts
 from widgets.shell.reasons import workspace
@@ -286,6 +288,7 @@ def _finish(role: Role, prepared: Prepared, into: str, *, is_new: bool) -> None:
         per_label = st.number_input(
             "Labelled examples per label", min_value=2, max_value=1000, value=10, key="import_per_label"
         )
+    encoder = _choose_encoder() if is_new else None
     if is_new and into in project_names(workspace()):
         st.warning(plain(f"There is already a project {into}. Choose another name."), icon=":material/error:")
         return
@@ -293,9 +296,25 @@ def _finish(role: Role, prepared: Prepared, into: str, *, is_new: bool) -> None:
         with errors_in_one_line(), st.spinner("Storing the rows"):
             store_prepared(
                 workspace(), into, [(role, prepared)],
-                seeds_per_label=int(per_label) if per_label else None, who=who_acts(),
+                seeds_per_label=int(per_label) if per_label else None, embedding=encoder, who=who_acts(),
             )  # fmt: skip
             begin_work(Project(workspace(), into))
+
+
+def _choose_encoder() -> str | None:
+    """Show the encoders that are on this machine, if there is a choice; return the chosen one, None for the default."""
+    here = [known for known in CATALOGUE if known.on_this_machine]
+    if len(here) < 2:
+        return None
+    left, _ = st.columns(2)
+    chosen = left.selectbox(
+        "Encoder",
+        here,
+        format_func=lambda known: f"{known.title} ({spoken(known)})",
+        key="import_encoder",
+        help="It turns texts into numbers. You can change it later, also to one that is not on this machine yet.",
+    )
+    return None if str(chosen.spec) == DEFAULT_MODEL else str(pinned(chosen.spec))
 
 
 def begin_work(project: Project) -> None:
