@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.trial import NOTHING, Draw, ProbableJudge, SimulatedJudge, add_judge_options, draw, judge_of
 from benchmarks.trusting import Trusted, article_model, flat_model
 from red_core.data.tables import text_id
+from red_core.encoders import parse_spec, pinned
 from red_core.records import Floats, Project, Round
 from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import run_round
@@ -105,7 +106,7 @@ def evidence_rows(drawn: Draw, options: argparse.Namespace, method: str, setting
 def project_of(drawn: Draw, workspace: Path) -> Project:
     """Create a trial from the draw, with its vectors."""
     project = create_project(workspace, drawn.data)
-    remember(project, "embedding", DEFAULT_MODEL)
+    remember(project, "embedding", drawn.encoder)
     seeds = [
         SourceRow(row, text_id(text), text, drawn.names[label])
         for row, (text, label) in enumerate(zip(drawn.seed_texts, drawn.seed_labels.tolist(), strict=True), start=2)
@@ -127,8 +128,8 @@ def add_vectors(project: Project, drawn: Draw) -> None:
     """Store the vectors of the texts of a draw."""
     known = {text_id(t): v for t, v in zip(drawn.seed_texts, drawn.seed_vectors, strict=True)}
     known |= {text_id(t): v for t, v in zip(drawn.pool_texts, drawn.pool_vectors, strict=True)}
-    ids = without_vector(project, DEFAULT_MODEL)
-    append_vectors(project, DEFAULT_MODEL, ids, np.stack([known[text_id(t)] for t in contents(project, ids)]))
+    ids = without_vector(project, drawn.encoder)
+    append_vectors(project, drawn.encoder, ids, np.stack([known[text_id(t)] for t in contents(project, ids)]))
 
 
 def fed_back(project: Project) -> list[bool]:
@@ -272,11 +273,13 @@ def main() -> None:
     parser.add_argument("--most-texts", type=int, default=10**9, help="texts used per label")
     parser.add_argument("--oos", type=Path, help="a file of texts that belong to no label; they join the pool")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--encoder", default=DEFAULT_MODEL, help="a name of `red encoders`, or a folder")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="a folder for the curves")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "red-benchmarks")
     options = parser.parse_args()
     options.least_texts = max(options.least_texts, options.shots + 1)
+    options.encoder = str(pinned(parse_spec(options.encoder)))
     rows: list[Row] = []
     for path in options.data:
         for seed in options.seeds:

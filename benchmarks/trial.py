@@ -49,6 +49,7 @@ class Draw:
     truth: Ints
     seed_vectors: Floats
     pool_vectors: Floats
+    encoder: str = DEFAULT_MODEL
 
 
 def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
@@ -70,10 +71,11 @@ def draw(path: Path, seed: int, options: argparse.Namespace) -> Draw:
         foreign = pd.read_csv(options.oos, dtype=str)["text"].dropna().unique().tolist()
         pool_texts, truth = pool_texts + foreign, np.r_[truth, np.full(len(foreign), NONE_OF_THESE)]
     seed_texts = seeds["text"].tolist()
-    vectors = embedded([*seed_texts, *pool_texts], options.cache)
+    encoder = getattr(options, "encoder", DEFAULT_MODEL)
+    vectors = embedded([*seed_texts, *pool_texts], options.cache, encoder)
     return Draw(
         path.name.split(".")[0], seed, names, seed_texts, seeds["label"].map(number).to_numpy(dtype=np.int64),
-        pool_texts, truth, vectors[: len(seed_texts)], vectors[len(seed_texts) :],
+        pool_texts, truth, vectors[: len(seed_texts)], vectors[len(seed_texts) :], encoder,
     )  # fmt: skip
 
 
@@ -119,13 +121,14 @@ def _centres(path: Path, cache: Path) -> tuple[list[str], Floats, Floats]:
     return names.tolist(), means, vectors - means[of_label]
 
 
-def embedded(texts: Sequence[str], cache: Path) -> Floats:
-    """Return the vectors of the default model, shape (n, d); they are cached under the hash of the texts."""
+def embedded(texts: Sequence[str], cache: Path, encoder: str = DEFAULT_MODEL) -> Floats:
+    """Return the vectors of an encoder, shape (n, d); they are cached under the hash of the texts and the encoder."""
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()[:16]}.npz"
+    content = json.dumps(sorted(texts)) + ("" if encoder == DEFAULT_MODEL else encoder)
+    path = cache / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"
     order = np.argsort(np.array(texts, dtype=object), kind="stable")
     if not path.is_file():
-        np.savez(path, vectors=encode(DEFAULT_MODEL, [texts[row] for row in order]))
+        np.savez(path, vectors=encode(encoder, [texts[row] for row in order]))
     vectors = np.empty((len(texts), np.load(path)["vectors"].shape[1]), dtype=np.float32)
     vectors[order] = np.load(path)["vectors"]
     return vectors
