@@ -225,6 +225,8 @@ class JudgeRates:
         Pairs measured.
     passes : (float, float) or None
         Unsmoothed shares of right and of wrong pairs that were called valid; None if there are no such pairs.
+    rejects : (float, float) or None
+        As ``passes``, of those that were called invalid; None also in rounds of earlier versions.
     bits : float or None
         How many bits an answer says about *right or wrong*, in [0, 1]; None if it was not measured.
     levels : tuple of (float, float)
@@ -248,6 +250,7 @@ class JudgeRates:
     rival_bits: float | None = None
     rival_levels: tuple[tuple[float, float], ...] = ()
     rival_price: float = 1.0
+    rejects: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

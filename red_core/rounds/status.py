@@ -98,19 +98,15 @@ def _settings(finished: Round) -> Settings:
 def _signals(done: list[Round]) -> list[RoundSignals]:
     wanted = ("uncertain", "information_gain", "worth_asking", "failed", "complete")
     return [
-        RoundSignals(
-            asked=r.metrics["questions"], lets_through=_lets_through(r), **{name: r.metrics[name] for name in wanted}
-        )
+        RoundSignals(asked=r.metrics["questions"], useless=_useless(r), **{name: r.metrics[name] for name in wanted})
         for r in done
     ]
 
 
-def _lets_through(finished: Round) -> float | None:
-    """Return the share of wrong labels that a judge called valid, if it cannot tell wrong from right ones."""
+def _useless(finished: Round) -> JudgeRates | None:
+    """Return how often a judge gave each answer, if it cannot tell wrong from right labels; else None."""
     rates = JudgeRates(**finished.metrics.get("judge_rates", {"right": {}, "wrong": {}, "pairs": 0}))
-    if can_tell(rates, _settings(finished)):
-        return None
-    return (rates.passes or (0.0, rates.wrong.get("valid", 0.0)))[1]
+    return None if can_tell(rates, _settings(finished)) else rates
 
 
 def true_accuracy(project: Project, round_id: int) -> float | None:

@@ -57,8 +57,13 @@ def judge_rates(right: Mapping[str, int], wrong: Mapping[str, int]) -> JudgeRate
         }
         for of in (0, 1)
     ]
-    passes = (float(passed[0] / asked[0]), float(passed[1] / asked[1])) if asked.min() else None
-    return JudgeRates(shares[0], shares[1], int(asked.sum()), passes)
+    if not asked.min():
+        return JudgeRates(shares[0], shares[1], int(asked.sum()))
+    passes, rejects = passed / asked, (clear - passed) / asked
+    return JudgeRates(
+        shares[0], shares[1], int(asked.sum()), (float(passes[0]), float(passes[1])),
+        rejects=(float(rejects[0]), float(rejects[1])),
+    )  # fmt: skip
 
 
 def shrunk_chances(hits: Ints, of: Ints) -> Floats:

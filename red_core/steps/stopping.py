@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from red_core.records import Floats
+    from red_core.records import Floats, JudgeRates
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class RoundSignals:
         Questions that the judge was asked in the round, and those that failed.
     complete : bool
         False if the round reached its limit of questions; such a round has not converged.
-    lets_through : float or None
-        The share of wrong labels that the judge called valid, if it cannot tell right from wrong labels; else None.
+    useless : JudgeRates or None
+        How often the judge gave each answer, if it cannot tell right from wrong labels; else None.
     """
 
     uncertain: int
@@ -39,7 +39,7 @@ class RoundSignals:
     asked: int
     failed: int
     complete: bool
-    lets_through: float | None = None
+    useless: JudgeRates | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         return Recommendation(
             False, f"{last.failed:,} of {last.asked:,} questions failed. Run another round to ask them again."
         )
-    if last.lets_through is not None:
-        return Recommendation(not last.worth_asking, useless_judge(last.lets_through, last.worth_asking))
+    if last.useless is not None:
+        return Recommendation(not last.worth_asking, useless_judge(last.useless, last.worth_asking))
     if not last.worth_asking:
         return Recommendation(True, "No further question would improve the labels enough.")
     suggested = f"{last.worth_asking:,} suggested {'label' if last.worth_asking == 1 else 'labels'}"
@@ -119,7 +119,24 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     )
 
 
-def useless_judge(lets_through: float, worth_asking: int) -> str:
+def useless_judge(rates: JudgeRates, worth_asking: int) -> str:
     """Return the sentences about a judge that was not asked, because it cannot tell right from wrong labels."""
     left = f"{worth_asking:,} {'text is' if worth_asking == 1 else 'texts are'} worth your answer."
-    return f"This model cannot tell these labels apart (it says valid to {lets_through:.0%} of wrong ones). {left}"
+    return f"This model cannot tell these labels apart ({_fault(rates)}). {left}"
+
+
+def _fault(rates: JudgeRates) -> str:
+    """Return the mistake that a judge makes most: it accepts wrong labels, rejects right ones, or does not decide."""
+    valid = rates.passes or _shares(rates, "valid")
+    invalid = rates.rejects or _shares(rates, "invalid")
+    undecided = 1.0 - (sum(valid) + sum(invalid)) / 2
+    faults = [
+        (valid[1], f"it says valid to {valid[1]:.0%} of wrong ones"),
+        (invalid[0], f"it says invalid to {invalid[0]:.0%} of right ones"),
+        (undecided, f"it says neither valid nor invalid to {undecided:.0%} of them"),
+    ]
+    return max(faults, key=lambda fault: fault[0])[1]
+
+
+def _shares(rates: JudgeRates, outcome: str) -> tuple[float, float]:
+    return rates.right.get(outcome, 0.0), rates.wrong.get(outcome, 0.0)

@@ -57,6 +57,7 @@ class _Rates(BaseModel):
     rival_bits: Share | None = None
     rival_levels: list[tuple[Share, Share]] = []
     rival_price: Annotated[Number, Field(gt=0)] = 1.0
+    rejects: tuple[Share, Share] | None = None
 
 
 class _Metrics(BaseModel):

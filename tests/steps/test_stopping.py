@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
+from red_core.records import JudgeRates
+from red_core.steps.judge_reliability import judge_rates
 from red_core.steps.stopping import RoundSignals, information_gain, past_inflection, recommend
 
 FLOOR = 0.01
@@ -118,6 +120,29 @@ def test_an_earlier_failed_round_does_not_hold_up_a_later_stop():
 
 def test_a_round_without_questions_is_no_failed_round():
     assert advice([replace(TEACHING, asked=0, failed=0, worth_asking=0)]).stop
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ({"valid": 20}, {"valid": 20}, "says valid to 100% of wrong ones"),
+        ({"invalid": 20}, {"invalid": 20}, "says invalid to 100% of right ones"),
+        ({"unsure": 15, "refused": 3, "valid": 2}, {"unsure": 20}, "says neither valid nor invalid to 95% of them"),
+        ({"valid": 10, "invalid": 10}, {"valid": 11, "invalid": 9}, "says valid to 55% of wrong ones"),
+        ({"valid": 9, "invalid": 11}, {"valid": 10, "invalid": 10}, "says invalid to 55% of right ones"),
+    ],
+)
+def test_a_judge_that_cannot_tell_labels_apart_is_blamed_for_what_it_does(right, wrong, fault):
+    found = advice([replace(TEACHING, useless=judge_rates(right, wrong))])
+
+    assert found.reason == f"This model cannot tell these labels apart (it {fault}). 50 texts are worth your answer."
+    assert not found.stop
+
+
+def test_a_useless_judge_of_an_earlier_version_is_blamed_by_its_smoothed_rates():
+    rates = JudgeRates({"valid": 0.02, "invalid": 0.9}, {"valid": 0.02, "invalid": 0.9}, 40, (0.0, 0.0))
+
+    assert "says invalid to 90% of right ones" in advice([replace(TEACHING, useless=rates)]).reason
 
 
 @given(
