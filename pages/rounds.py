@@ -8,15 +8,15 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
-from red_core.judges.project import cancel_batches
+from red_core.judges.project import cancel_batches, judge_of
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Job, Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
+from red_core.rounds.estimate import expected_questions
 from red_core.rounds.plan import Plan
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
-from red_core.store.labels import current_layout
-from red_core.store.rounds import close_round, finished_rounds, last_finished_round, list_rounds
+from red_core.store.rounds import close_round, finished_rounds, list_rounds
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_cost import choose_batch, cost, show_spent
 from widgets.rounds.judge_panel import choose_judge, show_llm
@@ -26,7 +26,7 @@ from widgets.shell.reasons import why_ended
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
-from widgets.shell.words import JUDGES, STAGES, answers_in_words, counted, in_points
+from widgets.shell.words import JUDGES, STAGES, answers_in_words, counted
 
 inside_the_shell()
 
@@ -177,42 +177,17 @@ def changed_settings(preset: str, names: tuple[str, ...]) -> dict[str, object]:
 
 def estimate(project: Project, settings: Settings, server: JudgeServer | None) -> str:
     """Return how many questions the round asks at most, and what they cost."""
-    count, sentence = questions(project, settings)
+    judge = "" if server is None else judge_of(project, server)
+    expected = expected_questions(project, settings, facts(project), judge)
     if settings.judge == "evidence":
         confirmed = min(settings.most_confirmations, facts(project)["pool"])
         more = f" It also confirms up to {counted(confirmed, 'text')} with a high confidence." if confirmed else ""
-        return f"{sentence} The {JUDGES['evidence']} costs nothing.{more}"
+        return f"{expected.sentence} The {JUDGES['evidence']} costs nothing.{more}"
     if server is None:
-        return f"{sentence} Connect to a judge first."
-    return f"{sentence} {cost(project, server, count, batch=settings.batch)}"
-
-
-def questions(project: Project, settings: Settings) -> tuple[int, str]:
-    """Return how many questions the round asks at most, and the sentence that says so and why."""
-    pool, last = facts(project)["pool"], last_finished_round(project)
-    if settings.selection == "entropy":
-        subsets = subset_count(project, settings)
-        count = min(subsets * settings.questions_per_subset, settings.most_questions)
-        each = f"{settings.questions_per_subset} for each of {counted(subsets, 'classifier')}"
-        return count, f"About {counted(count, 'question')}: {each}."
-    if last is None:
-        count = min(settings.most_questions, pool)
-        limit = in_points(settings.least_gain)
-        stop = f"The round stops earlier if the next answer would help too little (less than {limit})."
-        return count, f"At most {counted(count, 'question')}. {stop}"
-    left = last.metrics["worth_asking"]
-    if settings.judge == "llm" == last.judge:
-        left = last.metrics.get("worth_judging", left)
-    count = min(settings.most_questions, left)
-    if not count:
-        return 0, "No further question would improve the labels enough."
-    return count, f"About {counted(count, 'question')}, as estimated in the last round."
-
-
-def subset_count(project: Project, settings: Settings) -> int:
-    """Return the number of subsets, or the number that will be formed."""
-    existing = int(current_layout(project)[1].max(initial=-1)) + 1
-    return existing or ceil(facts(project)["labels"] / settings.subset_size)
+        return f"{expected.sentence} Connect to a judge first."
+    if not expected.questions:
+        return expected.sentence
+    return f"{expected.sentence} {cost(project, server, expected.questions, batch=settings.batch)}"
 
 
 def show_actions(project: Project, every: list[Round]) -> None:

@@ -119,9 +119,14 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
     )
 
 
-def useless_judge(rates: JudgeRates, worth_asking: int) -> str:
-    """Return the sentences about a judge that was not asked, because it cannot tell right from wrong labels."""
-    left = f"{worth_asking:,} {'text is' if worth_asking == 1 else 'texts are'} worth your answer."
+def useless_judge(rates: JudgeRates, worth_asking: int | None) -> str:
+    """Return the sentences about a judge that is not asked, because it cannot tell right from wrong labels.
+
+    ``worth_asking`` is the number of texts that are worth the analyst's answer; None before the first round.
+    """
+    left = "It is not asked."
+    if worth_asking is not None:
+        left = f"{worth_asking:,} {'text is' if worth_asking == 1 else 'texts are'} worth your answer."
     return f"This model cannot tell these labels apart ({_fault(rates)}). {left}"
 
 

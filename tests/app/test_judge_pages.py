@@ -20,6 +20,7 @@ from red_core.judges.self_test import SelfTest
 from red_core.labels.pool_map import draw_pool_map
 from red_core.records import Job, Project
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back
+from red_core.rounds import recommendation
 from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.attempts import spent
@@ -27,7 +28,7 @@ from red_core.store.database import connection
 from red_core.store.desk import Card
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import list_labels, set_meanings
-from red_core.store.rounds import current_training_rows
+from red_core.store.rounds import close_round, current_training_rows
 from red_core.store.verdicts import explanation, verdicts
 from tests.helpers.app_projects import HOSTILE, NAME, WHO, card_of, label_ids, queued
 from tests.helpers.oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
@@ -328,6 +329,22 @@ def test_the_cost_is_told_in_tokens_and_where_prices_are_known_in_money(
     assert f"This uses about {40 * TOKENS:,} tokens and costs at most {40 * TOKENS * 4000 / 1e6:,.2f}." in words
     money = 24 * (USAGE["prompt_tokens"] * 1000 + USAGE["completion_tokens"] * 4000) / 1e6
     assert f"Used in this project: {24 * TOKENS:,} tokens in 24 requests. Cost: {money:,.2f}." in words
+
+
+def test_a_better_judge_is_asked_although_the_last_one_could_tell_nothing(
+    in_state: InState, open_app: OpenApp, named: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, named.stamp = in_state("prepared"), True
+    run_round(project, JUDGED.model_copy(update={"least_bits": 0.05, "least_gain": 0.005}), who=WHO)
+    close_round(project)
+    told = recommendation(project).reason
+    assert told.startswith("This model cannot tell these labels apart (it says valid to 100% of wrong ones).")
+    assert f"{told} It usually takes about" in words_on(open_app("rounds"))  # beside the button, as in So far
+    named.stamp = False
+    monkeypatch.setenv("RED_JUDGE_MODEL", "another")
+    words = words_on(open_app("rounds"))
+    assert f"{told} It usually takes about" not in words
+    assert re.search(r"About \d+ questions, as estimated in the last round\. This uses about [\d,]+ tokens", words)
 
 
 @pytest.mark.usefixtures("named")
