@@ -18,7 +18,7 @@ from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back
 from red_core.store.rounds import close_round, finished_rounds, list_rounds
 from widgets.rounds.curves import show_curves
-from widgets.rounds.judge_cost import choose_batch, cost, show_spent
+from widgets.rounds.judge_cost import choose_batch, question_cost, show_spent
 from widgets.rounds.judge_panel import choose_judge, show_llm
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, plan, what_changed
@@ -187,7 +187,7 @@ def estimate(project: Project, settings: Settings, server: JudgeServer | None) -
         return f"{expected.sentence} Connect to a judge first."
     if not expected.questions:
         return expected.sentence
-    return f"{expected.sentence} {cost(project, server, expected.questions, batch=settings.batch)}"
+    return f"{expected.sentence} {question_cost(project, server).in_words(expected.questions)}"
 
 
 def show_actions(project: Project, every: list[Round]) -> None:

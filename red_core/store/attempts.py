@@ -42,6 +42,20 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class MeanTokens:
+    """What a question takes on average: tokens read, tokens written, and those of the read ones that were cached."""
+
+    read: float
+    written: float
+    cached: float
+
+    @property
+    def total(self) -> float:
+        """Tokens read and written."""
+        return self.read + self.written
+
+
+@dataclass(frozen=True)
 class Prices:
     """The prices of a million tokens, at the time of a request; None where one is not known."""
 
@@ -132,11 +146,11 @@ def spent(project: Project, *, round_id: int | None = None) -> Spent:
     return Spent(int(count), int(tokens), None if unpriced else float(money or 0.0), int(cached))
 
 
-def tokens_per_question(project: Project, judge: str) -> float | None:
+def tokens_per_question(project: Project, judge: str) -> MeanTokens | None:
     """Return the mean tokens of this judge's questions so far, self-test included; None if there are none."""
     query = """
-        SELECT avg(tokens_in + tokens_out) FROM attempt WHERE judge = ? AND tokens_in + tokens_out > 0
-        AND purpose IN (SELECT value FROM json_each(?))"""
+        SELECT avg(tokens_in), avg(tokens_out), avg(coalesce(tokens_cached, 0)) FROM attempt
+        WHERE judge = ? AND tokens_in + tokens_out > 0 AND purpose IN (SELECT value FROM json_each(?))"""
     with connection(project) as db:
-        mean = db.execute(query, [judge, json.dumps(sorted(QUESTIONS))]).fetchone()[0]
-    return None if mean is None else float(mean)
+        read, written, cached = db.execute(query, [judge, json.dumps(sorted(QUESTIONS))]).fetchone()
+    return None if read is None else MeanTokens(float(read), float(written), float(cached))

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from red_core.records import Answer, Attempt, Project
-from red_core.store.attempts import Prices, RequestPurpose, add_attempts, settle_attempts, spent, tokens_per_question
+from red_core.store.attempts import (
+    MeanTokens,
+    Prices,
+    RequestPurpose,
+    add_attempts,
+    settle_attempts,
+    spent,
+    tokens_per_question,
+)
 from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
@@ -208,7 +216,7 @@ def test_before_the_first_attempt_nothing_was_spent(project):
 
 def test_the_tokens_of_a_question_are_the_mean_of_this_judges_counted_questions(project):
     for purpose, judge, counted in [
-        ("judge", "chat/m", Attempt(0, 100, 10)),
+        ("judge", "chat/m", Attempt(0, 100, 10, 60)),
         ("self-test", "chat/m", Attempt(0, 80, 10)),
         ("judge", "chat/m", Attempt(0, 0, 0)),
         ("judge", "chat/m", Attempt(0)),
@@ -216,4 +224,6 @@ def test_the_tokens_of_a_question_are_the_mean_of_this_judges_counted_questions(
         ("connect", "chat/m", Attempt(0, 900, 0)),
     ]:
         settle_attempts(project, [replace(counted, id=add_attempt(project, purpose, judge, 500))])
-    assert tokens_per_question(project, "chat/m") == 100.0
+    found = tokens_per_question(project, "chat/m")
+    assert found == MeanTokens(read=90.0, written=10.0, cached=30.0)
+    assert found.total == 100.0

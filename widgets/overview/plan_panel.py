@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from red_core.access.who import who_acts
+from red_core.judges.cost import QuestionCost
 from red_core.records import Project
 from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
-from red_core.store.attempts import tokens_per_question
 from red_core.store.overview import seconds_per_decision
-from widgets.rounds.judge_cost import TOKENS_PER_QUESTION
+from widgets.rounds.judge_cost import question_cost
 from widgets.rounds.judge_panel import connected_server
 from widgets.shell.marks import ink
 from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
@@ -20,8 +20,6 @@ from widgets.shell.words import answers_in_words, counted
 
 SECONDS_A_DECISION, FEWEST_TIMED = 6.0, 10
 """Assumed seconds of a decision, until so many decisions of this person were timed."""
-QUESTIONS_A_SECOND = 2.0
-"""Assumed speed of a judge."""
 WAYS = {"you": "You alone", "judge": "The judge alone", "both": "The judge, then you"}
 AXES = {"hours": "Hours", "decisions": "Your decisions", "questions": "Questions to the judge", "money": "Money"}
 DASHES = {"you": "solid", "judge": "dot", "both": "dash"}
@@ -37,20 +35,17 @@ class Prices:
         Of one decision.
     timed : int
         Decisions of this person from which it was measured; 0 if it is assumed.
-    tokens : float
-        Of one question.
-    money : float or None
-        Of one question; None if no price is set.
+    question : QuestionCost
+        One question to the judge.
     """
 
     seconds: float
     timed: int
-    tokens: float
-    money: float | None
+    question: QuestionCost
 
     def hours(self, questions: float, decisions: float) -> float:
         """Return the hours of so many answers, one kind after the other."""
-        return (questions / QUESTIONS_A_SECOND + decisions * self.seconds) / 3600
+        return (questions * self.question.seconds + decisions * self.seconds) / 3600
 
 
 def prices(project: Project) -> Prices:
@@ -58,11 +53,7 @@ def prices(project: Project) -> Prices:
     seconds, timed = seconds_per_decision(project, who_acts())
     if timed < FEWEST_TIMED:
         seconds, timed = SECONDS_A_DECISION, 0
-    server = connected_server()
-    tokens = (tokens_per_question(project, server.name) if server else None) or float(TOKENS_PER_QUESTION)
-    if server is None or server.price_in is None or server.price_out is None:
-        return Prices(seconds, timed, tokens, None)
-    return Prices(seconds, timed, tokens, tokens * max(server.price_in, server.price_out) / 1e6)
+    return Prices(seconds, timed, question_cost(project, connected_server()))
 
 
 def show_plan(project: Project, plan: Plan) -> None:
@@ -91,11 +82,13 @@ def show_way(title: str, way: Way, costs: Prices) -> None:
         return
     if way.questions >= 1:
         st.text(f"{_banded(way.questions)} questions to the judge")
-        money = "" if costs.money is None else f", cost {way.questions * costs.money:,.2f}"
-        st.caption(f"about {_round(way.questions * costs.tokens)} tokens{money}")
+        each = costs.question
+        money = "" if each.money is None else f", cost {way.questions * each.money:,.2f}"
+        st.caption(f"about {_round(way.questions * each.tokens)} tokens{money}")
     if way.decisions >= 1 or way.questions < 1:
         st.text(f"{_banded(way.decisions)} decisions by you")
-    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without the time of the rounds")
+    without = "the time of the rounds and of the batches" if costs.question.batch else "the time of the rounds"
+    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without {without}")
 
 
 def _duration(hours: float) -> str:
@@ -126,10 +119,11 @@ def _explanation(plan: Plan, costs: Prices) -> str:
         if plan.assumed
         else ""
     )
-    money = "" if costs.money is not None else " No cost is shown: you have set no price."
+    assumed = f" Of the questions, {costs.question.assumed}." if costs.question.assumed else ""
+    money = "" if costs.question.money is not None else " No cost is shown: you have set no price."
     return (
         "An estimate from the confidences of the last round, with its range in brackets. Every round computes it anew. "
-        f"{pace}{judge}{money}"
+        f"{pace}{judge}{assumed}{money}"
     )
 
 
@@ -151,7 +145,7 @@ def _out_of_reach(plan: Plan, part: tuple[float, int] | None) -> str:
 
 def show_curve(plan: Plan, costs: Prices) -> None:
     """Show the forecast accuracy against hours, answers or money."""
-    axes = [axis for axis in AXES if axis != "money" or costs.money is not None]
+    axes = [axis for axis in AXES if axis != "money" or costs.question.money is not None]
     axis = st.radio("Show the accuracy after", axes, format_func=AXES.__getitem__, key="plan_axis", horizontal=True)
     figure = go.Figure()
     for name, title in WAYS.items():
@@ -177,5 +171,5 @@ def _along(axis: str, questions: float, decisions: float, costs: Prices) -> floa
         "hours": costs.hours(questions, decisions),
         "decisions": decisions,
         "questions": questions,
-        "money": questions * (costs.money or 0.0),
+        "money": questions * (costs.question.money or 0.0),
     }[axis]

@@ -1,32 +1,14 @@
-"""What the questions to an LLM judge cost: the estimate before a round, the choice of batches, what was spent."""
+"""What the questions to an LLM judge cost: the estimate, the choice of batches, what was spent."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from red_core.judges.project import judge_of, seconds_per_question
+from red_core.judges.cost import QuestionCost, cost_of_question
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Project
-from red_core.store.attempts import spent, tokens_per_question
+from red_core.store.attempts import spent
 from widgets.shell.words import counted
-
-TOKENS_PER_QUESTION = 600
-"""The estimate before the first question was counted."""
-
-
-def cost(project: Project, server: JudgeServer, questions: int, *, batch: bool = False) -> str:
-    """Return, as a sentence, the estimated cost of questions in tokens, and in money if the prices are known."""
-    each = tokens_per_question(project, judge_of(project, server))
-    tokens = int(questions * (each or TOKENS_PER_QUESTION))
-    takes = ", takes up to 24 hours" if batch else _time(questions * seconds_per_question(project, server))
-    estimate = f"This uses about {counted(tokens, 'token')}{takes}"
-    if server.price_in is None or server.price_out is None:
-        return f"{estimate}. You have set no price."
-    money = tokens * max(server.price_in, server.price_out) / 1e6
-    if not batch:
-        return f"{estimate} and costs at most {money:,.2f}."
-    share = f"a question in a batch costs {server.price_batch:.0%} of its price"
-    return f"{estimate} and costs at most {money * server.price_batch:,.2f}: {share}."
 
 
 def choose_batch(server: JudgeServer | None) -> bool:
@@ -42,11 +24,10 @@ def choose_batch(server: JudgeServer | None) -> bool:
     )
 
 
-def _time(seconds: float) -> str:
-    """Return how long the questions take, as the trial measured it; '' where it is not known or short."""
-    if seconds < 60:
-        return ""
-    return f", takes about {counted(round(seconds / 60), 'minute')}"
+def question_cost(project: Project, server: JudgeServer | None) -> QuestionCost:
+    """Return what a question to this judge costs, in a batch if that was chosen on *Rounds*."""
+    batch = server is not None and server.wire == "chat" and bool(st.session_state.get("batch"))
+    return cost_of_question(project, server, batch=batch)
 
 
 def show_spent(project: Project) -> None:
