@@ -104,7 +104,7 @@ class BatchJudge(LlmJudge):
         """Store, upload and create a batch of as many questions as the caps allow; None if they allow none."""
         server, batches = self.endpoint.server, self.batches
         bodies = [verdict_request(server, self.endpoint.dialect, prompt_of(q))[1] for q in questions[:MOST_REQUESTS]]
-        sizes = [most_tokens(body) for body in bodies]
+        sizes = [most_tokens(body, self.endpoint.dialect.most_out) for body in bodies]
         fitting = int(np.searchsorted(np.cumsum(sizes), MOST_BYTES)) or 1
         reserved = [size + 2 * beyond for size in sizes[:fitting]]
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
+from red_core.errors import BudgetSpent
 from red_core.judges.apis import chat_request, read_reply
 from red_core.judges.client import Client, Endpoint, all_of
 from red_core.judges.contents import content_of
@@ -37,18 +38,26 @@ class Reply(Generic[Written]):
 async def ask_in_json(client: Client, task: str, message: str, shape: type[Written]) -> Reply[Written]:
     """Ask for JSON of one shape; ask once more if the reply cannot be read."""
     server = client.endpoint.server
+    dialect = client.endpoint.dialect
     path, body = chat_request(
-        server, f"{DATA_ONLY} {task}", message, client.endpoint.dialect, shape.model_json_schema(), WRITTEN_TOKENS
+        server, f"{DATA_ONLY} {task}", message, dialect, shape.model_json_schema(), WRITTEN_TOKENS
     )
+    most_out = WRITTEN_TOKENS + dialect.most_out
     attempts: tuple[Attempt, ...] = ()
     failure, model = "", ""
     for _ in range(2):
-        sent = await client.send(path, body)
+        try:
+            sent = await client.send(path, body, most_out)
+        except BudgetSpent:
+            if not attempts:
+                raise
+            break  # what the first reply took is counted
         if sent.body is None:
             return Reply(None, sent.failure, "", attempts + sent.attempts)
         counted = read_reply("chat", sent.body, Band())
         model = server.scrubbed(counted.model) or server.model
         attempts += (*sent.attempts[:-1], counted.settled(sent.attempts[-1]))
+        client.learn(body, attempts[-1], most_out)
         try:
             content, refused = content_of(strict_json(sent.body))
             if refused:

@@ -23,7 +23,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 
 from red_core.access.bounded_http import connection_to
 from red_core.errors import BudgetSpent, JudgeError, one_line
-from red_core.judges.dialect import ANSWER_TOKENS, Dialect
+from red_core.judges.dialect import LIMITS, Dialect
 from red_core.judges.faults import described, incurable
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import JudgeServer
@@ -130,8 +130,13 @@ class Client:
             self.alone = False
             await self._wake()
 
-    async def send(self, path: str, body: dict[str, Any]) -> Sent:
+    async def send(self, path: str, body: dict[str, Any], most_out: int | None = None) -> Sent:
         """Send a request until a body is received or it has failed for good.
+
+        Parameters
+        ----------
+        most_out : int, optional
+            Most tokens that are expected of the reply where the request sets no limit; by default those of an answer.
 
         Raises
         ------
@@ -148,7 +153,7 @@ class Client:
             sent_at = time.monotonic()
             try:
                 async with self._in_flight():
-                    attempts.append(Attempt(await self._reserved(most_tokens(body) + 2 * self.beyond)))
+                    attempts.append(Attempt(await self._reserved(self._most(body, most_out) + 2 * self.beyond)))
                     sent_at = time.monotonic()
                     async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
                         received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
@@ -187,10 +192,14 @@ class Client:
             return f"{NOT_REACHED[0]} {waited:g} s"
         return f"{NOT_REACHED[1]}: {described(error, self.endpoint.server)}"
 
-    def learn(self, body: dict[str, Any], attempt: Attempt) -> None:
-        """Learn from what a reply took how much to reserve for the next one."""
+    def learn(self, body: dict[str, Any], attempt: Attempt, most_out: int | None = None) -> None:
+        """Learn from what a reply took how much to reserve for the next one; ``most_out`` as it was sent with."""
         if attempt.tokens_in is not None and attempt.tokens_out is not None:
-            self.beyond = max(self.beyond, attempt.tokens_in + attempt.tokens_out - most_tokens(body))
+            taken = attempt.tokens_in + attempt.tokens_out
+            self.beyond = max(self.beyond, taken - self._most(body, most_out))
+
+    def _most(self, body: dict[str, Any], most_out: int | None) -> int:
+        return most_tokens(body, self.endpoint.dialect.most_out if most_out is None else most_out)
 
     async def _reserved(self, tokens: int) -> int:
         """Return the id of a stored attempt; all attempts that are due now are stored in one transaction."""
@@ -332,11 +341,14 @@ async def _closed(client: Client, running: Iterable[asyncio.Future[Any]]) -> Non
     await client.connection.close()
 
 
-def most_tokens(body: dict[str, Any]) -> int:
-    """Return an upper bound of a request's tokens: one for each byte that is sent, and the limit of the answer."""
-    limit = body.get("max_tokens") or body.get("max_completion_tokens") or ANSWER_TOKENS
+def most_tokens(body: dict[str, Any], most_out: int) -> int:
+    """Return an upper bound of a request's tokens: one for each byte that is sent, and the limit of the answer.
+
+    Where the request sets no limit, because the server takes none, ``most_out`` stands for it.
+    """
+    limits = [limit for name in LIMITS if isinstance(limit := body.get(name), int) and limit > 0]
     sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-    return len(sent) + TEMPLATE_TOKENS + (limit if isinstance(limit, int) else ANSWER_TOKENS)
+    return len(sent) + TEMPLATE_TOKENS + max(limits, default=most_out)
 
 
 def pause(turn: int) -> float:

@@ -14,6 +14,8 @@ ANSWER_TOKENS = 64
 """Most tokens of an answer, where the model does not reason."""
 REASONING_TOKENS = 4096
 """Most tokens of an answer, where the reasoning cannot be switched off."""
+LIMITS = ("max_tokens", "max_completion_tokens")
+"""The names under which a limit of tokens is sent."""
 TOP_TOKENS = 5
 """How many of the likeliest tokens are asked for; some servers give no more."""
 WRITTEN_TOKENS = 2000

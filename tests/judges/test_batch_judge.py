@@ -14,6 +14,7 @@ from red_core.judges import batch_api, batch_judge
 from red_core.judges.apis import verdict_request
 from red_core.judges.batch_judge import Batches, BatchJudge
 from red_core.judges.client import most_tokens
+from red_core.judges.dialect import ANSWER_TOKENS
 from red_core.judges.llm_judge import AnotherModelError
 from red_core.judges.project import cancel_batches
 from red_core.judges.prompt import prompt_of
@@ -110,7 +111,7 @@ class Asking:
     def reserves(self) -> list[int]:
         """Return the tokens that are reserved for each question, without asking one."""
         server, dialect = judge_server(), endpoint().dialect
-        return [most_tokens(verdict_request(server, dialect, prompt_of(q))[1]) for q in self.questions]
+        return [most_tokens(verdict_request(server, dialect, prompt_of(q))[1], ANSWER_TOKENS) for q in self.questions]
 
     def open_batches(self) -> int:
         return count(self.project, "SELECT count(*) FROM judge_batch WHERE NOT ended")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import re
 import socket
@@ -20,15 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import client
-from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, most_tokens, retry_after
+from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, retry_after
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import judge_server
-from red_core.records import Answer
 from tests.helpers.fault_server import (
     MODEL,
     TOKENS,
@@ -37,7 +35,6 @@ from tests.helpers.fault_server import (
     Said,
     always,
     ask,
-    chat,
     closed_address,
     endpoint,
     honest,
@@ -526,72 +523,3 @@ def wait_until(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-# A cap is a cap
-
-
-class Ledger:
-    """Stores attempts as the project does, in memory; remembers the most that was ever spent."""
-
-    def __init__(self, cap: int) -> None:
-        self.cap, self.rows, self.most = cap, list[int](), 0
-
-    def __call__(self, tokens: Sequence[int]) -> list[int]:
-        ids = []
-        for each in tokens:
-            if sum(self.rows) + each > self.cap:
-                break
-            self.rows.append(each)
-            ids.append(len(self.rows) - 1)
-        self.most = max(self.most, sum(self.rows))
-        return ids
-
-    def settle(self, answer: Answer) -> None:
-        for attempt in answer.attempts:
-            if attempt.tokens_in is not None and attempt.tokens_out is not None:
-                self.rows[attempt.id] = attempt.tokens_in + attempt.tokens_out
-        self.most = max(self.most, sum(self.rows))
-
-
-BILLS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["answer", "prose", "busy"])), max_size=40)
-
-
-@given(BILLS, st.integers(0, 12_000), st.integers(1, 8))
-@settings(max_examples=40, deadline=None)
-def test_whatever_replies_cost_the_cap_is_never_exceeded(bills, cap, at_once):
-    """A reply costs anything up to all bytes that were sent and the limit that was sent."""
-    left, lock = list(bills), threading.Lock()
-
-    def behave(heard: Heard) -> Said:
-        with lock:
-            read, written, kind = left.pop() if left else (1.0, 1.0, "answer")
-        if kind == "busy":
-            return refused(429)
-        sent = len(json.dumps(heard.body, ensure_ascii=False).encode())
-        usage = {"prompt_tokens": int(read * sent), "completion_tokens": int(written * heard.body["max_tokens"])}
-        return chat('{"verdict": "valid"}' if kind == "answer" else "prose", usage=usage)
-
-    ledger = Ledger(cap)
-    with FaultServer(behave) as server:
-        judge = llm_judge(judge_server(at_once=at_once), reserve=ledger)
-        for group in judge.answers(some_questions(25)):
-            for _, answer in group:
-                ledger.settle(answer)
-        most = max((most_tokens(heard.body) for heard in server.heard), default=2000)
-    assert ledger.most <= cap
-    assert server.heard or cap < 2000
-    if len(server.answered) < 25:  # it ended for lack of room, not before
-        assert cap - sum(ledger.rows) < most
-
-
-def test_a_server_that_ignores_the_limit_is_reserved_for_what_it_took():
-    """The case that was seen: 300 tokens in and 3,000 out for each reply, eight at once, a cap of 60,000."""
-    usage = {"prompt_tokens": 300, "completion_tokens": 3000}
-    ledger = Ledger(60_000)
-    with FaultServer(always(chat('{"verdict": "valid"}', usage=usage))):
-        judge = llm_judge(judge_server(at_once=8), reserve=ledger)
-        for group in judge.answers(some_questions(60)):
-            for _, answer in group:
-                ledger.settle(answer)
-    assert 40_000 < ledger.most <= 60_000
