@@ -11,7 +11,7 @@ import click
 from red_core.access import login
 from red_core.cli.options import json_option, who_option
 from red_core.cli.terminal import print_status, work
-from red_core.errors import StateError
+from red_core.errors import JudgeError, StateError
 from red_core.records import Project
 from red_core.review import feed_back, plan_feed_back
 from red_core.rounds import mark_interrupted, project_status
@@ -19,7 +19,7 @@ from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.database import open_project
 from red_core.store.decisions import roll_back
 from red_core.store.jobs import ask_to_cancel
-from red_core.store.rounds import close_round
+from red_core.store.rounds import close_round, list_rounds
 
 
 @click.command("round")
@@ -53,9 +53,24 @@ def round_(  # each argument is one option
     continues from there.
     """
     project = open_project(workspace, name)
-    changed = _parse_changes(changes) | ({"batch": True} if batch else {})
-    work(project, "round", make_settings(preset, changed), who or login())
+    settings = make_settings(preset, _parse_changes(changes) | ({"batch": True} if batch else {}))
+    if estimate := _estimate(project, settings):
+        click.echo(estimate, err=as_json)
+    work(project, "round", settings, who or login())
     print_status(project_status(project), as_json=as_json)
+
+
+def _estimate(project: Project, settings: Settings) -> str:
+    """Return what a new round asks an LLM judge, and what that costs; '' without one, and if no round begins."""
+    if settings.judge != "llm" or any(r.state in {"open", "to review"} for r in list_rounds(project)):
+        return ""
+    from red_core.judges import judge_server  # noqa: PLC0415  the client of a judge takes a second to import
+    from red_core.rounds.estimate import estimate_in_words  # noqa: PLC0415
+
+    try:
+        return estimate_in_words(project, settings, judge_server())
+    except JudgeError:  # the round says that no judge is set
+        return ""
 
 
 def _parse_changes(changes: tuple[str, ...]) -> dict[str, object]:

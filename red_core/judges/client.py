@@ -100,6 +100,8 @@ class Client:
     resume_at: float = 0.0
     alone: bool = True
     answered: bool = False
+    took: float = 0.0
+    """Seconds of the last reply, from its request on."""
     beyond: int = 0
     """The largest number of tokens that a reply took beyond its reserve."""
     failed_in_a_row: int = 0
@@ -157,7 +159,8 @@ class Client:
                     sent_at = time.monotonic()
                     async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
                         received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
-                    self.pace.replied(time.monotonic() - sent_at)
+                    self.took = time.monotonic() - sent_at
+                    self.pace.replied(self.took)
             except APIStatusError as error:
                 self.answered = True
                 if error.status_code < 500:  # refused before any work; a 5xx may come after some

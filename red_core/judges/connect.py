@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from openai import APIConnectionError, APIStatusError
 from red_core.access.bounded_http import connection_to
 from red_core.errors import JudgeError, one_line
 from red_core.judges.apis import APIS
-from red_core.judges.client import NOT_REACHED, Endpoint, Reserve, all_of
+from red_core.judges.client import NOT_REACHED, Client, Endpoint, Reserve, all_of
 from red_core.judges.contents import thinks, what_came
 from red_core.judges.dialect import ANSWER_TOKENS, REASONING_TOKENS, Dialect
 from red_core.judges.faults import described
@@ -106,6 +105,8 @@ class _Trials:
     attempts: list[Attempt] = field(default_factory=list)
     status: bool = False
     """Whether the server refused a request with a status."""
+    took: float = 0.0
+    """Seconds of the last reply."""
 
     def obeyed(self) -> Dialect | None:
         """Return the first way of asking that the server obeys."""
@@ -116,21 +117,24 @@ class _Trials:
         tried: list[Dialect] = []
         while dialect is not None and dialect not in tried and len(tried) < MOST_TRIALS:
             tried.append(dialect)
-            began = time.monotonic()
             answers = self._asked(dialect)
             obeyed = all(answer.outcome in READ for answer in answers)
             way = f"{_TRIED[dialect.form]}{_without(dialect)}: " if several else ""
             self.sentences.append(way + (_well(answers) if obeyed else _badly(answers)))
             if obeyed:
-                return self._settled(dialect, answers, time.monotonic() - began)
+                return self._settled(dialect, answers)
             dialect = self._next(dialect, answers, forms)
         return None
 
     def _asked(self, dialect: Dialect) -> list[Answer]:
         judge = LlmJudge(Endpoint(self.server, dialect, self.reserve, trial=True), judge_rates({}, {}))
-        answers = {
-            index: answer for group in all_of(judge.endpoint, self.pairs, judge.answer) for index, answer in group
-        }
+
+        async def timed(client: Client, question: Question) -> Answer:
+            answer = await judge.answer(client, question)
+            self.took = client.took
+            return answer
+
+        answers = {index: answer for group in all_of(judge.endpoint, self.pairs, timed) for index, answer in group}
         self.attempts += [attempt for answer in answers.values() for attempt in answer.attempts]
         if len(answers) < len(self.pairs):
             raise JudgeError(
@@ -161,9 +165,9 @@ class _Trials:
         }
         return dialect.model_copy(update=bare) if failed and self.server.wire == "chat" else None
 
-    def _settled(self, dialect: Dialect, answers: Sequence[Answer], seconds: float) -> Dialect:
+    def _settled(self, dialect: Dialect, answers: Sequence[Answer]) -> Dialect:
         """Return the dialect with what its trial showed; try to switch reasoning off if the model reasons."""
-        update = {"model": answers[0].model, "seconds": round(seconds, 3)}
+        update = {"model": answers[0].model, "seconds": round(self.took, 3)}
         if all(answer.p_valid is None for answer in answers):
             update["logprobs"] = False
         found = dialect.model_copy(update=update)
@@ -181,12 +185,11 @@ class _Trials:
     def _quiet(self, dialect: Dialect) -> Dialect | None:
         """Return the dialect with a switch that ends the reasoning of a model that answers well; None if none does."""
         for switch in QUIET:
-            began = time.monotonic()
             quiet = dialect.model_copy(update={"quiet": switch, "logprobs": True, "most_out": ANSWER_TOKENS})
             answers = self._asked(quiet)
             if all(answer.outcome in READ and not _thinks(answer) for answer in answers):
                 self.sentences.append(f"It reasons before it answers. This is switched off: {json.dumps(switch)}.")
-                update = {"seconds": round(time.monotonic() - began, 3)}
+                update = {"seconds": round(self.took, 3)}
                 if all(answer.p_valid is None for answer in answers):
                     update["logprobs"] = False
                 return quiet.model_copy(update=update)

@@ -44,7 +44,7 @@ class Dialect(BaseModel):
     model : str
         The model's name as the server replies it.
     seconds : float
-        How long an answer took; 0 if it was not measured.
+        How long one request took, the last of the trial: the first may have loaded the model. 0 if it was not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

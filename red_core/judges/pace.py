@@ -43,8 +43,13 @@ class Pace:
 
     @classmethod
     def for_server(cls, most: int, timeout: float, seconds: float) -> Pace:
-        """Return the pace to begin with; ``seconds`` is how long a reply took in the trial, 0 if it is unknown."""
+        """Return the pace to begin with; ``seconds`` is how long one reply took in the trial, 0 if it is unknown."""
         return cls(most, timeout, timeout / (2 * QUICK * seconds) if seconds else most)
+
+    @classmethod
+    def expected(cls, most: int, timeout: float, seconds: float) -> int:
+        """Return how many requests will be in flight at a server whose reply takes so long: all, if that is quick."""
+        return most if seconds < timeout / QUICK else cls.for_server(most, timeout, seconds).in_flight
 
     @property
     def in_flight(self) -> int:

@@ -142,12 +142,13 @@ def judge_of(project: Project, server: JudgeServer) -> str:
 def seconds_per_question(project: Project, server: JudgeServer) -> float:
     """Return how long a question takes on average, from the trial of the server; 0 before the first trial.
 
-    In the trial two questions were in flight. A quick server works on more of them at the same time.
+    In the trial questions go one after another. A quick server is asked as many at once as the settings allow; the
+    estimate takes it to work on all of them at the same time.
     """
     dialect = _known_dialect(project, server)
     if dialect is None or not dialect.seconds:
         return 0.0
-    return dialect.seconds / Pace.for_server(server.at_once, server.timeout, dialect.seconds).in_flight
+    return dialect.seconds / Pace.expected(server.at_once, server.timeout, dialect.seconds)
 
 
 def endpoint_for(

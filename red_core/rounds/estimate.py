@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from red_core.judges.project import stored_self_test
+from red_core.judges import stored_self_test
+from red_core.judges.cost import cost_of_question
+from red_core.judges.project import judge_of
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import Project
 from red_core.rounds.query_strategies import can_tell
 from red_core.settings import Settings
 from red_core.steps.stopping import useless_judge
 from red_core.store.labels import current_layout
 from red_core.store.rounds import last_finished_round
+from red_core.store.texts import facts
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,15 @@ def expected_questions(project: Project, settings: Settings, counts: Mapping[str
     if not count:
         return Expected(0, "No further question would improve the labels enough.")
     return Expected(count, f"About {_questions(count)}, as estimated in the last round.")
+
+
+def estimate_in_words(project: Project, settings: Settings, server: JudgeServer) -> str:
+    """Return how many questions an LLM judge is asked in a round, and what they cost: tokens, money and time."""
+    found = expected_questions(project, settings, facts(project), judge_of(project, server))
+    if not found.questions:
+        return found.sentence
+    cost = cost_of_question(project, server, batch=settings.batch)
+    return f"{found.sentence} {cost.in_words(found.questions)}"
 
 
 def _subset_count(project: Project, settings: Settings, labels: int) -> int:

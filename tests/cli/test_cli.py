@@ -329,6 +329,30 @@ def test_judge_check_of_a_web_page_stops_at_the_trial_and_is_no_success(run, pro
     assert len(server.heard) <= 4
 
 
+def test_a_round_with_an_llm_says_first_what_it_will_cost(run, project, monkeypatch):
+    asks = ["round", project.name, *QUICK, "--set", "judge=llm", "--set", "self_test_seeds=10"]
+    with FaultServer() as server:
+        monkeypatch.setenv("RED_JUDGE_PRICE_IN", "100")
+        monkeypatch.setenv("RED_JUDGE_PRICE_OUT", "200")
+        first = run(*asks, "--json")
+        assert first.exit_code == 0, first.output
+        assert json.loads(first.stdout)["round"]["questions"] > 0
+        tokens, cost = "This uses about 24,000 tokens and costs about 2.66", "tokens and time are assumed, because this"
+        assert "At most 40 questions." in first.stderr
+        assert f"{tokens}; {cost} judge was not tried yet." in first.stderr
+        refused = run(*asks)
+        assert refused.exit_code == 1
+        assert refused.stdout == ""
+        close_round(project)
+        asked = len(server.heard)
+        second = run(*asks, "--set", "most_questions=3", "--set", "least_gain=0")
+    assert second.exit_code == 0, second.output
+    assert len(server.heard) > asked or "No further question" in second.stdout
+    assert re.match(
+        r"About \d+ questions, as .* tokens and costs about \d+\.\d\d\.$|No further", second.stdout, re.MULTILINE
+    )
+
+
 @pytest.mark.usefixtures("project")
 def test_ctrl_c_cancels_the_job_and_is_no_success(run, monkeypatch):
     follow, interrupted = terminal.follow_job, []

@@ -484,6 +484,14 @@ def test_a_trial_that_was_slow_begins_with_fewer_in_flight():
     assert Pace.for_server(8, 30.0, 0.0).in_flight == 8
 
 
+def test_where_replies_are_quick_all_questions_are_expected_to_be_in_flight():
+    assert [Pace.expected(8, 30.0, seconds) for seconds in (0.0, 0.5, 9.9, 10.0, 25.0)] == [8, 8, 8, 1, 1]
+    pace = Pace.for_server(8, 30.0, 4.0)
+    for _ in range(100):
+        pace.replied(4.0)
+    assert pace.in_flight == Pace.expected(8, 30.0, 4.0) == 8
+
+
 def test_the_number_in_flight_rises_slowly_and_is_halved_once_for_all_that_were_late_together():
     pace = Pace(16, 30.0, window=4)
     for _ in range(8):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -283,6 +284,15 @@ def test_reasoning_that_cannot_be_switched_off_gets_room():
     assert (connection.dialect.most_out, connection.dialect.quiet) == (4096, {})
     assert server.heard[-1].body["max_tokens"] <= 4096
     assert "cannot be switched off" in connection.sentences[-1]
+
+
+def test_the_seconds_of_one_request_are_remembered_and_not_those_of_the_first():
+    """The first request of a server may wait until its model is loaded."""
+    left = [0.7]
+    with FaultServer(lambda heard: replace(honest(heard), delay=left.pop() if left else 0.2)):
+        dialect = found().dialect
+    assert dialect is not None
+    assert 0.2 <= dialect.seconds < 0.6
 
 
 # An unknown model

@@ -7,16 +7,22 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from red_core.errors import JudgeError, StateError
 from red_core.judges.meanings import write_meanings
-from red_core.judges.project import judge_check, judge_of, stored_self_test, try_connection
+from red_core.judges.project import (
+    judge_check,
+    judge_of,
+    seconds_per_question,
+    stored_self_test,
+    try_connection,
+)
 from red_core.judges.self_test import INJECTION
-from red_core.judges.server_settings import judge_server
+from red_core.judges.server_settings import JudgeServer, judge_server
 from red_core.records import PROMPT_VERSION, Project, Round
 from red_core.results.exports import export
 from red_core.rounds import recommendation
@@ -303,6 +309,14 @@ def test_an_address_that_serves_a_web_page_is_not_asked_the_self_test(project):
         with pytest.raises(JudgeError, match=r"cannot be used\. .*sends a web page\. Check OPENAI_BASE_URL"):
             judge_check(project, JUDGED)
         assert len(server.heard) <= 4
+
+
+def test_the_time_of_a_question_is_that_of_one_request_divided_by_those_in_flight(project, monkeypatch):
+    assert seconds_per_question(project, JudgeServer(model="m")) == 0.0
+    with FaultServer(lambda heard: replace(honest(heard), delay=0.3)):
+        monkeypatch.setenv("RED_JUDGE_AT_ONCE", "4")
+        try_connection(project, judge_server())
+        assert 0.3 / 4 <= seconds_per_question(project, judge_server()) < 0.5 / 4
 
 
 # The analyst's value and the judge's
