@@ -29,7 +29,7 @@ from red_core.encoders.catalogue import is_here
 from red_core.encoders.loading import default_model_folder
 from red_core.errors import AccessError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
-from red_core.judges.connect import listed_models
+from red_core.judges.listed_models import listed_models
 from red_core.judges.server_settings import TABLE
 from red_core.records import Project
 from red_core.settings import DEFAULT_MODEL

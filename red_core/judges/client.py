@@ -25,6 +25,7 @@ from red_core.access.bounded_http import connection_to
 from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.dialect import LIMITS, Dialect
 from red_core.judges.faults import described, incurable
+from red_core.judges.listed_models import other_models
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import Attempt
@@ -54,9 +55,16 @@ HOPELESS = {
     403: "does not allow this key to use the model. Check OPENAI_API_KEY and RED_JUDGE_MODEL",
     404: "knows no such model or address. Check RED_JUDGE_MODEL, the API, and that OPENAI_BASE_URL ends in /v1",
 }
+UNKNOWN = 404
+"""The status for a model or an address that is not known."""
 REDIRECTS = range(300, 400)
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
+
+
+class RefusedError(JudgeError):
+    """The server does not know the model or the address, or refuses every question."""
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -242,7 +250,8 @@ class Client:
                 "followed. Set OPENAI_BASE_URL to the final address."
             ) from None
         if status in HOPELESS:
-            raise JudgeError(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
+            kind = RefusedError if status == UNKNOWN else JudgeError
+            raise kind(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
         failure = one_line(f"status {status}: {message}", 200)
         if status in TRY_AGAIN:
             wait = retry_after(error.response.headers)
@@ -254,7 +263,9 @@ class Client:
             return failure
         self.refused_in_a_row[failure] = self.refused_in_a_row.get(failure, 0) + 1
         if self.refused_in_a_row[failure] >= REFUSALS_IN_A_ROW:
-            raise JudgeError(f"the judge at {self.endpoint.server.host} refuses every question, {failure}") from None
+            raise RefusedError(
+                f"the judge at {self.endpoint.server.host} refuses every question, {failure.rstrip('.')}."
+            ) from None
         return failure
 
     def _failed(self, failure: str) -> None:
@@ -300,6 +311,8 @@ def all_of(
                 if group.results or not group.refused:
                     yield group.results  # the caller settles what they took
                     full = full and not group.results
+                if isinstance(group.error, RefusedError):
+                    raise JudgeError(f"{group.error}{other_models(endpoint.server)}") from None
                 if group.error is not None:
                     raise group.error
         finally:

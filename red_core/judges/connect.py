@@ -6,31 +6,23 @@ refuses by name is not sent again; what it refuses without a name is dropped all
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import httpx2
-from openai import APIConnectionError, APIStatusError
-
-from red_core.access.bounded_http import connection_to
-from red_core.errors import JudgeError, one_line
+from red_core.errors import JudgeError
 from red_core.judges.apis import APIS
 from red_core.judges.client import NOT_REACHED, Client, Endpoint, Reserve, all_of
 from red_core.judges.contents import thinks, what_came
 from red_core.judges.dialect import ANSWER_TOKENS, REASONING_TOKENS, Dialect
-from red_core.judges.faults import described
+from red_core.judges.listed_models import other_models
 from red_core.judges.llm_judge import LlmJudge
 from red_core.judges.replies import strict_json
 from red_core.judges.server_settings import Format, JudgeServer
 from red_core.records import Answer, Attempt, Question
 from red_core.steps.judge_reliability import judge_rates
 
-SECONDS = 5.0
-"""How long to wait for the list of models."""
 MOST_TRIALS = 14
-MODELS_SHOWN = 8
 READ = ("valid", "invalid", "unsure")
 _TRIED = {
     "json_schema": "Asking for JSON with a schema",
@@ -85,11 +77,8 @@ def connect(server: JudgeServer, reserve: Reserve, right: Question, wrong: Quest
         If no request can succeed; the message says what to do.
     """
     trials = _Trials(server, reserve, (right, wrong))
-    try:
-        dialect = trials.obeyed()
-    except JudgeError as error:
-        raise JudgeError(f"{error}{_other_models(server)}" if "404" in str(error) else str(error)) from None
-    if dialect is None and trials.status and (others := _other_models(server)):
+    dialect = trials.obeyed()
+    if dialect is None and trials.status and (others := other_models(server)):
         trials.sentences.append(others.strip())
     return Connection(dialect, tuple(trials.sentences), tuple(trials.attempts))
 
@@ -266,51 +255,3 @@ def _badly(answers: Sequence[Answer]) -> str:
     if bad.outcome == "refused":
         return "the model refused to answer."
     return what_came(bad.raw)
-
-
-def _other_models(server: JudgeServer) -> str:
-    """Return the sentence that names the models a server lists, if the one asked for is not among them."""
-    try:
-        models = listed_models(server)
-    except JudgeError:
-        return ""
-    if not models or server.model in models:
-        return ""
-    shown = ", ".join(one_line(name, 60) for name in models[:MODELS_SHOWN])
-    more = f" and {len(models) - MODELS_SHOWN:,} more" if len(models) > MODELS_SHOWN else ""
-    return f" The server does not list {server.model}. It lists: {server.scrubbed(shown)}{more}."
-
-
-async def _models(server: JudgeServer) -> httpx2.Response:
-    async with asyncio.timeout(SECONDS), connection_to(server, SECONDS) as connection:
-        return await connection.get("/models", cast_to=httpx2.Response)
-
-
-def listed_models(server: JudgeServer) -> list[str]:
-    """Return the names of the models that a server lists; empty if it answers without such a list.
-
-    Raises
-    ------
-    JudgeError
-        If it does not answer, or refuses the key.
-    """
-    try:
-        received = asyncio.run(_models(server))
-    except APIStatusError as error:
-        if error.status_code in {401, 403}:
-            raise JudgeError(f"{server.host} refuses the key ({error.status_code}). Check OPENAI_API_KEY.") from None
-        return []
-    except TimeoutError:
-        raise JudgeError(
-            f"{server.host} does not answer within {SECONDS:g} s. Start it, or check OPENAI_BASE_URL."
-        ) from None
-    except APIConnectionError as error:
-        why = one_line(described(error, server), 120)
-        raise JudgeError(f"{server.host} does not answer ({why}). Start it, or check OPENAI_BASE_URL.") from None
-    try:
-        body = json.loads(received.text)
-    except (ValueError, RecursionError):
-        return []
-    listed = body.get("data") if isinstance(body, dict) else None
-    models = listed if isinstance(listed, list) else []
-    return [str(model["id"]) for model in models if isinstance(model, dict) and "id" in model]

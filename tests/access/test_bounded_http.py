@@ -14,7 +14,7 @@ import pytest
 
 from red_core.access.bounded_http import LONGEST_REPLY
 from red_core.errors import JudgeError
-from red_core.judges.connect import listed_models
+from red_core.judges.listed_models import listed_models
 from red_core.judges.server_settings import judge_server
 from tests.helpers.fault_server import KEY, FaultServer, Said, always, ask, use_settings, word
 

@@ -254,7 +254,21 @@ def test_a_private_address_is_refused_where_the_operator_says_so():
 def test_a_hopeless_error_ends_the_run_at_once_and_says_what_to_do(status, remedy):
     with FaultServer(always(refused(status))) as server, pytest.raises(JudgeError, match=remedy):
         ask(30)
-    assert len(server.heard) == 1
+    assert [heard.path for heard in server.heard if not heard.path.endswith("/models")] == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_model_that_is_gone_in_the_middle_of_a_run_is_told_with_those_the_server_has(status):
+    def behave(heard: Heard) -> Said:
+        if heard.path.endswith("/models"):
+            return Said({"data": [{"id": f"model-{n}"} for n in range(10)]})
+        return honest(heard) if len(server.heard) <= 3 else refused(status)
+
+    with FaultServer(behave) as server, pytest.raises(JudgeError) as caught:
+        ask(30)
+    assert "The server does not list tiny. It lists: model-0, model-1," in str(caught.value)
+    assert str(caught.value).endswith("and 2 more.")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("field", ["code", "type"])
@@ -272,7 +286,7 @@ def test_the_same_refusal_three_times_ends_the_run():
     words = r"refuses every question, status 400: .*as you wish"
     with FaultServer(always(refused(400))) as server, pytest.raises(JudgeError, match=words):
         ask(30)
-    assert len(server.heard) == 3
+    assert [heard.path for heard in server.heard if not heard.path.endswith("/models")] == ["/v1/chat/completions"] * 3
 
 
 def test_one_refusal_is_one_failed_question():
