@@ -34,6 +34,8 @@ TOLERANCE = 0.1
 """A smaller loss, in answers that are right, is not worse."""
 MODEL = "model "
 """The author of a meaning begins with this word if a model wrote it."""
+NOT_CHECKED = ", not checked"
+"""The author ends so if no labelled examples could check the meaning: the label has a single one."""
 
 
 TASK = (
@@ -96,7 +98,8 @@ def write_meanings(
     """Let the judge's model write the meaning of every label that has none; return how many were written.
 
     Each is checked and stored as it comes, so an interrupted run continues where it stopped. A meaning under which the
-    judge does worse on labelled examples of the label and of near labels than without it is not stored.
+    judge does worse on labelled examples of the label and of near labels than without it is not stored. A meaning that
+    cannot be checked, such as that of a label with one example, is marked so.
 
     Parameters
     ----------
@@ -121,10 +124,11 @@ def write_meanings(
             continue
         label, words = wanted[index], server.scrubbed(reply.written.text)
         pairs = pairs_of_label(samples, known, known.index(label), CHECKED, settings.examples_shown)
-        if does_worse(project, judge, pairs, words):
+        worse = does_worse(project, judge, pairs, words)
+        if worse:
             harmful += 1
             continue
-        set_meanings(project, {label.id: words}, f"{MODEL}{reply.model}")
+        set_meanings(project, {label.id: words}, f"{MODEL}{reply.model}{NOT_CHECKED if worse is None else ''}")
         written += 1
     if written < len(messages):
         reasons = []
@@ -136,16 +140,22 @@ def write_meanings(
     return written
 
 
-def does_worse(project: Project, judge: LlmJudge, pairs: Sequence[tuple[Kind, Question]], meaning: str) -> bool:
-    """Return whether a judge is right less often about pairs if their label has this meaning; store what it cost."""
+def does_worse(project: Project, judge: LlmJudge, pairs: Sequence[tuple[Kind, Question]], meaning: str) -> bool | None:
+    """Return whether a judge is right less often about pairs if their label has this meaning; store what it cost.
+
+    None if that is not known: no pair was answered both with and without the meaning.
+    """
     without = [replace(question, label=replace(question.label, meaning="")) for _, question in pairs]
     under = [replace(question, label=replace(question.label, meaning=meaning)) for _, question in pairs]
-    right = np.zeros(2 * len(pairs))
+    right = np.full((2, len(pairs)), np.nan)
     for group in judge.answers([*without, *under]):
         settle_attempts(project, [attempt for _, answer in group for attempt in answer.attempts])
         for index, answer in group:
-            right[index] = _chance_right(answer, is_right=pairs[index % len(pairs)][0] == "right")
-    return bool(right[len(pairs) :].sum() < right[: len(pairs)].sum() - TOLERANCE)
+            which, pair = divmod(index, len(pairs))
+            if answer.outcome != "failed":
+                right[which, pair] = _chance_right(answer, is_right=pairs[pair][0] == "right")
+    both = right[:, np.isfinite(right).all(axis=0)]
+    return bool(both[1].sum() < both[0].sum() - TOLERANCE) if both.size else None
 
 
 def _chance_right(answer: Answer, *, is_right: bool) -> float:

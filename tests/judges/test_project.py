@@ -34,7 +34,7 @@ from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.desk import queue_counts
 from red_core.store.jobs import find_job
-from red_core.store.labels import list_labels, set_meanings
+from red_core.store.labels import list_labels, meaning_authors, set_meanings
 from red_core.store.rounds import close_round, list_rounds
 from red_core.store.texts import pool
 from red_core.store.verdicts import proposals_of, verdicts
@@ -668,6 +668,35 @@ def test_a_meaning_under_which_the_judge_does_worse_is_not_kept(harms, project):
     assert len(checks) == 4 * 2 * (3 + 3)
     assert sum("meaning" in h.state["proposed"] for h in checks) == len(checks) / 2
     assert count(project, "SELECT count(*) FROM attempt WHERE purpose = 'meaning' AND tokens_in IS NULL") == 0
+
+
+def test_a_meaning_that_cannot_be_checked_is_marked_so(make_project):
+    """A label with one example has no pair whose answer is known."""
+    rows = [row for row in seed_rows() if row[1] != "refund"] + [seed_rows()[0]]
+    assert [label for _, label in rows].count("refund") == 1
+    project = make_project(seeds=rows)
+    with FaultServer(lambda heard: chat(MEANING) if "seeds" in heard.state else honest(heard)):
+        assert write_meanings(project, JUDGED) == 4
+    author = {name: meaning_authors(project)[id_] for name, id_ in label_ids(project).items()}
+    assert author.pop("refund") == f"model {MODEL}, not checked"
+    assert set(author.values()) == {f"model {MODEL}"}
+    with FaultServer(lambda heard: chat(MEANING) if "seeds" in heard.state else honest(heard)):
+        assert write_meanings(project, JUDGED, rewrite=True) == 4
+
+
+def test_a_check_that_was_not_answered_blames_no_meaning(project):
+    """The server breaks down under the meaning: it was not compared, so it is neither worse nor checked."""
+
+    def behave(heard: Heard) -> Said:
+        if "seeds" in heard.state:
+            return chat(MEANING)
+        asked = heard.state["proposed"]
+        return refused(500) if asked["label"] == "refund" and "meaning" in asked else honest(heard)
+
+    with FaultServer(behave):
+        assert write_meanings(project, JUDGED) == 4
+    authors = meaning_authors(project)
+    assert [name for name, id_ in label_ids(project).items() if authors[id_].endswith(", not checked")] == ["refund"]
 
 
 def test_the_projects_cap_holds_for_whatever_is_asked_after_the_round(project):
