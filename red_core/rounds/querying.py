@@ -269,7 +269,8 @@ class Asking:
                 self._add_comparison(c.text, (c.label, c.toward_label), (c.rival, c.toward_rival))
                 if c.judge == self._judge.name:
                     self._close_comparison(c.text, c.label, c.rival)
-        closed = self._pairs(ruled_out)
+        answered = {(p.text, p.label) for p in proposals_of(self._project, self._round) if p.answered}
+        closed = self._pairs(ruled_out | answered)  # a suggestion of a round has one verdict, whoever gave it
         for verdict in known:
             if verdict.judge == self._judge.name:  # this judge may still be asked what another one answered
                 closed |= self._closed_by(verdict.text, verdict.label, verdict.outcome)

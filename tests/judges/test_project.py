@@ -304,6 +304,21 @@ def test_a_model_that_changes_behind_an_address_is_tested_before_it_is_asked_aga
     assert len(server.heard) - before - len(of_pool(project, server.heard[before:])) == TRIED + SELF_TEST
 
 
+def test_a_judge_that_continues_a_round_of_another_one_leaves_its_verdicts(project, monkeypatch):
+    """A suggestion has one verdict in a round; another judge is asked about other pairs."""
+    answered = in_turn(*[word("invalid")] * 7, then=always(refused(402)))
+    with FaultServer(
+        lambda heard: honest(heard) if len(server.heard) <= TRIED + SELF_TEST else answered(heard)
+    ) as server:
+        with pytest.raises(JudgeError, match="Top up the account"):
+            run_round(project, changed(least_bits=0.0, most_questions=200))
+        kept = stored_pairs(project)
+        server.behave = honest
+        monkeypatch.setenv("RED_JUDGE_EXTRA", '{"seed": 7}')
+        run_round(project, changed(most_questions=200))
+    assert kept < stored_pairs(project)
+
+
 def test_an_address_that_serves_a_web_page_is_not_asked_the_self_test(project):
     with FaultServer(always(Said("<!doctype html><p>Hello"))) as server:
         with pytest.raises(JudgeError, match=r"cannot be used\. .*sends a web page\. Check OPENAI_BASE_URL"):
