@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,25 @@ def prompt_of(question: Question) -> Prompt:
         names = (FIRST, SECOND)
     state = {**dict(zip(names, sides, strict=True)), "text": text[:LONGEST_TEXT]}
     return Prompt(state, len(text) > LONGEST_TEXT, question.compares)
+
+
+def in_sequence(questions: Sequence[Question]) -> list[int]:
+    """Return the indices of questions so that those about one label, and one pair of labels, stand in sequence.
+
+    What is sent about them begins alike, so that a server with a cache reads less of it anew. The pair of the first
+    question comes first; questions about one pair keep their order.
+    """
+    pairs = []
+    for q in questions:
+        shown = (q.label.id, q.runner_up.id)
+        if q.compares and letter_of(q.text, *shown) != FIRST:
+            shown = shown[::-1]
+        pairs.append((q.compares, *shown))
+    first: dict[tuple[int, ...], int] = {}
+    for index, pair in enumerate(pairs):
+        first.setdefault(pair[:2], index)
+        first.setdefault(pair, index)
+    return sorted(range(len(pairs)), key=lambda index: (first[pairs[index][:2]], first[pairs[index]], index))
 
 
 def side(label: Label, examples: tuple[Example, ...], text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from red_core.judges import Judge
+from red_core.judges.prompt import in_sequence
 from red_core.judges.protocol import Candidates, Corrector
 from red_core.records import Booleans, Label, Outcome, Progress, Project, Question, Round
 from red_core.rounds.query_strategies import (
@@ -350,9 +351,10 @@ class Asking:
         about_one = [q for q in questions if not q.compares]
         proposed = add_proposals(self._project, self._round, about_one)
         ids = {(q.text, q.label.id): id_ for q, id_ in zip(about_one, proposed, strict=True)}
-        answered = failed = 0
+        answered, failed, order = 0, 0, self._order(questions)
         with connection(self._project):  # while one is open, closing the others does not checkpoint the log
-            for group in self._judge.answers(questions):
+            for came in self._judge.answers([questions[index] for index in order]):
+                group = [(order[place], answer) for place, answer in came]
                 if group:  # empty while a slow judge thinks
                     told = [(questions[index], answer) for index, answer in group]
                     answers = [(ids[q.text, q.label.id], a) for q, a in told if not q.compares]
@@ -375,3 +377,12 @@ class Asking:
                 answered += len(group)
                 report(earlier + answered, expected)
         return answered, failed
+
+    def _order(self, questions: Sequence[Question]) -> list[int]:
+        """Return in which order a server is asked: what begins alike in sequence.
+
+        A cap of tokens can end the batch. Then the order decides what is asked, and the most valuable questions come
+        first. The order changes no answer.
+        """
+        capped = self._settings.most_tokens is not None or self._settings.most_tokens_project is not None
+        return list(range(len(questions))) if capped or self._judge.free else in_sequence(questions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -332,6 +333,31 @@ def test_the_time_of_a_question_is_that_of_one_request_divided_by_those_in_fligh
         monkeypatch.setenv("RED_JUDGE_AT_ONCE", "4")
         try_connection(project, judge_server())
         assert 0.3 / 4 <= seconds_per_question(project, judge_server()) < 0.5 / 4
+
+
+def test_a_batch_is_asked_pair_by_pair_and_the_order_changes_no_result(project, make_project):
+    """With a cap, which could end the batch, the questions come in the order of their values."""
+
+    def pairs_asked(server: FaultServer, of: Project) -> list[tuple[str, str]]:
+        heard = [h for h in server.heard if (h.text, h.state["proposed"]["label"]) in set(of_pool(of, server.heard))]
+        return [(h.state["proposed"]["label"], h.state["rival"]["label"]) for h in heard]
+
+    other = make_project(name="other")
+    once = {"questions_at_once": 30, "most_questions": 30}
+    with FaultServer() as server:
+        done = run_round(project, changed(**once))
+        asked = pairs_asked(server, project)
+    with FaultServer() as server:
+        capped = run_round(other, changed(**once, most_tokens=10_000_000))
+        by_value = pairs_asked(server, other)
+    assert len(list(itertools.groupby(asked))) == len(set(asked)) < len(list(itertools.groupby(by_value)))
+    assert Counter(asked) == Counter(by_value)
+    assert asked[0] == by_value[0]
+    assert stored_pairs(project) == stored_pairs(other)
+    assert [p.text for p in proposals_of(project, done.id)] == [p.text for p in proposals_of(other, capped.id)]
+    assert {k: v for k, v in done.metrics.items() if k != "judge"} == {
+        k: v for k, v in capped.metrics.items() if k != "judge"
+    }
 
 
 # The analyst's value and the judge's

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from red_core.judges.apis import verdict_request
 from red_core.judges.dialect import Dialect
-from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, prompt_of
+from red_core.judges.prompt import LONGEST_EXAMPLE, LONGEST_TEXT, can_be_judged, cleaned, in_sequence, prompt_of
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Example, Label, Question
 from red_core.text import UNSEEN
@@ -176,6 +177,28 @@ def test_another_wire_model_or_version_is_another_question(monkeypatch):
 
 def test_the_same_question_has_the_same_key_whatever_selected_it():
     assert key(replace(QUESTION, text=8, belief=0.2, reason="entropy", gain=0.9)) == key()
+
+
+def asked_about(text: int, label: int, rival: int, *, compares: bool = False) -> Question:
+    pair = Label(label, f"label {label}"), Label(rival, f"label {rival}")
+    return Question(text, f"text {text}", *pair, (), (), 0.5, 0.4, "value", 0.1, compares)
+
+
+def test_questions_about_one_label_and_one_pair_stand_in_sequence_the_first_one_first():
+    pairs = [(5, 1), (2, 3), (5, 4), (2, 3), (5, 1), (5, 4), (9, 1)]
+    order = in_sequence([asked_about(text, *pair) for text, pair in enumerate(pairs)])
+    assert order == [0, 4, 2, 5, 1, 3, 6]
+    assert [pairs[index] for index in order] == [(5, 1), (5, 1), (5, 4), (5, 4), (2, 3), (2, 3), (9, 1)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(4, 6), st.booleans()), max_size=30))
+def test_in_the_sequence_what_is_sent_begins_alike_in_one_run(pairs):
+    asked = [asked_about(text, label, rival, compares=both) for text, (label, rival, both) in enumerate(pairs)]
+    order = in_sequence(asked)
+    assert sorted(order) == list(range(len(asked)))
+    starts = [prompt_of(asked[index]).message.split("text ")[0] for index in order]
+    runs = [start for start, _ in itertools.groupby(starts)]
+    assert len(runs) == len(set(runs))
 
 
 @pytest.mark.parametrize("text", ["", ":", " \n\t", "?!…", "—", "👍", "\u200b"])
