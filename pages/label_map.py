@@ -166,7 +166,7 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     shown = list(rows) if scope is None else coloured_by_group(overview(rows, scope), scope)
     chart = figure((*key, len(shown)), marked, overlay, ink(), shown, drawn)
     with st.container(key="map"):
-        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, shown))
+        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows, shown))
     if any(row["path"] for row in rows):
         st.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
     shows = "subset" if scope is None else "group"
@@ -191,9 +191,9 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
     else:
         group = st.session_state.get("map_group")
         count = counted(len(members), "label")
-        heading = f"{plain(group)}: {count}" if group else f"{count} in the lasso" if area else count
+        heading = f"{count} in the lasso" if area else f"{plain(group)}: {count}" if group else count
         show_group(members, heading, ids, alike)
-        if group:
+        if group and not area:
             show_way_to_queue("Decide texts of this group", review_group=group)
         elif members:
             show_way_to_queue("Decide texts of these labels", review_labels=[row["id"] for row in members])

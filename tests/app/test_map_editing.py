@@ -27,7 +27,7 @@ from red_core.store.labels import current_layout, list_labels, path_in_words
 from red_core.store.texts import seeds
 from red_core.store.views import confusions
 from tests.helpers.app_projects import label_ids
-from tests.helpers.rendered import plotly_specs, words_on
+from tests.helpers.rendered import plotly_specs, select_points, words_on
 from tests.helpers.small_projects import FAST, embed, write_csv
 from widgets.labels.map_figure import CLOSE
 
@@ -122,6 +122,36 @@ def test_many_labels_are_shown_as_groups_until_one_is_opened(
     assert map_names(app) == {"refund", "warranty"}
     app.button(key="all_subsets").click().run()
     assert map_names(app) == {"Money", "Post", "repair"}
+
+
+def test_a_group_on_a_large_map_is_opened_by_a_click_and_its_labels_are_in_a_lasso(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = in_state("to review")
+    ids = label_ids(project)
+    apply_edit(
+        project, Group({ids["refund"]: ("Money",), ids["warranty"]: ("Money",), ids["delivery"]: ("Post",)}), "Ana"
+    )
+    monkeypatch.setattr("widgets.labels.map_groups.MOST_POINTS", 2)
+    app, outline = open_app("label_map"), [(-9, -9), (9, -9), (0, 9)]
+    select_points(app, *points_of(app, "Money", "repair"), lasso=outline)
+    assert "3 labels in the lasso" in words_on(app)
+    assert set(app.session_state["inside"]) == {ids["refund"], ids["warranty"], ids["repair"]}
+    select_points(app, *points_of(app, "Money"))
+    assert "Money: 2 labels" in words_on(app)
+    assert map_names(app) == {"refund", "warranty"}
+    assert opacities(app) == [0.95]
+    select_points(app, *points_of(app, "refund"), lasso=outline)
+    assert "1 label in the lasso" in words_on(app)
+
+
+def points_of(app: AppTest, *wanted: str) -> list[int]:
+    shown = [fields[0] for fields in json.loads(plotly_specs(app)[0])["data"][0]["customdata"]]
+    return [shown.index(name) for name in wanted]
+
+
+def opacities(app: AppTest) -> list[float]:
+    return np.unique(json.loads(plotly_specs(app)[0])["data"][0]["marker"]["opacity"]).tolist()
 
 
 def map_names(app: AppTest) -> set[str]:

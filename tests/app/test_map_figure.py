@@ -126,3 +126,13 @@ def test_a_name_of_a_label_never_covers_the_name_of_a_group():
     sides = [drawn(rows, overlay=Overlay(scope=scope))["points"] for scope in (None, ())]
     assert (sides[0].text[3], sides[0].textposition[3]) == ("beside it", "middle right")
     assert (sides[1].text[3], sides[1].textposition[3]) != ("beside it", "middle right")
+
+
+def test_a_point_of_a_group_is_clear_if_one_of_its_labels_is_chosen(monkeypatch):
+    monkeypatch.setattr("widgets.labels.map_groups.MOST_POINTS", 10)
+    rows = [row(number, path=("top", f"deep {number % 3}"), subset=7 if number == 4 else 8) for number in range(24)]
+    shown = overview(rows, ("top",))
+    for focus in (Focus(inside=(1, 4)), Focus(subset=7)):
+        opacities = drawn(shown, focus)["points"].marker.opacity
+        clear = {each["name"] for each, opacity in zip(shown, opacities, strict=True) if opacity > FADED}
+        assert clear == {"deep 1"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -77,6 +77,18 @@ def plotly_specs(app: AppTest) -> list[str]:
     """Return the figures of a page as JSON, in their order."""
     protos = [getattr(node, "proto", None) for node in app.main]
     return [proto.spec for proto in protos if isinstance(proto, Message) and proto.DESCRIPTOR.name == "PlotlyChart"]
+
+
+def select_points(app: AppTest, *points: int, lasso: Sequence[tuple[float, float]] = ()) -> None:
+    """Select points of the first figure of a page as a browser does, with a click or inside a lasso, and run."""
+    protos = [getattr(node, "proto", None) for node in app.main]
+    chart = next(proto for proto in protos if isinstance(proto, Message) and proto.DESCRIPTOR.name == "PlotlyChart")
+    outline = [{"x": [x for x, _ in lasso], "y": [y for _, y in lasso]}] if lasso else []
+    selection = {"points": [], "point_indices": list(points), "box": [], "lasso": outline}
+    states = app._tree.get_widget_states()
+    states.widgets.add(id=chart.id, string_value=json.dumps({"selection": selection}))
+    app._run(states)
+    assert not app.exception
 
 
 def plotly_strings(app: AppTest) -> list[str]:

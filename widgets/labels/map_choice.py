@@ -102,14 +102,23 @@ def choose_group(rows: Sequence[Row], group: str | None) -> None:
     choose(inside=tuple(row["id"] for row in rows if path and is_in(row["path"], path)), group=group or None)
 
 
-def take_from_map(rows: Sequence[Row]) -> None:
-    """Take over a click or a lasso on the map; clearing the selection shows all subsets again."""
+def take_from_map(rows: Sequence[Row], shown: Sequence[Row]) -> None:
+    """Take over a click or a lasso on the map; clearing the selection shows all subsets again.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All labels.
+    shown : sequence of Row
+        The points of the map in their order: labels, and groups in place of the labels in them.
+    """
     state = st.session_state[chart_key()]
-    selected = [rows[position] for position in chosen_rows(state, len(rows), "point_indices")]
+    selected = [shown[position] for position in chosen_rows(state, len(shown), "point_indices")]
     area = outlines(state)
-    if len(selected) == 1 and "opens" in selected[0]:
+    if len(selected) == 1 and not area and "opens" in selected[0]:
         choose_group(rows, path_in_words(selected[0]["opens"]))
     elif len(selected) == 1 and not area:
         choose(selected[0]["name"], area=(), on_map=True)
     else:
-        choose(inside=tuple(row["id"] for row in selected), area=area, on_map=True)
+        labels = [label for row in selected for label in row.get("members", [row])]
+        choose(inside=tuple(label["id"] for label in labels), area=area, on_map=True)

@@ -186,6 +186,8 @@ def _hover_fields(row: dict[str, Any]) -> list[Any]:
 
 
 def _in_focus(row: dict[str, Any], focus: Focus) -> bool:
+    if "members" in row:  # a group in place of its labels
+        return any(_in_focus(label, focus) for label in row["members"])
     if focus.label is not None:
         return row["id"] == focus.label or row["id"] in focus.nearest or row["subset"] == focus.subset
     if focus.inside:

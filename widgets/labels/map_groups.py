@@ -62,7 +62,7 @@ def _as_row(path: Path, members: Sequence[Row], index: int) -> Row:
     return {
         "id": -1 - index, "name": path[-1], "path": path, "meaning": f"{len(members):,} labels: click to open",
         "subset": index, "mark": index, "x": x, "y": y, "labelled": labelled, "belief": belief, "state": "",
-        "opens": path,
+        "opens": path, "members": members,
     } | sums  # fmt: skip
 
 
