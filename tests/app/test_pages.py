@@ -43,6 +43,7 @@ from tests.helpers.rendered import (
 )
 from tests.helpers.small_projects import seed_rows, write_csv
 from widgets.review.queues import queue_name
+from widgets.shell.shell import NO_FILTERS
 from widgets.shell.words import JUDGES
 
 InState = Callable[..., Project]
@@ -195,6 +196,25 @@ def test_an_import_makes_a_project_and_begins_the_work(
     assert (job.kind, job.state, job.who) == ("prepare", "waiting", WHO)
     assert len(no_worker) == 1
     assert app.sidebar.selectbox(key="project").value == "mail"
+
+
+def test_an_imported_project_opens_without_the_filters_of_the_project_before(
+    in_state: InState,
+    open_app: OpenApp,
+    no_worker: list[list[str]],  # noqa: ARG001
+) -> None:
+    in_state("to review")
+    app = open_app("review", review_queue="random", review_subset="1")
+    app.text_input(key="review_search").set_value("refund").run()
+    app.radio(key="review_mode").set_value("Pairs").run()
+    app.switch_page("pages/data.py").run()
+    upload(app, "mail.csv", SEED_CSV)
+    app.button(key="import_now").click().run()
+    assert app.sidebar.selectbox(key="project").value == "mail"
+    kept = {name: app.session_state[name] for name in NO_FILTERS if name in app.session_state}
+    assert kept == {name: NO_FILTERS[name] for name in kept}
+    assert app.session_state["review_mode"] == "Review"
+    assert not {"review_pair", "review_queue"} & {*app.query_params}
 
 
 def test_a_trial_keeps_a_few_seeds_and_hides_the_rest(

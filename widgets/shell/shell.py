@@ -68,6 +68,8 @@ def choose_project() -> Project | None:
         return None
     wanted = st.session_state.pop("open_project", None)  # set by a page that created a project
     if wanted in names:
+        if st.session_state.get("project") != wanted:
+            forget_modes()
         st.session_state["project"] = wanted
     elif "project" not in st.session_state and "project" not in st.query_params and not _opens(names[0]):
         st.session_state["project"] = next(filter(_opens, names), names[0])  # a damaged one must not hide the others
