@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,3 +76,15 @@ def test_many_addresses_are_drawn_or_refused_in_one_line(page: str, in_state: In
         check(page, query, project, open_app)
 
     opened()
+
+
+def test_a_way_to_another_page_is_open_while_the_address_holds_a_choice(
+    in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    shutil.copytree(in_state("to review").folder, workspace / "zebra")
+    app = open_app("label_map", project="zebra", label="refund")
+    app.button(key="to_queue").click().run()
+    assert not app.exception
+    assert app.radio(key="review_mode").value == "Review"
+    assert app.multiselect(key="review_labels").value
+    assert app.sidebar.selectbox(key="project").value == "zebra"

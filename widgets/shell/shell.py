@@ -58,7 +58,7 @@ def errors_in_one_line(*, and_stop: bool = False) -> Iterator[None]:
 def go(page: str, **state: object) -> NoReturn:
     """Open another page, with values for its widgets."""
     st.session_state.update(state)
-    st.switch_page(PAGES[page])
+    st.switch_page(PAGES[page], query_params={})
 
 
 def choose_project() -> Project | None:
@@ -119,7 +119,17 @@ MODES_OF_A_PROJECT = NO_FILTERS | {
     "results_label": None, "results_search": "", "results_source": None,
 }  # fmt: skip
 """Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
-OF_A_PROJECT = ("review_pair", "review_queue", "inside", "audit_label", "audit_target", "all_needs", "goal")
+OF_A_PROJECT = (
+    "review_pair",
+    "pair_other",
+    "pair_undo",
+    "review_queue",
+    "inside",
+    "audit_label",
+    "audit_target",
+    "all_needs",
+    "goal",
+)
 """Further values of one project; they are chosen anew."""
 
 
