@@ -24,6 +24,7 @@ from widgets.review.audit_panel import certificate_in_words
 from widgets.review.queues import queue_name
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import audit_summary, facts, label_table, labels, results_page, source_counts
+from widgets.shell.row_height import LETTER, row_height
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.untrusted import visible
 from widgets.shell.words import SOURCE_NAMES, counted
@@ -170,8 +171,9 @@ def shown_row(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
 def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool) -> None:
     """Show the rows of a page; in a trial, with the hidden label."""
     trial = ["Truth"] if facts(project)["truths"] else []
+    wide = 255 if trial and after_round else 400
     columns = {
-        "Text": column.TextColumn(width=255 if trial and after_round else 400),
+        "Text": column.TextColumn(width=wide),
         "Label": column.TextColumn(width=160),
         "Confidence": column.ProgressColumn(
             format="percent", max_value=1.0, width=100, help="Empty where the label is from a file or from a person"
@@ -185,7 +187,10 @@ def show_rows(project: Project, rows: list[dict[str, Any]], *, after_round: bool
     known = {name_key(label.name) for label in labels(project).values()}
     table = pd.DataFrame([shown_row(row, known) for row in rows]).round(3)
     further = ["Confidence", "Based on", *trial, "Source", "Runner-up"] if after_round else ["Source", "File", "Row"]
-    st.dataframe(table, hide_index=True, height=598, column_order=["Text", "Label", *further], column_config=columns)
+    st.dataframe(
+        table, hide_index=True, height=598, column_order=["Text", "Label", *further], column_config=columns,
+        row_height=row_height(list(table["Text"]), wide // LETTER),
+    )  # fmt: skip
     show_original(project, rows)
 
 
