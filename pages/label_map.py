@@ -22,7 +22,14 @@ from red_core.store.labels import path_in_words
 from widgets.labels.group_panel import columns
 from widgets.labels.group_table import show_group_table
 from widgets.labels.label_edit_panel import show_label_edits
-from widgets.labels.label_panel import show_group, show_label, show_overview, show_way_to_queue, show_write_meanings
+from widgets.labels.label_panel import (
+    show_group,
+    show_label,
+    show_overview,
+    show_way_to_pair,
+    show_way_to_queue,
+    show_write_meanings,
+)
 from widgets.labels.label_rows import label_rows
 from widgets.labels.label_tables import show_label_table
 from widgets.labels.map_choice import (
@@ -196,6 +203,7 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
         if group and not area:
             show_way_to_queue("Decide texts of this group", review_group=group)
         elif members:
+            show_way_to_pair(members, pairs)
             show_way_to_queue("Decide texts of these labels", review_labels=[row["id"] for row in members])
         show_pool_texts(project, area)
 

@@ -20,7 +20,7 @@ from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
 from widgets.review.feed_back_panel import show_counts_and_feed_back
-from widgets.review.pair_grid import choose_pair, show_pair
+from widgets.review.pair_grid import choose_grid, show_grid
 from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
 from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
@@ -107,12 +107,12 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
 
 def show_pairs(project: Project, current: Round, header: DeltaGenerator) -> None:
     with header:
-        pair = choose_pair(project)
+        chosen = choose_grid(project)
     show_counts_and_feed_back(project, current.judge)
-    if pair is None:
+    if chosen is None:
         st.info("No two labels are confused with each other.", icon=":material/check:")
     elif may_write():
-        show_pair(project, pair)
+        show_grid(project, chosen)
     else:
         st.caption("Only analysts decide texts.")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from red_core.review.decisions import decide
-from red_core.store.pairs import between
+from red_core.store.pairs import between, of_label
 from red_core.store.texts import pool
 from tests.helpers.small_projects import reviewed_round
 
@@ -24,3 +24,16 @@ def test_the_grid_goes_from_surely_the_first_to_surely_the_second_without_what_i
         between(project, round_id, rival, 1), key=lambda row: row.second - row.first
     )
     assert between(project, round_id, 1, 3) == []
+
+
+def test_the_grid_of_a_label_goes_from_surely_this_label_to_surely_not(project):
+    texts = pool(project).tolist()
+    believed = {text: (1, 0.55 + n / 100) for n, text in enumerate(texts[:10])}
+    believed |= dict.fromkeys(texts[10:], (2, 0.9))
+    round_id = reviewed_round(project, believed)
+    rows = of_label(project, round_id, 1)
+    assert [row.text for row in rows] == texts[:10][::-1]
+    assert {(row.label, row.runner_up) for row in rows} == {(1, 4)}
+    assert [row.first for row in rows] == sorted((belief for _, belief in list(believed.values())[:10]), reverse=True)
+    decide(project, rows[0].text, "none")
+    assert [row.text for row in of_label(project, round_id, 1)] == texts[:9][::-1]

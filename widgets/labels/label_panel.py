@@ -137,7 +137,10 @@ def show_label(
     st.text(f"{counted(row['seeds'], 'labelled example')}{of_round}{confidence}")
     if rates := "; ".join(_rates(row)):
         st.text(rates)
-    show_way_to_queue("Decide its texts", review_labels=[row["id"]])
+    with st.container(horizontal=True):
+        show_way_to_queue("Decide its texts", review_labels=[row["id"]])
+        if row["labelled"]:
+            show_way_to_grid("Decide many of its texts at once", (row["id"],))
     if not st.session_state.get("map_drawn"):
         st.button(
             "Show it on the map", on_click=choose, args=(row["name"], None, inside), key="fly",
@@ -195,12 +198,24 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         "Texts: an estimate of how many texts have one of the two labels and need the other. Corrected: verdicts that "
         "a person corrected."
     )
-    if may_write() and st.button(
-        plain(f"Decide the texts between it and {others[0]['name']}"),
-        key="decide_pair",
-        icon=":material/compare_arrows:",
-    ):
-        go("review", review_mode="Pairs", review_pair=own_pairs[0].labels)
+    for pair, other in zip(own_pairs, others, strict=True):
+        show_way_to_grid(f"Decide the texts between it and {other['name']}", pair.labels)
+
+
+def show_way_to_pair(members: Sequence[Row], pairs: Sequence[Confusion]) -> None:
+    """Show the way to the texts between two chosen labels, if they are confused with each other."""
+    names = {row["id"]: row["name"] for row in members}
+    for pair in pairs:
+        if {*pair.labels} == names.keys():
+            one, other = (names[label] for label in pair.labels)
+            show_way_to_grid(f"Decide the texts between {one} and {other}", pair.labels)
+
+
+def show_way_to_grid(words: str, grid: tuple[int, ...]) -> None:
+    """Show an analyst the button that opens the grid of a pair of labels, or of one label, on Review."""
+    key = f"decide_pair_{'_'.join(map(str, grid))}"
+    if may_write() and st.button(plain(words), key=key, icon=":material/compare_arrows:"):
+        go("review", review_mode="Pairs", review_pair=grid)
 
 
 def show_way_to_queue(words: str, **filters: int | str | list[int]) -> None:

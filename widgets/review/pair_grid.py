@@ -1,9 +1,10 @@
-"""One pair of labels at a time: a grid of the texts between them, of which many are decided at once."""
+"""The texts between two labels, or of one label, in a grid, of which many are decided at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeGuard
 
 import pandas as pd
 import streamlit as st
@@ -12,91 +13,132 @@ from red_core.access.who import who_acts
 from red_core.errors import RedError
 from red_core.records import Label, NewDecisionKind, Project
 from red_core.review import Provenance, decide, undo
-from red_core.store.pairs import Between, between
-from red_core.store.views import Confusion
+from red_core.store.pairs import Between, between, of_label
 from widgets.shell.reads import confused, labels, round_number
 from widgets.shell.reasons import reason_of
+from widgets.shell.row_height import row_height
 from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
-ROWS, LINE = 20, 35
-"""Rows on a screen, and the height of one in pixels."""
+HEIGHT = 735
+"""Of the grid in pixels: twenty rows of one line."""
+LETTERS = 80
+"""About as many letters fit into a line of the column of texts."""
+Labels = tuple[int, ...]
+"""The labels of a grid: a pair, or one label."""
 
 
-def choose_pair(project: Project) -> Confusion | None:
-    """Show the choice among the pairs of labels that are confused, most texts first; None if there is none."""
+def choose_grid(project: Project) -> Labels | None:
+    """Show the choice among the pairs of labels that are confused, most texts first; None if there is none.
+
+    A pair that is not in the list, or one label, is in the choice if another page opened its grid.
+    """
     names = labels(project)
-    pairs = [pair for pair in confused(project) if set(pair.labels) <= names.keys()]
-    if not pairs:
+    texts: dict[Labels, float] = {
+        pair.labels: pair.texts for pair in confused(project) if set(pair.labels) <= names.keys()
+    }
+    opened = st.session_state.get("review_pair")
+    if _is_grid(opened, names):
+        texts.setdefault(opened, 0.0)
+    elif opened is not None:
+        st.session_state.pop("review_pair")
+    if not texts:
         return None
-    by_labels = {pair.labels: pair for pair in pairs}
-    if st.session_state.get("review_pair") not in by_labels:
-        st.session_state.pop("review_pair", None)
-    chosen = st.selectbox(
+    chosen: Labels = st.selectbox(
         "Pair of labels",
-        list(by_labels),
-        format_func=lambda two: f"{names[two[0]].name} | {names[two[1]].name}: about {by_labels[two].texts:,.0f} texts",
+        list(texts),
+        format_func=lambda each: _in_words([names[label].name for label in each], texts[each]),
         key="review_pair",
         label_visibility="collapsed",
         persist_state="session",
     )
-    return by_labels[chosen]
+    return chosen
+
+
+def _is_grid(opened: object, names: dict[int, Label]) -> TypeGuard[Labels]:
+    return isinstance(opened, tuple) and len({*opened}) == len(opened) in {1, 2} and set(opened) <= names.keys()
+
+
+def _in_words(names: Sequence[str], texts: float) -> str:
+    words = " | ".join(names) if len(names) > 1 else f"{names[0]}: its texts"
+    return f"{words}: about {texts:,.0f} texts" if texts else words
 
 
 @st.fragment
-def show_pair(project: Project, pair: Confusion) -> None:
-    """Show the grid of a pair, with the buttons that decide the chosen rows."""
-    first, second = (labels(project)[label] for label in pair.labels)
+def show_grid(project: Project, chosen: Labels) -> None:
+    """Show the grid of a pair or of one label, with the buttons that decide the chosen rows."""
+    names = labels(project)
+    first, second = names[chosen[0]], names[chosen[1]] if len(chosen) > 1 else None
     if error := st.session_state.pop("pair_error", None):
         st.error(plain(error), icon=":material/error:")
-    texts = between(project, round_number(project), first.id, second.id)
+    number = round_number(project)
+    texts = of_label(project, number, first.id) if second is None else between(project, number, first.id, second.id)
     key = f"pair_grid_{st.session_state.get('pair_grids', 0)}"  # decided rows leave: a new grid has no selection
-    grid = st.session_state.get(key)
-    chosen = [texts[row] for row in chosen_rows(grid, len(texts))]
-    show_buttons(project, (first, second), chosen)
+    rows = [texts[row] for row in chosen_rows(st.session_state.get(key), len(texts))]
+    other = second or _other_label(names, first)
+    show_buttons(project, first, other, rows)
     if not texts:
-        st.info("No undecided text lies between these two labels. Choose another pair.", icon=":material/check:")
+        st.info("No undecided text is left here. Choose another pair.", icon=":material/check:")
         return
+    last_ones = "probably another one" if second is None else "surely the right one"
     st.caption(
-        f"{counted(len(texts), 'text')}. The first ones are surely the left label, the last ones surely the right one. "
+        f"{counted(len(texts), 'text')}. The first ones are surely "
+        f"{'this label' if second is None else 'the left label'}, the last ones {last_ones}. "
         "Choose rows, or a range with Shift. Then press the button of a label, or its key."
     )
+    _show_rows(key, texts, first, second, names)
+
+
+def _other_label(names: dict[int, Label], first: Label) -> Label | None:
+    """Show the choice of another label for texts of one label; None before it is made."""
+    others = [label for label in names if label != first.id]
+    if st.session_state.get("pair_other") not in {None, *others}:
+        st.session_state["pair_other"] = None
+    chosen = st.selectbox(
+        "Another label", others, index=None, format_func=lambda label: names[label].name, key="pair_other",
+        placeholder="Another label, for B", label_visibility="collapsed", width=400,
+    )  # fmt: skip
+    return None if chosen is None else names[chosen]
+
+
+def _show_rows(key: str, texts: Sequence[Between], first: Label, second: Label | None, names: dict[int, Label]) -> None:
+    belief = partial(st.column_config.ProgressColumn, format="percent", max_value=1.0, width=120)
+    shown = [visible(row.content) for row in texts]
+    table = {"Text": shown, "first": [round(row.first, 2) for row in texts]}
+    if second is None:
+        rivals = [names[row.runner_up].name if row.runner_up in names else "none of these" for row in texts]
+        table["runner-up"] = [visible(rival) for rival in rivals]
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Text": [visible(row.content) for row in texts],
-                "first": [round(row.first, 2) for row in texts],
-                "second": [round(row.second, 2) for row in texts],
-            }
-        ),
-        key=key, on_select="rerun", selection_mode="multi-row", hide_index=True, height=(ROWS + 1) * LINE,
+        pd.DataFrame(table | {"second": [round(row.second, 2) for row in texts]}),
+        key=key, on_select="rerun", selection_mode="multi-row", hide_index=True, height=HEIGHT,
+        row_height=row_height(shown, LETTERS),
         column_config={
             "Text": st.column_config.TextColumn(width="large"),
-            "first": st.column_config.ProgressColumn(visible(first.name), format="percent", max_value=1.0, width=120),
-            "second": st.column_config.ProgressColumn(visible(second.name), format="percent", max_value=1.0, width=120),
+            "first": belief(visible(first.name)),
+            "second": belief("its confidence" if second is None else visible(second.name)),
         },
     )  # fmt: skip
 
 
-def show_buttons(project: Project, two: tuple[Label, Label], chosen: Sequence[Between]) -> None:
+def show_buttons(project: Project, first: Label, other: Label | None, chosen: Sequence[Between]) -> None:
     """Show a button for each answer about the chosen rows, and the undo of the last answer."""
     count = f" ({len(chosen):,})" if chosen else ""
-    queue = f"{two[0].name} | {two[1].name}"
-    answers: list[tuple[str, str, int | None]] = [
-        (two[0].name, "A", two[0].id), (two[1].name, "B", two[1].id), ("none of these", "N", None),
-    ]  # fmt: skip
+    queue = first.name if other is None else f"{first.name} | {other.name}"
+    answers: list[tuple[str, str, int | None]] = [(first.name, "A", first.id)]
+    if other is not None:
+        answers.append((other.name, "B", other.id))
+    answers.append(("none of these", "N", None))
     with st.container(horizontal=True, vertical_alignment="center"):
         for words, key, label in answers:
             st.button(
                 plain(f"{words}{count}"), key=f"pair_{key}", shortcut=key.lower(), disabled=not chosen,
                 type="primary" if chosen else "secondary", on_click=partial(_decide, project, chosen, label, queue),
             )  # fmt: skip
-        last = st.session_state.get("pair_undo", [])
-        if last:
+        if answered := st.session_state.get("pair_undo"):
             st.button(
-                f"Undo {counted(len(last), 'decision')}", key="pair_undo_button", shortcut="u", icon=":material/undo:",
-                on_click=_undo, args=(project,),
+                f"Undo {counted(len(answered[-1]), 'decision')}", key="pair_undo_button", shortcut="u",
+                icon=":material/undo:", on_click=_undo, args=(project,),
             )  # fmt: skip
 
 
@@ -111,16 +153,25 @@ def _decide(project: Project, chosen: Sequence[Between], label: int | None, queu
             made.append(decide(project, row.text, kind, label=label, who=who_acts(), provenance=provenance))
         except RedError as error:
             refused.append(reason_of(error))
-    st.session_state["pair_undo"] = made
-    st.session_state["pair_grids"] = st.session_state.get("pair_grids", 0) + 1
-    if refused:
-        st.session_state["pair_error"] = f"{counted(len(refused), 'text was', 'texts were')} not decided: {refused[0]}"
+    if made:
+        st.session_state.setdefault("pair_undo", []).append(made)
+    _report(refused, "decided")
 
 
 def _undo(project: Project) -> None:
-    try:
-        for decision in reversed(st.session_state.pop("pair_undo", [])):
+    """Take back the last answer that is not taken back; what somebody else undid meanwhile is refused."""
+    refused = []
+    for decision in reversed(st.session_state["pair_undo"].pop()):
+        try:
             undo(project, decision=decision, who=who_acts())
-    except RedError as error:
-        st.session_state["pair_error"] = reason_of(error)
+        except RedError as error:
+            refused.append(reason_of(error))
+    _report(refused, "undone")
+
+
+def _report(refused: Sequence[str], what: str) -> None:
+    """Say which rows were refused, and draw a new grid without a selection."""
     st.session_state["pair_grids"] = st.session_state.get("pair_grids", 0) + 1
+    if refused:
+        words = counted(len(refused), "text was", "texts were")
+        st.session_state["pair_error"] = f"{words} not {what}: {refused[0]}"
