@@ -16,6 +16,7 @@ from red_core.judges import Judge, make_evidence_check, make_llm_judge
 from red_core.judges.project import tried_again_if_changed
 from red_core.judges.protocol import Corrector
 from red_core.labels import draw_pool_map, form_subsets
+from red_core.labels.kept_drift import keep_drift_if_any
 from red_core.records import Ints, Progress, Project, Report, Round
 from red_core.rounds.metrics import round_metrics
 from red_core.rounds.plan import forecast_round
@@ -105,6 +106,7 @@ def run_round(
         ),
     }
     finish_round(project, current.id, predictions_of(scored), metrics)
+    keep_drift_if_any(project)
     progress("believe", 1, 1)
     return list_rounds(project)[-1]
 

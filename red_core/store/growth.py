@@ -76,3 +76,14 @@ def pool_imports(project: Project) -> list[PoolImport]:
     return [
         PoolImport(source, *named[source], rows[rows[:, 0] == source, 1]) for source in np.unique(rows[:, 0]).tolist()
     ]
+
+
+def undecided_of_import(project: Project, round_id: int, source: int) -> dict[int, int]:
+    """Return label id -> number of texts of an import that have this label in a round and that nobody has decided."""
+    query = """
+        SELECT p.label, count(*) FROM (SELECT DISTINCT text FROM source_row WHERE source = :source) row
+        JOIN prediction p ON p.round = :round AND p.text = row.text
+        WHERE NOT EXISTS (SELECT 1 FROM decided WHERE decided.text = p.text) GROUP BY p.label"""
+    with connection(project) as db:
+        rows = db.execute(query, {"round": round_id, "source": source}).fetchall()
+    return {int(label): int(number) for label, number in rows}

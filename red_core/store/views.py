@@ -22,13 +22,16 @@ _BELIEVED = """
     SELECT min(p.label, runner_up) AS one, max(p.label, runner_up) AS other, sum(runner_up_belief) AS expected
     FROM {texts} WHERE p.round = ? AND p.label > 0 AND runner_up > 0 GROUP BY 1, 2"""
 # The judge said *valid* and the analyst gave another label, or it said *invalid* and the analyst gave this label.
-_OVERTURNED = """
-    SELECT min(label, instead) AS one, max(label, instead) AS other, count(DISTINCT text) AS n FROM
-        (SELECT d.text, q.label, CASE v.outcome WHEN 'valid' THEN d.label ELSE q.runner_up END AS instead
-        FROM decided d JOIN proposed q ON q.text = d.text JOIN verdict v ON v.proposal = q.id
-        WHERE d.label > 0 AND CASE v.outcome WHEN 'valid' THEN d.label <> q.label
-            WHEN 'invalid' THEN d.label = q.label ELSE 0 END)
-    WHERE instead > 0 AND instead <> label GROUP BY 1, 2"""
+_CHECKED = """
+    SELECT d.text, q.label, CASE v.outcome WHEN 'valid' THEN d.label ELSE q.runner_up END AS instead,
+        CASE v.outcome WHEN 'valid' THEN d.label <> q.label ELSE d.label = q.label END AS overturned,
+        v.id, d.at, d.id AS decision
+    FROM decided d JOIN proposed q ON q.text = d.text JOIN verdict v ON v.proposal = q.id
+    WHERE v.outcome IN ('valid', 'invalid')"""
+"""Verdicts on texts that a person decided, and whether the decision overturned the verdict."""
+_OVERTURNED = f"""
+    SELECT min(label, instead) AS one, max(label, instead) AS other, count(DISTINCT text) AS n FROM ({_CHECKED})
+    WHERE overturned AND instead > 0 AND instead <> label GROUP BY 1, 2"""
 
 
 LabelledTexts = Mapping[int, tuple[int, float]]
@@ -230,6 +233,21 @@ def confusions(project: Project, round_id: int, believed: Believed | None = None
         if one.texts >= LEAST:
             insort(found, one, key=_most_texts_first)
     return found
+
+
+def overturned_verdicts(project: Project) -> dict[int, tuple[int, int]]:
+    """Return label id -> texts where a person overturned the judge's verdict on this label, and all that were checked.
+
+    Only single decisions count that were made since the guideline of the label was edited last.
+    """
+    query = f"""
+        SELECT c.label, count(DISTINCT CASE WHEN c.overturned THEN c.text END), count(DISTINCT c.text)
+        FROM ({_CHECKED}) c
+        WHERE c.at > coalesce((SELECT max(m.at) FROM standing_meaning m WHERE m.label = c.label), '')
+        AND c.id NOT IN (SELECT id FROM stale_verdict)
+        AND (SELECT belief FROM decision WHERE decision.id = c.decision) IS NULL GROUP BY c.label"""
+    with connection(project) as db:
+        return {int(label): (int(times), int(of)) for label, times, of in db.execute(query)}
 
 
 def _most_texts_first(pair: Confusion) -> tuple[float, tuple[int, int]]:

@@ -17,17 +17,19 @@ from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, from_pasted
 from red_core.labels.groups import Group
+from red_core.labels.kept_drift import KEPT_OF, kept_drift
 from red_core.records import Project
 from red_core.review.audit_report import audited_accuracy
 from red_core.review.audits import answer, deal
+from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
 from red_core.store.desk import Filters, queue
 from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels, path_in_words
-from red_core.store.texts import seeds
+from red_core.store.texts import pool, remember, seeds
 from red_core.store.views import confusions
 from tests.helpers.app_projects import label_ids
-from tests.helpers.rendered import plotly_specs, select_points, words_on
+from tests.helpers.rendered import keys_of, plotly_specs, select_points, words_on
 from tests.helpers.small_projects import FAST, embed, write_csv
 from widgets.labels.map_figure import CLOSE
 
@@ -456,8 +458,9 @@ def test_a_drifted_label_is_listed_with_links_to_what_helps(
     later = [[f"{'refund' if n < 30 else 'repair'} is what I ask for, again {n}"] for n in range(40)]
     import_files(project.workspace, project.name, pool=write_csv(tmp_path / "later.csv", ["text"], later), who="ann")
     run_round(embed(project), FAST)
+    decide(project, int(pool(project)[0]), "none", who="another person")  # it does not end the comparison
     app = open_app("data")
-    app.button(key="drift_compare").click().run()
+    assert "drift_compare" not in keys_of(app)
     drifted = [drift for drift in measure_drift(project) if drift.drifted]
     table = next(table.value for table in app.dataframe if "do first" in table.value)
     assert table["label"].tolist() == [drift.label.name for drift in drifted] != []
@@ -469,6 +472,20 @@ def test_a_drifted_label_is_listed_with_links_to_what_helps(
     assert app.title[0].value == title
     label = drifted[0].label
     assert any(app.session_state[key] in ([label.id], label.id, label.name) for key in state)
+
+
+def test_a_round_of_an_earlier_version_is_compared_on_a_press(
+    in_state: InState, open_app: OpenApp, tmp_path: Path
+) -> None:
+    project = in_state("closed")
+    file = write_csv(tmp_path / "later.csv", ["text"], [["something new"]])
+    import_files(project.workspace, project.name, pool=file, who="ann")
+    run_round(embed(project), FAST)
+    remember(project, KEPT_OF, "", anew=True)
+    app = open_app("data")
+    app.button(key="drift_compare").click().run()
+    assert "The texts of later.csv, compared with those that came before them." in words_on(app)
+    assert kept_drift(project) is not None
 
 
 def test_the_labels_in_a_lasso_lead_to_their_texts(in_state: InState, open_app: OpenApp) -> None:

@@ -17,6 +17,7 @@ from red_core.review import audit_sample
 from red_core.review.audits import answer, deal, set_target, target
 from red_core.rounds import run_round
 from red_core.rounds.plan import plan
+from red_core.store import views
 from red_core.store.database import create_project
 from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
@@ -102,6 +103,20 @@ def test_a_label_with_few_examples_opens_on_the_map(in_state: InState, open_app:
     assert not app.exception
     assert app.title[0].value == "Label map"
     assert "It has only 4 examples." in said
+
+
+def test_a_label_whose_verdicts_are_overturned_often_leads_to_its_guideline(
+    in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = in_state("to review")
+    monkeypatch.setattr("red_core.review.needs.FEW_EXAMPLES", 0)
+    label = max(views.label_table(project, 1), key=lambda row: row["labelled"] * (1 - row["belief"]))
+    monkeypatch.setattr("red_core.store.views.overturned_verdicts", lambda _project: {label["id"]: (4, 9)})
+    app = open_app("overview")
+    assert "4 verdicts of the judge were corrected since its guideline was written." in words_on(app)
+    app.button(key=f"need_{label['id']}").click().run()
+    assert not app.exception
+    assert app.selectbox(key="label").value == label["name"]
 
 
 def test_the_queue_opens_on_what_the_plan_takes_to_the_goal(in_state: InState, open_app: OpenApp) -> None:

@@ -36,6 +36,7 @@ from red_core.labels.file import Apply, read_label_set, with_new_labels
 from red_core.labels.file_rows import LabelRow
 from red_core.labels.group_sources import FromNames
 from red_core.labels.groups import Group, MoveGroup
+from red_core.labels.kept_drift import keep_drift
 from red_core.labels.many import MergePairs, RetireList
 from red_core.labels.meaning import Mean, Show, edit_meaning, this_is_why, undo_examples, undo_meaning
 from red_core.labels.new_labels import propose_clusters
@@ -50,6 +51,7 @@ from red_core.review.desk import apply_key_press
 from red_core.review.presses import read_key_press
 from red_core.rounds.encoder_change import begin_encoder_change, keep_encoder
 from red_core.rounds.jobs import mark_interrupted, start_job
+from red_core.rounds.run import run_round
 from red_core.settings import RECOMMENDED
 from red_core.store.arrays import save_arrays
 from red_core.store.batches import BatchCounts, drop_batch
@@ -65,6 +67,7 @@ from tests.helpers.app_projects import NAME, queued
 from tests.helpers.call_graph import ROOT, that_write, used_by_screens
 from tests.helpers.oracle import no_judge, nobody, use
 from tests.helpers.project_facts import all_bytes
+from tests.helpers.small_projects import FAST, embed
 
 VIEWER, ANALYST = Person("vera@viewers.org", "viewer"), Person("ana@example.org", "analyst")
 InState = Callable[..., Project]
@@ -125,6 +128,13 @@ def file_of(project: Project) -> Path:
 def imported(project: Project) -> object:
     rows = sort_rows(read_table(file_of(project)), role="pool")
     return store_prepared(project.workspace, NAME, [("pool", rows)], who="v")
+
+
+def second_import(project: Project) -> None:
+    """Import more texts and run a round, so that there is something to compare."""
+    close_round(project)
+    import_files(project.workspace, NAME, None, file_of(project))
+    run_round(embed(project), FAST)
 
 
 def exported(project: Project) -> object:
@@ -233,6 +243,7 @@ AFTER |= {
     for name, edit in EDITS.items()
 }
 AFTER |= {
+    "labels.kept_drift.keep_drift": (second_import, keep_drift),
     "labels.meaning.this_is_why": (pressed, lambda p: this_is_why(p, "0" * 32, "v")),
     "labels.meaning.undo_examples": (taught, lambda p: undo_examples(p, shown_example(p), "v")),
 }

@@ -19,7 +19,7 @@ from tests.helpers.project_facts import all_bytes
 from tests.helpers.rendered import words_on
 
 ANALYST, VIEWER = "ana@example.org", "vera@viewers.org"
-READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "drift_compare", "results_next"}
+READING = {"sign_out", "turn_on", "turn_back", "all_subsets", "find_clusters", "results_next"}
 """Keys of buttons that change nothing."""
 STATES = ["waiting", "preparing failed", "round failed", "to review", "fed back"]
 PRESSED = [

@@ -37,3 +37,10 @@ def test_a_label_whose_new_texts_differ_is_named_for_it() -> None:
     found = needs([row(1, belief=0.5)], [], {}, {1: 7})
     assert [(need.action, need.count) for need in found] == [("drift", 7)]
     assert needs([row(1, belief=0.5)], [], {1: 2}, {1: 7})[0].action == "outdated"
+
+
+def test_a_label_whose_verdicts_are_overturned_often_needs_a_better_guideline() -> None:
+    often, seldom, few = {1: (3, 12)}, {1: (3, 13)}, {1: (2, 2)}
+    found = [needs([row(1)], [], {}, {1: 7}, overturned)[0] for overturned in (often, seldom, few)]
+    assert [(need.action, need.count) for need in found] == [("guideline", 3), ("drift", 7), ("drift", 7)]
+    assert needs([row(1)], [], {1: 2}, {}, often)[0].action == "outdated"

@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
+from red_core.labels.meaning import Mean, edit_meaning
 from red_core.records import Answer
 from red_core.review.decisions import decide, undo
 from red_core.store.rounds import finish_round, open_round
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
-from red_core.store.views import confusions
+from red_core.store.views import confusions, overturned_verdicts
 from tests.helpers.small_projects import FAST, METRICS, label_ids, question
 
 
@@ -90,3 +91,19 @@ def test_sums_are_those_of_a_plain_recount(project):
     for one, other in itertools.combinations(ids, 2):
         wanted = sum(share for best, rival, share in believed.values() if {best, rival} == {one, other})
         assert found(project, number)[one, other][0] == pytest.approx(wanted)
+
+
+def test_overturned_verdicts_count_since_the_guideline_was_edited(project):
+    ids, texts = label_ids(project), pool(project)[:4].tolist()
+    refund, delivery = ids["refund"], ids["delivery"]
+    asked = [(texts[0], refund, delivery, "valid"), (texts[1], refund, delivery, "invalid")]
+    asked += [(texts[2], refund, delivery, "valid"), (texts[3], refund, delivery, "unsure")]
+    a_round(project, dict.fromkeys(texts, (refund, delivery, 0.3)), asked)
+    decide(project, texts[0], "none", who="ann")
+    decide(project, texts[1], "accept", label=refund, who="ann")
+    decide(project, texts[3], "accept", label=refund, who="ann")
+    assert overturned_verdicts(project) == {refund: (2, 2)}
+    decide(project, texts[2], "accept", label=refund, who="ann")
+    assert overturned_verdicts(project) == {refund: (2, 3)}
+    edit_meaning(project, Mean(refund, "Money that comes back."), "ann")
+    assert overturned_verdicts(project) == {}

@@ -5,16 +5,21 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from red_core.labels import measure_drift
 from red_core.labels.drift import LabelDrift
+from red_core.labels.kept_drift import keep_drift
 from red_core.records import Project
 from red_core.store.rounds import last_finished_round
-from red_core.store.views import sources, version
+from red_core.store.texts import shown_file
+from red_core.store.views import sources
 from widgets.labels.map_choice import choose
+from widgets.shell.reads import drift
 from widgets.shell.selections import chosen_rows
 from widgets.shell.shell import errors_in_one_line, go
+from widgets.shell.sign_in import may_write
+from widgets.shell.untrusted import plain
 from widgets.shell.words import counted
 
+COMPARE = "Compare the newest import with the earlier ones"
 Q_VALUE = (
     "A small value means that chance hardly explains the difference. Below .05, the label drifted. (Adjusted p-value, "
     "permutation test, Benjamini-Hochberg.)"
@@ -22,7 +27,7 @@ Q_VALUE = (
 
 
 def show_drift(project: Project) -> None:
-    """Show the comparison, which runs on a press of the button because it takes seconds."""
+    """Show the comparison that the last round kept; without it, the button that makes it."""
     with st.expander(
         "Drift: do new texts differ from the earlier ones?", icon=":material/trending_up:", key="drift_fold"
     ):
@@ -33,16 +38,14 @@ def show_drift(project: Project) -> None:
                 "each label here."
             )
             return
-        key = (project.folder.as_posix(), version(project))
-        comparison: list[LabelDrift] | None = None
-        if st.session_state.get("drift", (None,))[0] == key:
-            comparison = st.session_state["drift"][1]
-        if st.button("Compare the newest import with the earlier ones", key="drift_compare"):
+        kept = drift(project)
+        if kept is None and may_write() and st.button(COMPARE, key="drift_compare"):
             with errors_in_one_line(), st.spinner("Comparing label by label"):
-                comparison = measure_drift(project)
-                st.session_state["drift"] = (key, comparison)
-        if comparison is not None:
-            _show_comparison(comparison)
+                keep_drift(project)
+                kept = drift(project)
+        if kept is not None:
+            st.caption(plain(f"The texts of {shown_file(kept.file)}, compared with those that came before them."))
+            _show_comparison(kept.labels)
 
 
 def _show_comparison(comparison: list[LabelDrift]) -> None:
@@ -79,18 +82,18 @@ def _show_comparison(comparison: list[LabelDrift]) -> None:
     _show_what_to_do(drifted[chosen[0]])
 
 
-def _show_what_to_do(drift: LabelDrift) -> None:
+def _show_what_to_do(chosen: LabelDrift) -> None:
     """Link to what helps: decisions on the label's texts, which retrain its classifiers alone, or an audit of it."""
     st.caption(
         "An audit shows whether the accuracy of this label fell. If it fell, decide its texts and feed them back. The "
         "next round then trains only the classifiers of this label again."
     )
-    queue, words = ("low belief", "of low confidence") if drift.advice == "retrain" else ("random", "in random order")
+    queue, words = ("low belief", "of low confidence") if chosen.advice == "retrain" else ("random", "in random order")
     with st.container(horizontal=True):
         if st.button(f"Decide its texts {words}", key="drift_decide", icon=":material/rule:"):
-            go("review", review_mode="Review", review_labels=[drift.label.id], review_queue=queue)
+            go("review", review_mode="Review", review_labels=[chosen.label.id], review_queue=queue)
         if st.button("Audit it", key="drift_audit", icon=":material/verified:"):
-            go("review", review_mode="Blind audit", audit_label=drift.label.id)
+            go("review", review_mode="Blind audit", audit_label=chosen.label.id)
         if st.button("Show it on the map", key="drift_map", icon=":material/bubble_chart:"):
-            choose(drift.label.name)
+            choose(chosen.label.name)
             go("label_map")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import streamlit as st
-
 from red_core.labels.drift import LabelDrift
 from red_core.records import Project
 from red_core.steps.audit_statistics import Share
-from red_core.store import views
 from red_core.store.labels import path_in_words
 from red_core.store.views import Confusion
-from widgets.shell.reads import audit_target, confused, label_records, label_table, round_number
+from widgets.shell.reads import audit_target, confused, drift, label_records, label_table, round_number
 
 
 def label_rows(project: Project) -> list[dict[str, Any]]:
@@ -32,12 +29,12 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
     for pair in confused(project):
         for label in pair.labels:
             by_label[label].append(pair)
-    table, drifts = label_table(project), {drift.label.id: drift for drift in compared(project) or ()}
+    table, drifts = label_table(project), {each.label.id: each for each in compared(project) or ()}
     names, target, trained = {row["id"]: row["name"] for row in table}, audit_target(project), round_number(project) > 0
     rows = []
     for row in table:
-        pairs, drift, audit = by_label[row["id"]], drifts.get(row["id"]), audited.get(row["id"])
-        check = (drift is not None and drift.drifted) or (audit is not None and audit.high < target)
+        pairs, change, audit = by_label[row["id"]], drifts.get(row["id"]), audited.get(row["id"])
+        check = (change is not None and change.drifted) or (audit is not None and audit.high < target)
         rows.append(
             row
             | _share("audited", "audits", audit)
@@ -45,7 +42,7 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
             | {
                 "confused": round(sum(pair.texts for pair in pairs), 1),
                 "confused_with": names.get(pairs[0].other(row["id"]), "") if pairs else "",
-                "drift": None if drift is None or drift.q is None else "yes" if drift.drifted else "no",
+                "drift": None if change is None or change.q is None else "yes" if change.drifted else "no",
                 "group": path_in_words(row["path"]),
                 "state": "new" if trained and not row["trained"] else "check" if check else "",
             }
@@ -54,9 +51,9 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
 
 
 def compared(project: Project) -> list[LabelDrift] | None:
-    """Return the newest comparison of imports; None if there is none, or anything has changed since."""
-    key, comparison = st.session_state.get("drift", (None, None))
-    return comparison if key == (project.folder.as_posix(), views.version(project)) else None
+    """Return the comparison of imports after the newest round; None if there is none."""
+    kept = drift(project)
+    return None if kept is None else kept.labels
 
 
 def _share(name: str, count: str, share: Share | None) -> dict[str, Any]:

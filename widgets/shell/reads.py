@@ -11,6 +11,7 @@ import numpy as np
 from red_core.data import importing
 from red_core.errors import StateError
 from red_core.labels import draw_pool_map
+from red_core.labels.kept_drift import KEPT_OF, KeptDrift, kept_drift
 from red_core.records import Floats, Label, Project
 from red_core.review import FeedBackPlan, outlook, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
@@ -125,6 +126,22 @@ def confused(project: Project) -> list[Confusion]:
 @cached_read((EDITS, *ROUNDS), entries=2, shared=True)
 def _believed_pairs(project: Project, number: int) -> Believed:
     return believed_pairs(project, number)
+
+
+def drift(project: Project) -> KeptDrift | None:
+    """Return the comparison of imports; see :func:`red_core.labels.kept_drift.kept_drift`."""
+    return _drift(project, remembered(project, KEPT_OF))
+
+
+@cached_read(entries=3, shared=True)
+def _drift(project: Project, of: str) -> KeptDrift | None:  # noqa: ARG001  another comparison is a new key
+    return kept_drift(project)
+
+
+@cached_read()
+def overturned(project: Project) -> dict[int, tuple[int, int]]:
+    """Return how often the verdicts on each label were overturned; see ``views.overturned_verdicts``."""
+    return views.overturned_verdicts(project)
 
 
 @cached_read(entries=3, shared=True)
