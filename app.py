@@ -50,6 +50,7 @@ page = st.navigation(
 if shut is not None:
     show_door(shut)
     st.stop()
+here = page.url_path if page.url_path in PAGES else START
 header = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="header")
 header.title(page.title, width="content")
 with errors_in_one_line(and_stop=True):  # a project that cannot be opened must not look like no project
@@ -60,8 +61,8 @@ with errors_in_one_line(and_stop=True):  # a project that cannot be opened must 
     st.session_state["current_project"] = project
     if project is not None:
         with header:
-            show_facts_line(project, live=page.url_path == "review")
-        show_stepper(project)
+            show_facts_line(project, live=here == "review")
+        show_stepper(project, here)
         show_job(project)
 st.session_state["inside_the_shell"] = True
 with errors_in_one_line():

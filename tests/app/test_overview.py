@@ -28,6 +28,7 @@ from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, words_on
 from tests.helpers.small_projects import FAST, embed, reviewed_round, small_project, write_csv
+from widgets.review.queues import TO_GOAL
 
 InState = Callable[..., Project]
 OpenApp = Callable[..., AppTest]
@@ -195,7 +196,7 @@ def test_a_goal_that_is_reached_by_the_estimate_leads_to_the_audit(in_state: InS
     app = open_app("overview")
     assert "By the estimate, the goal of 50.0% is reached. Certify it: about" in words_on(app)
     assert re.search(r"A blind audit on Review, by the confidences with about \d+ answers\.", words_on(app))
-    app.button(key="next_mode").click().run()
+    app.button(key="next_go").click().run()
     assert not app.exception
     assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Blind audit")
 
@@ -232,8 +233,39 @@ def test_a_goal_out_of_reach_leads_to_a_certificate_for_the_surest_part(in_state
     app = open_app("overview")
     words = words_on(app)
     assert "The goal of 95.0% is out of reach for all texts. Certify it for the surest" in words
-    app.button(key="next_mode").click().run()
+    app.button(key="next_go").click().run()
     assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Blind audit")
+
+
+@pytest.mark.parametrize("page", ["overview", "data", "label_map", "rounds", "results"])
+def test_while_a_round_waits_the_sidebar_of_every_page_leads_to_its_queue(
+    in_state: InState, open_app: OpenApp, page: str
+) -> None:
+    in_state("to review")
+    app = open_app("review", review_mode="Pairs", review_subset="0")
+    app.switch_page(f"pages/{page}.py").run()
+    app.sidebar.button(key="sidebar_go").click().run()
+    assert not app.exception
+    assert (app.title[0].value, app.radio(key="review_mode").value) == ("Review", "Review")
+    assert app.selectbox(key="review_queue").value == TO_GOAL
+    assert app.selectbox(key="review_subset").value is None
+    app.switch_page("pages/review.py").run()
+    assert "sidebar_go" not in keys_of(app)
+
+
+def test_the_sidebar_starts_the_next_round_but_not_on_its_own_page(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("prepared")
+    assert not {"sidebar_go", "sidebar_round"} & keys_of(open_app("rounds"))
+    open_app("label_map").sidebar.button(key="sidebar_round").click().run()
+    job = newest_job(project)
+    assert job is not None
+    assert (job.kind, job.state) == ("round", "waiting")
+    assert not {"sidebar_go", "sidebar_round"} & keys_of(open_app("data"))  # the work goes on
+
+
+def test_a_viewer_has_no_next_step_in_the_sidebar(in_state: InState, open_as_viewer: OpenApp) -> None:
+    in_state("to review")
+    assert not {"sidebar_go", "sidebar_round"} & keys_of(open_as_viewer("overview"))
 
 
 def test_once_the_goal_is_certified_the_next_step_is_the_download(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from red_core.access.who import who_acts
+from red_core.errors import RedError
 from red_core.records import Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.rounds import current_training_rows, list_rounds
 from red_core.training.encoder_choice import encoder_advice
+from widgets.review.queues import TO_GOAL
 from widgets.shell.reads import (
     audit_summary,
     facts,
@@ -23,7 +26,7 @@ from widgets.shell.reads import (
     work_to_certify,
     worth_doing,
 )
-from widgets.shell.shell import PAGES, errors_in_one_line, go
+from widgets.shell.shell import NO_FILTERS, PAGES, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import answers_in_words, counted
 
@@ -43,6 +46,8 @@ class Step:
         Of the round that the action starts; None where it is another action.
     mode : str
         The mode of Review in which it is done; '' where the page needs none.
+    queue : str
+        The queue of Review in which it is done; '' where it is the one that is open.
     """
 
     sentence: str
@@ -50,12 +55,16 @@ class Step:
     link: str
     settings: Settings | None = None
     mode: str = ""
+    queue: str = ""
+
+    def leads_to(self, here: str) -> bool:
+        """Return whether a page is where it is done, in the mode in which it is done."""
+        return here == self.page and self.mode in {"", st.session_state.get("review_mode", self.mode)}
 
 
 def next_step(project: Project) -> Step:
     """Return what to do next in this project."""
-    job = mark_interrupted(project)
-    if job is not None and job.state in {"waiting", "running"}:
+    if _works(project):
         return Step("Work goes on in the background. You may close the browser meanwhile.", "label_map", "Label map")
     rounds = list_rounds(project)
     if not rounds and encoder_advice(project).waits:
@@ -75,7 +84,7 @@ def next_step(project: Project) -> Step:
             _certified(project, last)
             or _to_certify(project)
             or (_to_certify_part(project) if nothing_waits else None)
-            or Step(_what_to_review(project), "review", "Review")
+            or _to_review(project)
         )
     return _after(project, last)
 
@@ -94,17 +103,18 @@ def _to_certify(project: Project) -> Step | None:
     if forecast is None or not forecast.reached:
         return None
     also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
-    sentence, mode = f"By the estimate, the goal of {forecast.goal:.1%} is reached. ", "Blind audit"
+    sentence, mode, queue = f"By the estimate, the goal of {forecast.goal:.1%} is reached. ", "Blind audit", ""
     work = work_to_certify(project)
     if work is None:
-        sentence, mode = f"{sentence}More decisions, or another round, make it sure enough for a certificate.", "Review"
+        sentence += "More decisions, or another round, make it sure enough for a certificate."
+        mode, queue = "Review", "to decide"
     elif not work[0]:
         sentence += f"Certify it: about {answers_in_words(work[1])} in the blind audit."
     else:
         first = counted(work[0], "text")
         sentence += f"Decide the {first} of lowest confidence, then certify it: about {answers_in_words(work[1])}."
-        mode = "Review"
-    return Step(f"{sentence}{also}", "review", mode, mode=mode)
+        mode, queue = "Review", "low belief" if queue_counts(project)["low belief"] >= work[0] else "to decide"
+    return Step(f"{sentence}{also}", "review", mode, mode=mode, queue=queue)
 
 
 def _to_certify_part(project: Project) -> Step | None:
@@ -120,6 +130,12 @@ def _to_certify_part(project: Project) -> Step | None:
         f"more: about {answers_in_words(part[1])} in the blind audit."
     )
     return Step(sentence, "review", "Blind audit", mode="Blind audit")
+
+
+def _to_review(project: Project) -> Step:
+    waiting = queue_counts(project)["to decide"]
+    queue = "" if not waiting else TO_GOAL if worth_doing(project) else "to decide"
+    return Step(_what_to_review(project), "review", "Review", mode="Review", queue=queue)
 
 
 def _what_to_review(project: Project) -> str:
@@ -168,8 +184,14 @@ def _after(project: Project, last: Round) -> Step:
     return Step(f"{state} {advice.reason}", "rounds", "Rounds", settings)
 
 
-def show_stepper(project: Project) -> None:
-    """Show in the sidebar where the work stands: import, round, review, feed back, and round again."""
+def show_stepper(project: Project, here: str) -> None:
+    """Show in the sidebar where the work stands: import, round, review, feed back, and round again; and the next step.
+
+    Parameters
+    ----------
+    here : str
+        The page that is open.
+    """
     rounds = list_rounds(project)
     last = rounds[-1] if rounds else None
     reviewing = last is not None and last.state == "to review"
@@ -183,24 +205,47 @@ def show_stepper(project: Project) -> None:
         "A round labels the texts. You review what is uncertain and feed it back. The next round learns from it."
     )
     st.sidebar.caption(" → ".join(words), help=explained)
+    with st.sidebar, suppress(RedError, OSError):  # the page shows what is wrong
+        if may_write() and not _works(project):
+            step = next_step(project)
+            if not step.leads_to(here):
+                _show_button(project, step, here, of="sidebar")
+
+
+def _works(project: Project) -> bool:
+    job = mark_interrupted(project)
+    return job is not None and job.state in {"waiting", "running"}
 
 
 def show_next_step(project: Project, here: str) -> None:
-    """Show an analyst the next action: a button that starts it, or a link if it is done on another page."""
+    """Show an analyst the next action, and the button that starts it or leads to where it is done."""
     if not may_write():
         return
     step = next_step(project)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="next_step"):
         st.text(step.sentence)
-        if step.settings is not None and here != "rounds":
-            number = len(list_rounds(project)) + 1
-            if st.button(f"Run round {number}", type="primary", key="next_round", icon=":material/play_arrow:"):
-                with errors_in_one_line():
-                    start_job(project, "round", step.settings, who_acts())
-                    st.rerun()
-        if step.page == here:
-            return
-        if not step.mode:
-            st.page_link(PAGES[step.page], label=step.link, icon=":material/arrow_forward:")
-        elif st.button(step.link, key="next_mode", icon=":material/arrow_forward:"):
-            go(step.page, review_mode=step.mode)
+        if not step.leads_to(here):
+            _show_button(project, step, here)
+
+
+def _show_button(project: Project, step: Step, here: str, of: str = "next") -> None:
+    """Show the button that starts a round, or opens the page of another action; beside the first, the way to Rounds."""
+    if step.settings is None or here == "rounds":
+        if st.button(step.link, type="primary", key=f"{of}_go", icon=":material/arrow_forward:"):
+            go(step.page, **_opened(step))
+        return
+    number = len(list_rounds(project)) + 1
+    if st.button(f"Run round {number}", type="primary", key=f"{of}_round", icon=":material/play_arrow:"):
+        with errors_in_one_line():
+            start_job(project, "round", step.settings, who_acts())
+            st.rerun()
+    if of == "next":
+        st.page_link(PAGES[step.page], label=step.link, icon=":material/arrow_forward:")
+
+
+def _opened(step: Step) -> dict[str, object]:
+    """Return the values of the widgets of Review for the step: its mode, and its queue without filters."""
+    if not step.mode:
+        return {}
+    mode: dict[str, object] = {"review_mode": step.mode}
+    return {**NO_FILTERS, **mode, "review_queue": step.queue} if step.queue else mode
