@@ -14,7 +14,7 @@ from red_core.store import views
 from red_core.store.desk import Card, Filters, Item
 from red_core.store.rounds import last_finished_round, list_rounds
 from red_core.store.texts import remembered
-from widgets.review.audit_panel import choose_audit, show_audit
+from widgets.review.audit_panel import choose_audit, show_audit, show_audit_folded
 from widgets.review.batch_panel import is_waiting, show_batch
 from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
@@ -100,9 +100,7 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
     with errors_in_one_line():
         show_desk()
         desk(project, sitting, labels)
-    # Folded, so that the results do not bias the answers.
-    with st.expander("What the audit shows so far", icon=":material/verified:", key="audit_fold"):
-        show_audit(project, labels)
+    show_audit_folded(project, labels)
 
 
 def show_pairs(project: Project, current: Round, header: DeltaGenerator) -> None:

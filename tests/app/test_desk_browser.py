@@ -25,6 +25,7 @@ from red_core.store.texts import remember
 from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, card_of, decision_rows, project_with_cards, queued
 from tests.helpers.browser import CHROMIUM, Server, Watched, saying
 from tests.helpers.small_projects import fake_encode, label_ids
+from widgets.review.audit_panel import measured_in_words
 
 pytestmark = [
     pytest.mark.browser,
@@ -507,3 +508,9 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     page.get_by_text("What the audit shows so far").click()
     page.get_by_text(saying(f"Not certified yet. The answers prove that at least {found.proven:.1%}")).wait_for()
     assert json.dumps(found.accuracy.of) == str(6 - found.planted.of)
+    page.locator(".desk .text").wait_for()
+    page.evaluate(STRIKE, ["1111", 200])
+    saved(page)
+    more = summary(many)
+    assert more.accuracy.of > found.accuracy.of
+    page.get_by_text(saying(measured_in_words(more.accuracy))).wait_for(timeout=5_000)  # without another click

@@ -830,3 +830,12 @@ def test_a_hostile_error_of_a_job_is_harmless(in_state: InState, open_app: OpenA
         db.conn.commit()
     for page in PAGES:
         everything_harmless(open_app(page))
+
+
+def test_the_results_of_the_audit_are_drawn_only_while_they_are_open(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("review", review_mode="Blind audit")
+    assert "Answer audits to certify" not in words_on(app)
+    app.session_state["audit_fold"] = True
+    app.run()
+    assert "Answer audits to certify" in words_on(app)

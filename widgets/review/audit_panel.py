@@ -15,10 +15,13 @@ from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
 from widgets.shell.reads import audit_summary
 from widgets.shell.reasons import reason_of
-from widgets.shell.sign_in import may_write
+from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import may_write, to_the_door
 from widgets.shell.untrusted import plain
 from widgets.shell.words import answers_in_words, counted, judge_name
 
+SECONDS = 1.0
+"""Between two looks at the results, because a key of the desk reruns only the desk."""
 RANGE = "The range shows how exact a figure is: the true share lies in it with 95% confidence."
 
 
@@ -73,6 +76,22 @@ def _start_sample(project: Project) -> None:
         begin_sample(project, who_acts())
     except RedError as error:
         st.session_state["audit_error"] = reason_of(error)
+    st.session_state["sample_begun"] = True
+
+
+@st.fragment(run_every=SECONDS)
+def show_audit_folded(project: Project, labels: dict[int, Label]) -> None:
+    """Show the results of the audits, folded, so that they do not bias the answers; what is open follows every key."""
+    to_the_door()
+    if st.session_state.pop("sample_begun", False):
+        st.rerun()  # the whole page: the cards are others now
+    with errors_in_one_line():  # the shell does not run around a fragment
+        fold = st.expander(
+            "What the audit shows so far", icon=":material/verified:", key="audit_fold", on_change="rerun"
+        )
+        if fold.open:
+            with fold:
+                show_audit(project, labels)
 
 
 def show_audit(project: Project, labels: dict[int, Label]) -> None:
@@ -112,7 +131,7 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
 def _show_sample(project: Project, audits: AuditSummary) -> None:
     st.text(certificate_in_words(audits))
     if audits.accuracy.share is not None:
-        st.text(_measured_in_words(audits.accuracy))
+        st.text(measured_in_words(audits.accuracy))
     if audits.cannot_tell:
         st.text(f"You could not tell the label of {counted(audits.cannot_tell, 'text')}. They count as wrong.")
     if audits.not_covered:
@@ -150,7 +169,8 @@ def _missing_in_words(audits: AuditSummary) -> str:
     return f" If the next answers are like these, {about} will certify {audits.target:.1%} for all texts."
 
 
-def _measured_in_words(accuracy: Measured) -> str:
+def measured_in_words(accuracy: Measured) -> str:
+    """Return the accuracy that the audits measured, with its range and base."""
     return (
         f"Measured accuracy: {accuracy.share:.1%} of the machine labels are right ({accuracy.low:.1%} to "
         f"{accuracy.high:.1%}). Of {counted(accuracy.of, 'audited text')}, {accuracy.right:,} were right. Uncertain "
