@@ -110,10 +110,10 @@ class Show:
         Raises
         ------
         StateError
-            If a text is in the blind audit: its label must stay hidden.
+            If a text is in the blind audit: its label must stay hidden. It can still be taken away.
         """
         names = [snapshot.name(example.label) for example in self.examples]
-        if any(example.text in snapshot.audited for example in self.examples):
+        if any(each.text in snapshot.audited for each in self.examples if each.kind != "removed"):
             raise StateError("this text is in the blind audit, so it cannot be an example.")
         edit.show_examples(self.examples)
         if all(example.kind == "removed" for example in self.examples):

@@ -29,6 +29,8 @@ class GuidelineExample:
         The decision behind it.
     content, who, at : str
         The text, and who made it an example, and when; '' before it is stored.
+    decided, given : str
+        The kind of the decision behind it, and the name of its label; '' where there is none.
     """
 
     label: int
@@ -39,11 +41,19 @@ class GuidelineExample:
     content: str = ""
     who: str = ""
     at: str = ""
+    decided: str = ""
+    given: str = ""
 
     @property
     def day(self) -> str:
         """The day on which it was made an example, in UTC."""
         return self.at[:10]
+
+    @property
+    def source(self) -> str:
+        """Who made it an example, on which day, and what was decided, as people read it."""
+        what = {"": "", "none": "none of these", "reject": f"not {self.given}"}.get(self.decided, self.given)
+        return ", ".join(filter(None, (self.who, self.day, what and f"decided: {what}")))
 
 
 def guideline_examples(project: Project, labels: Collection[int] | None = None) -> dict[int, list[GuidelineExample]]:
@@ -55,8 +65,10 @@ def guideline_examples(project: Project, labels: Collection[int] | None = None) 
         Only of these labels; None: of all.
     """
     query = """
-        SELECT e.label, e.text, e.kind, e.why, e.decision, text.content, e.who, e.at
-        FROM standing_example e JOIN text ON text.id = e.text
+        SELECT e.label, e.text, e.kind, e.why, e.decision, text.content, e.who, e.at,
+            coalesce(d.kind, ''), coalesce(given.name, '')
+        FROM standing_example e JOIN text ON text.id = e.text LEFT JOIN decision d ON d.id = e.decision
+        LEFT JOIN label given ON given.id = (SELECT now FROM label WHERE label.id = d.label)
         WHERE :labels IS NULL OR e.label IN (SELECT value FROM json_each(:labels))
         ORDER BY e.kind DESC, e.id DESC"""
     examples: defaultdict[int, list[GuidelineExample]] = defaultdict(list)

@@ -18,17 +18,21 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, from_pasted
 from red_core.labels.groups import Group
 from red_core.labels.kept_drift import KEPT_OF, kept_drift
+from red_core.labels.meaning import this_is_why
 from red_core.records import Project
 from red_core.review.audit_report import audited_accuracy
 from red_core.review.audits import answer, deal
 from red_core.review.decisions import decide
+from red_core.review.desk import apply_key_press
+from red_core.review.presses import read_key_press
 from red_core.rounds.run import run_round
 from red_core.store.desk import Filters, queue
+from red_core.store.guidelines import guideline_examples
 from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels, path_in_words
 from red_core.store.texts import pool, remember, seeds
 from red_core.store.views import confusions
-from tests.helpers.app_projects import label_ids
+from tests.helpers.app_projects import label_ids, queued
 from tests.helpers.rendered import keys_of, plotly_specs, select_points, words_on
 from tests.helpers.small_projects import FAST, embed, write_csv
 from widgets.labels.map_figure import CLOSE
@@ -500,3 +504,22 @@ def test_the_labels_in_a_lasso_lead_to_their_texts(in_state: InState, open_app: 
     assert app.multiselect(key="review_labels").value == two
     items = queue(project, 1, "random", Filters(labels=tuple(two)))
     assert 0 < len(items) < len(queue(project, 1, "random"))
+
+
+def test_an_example_shows_what_was_decided_and_is_taken_out_of_the_guideline(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("to review")
+    card = queued(project)[0]
+    request, label = "0" * 32, card.label
+    raw = {"id": request, "kind": "accept", "text": card.text, "label": label.id, "proposal": card.proposal}
+    apply_key_press(project, read_key_press(raw), who="ann")
+    this_is_why(project, request, "ann", "it says so")
+    app = open_app("label_map", label=label.name)
+    words = words_on(app)
+    assert "Why: it says so" in words
+    assert f"decided: {label.name}" in words
+    app.button(key=f"remove_example_{label.id}_{card.text}").click().run()
+    assert not app.exception
+    assert guideline_examples(project) == {}
+    assert "example in the guideline" not in words_on(app)

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from red_core.access.who import who_acts
-from red_core.labels.meaning import Mean, edit_meaning
+from red_core.labels.meaning import Mean, Show, edit_meaning, undo_examples
 from red_core.records import Floats, Project
 from red_core.rounds import start_job
 from red_core.settings import RECOMMENDED
@@ -254,7 +254,7 @@ def show_meaning(project: Project, row: Row) -> None:
 
 
 def show_examples(project: Project, label: int) -> None:
-    """Show the examples of the guideline of a label, folded."""
+    """Show the examples of the guideline of a label, folded, each with the button that takes it out."""
     examples = guideline_examples(project, [label]).get(label, [])
     if not examples:
         return
@@ -264,7 +264,12 @@ def show_examples(project: Project, label: int) -> None:
         for each in examples:
             why = f" Why: {each.why}" if each.why else ""
             show_text(f"{'Belongs' if each.kind == 'good' else 'Does not belong'}: {each.content}{why}")
-            st.caption(plain(f"{each.who}, {each.day}"))
+            st.caption(plain(each.source))
+            key = f"remove_example_{each.label}_{each.text}"
+            if may_write() and st.button("Remove", key=key, type="tertiary", icon=":material/delete:"):
+                with errors_in_one_line():
+                    undo_examples(project, Show((each,)), who_acts())
+                    st.rerun()
 
 
 def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats | None) -> None:

@@ -64,7 +64,7 @@ def guideline_as_json(project: Project, label: Label) -> dict[str, Any]:
     """Return the guideline of a label as the desk draws it."""
     examples = guideline_examples(project, [label.id]).get(label.id, [])
     rows = [
-        [each.kind, visible(each.content[:LONGEST_EXAMPLE]), visible(each.why), f"{visible(each.who)}, {each.day}"]
+        [each.kind, visible(each.content[:LONGEST_EXAMPLE]), visible(each.why), visible(each.source)]
         for each in examples
     ]
     return {"label": label.id, "meaningId": label.meaning_id, "examples": rows}
