@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
+from red_core.labels.groups import checked_path, groups_of
 from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results.levels import accuracy_by_level, counts_by_group
 from red_core.store.attempts import spent
@@ -22,6 +23,7 @@ from widgets.data.download_panel import show_download
 from widgets.data.original_text import show_original
 from widgets.review.audit_panel import certificate_in_words
 from widgets.review.queues import queue_name
+from widgets.shell.group_filter import choose_group
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import audit_summary, facts, label_table, labels, results_page, source_counts
 from widgets.shell.row_height import LETTER, row_height
@@ -124,14 +126,23 @@ def show_texts(project: Project, last: Round | None, counts: dict[str, int]) -> 
 
 def choose_rows(project: Project, last: Round | None, counts: dict[str, int]) -> dict[str, Any]:
     """Show the search box and the filters, which are kept in the address; return the filters of ``results_page``."""
-    search, label, source, sort = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
-    names = {NONE_OF_THESE: NONE} | {label.id: label.name for label in labels(project).values()}
+    known = labels(project)
+    groups = [path_in_words(path) for path in groups_of(known.values())]
+    search, label, *between, source, sort = st.columns(
+        [3, 3, 2, 2, 2] if groups else [3, 3, 2, 2], vertical_alignment="bottom"
+    )
+    names = {NONE_OF_THESE: NONE} | {label.id: label.name for label in known.values()}
     given = [name for name in SOURCE_NAMES if counts.get(name)]
     first = given.index("seed") if last is None and "seed" in given else None
     in_address: dict[str, Any] = {"bind": "query-params"}
     of_label = in_address | {"placeholder": "All labels", "format_func": names.get, "key": "results_label"}
     of_source = in_address | {"placeholder": "All sources", "key": "results_source"}
+    group = None
+    for column_of_group in between:
+        with column_of_group:
+            group = choose_group(groups, "results_group", **in_address)
     return {
+        "group": checked_path(group or ""),
         "search": search.text_input("Search", key="results_search", placeholder="A part of the text", **in_address),
         "label": label.selectbox("Label", list(names), index=None, **of_label),
         "source": source.selectbox("Source", given, index=first, **of_source) or "",

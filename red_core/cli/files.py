@@ -16,6 +16,7 @@ from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
 from red_core.encoders import encode, parse_spec, pinned
 from red_core.errors import StateError, one_line
+from red_core.labels.groups import checked_path
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
 from red_core.results.edited import APPLIED, apply_edited, read_edited
@@ -178,6 +179,7 @@ def import_edited_(workspace: Path, name: str, file: Path, who: str | None, *, a
     "--as", "format_name", type=click.Choice(list(FORMATS)), help="The format.  [default: by the name of OUT]"
 )
 @click.option("--label", metavar="LABEL", help="Only rows with this label; 'none of these' for no label.")
+@click.option("--group", metavar="GROUP", help="Only rows with a label of this group, such as 'Billing > Cards'.")
 @click.option("--source", metavar="SOURCE", help="Only rows whose label comes from here, such as classifiers.")
 @click.option("--least", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at least this confidence.")
 @click.option("--most", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at most this confidence.")
@@ -192,6 +194,7 @@ def export_(
     out: Path,
     format_name: str | None,
     label: str | None,
+    group: str | None,
     source: str | None,
     least: float | None,
     most: float | None,
@@ -206,7 +209,7 @@ def export_(
     The name of OUT ends in .csv, .tsv, .jsonl, .json, .parquet or .xlsx; text formats can be gzipped (.gz). Other
     labelling tools need --as. Checksums show that everything is as it was stored; if not, nothing is written.
     """
-    wanted = ExportFilter(label, source, least, most, decided_since)
+    wanted = ExportFilter(label, source, least, most, decided_since, checked_path(group or ""))
     written = export(
         open_project(workspace, name), out,
         format_name=format_name, wanted=wanted, delimiter=delimiter, verify=not unverified,

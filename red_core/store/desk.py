@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from red_core.records import Example, Label, Outcome, Project
 from red_core.store.database import connection
 from red_core.store.decisions import answers
-from red_core.store.labels import labels_in
+from red_core.store.labels import IN_GROUP, labels_in, stored_group
 from red_core.store.searching import found_in, sought
 
 Item = tuple[int, int | None]
@@ -217,9 +217,7 @@ def queue(
         AND (:asked_in IS NULL OR q.round = :asked_in)
         AND (:subset IS NULL OR i.label IN (SELECT label FROM label_place
             WHERE version = (SELECT max(version) FROM label_place) AND subset = :subset))
-        AND (:group IS NULL OR i.label IN (SELECT s.label FROM standing_path s
-            WHERE s.id = (SELECT max(id) FROM standing_path WHERE label = s.label)
-            AND (s.path = :group || ']' OR substr(s.path, 1, length(:group) + 2) = :group || ', ')))
+        AND (:group IS NULL OR i.label IN {IN_GROUP})
         AND (:judge = '' OR v.judge = :judge)
         AND (:search = '' OR {found_in("text.content")} OR (:decided AND EXISTS (
             SELECT 1 FROM standing_decision s WHERE s.text = i.text AND {found_in("s.reason")})))
@@ -230,7 +228,7 @@ def queue(
         "round": round_id, "labels": json.dumps(filters.labels) if filters.labels else None,
         "asked_in": filters.round, "subset": filters.subset,
         "judge": filters.judge, "decided": name == "decided", "who": who, "longest": longest,
-        "group": json.dumps(list(filters.group), ensure_ascii=False)[:-1] if filters.group else None,
+        "group": stored_group(filters.group),
     } | sought(filters.search)  # fmt: skip
     with connection(project) as db:
         return [(int(text), proposal) for text, proposal in db.execute(query, values)]

@@ -16,7 +16,7 @@ from red_core.store.attempts import PAID
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
 from red_core.store.final_labels import FINAL
-from red_core.store.labels import labels_in, name_key, path_in_words
+from red_core.store.labels import IN_GROUP, labels_in, name_key, path_in_words, stored_group
 from red_core.store.texts import shown_file
 
 PROVENANCE = (
@@ -96,6 +96,7 @@ _EXPORT = f"""
         AND (:source IS NULL OR final.kind = :source OR :source = 'left out' AND final.kind LIKE 'left out%')
         AND (:least IS NULL OR final.belief >= :least) AND (:most IS NULL OR final.belief <= :most)
         AND (:since IS NULL OR coalesce(decision.at, audit.at) >= :since)
+        AND (:group IS NULL OR final.label IN {IN_GROUP})
     ORDER BY final.source, final.row"""
 
 _DECISIONS = """
@@ -106,7 +107,7 @@ _DECISIONS = """
 
 @dataclass(frozen=True)
 class ExportFilter:
-    """Which rows are exported: those that meet every condition that is not None.
+    """Which rows are exported: those that meet every condition that is given.
 
     Attributes
     ----------
@@ -118,6 +119,8 @@ class ExportFilter:
         Limits of the confidence, in [0, 1]; rows without a confidence do not meet them.
     decided_since : str or None
         A day or a time in ISO 8601, in UTC: only rows that a person decided from then on.
+    group : tuple of str
+        Only labels in this group, or in one inside it; () for all.
     """
 
     label: str | None = None
@@ -125,6 +128,7 @@ class ExportFilter:
     least_belief: float | None = None
     most_belief: float | None = None
     decided_since: str | None = None
+    group: tuple[str, ...] = ()
 
     def values(self) -> dict[str, Any]:
         """Return the values that the query binds."""
@@ -132,6 +136,7 @@ class ExportFilter:
         return {
             "label": None if self.label is None or none else name_key(self.label), "none": int(none),
             "source": self.source, "least": self.least_belief, "most": self.most_belief, "since": self.decided_since,
+            "group": stored_group(self.group),
         }  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
 
 from red_core.records import NONE_OF_THESE, Project
 from red_core.store.database import connection
+from red_core.store.labels import IN_GROUP, stored_group
 from red_core.store.searching import found_in, sought
 
 ROWS_PER_PAGE = 50
@@ -79,6 +80,7 @@ def results_page(
     search: str = "",
     label: int | None = None,
     source: str = "",
+    group: Sequence[str] = (),
     lowest_first: bool = False,
 ) -> tuple[list[dict[str, Any]], int]:
     """Return one page of rows with their final labels, and how many rows match in all.
@@ -95,6 +97,8 @@ def results_page(
         Only this label; -1 is none of these.
     source : str
         Only this source, such as ``seed`` or ``classifiers``; '' for all.
+    group : sequence of str
+        Only labels in this group, or in one inside it; () for all.
     lowest_first : bool
         Sort by belief, the least certain first; else in the order of the files.
     """
@@ -103,10 +107,11 @@ def results_page(
         "final.kind LIKE '%none of these'": label == NONE_OF_THESE,
         "final.label = :label": label not in {None, NONE_OF_THESE},
         "final.kind LIKE :source": source,
+        f"final.label IN {IN_GROUP}": group,
     }
     where = " AND ".join(condition for condition, asked in conditions.items() if asked) or "1"
-    # One pass over all final labels sorts and counts them. Without a label or source filter, the count needs none.
-    plain = label is None and not source
+    # One pass over all final labels sorts and counts them. Without a filter of the labels, the count needs none.
+    plain = label is None and not source and not group
     texts = f"LEFT JOIN text ON text.id = final.text WHERE {where}"
     total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
     rows = "source_row" if plain and not lowest_first else f"({FINAL})"
@@ -126,12 +131,12 @@ def results_page(
     values = {
         "round": round_id, "label": label,
         "source": "left out%" if source == "left out" else source,
-        "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
+        "group": stored_group(group), "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
     } | sought(search)  # fmt: skip
     with connection(project) as db:
         results = list(db.query(shown, values))
     if not results and page:  # the page is after the last one
-        return [], results_page(project, round_id, search=search, label=label, source=source)[1]
+        return [], results_page(project, round_id, search=search, label=label, source=source, group=group)[1]
     totals = [int(row.pop("total")) for row in results]
     return results, totals[0] if totals else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sqlite_utils import Database
@@ -87,6 +87,17 @@ def path_in_words(path: Iterable[str]) -> str:
 def path_of(stored: str) -> tuple[str, ...]:
     """Return the path of a label from its JSON."""
     return tuple(map(str, json.loads(stored)))
+
+
+IN_GROUP = """(SELECT s.label FROM standing_path s
+    WHERE s.id = (SELECT max(id) FROM standing_path WHERE label = s.label)
+    AND (s.path = :group || ']' OR substr(s.path, 1, length(:group) + 2) = :group || ', '))"""
+"""The labels in a group, or in one inside it; ``:group`` is its :func:`stored_group`."""
+
+
+def stored_group(group: Sequence[str]) -> str | None:
+    """Return what IN_GROUP compares with the stored paths; None for no group."""
+    return json.dumps(list(group), ensure_ascii=False)[:-1] if group else None
 
 
 def labels_now(project: Project) -> dict[int, int | None]:

@@ -20,7 +20,7 @@ OpenApp = Callable[..., AppTest]
 
 PARAMETERS = (
     "project", "label", "subset", "map_shown", "review_mode", "review_queue", "review_labels", "review_subset",
-    "review_group", "review_round", "review_judge", "review_search", "results_search", "results_label",
+    "review_group", "review_round", "review_judge", "review_search", "results_search", "results_label", "results_group",
     "results_source", "results_least", "results_format", "results_tab", "more",
 )  # fmt: skip
 VALUES = st.text(max_size=20) | st.sampled_from([

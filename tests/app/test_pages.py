@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from red_core.labels.edits import apply_edit
+from red_core.labels.groups import Group
 from red_core.records import Project
 from red_core.review.decisions import Provenance, decide, plan_feed_back
 from red_core.rounds.changes import what_changed
@@ -18,6 +20,7 @@ from red_core.rounds.status import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.database import connection, open_project
 from red_core.store.desk import QUEUES, Card
+from red_core.store.final_labels import results_page
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import facts
@@ -839,3 +842,16 @@ def test_the_results_of_the_audit_are_drawn_only_while_they_are_open(in_state: I
     app.session_state["audit_fold"] = True
     app.run()
     assert "Answer audits to certify" in words_on(app)
+
+
+def test_results_are_filtered_by_a_group_of_labels(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("decided")
+    ids = label_ids(project)
+    apply_edit(project, Group({ids["refund"]: ("Money", "Back"), ids["repair"]: ("Things",)}), WHO)
+    app = open_app("results")
+    app.selectbox(key="results_group").set_value("Money").run()
+    assert not app.exception
+    (table,) = [frame.value for frame in app.dataframe if "Runner-up" in frame.value]
+    of_label = results_page(project, 1, label=ids["refund"])[1]
+    assert set(table["Label"]) == {"refund"}
+    assert len(table) == of_label == results_page(project, 1, group=("Money",))[1]

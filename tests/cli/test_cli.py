@@ -473,6 +473,7 @@ def test_export_writes_every_row_in_every_format(ending, run, tmp_path):
 @pytest.mark.usefixtures("project")
 def test_export_prints_where_it_wrote(run, tmp_path):
     assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows, verified: {tmp_path / 'out.csv'}\n"
+    assert printed_json(run("export", "small", tmp_path / "none.csv", "--group", "No > Such", "--json"))["rows"] == 0
 
 
 def test_serve_becomes_the_server_of_this_workspace(run, workspace, monkeypatch, tmp_path):

@@ -14,6 +14,8 @@ from red_core.data.importing import import_files
 from red_core.data.preparing import read_source
 from red_core.data.tables import read_table
 from red_core.errors import InputError
+from red_core.labels.edits import apply_edit
+from red_core.labels.groups import Group
 from red_core.records import Project
 from red_core.results.edited import apply_edited, read_edited
 from red_core.results.exports import export
@@ -127,10 +129,14 @@ def test_a_text_as_it_came_is_found_by_its_row(project):
         (ExportFilter(decided_since="2020-01-01"), ["something else"]),
         (ExportFilter(decided_since="2999-01-01"), []),
         (ExportFilter(least_belief=0.5), []),
+        (ExportFilter(group=("Money",)), ["=1+1 is a formula", "pay me back", "something else"]),
+        (ExportFilter(group=("Money", "Back")), ["=1+1 is a formula", "pay me back", "something else"]),
+        (ExportFilter(group=("Mon",)), []),
     ],
 )
 def test_an_export_can_be_filtered(wanted, texts, project, tmp_path):
     decided(project)
+    apply_edit(project, Group({label_of(project, "refund"): ("Money", "Back")}), "ann")
     assert export(project, tmp_path / "out.jsonl", wanted=wanted) == len(texts)
     lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
     found = [json.loads(line)["text"] for line in lines]

@@ -9,10 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from red_core.labels.groups import checked_path, groups_of
 from red_core.records import Project, Round
 from red_core.results import export
 from red_core.results.formats.tools import labelling_configuration
 from red_core.store.exports import NONE_NAME, ExportFilter
+from red_core.store.labels import path_in_words
+from widgets.shell.group_filter import choose_group
 from widgets.shell.reads import facts, labels
 from widgets.shell.sign_in import of_session
 from widgets.shell.untrusted import plain
@@ -85,6 +88,8 @@ def _filter(project: Project, counts: dict[str, int]) -> ExportFilter:
     """Show the conditions, folded away, and return them."""
     with st.expander("Only some rows", icon=":material/filter_alt:", key="some_rows_fold"):
         label_column, source_column, confidence, since = st.columns(4)
+        groups = [path_in_words(path) for path in groups_of(labels(project).values())]
+        group = choose_group(groups, "export_group") if groups else None
         names = [NONE_NAME, *sorted(label.name for label in labels(project).values())]
         label = label_column.selectbox("Label", names, index=None, placeholder="All labels", key="export_label")
         source = source_column.selectbox(
@@ -100,5 +105,6 @@ def _filter(project: Project, counts: dict[str, int]) -> ExportFilter:
         source=source,
         least_belief=lowest / 100 if lowest > 0 else None,
         most_belief=highest / 100 if highest < 100 else None,
+        group=checked_path(group or ""),
         decided_since=day.isoformat() if isinstance(day, date) else None,
     )

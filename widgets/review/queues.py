@@ -15,6 +15,7 @@ from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_layout, path_in_words
 from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
+from widgets.shell.group_filter import choose_group
 from widgets.shell.reads import queue_counts, worth_doing
 from widgets.shell.words import judge_name
 
@@ -106,7 +107,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
             placeholder="All labels", bind="query-params", persist_state="session",
         )  # fmt: skip
         groups = [path_in_words(path) for path in groups_of(labels.values())]
-        group = choose_group(groups) if groups else None
+        group = choose_group(groups, "review_group", bind="query-params", persist_state="session") if groups else None
         subsets = sorted(set(current_layout(project)[1].tolist()))
         subset = st.selectbox(
             "Subset", subsets, format_func=lambda n: f"Subset {n + 1}", index=None, key="review_subset",
@@ -130,16 +131,6 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         bind="query-params",
     )
     return name, Filters(tuple(chosen), subset, asked_in, judge or "", search.strip(), checked_path(group or ""))
-
-
-def choose_group(groups: Sequence[str]) -> str | None:
-    """Show the filter by a group of labels."""
-    if st.session_state.get("review_group") not in {None, *groups}:
-        st.session_state["review_group"] = None
-    return st.selectbox(
-        "Group", groups, index=None, key="review_group", placeholder="All groups", bind="query-params",
-        persist_state="session",
-    )  # fmt: skip
 
 
 def queue_key(project: Project, current: Round, name: str, filters: Filters, version: Sequence[str | int]) -> str:

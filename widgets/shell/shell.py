@@ -116,7 +116,7 @@ NO_FILTERS: dict[str, str | list[int] | None] = {
 """The filters of the queues on Review, all open."""
 MODES_OF_A_PROJECT = NO_FILTERS | {
     "review_mode": "Review", "label": None, "subset": None, "map_group": None,
-    "results_label": None, "results_search": "", "results_source": None,
+    "results_label": None, "results_group": None, "export_group": None, "results_search": "", "results_source": None,
 }  # fmt: skip
 """Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
 OF_A_PROJECT = (
