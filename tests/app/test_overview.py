@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from red_core.records import Project
 from red_core.review import audit_sample
 from red_core.review.audits import answer, deal, set_target, target
 from red_core.rounds import run_round
-from red_core.rounds.plan import plan
+from red_core.rounds.plan import BEYOND, SHORT_OF, plan
 from red_core.store import views
 from red_core.store.database import create_project
 from red_core.store.desk import queue
@@ -26,7 +27,7 @@ from red_core.store.rounds import close_round, predicted_labels
 from red_core.store.texts import pool
 from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
-from tests.helpers.rendered import keys_of, words_on
+from tests.helpers.rendered import keys_of, plotly_specs, words_on
 from tests.helpers.small_projects import FAST, embed, reviewed_round, small_project, write_csv
 from widgets.review.queues import TO_GOAL
 
@@ -44,6 +45,17 @@ def test_the_app_opens_where_the_goal_is_seen(in_state: InState, open_app: OpenA
     assert [each in words for each in ("You alone", "The judge alone", "The judge, then you")] == [True] * 3
     assert "No LLM judge was tested here." in words
     assert "Assumed pace: 6 seconds" in words
+
+
+def test_every_curve_of_the_plan_has_the_band_of_its_forecast(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    traces = json.loads(plotly_specs(open_app("overview"))[-1])["data"]
+    for band, line in zip(traces[::2], traces[1::2], strict=True):
+        assert band["fillcolor"] == line["line"]["color"]
+        low, high = band["x"][: len(line["x"])], band["x"][len(line["x"]) :][::-1]
+        assert low == pytest.approx([SHORT_OF * x for x in line["x"]])
+        assert high == pytest.approx([BEYOND * x for x in line["x"]])
+    assert len(traces) == 6
 
 
 def test_before_the_first_round_the_page_says_what_it_will_show_and_starts_the_round(

@@ -14,7 +14,7 @@ from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
 from red_core.store.overview import seconds_per_decision
 from widgets.rounds.judge_cost import question_cost
 from widgets.rounds.judge_panel import connected_server
-from widgets.shell.marks import ink
+from widgets.shell.marks import ink, mark
 from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
 from widgets.shell.words import answers_in_words, counted
 
@@ -144,16 +144,22 @@ def _out_of_reach(plan: Plan, part: tuple[float, int] | None) -> str:
 
 
 def show_curve(plan: Plan, costs: Prices) -> None:
-    """Show the forecast accuracy against hours, answers or money."""
+    """Show the forecast accuracy against hours, answers or money, each way with the band of its forecast."""
     axes = [axis for axis in AXES if axis != "money" or costs.question.money is not None]
     axis = st.radio("Show the accuracy after", axes, format_func=AXES.__getitem__, key="plan_axis", horizontal=True)
     figure = go.Figure()
-    for name, title in WAYS.items():
-        points = getattr(plan, name).curve
+    for number, (name, title) in enumerate(WAYS.items()):
+        points, colour = getattr(plan, name).curve, mark(number)[0]
+        along = [_along(axis, questions, decisions, costs) for questions, decisions, _ in points]
+        reached = [accuracy for *_, accuracy in points]
         figure.add_scatter(
-            x=[_along(axis, questions, decisions, costs) for questions, decisions, _ in points],
-            y=[accuracy for *_, accuracy in points],
-            name=title, mode="lines", line={"dash": DASHES[name], "width": 2.5},
+            x=[SHORT_OF * x for x in along] + [BEYOND * x for x in reversed(along)], y=reached + reached[::-1],
+            fill="toself", fillcolor=colour, opacity=0.15, mode="lines", line={"width": 0}, legendgroup=name,
+            showlegend=False, hoverinfo="skip",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=along, y=reached, name=title, mode="lines", legendgroup=name,
+            line={"dash": DASHES[name], "width": 2.5, "color": colour},
             hovertemplate="%{y:.1%} after %{x:,.1f}<extra>" + title + "</extra>",
         )  # fmt: skip
     figure.add_hline(
@@ -164,6 +170,7 @@ def show_curve(plan: Plan, costs: Prices) -> None:
         xaxis={"title": AXES[axis].lower(), "rangemode": "tozero"}, yaxis={"tickformat": ".0%"},
     )  # fmt: skip
     st.plotly_chart(figure, key="plan_curve", config={"displayModeBar": False})
+    st.caption("A band shows the range of a forecast: the work may be less or more.")
 
 
 def _along(axis: str, questions: float, decisions: float, costs: Prices) -> float:
