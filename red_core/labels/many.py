@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import ClassVar, Literal
+from itertools import chain
+from math import log
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
@@ -17,8 +20,13 @@ from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import name_key
 from red_core.store.views import Confusion
 
+Key = TypeVar("Key", str, list[str])
 NEAR_NAME = 0.85
 """Names are near from this share of equal characters on; see :class:`difflib.SequenceMatcher`."""
+NEAR_WORDS = 0.8
+"""Written meanings are near from this share of equal words on."""
+NEIGHBOURS = 5
+"""A name or a meaning is compared with so many that follow it in alphabetical order."""
 NEAR_MEANING = 0.9
 """Labels are near from this cosine similarity of their examples on."""
 MOST_PAIRS = 200
@@ -100,19 +108,19 @@ class Duplicate:
     ----------
     labels : (int, int)
         Label ids, ascending.
-    reason : {"names", "examples", "confused"}
-        Near names, near examples, or confused with each other in rounds.
+    reason : {"names", "meanings", "examples", "confused"}
+        Near names, near written meanings, near examples, or confused with each other in rounds.
     value : float
-        Share of equal characters, cosine similarity, or number of confused texts.
+        Share of equal characters, share of equal words, cosine similarity, or number of confused texts.
     """
 
     labels: tuple[int, int]
-    reason: Literal["names", "examples", "confused"]
+    reason: Literal["names", "meanings", "examples", "confused"]
     value: float
 
 
 def duplicates(labels: Sequence[Label], similarity: Floats | None, confused: Iterable[Confusion]) -> list[Duplicate]:
-    """Return pairs of labels that may be the same: near names, then near examples, then the most confused pairs.
+    """Return pairs of labels that may be the same: near names, near meanings, near examples, the most confused pairs.
 
     Each pair comes once, for the first of these reasons.
 
@@ -121,7 +129,7 @@ def duplicates(labels: Sequence[Label], similarity: Floats | None, confused: Ite
     similarity : ndarray of shape (L, L) or None
         Cosine similarity of the labels' examples, in the order of ``labels``.
     """
-    found = _near_names(labels)
+    found = _near_names(labels) + _near_meanings(labels)
     if similarity is not None:
         rows, columns = np.nonzero(np.triu(similarity, 1) >= NEAR_MEANING)
         pairs = sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: -similarity[pair])
@@ -143,13 +151,39 @@ def _near_names(labels: Sequence[Label]) -> list[Duplicate]:
     """
     nearest: dict[tuple[int, int], float] = {}
     for key in (name_key, _sorted_words):
-        ordered = sorted((key(label.name), label.id) for label in labels)
-        for index, (one, first) in enumerate(ordered):
-            for other, second in ordered[index + 1 : index + 6]:
-                share, pair = SequenceMatcher(None, one, other).ratio(), _pair(first, second)
-                if share >= max(NEAR_NAME, nearest.get(pair, 0.0)):
-                    nearest[pair] = share
+        for (one, first), (other, second) in _neighbours((key(label.name), label.id) for label in labels):
+            share, pair = SequenceMatcher(None, one, other).ratio(), _pair(first, second)
+            if share >= max(NEAR_NAME, nearest.get(pair, 0.0)):
+                nearest[pair] = share
     return [Duplicate(pair, "names", share) for pair, share in sorted(nearest.items(), key=lambda item: -item[1])]
+
+
+def _near_meanings(labels: Sequence[Label]) -> list[Duplicate]:
+    """Return the pairs with near meanings, the nearest first: they share most words, and a rare word counts more.
+
+    Compared are meanings that stand near each other in alphabetical order, as they are or with the rarest word first.
+    """
+    words = {label.id: frozenset(re.findall(r"\w+", name_key(label.meaning))) for label in labels}
+    words = {label: found for label, found in words.items() if found}
+    count = Counter(chain.from_iterable(words.values()))
+    weight = {word: log(1 + len(words) / times) for word, times in count.items()}
+    rarest_first = {label: sorted(found, key=lambda word: (count[word], word)) for label, found in words.items()}
+    as_it_is = ((name_key(label.meaning), label.id) for label in labels if label.id in words)
+    nearest: dict[tuple[int, int], float] = {}
+    for (_, one), (_, other) in chain(_neighbours(as_it_is), _neighbours((w, n) for n, w in rarest_first.items())):
+        both = sum(weight[word] for word in words[one] & words[other])
+        share = 2 * both / sum(weight[word] for label in (one, other) for word in words[label])
+        if share >= NEAR_WORDS:
+            nearest[_pair(one, other)] = share
+    return [Duplicate(pair, "meanings", share) for pair, share in sorted(nearest.items(), key=lambda item: -item[1])]
+
+
+def _neighbours(keys: Iterable[tuple[Key, int]]) -> Iterator[tuple[tuple[Key, int], tuple[Key, int]]]:
+    """Yield the pairs of (key, label) that are at most NEIGHBOURS places from each other in the order of the keys."""
+    ordered = sorted(keys)
+    for index, one in enumerate(ordered):
+        for other in ordered[index + 1 : index + 1 + NEIGHBOURS]:
+            yield one, other
 
 
 def _sorted_words(name: str) -> str:

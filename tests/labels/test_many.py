@@ -125,3 +125,15 @@ def test_the_order_of_words_does_not_hide_a_near_name() -> None:
     labels = [Label(n, name) for n, name in enumerate(names, 1)]
     (first, *_) = duplicates(labels, None, [])
     assert (first.labels, first.reason, first.value) == ((1, 2), "names", 1.0)
+
+
+def test_labels_may_be_the_same_by_their_written_meanings() -> None:
+    fee = "A question about the fee of a {}."
+    meanings = [
+        "The card was lost or stolen.", "The card was stolen, or it was lost.", "the card was lost or stolen", "",
+        *(fee.format(word) for word in ("transfer", "withdrawal", "loan", "top-up", "chargeback")), "",
+    ]  # fmt: skip
+    labels = [Label(n, f"{n * 7_919:x}" * 3, meaning) for n, meaning in enumerate(meanings, 1)]
+    found = [each for each in duplicates(labels, None, []) if each.reason == "meanings"]
+    assert (found[0].labels, found[0].value) == ((1, 3), pytest.approx(1.0))
+    assert {each.labels for each in found} == {(1, 2), (1, 3), (2, 3)}

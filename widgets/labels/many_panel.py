@@ -24,7 +24,12 @@ from widgets.shell.words import counted
 WITH_LABELS = ("Put into a group", "Merge", "Retire")
 LISTS = ("Paste names", "Unused labels", "Possible duplicates")
 PAIR_WIDTHS = {"label": 260, "becomes": 260, "why": 170}
-REASONS = {"names": "similar names", "examples": "similar examples", "confused": "confused with each other"}
+REASONS = {
+    "names": "similar names",
+    "meanings": "similar meanings",
+    "examples": "similar examples",
+    "confused": "confused with each other",
+}
 
 
 def many_form(project: Project, rows: Sequence[Row]) -> Edit | None:
