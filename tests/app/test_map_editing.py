@@ -108,6 +108,24 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     assert "Right group, wrong label" in words_on(results) or "group, level 1" in words_on(results)
 
 
+def test_the_group_that_is_chosen_on_the_map_is_the_one_to_move(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    ids = label_ids(project)
+    apply_edit(project, Group({ids["refund"]: ("Money",), ids["repair"]: ("Post",), ids["delivery"]: ("Post",)}), "Ana")
+    app = open_app("label_map")
+    app.selectbox(key="map_group").set_value("Post").run()
+    app.radio(key="edit_kind").set_value("Groups").run()
+    app.radio(key="group_way").set_value("Move or rename a group").run()
+    assert app.selectbox(key="group_moved").value == ("Post",)
+    app.selectbox(key="group_moved").set_value(("Money",)).run()
+    assert app.selectbox(key="group_moved").value == ("Money",)
+    app.text_input(key="group_to_Money").set_value("Cash").run()
+    carry_out(app)
+    assert paths(project)["refund"] == "Cash"
+    app.selectbox(key="map_group").set_value("Cash").run()
+    assert app.selectbox(key="group_moved").value == ("Cash",)
+
+
 def test_many_labels_are_shown_as_groups_until_one_is_opened(
     in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
@@ -60,6 +60,7 @@ def _move(project: Project) -> Edit | None:
     if not counts:
         st.caption("There are no groups yet.")
         return None
+    _start_with_the_group_of_the_map(counts)
     left, right = st.columns(2)
     group = left.selectbox(
         "Group", list(counts), index=None, key="group_moved", placeholder="Choose a group",
@@ -75,6 +76,17 @@ def _move(project: Project) -> Edit | None:
     )  # fmt: skip
     path = checked_path(to)
     return MoveGroup(group, path) if path != group else None
+
+
+def _start_with_the_group_of_the_map(groups: Collection[tuple[str, ...]]) -> None:
+    """Choose the group that was chosen on the map since; a group that is gone is not chosen any more."""
+    state, on_map = st.session_state, st.session_state.get("map_group")
+    if on_map != state.get("group_moved_of"):
+        state["group_moved_of"] = on_map
+        if on_map:
+            state["group_moved"] = checked_path(on_map)
+    if state.get("group_moved") not in groups:
+        state["group_moved"] = None
 
 
 def _from_names(project: Project) -> Edit | None:

@@ -123,6 +123,7 @@ OF_A_PROJECT = (
     "review_pair",
     "pair_other",
     "pair_undo",
+    "group_moved",
     "review_queue",
     "inside",
     "audit_label",
