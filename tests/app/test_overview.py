@@ -191,6 +191,21 @@ def test_the_mode_and_the_filters_of_one_project_are_not_those_of_the_next(
     assert app.selectbox(key="review_queue").value in {"to decide", "towards the goal"}
 
 
+def test_the_rows_to_download_are_chosen_anew_in_another_project(
+    in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    in_state("to review")
+    shutil.copytree(workspace / NAME, workspace / "zebra")
+    app = open_app("results", results_tab="Download")
+    app.selectbox(key="export_source").set_value("seed").run()
+    app.slider(key="export_confidence").set_value((10, 90)).run()
+    assert "meet every condition" in words_on(app)
+    app.sidebar.selectbox(key="project").set_value("zebra").run()
+    assert not app.exception
+    assert app.slider(key="export_confidence").value == (0, 100)
+    assert "meet every condition" not in words_on(app)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_another_project_opens_from_every_page(
     page: str, in_state: InState, open_app: OpenApp, workspace: Path

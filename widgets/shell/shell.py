@@ -120,17 +120,9 @@ MODES_OF_A_PROJECT = NO_FILTERS | {
 }  # fmt: skip
 """Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
 OF_A_PROJECT = (
-    "review_pair",
-    "pair_other",
-    "pair_undo",
-    "group_moved",
-    "review_queue",
-    "inside",
-    "audit_label",
-    "audit_target",
-    "all_needs",
-    "goal",
-)
+    "review_pair", "pair_other", "pair_undo", "group_moved", "review_queue", "inside", "audit_label", "audit_target",
+    "all_needs", "goal", "export_label", "export_source", "export_confidence", "export_since",
+)  # fmt: skip
 """Further values of one project; they are chosen anew."""
 
 
