@@ -443,7 +443,7 @@ def test_hostile_words_stay_words_on_the_desk(in_state: Callable[..., Project], 
 
 def test_the_place_is_kept_on_reload_and_a_link_opens_it(many: Project, serve: Serve, watched: Watched) -> None:
     server = serve(many.workspace)
-    cards = queued(many, label=list_labels(many)[0].id)
+    cards = queued(many, labels=(list_labels(many)[0].id,))
     page = desk_of(watched, server, many, review_labels=list_labels(many)[0].name)
     expect(page.locator(".desk .text")).to_have_text(cards[0].content)
     page.evaluate(STRIKE, ["as", 60])
