@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from red_core.data.importing import import_files
 from red_core.records import Project
 from red_core.review import audit_sample
-from red_core.review.audits import answer, deal, set_target, target
-from red_core.rounds import run_round
+from red_core.review.audits import answer, begin_sample, deal, set_target, target
 from red_core.rounds.plan import BEYOND, SHORT_OF, plan
 from red_core.store import views
+from red_core.store.certificates import certificates
 from red_core.store.database import create_project
 from red_core.store.desk import queue
 from red_core.store.jobs import newest_job
@@ -28,7 +27,7 @@ from red_core.store.texts import pool
 from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, plotly_specs, words_on
-from tests.helpers.small_projects import FAST, embed, reviewed_round, small_project, write_csv
+from tests.helpers.small_projects import reviewed_round, small_project
 from widgets.review.queues import TO_GOAL
 
 InState = Callable[..., Project]
@@ -191,6 +190,30 @@ def test_the_mode_and_the_filters_of_one_project_are_not_those_of_the_next(
     assert app.selectbox(key="review_queue").value in {"to decide", "towards the goal"}
 
 
+def test_drafts_undos_and_messages_of_one_project_are_not_those_of_the_next(
+    in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    in_state("to review")
+    shutil.copytree(workspace / NAME, workspace / "zebra")
+    app = open_app("label_map")
+    of_a_project = {
+        "new_label": {"name": "from elsewhere", "texts": [10_000]}, "edit_kind": "Add a label", "edit_done": "Done.",
+        "pair_undo": [[1]], "pair_error": "refused", "drift_table": None, "anything_new": 1,
+    }  # fmt: skip
+    for name, value in of_a_project.items():
+        app.session_state[name] = value
+    app.session_state["import_upload_turn"] = 3
+    app.sidebar.selectbox(key="project").set_value("zebra").run()
+    assert not app.exception
+    assert "from elsewhere" not in words_on(app)
+    app.switch_page("pages/review.py").run()
+    app.radio(key="review_mode").set_value("Pairs").run()
+    assert not app.exception
+    assert "pair_undo_button" not in keys_of(app)
+    assert "anything_new" not in app.session_state
+    assert app.session_state["import_upload_turn"] == 3
+
+
 def test_the_rows_to_download_are_chosen_anew_in_another_project(
     in_state: InState, open_app: OpenApp, workspace: Path
 ) -> None:
@@ -320,17 +343,18 @@ def test_a_project_whose_first_import_was_stopped_can_be_imported_again(
         assert len(app.file_uploader) > 0
 
 
-def test_a_new_sample_and_a_lower_target_are_seen_at_once(
-    in_state: InState, open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_pages_keep_of_a_project_ends_with_a_new_sample_and_a_new_certificate(
+    in_state: InState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
     project = in_state("closed")
     tell(project, deal(project, who=WHO, count=14), WHO)
-    more = write_csv(tmp_path / "more.csv", ["text"], [("where is it, number 1",), ("where is it, number 2",)])
-    import_files(project.workspace, project.name, pool=more)
-    run_round(embed(project), FAST)
-    app = open_app("review", review_mode="Blind audit")
-    app.button(key="new_sample").click().run()
-    assert not app.exception
-    assert "new_sample" not in keys_of(app)
-    assert "Not certified yet" not in words_on(app)
+    before = views.version(project)
+    begin_sample(project, WHO)
+    assert views.version(project) != before
+    tell(project, deal(project, who=WHO, count=14), WHO)
+    set_target(project, 0.3)
+    before = views.version(project)
+    deal(project, who=WHO, count=1)
+    assert len(certificates(project)) == 1
+    assert views.version(project) != before

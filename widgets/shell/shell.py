@@ -68,8 +68,6 @@ def choose_project() -> Project | None:
         return None
     wanted = st.session_state.pop("open_project", None)  # set by a page that created a project
     if wanted in names:
-        if st.session_state.get("project") != wanted:
-            forget_modes()
         st.session_state["project"] = wanted
     elif "project" not in st.session_state and "project" not in st.query_params and not _opens(names[0]):
         st.session_state["project"] = next(filter(_opens, names), names[0])  # a damaged one must not hide the others
@@ -78,9 +76,11 @@ def choose_project() -> Project | None:
         names,
         key="project",
         bind="query-params",
-        on_change=forget_modes,
         help="A project holds your labels, texts and decisions. Create a new one on Data.",
     )
+    before = st.session_state.get("current_project")
+    if isinstance(before, Project) and before.name != name:
+        forget_project()
     project = open_project(workspace(), name)
     refuse_replaced(project)
     return project
@@ -104,8 +104,8 @@ def refuse_replaced(project: Project) -> None:
     """
     shown = st.session_state.get("current_project")
     if isinstance(shown, Project) and shown == project and shown.id != project.id:
-        for key in {*st.session_state} - {"project"}:
-            del st.session_state[key]
+        forget_project()
+        del st.session_state["current_project"]
         raise ProjectReplaced(project.name)
 
 
@@ -115,24 +115,24 @@ NO_FILTERS: dict[str, str | list[int] | None] = {
 }  # fmt: skip
 """The filters of the queues on Review, all open."""
 MODES_OF_A_PROJECT = NO_FILTERS | {
-    "review_mode": "Review", "label": None, "subset": None, "map_group": None,
-    "results_label": None, "results_group": None, "export_group": None, "results_search": "", "results_source": None,
+    "review_mode": "Review", "label": None, "subset": None,
+    "results_label": None, "results_search": "", "results_source": None,
 }  # fmt: skip
-"""Widgets whose value belongs to one project, and the value in the next. The address of the page follows them."""
-OF_A_PROJECT = (
-    "review_pair", "pair_other", "pair_undo", "group_moved", "review_queue", "inside", "audit_label", "audit_target",
-    "all_needs", "goal", "export_label", "export_source", "export_confidence", "export_since",
-)  # fmt: skip
-"""Further values of one project; they are chosen anew."""
+"""Widgets that the address of the page follows, and their value in the next project."""
+OUTLIVES = (
+    *("project", "current_project", "open_project", "inside_the_shell", "start_page"),
+    *("import", "restore", "job_watched"),
+)
+"""How the names begin of what a session keeps when it opens another project: what is not about one project."""
 
 
-def forget_modes() -> None:
-    """Open another project as it is opened first: in Review, without the filters and choices of the project before."""
-    for name, value in MODES_OF_A_PROJECT.items():
-        if name in st.session_state:
-            st.session_state[name] = value
-    for name in OF_A_PROJECT:
-        st.session_state.pop(name, None)
+def forget_project() -> None:
+    """Open another project as it is opened first: without the choices, drafts and messages of the one before."""
+    for name in {*st.session_state}:
+        if name in MODES_OF_A_PROJECT:
+            st.session_state[name] = MODES_OF_A_PROJECT[name]
+        elif not str(name).startswith(OUTLIVES):
+            del st.session_state[name]
     st.query_params.pop("review_queue", None)  # no widget is bound to it
 
 
