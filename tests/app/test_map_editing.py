@@ -18,7 +18,7 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, from_pasted
 from red_core.labels.groups import Group
 from red_core.labels.kept_drift import KEPT_OF, kept_drift
-from red_core.labels.meaning import this_is_why
+from red_core.labels.meaning import Mean, this_is_why
 from red_core.records import Project
 from red_core.review.audit_report import audited_accuracy
 from red_core.review.audits import answer, deal
@@ -541,3 +541,19 @@ def test_an_example_shows_what_was_decided_and_is_taken_out_of_the_guideline(
     assert not app.exception
     assert guideline_examples(project) == {}
     assert "example in the guideline" not in words_on(app)
+
+
+def test_a_meaning_that_a_colleague_edited_meanwhile_is_not_overwritten_unseen(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("prepared")
+    number = label_ids(project)["refund"]
+    app = open_app("label_map", label="refund")
+    apply_edit(project, Mean(number, "The money comes back."), "colleague")
+    app.text_area(key=f"excludes_meaning_{project.name}_{number}").set_value("vouchers")
+    app.button(key="save_meaning").click().run()
+    assert not app.exception
+    assert "somebody edited the meaning" in words_on(app)
+    assert list_labels(project)[number - 1].meaning == "The money comes back."
+    app.button(key="save_meaning").click().run()
+    assert list_labels(project)[number - 1].excludes == "vouchers"

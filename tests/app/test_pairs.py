@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
+from red_core.labels.edit_kinds import Merge
+from red_core.labels.edits import apply_edit
 from red_core.records import Project
 from red_core.review.decisions import decide, undo
 from red_core.store.decisions import decided
@@ -148,3 +150,17 @@ def test_a_viewer_decides_nothing(in_state: InState, open_as_viewer: OpenApp) ->
     app = open_as_viewer("review", review_mode="Pairs")
     assert "Only analysts decide texts." in words_on(app)
     assert not [key for key in keys_of(app) if key.startswith("pair_")]
+
+
+def test_a_press_after_a_label_of_the_pair_was_merged_is_refused_in_one_line(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("to review")
+    app = open_app("review", review_mode="Pairs")
+    first, second = app.selectbox(key="review_pair").value
+    choose(app, 0)
+    apply_edit(project, Merge((first,), second), "colleague")
+    app.button(key="pair_A").click().run()
+    assert not app.exception
+    assert "1 text was not decided" in words_on(app)
+    assert decided(project) == {}

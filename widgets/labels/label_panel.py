@@ -25,7 +25,7 @@ from widgets.labels.similarity_figure import similarity_figure
 from widgets.rounds.judge_panel import connected_server, show_failure
 from widgets.shell.history import show_label_history
 from widgets.shell.marks import mark
-from widgets.shell.reads import round_number
+from widgets.shell.reads import labels, round_number
 from widgets.shell.selections import chosen_rows
 from widgets.shell.shell import NO_FILTERS, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
@@ -241,6 +241,8 @@ def show_meaning(project: Project, row: Row) -> None:
         return
     with st.popover("Edit the guideline", icon=":material/edit:", key="guideline_fold"):
         key = f"meaning_{project.name}_{row['id']}"
+        now = labels(project)[row["id"]].meaning_id
+        seen = st.session_state.setdefault(f"seen_{key}", now)  # the form keeps its words when somebody edits them
         with st.form(key=f"form_{key}", border=False):  # in a form, the first press of Save takes the typed text
             typed = st.text_area("Meaning: what belongs", row["meaning"], max_chars=LONGEST_MEANING, key=key)
             excludes = st.text_area(
@@ -248,8 +250,10 @@ def show_meaning(project: Project, row: Row) -> None:
             )
             saved = st.form_submit_button("Save", type="primary", key="save_meaning")
         if saved and (typed.strip(), excludes.strip()) != (row["meaning"], row["excludes"]):
+            st.session_state[f"seen_{key}"] = now  # if this press is refused, the next one replaces the new words
             with errors_in_one_line():
-                edit_meaning(project, Mean(row["id"], typed, excludes=excludes), who_acts())
+                edit_meaning(project, Mean(row["id"], typed, seen=seen, excludes=excludes), who_acts())
+                del st.session_state[f"seen_{key}"]
                 st.rerun()
 
 

@@ -18,6 +18,8 @@ from widgets.shell.reads import confused, labels, round_number
 from widgets.shell.reasons import reason_of
 from widgets.shell.row_height import row_height
 from widgets.shell.selections import chosen_rows
+from widgets.shell.shell import errors_in_one_line
+from widgets.shell.sign_in import to_the_door
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
@@ -68,7 +70,16 @@ def _in_words(names: Sequence[str], texts: float) -> str:
 @st.fragment
 def show_grid(project: Project, chosen: Labels) -> None:
     """Show the grid of a pair or of one label, with the buttons that decide the chosen rows."""
+    to_the_door()
+    with errors_in_one_line():  # the shell does not run around a fragment
+        _show_grid(project, chosen)
+
+
+def _show_grid(project: Project, chosen: Labels) -> None:
     names = labels(project)
+    if not set(chosen) <= names.keys():
+        st.info("A colleague merged or retired a label of this table meanwhile. Choose another one above.")
+        return
     first, second = names[chosen[0]], names[chosen[1]] if len(chosen) > 1 else None
     if error := st.session_state.pop("pair_error", None):
         st.error(plain(error), icon=":material/error:")
@@ -147,9 +158,9 @@ def _decide(project: Project, chosen: Sequence[Between], label: int | None, queu
     made, refused = [], []
     for row in chosen:
         kind: NewDecisionKind = "none" if label is None else "accept" if label == row.label else "relabel"
-        meaning = labels(project)[row.label].meaning_id
         try:
-            provenance = Provenance(queue=queue, seen=(row.newest, meaning))
+            suggested = labels(project).get(row.label)  # None if somebody merged or retired it meanwhile
+            provenance = Provenance(queue=queue, seen=(row.newest, suggested.meaning_id if suggested else 0))
             made.append(decide(project, row.text, kind, label=label, who=who_acts(), provenance=provenance))
         except RedError as error:
             refused.append(reason_of(error))
