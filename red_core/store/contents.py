@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 from sqlite_utils import Database
 
+from red_core.encoders import parse_spec
+from red_core.errors import EmbeddingError
 from red_core.records import Project
 from red_core.settings import Settings
 from red_core.store.database import connection
@@ -135,12 +138,64 @@ RULES = {
     "the progress of a job is negative": "SELECT 1 FROM job WHERE done < 0 OR total < 0",
 }
 """What a query must not find, in words."""
+
+
+class _EncoderScore(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    encoder: StrictStr
+    right: Share
+    per_second: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class _LabelDrift(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    label: StrictInt
+    texts: tuple[StrictInt, StrictInt]
+    share: tuple[Share, Share]
+    uncertain: tuple[Share, Share]
+    none: tuple[Share, Share]
+    distance: Number | None
+    spread: tuple[Number, Number] | None
+    p: Share | None
+    q: Share | None
+    advice: Literal["retrain", "audit", "leave", "too few texts"]
+    reasons: list[StrictStr]
+
+
+class _Drift(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    of: StrictStr
+    file: StrictStr
+    labels: list[_LabelDrift]
+
+
+def _is_encoder(line: str) -> bool:
+    try:
+        return line == "" or bool(parse_spec(line).name)
+    except EmbeddingError:
+        return False
+
+
+def _holds(kind: Any) -> Callable[[str], bool]:  # noqa: ANN401  any type that pydantic validates
+    return lambda value: value == "" or _is_valid(TypeAdapter(kind), value)
+
+
 REMEMBERED: dict[str, Callable[[str], bool]] = {
     "audit target": lambda value: 0.0 < float(value) < 1.0,
     "most tokens of the project": lambda value: value == "" or value.isdecimal(),
-    "card columns": lambda value: _is_valid(TypeAdapter(list[StrictStr]), value),
+    "card columns": _holds(list[StrictStr]),
+    "embedding": _is_encoder,
+    "next encoder": _is_encoder,
+    "languages": _holds(dict[StrictStr, Share]),
+    "languages of the newest texts": _holds(dict[StrictStr, Share]),
+    "encoder comparison": _holds(list[_EncoderScore]),
+    "drift": _holds(_Drift),
+    "drift of": lambda value: value == "" or re.fullmatch(r"\d{1,9} \d{1,9}", value) is not None,
 }
-"""Values of the table ``project`` that are read as numbers or lists."""
+"""Values of the table ``project`` that are read as more than words."""
 
 
 def content_faults(project: Project) -> Iterator[str]:

@@ -329,6 +329,20 @@ CONTENTS = {
         "UPDATE vector_model SET dimensions = 0", "is missing or too short|no usable dimensions|damaged"),
     "a target that is no number": (
         "INSERT INTO project VALUES ('audit target', 'junk')", "project.audit target has no usable value"),
+    "an encoder that cannot be read": (
+        "UPDATE project SET value = 'x?precision=junk' WHERE key = 'embedding'",
+        "project.embedding has no usable value"),
+    "languages that are no shares": (
+        "INSERT OR REPLACE INTO project VALUES ('languages', '{\"de\": \"much\"}')",
+        "project.languages has no usable value"),
+    "a comparison of encoders with other fields": (
+        "INSERT OR REPLACE INTO project VALUES ('encoder comparison', '[{\"encoder\": 1}]')",
+        "project.encoder comparison has no usable value"),
+    "a drift that is no comparison": (
+        "INSERT OR REPLACE INTO project VALUES ('drift', '{\"of\": \"1 1\", \"file\": \"a\", \"labels\": [{}]}')",
+        "project.drift has no usable value"),
+    "a drift of something else": (
+        "INSERT OR REPLACE INTO project VALUES ('drift of', '1 x')", "project.drift of has no usable value"),
     "a chain of merged labels": (
         "UPDATE label SET becomes = 2 WHERE id = 1; UPDATE label SET becomes = 3 WHERE id = 2",
         "a merged label is not merged into the last one"),

@@ -11,6 +11,7 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.kept_drift import kept_drift
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
+from red_core.store.contents import content_faults
 from red_core.store.growth import pool_imports, scored_texts
 from red_core.store.rounds import close_round
 from tests.helpers.small_projects import FAST, embed, label_ids, write_csv
@@ -31,6 +32,7 @@ def test_a_round_keeps_the_comparison_until_the_next_one(project):
     more(project)
     run_round(project, FAST)
     kept = kept_drift(project)
+    assert list(content_faults(project)) == []  # a backup of it can be restored
     assert (kept.file, kept.labels) == ("later.csv", measure_drift(project))
     more(project, "another")
     assert kept_drift(project) == kept  # the round has not seen it
