@@ -203,9 +203,8 @@ def _undo_batch(db: Database, batch: int, who: str, act: str | None) -> int:
 def _standing(
     db: Database, decision: int | None, of_act: str | None, who: str
 ) -> tuple[int, int, str, int | None] | None:
-    # Decisions of a label set edit are undone with the edit, and those that came with a file were made elsewhere.
-    elsewhere = "(act LIKE 'import:%' OR act LIKE 'restored:%')"
-    where, value = f"edit IS NULL AND who = :who AND (act IS NULL OR NOT {elsewhere})", 0
+    # Decisions of a label set edit are undone with the edit, and rejections that came with a file were made elsewhere.
+    where, value = "edit IS NULL AND who = :who AND (act IS NULL OR act NOT LIKE 'import:%')", 0
     if of_act is not None:
         where = "act = :act AND who = :who"  # only their own decisions
     if decision is not None:
