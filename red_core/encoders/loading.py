@@ -125,7 +125,8 @@ class SentenceTransformers:
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
         disable_progress_bar()  # type: ignore[no-untyped-call]  # we show our own progress
-        numbers = {"torch_dtype": torch.bfloat16} if spec.precision == "bfloat16" else {}
+        self._short = spec.precision == "bfloat16"
+        numbers = {"torch_dtype": torch.bfloat16} if self._short else {}
         try:
             self.model: Any = SentenceTransformer(
                 place, revision=spec.revision or None, local_files_only=True, model_kwargs=numbers
@@ -138,7 +139,10 @@ class SentenceTransformers:
         vectors = self.model.encode(
             list(texts), batch_size=TEXTS_AT_ONCE, normalize_embeddings=True, show_progress_bar=False
         )
-        return np.asarray(vectors, dtype=np.float32)
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if self._short:  # their length was computed with 16 bits, too
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
     @property
     def dimensions(self) -> int:

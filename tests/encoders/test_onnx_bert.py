@@ -152,3 +152,11 @@ def test_without_the_extra_int8_is_refused_and_float32_is_not(monkeypatch: pytes
 
 def _link(source: str, target: str) -> None:
     Path(target).symlink_to(source)
+
+
+def test_vectors_of_16_bit_numbers_are_unit_vectors_near_the_others():
+    short = SentenceTransformers(EncoderSpec(DEFAULT_MODEL, precision="bfloat16")).encode(TEXTS)
+    whole = SentenceTransformers(EncoderSpec(DEFAULT_MODEL)).encode(TEXTS)
+    assert np.linalg.norm(short, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-6)
+    assert (short * whole).sum(axis=1).min() > 0.99
+    assert not np.array_equal(short, whole)
