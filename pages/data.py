@@ -55,8 +55,9 @@ def show_what_is_in(project: Project) -> None:
         "folded": "Rows with the same text as another row. The text counts once; the export has every row.",
         "left_out": "Rows that are not used. The list below says why.",
     }
-    for column, (name, heading) in zip(st.columns(len(headings)), headings.items(), strict=True):
-        column.metric(heading, f"{counts[name]:,}", help=explanations.get(name))
+    with st.container(horizontal=True, gap="medium"):
+        for name, heading in headings.items():
+            st.metric(heading, f"{counts[name]:,}", help=explanations.get(name), width="content")
     with st.expander("Files", key="files_fold"):
         table = pd.DataFrame(files).drop(columns="id").rename(columns={"at": "when"})
         table["when"] = pd.to_datetime(table["when"])

@@ -317,8 +317,12 @@ def test_signing_out_ends_every_tab_every_download_and_a_copied_cookie(
     results.wait_for_selector(IDLE, state="attached")
     review.goto(f"{app.address}/review")
     expect(review.get_by_text("all saved")).to_be_visible()
-    address, copied = download_of(results), ana.context.cookies()
-    assert address is not None
+    copied = ana.context.cookies()
+    for _ in range(3):  # a page that was still loading drops the file when it ends
+        address = download_of(results)
+        assert address is not None
+        if status_of(address, copied) != 404:
+            break
     assert status_of(address, copied) == 200
     before = decision_rows(project_of(app))
     ana.sign_out(app)

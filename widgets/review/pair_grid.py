@@ -23,7 +23,7 @@ from widgets.shell.sign_in import to_the_door
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
-HEIGHT = 735
+HEIGHT, HEADING = 735, 38
 """Of the grid in pixels: twenty rows of one line."""
 LETTERS = 80
 """About as many letters fit into a line of the column of texts."""
@@ -64,7 +64,7 @@ def _is_grid(opened: object, names: dict[int, Label]) -> TypeGuard[Labels]:
 
 def _in_words(names: Sequence[str], texts: float) -> str:
     words = " | ".join(names) if len(names) > 1 else f"{names[0]}: its texts"
-    return f"{words}: about {texts:,.0f} texts" if texts else words
+    return f"{words}: about {counted(max(1, round(texts)), 'text')}" if texts else words
 
 
 @st.fragment
@@ -116,14 +116,15 @@ def _other_label(names: dict[int, Label], first: Label) -> Label | None:
 def _show_rows(key: str, texts: Sequence[Between], first: Label, second: Label | None, names: dict[int, Label]) -> None:
     belief = partial(st.column_config.ProgressColumn, format="percent", max_value=1.0, width=120)
     shown = [visible(row.content) for row in texts]
+    tall = row_height(shown, LETTERS)
     table = {"Text": shown, "first": [round(row.first, 2) for row in texts]}
     if second is None:
         rivals = [names[row.runner_up].name if row.runner_up in names else "none of these" for row in texts]
         table["runner-up"] = [visible(rival) for rival in rivals]
     st.dataframe(
         pd.DataFrame(table | {"second": [round(row.second, 2) for row in texts]}),
-        key=key, on_select="rerun", selection_mode="multi-row", hide_index=True, height=HEIGHT,
-        row_height=row_height(shown, LETTERS),
+        key=key, on_select="rerun", selection_mode="multi-row", hide_index=True,
+        height=min(HEIGHT, HEADING + tall * len(shown)), row_height=tall,
         column_config={
             "Text": st.column_config.TextColumn(width="large"),
             "first": belief(visible(first.name)),

@@ -30,6 +30,9 @@ from widgets.shell.shell import NO_FILTERS, PAGES, errors_in_one_line, go
 from widgets.shell.sign_in import may_write
 from widgets.shell.words import answers_in_words, counted
 
+WITH_THEIR_OWN = ("overview", "data", "rounds", "results")
+"""Pages that show the next step with its reason: there, the sidebar does not show it again."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -206,7 +209,7 @@ def show_stepper(project: Project, here: str) -> None:
     )
     st.sidebar.caption(" → ".join(words), help=explained)
     with st.sidebar, suppress(RedError, OSError):  # the page shows what is wrong
-        if may_write() and not _works(project):
+        if may_write() and here not in WITH_THEIR_OWN and not _works(project):
             step = next_step(project)
             if not step.leads_to(here):
                 _show_button(project, step, here, of="sidebar")
