@@ -360,3 +360,17 @@ def test_what_pages_keep_of_a_project_ends_with_a_new_sample_and_a_new_certifica
     deal(project, who=WHO, count=1)
     assert len(certificates(project)) == 1
     assert views.version(project) != before
+
+
+def test_folders_that_are_no_project_or_a_damaged_one_do_not_hide_the_others(
+    in_state: InState, open_app: OpenApp, workspace: Path
+) -> None:
+    in_state("to review")
+    (workspace / "aaa-empty").mkdir()
+    (workspace / "aaa damaged").mkdir()  # a name that no project has
+    (workspace / "aab-damaged").mkdir()
+    (workspace / "aab-damaged" / "project.db").write_bytes(b"no database")
+    (workspace / "a-file").write_text("no folder", "utf-8")
+    app = open_app("overview")
+    assert app.sidebar.selectbox(key="project").value == NAME
+    assert [message.value for message in app.error] == []
