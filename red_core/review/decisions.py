@@ -204,7 +204,7 @@ def feed_back(project: Project, plan: FeedBackPlan, *, who: str = "analyst") -> 
     Raises
     ------
     StateError
-        If the round is no longer to review, a job is running, or a decision was made after the plan.
+        If the round is no longer to review, a job is running, or somebody decided about one of its texts since.
     """
     stored.add_feed_back(
         project, plan.round_id, plan.items,

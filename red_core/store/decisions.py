@@ -230,17 +230,24 @@ def add_feed_back(
     Parameters
     ----------
     made_on : int
-        The newest decision when the items were chosen.
+        The newest decision when the items were chosen. Later decisions about other texts wait for the next feed-back.
 
     Raises
     ------
     StateError
-        If the round is not to review, a job is running, or a decision was made since.
+        If the round is not to review, a job is running, or somebody decided about one of the texts since.
     """
     with transaction(project) as db:
         refuse_while_job_runs(db, project)
-        if round_to_review(db).id != round_id or _last_decision(db) != made_on:
-            raise StateError("new decisions were made since this was shown. Check again what would be fed back.")
+        later = """
+            SELECT EXISTS (SELECT 1 FROM decision WHERE id > ? AND kind <> 'skip'
+                AND text IN (SELECT value FROM json_each(?)))"""
+        (decided_since,) = db.execute(later, [made_on, json.dumps([item.text for item in items])]).fetchone()
+        if round_to_review(db).id != round_id or decided_since:
+            raise StateError(
+                "somebody decided about these texts, or ended the round, since this was shown. "
+                "Check again what would be fed back."
+            )
         for label in {item.label for item in items}:
             refuse_inactive(db, label)
         cursor = db.execute(

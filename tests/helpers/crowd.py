@@ -96,6 +96,8 @@ def read(project: Project, _who: str, _rng: np.random.Generator) -> str:
         return str(len(lines))
 
 
+BETWEEN_KEYS = 0.05
+"""Seconds; four desks without a pause would decide between every plan of a feed-back and the feed-back."""
 ROLES: dict[str, Act] = {"press": press, "audit": audit, "edit": edit, "work": work, "read": read}
 
 
@@ -105,6 +107,8 @@ def main() -> None:
     project, rng = open_project(Path(workspace), name), np.random.default_rng(list(who.encode()))
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end:
+        if role == "press":
+            time.sleep(BETWEEN_KEYS)
         try:
             done = ROLES[role](project, who, rng)
         except RedError as refusal:

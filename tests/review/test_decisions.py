@@ -317,8 +317,19 @@ def test_an_empty_plan_still_ends_the_round(project):
     assert list_rounds(project)[-1].state == "fed back"
 
 
-@pytest.mark.parametrize("kind", ["accept", "none", "skip", "reject", "undo"])
-def test_a_plan_made_before_the_newest_decision_is_refused(kind, project):
+def test_a_plan_is_fed_back_whatever_is_decided_about_other_texts_meanwhile(project):
+    judged(project, (0, 1, "valid"))
+    plan = plan_feed_back(project)
+    decide(project, text(project), "skip")
+    decide(project, text(project, 1), "accept", label=2, who="bob")
+    feed_back(project, plan)
+    assert (list_rounds(project)[-1].state, trained(project)) == ("fed back", {text(project): 1})
+    judged(project)
+    assert chosen(plan_feed_back(project)) == [(text(project, 1), 2, 1.0, "decision")]  # it waited
+
+
+@pytest.mark.parametrize("kind", ["accept", "none", "reject", "undo"])
+def test_a_plan_made_before_a_decision_about_its_texts_is_refused(kind, project):
     judged(project, (0, 1, "valid"))
     decide(project, text(project, 1), "accept", label=2)
     plan = plan_feed_back(project)
