@@ -137,9 +137,9 @@ def test_undo_goes_back_as_far_as_there_is_something(many: Project, serve: Serve
     feed_back = page.locator(".st-key-feed_back_panel button")
     before = int(re.findall(r"\d+", feed_back.inner_text())[-1])
     page.evaluate(STRIKE, ["ax1", 60])
-    expect(feed_back).to_contain_text(f"Feed back {before + 2}", timeout=5_000)  # without a run of the page
+    expect(feed_back).to_contain_text(f"Feed back {before + 2}", timeout=15_000)  # without a run of the page
     page.evaluate(STRIKE, ["uuu", 60])
-    expect(feed_back).to_contain_text(f"Feed back {before}", timeout=5_000)
+    expect(feed_back).to_contain_text(f"Feed back {before}", timeout=15_000)
     expect(page.locator(".desk .text")).to_have_text(first[0].content)
     saved(page)
     assert [row[0] for row in decision_rows(many)] == ["none", "accept", "reject", "relabel", "undo", "undo", "undo"]
