@@ -231,7 +231,7 @@ def edit_all(scene: Scene) -> tuple[str, list[str]]:
 
 ROUND = ["round", NAME, "--set", "subset_size=2", "--set", "alike_partitions=1", "--set", "lexical_dimensions=0"]
 ROUND += ["--set", "label_names_as_seeds=false", "--set", "noise_rows=50", "--set", "calibration_folds=2"]
-ROUND += ["--set", "questions_at_once=2", "--who", "tester"]
+ROUND += ["--set", "questions_at_once=2", "--set", "background_labels=0", "--who", "tester"]
 
 
 @dataclass(frozen=True)
@@ -346,7 +346,7 @@ def check_end(verb: Verb, again: ProcessResult, scene: Scene, reference: Referen
 
 def already_finished(again: ProcessResult) -> bool:
     """Return whether a command was refused, in one line, because its work is finished."""
-    refusals = ("already", "no round is to review", "has no feed back")
+    refusals = ("already", "is to review", "has no feed back")
     return again.code == 1 and again.errors.count("\n") == 1 and any(words in again.errors for words in refusals)
 
 
