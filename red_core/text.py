@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair: neither UTF-8 nor the database can hold it."""
@@ -36,6 +37,12 @@ UNSPACED = re.compile(
 def normalise_text(raw: str) -> str:
     """Return the text in NFC, with one space for every run of whitespace, and storable as UTF-8."""
     return " ".join(unicodedata.normalize("NFC", storable(raw)).split())
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first ``most`` names in one sentence, and how many more there are: ``a, b and 3 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def folded(text: str) -> str:

@@ -14,7 +14,7 @@ from red_core.cli.options import PATH, json_option, who_option
 from red_core.errors import InputError, SettingsError, StateError, one_line
 from red_core.labels import apply_edit, export_label_set, measure_drift, preview, read_label_set
 from red_core.labels.edit_kinds import Edit
-from red_core.labels.group_sources import FromNames, from_columns, from_text, listed, sign_in_names
+from red_core.labels.group_sources import FromNames, from_columns, from_text, listed_in_quotes, sign_in_names
 from red_core.labels.groups import tree_lines
 from red_core.records import Project
 from red_core.store.database import open_project
@@ -104,10 +104,10 @@ def _groups_wanted(
     labels = list_labels(project)
     if columns:
         edit, several = from_columns(project, columns)
-        return edit, [f"left as they are, with several values: {listed(several)}"] if several else []
+        return edit, [f"left as they are, with several values: {listed_in_quotes(several)}"] if several else []
     if text is not None:
         edit, unknown = from_text(labels, _text_in(text))
-        return edit, [f"not in the label set: {listed(list(unknown))}"] if unknown else []
+        return edit, [f"not in the label set: {listed_in_quotes(list(unknown))}"] if unknown else []
     if not from_names:
         return None, []
     sign = sign_in_names(labels)

@@ -12,6 +12,7 @@ from red_core.access.bounded_http import connection_to
 from red_core.errors import JudgeError, one_line
 from red_core.judges.faults import described
 from red_core.judges.server_settings import JudgeServer
+from red_core.text import listed
 
 SECONDS = 5.0
 """How long to wait for the list of models."""
@@ -26,9 +27,8 @@ def other_models(server: JudgeServer) -> str:
         return ""
     if not models or server.model in models:
         return ""
-    shown = ", ".join(one_line(name, 60) for name in models[:MODELS_SHOWN])
-    more = f" and {len(models) - MODELS_SHOWN:,} more" if len(models) > MODELS_SHOWN else ""
-    return f" The server does not list {server.model}. It lists: {server.scrubbed(shown)}{more}."
+    shown = listed([one_line(name, 60) for name in models], MODELS_SHOWN)
+    return f" The server does not list {server.model}. It lists: {server.scrubbed(shown)}."
 
 
 async def _models(server: JudgeServer) -> httpx2.Response:

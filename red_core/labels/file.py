@@ -11,7 +11,7 @@ from red_core.data.tables import read_table, write_table
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Add
 from red_core.labels.file_rows import COLUMNS, LabelRow, in_row, label_rows, pasted_rows
-from red_core.labels.group_sources import listed
+from red_core.labels.group_sources import listed_in_quotes
 from red_core.labels.groups import Group, Path, put_in_groups
 from red_core.labels.placement import LabelLayout
 from red_core.labels.snapshot import LabelSetSnapshot
@@ -174,11 +174,11 @@ class Apply:
         alone = snapshot.write_layout(edit, layout.moved(moved), vectors) if vectors or moved else ""
         edit.about.extend(moved)
         counts = {
-            f"added ({listed(list(added.values()))})": len(added), "renamed": len(names),
+            f"added ({listed_in_quotes(list(added.values()))})": len(added), "renamed": len(names),
             "put into groups": len(grouped), "new guidelines": len(meanings), "moved to another subset": len(moved),
         }  # fmt: skip
         changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        passed = f"; the program does not read the columns {listed(self.unread)}" if self.unread else ""
+        passed = f"; the program does not read the columns {listed_in_quotes(self.unread)}" if self.unread else ""
         return f"applied {self.file!r}: {changes or 'nothing changes'}{alone}{passed}"
 
     def _create(self, edit: OpenEdit, snapshot: LabelSetSnapshot, row: LabelRow) -> tuple[int, Floats | None]:

@@ -15,6 +15,7 @@ from red_core.records import Label, Project
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import SEPARATOR, list_labels, name_key, path_in_words
 from red_core.store.source_columns import values_by_label
+from red_core.text import listed
 
 SIGNS = (" > ", ">", "::", " / ", "/", "|")
 """What may stand between the groups and the label in a name; the first that fits is offered."""
@@ -229,7 +230,6 @@ def split_name(words: str) -> tuple[Path | None, str]:
     return (checked_path(above), name.strip()) if sign else (None, words)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
-    more = len(names) - NAMES_LISTED
-    return ", ".join(map(repr, names[:NAMES_LISTED])) + (f" and {more:,} more" if more > 0 else "")
+def listed_in_quotes(names: Sequence[str]) -> str:
+    """Return the first names of a list in quotes, and how many more there are."""
+    return listed([repr(name) for name in names], NAMES_LISTED)

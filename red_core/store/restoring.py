@@ -13,6 +13,7 @@ from red_core.records import FIXES_OUTCOME, NewDecisionKind, Project
 from red_core.store.database import now, transaction
 from red_core.store.labels import ids_by_name, name_key
 from red_core.store.rounds import refuse_while_job_runs
+from red_core.text import listed
 
 Key = tuple[str, int | None, str, str]  # kind, label, who, at
 NAMES_LISTED = 3
@@ -74,13 +75,12 @@ class Restored:
 
     def sentence(self) -> str:
         """Return the result in one line, with label names as in the file."""
-        names = ", ".join(self.unknown_labels[:NAMES_LISTED])
-        more = len(self.unknown_labels) - NAMES_LISTED
+        unknown = listed(self.unknown_labels, NAMES_LISTED)
         parts = {
             f"{self.there:,} already there": self.there,
             f"{self.overtaken:,} replaced by a newer one": self.overtaken,
             f"decided texts that are not in this project: {self.unknown_texts:,}": self.unknown_texts,
-            f"labels that are not in this project: {names}{f' and {more:,} more' if more > 0 else ''}": bool(names),
+            f"labels that are not in this project: {unknown}": bool(unknown),
         }
         return (
             "; ".join([f"Decisions restored: {self.restored:,}", *(part for part, applies in parts.items() if applies)])

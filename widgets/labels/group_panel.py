@@ -9,7 +9,14 @@ import streamlit as st
 from red_core.errors import RedError
 from red_core.labels.edit_kinds import Edit
 from red_core.labels.file import with_new_labels
-from red_core.labels.group_sources import FromNames, from_columns, from_text, group_columns, listed, sign_in_names
+from red_core.labels.group_sources import (
+    FromNames,
+    from_columns,
+    from_text,
+    group_columns,
+    listed_in_quotes,
+    sign_in_names,
+)
 from red_core.labels.groups import Group, MoveGroup, checked_path, groups_of
 from red_core.records import Project
 from red_core.store.labels import path_in_words
@@ -122,7 +129,7 @@ def _from_columns(project: Project) -> Edit | None:
         return None
     edit, several = from_columns(project, chosen)
     if several:
-        st.caption(plain(f"Labels with several values stay as they are: {listed(several)}."))
+        st.caption(plain(f"Labels with several values stay as they are: {listed_in_quotes(several)}."))
     return edit
 
 
@@ -137,6 +144,6 @@ def _from_text(project: Project) -> Edit | None:
     if not unknown:
         return edit
     missing = counted(len(unknown), "line is no label", "lines are no labels")
-    st.caption(plain(f"{missing}: {listed(list(unknown))}."))
+    st.caption(plain(f"{missing}: {listed_in_quotes(list(unknown))}."))
     add = st.checkbox("Add them as new labels. The name is the first example.", key="group_text_adds")
     return with_new_labels(edit, unknown) if add else edit

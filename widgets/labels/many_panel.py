@@ -10,7 +10,7 @@ import streamlit as st
 from red_core.errors import RedError
 from red_core.labels.edit_kinds import Edit, Merge
 from red_core.labels.file import Apply, from_pasted
-from red_core.labels.group_sources import listed
+from red_core.labels.group_sources import listed_in_quotes
 from red_core.labels.groups import Group, checked_path
 from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
 from red_core.records import Project
@@ -64,7 +64,7 @@ def _done_with(project: Project, chosen: Sequence[int], added: Apply) -> Edit | 
     of_id = {label.id: label.name for label in labels(project).values()}
     fresh = [row.name for row in added.rows]
     known = f"{counted(len(chosen), 'line is a label', 'lines are labels')} already"
-    new = f"{counted(len(fresh), 'name is new', 'names are new')}: {listed(fresh)}" if fresh else ""
+    new = f"{counted(len(fresh), 'name is new', 'names are new')}: {listed_in_quotes(fresh)}" if fresh else ""
     st.caption(plain(". ".join(part for part in (known if chosen else "", new) if part) + "."))
     left, right = st.columns(2, vertical_alignment="bottom")
     ways = [*(WITH_LABELS if chosen else []), *(["Add the new labels"] if fresh else [])]

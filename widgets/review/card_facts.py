@@ -11,6 +11,7 @@ from red_core.records import Project
 from red_core.store.flags import flags
 from red_core.store.source_columns import column_values
 from red_core.store.texts import remember, remembered
+from red_core.text import listed
 from widgets.shell.reads import column_names
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write
@@ -58,9 +59,8 @@ def facts_beside(project: Project, texts: Sequence[int], columns: Sequence[str])
 
 
 def _in_short(values: Sequence[str]) -> str:
-    cut = [value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…" for value in values[:MOST_VALUES]]
-    more = f" and {len(values) - MOST_VALUES:,} more" if len(values) > MOST_VALUES else ""
-    return visible(", ".join(cut)) + more
+    cut = [value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…" for value in values]
+    return visible(listed(cut, MOST_VALUES))
 
 
 def show_facts(project: Project, text: int) -> None:

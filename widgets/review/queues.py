@@ -13,6 +13,7 @@ from red_core.records import Label, Project, Round
 from red_core.store.batches import BatchCounts, batch_counts, sample_of
 from red_core.store.desk import Filters, Item, judges, queue
 from red_core.store.labels import current_layout, path_in_words
+from red_core.text import listed
 from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
 from widgets.shell.group_filter import choose_group
@@ -41,8 +42,6 @@ MEANINGS = {
     "decided": "texts with a decision, the newest first, so that you can check them",
     SAMPLE_QUEUE: "a random sample of a list that you want to decide at once; see the panel below the text",
 }
-
-NAMES_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def why_empty(filters: Filters) -> str:
 def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
     """Return a queue and its filters in words, as they are stored with a batch."""
     parts = {
-        "label" if len(filters.labels) == 1 else "labels": _listed([labels[each].name for each in filters.labels]),
+        "label" if len(filters.labels) == 1 else "labels": listed([labels[each].name for each in filters.labels], 5),
         "group": path_in_words(filters.group),
         "subset": str(filters.subset + 1) if filters.subset is not None else "",
         "round": str(filters.round or ""),
@@ -181,8 +180,3 @@ def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
         "search": filters.search,
     }
     return ", ".join([queue_name(name), *(f"{part} {value}" for part, value in parts.items() if value)])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMES_LISTED
-    return ", ".join(names[:NAMES_LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -16,7 +16,7 @@ from red_core.data.tables.names import last_word
 from red_core.data.tables.reading import Table
 from red_core.errors import one_line
 from red_core.store.exports import ORIGINAL
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT, normalise_text, storable
+from red_core.text import LONGEST_LABEL, LONGEST_TEXT, listed, normalise_text, storable
 
 Several = Literal["leave out", "first", "each"]
 """What happens to a row with several labels: it is left out and listed; it gets the first one; or it becomes one row
@@ -181,8 +181,7 @@ def _labels_of(cell: Cell, parts: dict[str, Names]) -> tuple[Names, str]:
 
 
 def _listed(names: Names) -> str:
-    more = len(names) - LABELS_LISTED
-    return one_line(", ".join(names[:LABELS_LISTED]) + (f" and {more} more" if more > 0 else ""), 300)
+    return one_line(listed(names, LABELS_LISTED), 300)
 
 
 def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
