@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.records import PROMPT_VERSION, Project
-from red_core.review.audits import error_of_next, newest_check, target
+from red_core.review.audits import newest_check, target
 from red_core.steps.audit_statistics import JudgeAgainstAudits, Share, judge_against_audits, share_of, weighted_share
 from red_core.steps.certificate import CONFIDENCE, Measured, lower_bound, measure
-from red_core.steps.certificate_forecast import LEAST_FOR_PACE, audits_expected, audits_until_proven
+from red_core.steps.certificate_forecast import audits_until_proven
 from red_core.store import audits as stored
 from red_core.store import certificates as samples
 from red_core.store.audits import Audit, Look
@@ -47,8 +47,7 @@ class AuditSummary:
     proven : float in [0, 1]
         What these answers prove, with the error of a certificate: at least this share is right.
     until_certified : int or None
-        About how many more answers the certificate for all texts takes: if they come as before or, with few answers, if
-        the confidences are true. None if that cannot be told.
+        About how many more answers the certificate takes, if they come as before; None if that cannot be told.
     certificate : Certificate or None
         The newest one about all texts.
     selective : Certificate or None
@@ -94,7 +93,7 @@ def summary(project: Project) -> AuditSummary:
     name = "" if last is None else str(last.metrics.get("judge", last.judge))
     check = newest_check(project)
     given = samples.certificates(project)
-    accuracy, proven, until = _measured(project, check) if last else (Measured(0, 0, None, 0.0, 1.0), 0.0, None)
+    accuracy, proven, until = _measured(project, check)
     return AuditSummary(
         target=target(project),
         accuracy=accuracy,
@@ -128,14 +127,10 @@ def in_words(certificate: Certificate) -> str:
 
 def _measured(project: Project, check: RoundCheck | None) -> tuple[Measured, float, int | None]:
     if check is None:
-        expected = audits_expected(samples.confidences(project, None), 0.0, target(project), error_of_next(project))
-        return Measured(0, 0, None, 0.0, 1.0), 0.0, expected
+        return Measured(0, 0, None, 0.0, 1.0), 0.0, None
     draws, every = samples.answered_draws(project, check), check.frames[0]
     proven = lower_bound(draws, every, every.texts, check.error)
     until = audits_until_proven(draws, every, every.texts, target(project), check.error)
-    if until is None and len(draws.right) < LEAST_FOR_PACE:
-        expected = audits_expected(samples.confidences(project, check.sample), 0.0, target(project), check.error)
-        until = None if expected is None else max(1, expected - len(draws.right))
     return measure(draws, every, every.texts), proven, until
 
 

@@ -262,7 +262,7 @@ def test_a_goal_that_is_reached_too_narrowly_is_not_to_be_audited(workspace: Pat
     reviewed_round(project, dict.fromkeys(pool(project).tolist(), (1, 0.955)), metrics=forecast(0.99))
     words = words_on(open_app("overview"))
     assert "By the estimate, the goal of 95.0% is reached. More decisions, or another round, make it sure" in words
-    assert "too close to the goal for a certificate" in words
+    assert "too low for a certificate of all texts" in words
 
 
 def test_a_few_decisions_come_before_the_audit_where_they_make_it_shorter(workspace: Path, open_app: OpenApp) -> None:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from red_core.cli.terminal import print_status
 from red_core.data.importing import import_files
 from red_core.errors import StateError
 from red_core.records import Project
@@ -15,6 +16,7 @@ from red_core.review.audit_report import in_words, summary
 from red_core.review.audit_sample import draw
 from red_core.review.audits import answer, begin_sample, deal, newest_check, set_target, target, undo_answer
 from red_core.review.decisions import decide
+from red_core.rounds import project_status
 from red_core.steps.certificate import error_of
 from red_core.store.certificates import answered_draws, certificates, checks, current_sample
 from red_core.store.database import connection, transaction
@@ -308,3 +310,11 @@ def test_no_text_is_asked_again_before_others_were_or_by_another_person(plain):
     assert not {card.audit for card in cards} & {card.audit for card in deal(plain, who=BOB, count=3)}
     with pytest.raises(StateError, match="ann has already answered"):
         answer(plain, cards[0].audit, "none", who=BOB)
+
+
+def test_the_status_prints_a_certificate_for_a_part(mixed, capsys):
+    set_target(mixed, 0.8)
+    tell(mixed, deal(mixed, who=ANN, count=40))
+    print_status(project_status(mixed), as_json=False)
+    printed = capsys.readouterr().out
+    assert "  certified: At least 80.0% of the 30 machine labels of round 2 with a confidence of" in printed

@@ -12,6 +12,7 @@ from red_core.judges.cost import QuestionCost
 from red_core.records import Project
 from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
 from red_core.store.overview import seconds_per_decision
+from widgets.review.audit_panel import work_in_words
 from widgets.rounds.judge_cost import question_cost
 from widgets.rounds.judge_panel import connected_server
 from widgets.shell.marks import ink, mark
@@ -61,7 +62,7 @@ def show_plan(project: Project, plan: Plan) -> None:
     if plan.reached:
         if audit_summary(project).certificate is None:
             st.header(f"What it takes to certify {plan.goal:.1%}")
-            st.text(_to_certify(work_to_certify(project)))
+            st.text(work_in_words(work_to_certify(project)))
         return
     costs = prices(project)
     st.header(f"What it takes to reach {plan.goal:.1%}")
@@ -125,13 +126,6 @@ def _explanation(plan: Plan, costs: Prices) -> str:
         "An estimate from the confidences of the last round, with its range in brackets. Every round computes it anew. "
         f"{pace}{judge}{assumed}{money}"
     )
-
-
-def _to_certify(work: tuple[int, int] | None) -> str:
-    if work is None:
-        return "The estimate is too close to the goal for a certificate. Decide more texts, or run another round."
-    first = f"Decide the {counted(work[0], 'text')} of lowest confidence. Then a" if work[0] else "A"
-    return f"{first} blind audit on Review, by the confidences with about {answers_in_words(work[1])}."
 
 
 def _out_of_reach(plan: Plan, part: tuple[float, int] | None) -> str:

@@ -13,7 +13,7 @@ from red_core.review.audit_report import in_words as said_by
 from red_core.review.audits import begin_sample, set_target
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
-from widgets.shell.reads import audit_summary
+from widgets.shell.reads import audit_summary, work_to_certify
 from widgets.shell.reasons import reason_of
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
@@ -130,6 +130,8 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
 
 def _show_sample(project: Project, audits: AuditSummary) -> None:
     st.text(certificate_in_words(audits))
+    if not audits.accuracy.of and audits.certificate is None:
+        st.text(work_in_words(work_to_certify(project)))
     if audits.accuracy.share is not None:
         st.text(measured_in_words(audits.accuracy))
     if audits.cannot_tell:
@@ -139,6 +141,14 @@ def _show_sample(project: Project, audits: AuditSummary) -> None:
         st.text(f"{new} came in after this sample began. The certificate does not cover them.")
         if may_write():
             st.button("Start a new sample", key="new_sample", on_click=_start_sample, args=(project,))
+
+
+def work_in_words(work: tuple[int, int] | None) -> str:
+    """Return what a certificate for all texts takes; see :func:`red_core.review.outlook.work_to_certify`."""
+    if work is None:
+        return "The confidences are too low for a certificate of all texts. Decide more texts, or run another round."
+    first = f"Decide the {counted(work[0], 'text')} of lowest confidence. Then a" if work[0] else "A"
+    return f"{first} blind audit on Review, by the confidences with about {answers_in_words(work[1])}."
 
 
 def certificate_in_words(audits: AuditSummary) -> str:
@@ -152,12 +162,7 @@ def certificate_in_words(audits: AuditSummary) -> str:
             f"with less confidence remain.{_missing_in_words(audits)}"
         )
     if not audits.accuracy.of:
-        takes = (
-            f"By the confidences, about {answers_in_words(audits.until_certified)} are enough"
-            if audits.until_certified
-            else "By the confidences, all texts cannot be certified yet"
-        )
-        return f"Answer audits to certify {audits.target:.1%} accuracy. {takes}. You can stop at any time."
+        return f"Answer audits to certify {audits.target:.1%} accuracy. You can stop at any time."
     proven = f"The answers prove that at least {audits.proven:.1%} of the labels are right."
     return f"Not certified yet. {proven}{_missing_in_words(audits)}"
 

@@ -235,7 +235,7 @@ def part_to_certify(project: Project) -> tuple[float, int] | None:
     return _part_to_certify(project, remembered(project, TARGET, ""))
 
 
-@cached_read()
+@cached_read((IMPORTS, EDITS, *ROUNDS))  # the plan of a page, and .2 s among 100,000 texts: a decision changes little
 def _part_to_certify(project: Project, target: str) -> tuple[float, int] | None:  # noqa: ARG001  as above
     return outlook.part_to_certify(project)
 
