@@ -26,10 +26,9 @@ from red_core.steps.certificate import (
     error_of,
     largest_proven,
     log_capital,
-    rates,
     whole,
 )
-from red_core.steps.certificate_forecast import frames
+from red_core.steps.certificate_forecast import focus_of, frames
 
 LOOKS, MOST = (100, 200, 400, 800), 800
 SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
@@ -60,9 +59,9 @@ def simulated(texts: int, share: float, auroc: float, told: float, rng: np.rando
 
 def audits_now(project: Simulated, target: float, rng: np.random.Generator) -> int | None:
     """Return at how many answers the certificate is given; None if not within MOST."""
-    places, chance = draw(rates(project.confidence), MOST, rng)
-    draws = Draws(project.right[places], project.confidence[places], chance, NOTHING_KNOWN)
-    capital = log_capital(draws, whole(project.confidence), len(project.right), target)
+    places, chances = draw(project.confidence, MOST, rng)
+    draws = Draws(project.right[places], project.confidence[places], chances, NOTHING_KNOWN)
+    capital = log_capital(draws, whole(project.confidence), target)
     given = np.flatnonzero(capital >= -np.log(error_of(0)))
     return int(given[0]) + 1 if len(given) else None
 
@@ -88,8 +87,9 @@ def part_is_certified(share: float, options: argparse.Namespace, seed: int) -> b
     right = np.concatenate([rng.permutation(np.arange(size) < round(share * size)) for _ in range(blocks)])
     confidence = np.repeat(np.linspace(0.999, share + 0.01, blocks), size)
     every, *parts = frames(confidence, options.target, error_of(0))
-    places, chance = draw(rates(confidence), MOST, rng)
-    draws = Draws(right[places], confidence[places], chance, NOTHING_KNOWN)
+    focus = focus_of(confidence, parts, options.target, error_of(0))
+    places, chances = draw(confidence, MOST, rng, focus)
+    draws = Draws(right[places], confidence[places], chances, NOTHING_KNOWN)
     return largest_proven(draws, every, parts, options.target, error_of(0)) is not None
 
 

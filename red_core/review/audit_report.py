@@ -49,9 +49,13 @@ class AuditSummary:
     until_certified : int or None
         About how many more answers the certificate takes, if they come as before; None if that cannot be told.
     certificate : Certificate or None
-        The newest one about all texts.
+        The newest round's one about all texts.
     selective : Certificate or None
         The newest round's one about the most confident texts, if it has none about all texts.
+    earlier : Certificate or None
+        The newest one about all texts of an earlier round.
+    edited : bool
+        Whether labels were merged or retired after answers about the newest round: it gets no certificate any more.
     not_covered : int
         Machine labels that the sample does not cover, because their texts were imported after it began.
     looks : tuple of Look
@@ -75,6 +79,8 @@ class AuditSummary:
     until_certified: int | None
     certificate: Certificate | None
     selective: Certificate | None
+    earlier: Certificate | None
+    edited: bool
     not_covered: int
     looks: tuple[Look, ...]
     judge_name: str
@@ -93,6 +99,7 @@ def summary(project: Project) -> AuditSummary:
     name = "" if last is None else str(last.metrics.get("judge", last.judge))
     check = newest_check(project)
     given = samples.certificates(project)
+    for_all = [each for each in reversed(given) if not each.threshold]
     accuracy, proven, until = _measured(project, check)
     return AuditSummary(
         target=target(project),
@@ -100,8 +107,10 @@ def summary(project: Project) -> AuditSummary:
         cannot_tell=sum(audit.purpose == "certificate" and audit.kind == "cannot tell" for audit in every),
         proven=proven,
         until_certified=until,
-        certificate=next((each for each in reversed(given) if not each.threshold), None),
+        certificate=next((each for each in for_all if last is not None and each.round == last.id), None),
         selective=_selective(given, check),
+        earlier=next((each for each in for_all if last is not None and each.round < last.id), None),
+        edited=last is not None and any(each.void and each.round == last.id for each in samples.checks(project)),
         not_covered=0 if check is None else samples.not_covered(project, check.sample),
         looks=tuple(stored.looks(project)),
         judge_name=name,
@@ -129,9 +138,9 @@ def _measured(project: Project, check: RoundCheck | None) -> tuple[Measured, flo
     if check is None:
         return Measured(0, 0, None, 0.0, 1.0), 0.0, None
     draws, every = samples.answered_draws(project, check), check.frames[0]
-    proven = lower_bound(draws, every, every.texts, check.error)
-    until = audits_until_proven(draws, every, every.texts, target(project), check.error)
-    return measure(draws, every, every.texts), proven, until
+    proven = lower_bound(draws, every, check.error)
+    until = audits_until_proven(draws, every, target(project), check.error)
+    return measure(draws, every), proven, until
 
 
 def _selective(given: Sequence[Certificate], check: RoundCheck | None) -> Certificate | None:

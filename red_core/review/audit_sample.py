@@ -11,8 +11,8 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.records import Floats, Ints, Project
+from red_core.steps.certificate import NO_FOCUS
 from red_core.steps.certificate import draw as draw_places
-from red_core.steps.certificate import rates
 from red_core.steps.label_map import label_vectors
 from red_core.store.audits import NewAudit, best_labels, not_dealt, seeds_not_dealt
 from red_core.store.certificates import left_to_draw
@@ -26,7 +26,9 @@ PLANTED_SHARE = 0.1
 """About this share of the cards dealt for the certificate are seeds, whose label is known."""
 
 
-def draw(project: Project, sample: int, count: int, rng: np.random.Generator) -> list[NewAudit]:
+def draw(
+    project: Project, sample: int, count: int, rng: np.random.Generator, focus: float = NO_FOCUS
+) -> list[NewAudit]:
     """Draw texts of a sample for the certificate, and planted texts between them; [] if all are dealt already.
 
     Parameters
@@ -34,6 +36,8 @@ def draw(project: Project, sample: int, count: int, rng: np.random.Generator) ->
     sample : int
     count : int
         Maximum number of texts.
+    focus : float in [0, 1] or NO_FOCUS
+        The draws favour texts with at least this confidence.
 
     Raises
     ------
@@ -45,12 +49,11 @@ def draw(project: Project, sample: int, count: int, rng: np.random.Generator) ->
         return []
     seeds, known = _seeds_to_plant(project)
     planted = np.flatnonzero(rng.random(count) < PLANTED_SHARE)[: len(seeds)]
-    places, chances = draw_places(rates(confidence), count - len(planted), rng)
+    places, chances = draw_places(confidence, count - len(planted), rng, focus)
     labels = _label_vectors(project)
     options = _options_of(project, texts[places], labels, rng)
     drawn = [
-        NewAudit(text, "certificate", None, shown, chance)
-        for (text, shown), chance in zip(options, chances.tolist(), strict=True)
+        NewAudit(text, "certificate", None, shown, chances.at(place)) for place, (text, shown) in enumerate(options)
     ]
     for position, seed in zip(planted.tolist(), rng.permutation(len(seeds)).tolist(), strict=False):
         if position <= len(drawn):  # else the sample ended before it

@@ -9,8 +9,8 @@ import numpy as np
 from red_core.errors import StateError
 from red_core.records import Project
 from red_core.review.audit_sample import draw, draw_extras
-from red_core.steps.certificate import Draws, Frame, error_of, largest_proven, lower_bound
-from red_core.steps.certificate_forecast import frames
+from red_core.steps.certificate import NO_FOCUS, Draws, Frame, error_of, largest_proven, lower_bound
+from red_core.steps.certificate_forecast import focus_of, frames
 from red_core.store import audits as stored
 from red_core.store import certificates as samples
 from red_core.store.audits import AuditCard, AuditKind, AuditPurpose
@@ -41,9 +41,11 @@ def deal(
     """Return up to ``count`` texts for a person to audit: first those that were dealt before and not answered.
 
     For the certificate, new ones are drawn without replacement from the texts that have a machine label, uncertain
-    ones more often, and about one text in ten is planted: a seed, whose label is known. The first deal begins the
-    sample: texts that are imported later belong to the next one (:func:`begin_sample`). A text whose answer was not the
-    machine's label is dealt a second time, among others that are, and the second answer counts: a slip costs nothing.
+    ones more often, and about one text in ten is planted: a seed, whose label is known. Where a certificate of all
+    texts would take many answers, most draws come from the surest part until this part is certified. The first deal
+    begins the sample: texts that are imported later belong to the next one (:func:`begin_sample`). A text whose answer
+    was not the machine's label is dealt a second time, among others that are, and the second answer counts: a slip
+    costs nothing.
 
     Parameters
     ----------
@@ -73,7 +75,11 @@ def deal(
     cards = stored.pending(project, who, label)
     while len(cards) < count:  # repeats if somebody else was dealt the same texts in between
         missing = count - len(cards)
-        drawn = draw(project, sample, missing, rng) if label is None else draw_extras(project, label, missing, rng)
+        drawn = (
+            draw(project, sample, missing, rng, _focus(project))
+            if label is None
+            else draw_extras(project, label, missing, rng)
+        )
         if not drawn:
             break
         stored.add_audits(project, drawn, who, sample)
@@ -169,14 +175,15 @@ def begin_sample(project: Project, who: str) -> int:
 def newest_check(project: Project) -> RoundCheck | None:
     """Return the check of the newest finished round with the newest sample; None before the first sample or round.
 
-    It is stored at the first answer in this round. Until then it is computed from what is there now.
+    It is stored at the first answer in this round. Until then, and again after labels were merged or retired, it is
+    computed from what is there now.
     """
     sample, last = samples.current_sample(project), last_finished_round(project)
     if sample is None or last is None:
         return None
-    before = samples.checks(project)
-    current = next((check for check in before if (check.sample, check.round) == (sample, last.id)), None)
-    if current is not None:
+    stored_for = (check for check in samples.checks(project) if (check.sample, check.round) == (sample, last.id))
+    current = next(stored_for, None)
+    if current is not None and not current.void:
         return current
     error = error_of_next(project)
     every = tuple(frames(samples.confidences(project, sample), target(project), error))
@@ -188,6 +195,17 @@ def error_of_next(project: Project) -> float:
     return error_of(len(samples.checks(project)), ERROR_OF_A_LOOK * len(stored.looks(project)))
 
 
+def _focus(project: Project) -> float:
+    """Return the confidence from which on the next draws are favoured: a part that is still to be certified."""
+    check, wanted = newest_check(project), target(project)
+    if check is None or any(
+        (given.sample, given.round) == (check.sample, check.round) and given.target >= wanted
+        for given in samples.certificates(project)
+    ):
+        return NO_FOCUS
+    return focus_of(samples.confidences(project, check.sample), check.frames[1:], wanted, check.error)
+
+
 def _certify(project: Project, who: str) -> None:
     """Give each certificate that the answers so far prove, and that was not given yet."""
     check, wanted = newest_check(project), target(project)
@@ -196,6 +214,8 @@ def _certify(project: Project, who: str) -> None:
         return
     if check not in samples.checks(project):
         samples.add_check(project, check)
+        if check not in samples.checks(project):  # somebody else was first, or the labels were edited since
+            return
     every, *parts = check.frames
     frame = largest_proven(draws, every, parts, wanted, check.error)
     if frame is not None:
@@ -207,5 +227,5 @@ def _certificate(draws: Draws, check: RoundCheck, frame: Frame, wanted: float, w
     return Certificate(
         check.sample, check.round, frame.threshold, frame.texts, check.frames[0].texts,
         int(inside.sum()), int(draws.right[inside].sum()),
-        max(wanted, lower_bound(draws, frame, check.frames[0].texts, check.error)), wanted, check.error, who, now(),
+        max(wanted, lower_bound(draws, frame, check.error)), wanted, check.error, who, now(),
     )  # fmt: skip

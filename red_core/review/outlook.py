@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from red_core.records import Floats, Project
+from red_core.review.audit_sample import PLANTED_SHARE
 from red_core.review.audits import error_of_next, target
-from red_core.steps.certificate_forecast import audits_expected, frames, least_work
+from red_core.steps.certificate import NO_FOCUS, rates
+from red_core.steps.certificate_forecast import audits_expected, focus_of, frames, least_work
 from red_core.store import certificates as samples
 
 
 def work_to_certify(project: Project) -> tuple[int, int] | None:
-    """Return how many of the least sure texts to decide, and then about how many audits certify all others.
+    """Return how many of the least sure texts to decide, and then about how many answers certify all others.
 
     It is the cheapest way that the confidences promise, as if no audit were answered yet; None if they promise none.
     """
-    return least_work(_confidences(project), target(project), error_of_next(project))
+    confidence = _confidences(project)
+    work = least_work(confidence, target(project), error_of_next(project))
+    return None if work is None else (work[0], _answers(work[1], confidence, NO_FOCUS))
 
 
 def part_to_certify(project: Project) -> tuple[float, int] | None:
-    """Return the first part that the audits test, as a share of the texts, and about how many audits certify it.
+    """Return the part that the draws favour, as a share of the texts, and about how many answers certify it.
 
-    None if the confidences promise no certificate of any part.
+    None if they favour none: all texts together take few audits, or the confidences promise no certificate of a part.
     """
     confidence, share, error = _confidences(project), target(project), error_of_next(project)
-    for part in frames(confidence, share, error)[1:]:
-        audits = audits_expected(confidence, part.threshold, share, error)
-        return None if audits is None else (part.texts / len(confidence), audits)
-    return None
+    parts = frames(confidence, share, error)[1:]
+    focus = focus_of(confidence, parts, share, error)
+    audits = None if focus == NO_FOCUS else audits_expected(confidence, focus, share, error)
+    return None if audits is None else (parts[0].texts / len(confidence), _answers(audits, confidence, focus))
+
+
+def _answers(audits: int, confidence: Floats, focus: float) -> int:
+    """Return the answers that so many audits take, with control texts, and second answers about what seems wrong."""
+    wrong = float(rates(confidence, focus) @ (1.0 - confidence))
+    return round(audits * (1.0 / (1.0 - PLANTED_SHARE) + 2.0 * wrong))
 
 
 def _confidences(project: Project) -> Floats:

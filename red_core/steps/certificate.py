@@ -12,7 +12,8 @@ most ``error``, at any time and however often somebody looks (Ville's inequality
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,9 @@ FIRST_SHARE, LATER_SHARE = 0.7, 0.3
 """The first round that is tested may use 70% of the error, and each later round 30% of what the one before it may."""
 EVEN_SHARE = 0.75
 """Share of the draws that are even over all texts. The rest goes where the confidence is neither near 0 nor near 1."""
+FOCUS_SHARE = 0.8
+"""Share of the draws that come from a part alone while this part is to be certified; see :func:`rates`."""
+NO_FOCUS = np.inf
 STAKES = np.array([0.15, 0.4, 0.7, 0.98])
 """Shares of the largest bet that cannot lose more than the capital. The capital is spread over several bets."""
 SPREAD = np.array([0.1, 0.2, 0.3, 0.4])
@@ -73,6 +77,41 @@ NOTHING_KNOWN = Known(np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64),
 
 
 @dataclass(frozen=True)
+class Chances:
+    """The probabilities of draws, each given the draws before it.
+
+    Attributes
+    ----------
+    drawn : ndarray of shape (n,), float in (0, 1]
+        Of the text that was drawn, among all that were left.
+    least : ndarray of shape (n,), float in (0, 1]
+        No text that was left had a smaller one.
+    focus : ndarray of shape (n,), float in [0, 1] or NO_FOCUS
+        The draw favoured the texts with at least this confidence in the newest round.
+    least_in_focus : ndarray of shape (n,), float in (0, 1]
+        None of those had a smaller one; as ``least`` without a focus.
+    """
+
+    drawn: Floats
+    least: Floats
+    focus: Floats
+    least_in_focus: Floats
+
+    def at(self, draw: int) -> Chance:
+        """Return the probabilities of one draw."""
+        return Chance(*(float(values[draw]) for values in (self.drawn, self.least, self.focus, self.least_in_focus)))
+
+
+class Chance(NamedTuple):
+    """The probabilities of one draw; see :class:`Chances`."""
+
+    drawn: float
+    least: float
+    focus: float
+    least_in_focus: float
+
+
+@dataclass(frozen=True)
 class Draws:
     """Audited texts in the order drawn, with what the newest round says of them.
 
@@ -81,50 +120,66 @@ class Draws:
     right : ndarray of shape (n,), bool
         Whether the machine's label was found to be right.
     confidence : ndarray of shape (n,), float in [0, 1]
-    chance : ndarray of shape (n,), float in (0, 1]
-        Probability with which the draw chose this text among all that were left.
+    chances : Chances
     known : Known
         Texts that the analyst decided since the sample began, and that were not drawn.
     """
 
     right: Booleans
     confidence: Floats
-    chance: Floats
+    chances: Chances
     known: Known
 
 
-def rates(confidence: Floats) -> Floats:
-    """Return the share of the draws that each text gets, shape (n,), at least ``EVEN_SHARE`` / n, with the sum 1.
+def rates(confidence: Floats, focus: float = NO_FOCUS) -> Floats:
+    """Return the share of the draws that each text gets, shape (n,), with the sum 1.
 
     Parameters
     ----------
     confidence : ndarray of shape (n,), float in [0, 1]
         The probability that the machine's label is right.
+    focus : float in [0, 1] or NO_FOCUS
+        ``FOCUS_SHARE`` of the draws come from the texts with at least this confidence alone.
     """
+    everywhere, inside = _even_and_uncertain(confidence), confidence >= focus
+    if not inside.any():
+        return everywhere
+    share = (1.0 - FOCUS_SHARE) * everywhere
+    share[inside] += FOCUS_SHARE * _even_and_uncertain(confidence[inside])
+    return share
+
+
+def _even_and_uncertain(confidence: Floats) -> Floats:
     doubt = np.sqrt(confidence * (1.0 - confidence)) + 1e-9
     return np.asarray(EVEN_SHARE / len(doubt) + (1.0 - EVEN_SHARE) * doubt / doubt.sum())
 
 
-def draw(share: Floats, count: int, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Draw without replacement, one after another, in proportion to ``share``.
+def draw(confidence: Floats, count: int, rng: np.random.Generator, focus: float = NO_FOCUS) -> tuple[Ints, Chances]:
+    """Draw texts without replacement, one after another, at their :func:`rates`.
 
     Parameters
     ----------
-    share : ndarray of shape (n,), float, positive
-        The rates of the texts that are left; they need not sum to 1.
+    confidence : ndarray of shape (n,), float in [0, 1]
+        Of the texts that are left.
     count : int
+    focus : float in [0, 1] or NO_FOCUS
 
     Returns
     -------
-    places : ndarray of shape (min(count, n),), int64
-        In the order drawn.
-    chance : ndarray of the same shape, float64
-        Probability of each draw, given the draws before it.
+    places : ndarray of shape (m,), int64
+        In the order drawn; m = min(count, n).
+    chances : Chances
+        Of shape (m,).
     """
+    share = rates(confidence, focus)
     places = np.argsort(rng.exponential(size=len(share)) / share, kind="stable")[:count]
-    drawn = share[places]
+    drawn, inside = share[places], confidence >= focus
     left = share.sum() - np.concatenate([[0.0], np.cumsum(drawn)[:-1]])
-    return places, np.minimum(drawn / left, 1.0)
+    least = share.min() if len(share) else 1.0  # what is left shares the chances of what is drawn, so they only grow
+    in_focus = share[inside].min() if inside.any() else least
+    return places, Chances(
+        np.minimum(drawn / left, 1.0), *(np.full(len(places), value) for value in (least, focus, in_focus))
+    )
 
 
 def whole(confidence: Floats) -> Frame:
@@ -147,14 +202,16 @@ def error_of(tested_before: int, spent: float = 0.0) -> float:
     return (1.0 - CONFIDENCE - spent) * FIRST_SHARE * LATER_SHARE**tested_before
 
 
-def proves(draws: Draws, frame: Frame, everything: int, share: float, error: float) -> bool:
+def proves(draws: Draws, frame: Frame, share: float, error: float) -> bool:
     """Return whether the draws prove that more than ``share`` of a frame is right; see :func:`lower_bound`."""
     if not len(draws.right) or not frame.texts:
         return False
-    right = draws.right[draws.confidence >= frame.threshold]
+    known = draws.known
+    counted = known.in_frame & (known.confidence >= frame.threshold)
+    right = np.concatenate([draws.right[draws.confidence >= frame.threshold], known.right[counted]])
     if right.sum() >= share * frame.texts or (~right).sum() >= (1.0 - share) * frame.texts:
-        return bool(right.sum() >= share * frame.texts)  # so much of the frame is audited that it is known
-    return bool(log_capital(draws, frame, everything, share).max() >= -np.log(error))
+        return bool(right.sum() >= share * frame.texts)  # so much of the frame is known
+    return bool(log_capital(draws, frame, share).max() >= -np.log(error))
 
 
 def largest_proven(draws: Draws, every: Frame, parts: Sequence[Frame], share: float, error: float) -> Frame | None:
@@ -163,17 +220,17 @@ def largest_proven(draws: Draws, every: Frame, parts: Sequence[Frame], share: fl
     The parts are tested one after another, fewest texts first, until one is not proven (fixed-sequence testing, as in
     Angelopoulos and others 2021, Learn then Test). So all of them together are wrong as rarely as one of them.
     """
-    if proves(draws, every, every.texts, share, error):
+    if proves(draws, every, share, error):
         return every
     largest = None
     for part in parts:
-        if not proves(draws, part, every.texts, share, error):
+        if not proves(draws, part, share, error):
             break
         largest = part
     return largest
 
 
-def lower_bound(draws: Draws, frame: Frame, everything: int, error: float) -> float:
+def lower_bound(draws: Draws, frame: Frame, error: float) -> float:
     """Return the largest share of which the audits prove that more of the frame is right; 0 if they prove nothing.
 
     Parameters
@@ -181,8 +238,6 @@ def lower_bound(draws: Draws, frame: Frame, everything: int, error: float) -> fl
     draws : Draws
         All draws of the sample, inside and outside of the frame.
     frame : Frame
-    everything : int
-        Number of texts of the whole sample's frame.
     error : float in (0, 1)
         Probability of a wrong bound, over all numbers of audits together.
     """
@@ -191,33 +246,34 @@ def lower_bound(draws: Draws, frame: Frame, everything: int, error: float) -> fl
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
-        if proves(draws, frame, everything, middle, error):
+        if proves(draws, frame, middle, error):
             low = middle
         else:
             high = middle
     return low
 
 
-def log_capital(draws: Draws, frame: Frame, everything: int, share: float) -> Floats:
+def log_capital(draws: Draws, frame: Frame, share: float) -> Floats:
     """Return the logarithm of the capital after each draw, shape (n,), in bets against *at most ``share`` is right*.
 
     Parameters are as in :func:`lower_bound`.
     """
-    estimates, least = _estimates(draws, frame, everything)
+    estimates, least = _estimates(draws, frame)
     largest = 1.0 / np.maximum(share - least, 1e-12)
     gains = STAKES[:, None] * largest * (estimates - share)
     paths = np.cumsum(np.log1p(np.maximum(gains, -1.0 + 1e-12)), axis=1)
     return np.asarray(np.logaddexp.reduce(paths + np.log(SPREAD)[:, None], axis=0))
 
 
-def _estimates(draws: Draws, frame: Frame, everything: int) -> tuple[Floats, Floats]:
+def _estimates(draws: Draws, frame: Frame) -> tuple[Floats, Floats]:
     """Return each draw's unbiased estimate of the share that is right, and the least that it could have been."""
     inside = draws.confidence >= frame.threshold
     right, expected = np.where(inside, draws.right, 0.0), np.where(inside, draws.confidence, 0.0)
     seen = np.cumsum(right) - right + np.maximum(frame.expected - (np.cumsum(expected) - expected), 0.0)
     seen += _known_of_decisions(draws.known, frame.threshold, len(right))
-    estimates = (seen + (right - expected) / draws.chance) / frame.texts
-    return estimates, (seen - everything / EVEN_SHARE) / frame.texts
+    chances = draws.chances
+    least = np.where(frame.threshold >= chances.focus, chances.least_in_focus, chances.least)
+    return (seen + (right - expected) / chances.drawn) / frame.texts, (seen - 1.0 / least) / frame.texts
 
 
 def _known_of_decisions(known: Known, threshold: float, draws: int) -> Floats:
@@ -252,27 +308,27 @@ class Measured:
     high: float
 
 
-def measure(draws: Draws, frame: Frame, everything: int) -> Measured:
+def measure(draws: Draws, frame: Frame) -> Measured:
     """Return the share of a frame that is right, with its interval. Parameters are as in :func:`lower_bound`."""
     inside = draws.confidence >= frame.threshold
     counts = int(draws.right[inside].sum()), int(inside.sum())
     if not counts[1] or not frame.texts:
         return Measured(*counts, None, 0.0, 1.0)
     half = (1.0 - CONFIDENCE) / 2.0
-    low = lower_bound(draws, frame, everything, half)
-    high = 1.0 - _share_wrong_at_least(draws, frame, everything, half)
-    return Measured(*counts, float(np.clip(estimate(draws, frame, everything), low, high)), low, high)
+    low = lower_bound(draws, frame, half)
+    high = 1.0 - _share_wrong_at_least(draws, frame, half)
+    return Measured(*counts, float(np.clip(estimate(draws, frame), low, high)), low, high)
 
 
-def estimate(draws: Draws, frame: Frame, everything: int) -> float:
+def estimate(draws: Draws, frame: Frame) -> float:
     """Return the unbiased estimate of the share of a frame that is right; with few draws it may leave [0, 1].
 
     Parameters are as in :func:`lower_bound`, with at least one draw.
     """
-    return float(_estimates(draws, frame, everything)[0].mean())
+    return float(_estimates(draws, frame)[0].mean())
 
 
-def _share_wrong_at_least(draws: Draws, frame: Frame, everything: int, error: float) -> float:
+def _share_wrong_at_least(draws: Draws, frame: Frame, error: float) -> float:
     """Return the lower bound of the share that is wrong."""
     inside = draws.confidence >= frame.threshold
     counted = draws.known.confidence >= frame.threshold
@@ -282,5 +338,11 @@ def _share_wrong_at_least(draws: Draws, frame: Frame, everything: int, error: fl
         draws.known.place,
         draws.known.in_frame,
     )
-    wrong = Draws(~draws.right & inside, np.where(inside, 1.0 - draws.confidence, 0.0), draws.chance, known)
-    return lower_bound(wrong, Frame(0.0, frame.texts, frame.texts - frame.expected), everything, error)
+    focus = np.where(frame.threshold >= draws.chances.focus, 0.0, NO_FOCUS)  # the new frame has no threshold
+    wrong = Draws(
+        ~draws.right & inside,
+        np.where(inside, 1.0 - draws.confidence, 0.0),
+        replace(draws.chances, focus=focus),
+        known,
+    )
+    return lower_bound(wrong, Frame(0.0, frame.texts, frame.texts - frame.expected), error)

@@ -6,10 +6,13 @@ here costs error (``certificate.py``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from red_core.records import Floats
 from red_core.steps.certificate import (
+    NO_FOCUS,
     NOTHING_KNOWN,
     SPREAD,
     Draws,
@@ -17,14 +20,15 @@ from red_core.steps.certificate import (
     draw,
     log_capital,
     proves,
-    rates,
     whole,
 )
 
 COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The most confident shares of the texts that may be tested one after another, fewest texts first."""
-FIRST_COVERAGE, AT_MOST_TIMES = 0.5, 2.0
-"""The first share that is tested: the smallest that should take at most twice the audits of the cheapest, or this."""
+FIRST_COVERAGE, AT_MOST_TIMES = 0.5, 1.5
+"""The first share that is tested: the largest with at most 1.5 times the expected audits of the cheapest, or this."""
+FEW_FOR_ALL = 400
+"""If a certificate of all texts should take fewer audits, no part is favoured by the draws."""
 LEAST_FOR_PACE = 30
 TRIALS, MOST_EXPECTED, ENOUGH_TEXTS = 25, 800, 5_000
 """Samples drawn to forecast a proof, audits in each, and texts that stand for all."""
@@ -37,8 +41,8 @@ CLEARLY_LESS = 0.8
 def frames(confidence: Floats, share: float, error: float) -> list[Frame]:
     """Return all texts as a frame, and then the most confident shares of them, fewest texts first.
 
-    A test stops at the first share that is not proven, so the first one must be neither too uncertain nor so small that
-    few draws fall into it. It is chosen by the confidences alone, so this choice costs no error.
+    A test stops at the first share that is not proven. So the first one is chosen to take few audits, and to be large.
+    It is chosen by the confidences alone, so this choice costs no error.
 
     Parameters
     ----------
@@ -54,13 +58,9 @@ def frames(confidence: Floats, share: float, error: float) -> list[Frame]:
             parts.setdefault(threshold, Frame(threshold, len(inside), float(inside.sum())))
     audits = {part: audits_expected(confidence, part.threshold, share, error) for part in parts.values()}
     least = min((count for count in audits.values() if count is not None), default=None)
-    first = next(
-        (
-            part.texts
-            for part, count in audits.items()
-            if least is not None and count is not None and count <= AT_MOST_TIMES * least
-        ),
-        FIRST_COVERAGE * len(confidence),
+    first = max(
+        (part.texts for part, count in audits.items() if least and count and count <= AT_MOST_TIMES * least),
+        default=FIRST_COVERAGE * len(confidence),
     )
     return [every, *(part for part in parts.values() if part.texts >= first)]
 
@@ -68,14 +68,14 @@ def frames(confidence: Floats, share: float, error: float) -> list[Frame]:
 def audits_expected(confidence: Floats, threshold: float, share: float, error: float) -> int | None:
     """Return the audits from the beginning after which half of the proofs of ``share`` are complete.
 
-    A few samples are drawn as if the confidences were true.
+    A few samples are drawn as if the confidences were true. For a part, the draws favour it.
 
     Parameters
     ----------
     confidence : ndarray of shape (n,), float in [0, 1]
         Of all texts of the sample.
     threshold : float in [0, 1]
-        The proof is about the texts with at least this confidence.
+        The proof is about the texts with at least this confidence; 0 for all texts.
     share, error : float in (0, 1)
 
     Returns
@@ -93,13 +93,35 @@ def audits_expected(confidence: Floats, threshold: float, share: float, error: f
     given = []
     for _ in range(TRIALS):
         right = rng.random(len(confidence)) < confidence
-        places, chance = draw(rates(confidence), MOST_EXPECTED, rng)
-        draws = Draws(right[places], confidence[places], chance, NOTHING_KNOWN)
-        proven = log_capital(draws, frame, len(confidence), share) >= -np.log(error)
+        places, chances = draw(confidence, MOST_EXPECTED, rng, threshold or NO_FOCUS)
+        draws = Draws(right[places], confidence[places], chances, NOTHING_KNOWN)
+        proven = log_capital(draws, frame, share) >= -np.log(error)
         proven |= np.cumsum(draws.right & inside[places]) >= share * frame.texts  # so many are known
         given.append(float(proven.argmax() + 1) if proven.any() else np.inf)
     middle = float(np.median(given))
     return int(middle) if np.isfinite(middle) else None
+
+
+def focus_of(confidence: Floats, parts: Sequence[Frame], share: float, error: float) -> float:
+    """Return the confidence from which on draws are favoured until the first part is proven; NO_FOCUS for none.
+
+    None is favoured if all texts together should take few audits, or if the confidences promise no proof of the part.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n,), float in [0, 1]
+        Of all texts of the sample.
+    parts : sequence of Frame
+        As :func:`frames` gives them, without the frame of all texts.
+    share, error : float in (0, 1)
+    """
+    if not parts:
+        return NO_FOCUS
+    for_all = audits_expected(confidence, 0.0, share, error)
+    if for_all is not None and for_all < FEW_FOR_ALL:
+        return NO_FOCUS
+    promised = audits_expected(confidence, parts[0].threshold, share, error) is not None
+    return parts[0].threshold if promised else NO_FOCUS
 
 
 def least_work(confidence: Floats, share: float, error: float) -> tuple[int, int] | None:
@@ -125,7 +147,7 @@ def least_work(confidence: Floats, share: float, error: float) -> tuple[int, int
     return first, found[first] - first
 
 
-def audits_until_proven(draws: Draws, frame: Frame, everything: int, share: float, error: float) -> int | None:
+def audits_until_proven(draws: Draws, frame: Frame, share: float, error: float) -> int | None:
     """Return about how many more draws the proof of ``share`` takes if the capital grows as it did so far.
 
     Returns
@@ -133,11 +155,11 @@ def audits_until_proven(draws: Draws, frame: Frame, everything: int, share: floa
     int or None
         At least 1; 0 if it is proven; None with fewer than ``LEAST_FOR_PACE`` draws, or if the capital does not grow.
     """
-    if proves(draws, frame, everything, share, error):
+    if proves(draws, frame, share, error):
         return 0
     if len(draws.right) < LEAST_FOR_PACE or not frame.texts:
         return None
-    capital = float(log_capital(draws, frame, everything, share)[-1]) - float(np.log(SPREAD[-1]))
+    capital = float(log_capital(draws, frame, share)[-1]) - float(np.log(SPREAD[-1]))
     if capital <= 0.0:
         return None
     missing = -np.log(error) - np.log(SPREAD[-1]) - capital

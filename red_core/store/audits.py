@@ -13,6 +13,8 @@ from sqlite_utils import Database
 
 from red_core.errors import StateError
 from red_core.records import Ints, Outcome, Project
+from red_core.steps.certificate import NO_FOCUS, Chance
+from red_core.store.certificates import ONE_BY_ONE
 from red_core.store.database import connection, now, transaction
 from red_core.store.labels import refuse_inactive
 
@@ -24,7 +26,7 @@ _ROUND = "(SELECT max(id) FROM round WHERE metrics <> '{}')"
 # The population of the audits: texts whose label is the machine's, with their label in the newest finished round.
 _POPULATION = f"""
     SELECT p.round, p.text, p.label, p.top FROM prediction p WHERE p.round = {_ROUND}
-    AND p.text NOT IN (SELECT text FROM decided)
+    AND p.text NOT IN (SELECT text FROM {ONE_BY_ONE})
     AND p.text NOT IN (SELECT text FROM own_label)"""
 
 
@@ -36,15 +38,15 @@ _STANDING = """(SELECT count(*) FROM audit_answer n WHERE n.audit = g.audit AND 
 class NewAudit:
     """A text to draw.
 
-    ``label`` is the label whose texts are audited, or the known answer of a planted (control) text. ``chance`` is the
-    probability of a draw for the certificate.
+    ``label`` is the label whose texts are audited, or the known answer of a planted (control) text. ``chance`` belongs
+    to a draw for the certificate.
     """
 
     text: int
     purpose: AuditPurpose | Literal["planted"]
     label: int | None
     options: Sequence[int]
-    chance: float | None = None
+    chance: Chance | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def add_audits(project: Project, dealt: Sequence[NewAudit], who: str, sample: in
 
     ``sample`` is the sample of the draws for the certificate.
     """
+    drawn = [(each.text, each.chance) for each in dealt if each.chance is not None]
     with transaction(project) as db:
         db.conn.executemany(
             "INSERT INTO audit (text, purpose, label, round, options, who, at) "
@@ -159,7 +162,15 @@ def add_audits(project: Project, dealt: Sequence[NewAudit], who: str, sample: in
         db.conn.executemany(
             "INSERT OR IGNORE INTO audit_draw (audit, sample, chance) "
             "SELECT id, ?, ? FROM audit WHERE text = ? AND purpose = 'certificate'",
-            ((sample, d.chance, d.text) for d in dealt if d.purpose == "certificate"),
+            ((sample, chance.drawn, text) for text, chance in drawn),
+        )
+        db.conn.executemany(
+            "INSERT OR IGNORE INTO audit_chance (audit, least, focus, least_in_focus) "
+            "SELECT id, ?, ?, ? FROM audit WHERE text = ? AND purpose = 'certificate'",
+            (
+                (chance.least, None if chance.focus == NO_FOCUS else chance.focus, chance.least_in_focus, text)
+                for text, chance in drawn
+            ),
         )
 
 
@@ -313,7 +324,7 @@ def audits(project: Project) -> list[Audit]:
         SELECT audit.purpose, (SELECT now FROM label WHERE label.id = audit.label), a.kind, a.label, p.label, p.round,
             (SELECT chance FROM audit_draw WHERE audit_draw.audit = audit.id)
         FROM audit JOIN prediction p ON p.text = audit.text AND p.round = {_ROUND}
-        LEFT JOIN audited a ON a.id = audit.id LEFT JOIN decided d ON d.text = audit.text
+        LEFT JOIN audited a ON a.id = audit.id LEFT JOIN {ONE_BY_ONE} d ON d.text = audit.text
         WHERE audit.purpose <> 'planted' AND (d.id IS NULL OR d.at > a.at)
         AND audit.text NOT IN (SELECT text FROM own_label) ORDER BY audit.id"""
     with connection(project) as db:

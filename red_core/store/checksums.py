@@ -46,6 +46,7 @@ ADDED = {
     "audit_answer": ("id", "id, audit, kind, label, undoes, act, seconds, who, at"),
     "flag": ("id", "id, text, raised, comment, who, at, act"),
     "audit_draw": ("audit", "audit, sample, chance"),
+    "audit_chance": ("audit", "audit, least, focus, least_in_focus"),
     "audit_again": ("id", "id, audit, who, at"),
     "certificate": ("id", 'id, sample, round, threshold, texts, "of", audits, hits, lower, target, error, who, at'),
     "feed_back": ("id", "id, round, accept_evidence_check, who, at"),
@@ -64,7 +65,7 @@ IN_WORDS = {
     "label_path": "groups of labels", "proposal": "suggested labels", "verdict": "verdicts", "decision": "decisions",
     "comparison": "comparisons of two labels",
     "audit": "audited texts", "audit_answer": "answers to audits", "audit_draw": "draws of audits",
-    "audit_again": "audits asked again",
+    "audit_chance": "chances of audits", "audit_again": "audits asked again",
     "certificate": "certificates", "flag": "flags", "feed_back": "feed-backs",
     "feed_back_item": "fed-back texts", "label": "labels", "prediction": "confidences",
 }  # fmt: skip

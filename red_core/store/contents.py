@@ -103,7 +103,8 @@ SHARES = {
     "proposal": ("belief", "runner_up_belief"), "verdict": ("p_valid",), "decision": ("belief",),
     "comparison": ("belief", "rival_belief", "chance"),
     "feed_back_item": ("weight",), "training_row": ("weight",), "audit_look": ("target", "lower"),
-    "audit_draw": ("chance",), "audit_check": ("error",), "certificate": ("threshold", "lower", "target", "error"),
+    "audit_draw": ("chance",), "audit_chance": ("least", "focus", "least_in_focus"), "audit_check": ("error",),
+    "certificate": ("threshold", "lower", "target", "error"),
 }  # fmt: skip
 """The columns with numbers from 0 to 1."""
 RULES = {
@@ -123,6 +124,7 @@ RULES = {
     "an option of an audit is no label": """
         SELECT 1 FROM audit, json_each(options) option WHERE option.value NOT IN (SELECT id FROM label)""",
     "the chance of a draw is zero": "SELECT 1 FROM audit_draw WHERE chance <= 0",
+    "the least chance of a draw is zero": "SELECT 1 FROM audit_chance WHERE least <= 0 OR least_in_focus <= 0",
     "the number of a subset is out of its range": """
         SELECT 1 FROM label_place WHERE subset < 0 OR subset >= (SELECT count(*) FROM label)""",
     "a merged label is not merged into the last one": """

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from red_core.errors import StoreError
 from red_core.records import Project
 from red_core.store.attempts import PAID
+from red_core.store.certificates import STANDING
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
 from red_core.store.final_labels import FINAL
@@ -63,7 +64,7 @@ _EXPORT = f"""
         final.fed AS fed_back_in_round, final.round, round.label_set_version, final.truth,
         flag.who AS flagged_by, flag.at AS flagged_at, flag.comment AS flag_comment,
         (SELECT max(c.target) FROM certificate c JOIN audit_sample s ON s.id = c.sample WHERE c.round = final.round
-            AND final.text <= s.last_text AND final.belief >= c.threshold
+            AND c.id IN ({STANDING}) AND final.text <= s.last_text AND final.belief >= c.threshold
             AND final.decision IS NULL AND final.audit_answer IS NULL) AS certified, final.extra,
         source.text_column AS own_name, final.text AS text_row,
         EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided

@@ -6,6 +6,7 @@ from sqlite_utils import Database, Migrations
 
 from red_core.store.checksums import seal, seal_vectors
 from red_core.store.schema import (
+    AUDIT_CHANCE_TABLE,
     AUDIT_TABLES,
     BATCH_TABLE,
     CHECKSUM_TABLES,
@@ -102,6 +103,13 @@ def m011_comparisons(db: Database) -> None:
     """Room for answers to the question which of two labels is right, and for the judge's test of them."""
     for statement in COMPARISON_TABLES.split(";"):
         db.execute(statement)
+    seal(db)
+
+
+@migrations()
+def m012_audit_chances(db: Database) -> None:
+    """Room for the smallest chances of a draw, so that draws may favour a part."""
+    db.execute(AUDIT_CHANCE_TABLE)
     seal(db)
 
 

@@ -117,6 +117,11 @@ INSERT INTO audit_sample (last_text, last_decision, who, at)
     min(audit.who), min(audit.at) FROM audit WHERE purpose = 'certificate' HAVING count(*) > 0;
 INSERT INTO audit_draw (audit, sample) SELECT id, 1 FROM audit WHERE purpose = 'certificate'
 """
+AUDIT_CHANCE_TABLE = """
+CREATE TABLE audit_chance (  -- of a draw: no text had a smaller chance; of those with a confidence from focus on, none
+    audit INTEGER PRIMARY KEY REFERENCES audit, least REAL NOT NULL, focus REAL, least_in_focus REAL NOT NULL
+) STRICT
+"""
 COMPARISON_TABLES = """
 CREATE TABLE comparison (  -- a judge's answer: rather the label ('valid'), or rather the rival ('invalid')
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL REFERENCES round, text INTEGER NOT NULL REFERENCES text,

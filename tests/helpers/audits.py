@@ -9,14 +9,15 @@ from red_core.review.audits import answer
 from red_core.store.audits import AuditCard
 from red_core.store.database import connection
 from red_core.store.rounds import close_round
-from tests.helpers.small_projects import count, label_ids, pool_rows, reviewed_round, seed_rows, text_ids
+from red_core.store.texts import truths
+from tests.helpers.small_projects import count, label_ids, reviewed_round, seed_rows
 
 ANN, BOB = "ann", "bob"
 
 
 def truth(project: Project) -> dict[int, int]:
-    ids, texts = label_ids(project), text_ids(project)
-    return {texts[content]: ids[name] for content, name in pool_rows()}
+    ids = label_ids(project)
+    return {text: ids[name] for text, name in sorted(truths(project).items()) if name in ids}
 
 
 def labelled(project: Project, wrong: Iterable[int] = (), judge: str = "evidence") -> Project:

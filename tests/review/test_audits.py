@@ -182,13 +182,17 @@ def test_a_decision_that_fixes_nothing_leaves_a_text_to_be_dealt(kind, plain):
     assert text in {card.text for card in deal(plain, who=ANN, count=40)}
 
 
-def test_a_text_that_became_a_seed_since_the_round_is_neither_dealt_nor_counted(workspace, plain):
-    labelled_later, name = pool_rows()[0]
-    deal(plain, who=ANN, count=40)
-    tell(plain, deal(plain, who=ANN, count=40))
-    file = write_csv(workspace.parent / "more.csv", ["text", "label"], [(labelled_later, name)])
+def test_a_text_that_got_its_label_from_a_file_is_not_dealt_and_keeps_its_answer(workspace, plain):
+    rows = pool_rows()[:12]
+    tell(plain, deal(plain, who=ANN, count=20))
+    dealt = {text for text in purposes(plain) if text in {text_ids(plain)[content] for content, _ in rows}}
+    assert 0 < len(dealt) < len(rows)
+    file = write_csv(workspace.parent / "more.csv", ["text", "label"], rows)
     import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
-    assert summary(plain).accuracy.of == 39
+    assert summary(plain).accuracy.of == 20
+    tell(plain, deal(plain, who=ANN, count=40))
+    assert summary(plain).accuracy.of == 20 + 20 - (len(rows) - len(dealt))
+    assert summary(plain).accuracy.low == pytest.approx(1.0, abs=1e-6)  # what the file said is known
 
 
 def test_texts_without_vectors_are_an_error(ready):
@@ -358,8 +362,8 @@ def test_people_dealing_at_once_never_get_the_same_text(ready):
 def test_what_another_person_was_dealt_between_drawing_and_storing_is_drawn_anew(plain, monkeypatch):
     real, bobs = auditing.draw, []
 
-    def slow_draw(project, sample, wanted, rng):
-        drawn = real(project, sample, wanted, rng)
+    def slow_draw(project, sample, wanted, rng, focus):
+        drawn = real(project, sample, wanted, rng, focus)
         if not bobs:
             auditing.stored.add_audits(project, drawn[:4], BOB, sample)
             bobs.extend(new.text for new in drawn[:4])

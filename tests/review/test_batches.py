@@ -18,7 +18,9 @@ from red_core.errors import StateError
 from red_core.labels.edit_kinds import Retire
 from red_core.labels.edits import apply_edit
 from red_core.records import DecisionKind, Project
-from red_core.review import batches
+from red_core.review import audit_sample, batches
+from red_core.review.audit_report import summary
+from red_core.review.audits import answer, deal
 from red_core.review.batches import SAMPLE, agreement_interval, apply_batch, begin_batch, take_back
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.review.desk import PressOutcome, apply_key_press
@@ -481,3 +483,17 @@ def test_undo_takes_back_a_batch_of_a_label_that_was_retired_and_then_goes_on(pr
     apply_edit(project, Retire(label), ANN)
     undo(project, who=ANN)
     assert decision_rows(project, f"batch = {batch} AND id NOT IN (SELECT undoes FROM decision WHERE undoes > 0)") == []
+
+
+def test_a_list_that_was_decided_at_once_is_no_evidence_for_the_audit(project, items, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    batch = begun(project, items)
+    say(project, sample_of(project, batch))
+    cards = deal(project, who=ANN, count=60)
+    assert len(cards) == 60 - SAMPLE
+    for card in cards[:10]:
+        answer(project, card.audit, "label", label=1, who=ANN)
+    before = summary(project)
+    apply_batch(project, counts_of(project, batch), who=ANN)
+    assert summary(project) == before
+    assert deal(project, who=ANN, count=60) == cards[10:]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from red_core.cli.terminal import print_status
 from red_core.data.importing import import_files
 from red_core.errors import StateError
+from red_core.labels.edit_kinds import Merge, Retire
+from red_core.labels.edits import apply_edit, undo_edit
 from red_core.records import Project
+from red_core.results import export
 from red_core.review import audit_sample
 from red_core.review.audit_report import in_words, summary
 from red_core.review.audit_sample import draw
@@ -24,7 +29,15 @@ from red_core.store.desk import queue
 from red_core.store.rounds import close_round
 from red_core.store.texts import pool
 from tests.helpers.audits import ANN, BOB, again, labelled, purposes, tell, truth
-from tests.helpers.small_projects import EMBEDDING, count, pool_rows, reviewed_round, small_project, write_csv
+from tests.helpers.small_projects import (
+    EMBEDDING,
+    count,
+    label_ids,
+    pool_rows,
+    reviewed_round,
+    small_project,
+    write_csv,
+)
 
 
 @pytest.fixture
@@ -86,7 +99,7 @@ def test_a_certificate_stays_when_an_answer_is_undone_or_the_round_after_it_is_w
     again(plain, wrong=[card.text for card in cards])
     tell(plain, cards[-1:])
     assert certificates(plain) == [given]
-    assert summary(plain).certificate == given
+    assert summary(plain).earlier == given
     assert (summary(plain).accuracy.right, summary(plain).proven) == (0, 0.0)
 
 
@@ -231,10 +244,11 @@ def test_even_draws_and_checks_of_an_earlier_version_count(plain):
     tell(plain, cards[:7])
     with transaction(plain) as db:
         db.execute("UPDATE audit_draw SET chance = NULL")
+        db.execute("DELETE FROM audit_chance")
         db.execute("DELETE FROM audit_check")
         db.execute("INSERT INTO audit_look VALUES (100, 1, 90, 0.95, 0.8, 'ann', '2020-01-01T00:00:00.000+00:00')")
     tell(plain, cards[7:])
-    assert draws(plain).chance.tolist() == pytest.approx([1 / (40 - k) for k in range(8)])
+    assert draws(plain).chances.drawn.tolist() == pytest.approx([1 / (40 - k) for k in range(8)])
     assert checks(plain)[0].error == pytest.approx(error_of(0, 0.0125))
     assert [look.hits for look in summary(plain).looks] == [90]
 
@@ -318,3 +332,123 @@ def test_the_status_prints_a_certificate_for_a_part(mixed, capsys):
     print_status(project_status(mixed), as_json=False)
     printed = capsys.readouterr().out
     assert "  certified: At least 80.0% of the 30 machine labels of round 2 with a confidence of" in printed
+
+
+# A part that is favoured
+
+
+@pytest.fixture
+def halves(make_project, monkeypatch) -> Project:
+    """A project with 400 pool texts: sure and right of 240, unsure of the others and mostly wrong."""
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = labelled(make_project(pool=pool_rows(each=100)))
+    close_round(project)
+    known = list(truth(project).items())
+    believed = {text: (label, 0.995) for text, label in known[:240]}
+    believed |= {text: (label % 4 + 1, 0.4) for text, label in known[240:]}
+    reviewed_round(project, believed)
+    return project
+
+
+def test_where_all_texts_cannot_be_certified_most_draws_come_from_the_surest_part_until_it_is(halves):
+    sure = {text for text, _ in list(truth(halves).items())[:240]}
+    answered = 0
+    while not certificates(halves):
+        tell(halves, deal(halves, who=ANN, count=10))
+        answered += 10
+    (given,) = certificates(halves)
+    assert (given.threshold, given.texts, given.of) == (0.995, 240, 400)
+    part = newest_check(halves).frames[1]
+    assert (part.threshold, part.texts) == (0.995, 240)
+    inside = [text in sure for text in purposes(halves)]
+    assert np.mean(inside) > 0.8
+    before = len(inside)
+    deal(halves, who=ANN, count=60)
+    assert np.mean([text in sure for text in list(purposes(halves))[before:]]) < 0.75
+    found = draws(halves)
+    assert set(found.chances.focus[:answered]) == {0.995}
+    assert (found.chances.least_in_focus[:answered] > 3 * found.chances.least[:answered]).all()
+
+
+def test_in_the_next_round_earlier_draws_favour_nothing(halves):
+    tell(halves, deal(halves, who=ANN, count=10))
+    again(halves)
+    tell(halves, deal(halves, who=ANN, count=1))
+    assert np.isinf(draws(halves).chances.focus[:10]).all()
+    assert (draws(halves).chances.least_in_focus[:10] >= draws(halves).chances.least[:10]).all()
+
+
+# Labels that are merged or retired in between
+
+
+def test_a_merge_that_is_undone_ends_what_was_certified_of_the_merged_labels(plain, tmp_path):
+    apply_edit(plain, Merge((2,), 1), ANN)
+    set_target(plain, 0.6)
+    true = truth(plain)  # of the label that is left; a text of the other has none
+    for card in deal(plain, who=ANN, count=30):
+        answer(plain, card.audit, "label", label=true.get(card.text, 1), who=ANN)
+    assert len(certificates(plain)) == 1
+    assert certified_rows(plain, tmp_path / "merged.csv") == 10
+    undo_edit(plain, ANN)
+    assert certificates(plain) == []
+    assert summary(plain).certificate is None
+    assert certified_rows(plain, tmp_path / "undone.csv") == 0
+
+
+def certified_rows(project: Project, path: Path) -> int:
+    export(project, path)
+    return int(pd.read_csv(path)["certified"].notna().sum())
+
+
+def test_labels_that_were_retired_end_the_certificates_of_the_round_until_it_is_undone(plain, tmp_path):
+    set_target(plain, 0.6)
+    tell(plain, deal(plain, who=ANN, count=30))
+    (given,) = certificates(plain)
+    check = newest_check(plain)
+    apply_edit(plain, Retire(1), ANN)
+    assert certificates(plain) == []
+    assert summary(plain).certificate is None
+    assert certified_rows(plain, tmp_path / "without.csv") == 0
+    assert newest_check(plain).frames[0].texts == 30  # of what is there now
+    assert summary(plain).edited
+    tell(plain, deal(plain, who=ANN, count=5))
+    assert certificates(plain) == []  # the next round may be certified again
+    undo_edit(plain, ANN)
+    assert certificates(plain) == [given]
+    assert newest_check(plain) == check
+    assert certified_rows(plain, tmp_path / "with.csv") == 5
+
+
+# What must not help a certificate
+
+
+def test_a_file_with_the_labels_of_audited_errors_proves_nothing(workspace, make_project, monkeypatch):
+    monkeypatch.setattr(audit_sample, "PLANTED_SHARE", 0.0)
+    project = make_project(pool=pool_rows(each=50))
+    true, names = truth(project), {number: name for name, number in label_ids(project).items()}
+    wrong = set(list(true)[::10])
+    labelled(project, wrong)
+    cards = deal(project, who=ANN, count=120)
+    tell(project, cards)
+    before = summary(project)
+    errors = [card for card in cards if card.text in wrong]
+    assert len(errors) > 4
+    file = write_csv(
+        workspace.parent / "fix.csv", ["text", "label"], [(card.content, names[true[card.text]]) for card in errors]
+    )
+    import_files(workspace, "small", file, text_column="text", label_column="label", embedding=EMBEDDING)
+    assert (summary(project).accuracy, summary(project).proven) == (before.accuracy, before.proven)
+    close_round(project)
+    left = {text: label for text, label in truth(project).items() if text not in {card.text for card in errors}}
+    reviewed_round(project, {t: (label % 4 + 1 if t in wrong else label, 0.9) for t, label in left.items()})
+    assert newest_check(project).frames[0].texts == 200
+    assert summary(project).accuracy == before.accuracy
+
+
+def test_the_certificate_of_an_earlier_round_is_history(plain):
+    set_target(plain, 0.6)
+    tell(plain, deal(plain, who=ANN, count=40))
+    (given,) = certificates(plain)
+    assert (summary(plain).certificate, summary(plain).earlier) == (given, None)
+    again(plain, wrong=list(truth(plain))[:25])
+    assert (summary(plain).certificate, summary(plain).earlier) == (None, given)

@@ -64,10 +64,10 @@ def change(project: Project, statement: str) -> None:
         assert db.execute(statement).rowcount == 1, statement
 
 
-AUDIT_TABLES = ("certificate", "audit_check", "audit_again", "audit_draw", "audit_sample")
+AUDIT_TABLES = ("certificate", "audit_check", "audit_again", "audit_chance", "audit_draw", "audit_sample")
 NOT_IN_THE_COURSE = {
-    "audit", "audit_answer", "audit_draw", "audit_again", "certificate", "comparison", "feed_back_item", "flag",
-    "meaning_limit", "guideline_example", "label_path",
+    "audit", "audit_answer", "audit_draw", "audit_chance", "audit_again", "certificate", "comparison", "feed_back_item",
+    "flag", "meaning_limit", "guideline_example", "label_path",
 }  # fmt: skip
 
 
@@ -198,10 +198,7 @@ def as_version_4_stored_it(project: Project) -> None:
             "ALTER TABLE self_test DROP COLUMN rival",
             "ALTER TABLE self_test DROP COLUMN tokens",
             "DROP TABLE comparison",
-            *(
-                f"DROP TABLE {name}"
-                for name in ("certificate", "audit_check", "audit_again", "audit_draw", "audit_sample")
-            ),
+            *(f"DROP TABLE {name}" for name in AUDIT_TABLES),
             "DELETE FROM _sqlite_migrations WHERE name >= 'm005'",
         ):
             db.execute(statement)

@@ -62,7 +62,7 @@ def show_plan(project: Project, plan: Plan) -> None:
     if plan.reached:
         if audit_summary(project).certificate is None:
             st.header(f"What it takes to certify {plan.goal:.1%}")
-            st.text(work_in_words(work_to_certify(project)))
+            st.text(work_in_words(work_to_certify(project), part_to_certify(project)))
         return
     costs = prices(project)
     st.header(f"What it takes to reach {plan.goal:.1%}")

@@ -13,7 +13,7 @@ from red_core.review.audit_report import in_words as said_by
 from red_core.review.audits import begin_sample, set_target
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
-from widgets.shell.reads import audit_summary, work_to_certify
+from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
 from widgets.shell.reasons import reason_of
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
@@ -131,7 +131,7 @@ def show_audit(project: Project, labels: dict[int, Label]) -> None:
 def _show_sample(project: Project, audits: AuditSummary) -> None:
     st.text(certificate_in_words(audits))
     if not audits.accuracy.of and audits.certificate is None:
-        st.text(work_in_words(work_to_certify(project)))
+        st.text(work_in_words(work_to_certify(project), part_to_certify(project)))
     if audits.accuracy.share is not None:
         st.text(measured_in_words(audits.accuracy))
     if audits.cannot_tell:
@@ -143,16 +143,20 @@ def _show_sample(project: Project, audits: AuditSummary) -> None:
             st.button("Start a new sample", key="new_sample", on_click=_start_sample, args=(project,))
 
 
-def work_in_words(work: tuple[int, int] | None) -> str:
-    """Return what a certificate for all texts takes; see :func:`red_core.review.outlook.work_to_certify`."""
+def work_in_words(work: tuple[int, int] | None, part: tuple[float, int] | None) -> str:
+    """Return what certificates take: see ``work_to_certify`` and ``part_to_certify`` of ``red_core.review.outlook``."""
+    first = "" if part is None else f" About {answers_in_words(part[1])} certify the surest {part[0]:.0%} or more."
     if work is None:
-        return "The confidences are too low for a certificate of all texts. Decide more texts, or run another round."
-    first = f"Decide the {counted(work[0], 'text')} of lowest confidence. Then a" if work[0] else "A"
-    return f"{first} blind audit on Review, by the confidences with about {answers_in_words(work[1])}."
+        words = "The confidences are too low for a certificate of all texts. Decide more texts, or run another round."
+        return f"{words}{first}"
+    decide = f"Decide the {counted(work[0], 'text')} of lowest confidence. Then a" if work[0] else "A"
+    return f"{decide} blind audit on Review, by the confidences with about {answers_in_words(work[1])}.{first}"
 
 
 def certificate_in_words(audits: AuditSummary) -> str:
     """Return the certificate, or what is proven so far and how many answers are missing."""
+    if audits.edited:
+        return "Labels were merged or retired since the audit of this round began. The next round can be certified."
     if audits.certificate is not None:
         return f"Certified. {said_by(audits.certificate)}"
     if audits.selective is not None:
@@ -161,10 +165,11 @@ def certificate_in_words(audits: AuditSummary) -> str:
             f"Certified for {part.texts / part.of:.0%} of the texts. {said_by(part)} {part.of - part.texts:,} texts "
             f"with less confidence remain.{_missing_in_words(audits)}"
         )
+    before = "" if audits.earlier is None else f" Before: {said_by(audits.earlier)}"
     if not audits.accuracy.of:
-        return f"Answer audits to certify {audits.target:.1%} accuracy. You can stop at any time."
+        return f"Answer audits to certify {audits.target:.1%} accuracy. You can stop at any time.{before}"
     proven = f"The answers prove that at least {audits.proven:.1%} of the labels are right."
-    return f"Not certified yet. {proven}{_missing_in_words(audits)}"
+    return f"Not certified yet. {proven}{_missing_in_words(audits)}{before}"
 
 
 def _missing_in_words(audits: AuditSummary) -> str:

@@ -107,12 +107,15 @@ def _to_certify(project: Project) -> Step | None:
         return None
     also = f" {counted(ready, 'text is', 'texts are')} ready to be fed back." if ready else ""
     sentence, mode, queue = f"By the estimate, the goal of {forecast.goal:.1%} is reached. ", "Blind audit", ""
-    work = work_to_certify(project)
-    if work is None:
+    work, part = work_to_certify(project), part_to_certify(project)
+    if work is None and part is not None:
+        sentence += f"{_part_in_words(part)} More decisions, or another round, make the others sure enough."
+    elif work is None:
         sentence += "More decisions, or another round, make it sure enough for a certificate."
         mode, queue = "Review", "to decide"
     elif not work[0]:
         sentence += f"Certify it: about {answers_in_words(work[1])} in the blind audit."
+        sentence += "" if part is None else f" {_part_in_words(part, 'First, certify')}"
     else:
         first = counted(work[0], "text")
         sentence += f"Decide the {first} of lowest confidence, then certify it: about {answers_in_words(work[1])}."
@@ -128,11 +131,13 @@ def _to_certify_part(project: Project) -> Step | None:
     part = part_to_certify(project)
     if part is None:
         return None
-    sentence = (
-        f"The goal of {forecast.goal:.1%} is out of reach for all texts. Certify it for the surest {part[0]:.0%} or "
-        f"more: about {answers_in_words(part[1])} in the blind audit."
-    )
+    sentence = f"The goal of {forecast.goal:.1%} is out of reach for all texts. {_part_in_words(part)}"
     return Step(sentence, "review", "Blind audit", mode="Blind audit")
+
+
+def _part_in_words(part: tuple[float, int], certify: str = "Certify") -> str:
+    """Return how to certify a part; see :func:`red_core.review.outlook.part_to_certify`."""
+    return f"{certify} the surest {part[0]:.0%} or more: about {answers_in_words(part[1])} in the blind audit."
 
 
 def _to_review(project: Project) -> Step:
