@@ -4,8 +4,9 @@ Simulates projects whose share of right machine labels is exactly known. The con
 with a given AUROC, and may say too much or too little. *Now* is the test of ``steps/certificate.py``, looked at after
 every answer; *before* are four checks after 100, 200, 400 and 800 even draws, each with an exact bound at 98.75%.
 Printed for each setting: mean audits until the certificate (at most 800), the share of the projects that get it, and
-their ratio. Then come projects at exactly the target: every certificate there is wrong. The last lines are about
-certificates for the surest part: every part is exactly at the target, so each of them is wrong, too.
+their ratio. Then come projects at exactly the target: every certificate there is wrong. The next lines are about the
+first part that is tested, with draws that favour it and with even ones (medians of a twentieth of the projects). In the
+last lines every part is exactly at the target, or below it, so each certificate for a part is wrong, too.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from scipy.stats import beta, binomtest, norm
 
 from red_core.records import Booleans, Floats
 from red_core.steps.certificate import (
+    NO_FOCUS,
     NOTHING_KNOWN,
     Draws,
+    Frame,
     draw,
     error_of,
     largest_proven,
@@ -30,7 +33,7 @@ from red_core.steps.certificate import (
 )
 from red_core.steps.certificate_forecast import focus_of, frames
 
-LOOKS, MOST = (100, 200, 400, 800), 800
+LOOKS, MOST, BLOCKS = (100, 200, 400, 800), 800, 20
 SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
 TOLD = {"calibrated": 1.0, "too sure": 1.5, "too humble": 0.6}
 
@@ -76,21 +79,58 @@ def audits_before(project: Simulated, target: float, rng: np.random.Generator) -
     return None
 
 
-def part_is_certified(share: float, options: argparse.Namespace, seed: int) -> bool:
-    """Return whether a part is certified in a project whose parts are all right in exactly this share of their texts.
+@dataclass(frozen=True)
+class Tested:
+    """What one project would test: its confidences, shape (n,), its parts, and where its draws go."""
 
-    The confidences are higher than that, and order the texts: a part looks as if it could be certified.
-    """
+    confidence: Floats
+    every: Frame
+    parts: list[Frame]
+    focus: float
+
+
+def tested(confidence: Floats, target: float) -> Tested:
+    """Choose parts and draws by the confidences, as the audit does."""
+    every, *parts = frames(confidence, target, error_of(0))
+    return Tested(confidence, every, parts, focus_of(confidence, parts, target, error_of(0)))
+
+
+def at_the_target(share: float, options: argparse.Namespace) -> Tested:
+    """Return a project whose parts look as if they could be certified: 20 blocks, the first ones surest."""
+    size = options.texts // BLOCKS
+    return tested(np.repeat(np.linspace(0.999, share + 0.01, BLOCKS), size), options.target)
+
+
+def part_is_certified(project: Tested, share: float, options: argparse.Namespace, seed: int) -> bool:
+    """Return whether a part is certified although each block is right in exactly this share of its texts."""
     rng = np.random.default_rng([seed, 99])
-    blocks = 20
-    size = options.texts // blocks
-    right = np.concatenate([rng.permutation(np.arange(size) < round(share * size)) for _ in range(blocks)])
-    confidence = np.repeat(np.linspace(0.999, share + 0.01, blocks), size)
-    every, *parts = frames(confidence, options.target, error_of(0))
-    focus = focus_of(confidence, parts, options.target, error_of(0))
-    places, chances = draw(confidence, MOST, rng, focus)
-    draws = Draws(right[places], confidence[places], chances, NOTHING_KNOWN)
-    return largest_proven(draws, every, parts, options.target, error_of(0)) is not None
+    size = options.texts // BLOCKS
+    right = np.concatenate([rng.permutation(np.arange(size) < round(share * size)) for _ in range(BLOCKS)])
+    places, chances = draw(project.confidence, MOST, rng, project.focus)
+    draws = Draws(right[places], project.confidence[places], chances, NOTHING_KNOWN)
+    return largest_proven(draws, project.every, project.parts, options.target, error_of(0)) is not None
+
+
+def audits_of_part(share: float, auroc: float, options: argparse.Namespace) -> str:
+    """Return a line: audits until the first part is certified, and how often, with draws that favour it and without."""
+    found: dict[bool, list[float]] = {True: [], False: []}
+    size, favoured = [], 0
+    for seed in range(options.projects // 20):
+        rng = np.random.default_rng([seed, round(1000 * share), 7])
+        drawn = simulated(options.texts, share, auroc, 1.0, rng)
+        chosen = tested(drawn.confidence, options.target)
+        size.append(chosen.parts[0].texts / options.texts)
+        favoured += chosen.focus != NO_FOCUS
+        for focused, counts in found.items():
+            places, chances = draw(drawn.confidence, MOST, rng, chosen.focus if focused else NO_FOCUS)
+            draws = Draws(drawn.right[places], drawn.confidence[places], chances, NOTHING_KNOWN)
+            capital = log_capital(draws, chosen.parts[0], options.target)
+            counts.append(float(np.argmax(np.r_[capital, np.inf] >= -np.log(error_of(0)))))
+    medians = [float(np.median(found[focused])) for focused in (True, False)]
+    given = [float(np.mean(np.array(found[focused]) < MOST)) for focused in (True, False)]
+    counts_in_words = f"{medians[0]:7.0f} {given[0]:6.2f} {medians[1]:7.0f} {given[1]:6.2f}"
+    name = f"AUROC {auroc:.2f}, surest {np.mean(size):.0%}, favoured {favoured / len(size):.0%}"
+    return f"{share:5.3f} {name:40} {counts_in_words} {medians[0] / medians[1]:6.2f}"
 
 
 def main() -> None:
@@ -106,8 +146,13 @@ def main() -> None:
         for named, auroc in SHARPNESS.items():
             for words, told in TOLD.items():
                 print(_line(share, f"{named}, {words}", auroc, told, options), flush=True)
+    print(f"{'true':>5} {'the surest part':40} {'favoured':>7} {'given':>6} {'even':>7} {'given':>6} {'ratio':>6}")
+    for share in (0.97, 0.95, 0.93, 0.9, 0.85):
+        for auroc in (0.9, 0.97):
+            print(audits_of_part(share, auroc, options), flush=True)
     for share in (options.target, options.target - 0.01):
-        wrong = sum(part_is_certified(share, options, seed) for seed in range(options.projects))
+        project = at_the_target(share, options)
+        wrong = sum(part_is_certified(project, share, options, seed) for seed in range(options.projects))
         high = binomtest(wrong, options.projects).proportion_ci(0.95).high
         print(
             f"{share:5.3f} the surest part        wrong {wrong / options.projects:.3f} (at most {high:.3f})", flush=True

@@ -6,7 +6,7 @@ from red_core.records import Floats, Project
 from red_core.review.audit_sample import PLANTED_SHARE
 from red_core.review.audits import error_of_next, target
 from red_core.steps.certificate import NO_FOCUS, rates
-from red_core.steps.certificate_forecast import audits_expected, focus_of, frames, least_work
+from red_core.steps.certificate_forecast import FEW_FOR_ALL, audits_expected, focus_of, frames, least_work
 from red_core.store import certificates as samples
 
 
@@ -21,14 +21,16 @@ def work_to_certify(project: Project) -> tuple[int, int] | None:
 
 
 def part_to_certify(project: Project) -> tuple[float, int] | None:
-    """Return the part that the draws favour, as a share of the texts, and about how many answers certify it.
+    """Return the first part that the audits test, as a share of the texts, and about how many answers certify it.
 
-    None if they favour none: all texts together take few audits, or the confidences promise no certificate of a part.
+    None if all texts together take few audits, or if the confidences promise no certificate of a part.
     """
     confidence, share, error = _confidences(project), target(project), error_of_next(project)
-    parts = frames(confidence, share, error)[1:]
+    for_all, parts = audits_expected(confidence, 0.0, share, error), frames(confidence, share, error)[1:]
+    if not parts or (for_all is not None and for_all < FEW_FOR_ALL):
+        return None
+    audits = audits_expected(confidence, parts[0].threshold, share, error)
     focus = focus_of(confidence, parts, share, error)
-    audits = None if focus == NO_FOCUS else audits_expected(confidence, focus, share, error)
     return None if audits is None else (parts[0].texts / len(confidence), _answers(audits, confidence, focus))
 
 

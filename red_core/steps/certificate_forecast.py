@@ -27,8 +27,8 @@ COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The most confident shares of the texts that may be tested one after another, fewest texts first."""
 FIRST_COVERAGE, AT_MOST_TIMES = 0.5, 1.5
 """The first share that is tested: the largest with at most 1.5 times the expected audits of the cheapest, or this."""
-FEW_FOR_ALL = 400
-"""If a certificate of all texts should take fewer audits, no part is favoured by the draws."""
+FEW_FOR_ALL, LARGE_PART = 400, 0.8
+"""No part is favoured by the draws if all texts should take fewer audits, or if the part is at least so large."""
 LEAST_FOR_PACE = 30
 TRIALS, MOST_EXPECTED, ENOUGH_TEXTS = 25, 800, 5_000
 """Samples drawn to forecast a proof, audits in each, and texts that stand for all."""
@@ -68,7 +68,7 @@ def frames(confidence: Floats, share: float, error: float) -> list[Frame]:
 def audits_expected(confidence: Floats, threshold: float, share: float, error: float) -> int | None:
     """Return the audits from the beginning after which half of the proofs of ``share`` are complete.
 
-    A few samples are drawn as if the confidences were true. For a part, the draws favour it.
+    A few samples are drawn as if the confidences were true. The draws favour a part that does not hold most texts.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def audits_expected(confidence: Floats, threshold: float, share: float, error: f
     given = []
     for _ in range(TRIALS):
         right = rng.random(len(confidence)) < confidence
-        places, chances = draw(confidence, MOST_EXPECTED, rng, threshold or NO_FOCUS)
+        places, chances = draw(confidence, MOST_EXPECTED, rng, threshold if inside.mean() < LARGE_PART else NO_FOCUS)
         draws = Draws(right[places], confidence[places], chances, NOTHING_KNOWN)
         proven = log_capital(draws, frame, share) >= -np.log(error)
         proven |= np.cumsum(draws.right & inside[places]) >= share * frame.texts  # so many are known
@@ -105,7 +105,8 @@ def audits_expected(confidence: Floats, threshold: float, share: float, error: f
 def focus_of(confidence: Floats, parts: Sequence[Frame], share: float, error: float) -> float:
     """Return the confidence from which on draws are favoured until the first part is proven; NO_FOCUS for none.
 
-    None is favoured if all texts together should take few audits, or if the confidences promise no proof of the part.
+    None is favoured if all texts together should take few audits, if the part holds most of them, or if the confidences
+    promise no proof of the part.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def focus_of(confidence: Floats, parts: Sequence[Frame], share: float, error: fl
         As :func:`frames` gives them, without the frame of all texts.
     share, error : float in (0, 1)
     """
-    if not parts:
+    if not parts or parts[0].texts >= LARGE_PART * len(confidence):
         return NO_FOCUS
     for_all = audits_expected(confidence, 0.0, share, error)
     if for_all is not None and for_all < FEW_FOR_ALL:
