@@ -209,10 +209,7 @@ def show_stepper(project: Project, here: str) -> None:
         now = 2 if queue_counts(project)["to decide"] or not feed_back_plan(project).items else 3
     steps = ("Import", f"Round {number}", "Review", "Feed back")
     words = [f"**{step}**" if index == now else step for index, step in enumerate(steps)]
-    explained = (
-        "A round labels the texts. You review what is uncertain and feed it back. The next round learns from it."
-    )
-    st.sidebar.caption(" → ".join(words), help=explained)
+    st.sidebar.caption(" → ".join(words))
     with st.sidebar, suppress(RedError, OSError):  # the page shows what is wrong
         if may_write() and here not in WITH_THEIR_OWN and not _works(project):
             step = next_step(project)
