@@ -119,7 +119,8 @@ def save_a_meaning(app: AppTest, project: Project) -> AppTest:
 
 
 def change_the_target(app: AppTest, _: Project) -> AppTest:
-    return app.number_input(key="audit_target").set_value(80.0).run()
+    app.number_input(key="goal").set_value(80.0)
+    return app.button(key="set_goal").click().run()
 
 
 PRESSED: dict[str, tuple[str, str, Callable[[AppTest, Project], AppTest], dict[str, str]]] = {

@@ -5,18 +5,15 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from red_core.errors import RedError
 from red_core.records import Project
-from red_core.review.audits import set_target
 from red_core.rounds.plan import Plan, band
 from red_core.settings import RECOMMENDED
 from red_core.training.background import DOUBT, wants_background
 from widgets.shell.facts_line import FEW_AUDITS
+from widgets.shell.goal import show_goal_form
 from widgets.shell.marks import ink
 from widgets.shell.reads import audit_summary, facts
-from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import may_write
-from widgets.shell.untrusted import plain
 
 HEIGHT = 120
 
@@ -37,24 +34,11 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
         f"{state}"
     )
     if may_write():
-        with right.popover("Goal", icon=":material/flag:", key="goal_fold"):
+        with right:
             show_goal_form(project, plan.goal)
     if wants_background(RECOMMENDED, facts(project)["labels"]):
         st.caption(DOUBT)
     st.plotly_chart(_figure(project, plan, true), key="goal_bar", config={"displayModeBar": False, "staticPlot": True})
-
-
-def show_goal_form(project: Project, goal: float) -> None:
-    """Show the form that sets the goal: the same number as the target of the blind audit."""
-    low, high = min(50.0, 100 * goal), max(99.9, 100 * goal)
-    wanted = st.number_input("Share of labels that should be right, %", low, high, 100 * goal, 0.5, key="goal")
-    if st.button("Set the goal", key="set_goal", type="primary"):
-        try:
-            set_target(project, wanted / 100)
-        except RedError as error:
-            st.error(plain(reason_of(error)))
-            return
-        st.rerun()
 
 
 def _figure(project: Project, plan: Plan, true: float | None) -> go.Figure:

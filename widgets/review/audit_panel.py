@@ -10,9 +10,10 @@ from red_core.errors import RedError
 from red_core.records import Label, Project
 from red_core.review.audit_report import AuditSummary
 from red_core.review.audit_report import in_words as said_by
-from red_core.review.audits import begin_sample, set_target
+from red_core.review.audits import begin_sample
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
+from widgets.shell.goal import show_goal_form
 from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
 from widgets.shell.reasons import reason_of
 from widgets.shell.shell import errors_in_one_line
@@ -26,15 +27,14 @@ RANGE = "The range shows how exact a figure is: the true share lies in it with 9
 
 
 def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
-    """Show the choice of texts to audit and the target accuracy.
+    """Show the choice of texts to audit, and the goal.
 
     Returns
     -------
     int or None
         The label that gets extra audits; None for the random sample of all labels.
     """
-    audits = audit_summary(project)
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="center")
     label = left.selectbox(
         "Audit",
         list(labels),
@@ -42,33 +42,19 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
         index=None,
         key="audit_label",
         placeholder="A random sample of the machine labels",
-        help="The certificate uses the random sample only. Extra audits of one label are counted separately.",
+        label_visibility="collapsed",
     )
-    right.number_input(
-        "Target accuracy, %",
-        min_value=min(50.0, 100 * audits.target),
-        max_value=max(99.9, 100 * audits.target),
-        value=100 * audits.target,
-        step=0.5,
-        key="audit_target",
-        on_change=_keep_target,
-        args=(project,),
-        help="You can change the target at any time. The same answers count for every target.",
-    )
+    with right:
+        goal = audit_summary(project).target
+        show_goal_form(project, goal, f"Goal {goal:.1%}")
     if label is not None:
         st.caption(
-            "You know the machine's label of these texts, so this is no blind audit. The certificate never counts them."
+            "You know the machine's label of these texts, so this is no blind audit. The certificate uses the random "
+            "sample only."
         )
     if error := st.session_state.pop("audit_error", None):
         st.error(plain(error))
     return label
-
-
-def _keep_target(project: Project) -> None:
-    try:
-        set_target(project, st.session_state["audit_target"] / 100)
-    except RedError as error:
-        st.session_state["audit_error"] = reason_of(error)
 
 
 def _start_sample(project: Project) -> None:
