@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from openai import AsyncOpenAI
 from pydantic import Field
@@ -21,13 +21,15 @@ from red_core.judges.batch_calls import NoSuchThingError, NotKnownError, asked, 
 from red_core.judges.client import TRIES, pause
 from red_core.judges.replies import Count, Lenient, model_of, strict_json
 from red_core.judges.server_settings import JudgeServer
+from red_core.text import storable
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 """The states of a batch that will not change any more."""
 OK, SERVER_FAULT = 200, 500
 PAGES = 5
 """Pages of the list of batches that are searched, the newest first."""
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+Name = Annotated[str, Field(max_length=500, pattern=r"^[0-9A-Za-z][ -~]*$")]
+"""What a server calls a file or a batch. It is stored, and becomes a part of an address."""
 
 
 class _File(Lenient):
@@ -55,8 +57,8 @@ class ServerBatch(Lenient):
     id: Name
     status: str
     input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
+    output_file_id: Name | Literal[""] | None = None
+    error_file_id: Name | Literal[""] | None = None
     request_counts: _Counts | None = None
     errors: _Faults | None = None
 
@@ -97,7 +99,7 @@ class _Line(Lenient):
     def failure(self, server: JudgeServer) -> tuple[str, bool]:
         """Return why there is no reply, and whether the request may have cost something."""
         status = self.response.status_code if self.response is not None else 0
-        words = server.scrubbed(json.dumps(self.error or (self.response.body if self.response is not None else None)))
+        words = server.scrubbed(_as_json(self.error or (self.response.body if self.response is not None else None)))
         return one_line(f"status {status}: {words}" if status else words, 200), status >= SERVER_FAULT
 
 
@@ -111,6 +113,8 @@ class BatchReplies:
         The different bodies of replies with status 200; one each, if the server keeps to the protocol.
     failures : dict of str to (str, bool)
         Why there is no reply, and whether the request may have cost something.
+    models : frozenset of str
+        The names of the models that replied.
     why : str
         Why there is none for all other requests.
     others_cost_nothing : bool
@@ -119,32 +123,39 @@ class BatchReplies:
 
     bodies: Mapping[str, list[str]]
     failures: Mapping[str, tuple[str, bool]]
+    models: frozenset[str]
     why: str
     others_cost_nothing: bool
-
-    @property
-    def models(self) -> set[str]:
-        """The names of the models that replied."""
-        return {model_of(json.loads(body)) for bodies in self.bodies.values() for body in bodies}
 
     @classmethod
     def received(cls, server: JudgeServer, batch: ServerBatch | None) -> BatchReplies:
         """Read the files of a batch that has ended; None stands for a batch that the server does not know any more."""
         if batch is None:
-            return cls({}, {}, "the server does not know the batch any more", others_cost_nothing=False)
+            return cls({}, {}, frozenset(), "the server does not know the batch any more", others_cost_nothing=False)
         bodies: dict[str, list[str]] = {}
         failures: dict[str, tuple[str, bool]] = {}
+        models: set[str] = set()
         lines = _lines_of(server, batch)
         for line in lines:
             if line.response is not None and line.response.status_code == OK:
-                body = json.dumps(line.response.body, ensure_ascii=False)
+                body = _as_json(line.response.body)
+                models.add(model_of(line.response.body))
                 bodies.setdefault(line.custom_id, [])
                 if body not in bodies[line.custom_id]:
                     bodies[line.custom_id].append(body)
             else:
                 failures[line.custom_id] = line.failure(server)
         not_run = batch.request_counts is not None and len({line.custom_id for line in lines}) >= batch.done
-        return cls(bodies, failures, f"the batch ended before its reply ({batch.status})", not_run)
+        why = f"the batch ended before its reply ({batch.status})"
+        return cls(bodies, failures, frozenset(models), why, not_run)
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401  whatever JSON holds
+    """Return JSON that can be stored as UTF-8; '' if it is nested too deeply to be written."""
+    try:
+        return storable(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        return ""
 
 
 def url(server: JudgeServer) -> str:

@@ -331,10 +331,11 @@ class _Group(Generic[Result]):
 
     results: list[tuple[int, Result]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
-    error: JudgeError | None = None
+    error: BaseException | None = None
 
 
 def _group_of(done: Mapping[asyncio.Task[Result], int]) -> _Group[Result]:
+    """Return what tasks brought. An error of one, whatever it is, loses no result of another."""
     group: _Group[Result] = _Group()
     for task, index in done.items():
         error = task.exception()
@@ -342,10 +343,8 @@ def _group_of(done: Mapping[asyncio.Task[Result], int]) -> _Group[Result]:
             group.results.append((index, task.result()))
         elif isinstance(error, BudgetSpent):
             group.refused.append(index)
-        elif isinstance(error, JudgeError):
-            group.error = error
         else:
-            raise error
+            group.error = error
     return group
 
 

@@ -29,6 +29,8 @@ REFUSED = frozenset((*_FILTERED, "refusal", "guardrail_intervened", "sensitive")
 LONGEST_QUOTE = 80
 """Characters quoted of a reply that is no answer."""
 
+_REASONING = frozenset(("thinking", "reasoning"))
+
 _BLOCK = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>|\[THINK\].*?\[/THINK\]", re.DOTALL | re.IGNORECASE)
 _END_OF_BLOCK = "</think>"
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(?:json[c5]?)?\s(.*?)\s*\1", re.DOTALL | re.IGNORECASE)
@@ -48,8 +50,13 @@ class _Logprobs(Lenient):
     content: list[_Token] | None = None
 
 
+class _Part(Lenient):
+    type: str
+    text: Any = None
+
+
 class _Message(Lenient):
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning_content: Any = None
     reasoning: Any = None
@@ -111,7 +118,7 @@ def content_of(body: Any) -> tuple[str | None, bool]:  # noqa: ANN401  whatever 
     return (None if end in INCOMPLETE else unwrapped(_text(choice.message.content))), False
 
 
-def _text(content: str | Sequence[dict[str, Any]] | None) -> str:
+def _text(content: str | Sequence[_Part] | None) -> str:
     """Return the text of a message; parts that hold the reasoning are left out.
 
     Raises
@@ -123,9 +130,9 @@ def _text(content: str | Sequence[dict[str, Any]] | None) -> str:
         return content or ""
     text = ""
     for part in content:
-        if part.get("type") in {"text", "output_text"} and isinstance(part.get("text"), str):
-            text += part["text"]
-        elif part.get("type") not in {"thinking", "reasoning"}:
+        if part.type in {"text", "output_text"} and isinstance(part.text, str):
+            text += part.text
+        elif part.type not in _REASONING:
             raise ValueError("a part of the reply is no text")
     return text
 
@@ -261,7 +268,7 @@ def thinks(body: Any) -> bool:  # noqa: ANN401
     text = message.content if isinstance(message.content, str) else ""
     blocks = "<think" in text or _END_OF_BLOCK in text or "[THINK]" in text
     cut_before_a_word = (choice.finish_reason or "").casefold() in INCOMPLETE and not text.strip() and not parts
-    inside = any(part.get("type") in {"thinking", "reasoning"} for part in parts)
+    inside = any(part.type in _REASONING for part in parts)
     return bool(reasoned or message.reasoning_content or message.reasoning or blocks or inside or cut_before_a_word)
 
 

@@ -63,4 +63,4 @@ def listed_models(server: JudgeServer) -> list[str]:
         return []
     listed = body.get("data") if isinstance(body, dict) else None
     models = listed if isinstance(listed, list) else []
-    return [str(model["id"]) for model in models if isinstance(model, dict) and "id" in model]
+    return [model["id"] for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from red_core.errors import Cancelled, JudgeError
 from red_core.judges import batch_api, batch_judge
-from red_core.judges.apis import verdict_request
+from red_core.judges.apis import read_reply, verdict_request
 from red_core.judges.batch_judge import Batches, BatchJudge
 from red_core.judges.client import most_tokens
 from red_core.judges.dialect import ANSWER_TOKENS
 from red_core.judges.llm_judge import AnotherModelError
 from red_core.judges.project import cancel_batches
 from red_core.judges.prompt import prompt_of
+from red_core.judges.replies import Band
 from red_core.judges.reserving import reserve_for
 from red_core.judges.server_settings import judge_server
 from red_core.records import Answer, Label, Project, Question
@@ -28,6 +31,7 @@ from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts, verdicts
+from tests.helpers.any_json import changed_somewhere
 from tests.helpers.batch_server import Line, batch_server
 from tests.helpers.fault_server import (
     MODEL,
@@ -478,3 +482,36 @@ def test_a_round_that_was_killed_is_cancelled_at_the_server_and_goes_on_with_wha
     assert (done.state, done.metrics["questions"], done.metrics["failed"]) == ("to review", 10, 0)
     assert set(server.asked.values()) == {1}
     assert cancel_batches(project) == 0
+
+
+def test_anything_in_any_place_of_a_batch_and_its_lines_is_read_or_refused():
+    batch = {
+        "id": "b1", "status": "completed", "input_file_id": "f0", "output_file_id": "f1", "error_file_id": "f2",
+        "request_counts": {"total": 2, "completed": 1, "failed": 1}, "errors": {"data": [{"message": "no"}]},
+    }  # fmt: skip
+    good = {"custom_id": "1", "response": {"status_code": 200, "body": word("valid").body}, "error": None}
+    bad = {"custom_id": "1", "response": {"status_code": 400, "body": {"error": {"message": "no"}}}, "error": None}
+
+    @given(changed_somewhere(batch), changed_somewhere(good, bad, bad | {"error": {"code": "x"}}))
+    @settings(max_examples=100)
+    def check(state, line):
+        server.behave = lambda heard: Said(json.dumps(line if "/files/" in heard.path else state))
+        try:
+            replies = batch_api.BatchReplies.received(judge_server(), batch_api.state_of(judge_server(), "b1"))
+            batch_api.created_from(judge_server(), "f0")
+        except JudgeError:
+            return
+        for body in chain.from_iterable(replies.bodies.values()):
+            assert body.encode().decode() == body  # it is stored
+            assert read_reply("chat", body, Band()).outcome in {"valid", "refused", "unparseable"}
+        assert all(why.isprintable() for why, _ in replies.failures.values())
+        assert all(name.isprintable() for name in replies.models)
+
+    with FaultServer() as server:
+        check()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a\nb", "\ud800", ""])
+def test_a_name_that_is_no_part_of_an_address_is_refused(name):
+    with FaultServer(lambda _: Said({"id": name, "status": "completed"})), pytest.raises(JudgeError, match="protocol"):
+        batch_api.create(judge_server(), "f0")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import re
 import socket
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from itertools import chain
 
 import httpx2
 import pytest
@@ -19,14 +21,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import client
-from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, retry_after
+from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, all_of, retry_after
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import judge_server
+from tests.helpers.any_json import changed_somewhere
 from tests.helpers.fault_server import (
     MODEL,
     TOKENS,
@@ -316,11 +319,41 @@ def test_an_error_of_any_shape_is_one_line(status, body):
     assert "\n" not in answer.raw
 
 
+def test_an_error_with_anything_in_any_place_is_one_line():
+    error = {"error": {"message": "no", "type": "x", "code": "y", "param": None}, "detail": [{"msg": "no"}]}
+
+    @given(st.sampled_from([304, 400, 404, 429, 500]), changed_somewhere(error))
+    @settings(max_examples=60)
+    def check(status, body):
+        server.behave = always(Said(json.dumps(body), status, {"Retry-After": "0"}))
+        try:
+            told = ask()[0].raw
+        except JudgeError as raised:
+            told = str(raised)
+        assert 0 < len(told) < 300
+        assert told.isprintable()
+
+    with FaultServer() as server:
+        check()
+
+
 def test_what_had_come_is_yielded_before_the_run_ends():
     came = []
     with FaultServer(in_turn(word("valid"), word("invalid"), then=always(refused(401)))), pytest.raises(JudgeError):
         came.extend(pair for group in llm_judge().answers(some_questions(9)) for pair in group)
     assert [(place, answer.outcome) for place, answer in came] == [(0, "valid"), (1, "invalid")]
+
+
+def test_an_error_of_one_question_loses_no_answer_of_another():
+    async def ask_one(_client, item):
+        if item == "odd":
+            raise ZeroDivisionError
+        return item
+
+    came = []
+    with FaultServer(), pytest.raises(ZeroDivisionError):
+        came.extend(chain.from_iterable(all_of(endpoint(judge_server(at_once=4)), ["a", "odd", "b"], ask_one)))
+    assert sorted(came) == [(0, "a"), (2, "b")]
 
 
 def test_a_hopeless_error_is_told_even_where_the_budget_ends_at_the_same_time():

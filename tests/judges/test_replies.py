@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,24 +10,30 @@ from hypothesis import strategies as st
 
 from red_core.errors import one_line
 from red_core.judges.apis import read_reply
-from red_core.judges.contents import content_of, what_came
-from red_core.judges.replies import Band, strict_json
+from red_core.judges.contents import content_of, thinks, what_came
+from red_core.judges.replies import Band, Reply, strict_json
 from red_core.judges.server_settings import ApiName
 from red_core.records import Outcome
-from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, Said, always, ask, chat, noul, predicate, word
+from tests.helpers.any_json import ANYTHING, changed_somewhere
+from tests.helpers.fault_server import (
+    MODEL,
+    TOKENS,
+    FaultServer,
+    Said,
+    always,
+    ask,
+    chat,
+    honest,
+    noul,
+    predicate,
+    word,
+)
 from tests.helpers.paths import ROOT
 from tests.helpers.reply_shapes import SHAPES
 
 WIRES: tuple[ApiName, ...] = get_args(ApiName)
 WORDS = ("valid", "invalid", "unsure")
 YES = '{"verdict": "valid"}'
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),  # surrogates as well
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=8), inner, max_size=3)
-    ),
-    max_leaves=12,
-)
 
 
 def read(wire: ApiName, said: Said):
@@ -304,25 +310,44 @@ def test_only_the_exact_answer_of_a_chat_is_a_verdict(content):
     assert found == (said if exact else "unparseable")
 
 
-PLACES = [
-    ("choices",), ("choices", 0), ("choices", 0, "finish_reason"), ("choices", 0, "message"),
-    ("choices", 0, "message", "content"), ("choices", 0, "message", "refusal"), ("model",), ("usage",),
-    ("usage", "prompt_tokens"),
-]  # fmt: skip
+_TOKENS = [{"token": token, "logprob": -0.1, "top_logprobs": [{"token": token, "logprob": -0.1}]}
+           for token in ('{"verdict": "', "valid", '"}')]  # fmt: skip
+_PARTS = [{"type": "thinking", "thinking": "Hmm."}, {"type": "text", "text": YES}]
+_DETAILS = {"completion_tokens_details": {"reasoning_tokens": 1}, "prompt_tokens_details": {"cached_tokens": 1}}
+_USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11} | _DETAILS
+_MESSAGE = {"role": "assistant", "content": YES, "refusal": None, "tool_calls": [{"function": {"name": "x"}}]}
+_CHOICE = {"index": 0, "finish_reason": "stop", "message": _MESSAGE, "logprobs": {"content": _TOKENS}}
+BODIES: dict[ApiName, list[Any]] = {
+    "chat": [
+        {"id": "x", "model": MODEL, "choices": [_CHOICE], "usage": _USAGE},
+        {"model": MODEL, "choices": [_CHOICE | {"message": {"content": _PARTS}}]},
+    ],
+    "systemone": [json.loads(noul(0.9).sent)],
+    "decisions": [json.loads(predicate(type="predicate", probability=0.9).sent)],
+}
 
 
-@given(st.sampled_from(PLACES), ANYTHING)
-@settings(max_examples=300)
-def test_a_right_answer_with_one_wrong_part_is_never_another_answer(place, value):
-    body = json.loads(word("valid").sent)
-    *way, last = place
-    inner = body
-    for step in way:
-        inner = inner[step]
-    inner[last] = value
-    assert read_reply("chat", json.dumps(body), Band()).outcome in {"valid", "refused", "unparseable"}
-    if place in PLACES[:2]:
-        assert read_reply("chat", json.dumps(body), Band()).outcome in {"refused", "unparseable"}
+@pytest.mark.parametrize("wire", WIRES)
+@given(data=st.data())
+@settings(max_examples=400)
+def test_anything_in_any_place_of_a_reply_is_an_answer_or_unparseable(wire, data):
+    body = data.draw(changed_somewhere(*BODIES[wire]))
+    raw = json.dumps(body)
+    reply = read_reply(wire, raw, Band())
+    assert reply.outcome in {"valid", "invalid", "unsure", "refused", "unparseable"}
+    if wire == "chat":
+        assert reply.outcome in {"valid", "refused", "unparseable"}  # never another answer
+        assert isinstance(read_reply(wire, raw, Band(), compares=True), Reply)
+        assert thinks(body) in {True, False}
+        assert one_line(what_came(raw), 1000) == what_came(raw)
+
+
+@pytest.mark.parametrize("kind", [["text"], {}, None, 1, True])
+def test_a_part_of_an_odd_type_costs_only_its_own_question(kind):
+    odd = chat([{"type": kind, "text": YES}])
+    with FaultServer(lambda heard: odd if heard.text.endswith("3") else honest(heard)):
+        outcomes = [answer.outcome for answer in ask(6, at_once=4)]
+    assert outcomes == ["valid", "valid", "valid", "unparseable", "valid", "valid"]
 
 
 @given(st.integers(0, 400))
