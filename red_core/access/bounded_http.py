@@ -129,7 +129,9 @@ class BoundedClient(httpx2.AsyncClient):
         finally:
             await response.aclose()
         headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_STREAM]
-        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+        read = httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+        read.encoding = "utf-8"  # JSON is UTF-8, whatever a header says: some names of codecs give no text at all
+        return read
 
 
 @lru_cache(maxsize=4)

@@ -195,11 +195,12 @@ class ApiEncoder:
             rows = {entry["index"]: entry["embedding"] for entry in facts["data"]}
             if len(facts["data"]) != count or sorted(rows) != list(range(count)):
                 raise self._failed(f"sent {len(rows)} vectors for {count} texts")
-            vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
+            with np.errstate(over="ignore"):  # such a number becomes infinite, and is refused below
+                vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
+                lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
             used = (facts.get("usage") or {}).get("total_tokens")
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             raise self._failed("sent something that is no list of vectors of one length") from None
-        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
         if vectors.ndim != 2 or not np.isfinite(lengths).all() or not lengths.all():
             raise self._failed("sent vectors that are no vectors of finite numbers other than zero")
         expected = self._dimensions = self._dimensions or vectors.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import tracemalloc
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from hypothesis import given, settings
 
 from red_core.access.bounded_http import LONGEST_REPLY
 from red_core.errors import JudgeError
 from red_core.judges.listed_models import listed_models
 from red_core.judges.server_settings import judge_server
+from tests.helpers.any_json import changed_somewhere
 from tests.helpers.fault_server import KEY, FaultServer, Said, always, ask, use_settings, word
 
 ANSWER = word("valid").sent
@@ -98,6 +101,41 @@ def test_a_redirect_is_not_followed_and_says_what_to_do(status):
             ask()
         assert len(server.heard) == 1
         assert elsewhere.heard == []
+
+
+CHARSETS = [
+    "base64", "bz2", "cp037", "hex", "idna", "quopri", "rot13", "undefined", "unicode_escape", "utf-16", "utf-32",
+    "utf-7", "uu", "zlib",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_json_is_read_as_utf_8_whatever_charset_a_header_names(charset):
+    named = {"Content-Type": f"application/json; charset={charset}"}
+    models = Said('{"data": [{"id": "größer"}]}', headers=named)
+    with FaultServer(lambda heard: models if heard.method == "GET" else Said(ANSWER, headers=named)) as server:
+        assert ask()[0].outcome == "valid"
+        assert listed_models(judge_server()) == ["größer"]
+        server.behave = always(Said('{"error": {"message": "größer"}}', 400, named))
+        assert ask()[0].raw.endswith("größer")
+
+
+@pytest.mark.parametrize("charset", [None, "utf-16", "hex"])
+def test_bytes_that_are_no_utf_8_are_read_with_marks_of_replacement(charset):
+    named = {} if charset is None else {"Content-Type": f"application/json; charset={charset}"}
+    with FaultServer(always(Said(b"\xff" + ANSWER, headers=named))):
+        assert ask()[0].raw.startswith("\ufffd{")
+
+
+def test_a_list_of_models_with_anything_in_any_place_is_a_list_of_names():
+    @given(changed_somewhere({"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b"}]}))
+    @settings(max_examples=60)
+    def check(body):
+        server.behave = always(Said(json.dumps(body)))
+        assert all(isinstance(name, str) for name in listed_models(judge_server()))
+
+    with FaultServer() as server:
+        check()
 
 
 def test_the_list_of_models_is_bounded_too():

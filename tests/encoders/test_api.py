@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
 
 from red_core import cli
 from red_core.encoders import EncoderSpec, api, encode
@@ -23,6 +25,7 @@ from red_core.rounds.encoder_change import NEXT, change_encoder, price_of_change
 from red_core.store.texts import remember, seeds
 from red_core.store.vectors import append_vectors, vector_dimensions
 from red_core.training.encoder_choice import encoder_of
+from tests.helpers.any_json import changed_somewhere
 from tests.helpers.small_projects import EMBEDDING, FAST, small_project
 
 Fault = Callable[[dict[str, Any]], tuple[int, Any]]
@@ -146,6 +149,24 @@ def test_a_wrong_reply_stores_nothing(server: Server, project: Project, fault: s
         change_encoder(project, FAST, lambda _stage, _done, _total: None, "ann")
     assert encoder_of(project) == EMBEDDING
     assert line() not in vector_dimensions(project)
+
+
+def test_anything_in_any_place_of_a_reply_is_vectors_or_a_refusal(server: Server) -> None:
+    body = {
+        "object": "list", "model": "small", "usage": {"total_tokens": 2},
+        "data": [{"index": 0, "embedding": [1.0, 2.0]}, {"index": 1, "embedding": [2.0, 1.0]}],
+    }  # fmt: skip
+
+    @given(changed_somewhere(body))
+    @settings(max_examples=150)
+    def check(changed: Any) -> None:
+        loaded_encoder.cache_clear()
+        server.faults = [lambda _: (200, changed)]
+        with suppress(EmbeddingError):
+            vectors = encode(line(), ["a", "b"])
+            assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
+
+    check()
 
 
 def test_vectors_of_another_length_are_refused_by_the_server_side_and_by_the_store(
