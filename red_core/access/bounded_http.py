@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import ssl
+import time
 import zlib
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -27,6 +30,9 @@ LONGEST_REPLY = 1_000_000
 LONGEST_FILE = 200_000_000
 """Bytes of a file of replies (a batch)."""
 SECONDS_TO_CONNECT = 4.0
+LONGEST_PAUSE = 1e9
+"""Seconds that a server may ask to wait; more is read as this."""
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 PACKED = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """The encodings that are unpacked; ``zlib`` takes the number as its window size."""
 
@@ -160,6 +166,21 @@ def _refusing_private(server: Server) -> Callable[[httpx2.Request], Awaitable[No
 
 
 _OF_THE_STREAM = {b"content-encoding", b"content-length", b"transfer-encoding"}
+
+
+def retry_after(headers: httpx2.Headers) -> float | None:
+    """Return the pause in seconds (0 to LONGEST_PAUSE) that a server asks for; None where it names none that is valid.
+
+    Valid are digits, also with a fraction, and the date of HTTP.
+    """
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, until - time.time()), LONGEST_PAUSE)
 
 
 async def _body_of(response: httpx2.Response, longest: int) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
@@ -169,6 +168,8 @@ class ApiEncoder:
     async def _answered(self, client: Any, batch: list[str]) -> str:  # noqa: ANN401
         import openai  # noqa: PLC0415
 
+        from red_core.access.bounded_http import retry_after  # noqa: PLC0415  as above
+
         sized = {"dimensions": self._server.dimensions} if self._server.dimensions else {}
         wait = 1.0
         for left in reversed(range(TRIES)):
@@ -180,7 +181,8 @@ class ApiEncoder:
             except openai.APIStatusError as error:
                 if error.status_code not in WAITS or not left:
                     raise self._failed(f"answered {error.status_code}") from None
-                wait = _seconds(error.response.headers.get("retry-after"), wait)
+                stated = retry_after(error.response.headers)
+                wait = wait if stated is None else min(stated, LONGEST_WAIT)
             except openai.APIConnectionError as error:
                 if not left:
                     raise self._failed(f"cannot be reached ({type(error).__name__})") from None
@@ -214,12 +216,3 @@ class ApiEncoder:
             f"the encoder {self._server.model} at {self._server.host} {what}. What is embedded stays; try again, or "
             "check the server."
         )
-
-
-def _seconds(stated: str | None, otherwise: float) -> float:
-    """Return the wait that a server states, at most LONGEST_WAIT."""
-    try:
-        seconds = float(stated) if stated else otherwise
-    except ValueError:
-        return otherwise
-    return min(seconds, LONGEST_WAIT) if math.isfinite(seconds) and seconds >= 0 else otherwise

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
-from red_core.access.bounded_http import LONGEST_FILE, connection_to
+from red_core.access.bounded_http import LONGEST_FILE, connection_to, retry_after
 from red_core.errors import JudgeError, one_line
-from red_core.judges.client import HOPELESS, LONGEST_RETRY_AFTER, TRIES, TRY_AGAIN, pause, retry_after
-from red_core.judges.faults import described, incurable
+from red_core.judges.client import HOPELESS, LONGEST_RETRY_AFTER, TRIES, TRY_AGAIN, pause
+from red_core.judges.faults import described, incurable, refusal
 from red_core.judges.replies import Lenient, strict_json
 from red_core.judges.server_settings import JudgeServer
 
@@ -90,4 +90,4 @@ def _refused(server: JudgeServer, error: APIStatusError) -> JudgeError:
 
 
 def _message(server: JudgeServer, error: APIStatusError) -> str:
-    return one_line(server.scrubbed(str(error.message)), 200)
+    return one_line(refusal(error, server), 200).rstrip(".")

@@ -14,17 +14,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from itertools import zip_longest
 from typing import Any, Generic, TypeVar
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
-from red_core.access.bounded_http import connection_to
+from red_core.access.bounded_http import connection_to, retry_after
 from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.dialect import LIMITS, Dialect
-from red_core.judges.faults import described, incurable
+from red_core.judges.faults import described, incurable, refusal
 from red_core.judges.listed_models import other_models
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import JudgeServer
@@ -57,7 +56,7 @@ HOPELESS = {
 }
 UNKNOWN = 404
 """The status for a model or an address that is not known."""
-REDIRECTS = range(300, 400)
+REDIRECTS = (301, 302, 303, 307, 308)
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 
@@ -239,7 +238,7 @@ class Client:
 
     def _refused(self, error: APIStatusError, turn: int) -> str:
         """Return why a request was refused, and set the shared pause; raise if no request can succeed."""
-        status, message = error.status_code, self.endpoint.server.scrubbed(str(error.message))
+        status, message = error.status_code, refusal(error, self.endpoint.server)
         if error.code in QUOTA or error.type in QUOTA:
             raise JudgeError(
                 f"the judge at {self.endpoint.server.host}: the quota is used up. Top up the account, then go on."
@@ -369,16 +368,3 @@ def most_tokens(body: dict[str, Any], most_out: int) -> int:
 def pause(turn: int) -> float:
     """Return the seconds before attempt ``turn + 1``, randomly spread so that requests do not all return at once."""
     return float(min(FIRST_PAUSE * 2.0**turn, LONGEST_PAUSE) * random.uniform(0.75, 1.25))  # noqa: S311  not a secret
-
-
-def retry_after(headers: httpx2.Headers) -> float | None:
-    """Return the pause in seconds (at least 0) that a server asks for; None where it names none that can be read."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

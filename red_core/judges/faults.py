@@ -10,6 +10,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx2
+from openai import APIStatusError
 
 from red_core.errors import JudgeError, one_line
 from red_core.judges.server_settings import JudgeServer
@@ -72,6 +73,14 @@ def described(error: BaseException, server: JudgeServer) -> str:
         if words := server.scrubbed(str(cause)).strip():
             return one_line(words, 200)
     return type(error).__name__
+
+
+def refusal(error: APIStatusError, server: JudgeServer) -> str:
+    """Return the words of a refusal, without secrets: the message of the error, or else the body as it came."""
+    words = str(error.message)
+    if words == f"Error code: {error.status_code}":  # the package found no message
+        words = " - ".join(filter(None, [words, error.response.text.strip()]))
+    return server.scrubbed(words)
 
 
 async def _takes_connections(address: str) -> bool:

@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from red_core.access.bounded_http import LONGEST_REPLY
+from red_core.access.bounded_http import LONGEST_REPLY, retry_after
 from red_core.errors import JudgeError
 from red_core.judges.listed_models import listed_models
 from red_core.judges.server_settings import judge_server
@@ -146,3 +148,35 @@ def test_the_list_of_models_is_bounded_too():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 10 * LONGEST_REPLY
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)) | st.floats().map(str))
+@example("Wed, 21 Oct 99999999999 07:28:00 GMT")
+@example("inf")
+@example("nan")
+def test_any_retry_after_is_a_pause_or_none(told):
+    pause = retry_after(httpx2.Headers({"retry-after": told}))
+    assert pause is None or pause >= 0
+
+
+@pytest.mark.parametrize(
+    ("told", "pause"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", None),
+        ("soon", None),
+        ("", None),
+        ("1_0", None),
+        ("1e400", None),
+        ("+7", None),
+        (".5", None),
+        ("9" * 400, 1e9),
+    ],
+)
+def test_a_retry_after_in_seconds_is_read(told, pause):
+    assert retry_after(httpx2.Headers({"retry-after": told})) == pause
+
+
+def test_a_date_that_has_passed_is_no_pause():
+    assert retry_after(httpx2.Headers({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})) == 0.0

@@ -15,22 +15,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from itertools import chain
 
-import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from red_core.errors import BudgetSpent, JudgeError, StoreError
 from red_core.judges import client
-from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, all_of, retry_after
+from red_core.judges.client import FAILURES_IN_A_ROW, TRIES, all_of
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import judge_server
 from tests.helpers.any_json import changed_somewhere
 from tests.helpers.fault_server import (
+    KEY,
     MODEL,
     TOKENS,
     FaultServer,
@@ -319,6 +319,32 @@ def test_an_error_of_any_shape_is_one_line(status, body):
     assert "\n" not in answer.raw
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": "bad"}, r'\{"error": "bad"\}'),
+        ({"detail": [{"msg": "no logprobs"}]}, "no logprobs"),
+        (["bad"], r'\["bad"\]'),
+        ("plain\n\x00 words", "plain words"),
+        ({"error": {"message": "bad", "param": "x"}}, "Error code: 400 - bad$"),
+        (f"the key {KEY} is wrong", r"the key \*\*\* is wrong"),
+        ("x" * 10_000, "x{100,150}…$"),
+        (b"", "Error code: 400$"),
+    ],
+)
+def test_the_first_words_of_an_error_of_any_shape_are_told(body, words):
+    with FaultServer(always(Said(body, 400))):
+        (answer,) = ask()
+    assert re.search(words, answer.raw)
+    assert len(answer.raw) <= 200
+
+
+@pytest.mark.parametrize("status", [300, 304])
+def test_a_status_that_names_no_other_address_is_no_redirect(status):
+    with FaultServer(always(Said(b"", status))):
+        assert ask()[0].raw == f"status {status}: Error code: {status}"
+
+
 def test_an_error_with_anything_in_any_place_is_one_line():
     error = {"error": {"message": "no", "type": "x", "code": "y", "param": None}, "detail": [{"msg": "no"}]}
 
@@ -475,24 +501,6 @@ def test_without_a_key_a_server_of_ones_own_is_asked_all_the_same():
 
 
 # Retry-After
-
-
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)) | st.floats().map(str))
-@example("Wed, 21 Oct 99999999999 07:28:00 GMT")
-@example("inf")
-@example("nan")
-def test_any_retry_after_is_a_pause_or_none(told):
-    pause = retry_after(httpx2.Headers({"retry-after": told}))
-    assert pause is None or pause >= 0
-
-
-@pytest.mark.parametrize(("told", "pause"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("", None)])
-def test_a_retry_after_in_seconds_is_read(told, pause):
-    assert retry_after(httpx2.Headers({"retry-after": told})) == pause
-
-
-def test_a_date_that_has_passed_is_no_pause():
-    assert retry_after(httpx2.Headers({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})) == 0.0
 
 
 def test_pauses_double_up_to_a_longest():
