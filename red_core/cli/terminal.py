@@ -15,10 +15,10 @@ from red_core.errors import StateError, one_line
 from red_core.records import EVIDENCE_CHECK, Job, Project
 from red_core.review.audit_report import in_words
 from red_core.rounds import follow_job, start_job
-from red_core.settings import RECOMMENDED, Settings
+from red_core.rounds.status import doubts
+from red_core.settings import Settings
 from red_core.store.certificates import Certificate
 from red_core.store.jobs import ask_to_cancel
-from red_core.training.background import DOUBT, wants_background
 from red_core.training.encoder_choice import encoder_advice
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     click.echo(
         f"  estimated accuracy {last['expected_agreement']:.2%} (classifiers alone {last['expected_alone']:.2%})"
     )
-    if wants_background(RECOMMENDED, facts["labels"]):
-        click.echo(f"  {DOUBT}")
+    for doubt in doubts(facts["labels"], last):
+        click.echo(f"  {doubt}")
     if last["true_agreement"] is not None:
         click.echo(
             f"  true accuracy (trial) {facts['true_agreement']:.2%} (classifiers alone {last['true_alone']:.2%})"

@@ -161,6 +161,8 @@ def _likelihood_ratio(margin: Floats, right: Booleans) -> tuple[float, float, fl
 
 def _beyond_the_classifiers(ratios: Floats, prior_logit: Floats, right: Booleans) -> float:
     """Return the weight in [0, 1] of: logit P(right) = prior logit + weight x log likelihood ratio."""
+    if not len(right):
+        return 0.0  # no pair shows what it adds
     clipped = np.clip(ratios, -6.0, 6.0)
 
     def loss(weight: float) -> float:

@@ -100,6 +100,7 @@ def run_round(
     progress("believe", 0, 1)
     metrics = round_metrics(project, current, scored, asked, judge) | {
         "encoder": model.features.embedding,
+        "calibrated_on": len(model.known.texts),
         "training_rows": len(training_rows(project, current.id)),
         "forecast": forecast_round(
             scored, asking.not_for_the_judge(), list(decided(project)), None if judge.free else judge.rates, settings

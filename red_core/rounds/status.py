@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from red_core.rounds.jobs import mark_interrupted
 from red_core.rounds.metrics import agreement, true_labels
 from red_core.rounds.plan import plan
 from red_core.rounds.query_strategies import can_tell
-from red_core.settings import Settings
+from red_core.settings import RECOMMENDED, Settings
 from red_core.steps.stopping import Recommendation, RoundSignals, recommend
 from red_core.store.decisions import decided
 from red_core.store.labels import label_set_version
@@ -25,6 +26,13 @@ from red_core.store.rounds import (
     predicted_labels,
 )
 from red_core.store.texts import facts, remembered
+from red_core.training.background import DOUBT, wants_background
+
+NOT_CALIBRATED = (
+    "Each label has a single example, so no example was left to check the confidences: they are guesses, and so is the "
+    "estimate. Decide some texts, feed back, and run another round."
+)
+"""What a person should know if no example could be held out."""
 
 
 def project_status(project: Project) -> dict[str, Any]:
@@ -57,6 +65,12 @@ def project_status(project: Project) -> dict[str, Any]:
         if job
         else None,
     }
+
+
+def doubts(labels: int, metrics: Mapping[str, Any]) -> list[str]:
+    """Return what to know about the estimated accuracy, in sentences; ``metrics`` are those of the last round."""
+    found = [DOUBT] if wants_background(RECOMMENDED, labels) else []
+    return [*found, NOT_CALIBRATED] if metrics.get("calibrated_on") == 0 else found
 
 
 def _plan_facts(project: Project) -> dict[str, Any] | None:

@@ -28,6 +28,10 @@ class Calibration:
     none_score: float
 
 
+NOT_CALIBRATED = Calibration(beta=1.0, none_score=-20.0)
+"""Where no example can be held out: the log-odds as the classifiers give them, and no text is *none of these*."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """The logits of n texts for their best M labels each.
@@ -159,9 +163,16 @@ def fit_calibration(
         these classifiers the seeds are *none of these*.
     none_share : float
         Expected share of pool texts that belong to no label, in (0, 1): the weight of the foreign rows.
+
+    Returns
+    -------
+    Calibration
+        NOT_CALIBRATED if there is no seed.
     """
     known = np.asarray(known_log_odds, dtype=np.float64)
     foreign = np.asarray(foreign_log_odds, dtype=np.float64)
+    if not len(known):
+        return NOT_CALIBRATED
     own = known[np.arange(len(known)), known_labels]
 
     def loss(parameters: Floats) -> float:

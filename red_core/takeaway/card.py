@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from red_core.steps.belief import NOT_CALIBRATED, Calibration
 from red_core.takeaway.contents import Contents, LabelEntry
 
 LABELS_LISTED = 1_000
@@ -35,7 +36,7 @@ model.predict(["a text"])
 
 - Intended use: give labels of this set to texts of the kind that it was trained on. A person should review labels with
   low confidence.
-- Confidences are calibrated on the labelled examples. They are too high for texts of another kind.
+- {calibrated} They are too high for texts of another kind.
 - The encoder reads only the beginning of a long text, a few hundred words.
 - Watch the answers: if many more texts become *none of these*, or if the shares of the labels move away from those in
   `config.json` (facts, baseline), label new examples and train again.
@@ -76,8 +77,14 @@ def model_card(contents: Contents, title: str, languages: Sequence[str], facts: 
         languages=", ".join(_plain(code) for code in languages) or "not stated", share=contents.none_shares[1],
         encoder=_plain(encoder.name) or "a folder of the machine that made this model",
         revision=_plain(encoder.revision) or "unknown", dimensions=encoder.dimensions, sha256=encoder.sha256,
-        rows="\n".join(rows),
+        rows="\n".join(rows), calibrated=_calibrated(contents),
     )  # fmt: skip
+
+
+def _calibrated(contents: Contents) -> str:
+    if Calibration(contents.beta, contents.none_score) == NOT_CALIBRATED:
+        return "Confidences are not calibrated: each label had a single example."
+    return "Confidences are calibrated on the labelled examples."
 
 
 def _table(labels: Sequence[LabelEntry]) -> list[str]:

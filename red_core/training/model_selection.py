@@ -116,6 +116,8 @@ def _log_loss(
         folds=folds, rng=np.random.default_rng(settings.random_state),
         most_folds=max(1, -(-SEEDS_SCORED * folds // len(seeds))),
     )  # fmt: skip
+    if not len(held.rows):
+        return 0.0  # nothing tells the values apart: the first one that is tried stays
     labels = training.labels[held.rows]
     calibration = fit_calibration(held.log_odds, labels, held.foreign_log_odds, none_share=settings.none_share)
     logits: Floats = calibration.beta * held.log_odds.astype(np.float64)

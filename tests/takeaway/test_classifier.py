@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from red_core.errors import InputError, SettingsError
 from red_core.settings import make_settings
 from red_core.takeaway import RedClassifier
+from red_core.takeaway.card import card_of_fit
 from red_core.training.fit_rows import fit_rows
 from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, pool_rows, seed_rows
 
@@ -91,6 +92,23 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     assert pipeline.fit(TEXTS, Y, red__unlabeled=NEW).predict(["refund please "]).tolist() == ["refund"]
     scores = cross_val_score(RedClassifier(EMBEDDING, SMALL), np.array(TEXTS), np.array(Y), cv=2)
     assert scores.mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [
+        (["refund it please", "repair it please"], ["1", "2"]),
+        (["refund it please", "refund  it please", "repair it please"], [1, 1, 2]),
+        (["refund it please", "refund it please"], ["1", "2"]),
+    ],
+    ids=["one text each", "one text twice", "one text under two labels"],
+)
+def test_a_single_example_of_each_label_is_enough_without_a_calibration(texts, labels):
+    model = RedClassifier(EMBEDDING, SMALL).fit(texts, labels)
+    shares = model.predict_proba(NEW)
+    assert np.isfinite(shares).all()
+    assert "not calibrated" in card_of_fit(model.contents_)
+    assert 1 / 3 < shares.max(axis=1).mean() < 0.9
 
 
 def test_scikit_learns_own_checks_pass():

@@ -7,8 +7,8 @@ import streamlit as st
 
 from red_core.records import Project
 from red_core.rounds.plan import Plan, band
-from red_core.settings import RECOMMENDED
-from red_core.training.background import DOUBT, wants_background
+from red_core.rounds.status import doubts
+from red_core.store.rounds import last_finished_round
 from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.goal import show_goal_form
 from widgets.shell.marks import ink
@@ -36,8 +36,9 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
     if may_write():
         with right:
             show_goal_form(project, plan.goal)
-    if wants_background(RECOMMENDED, facts(project)["labels"]):
-        st.caption(DOUBT)
+    last = last_finished_round(project)
+    for doubt in doubts(facts(project)["labels"], last.metrics if last else {}):
+        st.caption(doubt)
     st.plotly_chart(_figure(project, plan, true), key="goal_bar", config={"displayModeBar": False, "staticPlot": True})
 
 
