@@ -14,21 +14,27 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from red_core.encoders import parse_spec, pinned
-from red_core.errors import InputError
+from red_core.errors import InputError, one_line
 from red_core.records import Floats, Ints
 from red_core.settings import DEFAULT_MODEL, make_settings
 from red_core.steps.belief import beliefs
 from red_core.takeaway.card import card_of_fit
 from red_core.takeaway.compact import compact
-from red_core.takeaway.contents import Contents, LabelEntry, contents_of
+from red_core.takeaway.contents import (
+    NAMES_OF_LABELS,
+    NO_LABEL,
+    Contents,
+    LabelEntry,
+    contents_of,
+    is_name,
+    is_name_of_number,
+)
 from red_core.takeaway.encoder import same_encoder
 from red_core.takeaway.folder import read_folder, write_folder
 from red_core.text import LONGEST_TEXT, normalise_text
 from red_core.training.from_texts import fit_texts
 from red_core.training.text_model import TextModel
 
-NO_LABEL: Mapping[str, str | int] = {"str": "none of these", "int": -1}
-"""The class of texts that belong to no label, by the type of the labels."""
 TEXTS_AT_ONCE = 4_096
 """Texts whose features are in memory at once."""
 Labels = npt.NDArray[Any]
@@ -39,7 +45,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     Parameters
     ----------
-    encoder : str
+    encoder : str or Path
         A name of `red encoders`, a folder, or a model that was downloaded from the hub.
     settings : mapping, optional
         Settings of a round that differ from the preset *recommended*; see docs/settings.md.
@@ -57,7 +63,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     def __init__(
         self,
-        encoder: str = DEFAULT_MODEL,
+        encoder: str | Path = DEFAULT_MODEL,
         settings: Mapping[str, object] | None = None,
         *,
         none_of_these: bool = True,
@@ -74,36 +80,33 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         tags.input_tags.string, tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, True, False
         return tags
 
-    def fit(self, texts: Iterable[str], labels: Iterable[Any], unlabeled: Iterable[str] = ()) -> RedClassifier:
+    def fit(self, texts: Iterable[str], labels: Iterable[Any], unlabeled: Iterable[str] | None = ()) -> RedClassifier:
         """Fit as a round of the workbench does; return self.
 
         Parameters
         ----------
         texts : iterable of n str
         labels : iterable of n str or int
-            At least two different ones.
-        unlabeled : iterable of str
+            At least two different ones; all text, or all whole numbers of 64 bits.
+        unlabeled : iterable of str, optional
             Texts of the kind that will be classified: they shape the features, and give the share of *none of these*.
 
         Raises
         ------
         InputError
-            If texts or labels cannot be used.
+            If texts, labels or a parameter cannot be used; the row is counted from 1. Nothing is fitted then.
         SettingsError
             If a setting is unknown or out of its range.
         EmbeddingError
             If the encoder cannot be loaded.
         """
+        if not isinstance(self.none_of_these, bool | np.bool_):
+            raise InputError("none_of_these", f"it is {self.none_of_these!r}", "Give True or False")
         settings = make_settings("recommended", {**(self.settings or {}), "random_state": self.random_state})
-        examples, kinds = usable_texts(texts), np.asarray(list(labels))
-        if kinds.ndim != 1 or len(kinds) != len(examples):
-            raise InputError(
-                "labels", f"{len(examples):,} texts and labels of shape {kinds.shape}", "Give one for each"
-            )
-        if kinds.dtype.kind not in "UOiu" or (kinds.dtype.kind == "O" and not all(isinstance(k, str) for k in kinds)):
-            raise InputError("labels", f"they are {kinds.dtype}", "Give text or whole numbers")
+        examples, kinds = usable_texts(texts), usable_labels(labels)
+        if len(kinds) != len(examples):
+            raise InputError("labels", f"{len(examples):,} texts and {len(kinds):,} labels", "Give one for each")
         check_classification_targets(kinds)
-        kinds = kinds.astype(str) if kinds.dtype.kind == "O" else kinds
         known, positions = np.unique(kinds, return_inverse=True)
         label_type: Literal["str", "int"] = "str" if kinds.dtype.kind == "U" else "int"
         if len(known) < 2 or NO_LABEL[label_type] in known.tolist():
@@ -111,23 +114,23 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             raise InputError("labels", rule, "Give examples of two or more labels")
         names = [str(label) for label in known.tolist()]
         pairs = list(zip(examples, positions.tolist(), strict=True))
-        pool = usable_texts(unlabeled)
-        model = fit_texts(pairs, names, pool, str(pinned(parse_spec(self.encoder))), settings)
+        pool = usable_texts(() if unlabeled is None else unlabeled)
+        model = fit_texts(pairs, names, pool, str(pinned(parse_spec(str(self.encoder)))), settings)
         facts = {"examples": len(set(pairs)), "unlabelled_texts": len(set(pool))}
         self._set(model, contents_of(
-            model, label_type=label_type, none_of_these=self.none_of_these,
+            model, label_type=label_type, none_of_these=bool(self.none_of_these),
             labels=tuple(LabelEntry(name=name) for name in names), of_column=tuple(range(len(names))),
             settings=settings.model_dump(mode="json"), facts=facts,
         ))  # fmt: skip
         return self
 
     @classmethod
-    def from_folder(cls, path: str | Path, *, encoder: str | None = None) -> RedClassifier:
+    def from_folder(cls, path: str | Path, *, encoder: str | Path | None = None) -> RedClassifier:
         """Return the classifier of a model folder, and load its encoder.
 
         Parameters
         ----------
-        encoder : str, optional
+        encoder : str or Path, optional
             Another place of the same encoder, such as a folder.
 
         Raises
@@ -138,9 +141,9 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             If the encoder cannot be loaded, or is not the one that the classifiers were trained with.
         """
         model, contents = read_folder(Path(path))
-        name = same_encoder(contents.encoder, encoder)
+        name = same_encoder(contents.encoder, None if encoder is None else str(encoder))
         loaded = cls(name, contents.settings, none_of_these=contents.none_of_these)
-        loaded.random_state = int(contents.settings.get("random_state", 0))
+        loaded.random_state = contents.settings.get("random_state", 0)
         loaded._set(replace(model, texts=replace(model.texts, embedding=name)), contents)
         return loaded
 
@@ -182,7 +185,15 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return np.concatenate(shares) if shares else np.zeros((0, len(self.classes_)))
 
     def predict_top(self, texts: Iterable[str], k: int = 3) -> tuple[Labels, Floats]:
-        """Return the ``k`` most probable classes of each text and their probabilities, both (n, k), best first."""
+        """Return the ``k`` most probable classes of each text and their probabilities, both (n, k), best first.
+
+        Raises
+        ------
+        InputError
+            If ``k`` is less than 1; more than all classes are all classes.
+        """
+        if k < 1:
+            raise InputError("k", f"it is {k}", "Give 1 or more")
         shares = self.predict_proba(texts)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
         return np.asarray(self.classes_[best]), np.take_along_axis(shares, best, axis=1)
@@ -219,7 +230,7 @@ def usable_texts(texts: Iterable[str]) -> list[str]:
     InputError
         If one is empty, too long or no string, or if ``texts`` is one string or a table.
     """
-    if isinstance(texts, str | bytes) or getattr(texts, "ndim", 1) != 1:
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) != 1:
         raise InputError("texts", "they are one text, or a table", "Give a list or a column of texts")
     usable = []
     for number, text in enumerate(texts, start=1):
@@ -231,3 +242,30 @@ def usable_texts(texts: Iterable[str]) -> list[str]:
             raise InputError("texts", "an empty text", "Leave it out", number)
         usable.append(normal)
     return usable
+
+
+def usable_labels(labels: Iterable[Any]) -> Labels:
+    """Return the labels as an array of text or of int64, shape (n,).
+
+    Raises
+    ------
+    InputError
+        If one is missing, is neither text nor a whole number, or cannot be the name of a label; if some are text and
+        others numbers; or if ``labels`` is one string or a table.
+    """
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) != 1:
+        raise InputError("labels", "they are one label, or a table", "Give a list or a column of labels")
+    values = list(labels)
+    numbers = bool(values) and _is_whole(values[0])
+    for row, label in enumerate(values, start=1):
+        if not isinstance(label, str) and not _is_whole(label):
+            raise InputError("labels", f"it is {one_line(repr(label), 40)}", "Give text or whole numbers", row)
+        if _is_whole(label) != numbers:
+            raise InputError("labels", f"some are text and others numbers, such as {label!r}", "Give one kind", row)
+        if not (is_name_of_number(str(label)) if numbers else is_name(label)):
+            raise InputError("labels", f"{one_line(repr(label), 40)} cannot be a label", NAMES_OF_LABELS, row)
+    return np.array(values, dtype=np.int64 if numbers else np.str_)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from red_core.steps.lexical_features import COLUMNS
 from red_core.takeaway.encoder import EncoderFacts, encoder_facts
-from red_core.text import LONGEST_LABEL, LONGEST_MEANING
+from red_core.text import LONGEST_LABEL, LONGEST_MEANING, storable
 from red_core.training.text_model import TextModel
 
 MOST_LABELS = 100_000
+NO_LABEL: Mapping[str, str | int] = {"str": "none of these", "int": -1}
+"""The class of texts that belong to no label, by the type of the labels."""
+NAMES_OF_LABELS = f"A label is text of 1 to {LONGEST_LABEL} characters, or a whole number of 64 bits"
+_WHOLE = re.compile("0|-?[1-9][0-9]{0,18}")
 
 
 class _Strict(BaseModel):
@@ -19,6 +25,16 @@ class _Strict(BaseModel):
 
 
 GroupName = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
+
+
+def is_name(name: str) -> bool:
+    """Return whether text can be the name of a label. numpy takes a null character at its end for no character."""
+    return 0 < len(name) <= LONGEST_LABEL and "\0" not in name and storable(name) == name
+
+
+def is_name_of_number(name: str) -> bool:
+    """Return whether text is a whole number of 64 bits as Python writes it, so that no two names are one number."""
+    return _WHOLE.fullmatch(name) is not None and -(2**63) <= int(name) < 2**63
 
 
 class LabelEntry(_Strict):
@@ -81,8 +97,15 @@ class Contents(_Strict):
             raise ValueError("of_column names no label")
         if self.lexical_columns not in {0, COLUMNS}:
             raise ValueError(f"this version computes word and character features of {COLUMNS} columns only")
-        if self.label_type == "int" and not all(name.lstrip("-").isdecimal() for name in names):
-            raise ValueError("a label is no whole number")
+        if self.label_type == "int" and not all(map(is_name_of_number, names)):
+            raise ValueError("a label is no whole number of 64 bits, or is written in another way than 7 or -7")
+        if not all(map(is_name, names)):
+            raise ValueError("a name has a null character")
+        if str(NO_LABEL[self.label_type]) in names:
+            raise ValueError(f"a label is called {str(NO_LABEL[self.label_type])!r}, the class of no label")
+        state = self.settings.get("random_state", 0)
+        if type(state) is not int or state < 0:
+            raise ValueError("settings: random_state is no whole number from 0 on")
         return self
 
 

@@ -23,9 +23,8 @@ from red_core.store.certificates import Certificate
 from red_core.store.labels import current_layout, list_labels
 from red_core.store.rounds import finished_rounds, predicted_labels, require_finished_round
 from red_core.takeaway.card import model_card
-from red_core.takeaway.classifier import NO_LABEL
 from red_core.takeaway.compact import compact
-from red_core.takeaway.contents import LabelEntry, contents_of
+from red_core.takeaway.contents import NO_LABEL, LabelEntry, contents_of
 from red_core.takeaway.folder import write_folder
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")

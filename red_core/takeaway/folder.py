@@ -27,6 +27,7 @@ from red_core.steps.lexical_features import COLUMNS, LexicalModel
 from red_core.steps.subset_classifiers import Partition
 from red_core.takeaway.compact import Rounded, rounded
 from red_core.takeaway.contents import Contents
+from red_core.text import storable
 from red_core.training.features import NewTexts
 from red_core.training.text_model import TextModel
 
@@ -45,22 +46,36 @@ def write_folder(folder: Path, model: TextModel, contents: Contents, card: str) 
     InputError
         If the folder exists and is not empty, or cannot be written.
     """
-    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise InputError(str(folder), "it exists and is not an empty folder", "Name another folder")
     files = {WEIGHTS: save(_tensors(model)), CONFIG: contents.model_dump_json(indent=1).encode()}
     files[SUMS] = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in (CONFIG, WEIGHTS)).encode()
-    files[CARD] = card.encode()
-    partial = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}.partial")
+    files[CARD] = storable(card).encode()
+    try:
+        _write(folder, files)
+    except OSError as error:
+        raise InputError(str(folder), f"it cannot be written ({error.strerror})", "Name another folder") from error
+    except ValueError as error:  # a null byte, or a character that no path has
+        raise InputError(str(folder), "it is no path", "Name another folder") from error
+    return hashlib.sha256(files[SUMS]).hexdigest()
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write all files or none. A folder that is there is kept: it can be the current one, or a mount."""
+    os.fsencode(folder)
+    is_there = folder.is_dir()
+    if folder.is_symlink() or (folder.exists() and not (is_there and not any(folder.iterdir()))):
+        raise InputError(str(folder), "it exists and is not an empty folder", "Name another folder")
+    partial = (folder if is_there else folder.parent) / f".model-{uuid.uuid4().hex}.partial"
     try:
         partial.mkdir(parents=True)
         for name, content in files.items():
             (partial / name).write_bytes(content)
-        partial.replace(folder)  # complete or absent
-    except OSError as error:
-        raise InputError(str(folder), f"it cannot be written ({error.strerror})", "Name another folder") from error
+        if not is_there:
+            partial.replace(folder)  # complete or absent
+            return
+        for name in (CARD, WEIGHTS, CONFIG, SUMS):  # without the last one it is no model
+            (partial / name).replace(folder / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return hashlib.sha256(files[SUMS]).hexdigest()
 
 
 def read_folder(folder: Path) -> tuple[TextModel, Contents]:

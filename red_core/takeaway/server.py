@@ -21,7 +21,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from red_core.errors import InputError, one_line
-from red_core.takeaway.classifier import NO_LABEL, RedClassifier, usable_texts
+from red_core.takeaway.classifier import RedClassifier, usable_texts
+from red_core.takeaway.contents import NO_LABEL
 from red_core.text import LONGEST_TEXT
 
 MOST_BYTES, MOST_TEXTS, MOST_WAITING = 4_000_000, 256, 256

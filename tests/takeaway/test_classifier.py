@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,8 +135,35 @@ REFUSED = {
     "a long text": (lambda m: m.fit(["a", "b" * 20_001], ["x", "y"]), "more than 20,000 characters"),
     "one label": (lambda m: m.fit(["a", "b"], ["x", "x"]), "one label"),
     "no texts": (lambda m: m.fit([], []), "labels"),
-    "fewer labels": (lambda m: m.fit(["a", "b"], ["x"]), "2 texts and labels of shape"),
-    "fractions": (lambda m: m.fit(["a", "b"], [0.5, 1.5]), "float64"),
+    "fewer labels": (lambda m: m.fit(["a", "b"], ["x"]), "2 texts and 1 labels"),
+    "a table of labels": (lambda m: m.fit(["a", "b"], np.array([["x"], ["y"]])), "a table"),
+    "fractions": (lambda m: m.fit(["a", "b"], [0.5, 1.5]), r"labels, row 1: it is 0\.5\. Give text or whole numbers"),
+    "no label": (lambda m: m.fit(["a", "b"], ["x", None]), "labels, row 2: it is None"),
+    "no label in a series": (
+        lambda m: m.fit(["a", "b", "c"], pd.Series(["x", "y", np.nan])),
+        "labels, row 3: it is nan",
+    ),
+    "no category": (lambda m: m.fit(["a", "b"], pd.Series(["x", None]).astype("category")), "labels, row 2: it is nan"),
+    "a label of pandas' own nothing": (
+        lambda m: m.fit(["a", "b"], pd.Series([1, None], dtype="Int64")),
+        "labels, row 2: it is <NA>",
+    ),
+    "a number and a word": (lambda m: m.fit(["a", "b"], [1, "a"]), "labels, row 2: some are text and others numbers"),
+    "a truth value and a word": (lambda m: m.fit(["a", "b"], [True, "a"]), "labels, row 1: it is True"),
+    "an empty label": (lambda m: m.fit(["a", "b"], ["x", ""]), "labels, row 2: '' cannot be a label"),
+    "a long label": (lambda m: m.fit(["a", "b"], ["x", "y" * 201]), "labels, row 2: .*1 to 200 characters"),
+    "half a character": (lambda m: m.fit(["a", "b"], ["x", "\ud800"]), "labels, row 2: .* cannot be a label"),
+    "a null character": (lambda m: m.fit(["a", "b"], ["x", "x\0"]), "labels, row 2: .* cannot be a label"),
+    "a number of 65 bits": (
+        lambda m: m.fit(["a", "b"], np.array([1, 2**63], dtype=np.uint64)),
+        "labels, row 2: .*64 bits",
+    ),
+    "no texts at all": (lambda m: m.fit(None, ["x"]), "texts"),
+    "no labels at all": (lambda m: m.fit(["a"], None), "labels"),
+    "none_of_these": (
+        lambda m: m.set_params(none_of_these=0).fit(TEXTS, Y),
+        "none_of_these: it is 0. Give True or False",
+    ),
     "none of these": (lambda m: m.fit(["a", "b"], ["none of these", "x"]), "means that a text has no label"),
 }
 
@@ -143,6 +172,20 @@ REFUSED = {
 def test_what_cannot_be_used_is_refused_in_one_line(call, says):
     with pytest.raises(InputError, match=says):
         call(RedClassifier(EMBEDDING, SMALL))
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_fewer_than_one_class_is_refused(k, fitted):
+    with pytest.raises(InputError, match="Give 1 or more"):
+        fitted.predict_top(NEW, k)
+
+
+def test_what_numpy_pandas_and_paths_give_is_taken():
+    model = RedClassifier(Path(EMBEDDING), SMALL, none_of_these=np.bool_(False))
+    model.fit(pd.Series(TEXTS), pd.Series(Y, dtype="category"), unlabeled=None)
+    assert model.classes_.tolist() == sorted(LABELS)
+    numbers = np.array([-(2**63), 2**63 - 1, 0, 7])[[LABELS.index(label) for label in Y]]
+    assert RedClassifier(EMBEDDING, SMALL).fit(TEXTS, numbers).classes_.tolist() == [-(2**63), -1, 0, 7, 2**63 - 1]
 
 
 def test_an_unknown_setting_is_refused():

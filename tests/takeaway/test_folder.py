@@ -19,7 +19,7 @@ from red_core.cli import main
 from red_core.errors import EmbeddingError, InputError
 from red_core.takeaway import RedClassifier
 from red_core.takeaway.compact import rounded
-from red_core.takeaway.folder import CONFIG, SUMS, WEIGHTS, read_folder, write_folder
+from red_core.takeaway.folder import CARD, CONFIG, SUMS, WEIGHTS, read_folder, write_folder
 
 
 @pytest.fixture
@@ -61,6 +61,17 @@ def raw(name: str, content: bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(content)
 
 
+def numbered(name: str) -> Callable[[Path], None]:
+    """Name the labels by numbers, but the first one so."""
+
+    def change(contents: dict) -> None:
+        contents["label_type"] = "int"
+        for number, label in enumerate(contents["labels"]):
+            label["name"] = str(number) if number else name
+
+    return config(change)
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a missing array": (tensors(lambda a: a.pop("label_bias")), "label_bias is missing"),
     "an unknown array": (tensors(lambda a: a.update(more=np.zeros(3))), "unknown array 'more'"),
@@ -88,6 +99,17 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a temperature of 0": (config(lambda c: c.update(beta=0.0)), "beta"),
     "a share of 2": (config(lambda c: c.update(none_shares=[0.05, 2.0])), "none_shares"),
     "a label that is no number": (config(lambda c: c.update(label_type="int")), "no whole number"),
+    **{
+        f"a label {name!r} as a number": (numbered(name), "is no whole number of 64 bits")
+        for name in ("--5", "-", "-0", "01", "٣", "9" * 19, "1_0", "+1", " 1")
+    },
+    "the number of no label": (numbered("-1"), "the class of no label"),
+    "the name of no label": (config(lambda c: c["labels"][0].update(name="none of these")), "the class of no label"),
+    "a null character in a label": (config(lambda c: c["labels"][0].update(name="a\0")), "null character"),
+    **{
+        f"{state!r} as random state": (config(lambda c, s=state: c["settings"].update(random_state=s)), "random_state")
+        for state in ("x", [1], None, True, -1, 0.5)
+    },
     "a label of a megabyte": (config(lambda c: c["labels"][0].update(name="x" * 10**6)), "labels.0.name"),
     "more dimensions": (config(lambda c: c["encoder"].update(dimensions=25)), "cannot be used"),
 }  # fmt: skip
@@ -160,6 +182,25 @@ def test_a_folder_is_complete_or_absent(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left on device"):
         write_folder(tmp_path / "out", model, contents, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_current_folder_can_be_written_and_stays_the_same_folder(folder, tmp_path, monkeypatch):
+    model, contents = read_folder(folder)
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    write_folder(Path(), model, contents, "half a character: \ud800")
+    assert tmp_path.stat().st_ino == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CARD, CONFIG, SUMS, WEIGHTS])
+    assert read_folder(tmp_path)[1] == contents
+    with pytest.raises(InputError, match="not an empty folder"):
+        write_folder(Path(), model, contents, "")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800b", "/proc/nowhere/x", "x" * 300])
+def test_a_path_that_cannot_be_written_is_refused_in_one_line(path, folder):
+    model, contents = read_folder(folder)
+    with pytest.raises(InputError, match="Name another folder"):
+        write_folder(Path(path), model, contents, "")
 
 
 def test_what_is_written_is_read_again_to_the_bit(folder, tmp_path):
