@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from red_core.data.tables import Table
@@ -79,7 +80,8 @@ def label_rows(table: Table, snapshot: LabelSetSnapshot) -> tuple[list[LabelRow]
         raise InputError(table.name, f"two columns are named {min(twice)!r}", "Rename or delete one")
     frame = frame.loc[:, ~again]
     by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
-    cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else _without_apostrophe
+    delimiter = "\t" if ending(table.name) == "tsv" else ","
+    cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else partial(_without_apostrophe, delimiter)
     numbered = [
         (number, cells)
         for number, record in zip(table.rows.tolist(), frame.to_dict("records"), strict=True)
@@ -214,9 +216,9 @@ def _as_written(cell: object) -> str:
     return cell.strip() if isinstance(cell, str) else ""
 
 
-def _without_apostrophe(cell: object) -> str:
-    """Return a cell without outer spaces, and without the apostrophe that keeps a spreadsheet from running it."""
-    return unguarded(_as_written(cell))
+def _without_apostrophe(delimiter: str, cell: object) -> str:
+    """Return a cell without outer spaces, and without the apostrophes that keep a spreadsheet from running it."""
+    return unguarded(_as_written(cell), delimiter)
 
 
 def in_row(file: str, number: int, error: StateError) -> InputError:

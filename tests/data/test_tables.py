@@ -697,6 +697,8 @@ def test_no_text_becomes_a_formula(formula, tmp_path):
         ("a\n=1", "a\n'=1"),
         ("\n=cmd", "'\n'=cmd"),
         ("a\t+1;-2", "a\t'+1;'-2"),
+        ('a;"=HYPERLINK(0,0);b', "a;'\"=HYPERLINK(0,0);b"),
+        (';"=1+1\n""@x', ';\'"=1+1\n\'""@x'),
         ("thanks ;-) bye; - yes", "thanks ;-) bye; - yes"),
         ("a, =b: 1 = 2", "a, =b: 1 = 2"),
     ],
@@ -708,9 +710,25 @@ def test_no_part_of_a_text_becomes_a_formula_where_cells_end_at_semicolons(text,
     assert unguarded(written) == text
 
 
-@given(st.text(alphabet="=+-@;'\" \t\na1(\u200b\uff1d", max_size=12))
-def test_what_was_added_against_formulas_can_be_taken_off_again(text):
-    assert unguarded(guarded(text)) == text
+CELL = st.text(alphabet="=+-@,;'\" \t\na1(\u200b\uff1d", max_size=12)
+
+
+@given(CELL, st.sampled_from([",", ";", "\t"]))
+def test_what_was_added_against_formulas_can_be_taken_off_again(text, delimiter):
+    assert unguarded(guarded(text, delimiter), delimiter) == text
+
+
+@settings(max_examples=200)
+@given(CELL, CELL, st.sampled_from([",", ";", "\t"]), st.sampled_from([",", ";", "\t"]))
+@example('a;b,"=1', "", ";", ",")
+@example('a,"=1', ',"@x', "\t", ",")
+def test_no_cell_is_a_formula_whatever_delimiter_a_spreadsheet_expects(text, other, delimiter, expected):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        write_table(path, [{"text": text, "other": other}], ["text", "other"], delimiter=delimiter)
+        with path.open(newline="", encoding="utf-8") as stream:
+            cells = [cell.strip() for row in csv.reader(stream, delimiter=expected) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "@"))]
 
 
 def test_csv_cells_of_other_types(tmp_path):

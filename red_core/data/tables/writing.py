@@ -113,7 +113,7 @@ def write_table(
     return count
 
 
-def _harmless(value: object) -> object:
+def _harmless(value: object, delimiter: str) -> object:
     """Return a cell that no spreadsheet runs as a formula: such texts get an apostrophe; numbers stay."""
     if value is None:  # common cells first, because the check for numbers is slow
         return ""
@@ -124,7 +124,7 @@ def _harmless(value: object) -> object:
         and as_text(value) is not None
     ):
         return value
-    return guarded((as_text(value) or "").replace("\0", "\ufffd"))
+    return guarded((as_text(value) or "").replace("\0", "\ufffd"), delimiter)
 
 
 def _write_csv(
@@ -134,7 +134,7 @@ def _write_csv(
     writer = csv.writer(line, delimiter=delimiter)  # with \r\n as line ending it also quotes a single \r
     headed: Iterable[Iterable[object]] = chain([columns], records)
     for record in headed:
-        writer.writerow(map(_harmless, record))
+        writer.writerow([_harmless(cell, delimiter) for cell in record])
         out.write(line.getvalue().encode())
         line.seek(0)
         line.truncate()
