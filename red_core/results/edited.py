@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,8 @@ are several; the project has another label since the export; or the text is not 
 APPLIED: tuple[Change, ...] = ("label", "none")
 IDENTITY = ("text_id", "data.text_id", "metadata.text_id", "meta.text_id")
 """Where the id of a text is in an export, and in the files of other tools that carry it."""
+DELIMITERS = (";", ",")
+"""Of files in which names may have apostrophes: see :func:`red_core.data.tables.formulas.guarded`."""
 NONE_WORDS = {NONE_NAME, f"({NONE_NAME})"}
 
 
@@ -100,7 +102,7 @@ def compare(project: Project, table: Table) -> Edited:
         missing = "text_id" if identity is None else "label"
         raise InputError(table.name, f"it has no column {missing!r}", "Give an export of this project, edited")
     current = _current(project)
-    known = {name_key(each.name): each.name for each in list_labels(project)}
+    known = _spelled(each.name for each in list_labels(project))
     exported = table.frame[EXPORTED] if EXPORTED in names else None
     differences: dict[str, Difference] = {}
     for place, (row, text_id, cell) in enumerate(
@@ -109,7 +111,7 @@ def compare(project: Project, table: Table) -> Edited:
         if not text_id:
             continue
         text, now = current.get(text_id, ("", None))
-        was = now if exported is None else _unguarded(exported.iloc[place] or "", known)
+        was = now if exported is None else _named(exported.iloc[place] or "", known)
         difference = _difference(row, text_id, text, now, was, cell, known)
         if difference is not None:
             differences.setdefault(text_id, difference)
@@ -126,8 +128,9 @@ def _current(project: Project) -> dict[str, tuple[str, str]]:
 def _difference(  # each is a fact of the row
     row: int, text_id: str, text: str, now: str | None, was: str | None, cell: str | None, known: dict[str, str]
 ) -> Difference | None:
-    names, problem = read_label(cell)
-    after = _unguarded(normalise_text(names[0]), known) if len(names) == 1 else ", ".join(names)
+    whole = normalise_text(cell or "")
+    names, problem = ((whole,), "") if name_key(whole) in known else read_label(cell)
+    after = _named(normalise_text(names[0]), known) if len(names) == 1 else ", ".join(names)
     if name_key(after) == name_key(was or "") and not problem:
         return None
     none = after.casefold() in NONE_WORDS
@@ -144,13 +147,19 @@ def _difference(  # each is a fact of the row
         change = "none"
     else:
         change = "label" if name_key(after) in known else "unknown label"
-    return Difference(row, text_id, text, now or "", NONE_NAME if none else known.get(name_key(after), after), change)
+    return Difference(row, text_id, text, now or "", NONE_NAME if none else after, change)
 
 
-def _unguarded(name: str, known: dict[str, str]) -> str:
-    """Return a label without the apostrophe that keeps a spreadsheet from running it as a formula."""
-    bare = name.removeprefix("'")
-    return bare if bare != name and guarded(bare) == name and name_key(name) not in known else name
+def _spelled(names: Iterable[str]) -> dict[str, str]:
+    """Return name_key -> label, also for the names with the apostrophes that keep a spreadsheet from running them."""
+    labels = list(names)
+    known = {name_key(guarded(name, delimiter)): name for delimiter in DELIMITERS for name in labels}
+    return known | {name_key(name): name for name in labels}
+
+
+def _named(name: str, known: dict[str, str]) -> str:
+    """Return the label that a name in a file means, spelled as in the project; a name that is no label as it is."""
+    return known.get(name_key(name), name)
 
 
 def apply_edited(project: Project, edited: Edited, who: str) -> int:

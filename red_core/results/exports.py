@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,18 @@ from red_core.data.tables.source import ending
 from red_core.records import Project
 from red_core.results.formats import format_of
 from red_core.results.formats.format import Export
-from red_core.store.exports import EVERY_ROW, ExportFilter, opened_export
+from red_core.store.exports import EVERY_ROW, ORIGINAL, PROVENANCE, ExportFilter, opened_export
 from red_core.store.labels import list_labels
 from red_core.store.rounds import last_finished_round
+from red_core.store.views import sources
 
 EXPORTED = "exported_label"
 """The column that keeps the label as it was exported, so that an edit of it can be told; see ``edited.py``."""
+VALUES = frozenset((
+    "row", "belief", "runner_up_belief", "p_valid", "tokens", "cost", "p_rather", "decided_at", "fed_back_in_round",
+    "round", "label_set_version", "flagged_at", "certified",
+))  # fmt: skip
+"""Our columns of numbers and times; a value in any other of ours is a text, such as the label 1.10."""
 TO_EDIT = ("excel", "csv-excel")
 """The formats that people edit and send back."""
 
@@ -62,7 +68,14 @@ def export(
     opened = opened_export(project, last.id if last else 0, lossless=lossless, wanted=wanted, verify=verify)
     with opened as (columns, rows):
         given = _with_exported_label(columns, rows) if chosen.name in TO_EDIT else (columns, rows)
-        return chosen.write(Path(path), Export(*given, names, delimiter))
+        return chosen.write(Path(path), Export(*given, names, delimiter, _texts(project, given[0])))
+
+
+def _texts(project: Project, columns: Sequence[str]) -> frozenset[str]:
+    """Return the columns that hold texts: ours, and those that the texts and labels of a file came in."""
+    used = {each[kind] for each in sources(project) for kind in ("text_column", "label_column")}
+    ours = [name for name in columns if name in PROVENANCE or name.endswith(EXPORTED)]
+    return frozenset((*used, *ours, ORIGINAL)) - VALUES
 
 
 def _with_exported_label(

@@ -9,6 +9,8 @@ from pathlib import Path
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from red_core.data.importing import import_files
 from red_core.data.preparing import read_source
@@ -20,6 +22,8 @@ from red_core.records import Project
 from red_core.results.edited import apply_edited, read_edited
 from red_core.results.exports import export
 from red_core.results.formats import FORMATS
+from red_core.results.formats.format import Export
+from red_core.results.formats.workbook import write_workbook
 from red_core.review.decisions import decide
 from red_core.store.exports import ExportFilter
 from red_core.store.labels import list_labels
@@ -69,6 +73,42 @@ def test_a_workbook_has_numbers_and_dates_and_no_formula(project, tmp_path):
     assert first["code"].value == "007"
     assert isinstance(cells[4]["decided_at"].value, datetime)
     assert sheet.freeze_panes == "A2"
+
+
+TEXTS = ("1.10", "1.1", "2024-01-01", "12", "5.50", "2024-01-01T10:00:00+02:00", "=1")
+
+
+@pytest.fixture
+def texts_like_numbers(workspace: Path, tmp_path: Path) -> Project:
+    rows = [(f"{text} {n}" if n else text, text, text) for text in TEXTS for n in range(2)]
+    file = write_csv(tmp_path / "n.csv", ["question", "kind", "note"], rows)
+    import_files(workspace, "n", file, label_column="kind", embedding=EMBEDDING)
+    return Project(workspace, "n")
+
+
+def test_a_workbook_keeps_texts_and_labels_that_look_like_numbers_and_days(texts_like_numbers, tmp_path):
+    export(texts_like_numbers, path := tmp_path / "out.xlsx")
+    rows = list(openpyxl.load_workbook(path).active.iter_rows(values_only=True))
+    cells = [dict(zip(rows[0], row, strict=True)) for row in rows[1::2]]
+    for name in ("text", "question", "label", "exported_label"):
+        assert tuple(cell[name] for cell in cells) == TEXTS
+    moment = datetime(2024, 1, 1, 8)  # noqa: DTZ001  Excel knows no time zones: it is UTC
+    day = datetime(2024, 1, 1)  # noqa: DTZ001
+    assert [cell["note"] for cell in cells] == ["1.10", 1.1, day, 12, "5.50", moment, "=1"]
+
+
+VALUE = st.one_of(
+    st.from_regex(r"-?\d{1,18}(\.\d{1,18})?", fullmatch=True),
+    st.from_regex(r"[012]\d{3}-[01]\d-[0-3]\d([T ][012]\d:[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?", fullmatch=True),
+)
+
+
+@given(values=st.lists(VALUE, min_size=1, max_size=5))
+def test_no_value_of_a_file_is_lost_in_a_workbook(values, tmp_path_factory):
+    path = tmp_path_factory.mktemp("book") / "out.xlsx"
+    write_workbook(path, Export(["n", "value"], iter([{"n": "x", "value": value} for value in values]), ()))
+    found = read_table(path).frame["value"]
+    assert [each.replace("T", " ") for each in found] == [each.replace("T", " ") for each in values]
 
 
 def test_csv_for_excel_has_the_mark_and_the_delimiter(project, tmp_path):
@@ -180,6 +220,13 @@ def test_edited_labels_are_shown_and_applied_once(project, tmp_path):
     assert (rows["where is it"]["label"], rows["where is it"]["source"]) == ("refund", "decision")
     assert rows["something else"]["source"] == "decision: none of these"
     assert rows["where is it"]["decisions"][0]["reason"] == "edited in out.xlsx"
+
+
+def test_a_label_that_looks_like_a_number_can_be_edited(texts_like_numbers, tmp_path):
+    export(texts_like_numbers, path := tmp_path / "out.xlsx")
+    assert read_edited(texts_like_numbers, path).differences == ()
+    (found,) = read_edited(texts_like_numbers, edited(path, {"1.10 1": "5.50"})).differences
+    assert (found.before, found.after, found.change) == ("1.10", "5.50", "label")
 
 
 def test_an_export_that_nobody_edited_changes_nothing(project, tmp_path):

@@ -23,12 +23,15 @@ class Export:
         The names of all labels of the project, sorted.
     delimiter : str
         Of CSV for Excel.
+    texts : frozenset of str
+        The columns whose values are texts, also where they look like numbers or days.
     """
 
     columns: Sequence[str]
     rows: Iterator[Row]
     labels: tuple[str, ...]
     delimiter: str = ","
+    texts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""An Excel workbook: numbers and dates are numbers and dates, and a text is never a formula."""
+"""An Excel workbook: a text is a text and never a formula; numbers and times are real where that changes nothing."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from red_core.results.formats.format import Export
 
 MOST_ROWS, LONGEST_CELL = 1_048_575, 32_767
 """Rows below the header, and characters of a cell, that Excel can hold."""
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,10})?")
+MOST_DIGITS, FIRST_YEAR = 15, 1901
+"""Digits that Excel keeps of a number, and the first year whose days it counts right."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 WIDE = {"text": 60, "label": 28, "original text": 60, "reason": 30}
 
 
@@ -48,7 +49,7 @@ def write_workbook(path: Path, export: Export) -> int:
         if count > MOST_ROWS:
             rule = f"an Excel sheet holds at most {MOST_ROWS:,} rows"
             raise InputError(str(path), rule, "Export CSV or Parquet, or choose fewer rows")
-        sheet.append([_cell(sheet, row.get(name)) for name in export.columns])
+        sheet.append([_cell(sheet, row.get(name), is_text=name in export.texts) for name in export.columns])
     sheet.auto_filter.ref = f"A1:{_letter(len(export.columns))}{count + 1}"
     with whole_file(path) as out:
         book.save(out)
@@ -63,23 +64,35 @@ def _letter(place: int) -> str:
     return letters
 
 
-def _cell(sheet: Any, value: object) -> Any:  # noqa: ANN401  openpyxl has no types
+def _cell(sheet: Any, value: object, *, is_text: bool) -> Any:  # noqa: ANN401  openpyxl has no types
+    """Return a cell: a text, or the number or time that a value is, if reading it gives the same value again."""
     if value is None or value == "":
         return None
-    if isinstance(value, bool | int | float):
-        return value
-    text = as_text(value) or ""
-    if _MOMENT.fullmatch(text) or _DAY.fullmatch(text):
-        try:
-            moment = datetime.fromisoformat(text).replace(tzinfo=None)  # Excel knows no time zones: this is UTC
-        except ValueError:
-            return _text(sheet, text)
-        cell = WriteOnlyCell(sheet, moment)
-        cell.number_format = "yyyy-mm-dd" if _DAY.fullmatch(text) else "yyyy-mm-dd hh:mm:ss"
-        return cell
-    if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return _text(sheet, text)
+    if not is_text:
+        if isinstance(value, bool | float) or (isinstance(value, int) and len(str(abs(value))) <= MOST_DIGITS):
+            return value
+        text = as_text(value) or ""
+        if _NUMBER.fullmatch(text) and len(text) <= MOST_DIGITS:
+            number = float(text) if "." in text else int(text)
+            return number if as_text(number) == text else _text(sheet, text)
+        if _MOMENT.fullmatch(text) and (moment := _moment(text)):
+            cell = WriteOnlyCell(sheet, moment)
+            cell.number_format = "yyyy-mm-dd" if len(text) == len("2026-01-31") else "yyyy-mm-dd hh:mm:ss"
+            return cell
+    return _text(sheet, as_text(value) or "")
+
+
+def _moment(text: str) -> datetime | None:
+    """Return a time without a zone: in UTC if the text says its zone, else as it is; None if Excel would change it."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)  # Excel knows no time zones
+        elif as_text(moment) != text.replace("T", " "):
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year >= FIRST_YEAR else None
 
 
 def _text(sheet: Any, text: str) -> Any:  # noqa: ANN401
