@@ -129,7 +129,7 @@ class MoveGroup:
             raise StateError(f"the group {name!r} cannot be inside itself.")
         paths = {label: to + path[len(self.group) :] for label, path in inside.items()}
         own = next((each for each in snapshot.labels.values() if is_of_group(each, self.group)), None)
-        dissolved = to in ((), self.group[:-1])
+        dissolved = not to or key_of(to) == key_of(self.group[:-1])
         if own is not None and not dissolved:
             paths[own.id] = to[:-1]
             if name_key(own.name) != name_key(to[-1]):

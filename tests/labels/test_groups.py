@@ -90,10 +90,11 @@ def test_a_label_that_is_a_group_too_goes_along(project):
     assert paths(project) == {"refund": "invoice", "delivery": "invoice"}
 
 
-def test_a_nested_group_that_moves_nowhere_is_dissolved_beside_a_label_of_its_name(project):
+@pytest.mark.parametrize(("to", "left"), [((), {}), (("money",), {"refund": "Money", "delivery": "Money"})])
+def test_a_nested_group_is_dissolved_beside_a_label_of_its_name(to, left, project):
     apply_edit(project, Group({1: ("Money", "invoice"), 2: ("Money", "invoice"), 5: ("Money",)}), "ann")
-    apply_edit(project, MoveGroup(("Money", "invoice"), ()), "ann")
-    assert paths(project) == {"invoice": "Money"}
+    apply_edit(project, MoveGroup(("Money", "invoice"), to), "ann")
+    assert paths(project) == left | {"invoice": "Money"}
     undo_edit(project, "ann")
     assert paths(project) == {"refund": "Money > invoice", "delivery": "Money > invoice", "invoice": "Money"}
 
