@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar
 
 from red_core.errors import StateError
-from red_core.labels.groups import COUNTED, Group, Path, checked_path, put_in_groups
+from red_core.labels.groups import COUNTED, Group, Path, checked_path, key_of, put_in_groups
 from red_core.labels.snapshot import LabelSetSnapshot, checked_name
 from red_core.records import Label, Project
 from red_core.store.label_edits import OpenEdit
@@ -21,8 +22,10 @@ SIGNS = (" > ", ">", "::", " / ", "/", "|")
 """What may stand between the groups and the label in a name; the first that fits is offered."""
 NAMES_LISTED = 5
 BYTE_ORDER_MARK = "\ufeff"
-BRANCHES = str.maketrans(dict.fromkeys("\u2500\u2502\u2514\u251c", " "))
-"""The lines of a drawn tree, as the program tree prints it: they only indent."""
+BRANCHES = re.compile("[\\s\u2500\u2502\u2514\u251c]*")
+"""Spaces and the lines of a drawn tree, as the program tree prints it: they only indent."""
+BULLETS = re.compile(r"(?:[-*]+\s+|\u2022\s*)*")
+"""What editors write before the lines of a list."""
 MOSTLY = 0.9
 """The share of the labels that must have one value in a column, for the column to be offered."""
 
@@ -59,13 +62,19 @@ class FromNames:
             for label in snapshot.labels.values()
             if self.sign in label.name
         }
-        split = {label: parts for label, parts in split.items() if all(parts)}
+        split = {label: parts for label, parts in split.items() if self._are_names(parts)}
         if not split:
             raise StateError(f"no label has {self.sign!r} between the parts of its name.")
         names = _short_names(split, snapshot.labels)
         edit.rename({label: name for label, name in names.items() if name != snapshot.labels[label].name})
         put_in_groups(edit, snapshot, {label: checked_path(parts[:-1]) for label, parts in split.items()}, names)
         return f"made groups from the names of {len(split):,} labels"
+
+    def _are_names(self, parts: Sequence[str]) -> bool:
+        """Return whether each part is a name: ``A > > Q`` has none in the middle, and stays as it is."""
+        sign = self.sign.strip()
+        named = all(part and not part.startswith(sign) and not part.endswith(sign) for part in parts)
+        return named and not any(SEPARATOR in part for part in parts[:-1])
 
 
 def _short_names(split: Mapping[int, Sequence[str]], labels: Mapping[int, Label]) -> dict[int, str]:
@@ -180,15 +189,17 @@ def from_text(labels: Iterable[Label], text: str) -> tuple[Group, dict[str, Path
     """Return the edit that an indented text describes, and the names in it that are no label, with their groups.
 
     Each line is a name, or a path such as ``A > B``. A line that is indented further than the line before is inside it.
-    A tab is as wide as four spaces. What :func:`red_core.labels.groups.tree_lines` returns is such a text.
+    A tab is as wide as four spaces. A line that is the name of a label or group is it, whatever signs are in it.
+    What :func:`red_core.labels.groups.tree_lines` returns is such a text.
 
     Raises
     ------
     StateError
         If no line is a label, a label is in two places, or a name is not allowed.
     """
-    by_key = {name_key(label.name): label.id for label in labels}
-    lines = _tree(text)
+    known = list(labels)
+    by_key = {name_key(label.name): label.id for label in known}
+    lines = _tree(text, {*by_key, *chain.from_iterable(key_of(label.path) for label in known)})
     ends = {name_key(here[-1]) for here, _, inner in lines if not inner}
     paths, unknown, line_of = dict[int, Path](), dict[str, Path](), dict[int, int]()
     for here, number, inner in lines:
@@ -206,22 +217,48 @@ def from_text(labels: Iterable[Label], text: str) -> tuple[Group, dict[str, Path
     return Group(paths), unknown
 
 
-def _tree(text: str) -> list[tuple[Path, int, bool]]:
+def _tree(text: str, known: Container[str]) -> list[tuple[Path, int, bool]]:
     """Return the path of each line, its name included, its number, and whether the next line is inside it."""
-    clean = text.removeprefix(BYTE_ORDER_MARK).translate(BRANCHES).expandtabs(4)
-    lines = [(line, number) for number, line in enumerate(clean.splitlines(), 1) if line.strip()]
-    indents = [len(line) - len(line.lstrip()) for line, _ in lines]
+    lines = [(*_indented(line, known), number) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [line for line in lines if line[1]]
+    indents = [indent for indent, _, _ in lines]
     above, tree = list[tuple[int, Path]](), list[tuple[Path, int, bool]]()
-    for (line, number), indent, following in zip(lines, indents, [*indents[1:], 0], strict=True):
+    for (indent, words, number), following in zip(lines, [*indents[1:], 0], strict=False):
         while above and above[-1][0] >= indent:
             above.pop()
-        words = line.strip().lstrip("-*\u2022 ")
-        name = checked_path(words.rpartition(COUNTED)[0] or words if following > indent else words)
+        name = _path_of_line(_without_count(words) if following > indent else words, known)
         here = (*(above[-1][1] if above else ()), *name)
         above.append((indent, here))
         if name:
-            tree.append((checked_path(here), number, following > indent))
+            tree.append(((*checked_path(here[:-1]), here[-1]), number, following > indent))
     return tree
+
+
+def _indented(line: str, known: Container[str]) -> tuple[int, str]:
+    """Return how far a line is indented, and its words: what may be a sign before a name is none if the name has it."""
+    wide = line.expandtabs(4)
+    words = wide.strip()
+    if name_key(words) not in known and name_key(_without_count(words)) not in known:
+        wide = wide.removeprefix(BYTE_ORDER_MARK)
+        words = BRANCHES.sub("", wide, count=1).strip()
+    return len(wide.rstrip()) - len(words), words
+
+
+def _without_count(words: str) -> str:
+    return words.rpartition(COUNTED)[0] or words
+
+
+def _path_of_line(words: str, known: Container[str]) -> Path:
+    """Return the groups and the name in a line; a known name may have signs that else separate or begin names."""
+    for name in (words, BULLETS.sub("", words, count=1)):
+        if name_key(name) in known:
+            return (checked_name(name),)
+    parts = name.split(SEPARATOR)
+    for depth in range(1, len(parts)):
+        end = SEPARATOR.join(parts[depth:]).strip()
+        if name_key(end) in known:
+            return (*checked_path(SEPARATOR.join(parts[:depth])), checked_name(end))
+    return checked_path(name)
 
 
 def split_name(words: str) -> tuple[Path | None, str]:

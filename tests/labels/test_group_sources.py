@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
 import pytest
 from click.testing import CliRunner
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from red_core.cli import main
 from red_core.data.importing import import_files
@@ -25,7 +28,8 @@ from red_core.labels.group_sources import (
 from red_core.labels.groups import Group, tree_lines
 from red_core.records import Project
 from red_core.store.database import open_project
-from red_core.store.labels import list_labels, path_in_words
+from red_core.store.labels import list_labels, name_key, path_in_words
+from red_core.text import normalise_text
 from tests.helpers.small_projects import small_project, write_csv
 
 NAMES = ("Money > Back > refund", "Money > invoice", "Parcels > other", "Money > other", "praise")
@@ -34,6 +38,11 @@ NAMES = ("Money > Back > refund", "Money > invoice", "Parcels > other", "Money >
 @pytest.fixture
 def project(workspace: Path) -> Project:
     return small_project(workspace)
+
+
+@pytest.fixture(scope="module")
+def four_labels(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return small_project(tmp_path_factory.mktemp("w"))
 
 
 @pytest.fixture
@@ -155,6 +164,60 @@ def test_a_tree_of_any_editor_is_read(text, wanted, project):
         return
     apply_edit(project, from_text(list_labels(project), text)[0], "ann")
     assert {name: path for name, path in paths(project).items() if path} == wanted
+
+
+SIGNS = st.text(
+    st.sampled_from("ab1-*\u2022>\u00b7 \u251c\u2500\u2502\ufeff\u200b") | st.characters(exclude_categories=["Cs"])
+)
+NAME = SIGNS.map(lambda text: normalise_text(text)[:20].strip()).filter(lambda name: name and "\0" not in name)
+GROUP = NAME.filter(lambda name: ">" not in name)
+
+
+@settings(max_examples=300)
+@given(
+    names=st.lists(NAME, min_size=4, max_size=4, unique_by=name_key),
+    groups=st.lists(GROUP, min_size=2, max_size=2, unique_by=name_key),
+    chosen=st.lists(st.lists(st.integers(0, 1), max_size=3), min_size=4, max_size=4),
+)
+@example(names=["a->b", "x > 10", "- refund", "*special*"], groups=["- G", "\u251cG"], chosen=[[], [0], [0, 1], [1]])
+@example(names=["\u2022 dot", "x >", ">", "tab \u00b7 2"], groups=["tab", "G \u00b7 2"], chosen=[[], [0], [], [1]])
+@example(names=["-2", "2", "\u251c tree", "\ufeffatm"], groups=["-2", "2"], chosen=[[0], [1], [], [0, 1]])
+def test_what_groups_prints_is_read_back_as_it_is(names, groups, chosen, four_labels):
+    paths = [tuple(groups[each] for each in path) for path in chosen]
+    assume(not any(path and name_key(path[-1]) == name_key(name) for name, path in zip(names, paths, strict=True)))
+    labels = [replace(each, name=name, path=path)
+              for each, name, path in zip(list_labels(four_labels), names, paths, strict=True)]  # fmt: skip
+    edit, unknown = from_text(labels, "\n".join(tree_lines(labels)))
+    assert edit.paths == {label.id: label.path for label in labels}
+    assert unknown == {}
+
+
+def test_a_line_means_the_label_of_exactly_that_name(workspace):
+    rows = [(f"{name} {n}", name) for name in ("-2", "-1", "0", "1", "2") for n in range(2)]
+    import_files(workspace, "n", write_csv(workspace.parent / "n.csv", ["text", "label"], rows))
+    labels = list_labels(Project(workspace, "n"))
+    edit, unknown = from_text(labels, "Negative\n  -2\n  - -1\nRest\n  -3\n  Any > - 1\n  * 0")
+    found = {label.name: edit.paths[label.id] for label in labels if label.id in edit.paths}
+    assert found == {"-2": ("Negative",), "-1": ("Negative",), "0": ("Rest",)}
+    assert unknown == {"-3": ("Rest",), "- 1": ("Rest", "Any")}
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "\ufeff", "\u2502\n  \u2514\u2500\u2500\n"])
+def test_a_text_without_names_is_refused(text, project, tmp_path):
+    (file := tmp_path / "groups.txt").write_text(text, "utf-8")
+    verb = ["--workspace", str(project.workspace), "groups", project.name, "--from-text", str(file)]
+    ran = CliRunner().invoke(main, verb)
+    assert ran.exit_code == 1
+    assert "no line is the name of a label" in ran.output
+
+
+def test_a_name_with_an_empty_part_stays_as_it_is(workspace):
+    names = ("A > B", "A > C", "A > > Q", "A > x->y", "A > x->y > D")
+    rows = [(f"{name} {n}", name) for name in names for n in range(2)]
+    import_files(workspace, "n", write_csv(workspace.parent / "n.csv", ["text", "label"], rows))
+    project = Project(workspace, "n")
+    apply_edit(project, FromNames(" > "), "ann")
+    assert paths(project) == {"B": "A", "C": "A", "A > > Q": "", "x->y": "A", "A > x->y > D": ""}
 
 
 def test_a_label_is_never_in_a_group_of_its_own_name(project, tmp_path):
