@@ -183,8 +183,8 @@ def import_edited_(workspace: Path, name: str, file: Path, who: str | None, *, a
 @click.option("--source", metavar="SOURCE", help="Only rows whose label comes from here, such as classifiers.")
 @click.option("--least", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at least this confidence.")
 @click.option("--most", type=click.FloatRange(0, 1), metavar="P", help="Only rows with at most this confidence.")
-@click.option("--decided-since", metavar="DAY", help="Only rows that a person decided since this day (2026-01-31).")
-@click.option("--delimiter", default=",", show_default=True, help="Of the format csv-excel.")
+@click.option("--decided-since", metavar="DAY", help="Only rows decided since this day (2026-01-31) or time, in UTC.")
+@click.option("--delimiter", default=",", show_default=True, help="Of the format csv-excel; \\t is a tab.")
 @click.option("--unverified", is_flag=True, help="Write what is left of a damaged project.")
 @json_option
 @click.pass_obj
@@ -209,10 +209,11 @@ def export_(
     The name of OUT ends in .csv, .tsv, .jsonl, .json, .parquet or .xlsx; text formats can be gzipped (.gz). Other
     labelling tools need --as. Checksums show that everything is as it was stored; if not, nothing is written.
     """
-    wanted = ExportFilter(label, source, least, most, decided_since, checked_path(group or ""))
+    wanted = ExportFilter(label, source, least, most, decided_since, None if group is None else checked_path(group))
     written = export(
         open_project(workspace, name), out,
-        format_name=format_name, wanted=wanted, delimiter=delimiter, verify=not unverified,
+        format_name=format_name, wanted=wanted,
+        delimiter="\t" if delimiter == "\\t" else delimiter, verify=not unverified,
     )  # fmt: skip
     facts = {"project": name, "rows": written, "file": str(out), "verified": not unverified}
     click.echo(json.dumps(facts) if as_json else f"{written:,} rows{'' if unverified else ', verified'}: {out}")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from red_core.data.tables.source import ending
+from red_core.errors import SettingsError
 from red_core.records import Project
+from red_core.results.filters import checked
 from red_core.results.formats import format_of
 from red_core.results.formats.format import Export
 from red_core.store.exports import EVERY_ROW, ORIGINAL, PROVENANCE, ExportFilter, opened_export
@@ -58,10 +60,15 @@ def export(
     ------
     InputError
         If there is no such format, or the file cannot be written.
+    SettingsError
+        If nothing can match ``wanted``, or the format has no delimiter.
     StoreError
         If something is not as it was stored.
     """
     chosen = format_of(path, format_name)
+    if delimiter != "," and chosen.name != "csv-excel":
+        raise SettingsError(f"the format {chosen.name} has no other delimiter. Choose the format csv-excel (--as).")
+    wanted = checked(project, wanted)
     last = last_finished_round(project)
     lossless = chosen.name == "table" and ending(str(path)) == "jsonl"
     names = tuple(sorted(label.name for label in list_labels(project)))

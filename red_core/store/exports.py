@@ -108,7 +108,7 @@ _DECISIONS = """
 
 @dataclass(frozen=True)
 class ExportFilter:
-    """Which rows are exported: those that meet every condition that is given.
+    """Which rows are exported: those that meet every condition that is given; None is no condition.
 
     Attributes
     ----------
@@ -120,8 +120,8 @@ class ExportFilter:
         Limits of the confidence, in [0, 1]; rows without a confidence do not meet them.
     decided_since : str or None
         A day or a time in ISO 8601, in UTC: only rows that a person decided from then on.
-    group : tuple of str
-        Only labels in this group, or in one inside it; () for all.
+    group : tuple of str or None
+        Only labels in this group, or in one inside it.
     """
 
     label: str | None = None
@@ -129,7 +129,7 @@ class ExportFilter:
     least_belief: float | None = None
     most_belief: float | None = None
     decided_since: str | None = None
-    group: tuple[str, ...] = ()
+    group: tuple[str, ...] | None = None
 
     def values(self) -> dict[str, Any]:
         """Return the values that the query binds."""
@@ -137,7 +137,7 @@ class ExportFilter:
         return {
             "label": None if self.label is None or none else name_key(self.label), "none": int(none),
             "source": self.source, "least": self.least_belief, "most": self.most_belief, "since": self.decided_since,
-            "group": stored_group(self.group),
+            "group": stored_group(self.group or ()),
         }  # fmt: skip
 
 

@@ -13,6 +13,13 @@ from red_core.store.labels import IN_GROUP, stored_group
 from red_core.store.searching import found_in, sought
 
 ROWS_PER_PAGE = 50
+UNUSED = "left out"
+"""The source of rows that cannot be used; a colon and the reason may follow."""
+SOURCES = (
+    "decision", "decision: none of these", "bulk", "seed", "audit", "audit: none of these", "verdict", "classifiers",
+    "none of these", "no round yet", UNUSED, "left out: under two labels", "left out: typed for a label that is gone",
+)  # fmt: skip
+"""Where a final label comes from; see ``FINAL``."""
 
 _DECISION = "(SELECT decided.id FROM decided WHERE decided.text = source_row.text)"
 _AUDIT = """(SELECT a.answer FROM audited a

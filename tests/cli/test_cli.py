@@ -106,7 +106,7 @@ REFUSED = {
     "feeding back before a round": (["feed-back", "small"], "no round is to review"),
     "closing no round": (["close", "small"], "no round is open"),
     "rolling back no round": (["roll-back", "small", "7"], "round 7 has no feed back to undo"),
-    "an export of unknown kind": (["export", "small", "out.doc"], "its ending is unknown"),
+    "an export of unknown kind": (["export", "small", "out.doc"], ".json (or with .gz), .parquet or .xlsx"),
     "an export to nowhere": (["export", "small", "no/where.csv"], "Check that the file and its folder exist"),
     "predicting before a round": (["predict", "small", "in.csv", "out.csv"], "has no finished round"),
 }  # fmt: skip
@@ -473,7 +473,12 @@ def test_export_writes_every_row_in_every_format(ending, run, tmp_path):
 @pytest.mark.usefixtures("project")
 def test_export_prints_where_it_wrote(run, tmp_path):
     assert run("export", "small", tmp_path / "out.csv").stdout == f"56 rows, verified: {tmp_path / 'out.csv'}\n"
-    assert printed_json(run("export", "small", tmp_path / "none.csv", "--group", "No > Such", "--json"))["rows"] == 0
+    none = ["export", "small", tmp_path / "none.csv"]
+    check_refused(run(*none, "--group", "No > Such"), "there is no group 'No > Such'")
+    check_refused(run(*none, "--group", ">"), "there is no group ''")
+    check_refused(run(*none, "--least", "nan"), "a confidence is from 0 to 1, not nan")
+    assert run("export", "small", tmp_path / "t.csv", "--as", "csv-excel", "--delimiter", "\\t").exit_code == 0
+    assert (tmp_path / "t.csv").read_bytes().startswith(b"\xef\xbb\xbffile\trow\t")
 
 
 def test_serve_becomes_the_server_of_this_workspace(run, workspace, monkeypatch, tmp_path):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from red_core.data.importing import import_files
 from red_core.data.preparing import read_source
 from red_core.data.tables import read_table
-from red_core.errors import InputError
+from red_core.errors import InputError, SettingsError
+from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
 from red_core.records import Project
@@ -171,7 +172,9 @@ def test_a_text_as_it_came_is_found_by_its_row(project):
         (ExportFilter(least_belief=0.5), []),
         (ExportFilter(group=("Money",)), ["=1+1 is a formula", "pay me back", "something else"]),
         (ExportFilter(group=("Money", "Back")), ["=1+1 is a formula", "pay me back", "something else"]),
-        (ExportFilter(group=("Mon",)), []),
+        (ExportFilter(group=("money", "BACK")), ["=1+1 is a formula", "pay me back", "something else"]),
+        (ExportFilter(source="left out: empty text"), [None]),
+        (ExportFilter(decided_since="2020-01-01T12:00:00+02:00"), ["something else"]),
     ],
 )
 def test_an_export_can_be_filtered(wanted, texts, project, tmp_path):
@@ -181,6 +184,46 @@ def test_an_export_can_be_filtered(wanted, texts, project, tmp_path):
     lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
     found = [json.loads(line)["text"] for line in lines]
     assert [text and text.removeprefix("'") for text in found] == texts
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"label": "refnd"}, "there is no label 'refnd'. Did you mean 'refund'?"),
+        ({"label": ""}, "there is no label ''. `red groups p` lists the labels."),
+        ({"group": ("Mony",)}, "there is no group 'Mony'. Did you mean 'Money'"),
+        ({"group": ()}, "there is no group ''. `red groups p` lists the groups."),
+        ({"source": "classifier"}, "there is no source 'classifier'. Did you mean 'classifiers'"),
+        ({"source": "left out: because"}, "there is no source 'left out: because'."),
+        ({"least_belief": 0.9, "most_belief": 0.1}, "no confidence is at least 0.9 and at most 0.1. Exchange the two."),
+        ({"least_belief": float("nan")}, "a confidence is from 0 to 1, not nan."),
+        ({"most_belief": 1.5}, "a confidence is from 0 to 1, not 1.5."),
+        *(
+            ({"decided_since": text}, f"{text!r} is not a day such as 2026-01-31")
+            for text in ("12/31/2099", "1.12.2026", "0", "", "yesterday", "2026-13-45", "9999-12-31T23:59-14:00")
+        ),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_refused(wanted, says, project, tmp_path):
+    apply_edit(project, Group({label_of(project, "refund"): ("Money", "Back")}), "ann")
+    with pytest.raises(SettingsError) as refused:
+        export(project, tmp_path / "out.jsonl", wanted=ExportFilter(**wanted))
+    assert str(refused.value).startswith(says)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_filter_finds_a_label_by_its_former_name(project, tmp_path):
+    apply_edit(project, Rename(label_of(project, "refund"), "money back"), "ann")
+    assert export(project, tmp_path / "out.jsonl", wanted=ExportFilter(label="Refund")) == 2
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "a", "ab", "", "\\t", " "])
+def test_a_delimiter_that_breaks_the_file_is_refused(delimiter, project, tmp_path):
+    with pytest.raises(InputError, match=r"is no delimiter\. Choose one of these signs: comma, semi"):
+        export(project, tmp_path / "out.csv", format_name="csv-excel", delimiter=delimiter)
+    with pytest.raises(SettingsError, match="the format table has no other delimiter"):
+        export(project, tmp_path / "out.csv", delimiter=delimiter)
+    assert list(tmp_path.glob("out*")) == []
 
 
 @pytest.mark.parametrize(("file", "name"), [("a.csv", "excel"), ("a.jsonl", "label-studio"), ("a.csv", "no such")])

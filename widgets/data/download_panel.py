@@ -105,6 +105,6 @@ def _filter(project: Project, counts: dict[str, int]) -> ExportFilter:
         source=source,
         least_belief=lowest / 100 if lowest > 0 else None,
         most_belief=highest / 100 if highest < 100 else None,
-        group=checked_path(group or ""),
+        group=checked_path(group) if group else None,
         decided_since=day.isoformat() if isinstance(day, date) else None,
     )

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from red_core.data.tables.cells import as_json, as_text
+from red_core.data.tables.delimited import DELIMITERS
 from red_core.data.tables.formulas import guarded
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
@@ -73,7 +74,7 @@ def write_table(
         The columns, in order. In CSV and TSV a text that a spreadsheet would run as a formula gets an
         apostrophe before it, and NUL becomes U+FFFD; JSON, JSONL and Parquet hold texts as they are.
     delimiter : str, optional
-        Of a CSV file; a comma by default.
+        Of a CSV file, one of ``DELIMITERS``; a comma by default.
     mark : bool
         Whether the file begins with the mark of UTF-8, by which Excel knows a CSV file's encoding.
 
@@ -85,7 +86,7 @@ def write_table(
     Raises
     ------
     InputError
-        If the ending is none of these, or the file cannot be written.
+        If the ending or the delimiter is none of these, or the file cannot be written.
     """
     count = 0
 
@@ -101,6 +102,9 @@ def write_table(
         raise InputError(
             str(path), "its ending is unknown", "End it in .csv, .tsv, .jsonl, .json (or with .gz) or .parquet"
         )
+    if delimiter is not None and delimiter not in DELIMITERS:
+        rule = f"{delimiter[:20]!r} is no delimiter"
+        raise InputError(str(path), rule, f"Choose one of these signs: {', '.join(DELIMITERS.values())}")
     if delimiter is not None:
         write = partial(_write_csv, delimiter=delimiter)
     with (

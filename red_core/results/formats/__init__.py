@@ -43,10 +43,15 @@ def format_of(path: str | Path, name: str | None = None) -> Format:
         If there is no such format, or the file does not end as it has to.
     """
     if name is None:
-        return FORMATS["excel"] if ending(str(path)) == "xlsx" else TABLE
+        by_ending = next((each for each in (TABLE, FORMATS["excel"]) if ending(str(path)) in each.endings), None)
+        if by_ending is None:
+            remedy = "End it in .csv, .tsv, .jsonl, .json (or with .gz), .parquet or .xlsx"
+            raise InputError(str(path), "its ending is unknown", remedy)
+        return by_ending
     chosen = FORMATS.get(name)
     if chosen is None:
         raise InputError(str(path), f"there is no format {name!r}", f"Choose one of: {', '.join(FORMATS)}")
     if ending(str(path)) not in chosen.endings:
-        raise InputError(str(path), f"a file of the format {name} ends in .{chosen.endings[0]}", "Change its name")
+        endings = " or ".join(f".{each}" for each in chosen.endings)
+        raise InputError(str(path), f"a file of the format {name} ends in {endings}", "Change its name")
     return chosen
