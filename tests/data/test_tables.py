@@ -20,6 +20,8 @@ import huggingface_hub
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -318,6 +320,31 @@ def test_parquet_values_become_text(tmp_path):
         ["1", "3", "true", "NA", "1", "café"],
         [None, "2.5", "false", None, None, None],
     ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_columns_of_bytes_and_maps_do_not_make_a_file_damaged(form, tmp_path):
+    picture, pairs = b"\xff\xd8\xff", pa.map_(pa.string(), pa.int64())
+    made = pa.table({
+        "text": pa.array([b"one", b"two"]), "label": ["a", "b"], "fixed": pa.array([picture] * 2, pa.binary(3)),
+        "image": [{"bytes": picture, "path": "x.jpg"}] * 2, "map": pa.array([[("k", 1)], [("l", 2), ("m", 3)]], pairs),
+    })  # fmt: skip
+    path = tmp_path / f"a.{form}"
+    if form == "parquet":
+        pq.write_table(made, path)
+    else:
+        with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, made.schema) as writer:
+            writer.write_table(made)
+    read = read_table(path)
+    assert cells(read) == [["one", "a", "x.jpg", '[["k",1]]'], ["two", "b", "x.jpg", '[["l",2],["m",3]]']]
+    assert [note for note in read.notes if "bytes" in note] == [
+        "column 'fixed' is left out: it holds bytes and no text",
+        "column 'image.bytes' is left out: it holds bytes and no text",
+    ]
+
+
+def test_a_cell_of_bytes_that_are_no_text_is_empty(tmp_path):
+    assert cells(read_table(put(tmp_path, "a.parquet", parquet(text=[b"\xff\xfe", b"ok"])))) == [[None], ["ok"]]
 
 
 FRENCH = "text,label\nJe voudrais un café s'il vous plaît,commande\nOù est l'hôtel ?,où\nélève très âgé,é\n"

@@ -81,11 +81,30 @@ def _read(source: Source, schema: pa.Schema, batches: Iterator[pa.RecordBatch], 
     for name in given:
         source.notes.append(f"column '{name}': its numbers have names in the file's metadata, and the names are used")
     rows = list(range(1, len(columns[0]) + 1)) if columns else []
-    if rows and any(pa.types.is_nested(field.type) for field in schema):
+    nested = bool(rows) and any(pa.types.is_nested(field.type) for field in schema)
+    if nested:
         records = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-        return as_columns(source, list(zip(rows, records, strict=True)))
-    names, columns, rows = of_known_tool(source, names, columns, rows)
-    return names, [list(map(as_text, column)) for column in columns], rows
+        names, texts, rows = as_columns(source, list(zip(rows, records, strict=True)))
+    else:
+        names, columns, rows = of_known_tool(source, names, columns, rows)
+        texts = [list(map(as_text, column)) for column in columns]
+    of_bytes = _bytes_in(schema) if rows else set()
+    pictures = [name for name, cells in zip(names, texts, strict=True) if name in of_bytes and not any(cells)]
+    source.notes.extend(f"column '{name}' is left out: it holds bytes and no text" for name in pictures)
+    kept = [(name, cells) for name, cells in zip(names, texts, strict=True) if name not in pictures]
+    return [name for name, _ in kept], [cells for _, cells in kept], rows
+
+
+def _bytes_in(schema: pa.Schema) -> set[str]:
+    """Return the names of the columns of bytes, as a table has them: ``image.bytes`` is inside ``image``."""
+    found, fields = set[str](), [(field.name, field.type) for field in schema]
+    while fields:
+        name, kind = fields.pop()
+        if pa.types.is_struct(kind):
+            fields += [(f"{name}.{field.name}", field.type) for field in kind]
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+            found.add(name)
+    return found
 
 
 def _size(values: pa.Array) -> int:
@@ -102,6 +121,9 @@ def _size(values: pa.Array) -> int:
         return int(lengths[indices].sum()) if len(lengths) and len(indices) else 0
     if isinstance(values, pa.StructArray):
         return sum(_size(child) for child in values.flatten())
+    if isinstance(values, pa.MapArray):
+        first, last = values.offsets[0].as_py(), values.offsets[-1].as_py()
+        return sum(_size(each.slice(first, last - first)) for each in (values.keys, values.items))
     if isinstance(values, pa.ListArray | pa.LargeListArray):
         return _size(values.flatten())
     return int(values.nbytes)

@@ -21,7 +21,7 @@ class JsonNumber(str):
 
 
 def as_text(value: object) -> Cell:
-    """Return a cell as text: 3.0 is "3", True is "true", a nested value is compact JSON."""
+    """Return a cell as text: 3.0 is "3", True is "true", a nested value is compact JSON; None for bytes of no text."""
     if isinstance(value, str):
         return storable(value)
     if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
@@ -32,7 +32,14 @@ def as_text(value: object) -> Cell:
         return value.isoformat(" ").removesuffix(" 00:00:00")  # in Excel, a day is its midnight
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return _decoded(value) if isinstance(value, bytes) else str(value)
+
+
+def _decoded(value: bytes) -> Cell:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:  # such as a picture
+        return None
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -48,6 +55,8 @@ def as_json(value: object) -> str:
         return "[" + ",".join(map(as_json, value)) + "]"
     if isinstance(value, JsonNumber):
         return str(value)
+    if isinstance(value, bytes):
+        return as_json(_decoded(value))
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not math.isfinite(value):
         return "null"  # JSON has no NaN and no infinity
