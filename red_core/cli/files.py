@@ -14,6 +14,7 @@ from red_core.cli.options import PATH, json_option, where_parts_run, who_option
 from red_core.cli.terminal import Bars, print_encoder, print_import, work
 from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
+from red_core.data.tables.source import refuse_same
 from red_core.encoders import encode, parse_spec, pinned
 from red_core.errors import StateError, one_line
 from red_core.labels.groups import checked_path
@@ -101,6 +102,9 @@ def import_(
     other labelling tools. A file is a path or an hf:// address.
     """
     person = who or login()
+    for given in (labelled, pool):
+        if given is not None and left_out is not None:
+            refuse_same(given, left_out)
     if model is not None:
         model = str(pinned(parse_spec(model)))
         if name not in project_names(workspace):

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from red_core.data.tables import choose_columns, read_table, usable_text, write_table
 from red_core.data.tables.cells import as_text
+from red_core.data.tables.source import refuse_same
 from red_core.records import NONE_OF_THESE, Ints, Project, Report
 from red_core.settings import Settings
 from red_core.steps.belief import CANDIDATES_KEPT, ranked
@@ -178,8 +179,9 @@ def predict(
     StateError
         Before the first round.
     InputError
-        If a file cannot be read or written.
+        If a file cannot be read or written, or both are the same file.
     """
+    refuse_same(source, target)
     predictor = make_predictor(project)
     table = read_table(source, progress=lambda done, total: report("read", done, total))
     column = choose_columns(table, text_column, need_label=False).text

@@ -107,6 +107,8 @@ REFUSED = {
     "closing no round": (["close", "small"], "no round is open"),
     "rolling back no round": (["roll-back", "small", "7"], "round 7 has no feed back to undo"),
     "an export of unknown kind": (["export", "small", "out.doc"], ".json (or with .gz), .parquet or .xlsx"),
+    "left-out rows into the file": (
+        ["import", "p", "--labelled", "s.csv", "--left-out", "./s.csv"], "this is the file that is read"),
     "an export to nowhere": (["export", "small", "no/where.csv"], "Check that the file and its folder exist"),
     "predicting before a round": (["predict", "small", "in.csv", "out.csv"], "has no finished round"),
 }  # fmt: skip
@@ -116,6 +118,7 @@ REFUSED = {
 @pytest.mark.usefixtures("project")
 def test_an_impossible_command_is_refused_in_one_line(arguments, says, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.csv").write_text("text,label\na,b\n", "utf-8")
     check_refused(run(*arguments), says)
 
 

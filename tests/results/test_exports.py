@@ -629,6 +629,16 @@ def test_predict_reads_the_column_that_is_named(fitted, tmp_path):
     assert read(tmp_path / "out.jsonl")[0]["text"] == "refund this please"
 
 
+def test_predict_does_not_overwrite_what_it_reads(fitted, tmp_path):
+    source = Path(write_csv(tmp_path / "in.csv", ["text"], [["refund"]]))
+    (tmp_path / "link.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    for name in ("in.csv", "link.csv", "hard.csv", f"../{tmp_path.name}/in.csv"):
+        with pytest.raises(InputError, match=r"this is the file that is read\. Write into another file"):
+            predict(fitted, source, tmp_path / name)
+    assert source.read_text("utf-8").split() == ["text", "refund"]
+
+
 def test_predict_before_the_first_round_is_refused(project, tmp_path):
     with pytest.raises(StateError, match=r"has no finished round\. Run one"):
         predict(project, write_csv(tmp_path / "in.csv", ["text"], [["a"]]), tmp_path / "out.csv")

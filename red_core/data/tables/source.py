@@ -6,6 +6,7 @@ import errno
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from red_core.data.tables import limits
@@ -112,6 +113,16 @@ class Source:
 def ending(name: str) -> str:
     """Return the ending of a file name, in lower case, without .gz."""
     return name.lower().removesuffix(".gz").rpartition(".")[2]
+
+
+def refuse_same(read: str | Path, written: str | Path) -> None:
+    """Raise InputError if a file that is written is the one that is read, also through a link or another spelling."""
+    try:
+        same = Path(read).samefile(written)
+    except (OSError, ValueError):  # one of them does not exist
+        return
+    if same:
+        raise InputError(str(written), "this is the file that is read", "Write into another file")
 
 
 def disk_error(name: str, doing: str, exc: OSError) -> InputError:
