@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,10 @@ COLUMNS = ("id", "name", "path", "meaning", "does_not_belong", "subset", "seeds"
 three are JSON lists of texts."""
 CALLED_ALSO = {"label": "name", "label_path": "path"}
 """What an export of the texts calls a column."""
+NAMED = ("name", "label")
 CHILDREN, PARENT = "children", "parent"
+OBJECTS = {CHILDREN: ", not a JSON list of labels", "seeds": ", not a JSON list of texts"}
+"""What a column holds that is no text."""
 NO_GROUP = SEPARATOR
 """A path that takes a label out of all groups: an empty cell changes nothing."""
 WRITTEN_AS_IS = ("json", "jsonl", "ndjson", "parquet", "pq")
@@ -80,6 +83,7 @@ def label_rows(table: Table, snapshot: LabelSetSnapshot) -> tuple[list[LabelRow]
         raise InputError(table.name, f"two columns are named {min(twice)!r}", "Rename or delete one")
     frame = frame.loc[:, ~again]
     by_name = {name_key(label.name): label.id for label in snapshot.labels.values()}
+    _refuse_objects(table, known)
     delimiter = "\t" if ending(table.name) == "tsv" else ","
     cell_of = _as_written if ending(table.name) in WRITTEN_AS_IS else partial(_without_apostrophe, delimiter)
     numbered = [
@@ -96,6 +100,16 @@ def label_rows(table: Table, snapshot: LabelSetSnapshot) -> tuple[list[LabelRow]
     rows = _without_groups(rows)
     _check_names(table.name, rows, by_name)
     return rows, [str(name) for name in frame if name not in known]
+
+
+def _refuse_objects(table: Table, known: Container[str]) -> None:
+    """Raise InputError if a column of ours holds an object: its fields became columns such as ``children.name``."""
+    for column in table.frame if ending(table.name) in WRITTEN_AS_IS else ():
+        name, sign, _ = str(column).strip().casefold().partition(".")
+        rows = table.rows[table.frame[column].notna().to_numpy()]
+        if sign and len(rows) and CALLED_ALSO.get(name, name) in known:
+            rule = f"its field {name!r} is an object{OBJECTS.get(name, '')}"
+            raise in_row(table.name, int(rows[0]), StateError(rule))
 
 
 def pasted_rows(text: str, by_name: Mapping[str, int]) -> list[LabelRow]:
@@ -143,10 +157,16 @@ def _children(file: str, number: int, words: str) -> list[Cells]:
         children = json.loads(words)
     except (ValueError, RecursionError):
         children = None
-    if not isinstance(children, list) or not all(isinstance(each, dict | str) for each in children):
+    if not isinstance(children, list) or not all(map(_is_label, children)):
         rule = "its children are not a JSON list of labels"
         raise in_row(file, number, StateError(rule))
     return [_cells(each) if isinstance(each, dict) else {"name": each} for each in children]
+
+
+def _is_label(child: object) -> bool:
+    """Return whether a child is a name, or an object whose name, if it has one, is no list or object."""
+    named = [value for key, value in child.items() if key.casefold() in NAMED] if isinstance(child, dict) else [child]
+    return all(isinstance(name, str) or (isinstance(child, dict) and isinstance(name, int | float)) for name in named)
 
 
 def _cells(child: Mapping[str, Any]) -> Cells:

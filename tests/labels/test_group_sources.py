@@ -280,6 +280,13 @@ def test_a_label_set_comes_in_any_usual_form(kind, project, tmp_path):
     [
         ('{"A": {"B": ["refund"]}}', 'Write a list such as [{"name": "Cards", "children"'),
         ('[{"name": "A", "children": "refund"}]', "row 1: its children are not a JSON list of labels"),
+        *(
+            (f'[{{"name": "refund"}}, {{"name": "A", "children": {wrong}}}]', "row 2: its children are not a JSON list")
+            for wrong in ('"x"', "5", "true", "[1]", '[{"name": ["x"]}]', '[{"name": "B", "children": {"name": "x"}}]')
+        ),
+        ('[{"name": "x"}, {"name": "A", "children": {"a": "B"}}]', "row 2: its field 'children' is an object, not"),
+        ('[{"name": "A", "seeds": {"a": 1}}]', "row 1: its field 'seeds' is an object, not a JSON list of texts"),
+        ('[{"name": "A", "path": {"a": "B"}}]', "row 1: its field 'path' is an object"),
         ('[{"name": "A", "children": [{"name": ""}]}]', "row 1: the name of a label or group has 1 to 200"),
         ('["refund"]', "it has no column 'name'"),
         ('[{"name": "A", "children": ' * 30 + "[]" + "}]" * 30, "row 1: a label is in at most 20 groups"),
