@@ -158,7 +158,20 @@ def predicted(text: str, label: str) -> dict[str, Any]:
     return {"id": 5, "data": {"text": text}, "annotations": [], "predictions": [{"result": result, "score": 0.9}]}
 
 
+def with_mood(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a task with a second control."""
+    mood = {"value": {"choices": ["angry"]}, "from_name": "mood", "to_name": "text", "type": "choices"}
+    (annotation,) = made["annotations"]
+    return made | {"annotations": [annotation | {"result": [*annotation["result"], mood]}]}
+
+
 LABEL_STUDIO = [
+    RealFile(
+        "Label Studio",
+        "two controls.json",
+        array(*map(with_mood, TASKS)),
+        "label from annotations[0].intent; not read, because a text has one label: mood",
+    ),
     RealFile(
         "Label Studio",
         "full.json",

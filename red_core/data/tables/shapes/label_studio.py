@@ -27,7 +27,7 @@ def _is_task(record: Record) -> bool:
 
 
 def _full(sample: Sequence[Record]) -> Known:
-    control = next((name for record in sample for name in _controls(record)), "")
+    control, *others = dict.fromkeys(name for record in sample for name in _controls(record)) or ("",)
     data = [record["data"] for record in sample]
     keys = list(dict.fromkeys(key for each in data for key in each))
     text = "text" if "text" in keys else first_text(data, keys)
@@ -55,6 +55,8 @@ def _full(sample: Sequence[Record]) -> Known:
 
     place = f"annotations[0].{control}" if control else "annotations[0]"
     where = f"text from data.{text}, label from {place}" if text else f"label from {place}"
+    if others:
+        where += f"; not read, because a text has one label: {', '.join(others)}"
     return Known(f"Label Studio export: {where}", Hints(f"data.{text}" if text else None, "label", ANSWER), read)
 
 
