@@ -9,7 +9,7 @@ from pathlib import Path
 
 from red_core.data.choices import GUESS, Choices
 from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
-from red_core.data.tables.label_cells import MISSING, doubtful, joined
+from red_core.data.tables.label_cells import MISSING, are_lists, doubtful, joined, unpacked
 from red_core.data.tables.mail import is_mail
 from red_core.data.tables.many_objects import many_objects
 from red_core.records import Report, Role
@@ -103,14 +103,17 @@ def _on_cells(table: Table, columns: Columns) -> list[str]:
                 f"'{name}' ({count:,} {'row' if count == 1 else 'rows'})" for name, count in missing.most_common(3)
             )
             notes.append(f"read as no label: {listed}")
+        if lists := unpacked(labels, lists=are_lists(labels)):
+            example = f"such as {lists[0][:60]}"
+            notes.append(f"{len(lists):,} labels are lists or objects, {example}: the names in them are the labels")
         if unseen := sum(1 for label in labels if UNSEEN.search(label)):
             notes.append(f"{unseen:,} labels hold characters that nobody sees, so two of them may look the same")
         if names := doubtful(labels):
             listed = ", ".join(f"'{name}'" for name in names[:3])
             notes.append(f"kept as a label, though it may mean that there is none: {listed}. Empty the cells if so")
-    lists = sum(1 for cell in table.frame[columns.text] if cell and cell[0] == "[" and joined(cell) != cell)
-    if lists:
-        notes.append(f"{lists:,} texts are lists of strings: their parts were joined")
+    parts = sum(1 for cell in table.frame[columns.text] if cell and cell[0] == "[" and joined(cell) != cell)
+    if parts:
+        notes.append(f"{parts:,} texts are lists of strings: their parts were joined")
     return notes
 
 

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from red_core.data.importing import ImportSummary, import_files, write_left_out
-from red_core.data.tables import normalise_text, read_table
+from red_core.data.preparing import read_source
+from red_core.data.tables import normalise_text, read_table, write_table
 from red_core.data.tables.label_cells import read_label
+from red_core.data.tables.rows import UNSEEN_ONLY
 from red_core.errors import InputError, ProjectError, RedError, SettingsError, StateError, StoreError
 from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit
@@ -139,10 +141,50 @@ def test_rows_whose_text_the_project_already_had_are_counted_as_folded(workspace
     assert summary.folded == 1
 
 
+LIKE_PYTHON = ("(1)", "{1}", "[1]", "list()", "(None)", "set(default)", "Index(es)", "tuple(a)", "[1, 2]", "array(1)")
+
+
+def labels_in(path: Path) -> list[str | None]:
+    return [row.label for row in read_source(path, role="labelled").rows]
+
+
+def test_a_label_that_looks_like_python_keeps_its_name(tmp_path):
+    rows = [(f"text {n}", label) for n, label in enumerate(("1", *LIKE_PYTHON))]
+    assert labels_in(table(tmp_path, rows)) == ["1", *LIKE_PYTHON]
+
+
+def test_a_list_of_quoted_names_is_read_and_the_notes_say_so(tmp_path):
+    cells = ("['a']", "set(['b'])", '["c"]', "('d',)", "{'e'}", "set()", "[]", "plain")
+    path = table(tmp_path, [(f"text {n}", label) for n, label in enumerate(cells)])
+    assert labels_in(path) == ["a", "b", "c", "d", "e", None, None, "plain"]
+    notes = read_source(path, role="labelled").notes
+    assert "5 labels are lists or objects, such as ['a']: the names in them are the labels" in notes
+
+
+def test_where_all_labels_are_lists_numbers_are_labels_too(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": f"t {n}", "label": [n % 2]}) + "\n" for n in range(4)), "utf-8")
+    assert labels_in(path) == ["0", "1", "0", "1"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_label_with_nul_and_what_nobody_sees_are_left_out(name, tmp_path):
+    rows = [("one", "a"), ("two", "b\0"), ("\u200b\u2060", "a"), ("four", "\u200b"), ("five\u200b", "b")]
+    write_table(tmp_path / name, [{"text": text, "label": label} for text, label in rows], ["text", "label"])
+    prepared = read_source(tmp_path / name, role="labelled")
+    assert [(row.text, row.label) for row in prepared.rows] == [("one", "a"), ("four", None), ("five\u200b", "b")]
+    assert [row.reason for row in prepared.left_out] == ["the label holds a NUL character", "empty text"]
+
+
+def test_a_file_without_a_name_is_refused(workspace):
+    with pytest.raises(InputError, match=r"the file: its name is empty\. Name a file"):
+        import_files(workspace, "p", "", embedding=EMBEDDING)
+
+
 ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-USABLE = ANY.map(normalise_text).filter(bool)
-NAMES = USABLE.filter(lambda name: read_label(name) == ((name,), ""))
-"""Names of labels; *null* and *[]* are none."""
+USABLE = ANY.map(normalise_text).filter(lambda text: text and not UNSEEN_ONLY.fullmatch(text))
+NAMES = USABLE.filter(lambda name: read_label(name, lists=True) == ((name,), "") and "\0" not in name)
+"""Names of labels; *null* and *[]* are none, nor is what holds NUL."""
 
 
 @given(st.lists(st.tuples(USABLE, ANY), min_size=1, max_size=5, unique_by=lambda each: each[0]), NAMES, NAMES)

@@ -38,22 +38,60 @@ _TWO_STRINGS = re.compile(r"['\"]\s+['\"]")
 Names = tuple[str, ...]
 
 
-def read_label(cell: Cell) -> tuple[Names, str]:
+def read_label(cell: Cell, *, lists: bool = False) -> tuple[Names, str]:
     """Return the names in a label cell, and the reason if it has structure without a name.
 
-    An empty list has no names: the row has no label. A list of one is that name.
+    An empty list has no names: the row has no label. A list of one is that name. Only quotes make a list:
+    ``['a']`` is *a*, but ``[1]`` and ``set(a)`` are names.
+
+    Parameters
+    ----------
+    lists : bool
+        What :func:`are_lists` says about the column. If so, ``[1]`` is the name *1*.
     """
     text = (cell or "").strip()
     if not text or text.casefold() in MISSING:
         return (), ""
-    if text[-1] == ")" and (call := _CALL.fullmatch(text)):
-        text = call[1].strip() or "[]"
-    if text[0] in "[{(" and text[-1] in "]})" and len(text) <= LONGEST:
-        value, is_structure = _parsed(text)
-        return _names(value) if is_structure else ((text,), "")
+    value = _structure(text)
+    if value is not None and (lists or _is_quoted(value)):
+        return _names(value)
     if text.startswith(FAST_TEXT):
         return tuple(mark.removeprefix(FAST_TEXT) for mark in text.split() if mark != FAST_TEXT), ""
     return (text,), ""
+
+
+def are_lists(cells: Iterable[Cell]) -> bool:
+    """Return whether every filled cell of a label column is a list, so that ``[1]`` is one, too, and no name."""
+    filled = {cell.strip() for cell in cells if cell and cell.strip() and cell.strip().casefold() not in MISSING}
+    return bool(filled) and all(isinstance(_structure(cell), list | tuple | set) for cell in filled)
+
+
+def unpacked(cells: Iterable[Cell], *, lists: bool) -> list[str]:
+    """Return the cells of a label column that are read as the names in them, in the order of the file."""
+    filled = [cell.strip() for cell in cells if cell and cell.strip()[-1:] in ("]", ")", "}")]
+    inside = {cell: read_label(cell, lists=lists)[0] not in ((), (cell,)) for cell in set(filled)}
+    return [cell for cell in filled if inside[cell]]
+
+
+def _structure(text: str) -> list[Any] | tuple[Any, ...] | set[Any] | dict[Any, Any] | None:
+    """Return the list or object that a cell holds, None if it holds none."""
+    if text in ("set()", "frozenset()"):  # as Python prints empty ones
+        return []
+    if text[-1] == ")" and (call := _CALL.fullmatch(text)):
+        text = call[1].strip()
+    if text[:1] not in ("[", "{", "(") or text[-1] not in "]})" or len(text) > LONGEST:
+        return None
+    value, is_structure = _parsed(text)
+    return value if is_structure and isinstance(value, list | tuple | set | dict) else None
+
+
+def _is_quoted(value: Any) -> bool:  # noqa: ANN401  JSON is anything
+    """Return whether a list or an object is empty, or has a string in it, as other programs write names."""
+    if isinstance(value, dict):
+        return not value or any(map(_is_quoted, (*value, *value.values())))
+    if isinstance(value, list | tuple | set):
+        return not value or any(map(_is_quoted, value))
+    return _is_name(value)
 
 
 def _parsed(text: str) -> tuple[Any, bool]:

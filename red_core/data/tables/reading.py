@@ -189,6 +189,8 @@ def _fetch(path: str | Path, name: str) -> bytes:
     """Return the bytes of the file on disk or on the hub."""
     if str(path).startswith("hf://"):
         return _fetch_hub(str(path), name)
+    if not str(path):
+        raise InputError("the file", "its name is empty", "Name a file")
     if "\0" in str(path):
         raise InputError(name, "its path holds a NUL character", "Check the path")
     try:

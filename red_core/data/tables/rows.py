@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -10,18 +11,20 @@ from typing import Literal
 from red_core.data.tables.answers import Worth, worth_of
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.columns import Columns
-from red_core.data.tables.label_cells import SEPARATORS, Names, combined, is_object, joined, read_label
+from red_core.data.tables.label_cells import SEPARATORS, Names, are_lists, combined, is_object, joined, read_label
 from red_core.data.tables.mail import written
 from red_core.data.tables.names import last_word
 from red_core.data.tables.reading import Table
 from red_core.errors import one_line
 from red_core.store.exports import ORIGINAL
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT, listed, normalise_text, storable
+from red_core.text import LONGEST_LABEL, LONGEST_TEXT, UNSEEN, listed, normalise_text, storable
 
 Several = Literal["leave out", "first", "each"]
 """What happens to a row with several labels: it is left out and listed; it gets the first one; or it becomes one row
 for each of them, and its text is a contradiction that is settled on Review."""
 LABELS_LISTED = 5
+UNSEEN_ONLY = re.compile(rf"(?:\s|{UNSEEN.pattern})+")
+"""A text or label in which nobody sees anything: it counts as empty."""
 EXCEL_ERRORS = frozenset(("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"))
 """What Excel shows instead of a value, such as #NAME? for a text that begins with = or -."""
 TOTALS = frozenset(("total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtergebnis", "total général"))
@@ -80,12 +83,13 @@ def usable_rows(  # each option is a choice of the person who imports
     further: list[Row] = []
     read: dict[Cell, tuple[Names, str]] = {}  # labels repeat, and reading a cell takes its time
     parts = _parts(table, columns.label) if columns.label is not None else {}
+    lists = columns.label is not None and are_lists(table.frame[columns.label])
     last = int(table.rows[-1]) if len(table.rows) else 0
     for row, raw, label, worth, others in _cells(table, columns):
         text, reason, extra = _text_of(raw, others, longest=longest, mail=mail)
         reason = reason or _no_data(text, label, columns, headed=bool(table.header), is_last=row == last)
         if label not in read:
-            read[label] = _labels_of(label, parts)
+            read[label] = _labels_of(label, parts, lists=lists)
         names, problem = read[label]
         reason = reason or _reason(names, problem, worth or "accept", columns.answer, several)
         if reason:
@@ -168,16 +172,18 @@ def _text_of(raw: Cell, extra: dict[str, str], *, longest: int, mail: bool) -> t
     return text, reason, extra | {ORIGINAL: storable(raw)} if changed else extra
 
 
-def _labels_of(cell: Cell, parts: dict[str, Names]) -> tuple[Names, str]:
+def _labels_of(cell: Cell, parts: dict[str, Names], *, lists: bool) -> tuple[Names, str]:
     """Return the normalised labels of a cell, and the reason if they cannot be used."""
-    names, problem = (parts[cell.strip()], "") if cell and cell.strip() in parts else read_label(cell)
+    names, problem = (parts[cell.strip()], "") if cell and cell.strip() in parts else read_label(cell, lists=lists)
     if problem:
         return (), problem
     bounded = [_bounded(name, LONGEST_LABEL) for name in names]
     long = next((name for name in bounded if len(name) > LONGEST_LABEL), None)
     if long is not None:
         return (), f"label too long: {len(long):,} characters, at most {LONGEST_LABEL}"
-    return tuple(dict.fromkeys(name for name in bounded if name)), ""
+    if any("\0" in name for name in bounded):
+        return (), "the label holds a NUL character"
+    return tuple(dict.fromkeys(name for name in bounded if name and not UNSEEN_ONLY.fullmatch(name))), ""
 
 
 def _listed(names: Names) -> str:
@@ -187,7 +193,7 @@ def _listed(names: Names) -> str:
 def usable_text(raw: Cell, *, longest: int = LONGEST_TEXT) -> tuple[str, str]:
     """Return (normalised text, ''), or (beginning of the text, reason) if it cannot be used."""
     text = _bounded(raw, longest)
-    if not text:
+    if not text or UNSEEN_ONLY.fullmatch(text):
         return "", "empty text"
     if len(text) > longest:
         return text[:200], f"too long: {len(text):,} characters, at most {longest:,}"
