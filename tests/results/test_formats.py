@@ -272,6 +272,19 @@ def test_a_label_that_looks_like_a_number_can_be_edited(texts_like_numbers, tmp_
     assert (found.before, found.after, found.change) == ("1.10", "5.50", "label")
 
 
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_an_edit_in_csv_finds_a_label_that_has_apostrophes_there(delimiter, project, tmp_path):
+    apply_edit(project, Rename(label_of(project, "refund"), "a,=1;@b"), "ann")
+    export(project, path := tmp_path / "out.csv", format_name="csv-excel", delimiter=delimiter)
+    content = path.read_text("utf-8-sig")
+    cell = '"a,=1;\'@b"' if delimiter == "," else "\"a,'=1;'@b\""
+    assert content.count(cell) == 4  # label and exported_label of two rows
+    path.write_text(content.replace(f"{delimiter}delivery{delimiter}", f"{delimiter}{cell}{delimiter}"), "utf-8-sig")
+    assert {(each.before, each.after, each.change) for each in read_edited(project, path).differences} == {
+        ("delivery", "a,=1;@b", "label")
+    }
+
+
 def test_an_export_that_nobody_edited_changes_nothing(project, tmp_path):
     for name in ("out.xlsx", "out.csv", "out.jsonl", "out.parquet"):
         export(project, tmp_path / name)
