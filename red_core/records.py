@@ -40,6 +40,8 @@ FIXES_OUTCOME: frozenset[DecisionKind] = frozenset({"accept", "relabel", "none"}
 
 NONE_OF_THESE = -1
 """The label id of *none of these*: the text belongs to no label."""
+LONGEST_SECONDS = 1e6
+"""Most seconds that a decision may have taken."""
 FEWEST_EXAMPLES = 2
 """A label needs two examples: with one, leave-one-out evidence is empty."""
 

@@ -1,4 +1,4 @@
-"""Rules for every text of a project: its normal form, its identity, its longest length, its unseen characters."""
+"""Rules for every text of a project: normal form, identity, longest length, unseen characters; and for its times."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair: neither UTF-8 nor the database can hold it."""
@@ -63,3 +64,12 @@ def id_of_normalised(text: str) -> str:
 def storable(text: str) -> str:
     """Return the text with U+FFFD for every lone surrogate, so that UTF-8 and the database can hold it."""
     return str(text) if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)
+
+
+def is_time(stored: str) -> bool:
+    """Return whether a text is a time (ISO 8601) with a time zone, in a year that every other time zone has, too."""
+    try:
+        moment = datetime.fromisoformat(stored)
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and 1 < moment.year < 9999

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from red_core.data.tables import limits
 from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
-from red_core.records import NAMES_LABEL, BatchKind, NewDecisionKind, Project
+from red_core.records import LONGEST_SECONDS, NAMES_LABEL, BatchKind, NewDecisionKind, Project
 from red_core.store.restoring import MadeDecision, Restored, add_restored
-from red_core.text import LONGEST_LABEL, LONGEST_TEXT
+from red_core.text import LONGEST_LABEL, LONGEST_TEXT, is_time
 
 GZIP, BOM = b"\x1f\x8b", b"\xef\xbb\xbf"
 LONGEST_NAME = 1_000
@@ -36,8 +36,8 @@ def _moment(text: str) -> str:
     """Return a time with a time zone in the format of the store."""
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+        if moment.tzinfo is not None and is_time(stored := moment.astimezone(UTC).isoformat(timespec="milliseconds")):
+            return stored
     except (ValueError, OverflowError):
         pass
     raise ValueError("it is not a time with a time zone, such as 2026-01-31T12:00:00.000+00:00")
@@ -57,7 +57,7 @@ class _Decision(_Strict):
     at: Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_moment)]
     reason: Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_storable)] = ""
     queue: Name = ""
-    seconds: Annotated[float, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
     belief: Annotated[float, Field(ge=0, le=1)] | None = None
     undone: bool
 

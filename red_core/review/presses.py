@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from red_core.errors import StateError, one_line
-from red_core.records import DecisionKind
+from red_core.records import LONGEST_SECONDS, DecisionKind
 from red_core.store.audits import AuditKind
 from red_core.text import LONGEST_MEANING
 
@@ -44,7 +44,7 @@ class KeyPress(BaseModel):
     seen: Annotated[list[RowId], Field(min_length=2, max_length=2)] | None = None
     own: Annotated[list[RequestId], Field(max_length=1_000)] = []
     queue: Annotated[str, StringConstraints(max_length=60)] = ""
-    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
     reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
     undoes: RequestId | None = None
 
@@ -58,7 +58,7 @@ class AuditKeyPress(BaseModel):
     kind: AuditKind | Literal["undo"]
     audit: RowId | None = None
     label: RowId | None = None
-    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
     undoes: RequestId | None = None
 
 
