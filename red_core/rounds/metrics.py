@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from red_core.records import NONE_OF_THESE, Floats, Ints, Project, Round
-from red_core.rounds.scoring import BEST_STORED, ScoredPool
+from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import ranked
 from red_core.steps.stopping import information_gain
 from red_core.store.attempts import spent
 from red_core.store.decisions import decided
 from red_core.store.labels import active_by_name, list_labels, name_key
-from red_core.store.rounds import best_beliefs, finished_rounds
+from red_core.store.rounds import BEST_STORED, best_beliefs, finished_rounds
 from red_core.store.texts import truths
 from red_core.store.verdicts import comparison_count, outcome_counts
 
@@ -42,7 +42,7 @@ def round_metrics(project: Project, current: Round, scored: ScoredPool, asked: A
     compared : int
         Those of the questions that asked which of two labels is right.
     information_gain : float or None
-        Nats per text; None in the first round.
+        Nats per text; None in the first round, and if no text has a confidence from the round before.
     expected_agreement, expected_alone : float in [0, 1]
         Mean best belief, with verdicts and from the classifiers alone.
     true_agreement, true_alone : float in [0, 1] or None
@@ -113,6 +113,8 @@ def _gain_since_last(
     before = best_beliefs(project, earlier[-1].id)
     rows = {text: row for row, text in enumerate(scored.texts.tolist())}
     shared = [(rows[text], json.loads(top)) for text, top in before if text in rows]
+    if not shared:  # the labels of all these texts were retired
+        return None
     rows_now = np.array([row for row, _ in shared], dtype=np.int64)
     old_labels = np.full((len(shared), BEST_STORED), -2, dtype=np.int64)
     old_belief = np.zeros((len(shared), BEST_STORED))

@@ -21,11 +21,9 @@ from red_core.steps.belief import (
     with_share_of_none,
 )
 from red_core.steps.pool_scoring import SubsetPredictions, blocks, subset_predictions
-from red_core.store.rounds import Prediction
+from red_core.store.rounds import BEST_STORED, Prediction
 from red_core.training import Model
 
-BEST_STORED = 5
-"""Labels stored per text and round."""
 LARGE_BLOCK_ROWS = 16_384
 """Rows whose features, and whose rows to store, are in memory together."""
 

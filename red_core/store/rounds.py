@@ -15,6 +15,8 @@ from red_core.records import Ints, Project, Round, RoundState
 from red_core.store.checksums import seal
 from red_core.store.database import connection, now, transaction
 
+BEST_STORED = 5
+"""Most outcomes of a text whose beliefs are stored."""
 Prediction = tuple[int, int, float, int, float, float, float, str]
 """text, label (-1 none of these), belief, runner-up, its belief, belief in none of these, belief before any verdict,
 the best five as JSON [[label, belief], ...]."""

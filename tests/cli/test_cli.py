@@ -18,6 +18,8 @@ from red_core import cli
 from red_core.cli import terminal
 from red_core.data.importing import import_files
 from red_core.labels.drift import measure_drift
+from red_core.labels.edit_kinds import Retire
+from red_core.labels.edits import apply_edit
 from red_core.records import Answer, Project
 from red_core.review.decisions import decide
 from red_core.rounds.run import run_round
@@ -410,6 +412,15 @@ def test_status_after_a_round_prints_its_figures(run):
     assert re.search(r"estimated accuracy \d+\.\d\d% \(classifiers alone \d+\.\d\d%\)", shown)
     assert "true accuracy (trial)" in shown
     assert re.search(r"goal 95\.0%: you alone: .*; the judge alone: .*; the judge, then you: ", shown)
+
+
+def test_status_of_a_trial_whose_confidences_left_with_a_retired_label(run, project):
+    figures = {"true_agreement": 0.5, "true_alone": 0.5}
+    reviewed_round(project, dict.fromkeys(pool(project).tolist(), (1, 0.9)), metrics=figures)
+    apply_edit(project, Retire(1), "ann")
+    shown = run("status", "small").stdout
+    assert "estimated accuracy 90.00%" in shown
+    assert "true accuracy" not in shown
 
 
 @pytest.mark.usefixtures("reviewed")

@@ -321,6 +321,7 @@ def as_the_earlier_version_stored_it(project) -> None:
             "ALTER TABLE attempt DROP COLUMN comparison",
             "ALTER TABLE self_test DROP COLUMN rival",
             "ALTER TABLE self_test DROP COLUMN tokens",
+            "DROP TABLE audit_chance",
             "DELETE FROM checksum WHERE facts = 'comparison'",
             "DELETE FROM _sqlite_migrations WHERE name >= 'm011'",
         ):
