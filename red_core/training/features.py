@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,8 +76,14 @@ def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: P
 def _fitted_name(project: Project, settings: Settings, texts: int) -> str:
     """Return the name of the newest usable lexical model for these settings; '' if there is none."""
     prefix = f"lexical-{settings.lexical_dimensions}-{settings.random_state}-"
-    sizes = sorted(int(p.stem.removeprefix(prefix)) for p in project.folder.glob(f"{prefix}*.npz"))
+    sizes = _sizes(prefix, (path.stem for path in project.folder.glob(f"{prefix}*.npz")))
     return f"{prefix}{sizes[-1]}" if sizes and texts <= REFIT_GROWTH * sizes[-1] else ""
+
+
+def _sizes(prefix: str, names: Iterable[str]) -> list[int]:
+    """Return, ascending, the numbers of texts at the end of these names; other names may begin like these."""
+    ends = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return sorted(int(end) for end in ends if end.isascii() and end.isdecimal())
 
 
 def load_lexical(project: Project, name: str) -> LexicalModel:
@@ -114,7 +120,7 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
     if not wants_neighbours(settings):
         return ""
     prefix = f"near-{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
-    sizes = sorted(int(name.removeprefix(prefix)) for name in vector_models(project) if name.startswith(prefix))
+    sizes = _sizes(prefix, vector_models(project))
     outgrown = not sizes or len(texts) > REFIT_GROWTH * sizes[-1]
     name = f"{prefix}{len(texts) if outgrown else sizes[-1]}"
     missing = np.intersect1d(without_vector(project, name), texts)
