@@ -14,9 +14,9 @@ from red_core.data.tables.formulas import unguarded
 from red_core.data.tables.source import ending
 from red_core.errors import InputError, StateError
 from red_core.labels.group_sources import BYTE_ORDER_MARK, paths_by_parents, split_name
-from red_core.labels.groups import MOST_LEVELS, Path, checked_path, key_of
+from red_core.labels.groups import Path, checked_path, key_of
 from red_core.labels.snapshot import LabelSetSnapshot, checked_meaning, checked_name
-from red_core.store.labels import SEPARATOR, name_key, path_in_words
+from red_core.store.labels import MOST_LEVELS, SEPARATOR, name_key, path_in_words
 from red_core.training.training_set import has_word
 
 COLUMNS = ("id", "name", "path", "meaning", "does_not_belong", "subset", "seeds", "good_examples", "bad_examples")

@@ -15,11 +15,10 @@ from red_core.errors import StateError
 from red_core.labels.snapshot import LabelSetSnapshot, checked_name
 from red_core.records import Label
 from red_core.store.label_edits import OpenEdit
-from red_core.store.labels import SEPARATOR, name_key, path_in_words
+from red_core.store.labels import MOST_LEVELS, SEPARATOR, name_key, path_in_words
 
 Path = tuple[str, ...]
 """The names of groups, from the top."""
-MOST_LEVELS = 20
 COUNTED = "  \u00b7  "
 """What stands between a group and its number of labels in a tree."""
 

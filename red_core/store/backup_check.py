@@ -9,24 +9,17 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from red_core.errors import RedError, one_line
 from red_core.records import Project
-from red_core.steps.refitting import Fitted
-from red_core.store.arrays import array_files, arrays_in, vector_file
-from red_core.store.checksums import vector_blocks
+from red_core.store.array_check import array_faults
 from red_core.store.contents import content_faults
 from red_core.store.database import open_project, renew_id
 from red_core.store.health import database_faults, foreign_parts, vector_faults
 from red_core.store.jobs import end_job, newest_job
-from red_core.store.labels import all_label_ids
-from red_core.store.vectors import vector_dimensions
 
 SPARE_MEMORY = 1 << 30
 """Bytes of memory beyond those of the program and of three copies of the largest file."""
@@ -56,41 +49,12 @@ def _faults(project: Project) -> Iterator[str]:
     yield from vector_faults(project)
     open_project(project.workspace, project.name)
     yield from content_faults(project)
-    yield from _array_faults(project)
+    yield from array_faults(project)
     yield from database_faults(project)
     job = newest_job(project)
     if job is not None and job.state in {"waiting", "running"}:
         end_job(project, job.id, "interrupted", "it was running when this project was backed up")
     renew_id(project)
-
-
-def _array_faults(project: Project) -> Iterator[str]:
-    for model, dimensions in vector_dimensions(project).items():
-        path = vector_file(project, model)
-        if not all(np.isfinite(block).all() for _, block in vector_blocks(path, dimensions)):
-            yield f"{path.name} has a number that is not finite"
-    labels = all_label_ids(project)
-    for path in array_files(project):
-        stored = {}
-        for name, array in arrays_in(path):
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                yield f"{path.name} has a number that is not finite"
-            if path.parent.name == "rounds":
-                stored[name] = array
-        if path.parent.name == "rounds" and "label_ids" in stored and not _is_model(stored, labels):
-            yield f"{path.parent.name}/{path.name} does not fit the labels of the project"
-
-
-def _is_model(stored: Mapping[str, Any], labels: set[int]) -> bool:
-    """Return whether the arrays of a round have shapes that fit each other, and name labels of the project."""
-    try:
-        of_labels = stored["label_ids"]
-        parts = {name.rsplit("_samples", 1)[0] for name in stored if name.endswith("_samples")}
-        for part in parts:
-            Fitted.of(stored, part, of_labels)
-    except (KeyError, ValueError, TypeError, IndexError):
-        return False
-    return of_labels.dtype.kind == "i" and labels.issuperset(of_labels.tolist())
 
 
 def _limit(folder: Path) -> None:

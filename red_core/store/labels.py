@@ -77,6 +77,8 @@ def _newest_examples(db: Database) -> dict[tuple[int, str], list[str]]:
 
 SEPARATOR = ">"
 """The sign between two groups of a path, as people read and type it."""
+MOST_LEVELS = 20
+"""Most groups of a label, one in the other."""
 
 
 def path_in_words(path: Iterable[str]) -> str:

@@ -224,7 +224,7 @@ def test_a_bent_export_is_restored_or_refused(project, folder, data):
 @pytest.fixture(scope="module")
 def backup(folder: Path) -> Path:
     kept = small_project(folder / "backed up", seeds=seed_rows(each=2), pool=[("refund, now", "refund")])
-    save_arrays(kept.folder / "rounds" / "1.npz", numbers=np.arange(5))
+    save_arrays(kept.folder / "map" / "1.npz", numbers=np.arange(5))
     back_up(kept, folder / "backup.zip")
     return folder / "backup.zip"
 
@@ -261,7 +261,7 @@ def test_a_backup_with_any_manifest_is_restored_or_leaves_nothing(backup, folder
 @given(data=st.data())
 @settings(max_examples=100)
 def test_bent_arrays_are_read_or_refused(backup, folder, data):
-    source = backup.parent / "backed up" / "small" / "rounds" / "1.npz"
+    source = backup.parent / "backed up" / "small" / "map" / "1.npz"
     (path := folder / "bent.npz").write_bytes(mended(source.read_bytes(), data.draw))
     try:
         load_arrays(path)
