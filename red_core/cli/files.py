@@ -16,7 +16,7 @@ from red_core.data import import_files, restore_decisions, write_left_out
 from red_core.data.tables.rows import Several
 from red_core.data.tables.source import refuse_same
 from red_core.encoders import encode, parse_spec, pinned
-from red_core.errors import StateError, one_line
+from red_core.errors import InputError, StateError, one_line
 from red_core.labels.groups import checked_path
 from red_core.records import Project
 from red_core.results import export, is_folder, predict, predict_folder
@@ -241,6 +241,8 @@ def predict_(
     again: it labels only the files that are not finished.
     """
     project = open_project(workspace, name)
+    if cluster is not None and Path(source).is_file():
+        raise InputError(source, "a cluster labels folders of Parquet files, and not one file", "Leave out --cluster")
     if cluster is not None or is_folder(source):
         _predict_folder(project, source, out, text_column, cluster, as_json=as_json)
         return

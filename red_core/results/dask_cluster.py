@@ -6,6 +6,7 @@ to each worker once.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,16 +16,19 @@ from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, Future, as_completed
+from distributed import Client, Future, Security, as_completed
 from distributed.client import FutureCancelledError
+from distributed.comm import connect, parse_address, parse_host_port
+from distributed.utils import LoopRunner
 from threadpoolctl import threadpool_limits
 
-from red_core.errors import SettingsError, StateError
+from red_core.errors import SettingsError, StateError, one_line
 from red_core.training.parts import TRIES, Part, Result, Run, Shared, Work
 
 AT_ONCE = 1_000
 """Parts that the scheduler holds at once, so that the client's memory does not grow with their number."""
-SECONDS_FOR_A_WORKER = 60
+SECONDS_FOR_A_SCHEDULER, SECONDS_FOR_A_WORKER = 10, 60
+"""How long the first answer, and the first worker, are waited for."""
 PACKAGE = "red-workbench"
 
 
@@ -109,13 +113,35 @@ def _ctrl_c_held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+async def _refuse_wrong_address(address: str) -> None:
+    try:
+        parse_host_port(parse_address(address, strict="://" in address)[1])
+    except ValueError as error:
+        raise SettingsError(
+            f"{one_line(address, 80) or 'nothing'} is no address of a scheduler. Give the one that `dask scheduler` "
+            "prints, such as tcp://10.0.0.5:8786."
+        ) from error
+    secured = Security().get_connection_args("client")
+    try:
+        async with asyncio.timeout(SECONDS_FOR_A_SCHEDULER + 1):  # the library's own ends no connection that is silent
+            comm = await connect(address, timeout=SECONDS_FOR_A_SCHEDULER, **secured)
+    except Exception as error:  # another server makes the library read anything
+        raise _no_scheduler(address) from error
+    await comm.close()
+
+
+def _no_scheduler(address: str) -> StateError:
+    return StateError(f"no Dask scheduler answers at {one_line(address, 80)}. Start one: `dask scheduler`.")
+
+
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
     """Yield a client whose workers, at least one, all have this version of the program."""
+    LoopRunner().run_sync(_refuse_wrong_address, address)  # a client that has failed cannot be closed in less than 60 s
     try:
         client = Client(address, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise StateError(f"no Dask scheduler answers at {address}. Start one: `dask scheduler`.") from error
+        raise _no_scheduler(address) from error
     with client:
         try:
             client.wait_for_workers(1, timeout=SECONDS_FOR_A_WORKER)

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,7 +39,6 @@ from tests.helpers.paths import ROOT
 from tests.helpers.small_parts import COUNT, ROWS, first_text, outputs, seen, write_parts
 from tests.helpers.small_projects import EMBEDDING, FAST, fake_encode, pool_rows, seed_rows, small_project, write_csv
 
-dask = pytest.importorskip("dask", reason="the extra `cluster` is not installed")
 leaf = pytest.importorskip("red_core.results.dask_cluster", reason="the extra `cluster` is not installed")
 
 RED = Path(sys.executable).with_name("red")
@@ -260,12 +261,45 @@ def test_nobody_at_the_address_and_no_worker_are_told_in_one_line(fitted, cluste
     monkeypatch.setattr(leaf, "SECONDS_FOR_A_WORKER", 0.2)
     with pytest.raises(StateError, match=r"has no workers\. Start some: `dask worker tcp://127"):
         predict_folder(fitted, *folders, run=on(cluster))
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
-        pytest.raises(StateError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\. Start one"),
-    ):
+    monkeypatch.setattr(leaf, "SECONDS_FOR_A_SCHEDULER", 0.5)
+    with pytest.raises(StateError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\. Start one"):
         predict_folder(fitted, *folders, run=leaf.on_cluster("tcp://127.0.0.1:9"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "tcp://host", "tcp://[::1", "tcp://127.0.0.1:8786/x", "inproc://x"])
+def test_what_is_no_address_is_refused_at_once(address):
+    with pytest.raises(SettingsError, match="is no address of a scheduler"):
+        next(iter(leaf.on_cluster(address)(divmod, 7, [2])))
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_is_no_scheduler_is_told_in_one_line_and_nothing_hangs(says, monkeypatch):
+    monkeypatch.setattr(leaf, "SECONDS_FOR_A_SCHEDULER", 0.2)
+    over = threading.Event()
+
+    def answer() -> None:
+        with listening.accept()[0] as connection:
+            connection.sendall(says)
+            over.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answers = threading.Thread(target=answer, daemon=True)
+        answers.start()
+        start = time.monotonic()
+        with pytest.raises(StateError, match="no Dask scheduler answers at tcp://127"):
+            next(iter(leaf.on_cluster(f"tcp://127.0.0.1:{listening.getsockname()[1]}")(divmod, 7, [2])))
+        assert time.monotonic() - start < 10
+        over.set()
+        answers.join(10)
+
+
+def test_a_file_is_not_labelled_on_a_cluster(fitted, tmp_path):
+    (tmp_path / "one.csv").write_text("text\na\n")
+    words = ["--workspace", str(fitted.workspace), "predict", fitted.name, str(tmp_path / "one.csv"), "out"]
+    shown = CliRunner().invoke(main, [*words, "--cluster", "tcp://127.0.0.1:9"])
+    assert shown.exit_code == 1
+    assert shown.stderr.endswith("and not one file. Leave out --cluster\n")
 
 
 def test_a_worker_of_another_version_is_refused(fitted, cluster, tmp_path):
