@@ -25,9 +25,10 @@ from red_core.access.sign_in import (
 )
 from red_core.data.backup import RESTORING
 from red_core.encoders import parse_spec
+from red_core.encoders.api import embedding_server
 from red_core.encoders.catalogue import is_here
 from red_core.encoders.loading import default_model_folder
-from red_core.errors import AccessError, JudgeError, RedError, StoreError
+from red_core.errors import AccessError, EmbeddingError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
 from red_core.judges.listed_models import listed_models
 from red_core.judges.server_settings import TABLE
@@ -68,6 +69,7 @@ def examine(workspace: Path, name: str | None = None) -> Iterator[Finding]:
     for project in projects:
         yield from _project(project)
     yield from _judge()
+    yield from _encoder_server()
     yield _sign_in()
     yield _address()
 
@@ -199,6 +201,17 @@ def _judge() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "judge", f"{message} and lists this model" if models else message)
+
+
+def _encoder_server() -> Iterator[Finding]:
+    """Yield what is known of the server of an encoder, if one is named; it is not asked, because that costs."""
+    try:
+        server = embedding_server()
+    except EmbeddingError as error:
+        yield Finding("broken", "encoder server", str(error))
+        return
+    if server is not None:
+        yield Finding("ok", "encoder server", f"{server.model} at {server.host} is set; it is not asked here")
 
 
 def _sign_in() -> Finding:

@@ -13,9 +13,10 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from red_core.access.server_variables import from_json, wrong_address, wrong_headers, wrong_key
 from red_core.encoders.spec import API
 from red_core.errors import BudgetSpent, EmbeddingError, RedError
 from red_core.records import Floats
@@ -40,12 +41,10 @@ class EmbeddingServer(BaseSettings):
         env_prefix="RED_EMBEDDING_", extra="ignore", frozen=True, env_ignore_empty=True, str_strip_whitespace=True
     )
 
-    base_url: Annotated[
-        str, Field(validation_alias="RED_EMBEDDING_URL", pattern=r"^https?://[^\s@#?]+(\?api-version=[\w.-]+)?$")
-    ]
+    base_url: Annotated[str, Field(validation_alias="RED_EMBEDDING_URL")]
     api_key: Annotated[SecretStr, Field(validation_alias="RED_EMBEDDING_KEY")] = SecretStr("")
     model: Annotated[str, Field(min_length=1, max_length=200)]
-    headers: dict[str, SecretStr] = {}
+    headers: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(from_json)] = {}
     dimensions: Annotated[int | None, Field(ge=1, le=65_536)] = None
     batch: Annotated[int, Field(ge=1, le=2_048)] = 64
     at_once: Annotated[int, Field(ge=1, le=64)] = 4
@@ -87,12 +86,25 @@ def embedding_server() -> EmbeddingServer | None:
         If a setting is out of its range.
     """
     try:
-        return EmbeddingServer()  # type: ignore[call-arg]  # from the environment
+        server = EmbeddingServer()  # type: ignore[call-arg]  # from the environment
     except ValidationError as error:
         wrong = error.errors(include_input=False)
         if {str(each["loc"][0]) for each in wrong if each["type"] == "missing"} & {"RED_EMBEDDING_URL", "model"}:
             return None
-        raise EmbeddingError(f"embedding setting {wrong[0]['loc'][0]}: {wrong[0]['msg']}. {WHERE}") from None
+        raise _wrong_setting(str(wrong[0]["loc"][0]), wrong[0]["msg"]) from None
+    for name, fault in (
+        ("URL", wrong_address(server.base_url, "RED_EMBEDDING_KEY")),
+        ("KEY", wrong_key(server.api_key)),
+        ("HEADERS", wrong_headers(server.headers)),
+    ):
+        if fault:
+            raise _wrong_setting(name, fault)
+    return server
+
+
+def _wrong_setting(name: str, wrong: str) -> EmbeddingError:
+    variable = f"RED_EMBEDDING_{name.removeprefix('RED_EMBEDDING_').upper()}"
+    return EmbeddingError(f"embedding setting {variable}: {wrong}. {WHERE}")
 
 
 class ApiEncoder:

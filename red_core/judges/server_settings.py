@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from red_core.access import current_user, refuse_viewers
 from red_core.access.secrets_file import keep_in_table, read_table, secrets_path
+from red_core.access.server_variables import from_json, wrong_address, wrong_headers, wrong_key
 from red_core.errors import AccessError, JudgeError, RedError
 
 ApiName = Literal["chat", "systemone", "decisions"]
@@ -36,13 +37,6 @@ KEY, KEY_FOR, ADDRESS = "OPENAI_API_KEY", "OPENAI_API_KEY_FOR", "OPENAI_BASE_URL
 """``KEY_FOR`` is the origin that a stored key belongs to. The key is sent to no other."""
 OF_OPERATOR = ("base_url", "api_key", "headers", "private_addresses", "redirects")
 """The settings that decide where texts and keys go. Only an operator changes them."""
-
-
-def _from_json(value: object) -> object:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        raise ValueError("it must be a JSON object") from None
 
 
 class JudgeServer(BaseSettings):
@@ -79,13 +73,13 @@ class JudgeServer(BaseSettings):
     extra: Annotated[
         dict[str, Any],
         NoDecode,  # otherwise a mapping would be merged with the one it should replace
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(alias="RED_JUDGE_EXTRA", description="More parameters of each request, as JSON, such as temperature"),
     ] = {}
     headers: Annotated[
         dict[str, SecretStr],
         NoDecode,
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(alias="RED_JUDGE_HEADERS", description="More HTTP headers of each request, as JSON"),
     ] = {}
     at_once: Annotated[
@@ -170,7 +164,7 @@ def origin_of(address: str) -> str:
     """Return scheme, host and port of an address, in small letters; the port as it is written."""
     try:
         parts = urlsplit(address)
-    except ValueError:  # told by _wrong_address
+    except ValueError:  # told by wrong_address
         return address
     return f"{parts.scheme}://{parts.netloc}".casefold()
 
@@ -206,26 +200,14 @@ def judge_server(**changes: Any) -> JudgeServer:  # noqa: ANN401  values of a fo
         raise JudgeError(f"{secrets_path()} cannot be read: {type(error).__name__}. {WHERE}") from None
     if not server.model:
         raise JudgeError(f"no judge model is named. {WHERE}")
-    if wrong := _wrong_address(server.base_url):
-        raise JudgeError(f"judge setting OPENAI_BASE_URL: {wrong}. {WHERE}")
-    if not re.fullmatch(r"[!-~]*", server.api_key.get_secret_value()):
-        raise JudgeError(f"judge setting OPENAI_API_KEY: a key has no spaces and only ASCII letters and signs. {WHERE}")
+    for name, wrong in (
+        (ADDRESS, wrong_address(server.base_url, KEY)),
+        (KEY, wrong_key(server.api_key)),
+        ("RED_JUDGE_HEADERS", wrong_headers(server.headers)),
+    ):
+        if wrong:
+            raise JudgeError(f"judge setting {name}: {wrong}. {WHERE}")
     return server
-
-
-def _wrong_address(address: str) -> str:
-    """Return what is wrong with a server's address, '' if nothing. Addresses are shown, so they may hold no secret."""
-    try:
-        parts = urlsplit(address)
-        whole = parts.hostname and parts.port != 0
-    except ValueError:
-        return "it is no address"
-    if parts.scheme not in {"http", "https"} or not whole:
-        return "it must begin with http:// or https:// and name a host"
-    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if "@" in parts.netloc or parts.fragment or names - {"api-version"} or (parts.query and not names):
-        return "it must end in its path (or ?api-version=...), and a key belongs into OPENAI_API_KEY"
-    return ""
 
 
 WHERE = "Fill in Connect on the page Rounds, or set OPENAI_BASE_URL, OPENAI_API_KEY and RED_JUDGE_MODEL."

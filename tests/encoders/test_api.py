@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 
 from red_core import cli
+from red_core.cli.doctor import examine
 from red_core.encoders import EncoderSpec, api, encode
 from red_core.encoders.api import embedding_server
 from red_core.encoders.loading import loaded_encoder
@@ -240,6 +241,37 @@ def test_the_price_is_that_of_the_texts_that_are_left(
     append_vectors(project, line(), seeds(project)[0], np.ones((16, 3), dtype=np.float32))
     assert price_of_change(project, EncoderSpec(line())).startswith("40 texts")
     assert price_of_change(project, EncoderSpec("another")) == ""
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("URL", "ftp://secret-key-1"), ("URL", "http://[::1"), ("URL", "http://host:99999"),
+        ("URL", "http://host/v1?key=secret-key-1"), ("URL", "http://secret-key-1@host/v1"), ("URL", "secret-key-1"),
+        ("KEY", "secret-key-1\nx"), ("KEY", "schlüssel-secret-key-1"), ("KEY", "secret-key-1 x"),
+        ("HEADERS", "secret-key-1"), ("HEADERS", '["secret-key-1"]'), ("HEADERS", '{"a b": "secret-key-1"}'),
+        ("HEADERS", '{"x": "secret-key-1\\ny"}'), ("HEADERS", '{"x": "é secret-key-1"}'),
+        ("BATCH", "secret-key-1"), ("BATCH", "0"), ("AT_ONCE", "65"), ("TIMEOUT", "-1"), ("PRICE", "x"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_told_in_one_line_that_names_it_and_quotes_nothing(
+    name: str, value: str, server: Server, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"RED_EMBEDDING_{name}", value)
+    shown = CliRunner().invoke(cli.main, ["encoders"])
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith(f"Error: embedding setting RED_EMBEDDING_{name}: ")
+    assert shown.stderr.count("\n") == 1
+    assert "secret-key-1" not in shown.stderr
+    (found,) = [finding for finding in examine(workspace) if finding.about == "encoder server"]
+    assert (found.state, found.told) == ("broken", shown.stderr.removeprefix("Error: ").strip())
+    assert server.requests == []
+
+
+def test_doctor_names_the_server_and_asks_it_nothing(server: Server, workspace: Path) -> None:
+    (found,) = [finding for finding in examine(workspace) if finding.about == "encoder server"]
+    assert (found.state, found.told) == ("ok", f"small at {server.address[7:-3]} is set; it is not asked here")
     assert server.requests == []
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import stat
@@ -119,6 +120,10 @@ def test_space_around_what_was_pasted_does_not_count():
         ("OPENAI_BASE_URL", f"https://host/v1?api-version=1&key={KEY}"),
         ("OPENAI_BASE_URL", f"https://host/v1#{KEY}"),
         ("RED_JUDGE_HEADERS", f'["{KEY}"]'),
+        ("RED_JUDGE_HEADERS", f"{KEY}"),
+        ("RED_JUDGE_HEADERS", json.dumps({"X-Team": f"{KEY}\nX-Other: 1"})),
+        ("RED_JUDGE_HEADERS", json.dumps({"X-Team": f"schlüssel{KEY}"})),
+        ("RED_JUDGE_HEADERS", json.dumps({f"{KEY}: x": "1"})),
         ("OPENAI_API_KEY", f"{KEY} {KEY}"),
         ("OPENAI_API_KEY", f"{KEY}\n{KEY}"),
         ("OPENAI_API_KEY", f"schlüssel{KEY}"),
