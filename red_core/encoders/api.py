@@ -121,12 +121,14 @@ class ApiEncoder:
         if server is None or server.name != name:
             raise EmbeddingError(f"the server of the encoder {name!r} is not set here. {WHERE}")
         self._server, self._name, self._tokens = server, name, 0
-        self._dimensions = server.dimensions
 
     @property
     def dimensions(self) -> int:
-        """Numbers of a vector; asks for one if none has come yet."""
-        return self._dimensions or self.encode(["How long is a vector?"]).shape[1]
+        """Numbers of a vector; asks for one if the operator does not name them.
+
+        What one reply had is not remembered: a wrong one would make all right ones wrong.
+        """
+        return self._server.dimensions or self.encode(["How long is a vector?"]).shape[1]
 
     def weights_sha256(self) -> str:
         """Return the SHA-256 of the encoder's name: nobody sees its weights."""
@@ -162,7 +164,9 @@ class ApiEncoder:
             finally:
                 for task in tasks:
                     task.cancel()
-        return np.vstack(rows) if rows else np.zeros((0, self._dimensions or 0), dtype=np.float32)
+        if len({row.shape[1] for row in rows}) > 1:
+            raise self._failed("sent vectors of different lengths")
+        return np.vstack(rows) if rows else np.zeros((0, self._server.dimensions or 0), dtype=np.float32)
 
     async def _vectors(self, client: Any, batch: list[str]) -> Floats:  # noqa: ANN401  of the library
         most = sum(len(text.encode()) + 2 for text in batch)  # no tokenizer makes more tokens than bytes
@@ -217,7 +221,7 @@ class ApiEncoder:
             raise self._failed("sent something that is no list of vectors of one length") from None
         if vectors.ndim != 2 or not np.isfinite(lengths).all() or not lengths.all():
             raise self._failed("sent vectors that are no vectors of finite numbers other than zero")
-        expected = self._dimensions = self._dimensions or vectors.shape[1]
+        expected = self._server.dimensions or vectors.shape[1]
         if vectors.shape[1] != expected:
             raise self._failed(f"sent vectors of {vectors.shape[1]} numbers instead of {expected}")
         valid = isinstance(used, int) and not isinstance(used, bool) and used >= 0

@@ -58,6 +58,20 @@ def encode(line: str, texts: Sequence[str]) -> Floats:
     return vectors
 
 
+def refuse_another_length(line: str, vectors: Floats, expected: int) -> None:
+    """Refuse vectors of shape (n, d) if d is not the length of the earlier ones.
+
+    Raises
+    ------
+    EmbeddingError
+        If it differs: another model answers at a server, or its reply was wrong.
+    """
+    if vectors.shape[1] != expected:
+        raise EmbeddingError(
+            f"the encoder {line!r} gave vectors of {vectors.shape[1]} numbers instead of {expected}. Check the server."
+        )
+
+
 @lru_cache(maxsize=1)
 def loaded_encoder(spec: EncoderSpec) -> Encoder:
     """Return the encoder, loaded; the one of the last call comes from memory.

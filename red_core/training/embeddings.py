@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from red_core.encoders import encode
+from red_core.encoders.loading import refuse_another_length
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.texts import contents
-from red_core.store.vectors import append_vectors, without_vector
+from red_core.store.vectors import append_vectors, vector_dimensions, without_vector
 from red_core.training.parts import Run, run_here
 
 TEXTS_PER_BLOCK = 1_024
@@ -73,6 +74,8 @@ def name_vectors(project: Project, model: str, names: Sequence[str]) -> Floats:
         known = dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
     fresh = [name for name in dict.fromkeys(names) if name not in known]
     if fresh:
-        known |= dict(zip(fresh, encode(model, fresh), strict=True))
+        vectors = encode(model, fresh)
+        refuse_another_length(model, vectors, vector_dimensions(project).get(model) or vectors.shape[1])
+        known |= dict(zip(fresh, vectors, strict=True))
         save_arrays(path, model=np.array(model), names=np.array(list(known)), vectors=np.stack(list(known.values())))
     return np.stack([known[name] for name in names])

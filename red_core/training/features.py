@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from red_core.encoders import encode
+from red_core.encoders.loading import refuse_another_length
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
@@ -232,10 +233,19 @@ class NewTexts:
         return self.beside(encode(self.embedding, texts), texts)
 
     def beside(self, embedded: Floats, texts: Sequence[str]) -> Floats:
-        """Return the features of texts, given their embeddings of shape (n, e)."""
+        """Return the features of texts, given their embeddings of shape (n, e).
+
+        Raises
+        ------
+        EmbeddingError
+            If the embeddings have another length than those of the reference.
+        """
         plain = embedded
         if self.lexical is not None:
             plain = _beside(embedded, self.lexical_weight, lexical_vectors(self.lexical, texts))
+        if self.reference is not None:
+            words = plain.shape[1] - embedded.shape[1]
+            refuse_another_length(self.embedding, embedded, self.reference.shape[1] - words)
         if self.neighbourhood is None:
             return plain
         return _beside(plain, self.neighbour_weight, self.neighbourhood.means(plain))

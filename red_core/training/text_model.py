@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from red_core.encoders.loading import refuse_another_length
 from red_core.steps.belief import Calibration, Candidates, candidates, with_share_of_none
 from red_core.steps.pool_scoring import blocks, label_log_odds
 from red_core.steps.subset_classifiers import Partition
@@ -36,6 +37,7 @@ class TextModel:
     def candidates(self, texts: Sequence[str], keep: int) -> Iterator[Candidates]:
         """Yield the logits of the ``keep`` best labels of each text, in blocks of texts, in their order."""
         features = self.texts.features(texts)
+        refuse_another_length(self.texts.embedding, features, self.classifiers.weights.shape[1])
         for block in blocks(len(texts)):
             top = candidates(label_log_odds(features[block], (self.classifiers,)), self.calibration, keep)
             yield with_share_of_none(top, *self.none_shares)

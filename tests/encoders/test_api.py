@@ -25,6 +25,8 @@ from red_core.records import Project
 from red_core.rounds.encoder_change import NEXT, change_encoder, price_of_change
 from red_core.store.texts import remember, seeds
 from red_core.store.vectors import append_vectors, vector_dimensions
+from red_core.takeaway import RedClassifier
+from red_core.training.embeddings import name_vectors
 from red_core.training.encoder_choice import encoder_of
 from tests.helpers.any_json import changed_somewhere
 from tests.helpers.small_projects import EMBEDDING, FAST, small_project
@@ -170,15 +172,45 @@ def test_anything_in_any_place_of_a_reply_is_vectors_or_a_refusal(server: Server
     check()
 
 
-def test_vectors_of_another_length_are_refused_by_the_server_side_and_by_the_store(
-    server: Server, project: Project
-) -> None:
+def short(request: dict[str, Any]) -> tuple[int, Any]:
+    return 200, {"data": [{"index": n, "embedding": [1.0, 2.0]} for n in range(len(request["input"]))]}
+
+
+def test_a_reply_of_another_length_stores_nothing_and_is_not_remembered(server: Server, project: Project) -> None:
     assert encode(line(), ["a"]).shape == (1, 3)
-    server.faults = [lambda _: (200, {"data": [{"index": 0, "embedding": [1.0, 2.0]}]})]
+    server.faults = [short]
+    with pytest.raises(StoreError, match="None is stored"):
+        append_vectors(project, EMBEDDING, np.array([1]), encode(line(), ["a"]))
+    assert encode(line(), ["a"]).shape == (1, 3)
+
+
+def test_one_call_gives_one_length(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = [short]
+    with pytest.raises(EmbeddingError, match="vectors of different lengths"):
+        encode(line(), TEXTS)
+    monkeypatch.setenv("RED_EMBEDDING_DIMENSIONS", "3")
+    loaded_encoder.cache_clear()
+    server.faults = [short]
     with pytest.raises(EmbeddingError, match="2 numbers instead of 3"):
         encode(line(), ["a"])
-    with pytest.raises(StoreError, match="None is stored"):
-        append_vectors(project, EMBEDDING, np.array([1]), np.ones((1, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("neighbours", [(), (1.0,)])
+def test_where_nothing_is_stored_another_length_is_refused_too(server: Server, neighbours: tuple[float, ...]) -> None:
+    changes = FAST.model_dump(exclude={"preset", "random_state"}) | {"neighbour_weights": neighbours}
+    model = RedClassifier(line(), changes).fit(["banana", "a", "bb", "ccc"], ["x", "x", "y", "y"])
+    server.faults = [short]
+    with pytest.raises(EmbeddingError, match=r"instead of \d+\. Check the server"):
+        model.predict(["bandana"])
+    assert model.predict(["bandana"]).shape == (1,)
+
+
+def test_names_of_labels_of_another_length_are_not_kept(server: Server, project: Project) -> None:
+    append_vectors(project, line(), seeds(project)[0][:1], encode(line(), ["a"]))
+    server.faults = [short]
+    with pytest.raises(EmbeddingError, match="2 numbers instead of 3"):
+        name_vectors(project, line(), ["refund"])
+    assert name_vectors(project, line(), ["refund", "repair"]).shape == (2, 3)
 
 
 def test_a_project_changes_to_it(server: Server, project: Project) -> None:
