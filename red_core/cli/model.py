@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -72,6 +74,34 @@ def serve_model_(folder: Path, port: int, address: str, encoder: str | None) -> 
         from red_core.takeaway.server import make_app  # noqa: PLC0415  an extra
     except ModuleNotFoundError as error:
         raise SettingsError("the service needs more packages. Run: pip install 'red-workbench[model]'") from error
-    app = make_app(RedClassifier.from_folder(folder, encoder=encoder), token)
-    click.echo(f"Model {folder}: http://{address}:{port}/docs  (Ctrl-C stops it)", err=True)
-    uvicorn.run(app, host=address, port=port, log_level="warning", limit_concurrency=512, timeout_keep_alive=30)
+    with _bound(address, port) as listening:
+        app = make_app(RedClassifier.from_folder(folder, encoder=encoder), token)
+        click.echo(f"Model {folder}: http://{address}:{port}/docs  (Ctrl-C stops it)", err=True)
+        config = uvicorn.Config(app, log_level="warning", limit_concurrency=512, timeout_keep_alive=30)
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listening])
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """Return a socket that listens on a port, before the model is loaded.
+
+    Raises
+    ------
+    SettingsError
+        If the port is taken, or the address is none of this machine.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"{address} is no address of this machine. Give another --address.") from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(place)
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"the service cannot listen on {address}, port {port} ({error.strerror}). Give another --port or --address."
+        ) from error
+    return listening

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -134,6 +135,25 @@ def test_too_many_waiting_requests_get_503(model, monkeypatch):
         first.cancel()
 
     asyncio.run(two())
+
+
+def test_a_taken_port_is_told_in_one_line_and_no_address_is_printed(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(main, ["serve-model", str(folder), "--port", port])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"Error: the service cannot listen on 127.0.0.1, port {port} (Address already in use)."
+    )
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["nohost.invalid", "192.0.2.1", "a" * 80])
+def test_an_address_of_another_machine_is_told_in_one_line(address, folder):
+    words = ["serve-model", str(folder), "--address", address]
+    done = CliRunner().invoke(main, words, env={"RED_MODEL_TOKEN": TOKEN})
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "--address" in done.stderr
 
 
 @pytest.mark.parametrize(
