@@ -23,6 +23,12 @@ PROMPT_VERSION = "3"
 EVIDENCE_CHECK = "evidence"
 """The stored name of the similarity check, the judge without an LLM."""
 
+
+def judge_in_words(judge: str) -> str:
+    """Return the name of a judge as a sentence has it."""
+    return "similarity check (no LLM)" if judge == EVIDENCE_CHECK else judge
+
+
 Role = Literal["labelled", "pool"]
 RoundState = Literal["open", "to review", "fed back", "closed"]
 JobState = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]

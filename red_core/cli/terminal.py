@@ -12,7 +12,7 @@ import click
 from tqdm import tqdm
 
 from red_core.errors import StateError, one_line
-from red_core.records import EVIDENCE_CHECK, Job, Project
+from red_core.records import Job, Project, judge_in_words
 from red_core.review.audit_report import in_words
 from red_core.rounds import follow_job, start_job
 from red_core.rounds.status import doubts
@@ -54,7 +54,7 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     if last is None:
         click.echo(f"  no round yet. Next: red round {facts['project']}")
         return
-    judge = "similarity check (no LLM)" if last["judge"] == EVIDENCE_CHECK else last["judge"]
+    judge = judge_in_words(last["judge"])
     click.echo(f"  round {last['number']} ({last['preset']}, judge: {judge}) is {last['state']}")
     if "pool" not in last:
         return

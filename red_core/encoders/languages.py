@@ -14,6 +14,8 @@ TEXTS_READ = 400
 CHARACTERS_READ = 400
 LEAST_SHARE = 0.1
 """A language in a smaller share of the texts is not named: short texts are often mistaken."""
+FEWEST_TEXTS = 3
+"""Nor is a language of fewer texts."""
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German",
     "el": "Greek", "en": "English", "es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French",
@@ -27,7 +29,7 @@ NAMES = {
 
 
 def languages_of(texts: Sequence[str]) -> dict[str, float]:
-    """Return ISO 639-1 code -> share of the texts, the commonest first; only shares of at least LEAST_SHARE.
+    """Return ISO 639-1 code -> share of the texts, the commonest first; only of LEAST_SHARE and FEWEST_TEXTS on.
 
     Parameters
     ----------
@@ -38,7 +40,8 @@ def languages_of(texts: Sequence[str]) -> dict[str, float]:
     # Casing is not language: a text in capitals is often mistaken.
     read = [text[:CHARACTERS_READ].lower() for text in chosen if any(map(str.isalpha, text))]
     counts = Counter(language_of(text) for text in read)
-    return {code: count / len(read) for code, count in counts.most_common() if count >= LEAST_SHARE * len(read)}
+    least = max(FEWEST_TEXTS, LEAST_SHARE * len(read))
+    return {code: count / len(read) for code, count in counts.most_common() if count >= least}
 
 
 def language_of(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from red_core.errors import InputError
-from red_core.records import NONE_OF_THESE, Project, Round
+from red_core.records import NONE_OF_THESE, Project, Round, judge_in_words
 from red_core.results.predictor import Predictor, make_predictor
 from red_core.review import summary
 from red_core.review.audit_report import in_words
@@ -149,7 +149,7 @@ def _sentences(known: dict[str, Any]) -> list[str]:
         f"Made from {known['origin']}.",
         f"Data: {known['labelled_examples']:,} labelled examples, {known['unlabelled_texts']:,} unlabelled texts.",
         f"Rounds: {known['rounds']}.",
-        f"Judge of the last round: {known['judge']}.",
+        f"Judge of the last round: {judge_in_words(known['judge'])}.",
         f"Estimated accuracy on the unlabelled texts: {known['estimated_accuracy']:.1%} (an estimate).",
     ]
     if known["judge_passes"]:

@@ -34,6 +34,17 @@ def test_two_languages_are_both_named_with_their_shares() -> None:
     assert languages_of(texts)["de"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_a_language_of_one_or_two_texts_is_not_named() -> None:
+    texts = [
+        "where is my parcel please",
+        "hola, mi tarjeta no funciona",
+        "i lost the card yesterday",
+        "refund my order",
+    ]
+    assert list(languages_of([*texts, "please send it back"])) == ["en"]
+    assert languages_of(texts[:2]) == {}
+
+
 @pytest.mark.parametrize("texts", [[], [""], ["12345", "+++"], ["😀"]])
 def test_texts_without_a_letter_have_no_language(texts: list[str]) -> None:
     assert languages_of(texts) == {}
