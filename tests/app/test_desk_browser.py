@@ -26,6 +26,7 @@ from tests.helpers.app_projects import HOSTILE_TEXTS, WHO, card_of, decision_row
 from tests.helpers.browser import CHROMIUM, Server, Watched, saying
 from tests.helpers.small_projects import fake_encode, label_ids
 from widgets.review.audit_panel import measured_in_words
+from widgets.review.desk.audit import DEALT_AHEAD, AuditSitting
 
 pytestmark = [
     pytest.mark.browser,
@@ -518,3 +519,8 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     more = summary(many)
     assert more.accuracy.of > found.accuracy.of
     page.get_by_text(saying(measured_in_words(more.accuracy))).wait_for(timeout=5_000)  # without another click
+
+
+def test_a_tab_that_holds_the_dealt_texts_is_told_of_no_more(many: Project) -> None:
+    cards, gone, rest = AuditSitting(many, "key", None).next_cards([], 100)
+    assert (len(cards), gone, rest) == (DEALT_AHEAD, [], 0)  # told of more, it would ask without end

@@ -31,10 +31,14 @@ class AuditSitting:
         """Do nothing: the store knows who was dealt which text."""
 
     def next_cards(self, held: Sequence[int], room: int) -> tuple[list[dict[str, Any]], list[int], int]:
-        """Return the cards dealt to this person that the tab does not hold, see :class:`Sitting`."""
+        """Return the cards dealt to this person that the tab does not hold, see :class:`Sitting`.
+
+        None remains, however many texts do: each answer brings the next card, and a tab that was told of more would ask
+        for them without end.
+        """
         dealt = self._dealt(min(len(held) + room, DEALT_AHEAD))
         cards = [_as_json(card) for card in dealt if card.audit not in held]
-        return cards, sorted(set(held) - {card.audit for card in dealt}), 1 if dealt else 0
+        return cards, sorted(set(held) - {card.audit for card in dealt}), 0
 
     def one_card(self, card: int) -> dict[str, Any] | None:
         """Return the card of an audit whose answer was undone; None if it is not among the dealt ones."""

@@ -65,7 +65,7 @@ class DrawnDesk extends DeskMessages {
   drawFace(card) {
     this.textBox.classList.remove("tall")
     if (!card) {
-      const waits = this.rest > 0 || this.inflight
+      const waits = this.rest > 0 || this.inflight || this.outbox.acts.length > 0
       const words = waits ? "Loading the next cards\u2026" : this.done ? "All cards here are done." : this.empty
       this.textBox.replaceChildren()
       this.sideBox.replaceChildren(node("div", "empty", words))
