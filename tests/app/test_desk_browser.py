@@ -521,6 +521,17 @@ def test_a_blind_audit_is_answered_by_keys_and_shows_nothing_of_the_machine(
     page.get_by_text(saying(measured_in_words(more.accuracy))).wait_for(timeout=5_000)  # without another click
 
 
+def test_keys_answer_right_after_the_mode_was_clicked(many: Project, serve: Serve, watched: Watched) -> None:
+    page = desk_of(watched, serve(many.workspace), many)
+    page.get_by_text("Blind audit", exact=True).click()
+    page.locator(".desk .numbers button:visible").nth(9).wait_for()
+    page.keyboard.press("1")  # the radio button still has the focus
+    expect(page.locator(".desk .line")).to_contain_text("1 decided here")
+    saved(page)
+    with connection(many) as db:
+        assert db.execute("SELECT kind FROM audit_answer").fetchall() == [("label",)]
+
+
 def test_a_tab_that_holds_the_dealt_texts_is_told_of_no_more(many: Project) -> None:
     cards, gone, rest = AuditSitting(many, "key", None).next_cards([], 100)
     assert (len(cards), gone, rest) == (DEALT_AHEAD, [], 0)  # told of more, it would ask without end

@@ -44,7 +44,8 @@ class Desk extends NotingDesk {
     }
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
     const target = event.composedPath()[0]
-    if (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)) return
+    const typed = "textarea, select, input:not([type=radio], [type=checkbox])"
+    if (target.isContentEditable || target.matches?.(typed)) return
     const key = event.key.toLowerCase()
     if (key === "escape" && this.more) this.close()
     const action = this.keys[key] ?? (/^[0-9]$/.test(key) ? () => this.number((Number(key) + 9) % 10) : null)
