@@ -302,6 +302,7 @@ def test_an_import_is_refused_while_a_job_runs(in_state: InState, open_app: Open
 def test_a_file_that_cannot_be_read_is_one_line(open_app: OpenApp, name: str, content: bytes) -> None:
     app = upload(open_app("data"), name, content)
     assert app.error or app.warning or " 0 used" in words_on(app)
+    assert "import_cancel" not in keys_of(app)  # nothing is being read any more
     for where, text in markdown_of(app):
         assert_harmless(where, text)
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from red_core.data.tables import Table, limits
 from red_core.data.tables.child import read_table_apart
-from red_core.errors import Cancelled
+from red_core.errors import Cancelled, RedError
 from widgets.shell.shell import errors_in_one_line
 
 _KEPT, _CANCELLED = "import_table", "import_cancelled"
@@ -44,8 +44,13 @@ def read_file(
         return None
     table = None
     place = st.empty()
-    with place.container(), errors_in_one_line():
-        table = _read(whole, content, name, {"sheet": sheet, "header_row": header_row})
+    with errors_in_one_line():
+        try:
+            with place.container():
+                table = _read(whole, content, name, {"sheet": sheet, "header_row": header_row})
+        except (RedError, OSError):
+            place.empty()
+            raise
     if table is not None:
         place.empty()
         st.session_state[_KEPT] = (key, table)
