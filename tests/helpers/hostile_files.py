@@ -186,6 +186,7 @@ HOSTILE = {
     "a zip archive of a CSV": Hostile("a.zip", lambda: zipped(a=GOOD), None, "a zip archive, not a table", "Unpack it"),
     "an old workbook": Hostile("a.xls", b"\xd0\xcf\x11\xe0" + bytes(600), None, "old or password-protected", ".xlsx"),
     "a PDF": Hostile("a.csv", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", None, "this is a PDF", "Get the table as"),
+    "a picture": Hostile("a.csv", b"\x89PNG\r\n\x1a\n\0\xe2\xe3", None, "this is a picture", "Get the table as"),
     "a web page": Hostile("a.csv", b"\n<!DOCTYPE html><html>404", None, "this is a web page", "Get the table as"),
     "a Git LFS pointer": Hostile(
         "a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", None, "Git LFS pointer", "Get the table"

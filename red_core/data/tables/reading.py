@@ -46,6 +46,10 @@ MAGIC = {
 FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"\xd0\xcf\x11\xe0": "an old or password-protected Office file (.xls)",
     b"%PDF-": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF87a": "a picture",
+    b"GIF89a": "a picture",
     b"<!doctype html": "a web page",
     b"<html": "a web page",
     b"<?xml": "XML",
