@@ -307,6 +307,11 @@ def test_a_file_that_cannot_be_read_is_one_line(open_app: OpenApp, name: str, co
         assert_harmless(where, text)
 
 
+def test_a_file_without_labels_leads_to_the_other_choice(open_app: OpenApp) -> None:
+    app = upload(open_app("data"), "texts.csv", b"text\nrefund is late\nwarranty of a lamp\n")
+    assert "Choose Texts without labels above" in words_on(app)
+
+
 def test_a_path_that_is_not_there_is_one_line(open_app: OpenApp) -> None:
     app = open_app("data")
     app.text_input(key="import_path_0").set_value("/nowhere/![x](http://beacon.invalid)<b>.csv").run()

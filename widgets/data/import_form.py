@@ -108,7 +108,9 @@ def _corrections(key: Hashable, table: Table, role: Role) -> Choices | None:
     names = list(table.frame.columns)
     guessed, problem = _guessed(table, role)
     if problem:
-        st.warning(plain(f"{problem}. Choose the columns below."), icon=":material/help:")
+        alone = f"Choose {ROLES['pool']} above, or check what separates its columns."
+        remedy = "Choose the columns below." if len(names) > 1 else alone
+        st.warning(plain(f"{problem}. {remedy}"), icon=":material/help:")
     of_file = f"{table.sha256[:8]}_{table.header}"
     columns = st.columns(3 if role == "labelled" else 2, vertical_alignment="bottom")
     text = columns[0].selectbox(
