@@ -66,8 +66,13 @@ elif last_finished_round(project) is not None:
     st.caption("The last round was run by an earlier version. The next round also computes the plan.")
     show_certificate(project)
     show_progress(project)
+elif not (pool := facts(project)["pool"]):
+    st.text(
+        "A round labels unlabelled texts, and this project has none. Import some on Data. To measure the accuracy on "
+        "labelled texts alone, import them there into a new project, as a trial run."
+    )
 else:
     st.text(
-        f"This project has {counted(facts(project)['pool'], 'unlabelled text')}. The first round labels them and shows "
+        f"This project has {counted(pool, 'unlabelled text')}. The first round labels them and shows "
         "here how accurate the labels are, and what it takes to reach your goal."
     )

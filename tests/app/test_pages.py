@@ -240,6 +240,7 @@ def test_the_unlabelled_texts_of_a_project_without_any_go_into_it(
     app.button(key="import_now").click().run()
     project = open_project(workspace, "mail")
     end_job(project, 1, "done")
+    assert "this project has none. Import some on Data." in words_on(open_app("overview"))
     app = open_app("data")
     app.radio(key="import_role").set_value("pool").run()
     upload(app, "more.csv", b"text\nrefund is late once more\nwarranty of a lamp\n")
