@@ -701,7 +701,10 @@ def test_the_table_holds_the_same_labels(in_state: InState, open_app: OpenApp) -
     app = open_app("label_map")
     app.radio(key="map_shown").set_value("Table").run()
     assert not app.exception
-    assert any(set(label_ids(project)) <= set(map(str, frame.value.to_numpy().ravel())) for frame in app.dataframe)
+    (table,) = (
+        frame for frame in app.dataframe if set(label_ids(project)) <= set(map(str, frame.value.to_numpy().ravel()))
+    )
+    assert (table.proto.HasField("placeholder"), table.proto.placeholder) == (True, "")  # and not "None"
 
 
 def test_a_label_of_the_address_is_open(in_state: InState, open_app: OpenApp) -> None:

@@ -128,6 +128,7 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         key=key,
         on_select=on_choice,
         selection_mode="single-row",
+        placeholder="",  # no "None" where nothing was measured
         height="auto" if not tall else HEIGHT if len(table) > ROWS_IN_HEIGHT else "content",
         column_config={"": st.column_config.TextColumn(width=30)}
         | ({} if tall or "label" not in frame else {"label": st.column_config.TextColumn(width=_width(frame["label"]))})
