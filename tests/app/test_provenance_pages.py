@@ -190,7 +190,9 @@ def test_labels_of_batches_and_of_audits_have_their_own_sources(in_state: InStat
 
 def test_the_download_says_which_format_is_lossless(in_state: InState, open_app: OpenApp) -> None:
     in_state("decided")
-    assert "keeps everything" not in words_on(open_app("results", results_tab="Download"))
+    words = words_on(open_app("results", results_tab="Download"))
+    assert "keeps everything" not in words
+    assert "It adds label, belief (the confidence)," in words  # as the column is named
     app = open_app("results", results_tab="Download", results_format="JSONL")
     assert "JSONL keeps everything" in words_on(app)
 

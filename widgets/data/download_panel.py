@@ -69,7 +69,7 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
     if wanted == ExportFilter():
         st.text(
             f"The file has all {counted(sum(counts.values()), 'row')} of your files with their other columns. It adds "
-            "label, confidence, source, verdict, decision and round."
+            "label, belief (the confidence), source, verdict, decision, round and others."
             if format_name in {"table", "excel", "csv-excel", "datasets"}
             else f"The file has the texts of all {counted(sum(counts.values()), 'row')} of your files."
         )
