@@ -34,12 +34,12 @@ _OF_TEXT = """
     FROM source_row r JOIN source s ON s.id = r.source LEFT JOIN label ON label.id = r.label WHERE r.text = :text
     UNION ALL
     SELECT round.at, 2, q.id, 'the program', 'round ' || q.round || ' proposed ' || label.name
-        || printf(' (belief %.2f) before ', q.belief) || rival.name || printf(' (%.2f)', q.runner_up_belief)
+        || printf(' (confidence %.2f) before ', q.belief) || rival.name || printf(' (%.2f)', q.runner_up_belief)
         || ', chosen by ' || q.reason
     FROM proposal q JOIN round ON round.id = q.round JOIN label ON label.id = q.label
     JOIN label rival ON rival.id = q.runner_up WHERE q.text = :text
     UNION ALL
-    SELECT v.at, 3, v.id, CASE v.judge WHEN 'evidence' THEN 'Evidence check (no LLM)'
+    SELECT v.at, 3, v.id, CASE v.judge WHEN 'evidence' THEN 'Similarity check (no LLM)'
         ELSE 'judge ' || coalesce(nullif(v.model, ''), v.judge) END, 'judged ' || v.outcome || ' for ' || label.name
     FROM proposal q JOIN verdict v ON v.proposal = q.id JOIN label ON label.id = q.label WHERE q.text = :text
     UNION ALL

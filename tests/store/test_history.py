@@ -98,7 +98,7 @@ def test_the_whole_way_of_a_text_is_told_in_its_order(project, text):
     roll_back(project, number, "dan")
     answer(project, text, "label", 1)
     assert [(event.who, event.what) for event in text_history(project, text)][1:] == [
-        ("the program", "round 1 proposed delivery (belief 0.75) before repair (0.25), chosen by value"),
+        ("the program", "round 1 proposed delivery (confidence 0.75) before repair (0.25), chosen by value"),
         ("judge a model", "judged valid for delivery"),
         ("ann", "rejected delivery: it is not"),
         ("ann", "undid: rejected delivery"),
@@ -129,7 +129,7 @@ def test_what_was_decided_in_bulk_or_restored_says_so(project, text):
 
 @pytest.mark.parametrize(
     ("name", "model", "who"),
-    [("evidence", "", "Evidence check (no LLM)"), ("llm", "small", "judge small"), ("chat", "", "judge chat")],
+    [("evidence", "", "Similarity check (no LLM)"), ("llm", "small", "judge small"), ("chat", "", "judge chat")],
 )
 def test_the_evidence_check_is_never_taken_for_an_llm(name, model, who, project, text):
     judge(project, reviewed_round(project, {}), text, name, model)
