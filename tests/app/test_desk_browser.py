@@ -530,6 +530,8 @@ def test_keys_answer_right_after_the_mode_was_clicked(many: Project, serve: Serv
     saved(page)
     with connection(many) as db:
         assert db.execute("SELECT kind FROM audit_answer").fetchall() == [("label",)]
+    page.get_by_text("Review", exact=True).last.click()
+    expect(page.locator(".desk .line")).to_contain_text("0 decided here")  # the answer was given elsewhere
 
 
 def test_a_tab_that_holds_the_dealt_texts_is_told_of_no_more(many: Project) -> None:

@@ -33,7 +33,7 @@ class DeskMessages {
     this.name = data.name
     this.project = data.project
     if (this.outbox?.store !== data.store) this.outbox = new Outbox(data.store)
-    if (this.mode !== data.mode) this.back = []
+    if (this.mode !== data.mode) Object.assign(this, { back: [], done: 0, seconds: [] })
     this.mode = data.mode
     this.empty = data.empty
     if (data.labels) this.learn(data.labels, data.common)
