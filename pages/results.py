@@ -71,7 +71,10 @@ def show_agreement(project: Project, last: Round) -> None:
     left, right = st.columns(2)
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     left.metric("Estimated accuracy", f"{estimated:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
-    explanation = f"The estimate is the average confidence in the labels of round {last.id}. It is not a measurement. "
+    explanation = (
+        f"The estimate is the average confidence in the labels of round {last.id}. It is not a measurement, "
+        "and later decisions are not in it. "
+    )
     show_cost(project, last)
     if true is None:
         _show_measured(project, explanation)

@@ -52,9 +52,8 @@ def group_form(project: Project, chosen: Row | None, inside: Sequence[Row]) -> E
 def _put(project: Project, chosen: Row | None, inside: Sequence[Row]) -> Edit | None:
     names = {label.id: label.name for label in labels(project).values()}
     first = [row["id"] for row in inside] or ([chosen["id"]] if chosen is not None else [])
-    left, right = st.columns(2)
-    members = left.multiselect("Labels", list(names), first, format_func=names.__getitem__, key=f"group_{first}")
-    path = right.selectbox(
+    members = st.multiselect("Labels", list(names), first, format_func=names.__getitem__, key=f"group_{first}")
+    path = st.selectbox(
         "Group", [path_in_words(group) for group in groups_of(labels(project).values())], index=None, key="group_path",
         accept_new_options=True, placeholder="Choose, or type: Billing > Cards",
         help="Write > between a group and the group inside it. Write > alone to take the labels out of all groups.",
@@ -68,14 +67,13 @@ def _move(project: Project) -> Edit | None:
         st.caption("There are no groups yet.")
         return None
     _start_with_the_group_of_the_map(counts)
-    left, right = st.columns(2)
-    group = left.selectbox(
+    group = st.selectbox(
         "Group", list(counts), index=None, key="group_moved", placeholder="Choose a group",
         format_func=lambda path: f"{path_in_words(path)} ({counts[path]:,})",
     )  # fmt: skip
     if group is None:
         return None
-    to = right.text_input(
+    to = st.text_input(
         "New place and name", path_in_words(group), key=f"group_to_{path_in_words(group)}",
         help="To rename the group, change its name. To move it with all its labels, write another group and > before "
         "its name. To dissolve it, write only the group that it is in, or nothing. If there is already such a group, "

@@ -137,9 +137,8 @@ def _move(rows: Sequence[Row], chosen: Row | None) -> Edit | None:
 def _merge(rows: Sequence[Row], chosen: Row | None, inside: Sequence[Row]) -> Edit | None:
     names = {row["id"]: row["name"] for row in rows}
     first = [row["id"] for row in inside] or ([chosen["id"]] if chosen is not None else [])
-    left, right = st.columns(2)
-    merged = left.multiselect("Labels", list(names), first, format_func=names.__getitem__, key=f"merge_{first}")
-    into = right.selectbox(
+    merged = st.multiselect("Labels", list(names), first, format_func=names.__getitem__, key=f"merge_{first}")
+    into = st.selectbox(
         "Merge into", [n for n in names if n not in merged or len(merged) > 1], index=None, key="merge_into",
         format_func=names.__getitem__, help="This label keeps its name, its meaning and its place on the map.",
     )  # fmt: skip

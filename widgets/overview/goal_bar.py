@@ -28,15 +28,17 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
     """
     low, high = band(plan.now)
     left, right = st.columns([5, 1], vertical_alignment="center")
+    last = last_finished_round(project)
+    included = last is not None and f"{plan.now:.1%}" != f"{last.metrics['expected_agreement']:.1%}"
+    decided = ", with the decisions since the round" if included else ""
     state = "The goal is reached, by the estimate." if plan.reached else f"The goal is {plan.goal:.1%}."
     left.markdown(
-        f"**About {plan.now:.1%} of the labels are right** (estimated; probably between {low:.0%} and {high:.0%}). "
-        f"{state}"
+        f"**About {plan.now:.1%} of the labels are right** (estimated{decided}; probably between {low:.0%} and "
+        f"{high:.0%}). {state}"
     )
     if may_write():
         with right:
             show_goal_form(project, plan.goal)
-    last = last_finished_round(project)
     for doubt in doubts(facts(project)["labels"], last.metrics if last else {}):
         st.caption(doubt)
     st.plotly_chart(_figure(project, plan, true), key="goal_bar", config={"displayModeBar": False, "staticPlot": True})
