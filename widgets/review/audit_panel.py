@@ -13,6 +13,7 @@ from red_core.review.audit_report import in_words as said_by
 from red_core.review.audits import begin_sample
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
+from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.goal import show_goal_form
 from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
 from widgets.shell.reasons import reason_of
@@ -154,8 +155,10 @@ def certificate_in_words(audits: AuditSummary) -> str:
     before = "" if audits.earlier is None else f" Before: {said_by(audits.earlier)}"
     if not audits.accuracy.of:
         return f"Answer audits to certify {audits.target:.1%} accuracy. You can stop at any time.{before}"
-    proven = f"The answers prove that at least {audits.proven:.1%} of the labels are right."
-    return f"Not certified yet. {proven}{_missing_in_words(audits)}{before}"
+    proven = f" The answers prove that at least {audits.proven:.1%} of the labels are right."
+    if audits.accuracy.of < FEW_AUDITS:
+        proven = ""
+    return f"Not certified yet.{proven}{_missing_in_words(audits)}{before}"
 
 
 def _missing_in_words(audits: AuditSummary) -> str:
@@ -166,7 +169,10 @@ def _missing_in_words(audits: AuditSummary) -> str:
 
 
 def measured_in_words(accuracy: Measured) -> str:
-    """Return the accuracy that the audits measured, with its range and base."""
+    """Return the accuracy that the audits measured, with its range and base; of few, how many were right."""
+    if accuracy.of < FEW_AUDITS:
+        of = counted(accuracy.of, "audited text")
+        return f"Of {of}, {accuracy.right:,} were right. From {FEW_AUDITS} on, the accuracy is measured."
     return (
         f"Measured accuracy: {accuracy.share:.1%} of the machine labels are right ({accuracy.low:.1%} to "
         f"{accuracy.high:.1%}). Of {counted(accuracy.of, 'audited text')}, {accuracy.right:,} were right. Uncertain "
