@@ -110,8 +110,9 @@ def _round(count: float) -> str:
 
 
 def _explanation(plan: Plan, costs: Prices) -> str:
+    seconds = f"{costs.seconds:.1f}" if costs.seconds < 10 else f"{costs.seconds:.0f}"
     pace = (
-        f"Your pace: {costs.seconds:.0f} seconds for a decision, measured on {counted(costs.timed, 'decision')}."
+        f"Your pace: {seconds} seconds for a decision, measured on {counted(costs.timed, 'decision')}."
         if costs.timed
         else f"Assumed pace: {costs.seconds:.0f} seconds for a decision, until yours is measured."
     )
