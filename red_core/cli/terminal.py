@@ -69,7 +69,7 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     )
     for doubt in doubts(facts["labels"], last):
         click.echo(f"  {doubt}")
-    if facts["true_agreement"] is not None:  # None, too, after all labels of the round were retired
+    if None not in (last["true_alone"], facts["true_agreement"]):  # also after all labels of the round were retired
         click.echo(
             f"  true accuracy (trial) {facts['true_agreement']:.2%} (classifiers alone {last['true_alone']:.2%})"
         )
