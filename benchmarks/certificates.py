@@ -31,7 +31,7 @@ from red_core.steps.certificate import (
     log_capital,
     whole,
 )
-from red_core.steps.certificate_forecast import focus_of, frames
+from red_core.steps.certificate_forecast import first_part, frames
 
 LOOKS, MOST, BLOCKS = (100, 200, 400, 800), 800, 20
 SHARPNESS = {"AUROC .75": 0.75, "AUROC .90": 0.90, "AUROC .97": 0.97}
@@ -92,7 +92,8 @@ class Tested:
 def tested(confidence: Floats, target: float) -> Tested:
     """Choose parts and draws by the confidences, as the audit does."""
     every, *parts = frames(confidence, target, error_of(0))
-    return Tested(confidence, every, parts, focus_of(confidence, parts, target, error_of(0)))
+    first = first_part(confidence, parts, target, error_of(0))
+    return Tested(confidence, every, parts, NO_FOCUS if first is None else first.focus)
 
 
 def at_the_target(share: float, options: argparse.Namespace) -> Tested:

@@ -98,7 +98,7 @@ def summary(project: Project) -> AuditSummary:
     last = last_finished_round(project)
     name = "" if last is None else str(last.metrics.get("judge", last.judge))
     check = newest_check(project)
-    given = samples.certificates(project)
+    given, checks = samples.certificates(project), samples.checks(project)
     for_all = [each for each in reversed(given) if not each.threshold]
     accuracy, proven, until = _measured(project, check)
     return AuditSummary(
@@ -110,7 +110,8 @@ def summary(project: Project) -> AuditSummary:
         certificate=next((each for each in for_all if last is not None and each.round == last.id), None),
         selective=_selective(given, check),
         earlier=next((each for each in for_all if last is not None and each.round < last.id), None),
-        edited=last is not None and any(each.void and each.round == last.id for each in samples.checks(project)),
+        edited=check is not None
+        and any(each.void and (each.sample, each.round) == (check.sample, check.round) for each in checks),
         not_covered=0 if check is None else samples.not_covered(project, check.sample),
         looks=tuple(stored.looks(project)),
         judge_name=name,

@@ -10,7 +10,7 @@ from red_core.errors import StateError
 from red_core.records import Project
 from red_core.review.audit_sample import draw, draw_extras
 from red_core.steps.certificate import NO_FOCUS, Draws, Frame, error_of, largest_proven, lower_bound
-from red_core.steps.certificate_forecast import focus_of, frames
+from red_core.steps.certificate_forecast import first_part, frames
 from red_core.store import audits as stored
 from red_core.store import certificates as samples
 from red_core.store.audits import AuditCard, AuditKind, AuditPurpose
@@ -203,7 +203,8 @@ def _focus(project: Project) -> float:
         for given in samples.certificates(project)
     ):
         return NO_FOCUS
-    return focus_of(samples.confidences(project, check.sample), check.frames[1:], wanted, check.error)
+    part = first_part(samples.confidences(project, check.sample), check.frames[1:], wanted, check.error)
+    return NO_FOCUS if part is None else part.focus
 
 
 def _certify(project: Project, who: str) -> None:

@@ -6,7 +6,7 @@ from red_core.records import Floats, Project
 from red_core.review.audit_sample import PLANTED_SHARE
 from red_core.review.audits import error_of_next, target
 from red_core.steps.certificate import NO_FOCUS, rates
-from red_core.steps.certificate_forecast import FEW_FOR_ALL, audits_expected, focus_of, frames, least_work
+from red_core.steps.certificate_forecast import first_part, frames, least_work
 from red_core.store import certificates as samples
 
 
@@ -26,12 +26,10 @@ def part_to_certify(project: Project) -> tuple[float, int] | None:
     None if all texts together take few audits, or if the confidences promise no certificate of a part.
     """
     confidence, share, error = _confidences(project), target(project), error_of_next(project)
-    for_all, parts = audits_expected(confidence, 0.0, share, error), frames(confidence, share, error)[1:]
-    if not parts or (for_all is not None and for_all < FEW_FOR_ALL):
+    part = first_part(confidence, frames(confidence, share, error)[1:], share, error)
+    if part is None:
         return None
-    audits = audits_expected(confidence, parts[0].threshold, share, error)
-    focus = focus_of(confidence, parts, share, error)
-    return None if audits is None else (parts[0].texts / len(confidence), _answers(audits, confidence, focus))
+    return part.frame.texts / len(confidence), _answers(part.audits, confidence, part.focus)
 
 
 def _answers(audits: int, confidence: Floats, focus: float) -> int:

@@ -31,7 +31,7 @@ NO_FOCUS = np.inf
 STAKES = np.array([0.15, 0.4, 0.7, 0.98])
 """Shares of the largest bet that cannot lose more than the capital. The capital is spread over several bets."""
 SPREAD = np.array([0.1, 0.2, 0.3, 0.4])
-_BISECTIONS = 30
+_BISECTIONS, _OUTSIDE = 30, -1.0
 
 
 @dataclass(frozen=True)
@@ -330,19 +330,16 @@ def estimate(draws: Draws, frame: Frame) -> float:
 
 def _share_wrong_at_least(draws: Draws, frame: Frame, error: float) -> float:
     """Return the lower bound of the share that is wrong."""
-    inside = draws.confidence >= frame.threshold
-    counted = draws.known.confidence >= frame.threshold
-    known = Known(
-        ~draws.known.right & counted,
-        np.where(counted, 1.0 - draws.known.confidence, 0.0),
-        draws.known.place,
-        draws.known.in_frame,
-    )
-    focus = np.where(frame.threshold >= draws.chances.focus, 0.0, NO_FOCUS)  # the new frame has no threshold
+    inside, counted = draws.confidence >= frame.threshold, draws.known.confidence >= frame.threshold
+    focus = np.where(frame.threshold >= draws.chances.focus, 0.0, NO_FOCUS)  # in the new frame all is from 0 on
     wrong = Draws(
-        ~draws.right & inside,
-        np.where(inside, 1.0 - draws.confidence, 0.0),
+        ~draws.right,
+        np.where(inside, 1.0 - draws.confidence, _OUTSIDE),
         replace(draws.chances, focus=focus),
-        known,
+        replace(
+            draws.known,
+            right=~draws.known.right,
+            confidence=np.where(counted, 1.0 - draws.known.confidence, _OUTSIDE),
+        ),
     )
     return lower_bound(wrong, Frame(0.0, frame.texts, frame.texts - frame.expected), error)

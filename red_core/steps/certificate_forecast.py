@@ -7,6 +7,7 @@ here costs error (``certificate.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,7 +29,7 @@ COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FIRST_COVERAGE, AT_MOST_TIMES = 0.5, 1.5
 """The first share that is tested: the largest with at most 1.5 times the expected audits of the cheapest, or this."""
 FEW_FOR_ALL, LARGE_PART = 400, 0.8
-"""No part is favoured by the draws if all texts should take fewer audits, or if the part is at least so large."""
+"""If all texts should take fewer audits, no part comes first. Draws do not favour a part of so many of the texts."""
 LEAST_FOR_PACE = 30
 TRIALS, MOST_EXPECTED, ENOUGH_TEXTS = 25, 800, 5_000
 """Samples drawn to forecast a proof, audits in each, and texts that stand for all."""
@@ -90,10 +91,10 @@ def audits_expected(confidence: Floats, threshold: float, share: float, error: f
     frame = Frame(threshold, int(inside.sum()), float(confidence[inside].sum()))
     if not frame.texts:
         return None
-    given = []
+    given, focus = [], _focus(confidence, threshold)
     for _ in range(TRIALS):
         right = rng.random(len(confidence)) < confidence
-        places, chances = draw(confidence, MOST_EXPECTED, rng, threshold if inside.mean() < LARGE_PART else NO_FOCUS)
+        places, chances = draw(confidence, MOST_EXPECTED, rng, focus)
         draws = Draws(right[places], confidence[places], chances, NOTHING_KNOWN)
         proven = log_capital(draws, frame, share) >= -np.log(error)
         proven |= np.cumsum(draws.right & inside[places]) >= share * frame.texts  # so many are known
@@ -102,11 +103,26 @@ def audits_expected(confidence: Floats, threshold: float, share: float, error: f
     return int(middle) if np.isfinite(middle) else None
 
 
-def focus_of(confidence: Floats, parts: Sequence[Frame], share: float, error: float) -> float:
-    """Return the confidence from which on draws are favoured until the first part is proven; NO_FOCUS for none.
+@dataclass(frozen=True)
+class FirstPart:
+    """The part that is tested first, where it is worth a test of its own.
 
-    None is favoured if all texts together should take few audits, if the part holds most of them, or if the confidences
-    promise no proof of the part.
+    Attributes
+    ----------
+    frame : Frame
+    audits : int
+        After so many, half of its proofs are complete.
+    focus : float in [0, 1] or NO_FOCUS
+        The draws favour texts with at least this confidence until the part is proven.
+    """
+
+    frame: Frame
+    audits: int
+    focus: float
+
+
+def first_part(confidence: Floats, parts: Sequence[Frame], share: float, error: float) -> FirstPart | None:
+    """Return the first part with what it takes to prove it.
 
     Parameters
     ----------
@@ -115,14 +131,24 @@ def focus_of(confidence: Floats, parts: Sequence[Frame], share: float, error: fl
     parts : sequence of Frame
         As :func:`frames` gives them, without the frame of all texts.
     share, error : float in (0, 1)
+
+    Returns
+    -------
+    FirstPart or None
+        None if all texts together should take few audits, or if the confidences promise no proof of the part.
     """
-    if not parts or parts[0].texts >= LARGE_PART * len(confidence):
-        return NO_FOCUS
+    if not parts:
+        return None
     for_all = audits_expected(confidence, 0.0, share, error)
-    if for_all is not None and for_all < FEW_FOR_ALL:
-        return NO_FOCUS
-    promised = audits_expected(confidence, parts[0].threshold, share, error) is not None
-    return parts[0].threshold if promised else NO_FOCUS
+    of_part = audits_expected(confidence, parts[0].threshold, share, error)
+    if of_part is None or (for_all is not None and for_all < FEW_FOR_ALL):
+        return None
+    return FirstPart(parts[0], of_part, _focus(confidence, parts[0].threshold))
+
+
+def _focus(confidence: Floats, threshold: float) -> float:
+    """Return where draws for the texts from a confidence on go: nowhere in particular if these are most texts."""
+    return threshold if (confidence >= threshold).mean() < LARGE_PART else NO_FOCUS
 
 
 def least_work(confidence: Floats, share: float, error: float) -> tuple[int, int] | None:

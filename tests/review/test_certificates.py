@@ -419,6 +419,17 @@ def test_labels_that_were_retired_end_the_certificates_of_the_round_until_it_is_
     assert certified_rows(plain, tmp_path / "with.csv") == 5
 
 
+def test_a_new_sample_is_about_the_labels_as_they_are_now(plain):
+    set_target(plain, 0.6)
+    tell(plain, deal(plain, who=ANN, count=2))
+    apply_edit(plain, Retire(1), ANN)
+    assert summary(plain).edited
+    begin_sample(plain, ANN)
+    tell(plain, deal(plain, who=ANN, count=28))
+    assert not summary(plain).edited
+    assert [given.of for given in certificates(plain)] == [30]
+
+
 # What must not help a certificate
 
 

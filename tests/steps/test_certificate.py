@@ -32,7 +32,7 @@ from red_core.steps.certificate import (
     rates,
     whole,
 )
-from red_core.steps.certificate_forecast import audits_expected, audits_until_proven, focus_of, frames, least_work
+from red_core.steps.certificate_forecast import audits_expected, audits_until_proven, first_part, frames, least_work
 
 ERROR = 0.05
 CONFIDENCES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=60).map(np.array)
@@ -262,11 +262,17 @@ def test_draws_that_favour_a_part_prove_it_sooner():
 
 def test_a_part_is_favoured_only_where_all_texts_take_many_audits():
     sure, unsure = np.full(2000, 0.99), np.r_[np.full(1500, 0.99), np.full(1500, 0.7)]
-    assert focus_of(sure, frames(sure, 0.95, ERROR)[1:], 0.95, ERROR) == NO_FOCUS
+    assert first_part(sure, frames(sure, 0.95, ERROR)[1:], 0.95, ERROR) is None
     parts = frames(unsure, 0.95, ERROR)[1:]
-    assert focus_of(unsure, parts, 0.95, ERROR) == parts[0].threshold == 0.99
+    found = first_part(unsure, parts, 0.95, ERROR)
+    assert found is not None
+    assert (found.frame, found.focus) == (parts[0], 0.99)
+    large = np.r_[np.full(2700, 0.99), np.full(300, 0.3)]
+    found = first_part(large, frames(large, 0.95, ERROR)[1:], 0.95, ERROR)
+    assert found is not None
+    assert found.focus == NO_FOCUS  # nearly all draws fall into it anyway
     hopeless = np.linspace(0.3, 0.7, 2000)
-    assert focus_of(hopeless, frames(hopeless, 0.95, ERROR)[1:], 0.95, ERROR) == NO_FOCUS
+    assert first_part(hopeless, frames(hopeless, 0.95, ERROR)[1:], 0.95, ERROR) is None
 
 
 # What it will take

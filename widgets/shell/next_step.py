@@ -125,8 +125,8 @@ def _to_certify(project: Project) -> Step | None:
 
 def _to_certify_part(project: Project) -> Step | None:
     """Return the step to a certificate for the surest part, where the goal is out of reach for all texts."""
-    forecast, audits = plan(project), audit_summary(project)
-    if forecast is None or forecast.reached or forecast.in_reach or audits.selective is not None:
+    forecast = plan(project)
+    if forecast is None or forecast.reached or forecast.in_reach:
         return None
     part = part_to_certify(project)
     if part is None:

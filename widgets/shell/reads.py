@@ -231,8 +231,11 @@ def _work_to_certify(project: Project, target: str) -> tuple[int, int] | None:  
 
 
 def part_to_certify(project: Project) -> tuple[float, int] | None:
-    """Return the part to certify and its audits; see :func:`red_core.review.outlook.part_to_certify`."""
-    return _part_to_certify(project, remembered(project, TARGET, ""))
+    """Return the part to certify and its answers; see :func:`red_core.review.outlook.part_to_certify`.
+
+    None also if a part is certified.
+    """
+    return None if audit_summary(project).selective else _part_to_certify(project, remembered(project, TARGET, ""))
 
 
 @cached_read((IMPORTS, EDITS, *ROUNDS))  # the plan of a page, and .2 s among 100,000 texts: a decision changes little
