@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from red_core.records import Floats, Project
 from red_core.review.audit_sample import PLANTED_SHARE
 from red_core.review.audits import error_of_next, target
@@ -13,23 +15,29 @@ from red_core.store import certificates as samples
 def work_to_certify(project: Project) -> tuple[int, int] | None:
     """Return how many of the least sure texts to decide, and then about how many answers certify all others.
 
-    It is the cheapest way that the confidences promise, as if no audit were answered yet; None if they promise none.
+    It is the cheapest way that the confidences promise, as if no audit were answered yet. None if they promise none, or
+    if it is less work to decide all texts.
     """
     confidence = _confidences(project)
     work = least_work(confidence, target(project), error_of_next(project))
-    return None if work is None else (work[0], _answers(work[1], confidence, NO_FOCUS))
+    if work is None:
+        return None
+    answers = _answers(work[1], np.sort(confidence)[work[0] :], NO_FOCUS)
+    return (work[0], answers) if work[0] + answers < len(confidence) else None
 
 
 def part_to_certify(project: Project) -> tuple[float, int] | None:
     """Return the first part that the audits test, as a share of the texts, and about how many answers certify it.
 
-    None if all texts together take few audits, or if the confidences promise no certificate of a part.
+    None if all texts together take few audits, if the confidences promise no certificate of a part, or if it is less
+    work to decide the part.
     """
     confidence, share, error = _confidences(project), target(project), error_of_next(project)
     part = first_part(confidence, frames(confidence, share, error)[1:], share, error)
     if part is None:
         return None
-    return part.frame.texts / len(confidence), _answers(part.audits, confidence, part.focus)
+    answers = _answers(part.audits, confidence, part.focus)
+    return (part.frame.texts / len(confidence), answers) if answers < part.frame.texts else None
 
 
 def _answers(audits: int, confidence: Floats, focus: float) -> int:
