@@ -8,7 +8,7 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.store.database import project_names
-from widgets.shell.downloads import say_why_downloads_fail
+from widgets.shell.downloads import mend_downloads
 from widgets.shell.facts_line import show_facts_line, show_job
 from widgets.shell.next_step import show_stepper
 from widgets.shell.reasons import workspace
@@ -19,7 +19,7 @@ st.set_page_config(
     page_title="R.E.D. Workbench", page_icon=str(Path(__file__).parent / "widgets" / "icon.png"), layout="wide"
 )
 
-say_why_downloads_fail()
+mend_downloads()
 
 TASKS = {
     "overview": ("Overview", ":material/flag:", "How far you are from your goal, and what it takes from here."),

@@ -1,14 +1,16 @@
-"""A download that fails: its button says why, in one line, and the log has no traceback."""
+"""Downloads: a button whose file cannot be made says why, and a file stays until the browser has fetched it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from streamlit import runtime
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
 from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
 from streamlit.runtime.backend_operation_handler import DeferredFileHandler
+from streamlit.runtime.media_file_manager import MediaFileMetadata
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 
 from red_core.errors import RedError
@@ -16,14 +18,25 @@ from widgets.shell.reasons import reason_of
 from widgets.shell.untrusted import visible
 
 _LOG = logging.getLogger(__name__)
+KEPT_SECONDS = 60
+"""How long the file of a download stays after its page no longer shows it."""
 
 
-def say_why_downloads_fail() -> None:
-    """Let the button of a download say why it failed. Streamlit alone says only that it did.
+def mend_downloads() -> None:
+    """Let the button of a download say why it failed, and keep its file for a minute.
 
-    The button shows the words as plain characters, for five seconds.
+    Streamlit alone says only that it failed. The button shows the words as plain characters, for five seconds.
+    Streamlit alone deletes the file after two runs of any page of any person, and the browser then gets nothing.
     """
     DeferredFileHandler.handle = _handle  # type: ignore[method-assign]
+    MediaFileMetadata.mark_for_delete = _mark_after_a_minute  # type: ignore[method-assign]
+
+
+def _mark_after_a_minute(self: MediaFileMetadata) -> None:
+    """Mark a file for deletion a minute after it was first found unused."""
+    now = time.monotonic()
+    if now - vars(self).setdefault("unused_since", now) >= KEPT_SECONDS:
+        self._is_marked_for_delete = True
 
 
 async def _handle(
