@@ -313,9 +313,7 @@ def overrule(watched: Watched, server: Server, project: Project) -> Card:
     """Accept with a key what the judge found invalid, or the first card where it found nothing so; reload the page."""
     page = watched.open(f"{server.address}/review?project={project.name}")
     name = "judge against classifiers" if queued(project, "judge against classifiers") else "to decide"
-    page.locator(".st-key-review_queue input").click()
-    page.get_by_role("option", name=re.compile(f"^{re.escape(name)}:")).click()
-    watched.settle()
+    watched.choose("review_queue", re.compile(f"^{re.escape(name)}:"))
     card = queued(project, name)[0]
     expect(page.locator(".desk .text")).to_have_text(card.content)
     assert card.label.name in page.locator(".desk .side").first.inner_text()

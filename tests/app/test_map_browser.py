@@ -113,9 +113,7 @@ def test_labels_in_a_lasso_are_merged_and_the_merge_undone(
     watched.settle()
     for name in wanted:  # the form starts with the labels in the lasso
         expect(page.locator("[class*=st-key-merge_]").first).to_contain_text(name)
-    page.locator(".st-key-merge_into input").click()
-    page.get_by_role("option", name=wanted[1], exact=True).click()
-    watched.settle()
+    watched.choose("merge_into", wanted[1])
     watched.press("edit_preview")
     page.get_by_text("This edit moves 4 labelled examples").first.wait_for()
     assert len(list_labels(mapped)) == 6  # a preview changes nothing

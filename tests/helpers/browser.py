@@ -177,6 +177,17 @@ class Watched:
         self.page.locator(f".st-key-{key} button").press("Enter")
         self.settle()
 
+    def choose(self, field: str, option: str | re.Pattern[str]) -> None:
+        """Open the list of the field with this key and choose this option.
+
+        The page moves first: a list that is open closes when the page moves.
+        """
+        box = self.page.locator(f".st-key-{field} input")
+        box.scroll_into_view_if_needed()
+        box.click()
+        self.page.get_by_role("option", name=option, exact=isinstance(option, str)).click()
+        self.settle()
+
     def assert_quiet(self) -> None:
         assert self.left == []
         assert self.complaints == []
