@@ -15,7 +15,7 @@ from widgets.overview.plan_panel import show_plan
 from widgets.overview.tour import show_tour
 from widgets.review.audit_panel import certificate_in_words
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import audit_summary, facts, plan, source_counts, true_accuracy, what_changed
+from widgets.shell.reads import accuracy_now, audit_summary, facts, plan, source_counts, what_changed
 from widgets.shell.shell import current_project, go, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -57,7 +57,7 @@ if changes := what_changed(project):
     st.text(changes.sentence(who_acts()))
 current = plan(project)
 if current is not None:
-    show_goal(project, current, true_accuracy(project))
+    show_goal(project, current, accuracy_now(project)[1])
     show_certificate(project)
     show_plan(project, current)
     show_needs(project)

@@ -25,7 +25,7 @@ from widgets.review.audit_panel import certificate_in_words
 from widgets.review.queues import queue_name
 from widgets.shell.group_filter import choose_group
 from widgets.shell.next_step import show_next_step
-from widgets.shell.reads import audit_summary, facts, label_table, labels, results_page, source_counts
+from widgets.shell.reads import accuracy_now, audit_summary, facts, label_table, labels, results_page, source_counts
 from widgets.shell.row_height import LETTER, row_height
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.untrusted import visible
@@ -67,16 +67,17 @@ def show_sources(counts: dict[str, int]) -> None:
 
 def show_agreement(project: Project, last: Round) -> None:
     """Show the estimated accuracy and, in a trial, the true accuracy."""
-    estimated, true = last.metrics["expected_agreement"], last.metrics["true_agreement"]
+    estimated, true = accuracy_now(project)
     left, right = st.columns(2)
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
-    left.metric("Estimated accuracy", f"{estimated:.1%}", f"of {last.metrics['pool']:,} texts", **quiet)
+    shown = "-" if estimated is None else f"{estimated:.1%}"
+    left.metric("Estimated accuracy", shown, f"of {last.metrics['pool']:,} texts", **quiet)
     explanation = (
-        f"The estimate is the average confidence in the labels of round {last.id}. It is not a measurement, "
-        "and later decisions are not in it. "
+        f"The estimate is the average confidence in the labels of round {last.id}, with the decisions since. It is not "
+        "a measurement. "
     )
     show_cost(project, last)
-    if true is None:
+    if true is None or estimated is None:
         _show_measured(project, explanation)
         return
     right.metric("True accuracy (trial)", f"{true:.1%}", f"of {facts(project)['truths']:,} texts", **quiet)

@@ -64,9 +64,10 @@ def print_status(facts: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"  {last['uncertain']:,} texts uncertain, {last['none_of_these']:,} texts none of these")
     change = last["information_gain"]
     click.echo(f"  change since the last round: {'-' if change is None else f'{change:.4f} nats per text'}")
-    click.echo(
-        f"  estimated accuracy {last['expected_agreement']:.2%} (classifiers alone {last['expected_alone']:.2%})"
-    )
+    if facts["expected_agreement"] is not None:
+        click.echo(
+            f"  estimated accuracy {facts['expected_agreement']:.2%} (classifiers alone {last['expected_alone']:.2%})"
+        )
     for doubt in doubts(facts["labels"], last):
         click.echo(f"  {doubt}")
     if None not in (last["true_alone"], facts["true_agreement"]):  # also after all labels of the round were retired

@@ -10,13 +10,13 @@ import numpy as np
 
 from red_core.records import Booleans, Floats, JudgeRates, Project, Round
 from red_core.review import summary
+from red_core.rounds.accuracy import accuracy_now
 from red_core.rounds.query_strategies import can_tell, judge_chances
 from red_core.rounds.scoring import ScoredPool
 from red_core.settings import Settings
 from red_core.steps.belief import Candidates, beliefs
 from red_core.steps.forecast import Curve, after_decisions, after_verdicts, learning_exponent, thinned, with_learning
 from red_core.steps.judge_reliability import is_useful
-from red_core.store.final_labels import estimated_accuracy
 from red_core.store.rounds import finished_rounds
 
 TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "invalid": 0.9}, 0)
@@ -126,17 +126,22 @@ def _stored(curve: Curve) -> dict[str, list[float]]:
     }
 
 
-def plan(project: Project) -> Plan | None:
-    """Return the plan from now; None before the first round, and after a round of an earlier version."""
+def plan(project: Project, now: float | None = None) -> Plan | None:
+    """Return the plan from now; None before the first round, and after a round of an earlier version.
+
+    Parameters
+    ----------
+    now : float, optional
+        The estimated accuracy, if it is known; see :func:`red_core.rounds.accuracy.accuracy_now`.
+    """
     done = finished_rounds(project)
     if not done or "forecast" not in done[-1].metrics:
         return None
     last, stored = done[-1], done[-1].metrics["forecast"]
-    settings = Settings.model_validate_json(last.settings)
     exponent = _exponent(done)
     rows = last.metrics["training_rows"]
     you, judge, then_you = (with_learning(_read(stored[name]), rows, exponent) for name in ("you", "judge", "then_you"))
-    goal, now = summary(project).target, estimated_accuracy(project, last.id, settings.analyst_right)
+    goal, now = summary(project).target, (accuracy_now(project)[0] or 0.0) if now is None else now
     return Plan(
         goal, now, bool(stored["assumed"]),
         _way(goal, now, [(you, "decisions")]),

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from red_core.records import JudgeRates, Project, Round
 from red_core.review import summary
+from red_core.rounds.accuracy import accuracy_now
 from red_core.rounds.jobs import mark_interrupted
-from red_core.rounds.metrics import agreement, true_labels
 from red_core.rounds.plan import plan
 from red_core.rounds.query_strategies import can_tell
 from red_core.settings import RECOMMENDED, Settings
@@ -23,7 +21,6 @@ from red_core.store.rounds import (
     finished_rounds,
     last_finished_round,
     list_rounds,
-    predicted_labels,
 )
 from red_core.store.texts import facts, remembered
 from red_core.training.background import DOUBT, wants_background
@@ -38,15 +35,15 @@ NOT_CALIBRATED = (
 def project_status(project: Project) -> dict[str, Any]:
     """Return the facts of a project: counts, the last round, the recommendation, the accuracies.
 
-    ``expected_agreement`` is the mean best belief over the pool; ``true_agreement``, of a trial project only, the
-    share of the pool whose label, decisions included, is the true one; ``audit`` is the result of blind audits, see
-    :class:`red_core.review.audits.AuditSummary`. All three are None before the first round. ``plan`` is what it takes
-    to reach the goal; None also after a round of an earlier version.
+    ``expected_agreement`` and, of a trial, ``true_agreement`` are :func:`red_core.rounds.accuracy.accuracy_now`;
+    ``audit`` is the result of blind audits, see :class:`red_core.review.audits.AuditSummary`. All three are None before
+    the first round. ``plan`` is what it takes to reach the goal; None also after a round of an earlier version.
     """
     last = last_finished_round(project)
     job = mark_interrupted(project)
     counts = facts(project)
     trained = len(current_training_rows(project))
+    estimated, true = accuracy_now(project)
     return {
         "project": project.name,
         "trial": counts.pop("truths") > 0,
@@ -56,8 +53,8 @@ def project_status(project: Project) -> dict[str, Any]:
         "fed_back": trained - counts["seeds"],
         "decided": len(decided(project)),
         "round": _round_facts(list_rounds(project)[-1]) if list_rounds(project) else None,
-        "expected_agreement": last.metrics["expected_agreement"] if last else None,
-        "true_agreement": true_accuracy(project, last.id) if last else None,
+        "expected_agreement": estimated,
+        "true_agreement": true,
         "audit": asdict(summary(project)) if last else None,
         "stopping": asdict(recommendation(project)) if last else None,
         "plan": _plan_facts(project),
@@ -121,11 +118,3 @@ def _useless(finished: Round) -> JudgeRates | None:
     """Return how often a judge gave each answer, if it cannot tell wrong from right labels; else None."""
     rates = JudgeRates(**finished.metrics.get("judge_rates", {"right": {}, "wrong": {}, "pairs": 0}))
     return None if can_tell(rates, _settings(finished)) else rates
-
-
-def true_accuracy(project: Project, round_id: int) -> float | None:
-    """Return the share of a trial's unlabelled texts whose label, decisions included, is the true one; else None."""
-    texts, machine = predicted_labels(project, round_id)
-    fixed = decided(project)
-    final = np.array([fixed.get(text, label) for text, label in zip(texts.tolist(), machine.tolist(), strict=True)])
-    return agreement(texts, final, true_labels(project))

@@ -183,17 +183,3 @@ def _counted(db: Database, final: str, round_id: int) -> dict[str, int]:
         source = "left out" if kind.startswith("left out") else str(kind)
         counts[source] = counts.get(source, 0) + int(count)
     return counts
-
-
-def estimated_accuracy(project: Project, round_id: int, analyst_right: float) -> float:
-    """Return the expected share of unlabelled texts whose label is right now, in [0, 1]; 0 where there are none.
-
-    It is the mean best belief of the round. A decided text counts with the assumed accuracy of the analyst, if that is
-    higher.
-    """
-    query = """
-        SELECT avg(CASE WHEN text IN (SELECT text FROM decided) THEN max(belief, :right) ELSE belief END)
-        FROM prediction WHERE round = :round"""
-    with connection(project) as db:
-        mean = db.execute(query, {"round": round_id, "right": analyst_right}).fetchone()[0]
-    return float(mean or 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from sqlite_utils import Database
 
 from red_core.errors import StateError
-from red_core.records import Ints, Project, Round, RoundState
+from red_core.records import Floats, Ints, Project, Round, RoundState
 from red_core.store.checksums import seal
 from red_core.store.database import connection, now, transaction
 
@@ -238,7 +238,13 @@ def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, 
 
 def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
     """Return the texts and their machine labels in one round, both of shape (n,); -1 is none of these."""
+    return predictions(project, round_id)[:2]
+
+
+def predictions(project: Project, round_id: int) -> tuple[Ints, Ints, Floats]:
+    """Return the texts, ascending, their machine labels, and the beliefs in these, each of shape (n,), in one round."""
+    query = "SELECT text, label, belief FROM prediction WHERE round = ? ORDER BY text"
     with connection(project) as db:
-        rows = db.execute("SELECT text, label FROM prediction WHERE round = ? ORDER BY text", [round_id]).fetchall()
-    pairs = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+        columns = list(zip(*db.execute(query, [round_id]), strict=True)) or [(), (), ()]
+    texts, labels = (np.array(column, dtype=np.int64) for column in columns[:2])
+    return texts, labels, np.array(columns[2], dtype=np.float64)

@@ -16,7 +16,9 @@ from red_core.records import Project
 from red_core.review import audit_sample
 from red_core.review.audit_report import summary
 from red_core.review.audits import answer, begin_sample, deal, set_target, target
+from red_core.review.decisions import decide
 from red_core.rounds.plan import BEYOND, SHORT_OF, plan
+from red_core.rounds.status import project_status
 from red_core.store import views
 from red_core.store.certificates import certificates
 from red_core.store.database import create_project
@@ -394,3 +396,25 @@ def test_folders_that_are_no_project_or_a_damaged_one_do_not_hide_the_others(
     app = open_app("overview")
     assert app.sidebar.selectbox(key="project").value == NAME
     assert [message.value for message in app.error] == []
+
+
+def test_after_decisions_every_page_and_the_status_say_the_same_accuracies(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("to review")
+    before = project_status(project)
+    right = truth(project)
+    for text in pool(project)[:25].tolist():
+        decide(project, text, "relabel", label=right[text], who=ANN)
+    now = project_status(project)
+    assert now["expected_agreement"] > before["expected_agreement"]
+    estimated, true = f"{now['expected_agreement']:.1%}", f"{now['true_agreement']:.1%}"
+    app = open_app("overview")
+    assert f"About {estimated} of the labels are right" in words_on(app)
+    for page in PAGES:
+        app.switch_page(f"pages/{page}.py").run()
+        assert f"estimated accuracy {estimated} · true accuracy (trial) {true}" in words_on(app), page
+    app.switch_page("pages/results.py").run()
+    assert {"Estimated accuracy": estimated, "True accuracy (trial)": true}.items() <= {
+        metric.label: metric.value for metric in app.metric
+    }.items()

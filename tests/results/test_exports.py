@@ -19,6 +19,7 @@ from red_core.results.predictor import predict
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
+from red_core.settings import RECOMMENDED
 from red_core.store import exports, final_labels
 from red_core.store.attempts import Prices, add_attempts
 from red_core.store.database import connection, open_project, transaction
@@ -103,7 +104,7 @@ def test_after_a_round_the_status_tells_its_figures_and_what_next(project):
     last = run_round(project, FAST)
     facts = project_status(project)
     assert facts["round"]["state"] == "to review"
-    assert facts["expected_agreement"] == last.metrics["expected_agreement"]
+    assert facts["expected_agreement"] == pytest.approx(last.metrics["expected_agreement"], abs=1e-6)
     assert facts["true_agreement"] == last.metrics["true_agreement"]
     assert facts["stopping"]["reason"]
 
@@ -116,6 +117,7 @@ def test_decisions_count_in_the_agreement_at_once(project):
     for content, name in list(wrong.items())[:10]:
         decide(project, text_ids(project)[content], "relabel", label=ids[name])
     assert project_status(project)["true_agreement"] == 0.5
+    assert project_status(project)["expected_agreement"] == pytest.approx(0.75 * 0.9 + 0.25 * RECOMMENDED.analyst_right)
     assert project_status(project)["decided"] == 10
 
 
@@ -129,7 +131,7 @@ def test_the_status_counts_what_was_fed_back(project):
 
 
 def test_a_round_that_is_open_leaves_the_figures_of_the_one_before(project):
-    reviewed_round(project, {})
+    reviewed_round(project, {text(project): (1, 0.9)})
     close_round(project)
     add_job(project, "round", "{}", "tester")
     end_job(project, 1, "failed", "no luck")

@@ -29,11 +29,9 @@ def show_goal(project: Project, plan: Plan, true: float | None) -> None:
     low, high = band(plan.now)
     left, right = st.columns([5, 1], vertical_alignment="center")
     last = last_finished_round(project)
-    changed = last is not None and f"{plan.now:.1%}" != f"{last.metrics['expected_agreement']:.1%}"
-    since = ", with the changes since the round" if changed else ""
     state = "The goal is reached, by the estimate." if plan.reached else f"The goal is {plan.goal:.1%}."
     left.markdown(
-        f"**About {plan.now:.1%} of the labels are right** (estimated{since}; probably between {low:.0%} and "
+        f"**About {plan.now:.1%} of the labels are right** (estimated; probably between {low:.0%} and "
         f"{high:.0%}). {state}"
     )
     if may_write():

@@ -11,7 +11,7 @@ from red_core.records import Job, JudgeRates, Project, Round
 from red_core.rounds import mark_interrupted
 from red_core.store.jobs import ask_to_cancel
 from red_core.store.rounds import last_finished_round
-from widgets.shell.reads import audit_summary, facts, queue_counts
+from widgets.shell.reads import accuracy_now, audit_summary, facts, queue_counts
 from widgets.shell.reasons import why_ended
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
@@ -71,7 +71,7 @@ def _show_facts(project: Project) -> None:
         counted(counts["pool"], "unlabelled text"),
     ]
     if last is not None:
-        parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_accuracies(last)]
+        parts = [f"Round {last.id}, {last.state}", *_review_facts(project, last), *_accuracies(project)]
         parts += _measured_accuracy(project)
     elif counts["truths"]:
         parts.append("trial: most labels are hidden, to measure accuracy")
@@ -84,9 +84,9 @@ def _review_facts(project: Project, last: Round) -> list[str]:
     return [f"{queue_counts(project)['to decide']:,} to decide", judge] if last.state == "to review" else [judge]
 
 
-def _accuracies(last: Round) -> list[str]:
-    estimated, true = last.metrics["expected_agreement"], last.metrics["true_agreement"]
-    return [f"estimated accuracy {estimated:.1%}", *([] if true is None else [f"true accuracy (trial) {true:.1%}"])]
+def _accuracies(project: Project) -> list[str]:
+    said = zip(("estimated accuracy", "true accuracy (trial)"), accuracy_now(project), strict=True)
+    return [f"{name} {share:.1%}" for name, share in said if share is not None]
 
 
 def _measured_accuracy(project: Project) -> list[str]:

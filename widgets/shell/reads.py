@@ -16,11 +16,12 @@ from red_core.records import Floats, Label, Project
 from red_core.review import FeedBackPlan, outlook, plan_feed_back, summary
 from red_core.review.audit_report import AuditSummary, audited_accuracy, judge_record
 from red_core.review.audits import TARGET
+from red_core.rounds import accuracy
+from red_core.rounds.accuracy import RoundLabels
 from red_core.rounds.changes import Changes
 from red_core.rounds.changes import what_changed as last_changes
 from red_core.rounds.plan import Plan
 from red_core.rounds.plan import plan as plan_from_now
-from red_core.rounds.status import true_accuracy as trial_accuracy
 from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, source_columns, views
@@ -204,10 +205,14 @@ def _audit_summary(project: Project, target: str) -> AuditSummary:  # noqa: ARG0
 
 
 @cached_read()
-def true_accuracy(project: Project) -> float | None:
-    """Return the true accuracy of a trial; None before the first round, and where there is no truth."""
-    last = last_finished_round(project)
-    return None if last is None else trial_accuracy(project, last.id)
+def accuracy_now(project: Project) -> tuple[float | None, float | None]:
+    """Return the estimated and the true accuracy; see :func:`red_core.rounds.accuracy.accuracy_now`."""
+    return accuracy.accuracy_now(project, _round_labels(project, round_number(project)))
+
+
+@cached_read((IMPORTS, EDITS, *ROUNDS), entries=2, shared=True)
+def _round_labels(project: Project, _number: int) -> RoundLabels | None:
+    return accuracy.round_labels(project)
 
 
 def plan(project: Project) -> Plan | None:
@@ -217,7 +222,7 @@ def plan(project: Project) -> Plan | None:
 
 @cached_read()
 def _plan(project: Project, target: str) -> Plan | None:  # noqa: ARG001  a changed target is a new key
-    return plan_from_now(project)
+    return plan_from_now(project, accuracy_now(project)[0])
 
 
 def work_to_certify(project: Project) -> tuple[int, int] | None:
