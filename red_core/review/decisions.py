@@ -28,6 +28,7 @@ from red_core.store.verdicts import comparisons, verdicts
 
 AUDITED = "in the blind audit"
 """Why a text is withheld that was dealt for an audit: what measures the machine never trains it."""
+DECIDED_NONE = "decided as none of these: the decision counts, but there is no label to learn"
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,8 @@ def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> 
     }
     audited = in_the_audit(project)
     withheld = Counter(AUDITED for text in items.keys() & audited)
+    if nothing := sum(label == NONE_OF_THESE and text not in audited for text, label in fixed.items()):
+        withheld[DECIDED_NONE] = nothing
     items = {text: item for text, item in items.items() if text not in audited}
     for item, reason in _judged_valid(project, current, fixed, audited, accept_evidence_check=accept_evidence_check):
         if reason or (item.text, item.label) in trained:

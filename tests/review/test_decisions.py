@@ -12,7 +12,7 @@ from red_core.labels.edit_kinds import Split
 from red_core.labels.edits import apply_edit
 from red_core.labels.meaning import Mean
 from red_core.records import Answer, Project
-from red_core.review.decisions import FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
+from red_core.review.decisions import DECIDED_NONE, FeedBackPlan, Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.settings import Settings
 from red_core.store.database import connection
 from red_core.store.decisions import decided, rejected, roll_back
@@ -225,7 +225,7 @@ def test_none_of_these_keeps_a_text_out_whatever_the_verdict(project):
     judged(project, (0, 1, "valid"))
     decide(project, text(project), "none")
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"a decision counts instead": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"a decision counts instead": 1, DECIDED_NONE: 1})
 
 
 def test_a_rejection_keeps_out_the_verdict_on_that_label(project):
