@@ -31,6 +31,11 @@ OF_PROPOSALS = {
     "stale": "stale AND NOT decided",
 }
 """Queues of proposals: a name and the SQL condition of its proposals. The most informative come first."""
+_ORDER = {"to decide": "min(belief)"}
+"""The place of a text in its queue; by default ``-max(gain)``, what a second answer about the proposed label gains.
+
+A decision names the right label, whatever was proposed. So it gains most where the belief is lowest.
+"""
 
 # The proposals of all rounds so far, with the current belief: an undecided one stays in the queues.
 _PROPOSALS = f"""
@@ -205,7 +210,7 @@ def queue(
         OF_TEXTS.get(name)
         or f"""
         SELECT w.text, w.proposal, o.label, w.place FROM (
-            SELECT text, max(id) AS proposal, -max(gain) AS place FROM ({_PROPOSALS})
+            SELECT text, max(id) AS proposal, {_ORDER.get(name, "-max(gain)")} AS place FROM ({_PROPOSALS})
             WHERE {OF_PROPOSALS[name]} AND (:labels IS NULL OR label IN (SELECT value FROM json_each(:labels)))
             GROUP BY text
         ) w JOIN proposed o ON o.id = w.proposal"""

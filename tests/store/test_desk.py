@@ -207,7 +207,10 @@ class Slow:
                 waiting[row["text"]].append(row)
         for text, found in waiting.items():
             newest = max(found, key=lambda row: row["id"])
-            yield Candidate(text, newest["id"], newest["label"], -max(row["gain"] for row in found))
+            place = -max(row["gain"] for row in found)
+            if name == "to decide":
+                place = min(now.get(text, row["belief"]) for row in found)
+            yield Candidate(text, newest["id"], newest["label"], place)
 
     def of_texts(self, name: str, number: int) -> Iterator[Candidate]:
         if name == "decided":
@@ -458,9 +461,10 @@ def reviewed(project: Project) -> tuple[Project, list[int]]:
     return project, texts
 
 
-def test_what_is_worth_more_comes_first_and_what_this_person_skipped_last(reviewed):
-    project, (a, b, c, *_) = reviewed
-    proposed(project, (a, 1, 0.1), (b, 1, 0.3), (c, 1, 0.2))
+def test_the_least_sure_text_comes_first_and_what_this_person_skipped_last(project):
+    a, b, c = pool(project)[:3].tolist()
+    reviewed_round(project, {a: (1, 0.9), b: (1, 0.2), c: (1, 0.5)})
+    proposed(project, (a, 1, 0.3), (b, 1, 0.1), (c, 1, 0.3))  # a second yes or no gains little where it is unlikely
     decide(project, b, "skip", who="ann")
 
     def order(who: str) -> list[int]:
