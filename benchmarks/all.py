@@ -43,6 +43,7 @@ RUNS = (
     Run("afternoon", "{clinc150} {banking77}", "--labels 20 --texts 500 --seeds 0"),
     Run("certificates", "", "--projects 100 --texts 2000 --true .97"),
     Run("plan", "{banking77}", "--pool 300 --seeds 0"),
+    Run("deciding", "{banking77}", "--pool 300 --seeds 0 --most 80"),
     Run("weak_judges", "{banking77}", "--pool 200"),
     Run("few_labels", "{clinc150}", "--labels 6 --seeds 0"),
     Run("groups", "{arxiv_titles}", "--pool 400"),
@@ -59,6 +60,7 @@ RUNS = (
     Run("speed", "--stages growth", "--labels 100 --sizes 1000 3000"),
     Run("pages", "--workspace {workspace}", "--labels 100 --pool 2000 --times 5", browser=True),
     Run("desk", "--workspace {workspace}", "--labels 100 --pool 2000 --times 10", browser=True),
+    Run("first_decision", browser=True),
     Run("soak", "--workspace {workspace}", "--labels 100 --pool 2000 --minutes .5", browser=True),
 )
 MAY_MISS = {"soak"}
