@@ -29,9 +29,7 @@ def test_pages_of_colleagues_that_run_meanwhile_do_not_take_the_file_away(
     assert files.read_file(name) is not None
 
 
-def test_a_file_that_is_not_fetched_leaves_after_a_minute(
-    made: tuple[MediaFileManager, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_nobody_uses_leaves(made: tuple[MediaFileManager, str], monkeypatch: pytest.MonkeyPatch) -> None:
     files, name = made
     files.remove_orphaned_files()
     later = downloads.time.monotonic() + downloads.KEPT_SECONDS + 1

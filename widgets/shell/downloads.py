@@ -18,22 +18,22 @@ from widgets.shell.reasons import reason_of
 from widgets.shell.untrusted import visible
 
 _LOG = logging.getLogger(__name__)
-KEPT_SECONDS = 60
-"""How long the file of a download stays after its page no longer shows it."""
+KEPT_SECONDS = 15
+"""How long the file of a download stays unused: longer than a browser on a busy machine takes to fetch it."""
 
 
 def mend_downloads() -> None:
-    """Let the button of a download say why it failed, and keep its file for a minute.
+    """Let the button of a download say why it failed, and keep its file until the browser has fetched it.
 
     Streamlit alone says only that it failed. The button shows the words as plain characters, for five seconds.
     Streamlit alone deletes the file after two runs of any page of any person, and the browser then gets nothing.
     """
     DeferredFileHandler.handle = _handle  # type: ignore[method-assign]
-    MediaFileMetadata.mark_for_delete = _mark_after_a_minute  # type: ignore[method-assign]
+    MediaFileMetadata.mark_for_delete = _mark_when_unused  # type: ignore[method-assign]
 
 
-def _mark_after_a_minute(self: MediaFileMetadata) -> None:
-    """Mark a file for deletion a minute after it was first found unused."""
+def _mark_when_unused(self: MediaFileMetadata) -> None:
+    """Mark a file for deletion some seconds after it was first found unused."""
     now = time.monotonic()
     if now - vars(self).setdefault("unused_since", now) >= KEPT_SECONDS:
         self._is_marked_for_delete = True
