@@ -44,6 +44,7 @@ RUNS = (
     Run("certificates", "", "--projects 100 --texts 2000 --true .97"),
     Run("plan", "{banking77}", "--pool 300 --seeds 0"),
     Run("deciding", "{banking77}", "--pool 300 --seeds 0 --most 80"),
+    Run("pair_grid", "{banking77}", "--pool 300"),
     Run("weak_judges", "{banking77}", "--pool 200"),
     Run("few_labels", "{clinc150}", "--labels 6 --seeds 0"),
     Run("groups", "{arxiv_titles}", "--pool 400"),
