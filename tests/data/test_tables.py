@@ -745,6 +745,25 @@ def test_what_was_added_against_formulas_can_be_taken_off_again(text, delimiter)
     assert unguarded(guarded(text, delimiter), delimiter) == text
 
 
+SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\ufe62", "\ufe63", "\ufe6b", ";=", ",=")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_behind_every_character_a_formula_is_guarded_in_a_file(delimiter, tmp_path):
+    texts = [f"{chr(code)}{sign}1" for code in [*range(0xD800), *range(0xE000, 0x10000)] for sign in SIGNS[::4]]
+    texts += [f"{chr(code)}{sign}1" for code in range(0x3000) for sign in SIGNS if not 0xD800 <= code < 0xE000]
+    write_table(tmp_path / "a.csv", ({"text": text} for text in texts), ["text"], delimiter=delimiter)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        written = [row[0] for row in csv.reader(stream, delimiter=delimiter)][1:]
+    assert written == [guarded(text.replace("\0", "\ufffd"), delimiter) for text in texts]
+
+
+def test_what_no_file_can_hold_is_replaced_in_csv(tmp_path):
+    rows = [{"text": "a\ud800b", "n": float("nan"), "m": float("inf")}, {"text": "ab\0", "n": 2.0, "m": True}]
+    write_table(tmp_path / "a.csv", rows, ["text", "n", "m"])
+    assert (tmp_path / "a.csv").read_text("utf-8").splitlines() == ["text,n,m", "a\ufffdb,,inf", "ab\ufffd,2.0,true"]
+
+
 @settings(max_examples=200)
 @given(CELL, CELL, st.sampled_from([",", ";", "\t"]), st.sampled_from([",", ";", "\t"]))
 @example('a;b,"=1', "", ";", ",")

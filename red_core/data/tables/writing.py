@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import numbers
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ from red_core.data.tables.source import disk_error, ending
 from red_core.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
+ROWS_PER_BLOCK = 256
+"""Rows of CSV that are encoded at once."""
+_PLAIN = re.compile("\\w[^,;\\t\\r\\n\\0\ud800-\udfff]*").fullmatch
+"""Finds most texts: no spreadsheet can run a part of them, and every character can be written."""
 
 
 @contextmanager
@@ -94,7 +100,7 @@ def write_table(
         nonlocal count
         for row in rows:
             count += 1
-            yield [row.get(name) for name in columns]
+            yield list(map(row.get, columns))
 
     target, zipped = Path(path), Path(path).name.lower().endswith(".gz")
     write = WRITERS.get(ending(target.name))
@@ -121,6 +127,8 @@ def _harmless(value: object, delimiter: str) -> object:
     """Return a cell that no spreadsheet runs as a formula: such texts get an apostrophe; numbers stay."""
     if value is None:  # common cells first, because the check for numbers is slow
         return ""
+    if type(value) is float:
+        return "" if math.isnan(value) else value
     if (
         not isinstance(value, str)
         and isinstance(value, numbers.Number)
@@ -134,14 +142,22 @@ def _harmless(value: object, delimiter: str) -> object:
 def _write_csv(
     out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]], delimiter: str = ","
 ) -> None:
-    line = io.StringIO()
-    writer = csv.writer(line, delimiter=delimiter)  # with \r\n as line ending it also quotes a single \r
-    headed: Iterable[Iterable[object]] = chain([columns], records)
-    for record in headed:
-        writer.writerow([_harmless(cell, delimiter) for cell in record])
-        out.write(line.getvalue().encode())
-        line.seek(0)
-        line.truncate()
+    lines = io.StringIO()
+    writer = csv.writer(lines, delimiter=delimiter)  # with \r\n as line ending it also quotes a single \r
+    headed: Iterator[Iterable[object]] = chain([columns], records)
+    while block := list(islice(headed, ROWS_PER_BLOCK)):
+        writer.writerows(
+            [
+                cell
+                if cell is None or type(cell) is int or (type(cell) is str and (cell.isalnum() or _PLAIN(cell)))
+                else _harmless(cell, delimiter)
+                for cell in record
+            ]
+            for record in block
+        )
+        out.write(lines.getvalue().encode())
+        lines.seek(0)
+        lines.truncate()
 
 
 def _write_tsv(out: io.BufferedIOBase, columns: Sequence[str], records: Iterable[list[object]]) -> None:
