@@ -16,7 +16,7 @@ from red_core.store.attempts import PAID
 from red_core.store.certificates import STANDING
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
-from red_core.store.final_labels import FINAL
+from red_core.store.final_labels import FINAL_OF_BLOCK
 from red_core.store.labels import IN_GROUP, labels_in, name_key, path_in_words, stored_group
 from red_core.store.texts import shown_file
 
@@ -37,7 +37,8 @@ DECISIONS = "decisions"
 """The additional column of a lossless export: all decisions about the text, with the undone ones."""
 
 # A text with verdicts on several labels shows the one on its final label, else the newest. The cost of a verdict is
-# known if the server reported the tokens of all its requests.
+# known if the server reported the tokens of all its requests. LIMIT and CROSS make SQLite compute each column of
+# ``final`` once for a row.
 _EXPORT = f"""
     SELECT source.file, final.row, text.text_id, text.content AS text, label.name AS label,
         final.label AS label_path,
@@ -45,19 +46,21 @@ _EXPORT = f"""
         rival.name AS runner_up, round(final.runner_up_belief, 5) AS runner_up_belief,
         v.outcome || ' for ' || judged.name AS verdict, v.judge, v.model AS judge_model, v.prompt_version,
         round(v.p_valid, 5) AS p_valid,
-        (SELECT group_concat(text_id, ' ') FROM (
+        CASE WHEN v.id IS NOT NULL THEN (SELECT group_concat(text_id, ' ') FROM (
             SELECT shown.text_id FROM json_each(proposal.evidence) side, json_each(side.value) sample
             JOIN text shown ON shown.id = json_extract(sample.value, '$[0]')
-            WHERE v.id IS NOT NULL ORDER BY side.id, sample.id)) AS evidence,
-        (SELECT CASE WHEN count(*) = count(tokens_in + tokens_out) THEN sum(tokens_in + tokens_out) END
-            FROM attempt WHERE attempt.verdict = v.id) AS tokens,
-        (SELECT CASE WHEN count(*) = count(tokens_in * price_in + tokens_out * price_out)
-            THEN round(sum({PAID}) / 1e6, 9) END FROM attempt WHERE attempt.verdict = v.id) AS cost,
+            ORDER BY side.id, sample.id)) END AS evidence,
+        CASE WHEN v.id IS NOT NULL THEN
+            (SELECT CASE WHEN count(*) = count(tokens_in + tokens_out) THEN sum(tokens_in + tokens_out) END
+            FROM attempt WHERE attempt.verdict = v.id) END AS tokens,
+        CASE WHEN v.id IS NOT NULL THEN
+            (SELECT CASE WHEN count(*) = count(tokens_in * price_in + tokens_out * price_out)
+            THEN round(sum({PAID}) / 1e6, 9) END FROM attempt WHERE attempt.verdict = v.id) END AS cost,
         other.name AS compared_with,
         round(CASE final.label WHEN own.now THEN rather.chance ELSE 1.0 - rather.chance END, 5) AS p_rather,
         decision.kind AS decision,
-        (SELECT group_concat(l.name, ' | ') FROM ruled_out r JOIN label l ON l.id = r.label
-            WHERE r.text = final.text) AS rejected,
+        CASE WHEN final.decided THEN (SELECT group_concat(l.name, ' | ') FROM ruled_out r JOIN label l ON l.id = r.label
+            WHERE r.text = final.text) END AS rejected,
         coalesce(decision.who, audit.who, rejection.who) AS who,
         coalesce(decision.at, audit.at, rejection.at) AS decided_at,
         CASE WHEN audit.id IS NULL THEN coalesce(decision.reason, rejection.reason) END AS reason,
@@ -66,20 +69,20 @@ _EXPORT = f"""
         (SELECT max(c.target) FROM certificate c JOIN audit_sample s ON s.id = c.sample WHERE c.round = final.round
             AND c.id IN ({STANDING}) AND final.text <= s.last_text AND final.belief >= c.threshold
             AND final.decision IS NULL AND final.audit_answer IS NULL) AS certified, final.extra,
-        source.text_column AS own_name, final.text AS text_row,
-        EXISTS (SELECT 1 FROM decision d WHERE d.text = final.text) AS decided
+        source.text_column AS own_name, final.text AS text_row, final.decided
     FROM (
         SELECT f.*,
-            coalesce(
+            CASE WHEN EXISTS (SELECT 1 FROM proposal q WHERE q.text = f.text) THEN coalesce(
                 (SELECT max(v.id) FROM proposed q JOIN verdict v ON v.proposal = q.id
                     WHERE q.text = f.text AND q.label = f.label),
                 (SELECT max(v.id) FROM proposal q JOIN verdict v ON v.proposal = q.id WHERE q.text = f.text)
-            ) AS verdict,
+            ) END AS verdict,
+            EXISTS (SELECT 1 FROM decision d WHERE d.text = f.text) AS decided,
             (SELECT max(feed_back.round) FROM feed_back_item item JOIN feed_back ON feed_back.id = item.feed_back
                 WHERE item.text = f.text AND feed_back.id NOT IN (SELECT feed_back FROM rollback)) AS fed
-        FROM ({FINAL}) f
+        FROM ({FINAL_OF_BLOCK}) f LIMIT -1
     ) final
-    JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
+    CROSS JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
     LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
     LEFT JOIN comparison rather ON rather.id =
         (SELECT max(+c.id) FROM compared c WHERE c.text = final.text AND final.label IN (c.label, c.rival))
@@ -91,7 +94,7 @@ _EXPORT = f"""
     LEFT JOIN audit_answer audit ON audit.id = final.audit_answer
     LEFT JOIN round ON round.id = final.round LEFT JOIN standing_flag flag ON flag.text = final.text
     LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
-        WHERE s.text = final.text AND s.kind = 'reject')
+        WHERE final.decided AND s.text = final.text AND s.kind = 'reject')
     WHERE (:label IS NULL OR label.name_key = :label)
         AND (:none = 0 OR final.kind LIKE '%none of these')
         AND (:source IS NULL OR final.kind = :source OR :source = 'left out' AND final.kind LIKE 'left out%')
@@ -99,6 +102,9 @@ _EXPORT = f"""
         AND (:since IS NULL OR coalesce(decision.at, audit.at) >= :since)
         AND (:group IS NULL OR final.label IN {IN_GROUP})
     ORDER BY final.source, final.row"""
+
+ROWS_PER_BLOCK = 4_096
+"""Rows that are sorted at once."""
 
 _DECISIONS = """
     SELECT d.kind, label.name AS label, d.who, d.at, d.reason, d.queue, d.seconds, d.belief,
@@ -191,12 +197,24 @@ def _columns(db: Database, ours: tuple[str, ...]) -> list[str]:
     return list(columns)
 
 
+def _blocks(db: Database, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the query, one block of source rows after the other."""
+    end = "SELECT source, row FROM source_row WHERE (source, row) > (?, ?) ORDER BY source, row LIMIT 1 OFFSET ?"
+    last: tuple[int, int] | None = (-1, -1)
+    while last is not None:
+        source, row = last
+        yield from db.query(_EXPORT, {**values, "last_source": source, "last_row": row, "rows": ROWS_PER_BLOCK})
+        last = db.execute(end, [source, row, ROWS_PER_BLOCK - 1]).fetchone()
+
+
 def _rows(db: Database, values: Mapping[str, Any], *, lossless: bool) -> Iterator[dict[str, Any]]:
     paths = {label.id: path_in_words(label.path) or None for label in labels_in(db)}
-    for row in db.query(_EXPORT, dict(values)):
-        extra, text, decided = json.loads(row.pop("extra") or "{}"), row.pop("text_row"), row.pop("decided")
+    files = {file: shown_file(file) for (file,) in db.execute("SELECT DISTINCT file FROM source")}
+    for row in _blocks(db, values):
+        extra, text, decided = row.pop("extra"), row.pop("text_row"), row.pop("decided")
+        extra = json.loads(extra) if extra else {}
         own = row.pop("own_name")
-        row["file"] = shown_file(row["file"])
+        row["file"] = files[row["file"]]
         row["label_path"] = paths.get(row["label_path"])
         if own not in row and text is not None:  # the text as it came, under its own name
             extra = {own: extra.get(ORIGINAL, row["text"])} | extra
@@ -209,6 +227,8 @@ def _rows(db: Database, values: Mapping[str, Any], *, lossless: bool) -> Iterato
 
 def beside(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """Return our columns, then a file's; a file's column with the name of one of ours gets a prefix."""
+    if ours.keys().isdisjoint(theirs):
+        return {**ours, **theirs}
     taken = set(ours)
     both = dict(ours)
     for name, value in theirs.items():

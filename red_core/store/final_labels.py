@@ -29,7 +29,10 @@ _ANSWERED = "SELECT text FROM decision UNION SELECT text FROM audit"
 
 
 def _final(rows: str = "source_row", *, answers: bool = True) -> str:
-    """Return the query of FINAL for some rows; without ``answers`` as if nobody had decided or audited anything."""
+    """Return the query of FINAL for some rows; without ``answers`` as if nobody had decided or audited anything.
+
+    ``rows`` is what follows FROM. If it has a LIMIT, SQLite computes each fact of a row once, and not at each use.
+    """
     return f"""
     SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
         audit.id AS audit_answer,
@@ -76,6 +79,8 @@ A decision takes precedence over a seed, a seed over a blind audit, and an audit
 The scalar subqueries are one index lookup each. Only decisions of a batch have a belief, also after a restore, so that
 marks them as *bulk*. A planted audit asks for a known label and gives none.
 """
+FINAL_OF_BLOCK = _final("source_row WHERE (source, row) > (:last_source, :last_row) ORDER BY source, row LIMIT :rows")
+"""FINAL for the next rows after one."""
 
 
 # Each option is one filter of the page.

@@ -458,17 +458,19 @@ def test_rows_are_read_as_they_are_written(project):
 
 
 def test_no_table_is_read_through_for_each_row(project):
-    values = {"round": 1} | exports.EVERY_ROW.values()
+    values = {"round": 1, "last_source": -1, "last_row": -1, "rows": 9} | exports.EVERY_ROW.values()
     with connection(project) as db:
         plan = {row[0]: (row[1], str(row[3])) for row in db.execute(f"EXPLAIN QUERY PLAN {exports._EXPORT}", values)}
     once = {number for number, (_, step) in plan.items() if step.startswith("LIST SUBQUERY")}  # not CORRELATED
     while inner := {number for number, (parent, _) in plan.items() if parent in once} - once:
         once |= inner
     scans = {step for parent, step in plan.values() if step.startswith("SCAN") and parent not in once}
-    assert scans <= {"SCAN source_row", "SCAN side VIRTUAL TABLE INDEX 1:", "SCAN sample VIRTUAL TABLE INDEX 1:"} | {
+    block = {"SCAN facts", "SCAN final"}  # the rows of one block, as they are computed
+    assert scans - block <= {"SCAN side VIRTUAL TABLE INDEX 1:", "SCAN sample VIRTUAL TABLE INDEX 1:"} | {
         step for step in scans if step.startswith("SCAN (subquery")
     }
-    assert "SCAN source_row" in scans
+    assert block <= scans
+    assert "SEARCH source_row USING PRIMARY KEY ((source,row)>(?,?))" in {step for _, step in plan.values()}
 
 
 def test_a_row_fed_back_says_in_which_round_until_it_is_rolled_back(project, rows_of):
@@ -552,6 +554,19 @@ def test_an_export_twice_gives_the_same_bytes(project, tmp_path):
     for name in ("one.csv", "two.csv"):
         export(project, tmp_path / name)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 16])
+def test_an_export_in_blocks_gives_the_same_bytes(rows, make_project, tmp_path, monkeypatch):
+    project = make_project(pool=[*pool_rows(), *pool_rows()[:5]])  # five texts come twice
+    run_round(project, FAST)
+    names = ("whole.jsonl", "blocks.jsonl")
+    filters = exports.EVERY_ROW, exports.ExportFilter(source="classifiers")
+    for wanted in filters:
+        for name, block in zip(names, (4_096, rows), strict=True):
+            monkeypatch.setattr(exports, "ROWS_PER_BLOCK", block)
+            assert export(project, tmp_path / name, wanted=wanted) == len(read(tmp_path / name)) > 3
+        assert read(tmp_path / names[0]) == read(tmp_path / names[1])
 
 
 def test_the_document_of_the_export_names_every_column_and_every_source():
