@@ -83,6 +83,22 @@ FINAL_OF_BLOCK = _final("source_row WHERE (source, row) > (:last_source, :last_r
 """FINAL for the next rows after one."""
 
 
+# SQLite reads the index until the page is full. Beside the machine's labels, only bulk decisions have a confidence.
+_LEAST_CERTAIN = f"""
+    SELECT source, row, (SELECT count(*) FROM source_row) AS total FROM (
+        SELECT * FROM (
+            SELECT p.belief, source_row.source, source_row.row
+            FROM prediction p CROSS JOIN source_row ON source_row.text = p.text
+            WHERE p.round = :round AND {_DECISION} IS NULL AND {_AUDIT} IS NULL
+                AND NOT EXISTS (SELECT 1 FROM own_label o WHERE o.text = p.text)
+            ORDER BY p.belief, source_row.source, source_row.row LIMIT :offset + :limit)
+        UNION ALL
+        SELECT decision.belief, source_row.source, source_row.row
+        FROM decision CROSS JOIN source_row ON source_row.text = decision.text
+        WHERE decision.belief IS NOT NULL AND decision.id = {_DECISION}
+    ) ORDER BY belief, source, row LIMIT :limit OFFSET :offset"""
+
+
 # Each option is one filter of the page.
 def results_page(
     project: Project,
@@ -128,29 +144,37 @@ def results_page(
     total = f"(SELECT count(*) FROM source_row final {texts})" if plain else "count(*) OVER ()"
     rows = "source_row" if plain and not lowest_first else f"({FINAL})"
     order = f"{'final.belief IS NULL, final.belief, ' if lowest_first else ''}final.source, final.row"
-    shown = f"""
-        SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
-            final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
-            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposed q JOIN verdict v ON v.proposal = q.id
-                WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
-                ORDER BY v.id DESC LIMIT 1) AS verdict
-        FROM (SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
-            ORDER BY {order} LIMIT :limit OFFSET :offset) page
-        CROSS JOIN ({FINAL}) final ON final.source = page.source AND final.row = page.row
-        JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
-        LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
-        ORDER BY {order}"""
+    sorted_rows = f"""SELECT final.source, final.row, {total} AS total FROM {rows} final {texts}
+        ORDER BY {order} LIMIT :limit OFFSET :offset"""
     values = {
         "round": round_id, "label": label,
         "source": "left out%" if source == "left out" else source,
         "group": stored_group(group), "limit": ROWS_PER_PAGE, "offset": page * ROWS_PER_PAGE,
     } | sought(search)  # fmt: skip
     with connection(project) as db:
-        results = list(db.query(shown, values))
+        indexed = lowest_first and not any(conditions.values())
+        results = list(db.query(_shown(_LEAST_CERTAIN, order), values)) if indexed else []
+        if len(results) < ROWS_PER_PAGE:  # the last rows have no confidence
+            results = list(db.query(_shown(sorted_rows, order), values))
     if not results and page:  # the page is after the last one
         return [], results_page(project, round_id, search=search, label=label, source=source, group=group)[1]
     totals = [int(row.pop("total")) for row in results]
     return results, totals[0] if totals else 0
+
+
+def _shown(page: str, order: str) -> str:
+    """Return the query of what a page shows, from a query of its rows and of how many there are in all."""
+    return f"""
+        SELECT text.content AS text, label.name AS label, final.belief, final.kind AS source, rival.name AS runner_up,
+            final.runner_up_belief, final.prior, source.file, final.row, final.truth, page.total,
+            (SELECT json_array(v.outcome, v.log_likelihood_ratio) FROM proposed q JOIN verdict v ON v.proposal = q.id
+                WHERE q.text = final.text AND q.label = final.label AND v.id NOT IN (SELECT id FROM stale_verdict)
+                ORDER BY v.id DESC LIMIT 1) AS verdict
+        FROM ({page}) page
+        CROSS JOIN ({FINAL}) final ON final.source = page.source AND final.row = page.row
+        JOIN source ON source.id = final.source LEFT JOIN text ON text.id = final.text
+        LEFT JOIN label ON label.id = final.label LEFT JOIN label rival ON rival.id = final.runner_up
+        ORDER BY {order}"""
 
 
 def counts_without_answers(project: Project, round_id: int) -> dict[str, int]:

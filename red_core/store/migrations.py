@@ -113,6 +113,12 @@ def m012_audit_chances(db: Database) -> None:
     seal(db)
 
 
+@migrations()
+def m013_least_certain(db: Database) -> None:
+    """Read the least certain texts of a round first, without a look at the others."""
+    db.execute("CREATE INDEX prediction_belief ON prediction (round, belief)")
+
+
 _FIRST_TABLES = """
 CREATE TABLE project (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 

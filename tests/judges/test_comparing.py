@@ -322,6 +322,7 @@ def as_the_earlier_version_stored_it(project) -> None:
             "ALTER TABLE self_test DROP COLUMN rival",
             "ALTER TABLE self_test DROP COLUMN tokens",
             "DROP TABLE audit_chance",
+            "DROP INDEX prediction_belief",
             "DELETE FROM checksum WHERE facts = 'comparison'",
             "DELETE FROM _sqlite_migrations WHERE name >= 'm011'",
         ):

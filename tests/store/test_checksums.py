@@ -185,6 +185,7 @@ def as_version_4_stored_it(project: Project) -> None:
             "DELETE FROM project WHERE key = 'id'",
             "ALTER TABLE attempt DROP COLUMN tokens_cached",
             "ALTER TABLE attempt DROP COLUMN price_cached",
+            "DROP INDEX prediction_belief",
             "DROP VIEW standing_example",
             "DROP VIEW standing_path",
             "DROP TABLE guideline_example",
