@@ -694,7 +694,7 @@ def test_a_question_says_how_many_points_its_answer_is_worth(judged: Project, op
     card = next(c for c in cards(judged, "judged valid") if c.reason == "value")
     change(judged, "UPDATE proposal SET gain = 0.123 WHERE id = ?", card.proposal)
     words = words_on(view(open_as_viewer, card, "judged valid"))
-    assert "Asked because an answer raises the chance of a right label by 12 points." in words
+    assert "Asked because a yes or no raises the chance of a right label by 12 points." in words
 
 
 def test_a_label_the_judge_chose_as_correction_says_so(judged: Project, open_as_viewer: OpenApp) -> None:

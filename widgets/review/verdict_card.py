@@ -20,8 +20,8 @@ BADGES: dict[str, tuple[str, Literal["green", "red", "orange", "gray"]]] = {
     "": (":material/hourglass:", "gray"),
 }
 REASONS = {
-    "value": "an answer raises the chance of a right label by {points}",
-    "analyst": "your answer raises the chance of a right label by {points}",
+    "value": "a yes or no raises the chance of a right label by {points}",
+    "analyst": "your yes or no raises the chance of a right label by {points}",
     "entropy": "the classifier is uncertain: {uncertainty:.0f} of 100 (100 = most uncertain)",
     "confirm": "the classifiers are confident, and the judge was asked to confirm the label",
     "correction": "the judge found another label invalid and suggested this one",
