@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.quality import PLAIN, fed_back, project_of
 from benchmarks.trial import add_judge_options, draw, judge_of
 from red_core.rounds import run_round
-from red_core.rounds.plan import BEYOND, LESS_WRONG, MORE_WRONG, SHORT_OF, questions_needed
+from red_core.rounds.plan import LESS_WRONG, MORE_WRONG, questions_needed
 from red_core.settings import RECOMMENDED
 
 FIRST, STEP, ROUNDS = 0.05, 0.1, 12
@@ -92,13 +92,14 @@ def main() -> None:
             hits = []
             for share in SHARES:
                 target = start.true + share * gain
-                truth, forecast = questions_to(points, target), questions_needed(first, target)
+                truth, (forecast, fewest, most) = questions_to(points, target), questions_needed(first, target)
                 ratio = np.inf if forecast is None or not truth else forecast / truth
                 hits.append(1 / RATIO <= ratio <= RATIO)
-                inside += forecast is not None and SHORT_OF * forecast <= truth <= BEYOND * forecast
+                inside += fewest <= truth and (most is None or truth <= most)
                 shown = "never" if forecast is None else f"{forecast:,.0f}"
                 name = path.name.split(".")[0]
-                print(f"{name:14} {seed:3} target {target:.3f}: forecast {shown:>6}, true {truth:6,.0f}")
+                band = f"{fewest:,.0f} to {'-' if most is None else format(most, ',.0f')}"
+                print(f"{name:14} {seed:3} target {target:.3f}: forecast {shown:>6} ({band}), true {truth:6,.0f}")
             for point in points:
                 wrong = (1 - point.true) / (1 - point.estimated)
                 banded += LESS_WRONG <= wrong <= MORE_WRONG

@@ -214,9 +214,9 @@ def show_past(project: Project, done: list[Round]) -> None:
 def towards_the_goal(forecast: Plan) -> str:
     """Return how far the goal is, as a sentence."""
     now = f"About {forecast.now:.1%} of the labels are right; the goal is {forecast.goal:.1%}."
-    if forecast.reached or forecast.you.decisions is None:
+    if forecast.reached or forecast.you.needed is None:
         return now
-    return f"{now} You alone would need about {answers_in_words(forecast.you.decisions, 'more decision')}."
+    return f"{now} You alone would need about {answers_in_words(forecast.you.needed.decisions, 'more decision')}."
 
 
 project = current_project()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +24,15 @@ TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "inval
 """Assumed of an LLM judge before one was tested."""
 POINTS = 40
 """Points stored of a curve."""
-SHORT_OF, BEYOND = 0.6, 1.6
-"""The band of a forecast, as factors of it. Set by few trials so far (``benchmarks/plan.py``)."""
-LESS_WRONG, MORE_WRONG = 0.7, 1.7
-"""The band of an estimated accuracy, as factors of its error. Set by few trials so far (``benchmarks/plan.py``)."""
+LESS_WRONG, MORE_WRONG = 0.8, 1.45
+"""The band of an estimated accuracy, as factors of its error; set by trials (``benchmarks/plan.py``)."""
+
+
+class Answers(NamedTuple):
+    """Numbers of answers of the judge and of the analyst."""
+
+    questions: float
+    decisions: float
 
 
 @dataclass(frozen=True)
@@ -35,16 +41,19 @@ class Way:
 
     Attributes
     ----------
-    decisions, questions : float or None
-        Answers of the analyst and of the judge that it takes from here.
+    needed : Answers or None
+        What it takes from here.
+    fewest, most : Answers or None
+        The same if the estimated accuracy is as much too low, or too high, as its band allows.
     reaches : float
         The highest accuracy of the forecast, in [0, 1].
     curve : tuple of (questions, decisions, accuracy)
         The forecast from here.
     """
 
-    decisions: float | None
-    questions: float | None
+    needed: Answers | None
+    fewest: Answers | None
+    most: Answers | None
     reaches: float
     curve: tuple[tuple[float, float, float], ...]
 
@@ -80,7 +89,7 @@ class Plan:
     @property
     def in_reach(self) -> bool:
         """Whether one of the ways reaches the goal."""
-        return any(way.decisions is not None for way in (self.you, self.judge, self.both))
+        return any(way.needed is not None for way in (self.you, self.judge, self.both))
 
 
 def forecast_round(
@@ -150,11 +159,16 @@ def plan(project: Project, now: float | None = None) -> Plan | None:
     )  # fmt: skip
 
 
-def questions_needed(first: Round, target: float) -> float | None:
-    """Return the questions to the judge from the end of the first round to a target accuracy; None if out of reach."""
+def questions_needed(first: Round, target: float) -> tuple[float | None, float, float | None]:
+    """Return the questions to the judge from the end of the first round to a target accuracy, and their band.
+
+    None if it is out of reach.
+    """
     metrics = first.metrics
     curve = with_learning(_read(metrics["forecast"]["judge"]), metrics["training_rows"], _exponent([first]))
-    return curve.needed(target)
+    wrong = 1.0 - target
+    fewest, most = (curve.needed(1.0 - wrong / factor) for factor in (LESS_WRONG, MORE_WRONG))
+    return curve.needed(target), fewest or 0.0, most
 
 
 def band(accuracy: float) -> tuple[float, float]:
@@ -182,19 +196,30 @@ def _way(goal: float, now: float, parts: Sequence[tuple[Curve, str]]) -> Way:
     """Return a way that takes one kind of answers after the other, without the answers given since the round."""
     spent = dict.fromkeys(("questions", "decisions"), 0.0)
     points = [(0.0, 0.0, now)]
-    reached = now >= goal
-    needed = dict(spent) if reached else None
     for curve, kind in parts:
         given = curve.needed(points[-1][2])
         if given is None:
             continue
-        if needed is None and (wanted := curve.needed(goal)) is not None:
-            needed = spent | {kind: wanted - given}
         for count, accuracy in zip(curve.answers.tolist(), curve.accuracy.tolist(), strict=True):
             if count > given:
                 spent[kind] = count - given
                 points.append((spent["questions"], spent["decisions"], accuracy))
+    wrong = 1.0 - goal
     return Way(
-        needed["decisions"] if needed else None, needed["questions"] if needed else None,
-        max(accuracy for _, _, accuracy in points), tuple(points),
-    )  # fmt: skip
+        needed=_answers_to(goal, points),
+        fewest=_answers_to(1.0 - wrong / LESS_WRONG, points),
+        most=_answers_to(1.0 - wrong / MORE_WRONG, points),
+        reaches=max(accuracy for _, _, accuracy in points),
+        curve=tuple(points),
+    )
+
+
+def _answers_to(goal: float, points: Sequence[tuple[float, float, float]]) -> Answers | None:
+    """Return the questions and the decisions to a goal, along the line through these points; None if out of reach."""
+    if points[0][2] >= goal:
+        return Answers(0.0, 0.0)
+    for (questions, decisions, accuracy), after in pairwise(points):
+        if after[2] >= goal:
+            share = (goal - accuracy) / (after[2] - accuracy)
+            return Answers(questions + share * (after[0] - questions), decisions + share * (after[1] - decisions))
+    return None

@@ -77,7 +77,11 @@ def _plan_facts(project: Project) -> dict[str, Any] | None:
         return None
     ways = {"you": current.you, "judge": current.judge, "both": current.both}
     taken = {
-        name: {"decisions": way.decisions, "questions": way.questions, "reaches": way.reaches}
+        name: {
+            "decisions": way.needed.decisions if way.needed else None,
+            "questions": way.needed.questions if way.needed else None,
+            "reaches": way.reaches,
+        }
         for name, way in ways.items()
     }
     return {"goal": current.goal, "now": current.now, "assumed_judge": current.assumed, **taken}

@@ -17,7 +17,7 @@ from red_core.review import audit_sample
 from red_core.review.audit_report import summary
 from red_core.review.audits import answer, begin_sample, deal, set_target, target
 from red_core.review.decisions import decide
-from red_core.rounds.plan import BEYOND, SHORT_OF, plan
+from red_core.rounds.plan import LESS_WRONG, MORE_WRONG, plan
 from red_core.rounds.status import project_status
 from red_core.store import views
 from red_core.store.certificates import certificates
@@ -54,9 +54,11 @@ def test_every_curve_of_the_plan_has_the_band_of_its_forecast(in_state: InState,
     traces = json.loads(plotly_specs(open_app("overview"))[-1])["data"]
     for band, line in zip(traces[::2], traces[1::2], strict=True):
         assert band["fillcolor"] == line["line"]["color"]
-        low, high = band["x"][: len(line["x"])], band["x"][len(line["x"]) :][::-1]
-        assert low == pytest.approx([SHORT_OF * x for x in line["x"]])
-        assert high == pytest.approx([BEYOND * x for x in line["x"]])
+        count = len(line["x"])
+        assert band["x"] == [*line["x"], *line["x"][::-1]]
+        ends = zip(band["y"][:count], line["y"], band["y"][count:][::-1], strict=True)
+        assert all(low == pytest.approx(1 - MORE_WRONG * (1 - y)) for low, y, _ in ends)
+        assert all(high == pytest.approx(1 - LESS_WRONG * (1 - y)) for _, y, high in ends)
     assert len(traces) == 6
 
 
@@ -141,11 +143,11 @@ def test_the_queue_opens_on_what_the_plan_takes_to_the_goal(in_state: InState, o
     set_target(project, (before.now + before.you.reaches) / 2)
     needed = plan(project)
     assert needed is not None
-    assert needed.you.decisions is not None
+    assert needed.you.needed is not None
     app = open_app("review")
     assert app.selectbox(key="review_queue").value == "towards the goal"
     sitting = app.session_state["review_sitting"]
-    assert len(sitting.queue.items) == ceil(needed.you.decisions)
+    assert len(sitting.queue.items) == ceil(needed.you.needed.decisions)
     assert sitting.queue.items == queue(project, 1, "to decide")[: len(sitting.queue.items)]
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from red_core.review.audits import set_target
 from red_core.review.decisions import decide
 from red_core.rounds.metrics import true_labels
-from red_core.rounds.plan import band, plan
+from red_core.rounds.plan import LESS_WRONG, MORE_WRONG, band, plan
 from red_core.rounds.run import run_round
 from red_core.store.rounds import last_finished_round
 from red_core.store.texts import pool
@@ -42,12 +43,12 @@ def test_the_plan_begins_at_the_estimate_of_the_round(planned):
 def test_every_decision_shortens_the_way(planned):
     before = plan(planned)
     last = last_finished_round(planned)
-    assert before.you.decisions > 0
+    assert before.you.needed.decisions > 0
     for text, label in list(true_labels(planned).items())[:10]:
         decide(planned, text, "relabel", label=label)
     after = plan(planned)
     assert after.now > before.now
-    assert after.you.decisions < before.you.decisions
+    assert after.you.needed.decisions < before.you.needed.decisions
     assert last_finished_round(planned).id == last.id
 
 
@@ -55,13 +56,24 @@ def test_a_goal_that_is_reached_takes_nothing_more_and_one_out_of_reach_says_how
     set_target(planned, 0.5)
     forecast = plan(planned)
     assert forecast.reached
-    assert (forecast.you.decisions, forecast.you.questions) == (0.0, 0.0)
+    assert forecast.you.needed == forecast.you.fewest == forecast.you.most == (0.0, 0.0)
     set_target(planned, 0.999)
     forecast = plan(planned)
-    assert forecast.you.decisions is None
+    assert forecast.you.needed is None
     assert 0.9 < forecast.you.reaches < 0.999
 
 
 def test_the_band_holds_the_estimate():
     assert band(0.9)[0] < 0.9 < band(0.9)[1] < 1.0
-    assert band(0.0) == (0.0, pytest.approx(0.3))
+    assert band(0.0) == (0.0, pytest.approx(1 - LESS_WRONG))
+
+
+def test_the_band_of_a_forecast_is_what_it_takes_if_the_estimate_is_off(planned):
+    for way in (plan(planned).you, plan(planned).both):
+        assert sum(way.fewest) < sum(way.needed)
+        assert way.most is None or sum(way.needed) < sum(way.most)
+        low, high = (1 - (1 - 0.93) / factor for factor in (LESS_WRONG, MORE_WRONG))
+        for goal, answers in ((low, way.fewest), (0.93, way.needed), (high, way.most)):
+            if answers not in {None, (0.0, 0.0)}:
+                before, after = (np.array([sum(p[:2]) for p in way.curve]), [p[2] for p in way.curve])
+                assert np.interp(sum(answers), before, after) == pytest.approx(goal, abs=1e-6)

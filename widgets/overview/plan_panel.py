@@ -10,7 +10,7 @@ import streamlit as st
 from red_core.access.who import who_acts
 from red_core.judges.cost import QuestionCost
 from red_core.records import Project
-from red_core.rounds.plan import BEYOND, SHORT_OF, Plan, Way
+from red_core.rounds.plan import Plan, Way, band
 from red_core.store.overview import seconds_per_decision
 from widgets.review.audit_panel import work_in_words
 from widgets.rounds.judge_cost import question_cost
@@ -78,18 +78,21 @@ def show_plan(project: Project, plan: Plan) -> None:
 def show_way(title: str, way: Way, costs: Prices) -> None:
     """Show what one way to the goal costs; where it does not reach the goal, how far it goes."""
     st.markdown(f"**{title}**")
-    if way.decisions is None or way.questions is None:
+    needed, fewest, most = way.needed, way.fewest, way.most
+    if needed is None or fewest is None:
         st.text(f"Does not reach the goal. It ends at about {way.reaches:.1%}.")
         return
-    if way.questions >= 1:
-        st.text(f"{_banded(way.questions)} questions to the judge")
+    if needed.questions >= 1:
+        asked = _banded(needed.questions, fewest.questions, most.questions if most else None)
+        st.text(f"{asked} questions to the judge")
         each = costs.question
-        money = "" if each.money is None else f", cost {way.questions * each.money:,.2f}"
-        st.caption(f"about {_round(way.questions * each.tokens)} tokens{money}")
-    if way.decisions >= 1 or way.questions < 1:
-        st.text(f"{_banded(way.decisions)} decisions by you")
+        money = "" if each.money is None else f", cost {needed.questions * each.money:,.2f}"
+        st.caption(f"about {_round(needed.questions * each.tokens)} tokens{money}")
+    if needed.decisions >= 1 or needed.questions < 1:
+        decided = _banded(needed.decisions, fewest.decisions, most.decisions if most else None)
+        st.text(f"{decided} decisions by you")
     without = "the time of the rounds and of the batches" if costs.question.batch else "the time of the rounds"
-    st.caption(f"{_duration(costs.hours(way.questions, way.decisions))}, without {without}")
+    st.caption(f"{_duration(costs.hours(*needed))}, without {without}")
 
 
 def _duration(hours: float) -> str:
@@ -99,9 +102,10 @@ def _duration(hours: float) -> str:
     return f"about {counted(minutes, 'minute')}" if hours < 1.5 else f"about {hours:.1f} hours"
 
 
-def _banded(count: float) -> str:
-    """Return a forecast with its band: ``About 120 (70 to 190)``."""
-    return f"About {_round(count)} ({_round(SHORT_OF * count)} to {_round(BEYOND * count)})" if count >= 1 else "No"
+def _banded(count: float, fewest: float, most: float | None) -> str:
+    """Return a forecast with its band: ``About 120 (70 to 190)``; *or more* where its end is out of reach."""
+    band = f"{_round(fewest)} to {_round(most)}" if most is not None else f"{_round(fewest)} or more"
+    return f"About {_round(count)} ({band})" if count >= 1 else "No"
 
 
 def _round(count: float) -> str:
@@ -148,7 +152,7 @@ def show_curve(plan: Plan, costs: Prices) -> None:
         along = [_along(axis, questions, decisions, costs) for questions, decisions, _ in points]
         reached = [accuracy for *_, accuracy in points]
         figure.add_scatter(
-            x=[SHORT_OF * x for x in along] + [BEYOND * x for x in reversed(along)], y=reached + reached[::-1],
+            x=along + along[::-1], y=[band(y)[0] for y in reached] + [band(y)[1] for y in reversed(reached)],
             fill="toself", fillcolor=colour, opacity=0.15, mode="lines", line={"width": 0}, legendgroup=name,
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
@@ -165,7 +169,7 @@ def show_curve(plan: Plan, costs: Prices) -> None:
         xaxis={"title": AXES[axis].lower(), "rangemode": "tozero"}, yaxis={"tickformat": ".0%"},
     )  # fmt: skip
     st.plotly_chart(figure, key="plan_curve", config={"displayModeBar": False})
-    st.caption("A band shows the range of a forecast: the work may be less or more.")
+    st.caption("A band shows the range of a forecast: the accuracy may be lower or higher.")
 
 
 def _along(axis: str, questions: float, decisions: float, costs: Prices) -> float:

@@ -149,7 +149,7 @@ def _to_review(project: Project) -> Step:
 def _what_to_review(project: Project) -> str:
     waiting, ready = queue_counts(project)["to decide"], len(feed_back_plan(project).items)
     worth, forecast = worth_doing(project), plan(project)
-    needed = forecast.you.decisions if forecast is not None and worth else None
+    needed = forecast.you.needed.decisions if forecast is not None and forecast.you.needed and worth else None
     if waiting:
         toward = f" About {answers_in_words(needed, 'decision')} of yours reach the goal." if needed else ""
         if needed and worth < needed:

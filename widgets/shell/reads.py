@@ -251,9 +251,9 @@ def _part_to_certify(project: Project, target: str) -> tuple[float, int] | None:
 def worth_doing(project: Project) -> int:
     """Return how many decisions the plan takes to the goal; 0 without a plan, or where none are needed or enough."""
     current = plan(project)
-    if current is None or current.reached or current.you.decisions is None:
+    if current is None or current.reached or current.you.needed is None:
         return 0
-    return min(ceil(current.you.decisions), queue_counts(project)["to decide"])
+    return min(ceil(current.you.needed.decisions), queue_counts(project)["to decide"])
 
 
 def audit_target(project: Project) -> float:
