@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
@@ -21,6 +19,7 @@ from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_cost import choose_batch, question_cost, show_spent
 from widgets.rounds.judge_panel import choose_judge, show_llm
 from widgets.shell.next_step import show_next_step
+from widgets.shell.progress import duration_in_words
 from widgets.shell.reads import facts, plan, what_changed
 from widgets.shell.reasons import why_ended
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
@@ -42,8 +41,6 @@ PRESET_WORDS = {
     ),
 }
 """Title and explanation of each preset."""
-SECONDS_OF_A_ROUND, SECONDS_A_TEXT, SECONDS_A_LABEL = 30, 0.0025, 0.03
-"""A rough duration, from measured rounds (docs/scale.md); a new text is also embedded once."""
 BEFORE_A_ROUND = ("", "embed", "form subsets")
 """The stages in which a job has not opened its round yet, or goes on with one."""
 BASIC = ("examples_shown", "most_questions", "feed_back_belief")
@@ -116,7 +113,7 @@ def show_form(project: Project, number: int) -> None:
     server = show_llm(project) if judge == "llm" else None
     settings = tuned(judge, batch=choose_batch(server))
     with start:
-        st.text(f"{estimate(project, settings, server)} {duration(project)}")
+        st.text(f"{estimate(project, settings, server)} {duration_in_words(project)}")
         show_spent(project)
         ready = judge != "llm" or server is not None
         if st.button(
@@ -125,13 +122,6 @@ def show_form(project: Project, number: int) -> None:
             with errors_in_one_line():
                 start_job(project, "round", settings, who_acts())
                 st.rerun()
-
-
-def duration(project: Project) -> str:
-    """Return about how long a round takes, without the replies of a judge."""
-    counts = facts(project)
-    seconds = SECONDS_OF_A_ROUND + SECONDS_A_TEXT * counts["pool"] + SECONDS_A_LABEL * counts["labels"]
-    return f"It usually takes about {counted(ceil(seconds / 60), 'minute')}."
 
 
 def tuned(judge: str, *, batch: bool) -> Settings:

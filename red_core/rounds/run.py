@@ -39,10 +39,11 @@ def prepare(project: Project, settings: Settings, progress: Report, who: str) ->
     """Embed all texts, form the subsets and place the labels on the map (article step 1); return subset numbers."""
     embedding = remembered(project, "embedding")
     embed_missing(project, embedding, _stage(progress, "embed"))
-    progress("form subsets", 0, 1)
+    progress("form subsets", 0, 2)
     subset_of = form_subsets(project, settings, embedding, who)
+    progress("form subsets", 1, 2)
     draw_pool_map(project, embedding)
-    progress("form subsets", 1, 1)
+    progress("form subsets", 2, 2)
     return subset_of
 
 

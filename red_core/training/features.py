@@ -53,6 +53,7 @@ def prepare_lexical(project: Project, settings: Settings, texts: Ints, report: P
     """
     if not settings.lexical_dimensions:
         return ""
+    report(0, len(texts))
     name = _fitted_name(project, settings, len(texts))
     if not name:
         name = f"lexical-{settings.lexical_dimensions}-{settings.random_state}-{len(texts)}"

@@ -42,16 +42,20 @@ def train(
         Its ``neighbour_weight`` is selected here.
     shown : ndarray of shape (L,), int64
         Subset numbers of the partition that is shown and edited; labels by ascending id.
-    report : callable(done, total)
+    report : callable(done, 100)
+        Percent of the work.
     """
+    report(0, 100)
     rows = frozen_rows(project, round_id, list_labels(project), settings, features)
     recipe = recipe_of(settings, features)
     earlier = _newest_model(project, round_id)
     choice = Choice(earlier.regularisation, earlier.features.neighbour_weight) if earlier else None
     before, partitions, extent = _reusable(earlier, rows, shown, settings, recipe)
     if before is None or choice is None:
-        choice = select_model(rows, partitions, settings, _half(report, 0), choice)
-        report = _half(report, 1)
+        choice = select_model(rows, partitions, settings, _percent(report, 0, 80), choice)
+        report = _percent(report, 80, 100)
+    else:
+        report = _percent(report, 0, 100)
     fold_recipe = json.dumps([recipe, choice.regularisation, choice.neighbour_weight])
     kept = Kept(before, load_cross_fit(project, fold_recipe, len(partitions))) if before else None
     done = fit_rows(rows, partitions, choice, settings, report, kept)
@@ -62,9 +66,9 @@ def train(
     )  # fmt: skip
 
 
-def _half(report: Progress, index: int) -> Progress:
-    """Return a report for one half of the work, so that the whole never goes back."""
-    return lambda done, total: report(index * total + done, 2 * total)
+def _percent(report: Progress, first: int, last: int) -> Progress:
+    """Return a report for a part of the work, in percent of the whole."""
+    return lambda done, total: report(first + (last - first) * done // max(total, 1), 100)
 
 
 def _newest_model(project: Project, round_id: int) -> Model | None:

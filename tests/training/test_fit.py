@@ -314,12 +314,17 @@ def test_a_fit_killed_on_its_way_ends_as_if_nothing_had_happened(steps, world):
     world.fed |= {40: (1, 0.97), 43: (5, 0.99)}
     wanted = world.train(save=False)
 
-    def stop(done, _total):
-        if done == steps:
+    seen = []
+
+    def stop(done, total):
+        seen.append((done, total))
+        if len(seen) > steps:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
         world.train(report=stop)
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {100}
     again = world.train()
     assert changed(wanted, again) == [set(), set()]
     assert again.calibration == wanted.calibration
