@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.quality import PLAIN, fed_back, project_of
 from benchmarks.trial import add_judge_options, draw, judge_of
 from red_core.rounds import run_round
-from red_core.rounds.plan import LESS_WRONG, MORE_WRONG, questions_needed
+from red_core.rounds.plan import band as band_of
+from red_core.rounds.plan import questions_needed
 from red_core.settings import RECOMMENDED
 
 FIRST, STEP, ROUNDS = 0.05, 0.1, 12
@@ -101,8 +102,8 @@ def main() -> None:
                 band = f"{fewest:,.0f} to {'-' if most is None else format(most, ',.0f')}"
                 print(f"{name:14} {seed:3} target {target:.3f}: forecast {shown:>6} ({band}), true {truth:6,.0f}")
             for point in points:
-                wrong = (1 - point.true) / (1 - point.estimated)
-                banded += LESS_WRONG <= wrong <= MORE_WRONG
+                low, high = band_of(point.estimated)
+                banded += low <= point.true <= high
             near += sum(hits)
             count += len(points)
             draws_near.append(all(hits))

@@ -25,7 +25,7 @@ TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "inval
 POINTS = 40
 """Points stored of a curve."""
 LESS_WRONG, MORE_WRONG = 0.8, 1.45
-"""The band of an estimated accuracy, as factors of its error; set by trials (``benchmarks/plan.py``)."""
+"""The band of an estimated accuracy, as factors of the odds that a label is wrong; set by trials (benchmarks/plan)."""
 
 
 class Answers(NamedTuple):
@@ -166,15 +166,18 @@ def questions_needed(first: Round, target: float) -> tuple[float | None, float, 
     """
     metrics = first.metrics
     curve = with_learning(_read(metrics["forecast"]["judge"]), metrics["training_rows"], _exponent([first]))
-    wrong = 1.0 - target
-    fewest, most = (curve.needed(1.0 - wrong / factor) for factor in (LESS_WRONG, MORE_WRONG))
+    fewest, most = (curve.needed(_with_odds(target, 1.0 / factor)) for factor in (LESS_WRONG, MORE_WRONG))
     return curve.needed(target), fewest or 0.0, most
 
 
 def band(accuracy: float) -> tuple[float, float]:
     """Return the range in which the true accuracy probably lies, for an estimated one; all in [0, 1]."""
-    error = 1.0 - accuracy
-    return max(0.0, 1.0 - MORE_WRONG * error), 1.0 - LESS_WRONG * error
+    return _with_odds(accuracy, MORE_WRONG), _with_odds(accuracy, LESS_WRONG)
+
+
+def _with_odds(accuracy: float, factor: float) -> float:
+    """Return the accuracy whose odds of a wrong label are so many times those of this one."""
+    return accuracy / (accuracy + factor * (1.0 - accuracy))
 
 
 def _exponent(done: Sequence[Round]) -> float:
@@ -204,11 +207,10 @@ def _way(goal: float, now: float, parts: Sequence[tuple[Curve, str]]) -> Way:
             if count > given:
                 spent[kind] = count - given
                 points.append((spent["questions"], spent["decisions"], accuracy))
-    wrong = 1.0 - goal
     return Way(
         needed=_answers_to(goal, points),
-        fewest=_answers_to(1.0 - wrong / LESS_WRONG, points),
-        most=_answers_to(1.0 - wrong / MORE_WRONG, points),
+        fewest=_answers_to(_with_odds(goal, 1.0 / LESS_WRONG), points),
+        most=_answers_to(_with_odds(goal, 1.0 / MORE_WRONG), points),
         reaches=max(accuracy for _, _, accuracy in points),
         curve=tuple(points),
     )

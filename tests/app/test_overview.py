@@ -17,7 +17,8 @@ from red_core.review import audit_sample
 from red_core.review.audit_report import summary
 from red_core.review.audits import answer, begin_sample, deal, set_target, target
 from red_core.review.decisions import decide
-from red_core.rounds.plan import LESS_WRONG, MORE_WRONG, plan
+from red_core.rounds.plan import band as accuracy_band
+from red_core.rounds.plan import plan
 from red_core.rounds.status import project_status
 from red_core.store import views
 from red_core.store.certificates import certificates
@@ -57,8 +58,7 @@ def test_every_curve_of_the_plan_has_the_band_of_its_forecast(in_state: InState,
         count = len(line["x"])
         assert band["x"] == [*line["x"], *line["x"][::-1]]
         ends = zip(band["y"][:count], line["y"], band["y"][count:][::-1], strict=True)
-        assert all(low == pytest.approx(1 - MORE_WRONG * (1 - y)) for low, y, _ in ends)
-        assert all(high == pytest.approx(1 - LESS_WRONG * (1 - y)) for _, y, high in ends)
+        assert all((low, high) == pytest.approx(accuracy_band(y)) for low, y, high in ends)
     assert len(traces) == 6
 
 

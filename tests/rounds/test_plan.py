@@ -65,14 +65,16 @@ def test_a_goal_that_is_reached_takes_nothing_more_and_one_out_of_reach_says_how
 
 def test_the_band_holds_the_estimate():
     assert band(0.9)[0] < 0.9 < band(0.9)[1] < 1.0
-    assert band(0.0) == (0.0, pytest.approx(1 - LESS_WRONG))
+    assert band(0.0) == (0.0, 0.0)
+    assert band(1.0) == (1.0, 1.0)
+    assert band(0.5) == (pytest.approx(1 / (1 + MORE_WRONG)), pytest.approx(1 / (1 + LESS_WRONG)))
 
 
 def test_the_band_of_a_forecast_is_what_it_takes_if_the_estimate_is_off(planned):
     for way in (plan(planned).you, plan(planned).both):
         assert sum(way.fewest) < sum(way.needed)
         assert way.most is None or sum(way.needed) < sum(way.most)
-        low, high = (1 - (1 - 0.93) / factor for factor in (LESS_WRONG, MORE_WRONG))
+        low, high = (0.93 / (0.93 + 0.07 / factor) for factor in (LESS_WRONG, MORE_WRONG))
         for goal, answers in ((low, way.fewest), (0.93, way.needed), (high, way.most)):
             if answers not in {None, (0.0, 0.0)}:
                 before, after = (np.array([sum(p[:2]) for p in way.curve]), [p[2] for p in way.curve])
