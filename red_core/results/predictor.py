@@ -18,12 +18,11 @@ from red_core.data.tables.cells import as_text
 from red_core.data.tables.source import refuse_same
 from red_core.records import NONE_OF_THESE, Ints, Project, Report
 from red_core.settings import Settings
-from red_core.steps.belief import CANDIDATES_KEPT, ranked
+from red_core.steps.belief import CANDIDATES_KEPT, beliefs_in
 from red_core.steps.pool_scoring import averaged
 from red_core.steps.subset_classifiers import Partition
 from red_core.store.exports import beside
 from red_core.store.labels import label_set_version, labels_now, list_labels
-from red_core.store.rereading import read_as_now
 from red_core.store.rounds import require_finished_round
 from red_core.training import Model, load_model, model_file
 from red_core.training.features import NewTexts
@@ -149,15 +148,27 @@ def labelled(predictor: Predictor, table: pa.Table, text_column: str, rows: Ints
 
 
 def _best_two(predictor: Predictor, texts: Sequence[str]) -> list[tuple[str, float, str, float]]:
-    """Return for each text its label, the belief in it, the runner-up and the belief in that."""
+    """Return for each text its label, the belief in it, the runner-up and the belief in that.
+
+    The belief of a merged label is added to its target, that of a retired label to none of these.
+    """
+    now = [predictor.is_now[label] for label in predictor.label_ids.tolist()]
+    given = sorted({label for label in now if label is not None})
+    place = {label: number for number, label in enumerate(given)}
+    of_column = np.array([-1 if label is None else place[label] for label in now], dtype=np.int64)
+    names = [predictor.names[label] for label in (*given, NONE_OF_THESE)]
+    # A sum over merged or retired labels needs all of them.
+    keep = CANDIDATES_KEPT if now == predictor.label_ids.tolist() else len(now)
     best = []
-    for top in predictor.model.candidates(texts, CANDIDATES_KEPT):
-        ids, beliefs = ranked(predictor.label_ids, top)
-        for labels, shares in zip(ids.tolist(), beliefs.tolist(), strict=True):
-            (label, belief), (rival, less), *_ = [
-                *read_as_now(list(zip(labels, shares, strict=True)), predictor.is_now), (NONE_OF_THESE, 0.0),
-            ]  # fmt: skip
-            best.append((predictor.names[label], round(belief, 5), predictor.names[rival], round(less, 5)))
+    for top in predictor.model.candidates(texts, keep):
+        shares = beliefs_in(top, of_column, len(given))
+        rows = np.arange(len(shares))
+        first = shares.argmax(axis=1)
+        belief = shares[rows, first]
+        shares[rows, first] = -1.0
+        second = shares.argmax(axis=1)
+        rows_of_two = zip(first, belief.tolist(), second, shares[rows, second].clip(0.0).tolist(), strict=True)
+        best += [(names[n], round(share, 5), names[m], round(less, 5)) for n, share, m, less in rows_of_two]
     return best
 
 
@@ -172,7 +183,7 @@ def predict(
     """Label the texts of a file with the last round's classifiers; return the number of rows. Nothing is stored.
 
     Every row of ``source`` is written; ``left_out`` says why a row has no label. Labels are as they are now: beliefs
-    in labels merged since that round add up, and the next best label replaces a retired one.
+    in labels merged since that round add up, and that in a retired label counts for none of these.
 
     Raises
     ------

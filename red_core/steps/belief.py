@@ -104,6 +104,26 @@ def beliefs(kept: Candidates) -> Floats:
     return np.asarray(softmax(logits, axis=1))
 
 
+def beliefs_in(kept: Candidates, of_column: Ints, classes: int) -> Floats:
+    """Return the belief in each class: the beliefs of its labels added up.
+
+    Parameters
+    ----------
+    of_column : ndarray of shape (L,), int64
+        The class of each label; -1 is *none of these*.
+
+    Returns
+    -------
+    ndarray of shape (n, classes + 1), float64
+        The last column is *none of these*. Each row sums to 1 minus the remainder.
+    """
+    belief, count = beliefs(kept), kept.labels.shape[1]
+    shares = np.zeros((len(belief), classes + 1))
+    np.add.at(shares, (np.arange(len(belief))[:, None], of_column[kept.labels]), belief[:, :count])
+    shares[:, -1] += belief[:, count]
+    return shares
+
+
 LEAST_SHARE, GREATEST_SHARE = 0.001, 0.5
 """The range in which the share of *none of these* is searched."""
 

@@ -17,7 +17,7 @@ from red_core.encoders import parse_spec, pinned
 from red_core.errors import InputError, one_line
 from red_core.records import Floats, Ints
 from red_core.settings import DEFAULT_MODEL, make_settings
-from red_core.steps.belief import beliefs
+from red_core.steps.belief import beliefs_in
 from red_core.takeaway.card import card_of_fit
 from red_core.takeaway.compact import compact
 from red_core.takeaway.contents import (
@@ -178,7 +178,10 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return np.asarray(self.classes_[shares.argmax(axis=1)])
 
     def predict_proba(self, texts: Iterable[str]) -> Floats:
-        """Return calibrated probabilities, shape (n, K), float64; the columns are ``classes_``, rows sum to 1."""
+        """Return calibrated probabilities, shape (n, K), float64; the columns are ``classes_``, rows sum to 1.
+
+        What the classifiers give to a label that was retired before the export counts for *none of these*.
+        """
         check_is_fitted(self)
         usable = usable_texts(texts)
         shares = [self._shares(usable[n : n + TEXTS_AT_ONCE]) for n in range(0, len(usable), TEXTS_AT_ONCE)]
@@ -199,13 +202,11 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return np.asarray(self.classes_[best]), np.take_along_axis(shares, best, axis=1)
 
     def _shares(self, texts: Sequence[str]) -> Floats:
-        columns, classes = len(self.class_of_column_), len(self.classes_)
-        blocks = []
-        for top in self.model_.candidates(texts, columns):
-            belief, rows = beliefs(top), np.arange(len(top.labels))[:, None]
-            shares = np.zeros((len(rows), classes + 1))  # the last column collects what is no class
-            np.add.at(shares, (rows, self.class_of_column_[top.labels]), belief[:, :columns])
-            shares[:, self.class_of_none_] += belief[:, columns]
+        classes, blocks = len(self.classes_), []
+        for top in self.model_.candidates(texts, len(self.class_of_column_)):
+            shares = beliefs_in(top, self.class_of_column_, classes)
+            # Without that class, its place is the last column too, which is left out.
+            shares[:, self.class_of_none_] += shares[:, -1]
             blocks.append(shares[:, :classes] / shares[:, :classes].sum(axis=1, keepdims=True))
         return np.concatenate(blocks)
 

@@ -58,7 +58,8 @@ class Contents(_Strict):
     none_of_these : bool
         Whether *none of these* is one of the classes.
     of_column : tuple of L (int or None)
-        For each column of the classifiers, the label that it stands for now: merged labels share one, None is retired.
+        For each column of the classifiers, the label that it stands for now: merged labels share one, None is retired
+        (its share goes to none of these).
     beta, none_score : float
         The calibration.
     none_shares : (float, float)

@@ -14,17 +14,19 @@ from fastapi.testclient import TestClient
 
 from red_core.cli import main
 from red_core.errors import InputError, StateError
-from red_core.labels.edit_kinds import Merge, Rename
+from red_core.labels.edit_kinds import Merge, Rename, Retire, Split
 from red_core.labels.edits import apply_edit, undo_edit
 from red_core.labels.groups import Group
+from red_core.labels.many import RetireList
 from red_core.results.predictor import labelled, make_predictor
+from red_core.rounds.run import run_round
 from red_core.takeaway import RedClassifier
 from red_core.takeaway.card import _plain, model_card
 from red_core.takeaway.export_model import export_model
 from red_core.takeaway.folder import read_folder
 from red_core.takeaway.server import make_app
 from tests.helpers.paths import ROOT
-from tests.helpers.small_projects import LABELS, label_ids, pool_rows, seed_rows
+from tests.helpers.small_projects import FAST, LABELS, label_ids, pool_rows, seed_rows, small_project, text_ids
 
 TEXTS = [f"{name} or so {number}" for name in LABELS for number in range(30)]
 
@@ -103,6 +105,65 @@ def test_labels_are_as_they_are_now(rounded_project, tmp_path):
         assert [row["label"] or "none of these" for row in rows] == model.predict(TEXTS).tolist()
     finally:
         undo_edit(rounded_project, "tester")
+
+
+TWELVE = (*LABELS, "invoice", "praise", "advice", "password", "address", "holiday", "pension", "printer")
+
+
+@pytest.fixture(scope="module")
+def of_twelve(own_encoder, tmp_path_factory):
+    """A project with one round, more labels than a text has candidates, and no features that a folder rounds."""
+    del own_encoder
+    rows = {"seeds": seed_rows(TWELVE), "pool": pool_rows(TWELVE, 4)}
+    project = small_project(tmp_path_factory.mktemp("twelve") / "workspace", **rows)
+    run_round(project, FAST.model_copy(update={"subset_size": len(TWELVE), "neighbour_weights": (0.0,)}))
+    return project
+
+
+def split_retired(project, ids):
+    """Split all texts off a label but one, so that the rest is retired."""
+    seeds = [n for content, n in text_ids(project).items() if content.startswith("refund please")]
+    return Split(ids["refund"], {"refund of a fee": seeds[:2], "refund of a fare": seeds[2:]}, retire=True)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(lambda _, ids: Retire(ids["refund"]), id="retire"),
+        pytest.param(lambda _, ids: RetireList(tuple(ids[name] for name in TWELVE[:5])), id="retire five"),
+        pytest.param(lambda _, ids: Merge(tuple(ids[name] for name in TWELVE[1:7]), ids["refund"]), id="merge"),
+        pytest.param(split_retired, id="split"),
+    ],
+)
+def test_after_an_edit_of_labels_the_folder_and_red_predict_agree(edit, of_twelve, tmp_path):
+    texts = [f"{name} or so {number}" for name in (*TWELVE, "zebra") for number in range(20)]
+    apply_edit(of_twelve, edit(of_twelve, label_ids(of_twelve)), "tester")
+    try:
+        export_model(of_twelve, tmp_path / "edited")
+        rows = labelled(make_predictor(of_twelve), pa.table({"text": texts}), "text").to_pylist()
+    finally:
+        undo_edit(of_twelve, "tester")
+    model = RedClassifier.from_folder(tmp_path / "edited")
+    (best, shares), all_shares = model.predict_top(texts, 2), model.predict_proba(texts)
+    assert [row["label"] or "none of these" for row in rows] == best[:, 0].tolist() == model.predict(texts).tolist()
+    assert [row["belief"] for row in rows] == pytest.approx(shares[:, 0].tolist(), abs=1e-5)
+    assert [row["runner_up_belief"] for row in rows] == pytest.approx(shares[:, 1].tolist(), abs=1e-5)
+    assert all_shares.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_a_retired_label_leaves_the_confidences_of_the_others_and_adds_to_none_of_these(of_twelve, tmp_path):
+    export_model(of_twelve, tmp_path / "before")
+    apply_edit(of_twelve, Retire(label_ids(of_twelve)["refund"]), "tester")
+    try:
+        export_model(of_twelve, tmp_path / "after")
+    finally:
+        undo_edit(of_twelve, "tester")
+    before, after = (RedClassifier.from_folder(tmp_path / name) for name in ("before", "after"))
+    was, now = (dict(zip(m.classes_, m.predict_proba(TEXTS).T, strict=True)) for m in (before, after))
+    assert was["refund"].max() > 0.5
+    for name in TWELVE[1:]:
+        assert now[name] == pytest.approx(was[name], abs=1e-9)
+    assert now["none of these"] == pytest.approx(was["none of these"] + was["refund"], abs=1e-9)
 
 
 def test_groups_of_labels_are_in_the_folder_the_card_and_the_answers(rounded_project, tmp_path):
