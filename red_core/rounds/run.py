@@ -26,7 +26,7 @@ from red_core.rounds.scoring import predictions_of, score_pool
 from red_core.settings import RECOMMENDED, Settings
 from red_core.store.decisions import decided
 from red_core.store.labels import list_labels
-from red_core.store.rounds import finish_round, list_rounds, open_round, training_rows
+from red_core.store.rounds import finish_round, frozen_seeds, list_rounds, open_round, training_rows
 from red_core.store.texts import pool, remembered
 from red_core.training import Model, ValidSamples, embed_missing, load_model, model_file, train, valid_samples
 from red_core.training.features import Features, prepare_lexical, prepare_neighbours
@@ -79,6 +79,7 @@ def run_round(
     subset_of = prepare(project, settings, progress, who)
     current = open_round(project, settings.model_dump_json(), settings.judge, who)
     settings = Settings.model_validate_json(current.settings)
+    texts = np.setdiff1d(texts, frozen_seeds(project, current.id))  # a later decision may have put one there
 
     model = _fit(project, current, settings, subset_of, progress)
     scored = score_pool(

@@ -86,6 +86,26 @@ def training_rows(project: Project, round_id: int) -> list[tuple[int, int, float
     return [(int(t), int(label), float(w)) for t, label, w in rows]
 
 
+# Own labels and edits cannot change while a round is open, but decisions can: only those before the round count.
+FROZEN_SEEDS = """
+    SELECT row.text FROM training_row row JOIN round ON round.id = row.round WHERE round.id = ?
+    AND (row.label = (SELECT CASE WHEN min(label) = max(label) THEN min(label) END FROM own_label
+            WHERE own_label.text = row.text)
+        OR EXISTS (SELECT 1 FROM decision given JOIN label ON label.id = given.label
+            WHERE given.edit IS NOT NULL AND given.kind = 'relabel' AND label.now = row.label
+            AND given.id = (SELECT max(d.id) FROM decision d WHERE d.text = row.text AND d.id <= round.last_decision
+                AND d.kind IN ('accept', 'relabel', 'none') AND NOT EXISTS (SELECT 1 FROM decision u
+                    WHERE u.undoes = d.id AND u.id <= round.last_decision))))
+    ORDER BY row.text"""
+
+
+def frozen_seeds(project: Project, round_id: int) -> Ints:
+    """Return the texts of a round's training set that were seeds when it opened, shape (n,), ascending."""
+    with connection(project) as db:
+        rows = db.execute(FROZEN_SEEDS, [round_id]).fetchall()
+    return np.asarray(rows, dtype=np.int64).reshape(-1)
+
+
 def list_rounds(project: Project) -> list[Round]:
     """Return all rounds, oldest first."""
     with connection(project) as db:

@@ -136,8 +136,8 @@ def hidden_partitions(
     kept : sequence of ndarray of shape (L,), int64
         The partitions of an earlier fit, -1 for a new label. They stay, and a new label joins the most similar labels.
     """
-    if label_count <= settings.subset_size:
-        return []  # one subset holds all labels anyway
+    if label_count <= settings.subset_size or not settings.alike_partitions:
+        return []  # one subset holds all labels anyway, or none is wanted
     if kept and all((subset_of >= 0).all() for subset_of in kept):
         return list(kept)
     vectors = label_vectors(training.features, training.labels, label_count)

@@ -13,8 +13,8 @@ from red_core.records import Booleans, Floats, Ints, Label, Project
 from red_core.settings import Settings
 from red_core.steps.refitting import identities
 from red_core.steps.subset_classifiers import TrainingSet
-from red_core.store.rounds import training_rows
-from red_core.store.texts import pool, seeds
+from red_core.store.rounds import frozen_seeds, training_rows
+from red_core.store.texts import pool
 from red_core.training.background import background_texts, unlike_labels, wants_background
 from red_core.training.features import Features
 
@@ -105,14 +105,14 @@ def frozen_rows(
     weights = [weight for _, _, weight in rows]
     keys = [f"{text}:{np.float32(weight)}" for text, _, weight in rows]
     features = replace(features, neighbour_weight=1.0)
-    scored = pool(project)
-    is_seed = np.isin(texts, seeds(project)[0]) & ~np.isin(texts, scored)
+    seeds = frozen_seeds(project, round_id)
+    scored = np.setdiff1d(pool(project), seeds)  # a later decision may have put one there
     training = TrainingSet(
         features.of(project, texts), np.array(classes, dtype=np.int64), np.array(weights, dtype=np.float32),
         identities(keys),
     )  # fmt: skip
     label_ids = np.array([label.id for label in labels], dtype=np.int64)
-    frozen = FrozenRows(label_ids, training, texts, is_seed, scored, bool(features.neighbours))
+    frozen = FrozenRows(label_ids, training, texts, np.isin(texts, seeds), scored, bool(features.neighbours))
     named = positions_of_names([label.name for label in labels], settings)
     names = [labels[position].name for position in named]
     if named:

@@ -66,7 +66,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "list_labels", lambda _: [Label(id_, f"label {id_}") for id_ in sorted(world.shown)])
     monkeypatch.setattr("red_core.training.training_set.training_rows", world.rows)
     monkeypatch.setattr("red_core.training.training_set.pool", lambda _: world.ids())
-    monkeypatch.setattr("red_core.training.training_set.seeds", lambda _: (np.array(sorted(world.seeds)), None))
+    monkeypatch.setattr("red_core.training.training_set.frozen_seeds", lambda *_: np.array(sorted(world.seeds)))
     monkeypatch.setattr(Features, "of", lambda _self, _project, ids: world.vectors[ids])
     return world
 
