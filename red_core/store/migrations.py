@@ -12,6 +12,7 @@ from red_core.store.schema import (
     CHECKSUM_TABLES,
     COMPARISON_TABLES,
     DESK_TABLES,
+    EXAMPLE_VIEW,
     FLAG_TABLES,
     GROUP_TABLES,
 )
@@ -117,6 +118,13 @@ def m012_audit_chances(db: Database) -> None:
 def m013_least_certain(db: Database) -> None:
     """Read the least certain texts of a round first, without a look at the others."""
     db.execute("CREATE INDEX prediction_belief ON prediction (round, belief)")
+
+
+@migrations()
+def m014_standing_examples(db: Database) -> None:
+    """Leave out examples of guidelines with which a newer decision disagrees."""
+    db.execute("DROP VIEW standing_example")
+    db.execute(EXAMPLE_VIEW)
 
 
 _FIRST_TABLES = """

@@ -91,6 +91,18 @@ CREATE VIEW standing_example AS  -- as long as the decision behind it is not und
         WHERE n.label = e.label AND n.text = e.text
         AND n.edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL))
 """
+EXAMPLE_VIEW = """
+CREATE VIEW standing_example AS  -- its decision is not undone, and no newer one about the text and the label disagrees
+    SELECT id, label, text, kind, why, decision, who, at FROM guideline_example e
+    WHERE kind <> 'removed' AND (decision IS NULL OR EXISTS (SELECT 1 FROM kept_decision k WHERE k.id = e.decision))
+    AND id = (SELECT max(n.id) FROM guideline_example n
+        WHERE n.label = e.label AND n.text = e.text
+        AND n.edit NOT IN (SELECT undoes FROM label_edit WHERE undoes IS NOT NULL))
+    AND NOT EXISTS (SELECT 1 FROM kept_decision d WHERE d.id = (SELECT max(k.id) FROM kept_decision k
+            WHERE k.text = e.text AND k.id > e.decision AND (k.kind <> 'reject' OR k.label = e.label))
+        AND (e.kind = 'good') <> (d.kind IN ('accept', 'relabel') AND coalesce(
+            (SELECT now FROM label WHERE label.id = d.label) = (SELECT now FROM label WHERE label.id = e.label), 0)))
+"""
 AUDIT_TABLES = """
 CREATE TABLE audit_sample (  -- drawn from the texts until last_text that were not decided at last_decision
     id INTEGER PRIMARY KEY, last_text INTEGER NOT NULL, last_decision INTEGER NOT NULL, who TEXT NOT NULL,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from red_core.errors import CardChanged, StateError
-from red_core.labels.edit_kinds import Rename
+from red_core.labels.edit_kinds import Merge, Rename, Retire
 from red_core.labels.edits import apply_edit, undo_edit
 from red_core.labels.meaning import Mean, edit_meaning, this_is_why, undo_examples, undo_meaning
 from red_core.records import Answer, Label, Project
@@ -19,7 +19,7 @@ from red_core.store.labels import list_labels, set_meanings
 from red_core.store.overview import outdated_verdicts
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts
-from tests.helpers.small_projects import label_ids, question, reviewed_round, small_project
+from tests.helpers.small_projects import label_ids, question, reviewed_round, small_project, text_ids
 
 
 @pytest.fixture
@@ -131,3 +131,69 @@ def test_a_decision_goes_into_the_guideline_with_its_reason_and_out_again(projec
     undo(project, who="ann")
     undo(project, who="ann")
     assert guideline_examples(project) == {}  # the decision behind it is undone
+
+
+def standing(project: Project, ids: dict[str, int]) -> list[tuple[str, str]]:
+    """Return the label and the kind of each example."""
+    names = {id_: name for name, id_ in ids.items()}
+    examples = guideline_examples(project)
+    return [(names[label], each.kind) for label, of_label in sorted(examples.items()) for each in of_label]
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "shown"),
+    [
+        ("accept", "one", [("one", "good")]),
+        ("relabel", "other", []),
+        ("none", None, []),
+        ("reject", "one", []),
+        ("reject", "other", [("one", "good")]),
+        ("skip", None, [("one", "good")]),
+    ],
+)
+def test_a_good_example_goes_when_a_colleague_decides_otherwise(project: Project, kind, label, shown) -> None:
+    ids = dict(zip(("one", "other"), sorted(label_ids(project).values()), strict=False))
+    text = pool(project).tolist()[1]
+    this_is_why(project, decided_with(project, text, "accept", ids["one"]), "ann")
+    decide(project, text, kind, label=ids.get(label), who="bob")
+    assert standing(project, ids) == shown
+    texts = [content for each in list_labels(project) for content in each.good]
+    assert texts == [content for content, id_ in text_ids(project).items() if id_ == text and shown]
+    undo(project, who="bob")
+    assert standing(project, ids) == [("one", "good")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "shown"),
+    [
+        ("accept", "one", []),
+        ("relabel", "one", []),
+        ("accept", "other", [("one", "bad")]),
+        ("none", None, [("one", "bad")]),
+        ("reject", "one", [("one", "bad")]),
+    ],
+)
+def test_a_bad_example_goes_when_a_colleague_gives_the_label(project: Project, kind, label, shown) -> None:
+    ids = dict(zip(("one", "other"), sorted(label_ids(project).values()), strict=False))
+    text = pool(project).tolist()[1]
+    this_is_why(project, decided_with(project, text, "reject", ids["one"]), "ann")
+    decide(project, text, kind, label=ids.get(label), who="bob")
+    assert standing(project, ids) == shown
+
+
+def test_the_newest_decision_about_an_example_counts_with_the_labels_as_they_are_now(project: Project) -> None:
+    one, other, third = sorted(label_ids(project).values())[:3]
+    ids = {"one": one, "other": other, "third": third}
+    first_text, second_text = pool(project).tolist()[1:3]
+    this_is_why(project, decided_with(project, first_text, "accept", one), "ann")
+    this_is_why(project, decided_with(project, second_text, "accept", one), "ann")
+    decide(project, first_text, "relabel", label=other, who="bob")
+    decide(project, second_text, "relabel", label=third, who="bob")
+    assert standing(project, ids) == []
+    decide(project, second_text, "accept", label=one, who="cem")
+    assert standing(project, ids) == [("one", "good")]
+    apply_edit(project, Merge((other,), one), "ann")
+    assert standing(project, ids) == [("one", "good")] * 2
+    undo_edit(project, "ann")
+    apply_edit(project, Retire(other), "ann")  # what it replaced does not come back
+    assert standing(project, ids) == [("one", "good")]
