@@ -210,10 +210,10 @@ def created_from(server: JudgeServer, file: str) -> str:
     return ""
 
 
-def state_of(server: JudgeServer, batch: str) -> ServerBatch | None:
+def state_of(server: JudgeServer, batch: str, *, repeat: bool = True) -> ServerBatch | None:
     """Return a batch as it is now; None if the server does not know it any more."""
     try:
-        return asked(server, lambda to: to.batches.with_raw_response.retrieve(batch), ServerBatch)
+        return asked(server, lambda to: to.batches.with_raw_response.retrieve(batch), ServerBatch, repeat=repeat)
     except NoSuchThingError:
         return None
 

@@ -22,6 +22,7 @@ from red_core.judges.client import FAILURES_IN_A_ROW, most_tokens
 from red_core.judges.llm_judge import LlmJudge, QuestionKey, failed
 from red_core.judges.prompt import prompt_of
 from red_core.judges.replies import Reply
+from red_core.judges.server_settings import JudgeServer
 from red_core.records import Answer, Attempt, Progress, Project, Question
 from red_core.store.attempts import settle_attempts
 from red_core.store.judge_batches import (
@@ -95,10 +96,10 @@ class BatchJudge(LlmJudge):
         }
         beyond = 0
         for begun in open_judge_batches(self.batches.project, self.name, self.batches.round_id):
-            if created := self._created(begun):
-                beyond = max(beyond, (yield from self._answered(created, left, again=True)))
-        while left and (batch := self._begun([questions[index] for index in left.values()], beyond)) is not None:
-            beyond = max(beyond, (yield from self._answered(batch, left)))
+            if batch := created(self.batches.project, self.endpoint.server, begun):
+                beyond = max(beyond, (yield from self._answered(batch, left, again=True)))
+        while left and (new := self._begun([questions[index] for index in left.values()], beyond)) is not None:
+            beyond = max(beyond, (yield from self._answered(new, left)))
 
     def _begun(self, questions: Sequence[Question], beyond: int) -> JudgeBatch | None:
         """Store, upload and create a batch of as many questions as the caps allow; None if they allow none."""
@@ -125,21 +126,6 @@ class BatchJudge(LlmJudge):
         name_batch(batches.project, new.stored.id, name)
         return replace(new.stored, file=file, name=name)
 
-    def _created(self, begun: JudgeBatch) -> JudgeBatch | None:
-        """Return a batch of before a crash with its name; None if none was created, and then it is closed."""
-        if begun.name:
-            return begun
-        unpaid = [Attempt(request.attempt, 0, 0) for request in begun.requests]
-        try:
-            name = batch_api.created_from(self.endpoint.server, begun.file) if begun.file else ""
-        except NoSuchThingError:  # the server has no list, so that nobody knows: the reserve stays spent
-            name, unpaid = "", []
-        if name:
-            name_batch(self.batches.project, begun.id, name)
-            return replace(begun, name=name)
-        self._close(begun, unpaid)
-        return None
-
     def _answered(self, batch: JudgeBatch, left: Left, *, again: bool = False) -> Generator[Group, None, int]:
         """Wait for a batch and yield its answers; return by how many tokens a reply went beyond its reserve at most.
 
@@ -165,7 +151,8 @@ class BatchJudge(LlmJudge):
         stored = [(r, answer) for r, answer in answers if not (again and answer.outcome == "failed")]
         if stored:
             yield [(left.pop(request.question), answer) for request, answer in stored]
-        self._close(batch, [attempt for answer in lost for attempt in answer.attempts], state)
+        unanswered = [attempt for answer in lost for attempt in answer.attempts]
+        close_batch(self.batches.project, server, batch, unanswered, state)
         if state is not None and state.status == "failed":
             why = server.scrubbed(state.fault) or "it gives no reason"
             raise JudgeError(f"{server.host} refused the batch: {why}.")
@@ -223,12 +210,35 @@ class BatchJudge(LlmJudge):
             batch_api.cancel(self.endpoint.server, name)
             raise
 
-    def _close(self, batch: JudgeBatch, unanswered: Sequence[Attempt], state: ServerBatch | None = None) -> None:
-        """Count what the unanswered requests took, mark the batch as read, and delete its files at the server."""
-        settle_attempts(self.batches.project, unanswered)
-        end_judge_batch(self.batches.project, batch.id)
-        files = [batch.file, *(state.files if state is not None else [])]
-        batch_api.delete(self.endpoint.server, [file for file in files if file])
+
+def created(project: Project, server: JudgeServer, begun: JudgeBatch) -> JudgeBatch | None:
+    """Return a batch of before a crash with its name; None if none was created, and then it is closed."""
+    if begun.name:
+        return begun
+    unpaid = [Attempt(request.attempt, 0, 0) for request in begun.requests]
+    try:
+        name = batch_api.created_from(server, begun.file) if begun.file else ""
+    except NoSuchThingError:  # the server has no list, so that nobody knows: the reserve stays spent
+        name, unpaid = "", []
+    if name:
+        name_batch(project, begun.id, name)
+        return replace(begun, name=name)
+    close_batch(project, server, begun, unpaid)
+    return None
+
+
+def close_batch(
+    project: Project,
+    server: JudgeServer,
+    batch: JudgeBatch,
+    unanswered: Sequence[Attempt],
+    state: ServerBatch | None = None,
+) -> None:
+    """Count what the unanswered requests took, mark the batch as read, and delete its files at the server."""
+    settle_attempts(project, unanswered)
+    end_judge_batch(project, batch.id)
+    files = [batch.file, *(state.files if state is not None else [])]
+    batch_api.delete(server, [file for file in files if file])
 
 
 def _beyond(request: BatchRequest, answer: Answer) -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from pydantic import ValidationError
 
+from red_core.access import refuse_viewers
 from red_core.errors import JudgeError, StateError
 from red_core.judges.apis import can_compare
 from red_core.judges.batch_api import cancel as cancel_batch
@@ -19,6 +20,7 @@ from red_core.judges.connect import Connection, connect
 from red_core.judges.correction import LlmCorrector
 from red_core.judges.dialect import Dialect
 from red_core.judges.evidence_check import fit_evidence_check
+from red_core.judges.left_batches import end_left_batches
 from red_core.judges.llm_judge import AnotherModelError, LlmJudge, identity
 from red_core.judges.pace import Pace
 from red_core.judges.protocol import Corrector, Judge
@@ -29,7 +31,7 @@ from red_core.records import PROMPT_VERSION, Progress, Project, Question, Report
 from red_core.settings import Settings
 from red_core.steps.judge_reliability import judge_rates
 from red_core.store.attempts import RequestPurpose, settle_attempts
-from red_core.store.judge_batches import open_judge_batches
+from red_core.store.judge_batches import batches_to_read
 from red_core.store.labels import list_labels
 from red_core.store.self_tests import Kind, Tested, add_tested, tested, tested_comparisons
 from red_core.store.texts import remember, remembered
@@ -78,7 +80,9 @@ def make_llm_judge(
     cap = settings.most_tokens_project
     remember(project, PROJECT_CAP, "" if cap is None else str(cap), anew=True)
     pairs = _known_pairs(project, settings, samples)
-    test = _self_tested(project, endpoint_for(project, server, "self-test", settings, round_id), pairs, report)
+    tester = endpoint_for(project, server, "self-test", settings, round_id)
+    end_left_batches(project, server, judge_of(project, server))  # what they took makes room under the limits
+    test = _self_tested(project, tester, pairs, report)
     endpoint = endpoint_for(project, server, "judge", settings, round_id)
     judge = LlmJudge(endpoint, test.rates, test.scale, comparing=test.comparing)
     if settings.batch:
@@ -184,16 +188,24 @@ def batches_of(project: Project, judge: LlmJudge, settings: Settings, round_id: 
 def cancel_batches(project: Project) -> int:
     """Cancel the batches of this project that are under way at the judge's server; return how many.
 
-    The next run of an open round reads what they had answered by then. A server that cannot be reached is left alone.
+    The next run of an open round reads what they had answered by then. Those of closed rounds are ended: what they took
+    is counted, and their files are deleted. A server that cannot be reached is left alone.
+
+    Raises
+    ------
+    AccessError
+        If a viewer acts.
     """
+    refuse_viewers()
     try:
         server = judge_server()
     except JudgeError:
         return 0
-    names = [batch.name for batch in open_judge_batches(project, judge_of(project, server)) if batch.name]
+    judge = judge_of(project, server)
+    names = [batch.name for batch in batches_to_read(project, judge) if batch.name]
     for name in names:
         cancel_batch(server, name)
-    return len(names)
+    return len(names) + end_left_batches(project, server, judge)
 
 
 def project_samples(project: Project) -> ValidSamples:

@@ -127,6 +127,15 @@ def settle_attempts(project: Project, attempts: Sequence[Attempt]) -> None:
         settle(db, attempts)
 
 
+def unsettled_attempts(project: Project, attempts: Sequence[int]) -> set[int]:
+    """Return those of these requests for which no answer and no token counts are stored."""
+    query = """
+        SELECT id FROM attempt WHERE id IN (SELECT value FROM json_each(?))
+        AND tokens_in IS NULL AND verdict IS NULL AND comparison IS NULL"""
+    with connection(project) as db:
+        return {int(id_) for (id_,) in db.execute(query, [json.dumps(list(attempts))])}
+
+
 PAID = """(
     (tokens_in - coalesce(tokens_cached, 0)) * price_in + tokens_out * price_out
     + coalesce(tokens_cached, 0) * coalesce(price_cached, price_in))"""

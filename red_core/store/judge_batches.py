@@ -103,19 +103,25 @@ def end_judge_batch(project: Project, batch: int) -> None:
         db.execute("UPDATE judge_batch SET ended = 1 WHERE id = ?", [batch])
 
 
-def open_judge_batches(project: Project, judge: str, round_id: int | None = None) -> list[JudgeBatch]:
-    """Return the batches of a judge that were not read to their end, the oldest first.
+def open_judge_batches(project: Project, judge: str, round_id: int) -> list[JudgeBatch]:
+    """Return the batches of a judge in a round that were not read to their end, the oldest first."""
+    return _batches(project, "round = ?", [judge, round_id])
 
-    Parameters
-    ----------
-    round_id : int, optional
-        Of this round only; by default those of all rounds.
-    """
-    query = """
-        SELECT id, requests, file, name FROM judge_batch
-        WHERE judge = ? AND NOT ended AND round = coalesce(?, round) ORDER BY id"""
+
+def batches_to_read(project: Project, judge: str) -> list[JudgeBatch]:
+    """Return what :func:`open_judge_batches` does, of the round that is open, if there is one."""
+    return _batches(project, "round IN (SELECT id FROM round WHERE state = 'open')", [judge])
+
+
+def left_judge_batches(project: Project, judge: str) -> list[JudgeBatch]:
+    """Return the batches of a judge that nobody will read, because their round is not open any more."""
+    return _batches(project, "round IN (SELECT id FROM round WHERE state <> 'open')", [judge])
+
+
+def _batches(project: Project, where: str, values: list[str | int]) -> list[JudgeBatch]:
+    query = f"SELECT id, requests, file, name FROM judge_batch WHERE judge = ? AND NOT ended AND {where} ORDER BY id"
     with connection(project) as db:
-        rows = db.execute(query, [judge, round_id]).fetchall()
+        rows = db.execute(query, values).fetchall()
     return [
         JudgeBatch(int(id_), tuple(BatchRequest(*row) for row in json.loads(requests)), file, name)
         for id_, requests, file, name in rows

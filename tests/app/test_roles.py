@@ -27,7 +27,7 @@ from red_core.encoders import EncoderSpec
 from red_core.errors import AccessError
 from red_core.judges.explanations import explain
 from red_core.judges.names import named_by_judge
-from red_core.judges.project import try_connection
+from red_core.judges.project import cancel_batches, try_connection
 from red_core.judges.server_settings import judge_server, keep
 from red_core.labels import edits as label_edits
 from red_core.labels import subsets as label_set
@@ -214,6 +214,7 @@ AFTER: dict[str, tuple[Act, Act]] = {
     "store.jobs.ask_to_cancel": (lambda p: add_job(p, "prepare", "{}", "v"), lambda p: ask_to_cancel(p, 1)),
     "data.demo.make_demo": (lambda _: None, lambda p: make_demo(p.workspace)),
     "judges.project.try_connection": (lambda _: None, lambda p: try_connection(p, judge_server())),
+    "judges.project.cancel_batches": (lambda _: None, cancel_batches),
     "judges.names.named_by_judge": (lambda _: None, lambda p: named_by_judge(p, [cluster(p)])),
     "judges.explanations.explain": (lambda _: None, lambda p: explain(p, queued(p)[0])),
     "data.backup.restore": (
