@@ -86,8 +86,8 @@ def _reusable(
     before: Model | None, rows: FrozenRows, shown: Ints, settings: Settings, recipe: str
 ) -> tuple[Model | None, list[Ints], Extent]:
     """Return the earlier model, or None for a full fit; the partitions; and the extent of the fit."""
-    # From seeds and names alone, so that feeding back never moves a label.
-    seeds, count = rows.training.only(~rows.is_fed_back), len(rows.label_ids)
+    # From seeds and names, so that feeding back never moves a label that has one.
+    seeds, count = rows.own, len(rows.label_ids)
     reason = _why_full(before, rows, recipe)
     if before is not None and not reason:
         hidden = [subsets_now(before.fitted, number, rows.label_ids) for number in range(1, len(before.partitions))]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from red_core.errors import StateError
 from red_core.records import Booleans, Floats, Ints, Label, Project
 from red_core.settings import Settings
 from red_core.steps.refitting import identities
@@ -51,6 +52,13 @@ class FrozenRows:
     def is_fed_back(self) -> Booleans:
         """Which rows are neither seeds nor label names, shape (n,)."""
         return (self.texts >= 0) & ~self.is_seed
+
+    @property
+    def own(self) -> TrainingSet:
+        """The seeds and label names; of a label that has neither, what was fed back to it."""
+        fed_back = self.is_fed_back
+        without = np.setdiff1d(self.training.labels, self.training.labels[~fed_back])
+        return self.training.only(~fed_back | np.isin(self.training.labels, without))
 
     def weighted(self, neighbour_weight: float) -> TrainingSet:
         """Return the training rows with their kNN features, if there are any, at this weight."""
@@ -97,7 +105,13 @@ class FrozenRows:
 def frozen_rows(
     project: Project, round_id: int, labels: Sequence[Label], settings: Settings, features: Features
 ) -> FrozenRows:
-    """Return the training set that a round froze when it opened; kNN features are at weight 1."""
+    """Return the training set that a round froze when it opened; kNN features are at weight 1.
+
+    Raises
+    ------
+    StateError
+        If a label has no row.
+    """
     index = {label.id: position for position, label in enumerate(labels)}
     rows = training_rows(project, round_id)
     texts = np.array([text for text, _, _ in rows], dtype=np.int64)
@@ -117,6 +131,13 @@ def frozen_rows(
     names = [labels[position].name for position in named]
     if named:
         frozen = frozen.with_names(named, names, features.of_names(project, names))
+    empty = np.setdiff1d(np.arange(len(labels)), frozen.training.labels)
+    if len(empty):
+        raise StateError(
+            f"label {labels[empty[0]].name!r} has no labelled example left. "
+            f"Close the round (`red close {project.name}`). "
+            "Then give the label an example, or merge or retire it on Label map."
+        )
     if not wants_background(settings, len(labels)):
         return frozen
     return frozen.with_background(features.of_others(project, background_texts()))

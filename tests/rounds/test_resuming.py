@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from red_core.errors import Cancelled
+from red_core.errors import Cancelled, StateError
 from red_core.labels.edit_kinds import Add, Merge, Retire
 from red_core.labels.edits import apply_edit
 from red_core.records import Project
@@ -95,6 +95,22 @@ def test_a_decision_about_an_example_in_between_changes_no_bit_of_the_classifier
     assert all(of_both[0][name].tobytes() == of_both[1][name].tobytes() for name in of_both[0])
     assert (figures(with_it) == figures(without)).all()
     assert {**facts(with_it), "decisions": []} == {**facts(without), "decisions": []}
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_rows": 40}], ids=["incremental", "full"])
+def test_a_label_that_lost_its_examples_is_named_and_what_is_fed_back_to_it_is_enough(changes, tmp_path):
+    project, again = made(tmp_path), FAST.model_copy(update=changes)
+    run_round(project, FAST)
+    relabel_the_only_example(project)
+    close_round(project)
+    with pytest.raises(StateError, match=r"label 'refund' has no labelled example left\. Close the round"):
+        run_round(project, again)
+    close_round(project)
+    run_round(project, FAST.model_copy(update={"label_names_as_seeds": True}))
+    for text in pool(project)[:3].tolist():
+        decide(project, text, "relabel", label=label_ids(project)["refund"])
+    feed_back(project, plan_feed_back(project))
+    assert run_round(project, again).state == "to review"
 
 
 @pytest.mark.parametrize("seed", range(4))
