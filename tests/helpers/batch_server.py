@@ -18,8 +18,27 @@ import pytest
 from red_core.judges import batch_judge
 from tests.helpers.fault_server import Behaviour, FaultServer, Heard, Said, honest, refused
 from tests.helpers.letter_server import Compared, compares
+from tests.helpers.small_projects import FAST
 
 Line = dict[str, Any]
+IN_BATCHES = FAST.model_copy(
+    update={
+        "judge": "llm",
+        "batch": True,
+        "self_test_seeds": 10,
+        "canaries": 1,
+        "least_gain": 0.0,
+        "least_bits": 0.0,
+        "most_questions": 10,
+    }
+)
+"""Settings of a round that asks in batches."""
+GONE, RESERVED = (0, 0), (-1, -1)
+"""Tokens of a request that did not run, and of one whose tokens are not known: the reserve counts."""
+
+
+class KilledError(BaseException):
+    """Stands for a kill -9 between two steps."""
 
 
 @dataclass

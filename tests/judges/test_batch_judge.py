@@ -32,7 +32,7 @@ from red_core.store.database import connection
 from red_core.store.texts import pool
 from red_core.store.verdicts import add_proposals, add_verdicts, verdicts
 from tests.helpers.any_json import changed_somewhere
-from tests.helpers.batch_server import Line, batch_server
+from tests.helpers.batch_server import GONE, IN_BATCHES, RESERVED, KilledError, Line, batch_server
 from tests.helpers.fault_server import (
     MODEL,
     TOKENS,
@@ -50,21 +50,6 @@ from tests.helpers.fault_server import (
 from tests.helpers.small_projects import FAST, count, label_ids, reviewed_round
 
 MANY = 6
-IN_BATCHES = FAST.model_copy(
-    update={
-        "judge": "llm",
-        "batch": True,
-        "self_test_seeds": 10,
-        "canaries": 1,
-        "least_gain": 0.0,
-        "least_bits": 0.0,
-        "most_questions": 10,
-    }
-)
-
-
-class KilledError(BaseException):
-    """Stands for a kill -9 between two steps."""
 
 
 class Asking:
@@ -190,7 +175,6 @@ def doubled(said: Said) -> Callable[[list[Line]], list[Any]]:
 
 
 UNKNOWN = {"custom_id": "999999", "response": {"status_code": 200, "body": word("valid").body}}
-GONE, RESERVED = (0, 0), (-1, -1)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,9 @@ from red_core.rounds.run import run_round
 from red_core.store.attempts import spent
 from red_core.store.database import connection
 from red_core.store.rounds import close_round
-from tests.helpers.batch_server import batch_server
+from tests.helpers.batch_server import GONE, IN_BATCHES, RESERVED, KilledError, batch_server
 from tests.helpers.fault_server import TOKENS, refused
 from tests.helpers.small_projects import count
-from tests.judges.test_batch_judge import GONE, IN_BATCHES, RESERVED, KilledError
 
 EACH = IN_BATCHES.questions_at_once
 
