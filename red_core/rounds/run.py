@@ -7,6 +7,7 @@ killed continues where it stopped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +43,8 @@ def prepare(project: Project, settings: Settings, progress: Report, who: str) ->
     progress("form subsets", 0, 2)
     subset_of = form_subsets(project, settings, embedding, who)
     progress("form subsets", 1, 2)
-    draw_pool_map(project, embedding)
+    with suppress(StateError):  # a label lost its last example since the round began: the fit has its frozen ones
+        draw_pool_map(project, embedding)
     progress("form subsets", 2, 2)
     return subset_of
 

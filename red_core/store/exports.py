@@ -68,7 +68,8 @@ _EXPORT = f"""
         flag.who AS flagged_by, flag.at AS flagged_at, flag.comment AS flag_comment,
         (SELECT max(c.target) FROM certificate c JOIN audit_sample s ON s.id = c.sample WHERE c.round = final.round
             AND c.id IN ({STANDING}) AND final.text <= s.last_text AND final.belief >= c.threshold
-            AND final.decision IS NULL AND final.audit_answer IS NULL) AS certified, final.extra,
+            AND final.decision IS NULL AND final.audit_answer IS NULL AND NOT final.next_best
+            AND NOT EXISTS (SELECT 1 FROM own_label o WHERE o.text = final.text)) AS certified, final.extra,
         source.text_column AS own_name, final.text AS text_row, final.decided
     FROM (
         SELECT f.*,

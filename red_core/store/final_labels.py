@@ -25,6 +25,12 @@ _DECISION = "(SELECT decided.id FROM decided WHERE decided.text = source_row.tex
 _AUDIT = """(SELECT a.answer FROM audited a
                 WHERE a.text = source_row.text AND a.purpose <> 'planted' AND a.kind <> 'cannot tell'
                 AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = a.text AND r.label = a.label))"""
+_STANDS = "NOT EXISTS (SELECT 1 FROM disputed d WHERE d.text = o.text)"
+# One row if the machine's label is ruled out: its other outcomes and their beliefs, best first.
+_OTHERS = """json_each(CASE WHEN EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = p.text AND r.label = p.label)
+    THEN json_array((SELECT json_group_array(json(value)) FROM
+        (SELECT b.value FROM json_each(p.top) b WHERE NOT EXISTS (SELECT 1 FROM ruled_out r
+            WHERE r.text = p.text AND r.label = json_extract(b.value, '$[0]')) ORDER BY b.key))) END)"""
 _ANSWERED = "SELECT text FROM decision UNION SELECT text FROM audit"
 
 
@@ -33,48 +39,57 @@ def _final(rows: str = "source_row", *, answers: bool = True) -> str:
 
     ``rows`` is what follows FROM. If it has a LIMIT, SQLite computes each fact of a row once, and not at each use.
     """
+    label, belief, rival, rival_belief = (
+        f"iif(other.key IS NULL, p.{name}, json_extract(other.value, '{path}'))"
+        for name, path in (
+            ("label", "$[0][0]"), ("belief", "$[0][1]"), ("runner_up", "$[1][0]"), ("runner_up_belief", "$[1][1]")
+        )
+    )  # fmt: skip
+    stands = _STANDS if answers else "1"
     return f"""
-    SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, p.runner_up, p.runner_up_belief,
-        audit.id AS audit_answer,
+    SELECT facts.*, decision.kind AS decision_kind, p.round, p.prior, {rival} AS runner_up,
+        {rival_belief} AS runner_up_belief, audit.id AS audit_answer, other.key IS NOT NULL AS next_best,
         CASE WHEN decision.id IS NOT NULL THEN (SELECT now FROM label WHERE label.id = decision.label)
              WHEN facts.first_seed = facts.last_seed THEN facts.first_seed
              WHEN audit.id IS NOT NULL THEN (SELECT now FROM label WHERE label.id = audit.label)
-             WHEN facts.first_seed IS NULL AND p.label <> -1 THEN p.label END AS label,
+             WHEN facts.first_seed IS NULL AND {label} <> -1 THEN {label} END AS label,
         CASE WHEN decision.id IS NOT NULL THEN decision.belief
-             WHEN facts.first_seed IS NULL AND audit.id IS NULL THEN p.belief END AS belief,
+             WHEN facts.first_seed IS NULL AND audit.id IS NULL THEN {belief} END AS belief,
         CASE WHEN facts.left_out IS NOT NULL THEN 'left out: ' || facts.left_out
              WHEN decision.kind = 'none' THEN 'decision: none of these'
              WHEN decision.belief IS NOT NULL THEN 'bulk' WHEN decision.id IS NOT NULL THEN 'decision'
              WHEN facts.first_seed = facts.last_seed THEN 'seed'
              WHEN facts.first_seed IS NOT NULL THEN 'left out: under two labels'
              WHEN audit.kind = 'none' THEN 'audit: none of these' WHEN audit.id IS NOT NULL THEN 'audit'
-             WHEN p.label IS NULL AND EXISTS (SELECT 1 FROM source s WHERE s.id = facts.source AND s.edit IS NOT NULL)
+             WHEN {label} IS NULL AND EXISTS (SELECT 1 FROM source s WHERE s.id = facts.source AND s.edit IS NOT NULL)
                 THEN 'left out: typed for a label that is gone'
-             WHEN p.label IS NULL THEN 'no round yet' WHEN p.label = -1 THEN 'none of these'
+             WHEN {label} IS NULL THEN 'no round yet' WHEN {label} = -1 THEN 'none of these'
              WHEN 'valid' = (SELECT v.outcome FROM proposed q JOIN verdict v ON v.proposal = q.id
-                WHERE q.text = facts.text AND q.label = p.label AND q.round <= :round
+                WHERE q.text = facts.text AND q.label = {label} AND q.round <= :round
                 AND NOT EXISTS (SELECT 1 FROM stale_verdict s WHERE s.id = v.id)
                 ORDER BY v.id DESC LIMIT 1) THEN 'verdict'
              WHEN EXISTS (SELECT 1 FROM compared c WHERE c.text = facts.text AND c.round <= :round AND NOT c.stale
-                AND p.label = CASE c.outcome WHEN 'valid' THEN c.label WHEN 'invalid' THEN c.rival END) THEN 'verdict'
+                AND {label} = CASE c.outcome WHEN 'valid' THEN c.label WHEN 'invalid' THEN c.rival END) THEN 'verdict'
              ELSE 'classifiers' END AS kind
     FROM (
         SELECT source, row, text, left_out, truth, extra,
             {_DECISION if answers else "NULL"} AS decision,
-            (SELECT min(o.label) FROM own_label o WHERE o.text = source_row.text) AS first_seed,
+            (SELECT min(o.label) FROM own_label o WHERE o.text = source_row.text AND {stands}) AS first_seed,
             (SELECT max(o.label) FROM own_label o WHERE o.text = source_row.text) AS last_seed,
             {_AUDIT if answers else "NULL"} AS audit
         FROM {rows}
     ) facts
     LEFT JOIN decision ON decision.id = facts.decision
     LEFT JOIN audit_answer audit ON audit.id = facts.audit AND facts.decision IS NULL AND facts.first_seed IS NULL
-    LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text"""
+    LEFT JOIN prediction p ON p.round = :round AND p.text = facts.text
+    LEFT JOIN {_OTHERS if answers else "json_each(NULL)"} other"""
 
 
 FINAL = _final()
 """Every source row with its final label.
 
-A decision takes precedence over a seed, a seed over a blind audit, and an audit over the classifiers.
+A decision takes precedence over a seed, a seed over a blind audit, and an audit over the classifiers. A label that a
+person ruled out does not count: the classifiers' next best one does (``next_best``).
 
 The scalar subqueries are one index lookup each. Only decisions of a batch have a belief, also after a restore, so that
 marks them as *bulk*. A planted audit asks for a known label and gives none.
@@ -83,19 +98,26 @@ FINAL_OF_BLOCK = _final("source_row WHERE (source, row) > (:last_source, :last_r
 """FINAL for the next rows after one."""
 
 
+_REPLACED = """SELECT r.text FROM ruled_out r
+    CROSS JOIN prediction m ON m.round = :round AND m.text = r.text AND m.label = r.label
+    UNION ALL SELECT text FROM disputed"""
 # SQLite reads the index until the page is full. Beside the machine's labels, only bulk decisions have a confidence.
+# Where a person ruled out the label, the confidence is that of another one.
 _LEAST_CERTAIN = f"""
     SELECT source, row, (SELECT count(*) FROM source_row) AS total FROM (
         SELECT * FROM (
             SELECT p.belief, source_row.source, source_row.row
             FROM prediction p CROSS JOIN source_row ON source_row.text = p.text
             WHERE p.round = :round AND {_DECISION} IS NULL AND {_AUDIT} IS NULL
-                AND NOT EXISTS (SELECT 1 FROM own_label o WHERE o.text = p.text)
+                AND NOT EXISTS (SELECT 1 FROM own_label o WHERE o.text = p.text) AND p.text NOT IN ({_REPLACED})
             ORDER BY p.belief, source_row.source, source_row.row LIMIT :offset + :limit)
         UNION ALL
         SELECT decision.belief, source_row.source, source_row.row
         FROM decision CROSS JOIN source_row ON source_row.text = decision.text
         WHERE decision.belief IS NOT NULL AND decision.id = {_DECISION}
+        UNION ALL
+        SELECT belief, source, row FROM ({_final(f"source_row WHERE text IN ({_REPLACED})")})
+        WHERE belief IS NOT NULL AND decision IS NULL
     ) ORDER BY belief, source, row LIMIT :limit OFFSET :offset"""
 
 

@@ -13,6 +13,7 @@ from red_core.store.schema import (
     CHECKSUM_TABLES,
     COMPARISON_TABLES,
     DESK_TABLES,
+    DISPUTED_VIEWS,
     EXAMPLE_VIEW,
     FLAG_TABLES,
     GROUP_TABLES,
@@ -126,3 +127,10 @@ def m014_standing_examples(db: Database) -> None:
     """Leave out examples of guidelines with which a newer decision disagrees."""
     db.execute("DROP VIEW standing_example")
     db.execute(EXAMPLE_VIEW)
+
+
+@migrations()
+def m015_disputed_examples(db: Database) -> None:
+    """Put a labelled example into the pool when a person rules its label out."""
+    for statement in DISPUTED_VIEWS.split(";"):
+        db.execute(statement)

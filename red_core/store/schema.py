@@ -161,3 +161,20 @@ CREATE VIEW compared AS  -- as the labels are now, stale as of a verdict, for on
     FROM comparison c JOIN label own ON own.id = c.label JOIN label other ON other.id = c.rival
     WHERE own.now IS NOT NULL AND other.now IS NOT NULL AND own.now <> other.now
 """
+
+DISPUTED_VIEWS = """
+DROP VIEW IF EXISTS without_label;
+DROP VIEW IF EXISTS disputed;
+CREATE VIEW disputed AS  -- its files give it one label, and a person ruled that label out
+    SELECT f.text FROM refused f WHERE (SELECT min(o.label) = max(o.label) FROM own_label o WHERE o.text = f.text)
+    AND NOT EXISTS (SELECT 1 FROM own_label o WHERE o.text = f.text
+        AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.text = o.text AND r.label = o.said)
+        AND NOT EXISTS (SELECT 1 FROM ruled_out r WHERE r.text = o.text AND r.label = o.label));
+CREATE VIEW without_label AS  -- the pool: no label that stands, and not typed for a label that is gone
+    SELECT id AS text FROM text
+    WHERE (id NOT IN (SELECT text FROM own_label) OR id IN (SELECT text FROM disputed))
+    AND id NOT IN (SELECT text FROM given_seed)
+    AND id NOT IN (SELECT typed.text FROM source CROSS JOIN source_row typed ON typed.source = source.id
+        WHERE source.edit IS NOT NULL AND NOT EXISTS (SELECT 1 FROM source_row r JOIN source s ON s.id = r.source
+            WHERE r.text = typed.text AND s.edit IS NULL))
+"""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from red_core.data.importing import import_files
 from red_core.data.tables import read_table
 from red_core.errors import InputError, StateError
+from red_core.labels.edit_kinds import Merge
+from red_core.labels.edits import apply_edit
 from red_core.records import NONE_OF_THESE, Answer, Attempt, Example, Project
 from red_core.results.exports import export
 from red_core.results.predictor import predict
@@ -28,7 +31,7 @@ from red_core.store.exports import PROVENANCE, opened_export
 from red_core.store.final_labels import FINAL
 from red_core.store.jobs import add_job, end_job
 from red_core.store.rounds import close_round
-from red_core.store.texts import pool
+from red_core.store.texts import pool, seeds
 from red_core.store.verdicts import add_proposals, add_verdicts
 from red_core.training import features
 from tests.helpers.paths import ROOT
@@ -305,6 +308,62 @@ def test_what_a_batch_rejected_leaves_the_label_to_the_classifiers(project, rows
     )  # fmt: skip
 
 
+def shown(project: Project, rows: list[dict[str, Any]], place: int) -> tuple[Any, ...]:
+    """Return label, source and confidence of a row; the page Results and the counts must say the same."""
+    page, total = final_labels.results_page(project, 1)
+    assert Counter(row["source"] for row in rows) == final_labels.source_counts(project, 1)
+    assert total == len(rows)
+    found, row = page[place], rows[place]
+    assert (found["label"], found["source"]) == (row["label"], row["source"])
+    return row["label"], row["source"], row["belief"]
+
+
+def test_a_label_that_a_person_ruled_out_gives_way_to_the_next_best(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})  # 4 is the runner-up
+    decide(project, text(project), "reject", label=2, who="ann")
+    assert shown(project, rows_of(project), 16) == (LABELS[3], "classifiers", 0.25)
+    assert (rows_of(project)[16]["rejected"], rows_of(project)[16]["runner_up"]) == (LABELS[1], None)
+    least, _ = final_labels.results_page(project, 1, lowest_first=True)
+    assert (least[0]["label"], least[0]["belief"]) == (LABELS[3], 0.25)
+    decide(project, text(project), "reject", label=4, who="ann")
+    assert shown(project, rows_of(project), 16) == (None, "no round yet", None)
+    undo(project, who="ann")
+    undo(project, who="ann")
+    assert shown(project, rows_of(project), 16) == (LABELS[1], "classifiers", 0.75)
+
+
+def test_a_verdict_on_a_label_that_a_person_ruled_out_is_no_source(project, rows_of):
+    reviewed_round(project, {text(project): (2, 0.75)})
+    judge(project, 1, 0, 2)
+    assert shown(project, rows_of(project), 16)[:2] == (LABELS[1], "verdict")
+    decide(project, text(project), "reject", label=2, who="ann")
+    assert shown(project, rows_of(project), 16)[:2] == (LABELS[3], "classifiers")
+
+
+def test_a_labelled_example_whose_label_is_ruled_out_is_an_unlabelled_text(project, rows_of):
+    example, label = (int(each[0]) for each in seeds(project))
+    reviewed_round(project, {text(project): (2, 0.75)})
+    decide(project, example, "reject", label=label, who="ann")
+    assert shown(project, rows_of(project), 0) == (None, "no round yet", None)
+    assert example in pool(project)
+    assert example not in seeds(project)[0]
+    close_round(project)
+    other = label % 4 + 1
+    reviewed_round(project, {example: (other, 0.75)})
+    assert (rows_of(project)[0]["source"], rows_of(project)[0]["label"]) == ("classifiers", LABELS[other - 1])
+    decide(project, example, "accept", label=label, who="ann")
+    assert example not in pool(project)
+    assert example in seeds(project)[0]
+
+
+def test_a_labelled_example_of_a_merged_label_is_ruled_out_under_the_former_name(project):
+    example, label = (int(each[0]) for each in seeds(project))
+    decide(project, example, "reject", label=label, who="ann")
+    apply_edit(project, Merge((label,), label % 4 + 1), "ann")
+    assert example in pool(project)
+    assert example not in seeds(project)[0]
+
+
 def test_a_decision_after_the_batch_counts(project, rows_of):
     in_bulk(project, text(project), "accept", 3)
     decide(project, text(project), "relabel", label=1)
@@ -466,7 +525,8 @@ def test_no_table_is_read_through_for_each_row(project):
         once |= inner
     scans = {step for parent, step in plan.values() if step.startswith("SCAN") and parent not in once}
     block = {"SCAN facts", "SCAN final"}  # the rows of one block, as they are computed
-    assert scans - block <= {"SCAN side VIRTUAL TABLE INDEX 1:", "SCAN sample VIRTUAL TABLE INDEX 1:"} | {
+    lists = {f"SCAN {name} VIRTUAL TABLE INDEX 1:" for name in ("side", "sample", "b")}  # a JSON value of the row
+    assert scans - block <= lists | {"SCAN other VIRTUAL TABLE INDEX 1: LEFT-JOIN"} | {
         step for step in scans if step.startswith("SCAN (subquery")
     }
     assert block <= scans

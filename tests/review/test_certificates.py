@@ -36,6 +36,7 @@ from tests.helpers.small_projects import (
     pool_rows,
     reviewed_round,
     small_project,
+    text_ids,
     write_csv,
 )
 
@@ -393,6 +394,16 @@ def test_a_merge_that_is_undone_ends_what_was_certified_of_the_merged_labels(pla
     assert certificates(plain) == []
     assert summary(plain).certificate is None
     assert certified_rows(plain, tmp_path / "undone.csv") == 0
+
+
+def test_no_certificate_covers_a_label_that_a_person_ruled_out(plain, tmp_path):
+    set_target(plain, 0.6)
+    tell(plain, deal(plain, who=ANN, count=30))
+    before = certified_rows(plain, tmp_path / "before.csv")
+    frame = pd.read_csv(tmp_path / "before.csv")
+    text = text_ids(plain)[frame["text"][frame["certified"].notna()].iloc[0]]
+    decide(plain, text, "reject", label=truth(plain)[text], who=ANN)
+    assert certified_rows(plain, tmp_path / "after.csv") == before - 1
 
 
 def certified_rows(project: Project, path: Path) -> int:

@@ -23,6 +23,7 @@ from red_core.store.arrays import load_arrays, save_arrays, vector_file
 from red_core.store.checksums import ADDED, IN_WORDS, REWRITTEN
 from red_core.store.database import connection, open_project
 from red_core.store.decisions import roll_back
+from red_core.store.first_schema import EDIT_TABLES
 from red_core.store.health import database_faults, fact_faults, vector_faults
 from red_core.store.labels import set_meanings
 from red_core.store.texts import pool
@@ -200,6 +201,9 @@ def as_version_4_stored_it(project: Project) -> None:
             "ALTER TABLE self_test DROP COLUMN tokens",
             "DROP TABLE comparison",
             *(f"DROP TABLE {name}" for name in AUDIT_TABLES),
+            "DROP VIEW without_label",
+            "DROP VIEW disputed",
+            next(each for each in EDIT_TABLES.split(";") if "CREATE VIEW without_label" in each),
             "DELETE FROM _sqlite_migrations WHERE name >= 'm005'",
         ):
             db.execute(statement)

@@ -168,7 +168,7 @@ def _after(project: Project, last: Round) -> Step:
     """Return the next action after a round that was fed back or closed."""
     state = f"Round {last.id} is {last.state}."
     if new := source_counts(project).get("no round yet", 0):
-        sentence = f"{state} {counted(new, 'row was', 'rows were')} imported since. Round {last.id + 1} labels them."
+        sentence = f"{state} {counted(new, 'row waits', 'rows wait')} for a label from round {last.id + 1}."
         return Step(sentence, "rounds", "Rounds")
     forecast = plan(project)
     if certified := _certified(project, last):
