@@ -46,6 +46,8 @@ FIXES_OUTCOME: frozenset[DecisionKind] = frozenset({"accept", "relabel", "none"}
 
 NONE_OF_THESE = -1
 """The label id of *none of these*: the text belongs to no label."""
+NONE_NAMES = frozenset(("none of these", "(none of these)"))
+"""Keys of names that mean *none of these* where a label is named; no label has such a name."""
 LONGEST_SECONDS = 1e6
 """Most seconds that a decision may have taken."""
 FEWEST_EXAMPLES = 2

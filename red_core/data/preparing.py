@@ -9,7 +9,7 @@ from pathlib import Path
 
 from red_core.data.choices import GUESS, Choices
 from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
-from red_core.data.tables.label_cells import MISSING, are_lists, doubtful, joined, unpacked
+from red_core.data.tables.label_cells import MISSING, are_lists, doubtful, is_none, joined, unpacked
 from red_core.data.tables.mail import is_mail
 from red_core.data.tables.many_objects import many_objects
 from red_core.records import Report, Role
@@ -98,7 +98,7 @@ def _on_cells(table: Table, columns: Columns) -> list[str]:
     notes = []
     if columns.label is not None:
         labels = [cell.strip() for cell in table.frame[columns.label] if cell]
-        if missing := Counter(label for label in labels if label.casefold() in MISSING):
+        if missing := Counter(label for label in labels if label.casefold() in MISSING or is_none(label)):
             listed = ", ".join(
                 f"'{name}' ({count:,} {'row' if count == 1 else 'rows'})" for name, count in missing.most_common(3)
             )

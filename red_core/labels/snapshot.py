@@ -9,12 +9,12 @@ import numpy as np
 
 from red_core.errors import StateError
 from red_core.labels.placement import LabelLayout
-from red_core.records import FEWEST_EXAMPLES, Floats, Ints, Label, Project
+from red_core.records import FEWEST_EXAMPLES, NONE_NAMES, Floats, Ints, Label, Project
 from red_core.steps.label_map import label_vectors
 from red_core.store.audits import in_the_audit
 from red_core.store.decisions import decided
 from red_core.store.label_edits import OpenEdit
-from red_core.store.labels import current_layout, label_set_version, list_labels
+from red_core.store.labels import current_layout, label_set_version, list_labels, name_key
 from red_core.store.texts import pool, remembered, texts_by_identity
 from red_core.store.vectors import load_vectors, with_vector
 from red_core.text import LONGEST_LABEL, LONGEST_MEANING, LONGEST_TEXT, normalise_text, text_id
@@ -172,9 +172,11 @@ def checked_name(name: str) -> str:
     Raises
     ------
     StateError
-        If it is empty, too long, or holds NUL.
+        If it is empty, too long, holds NUL, or means *none of these*.
     """
     normalised = normalise_text(name)
+    if name_key(normalised) in NONE_NAMES:
+        raise StateError(f"{normalised!r} says that no label fits. Choose another name for the label or group.")
     if not normalised or "\0" in normalised or len(normalised) > LONGEST_LABEL:
         raise StateError(f"the name of a label or group has 1 to {LONGEST_LABEL} characters, and no NUL.")
     return normalised

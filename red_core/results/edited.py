@@ -11,7 +11,7 @@ from red_core.data.tables import Table, normalise_text, read_table
 from red_core.data.tables.formulas import guarded
 from red_core.data.tables.label_cells import read_label
 from red_core.errors import InputError
-from red_core.records import Decision, NewDecisionKind, Project
+from red_core.records import NONE_NAMES, Decision, NewDecisionKind, Project
 from red_core.results.exports import EXPORTED
 from red_core.store.decisions import add_decisions
 from red_core.store.exports import NONE_NAME, opened_export
@@ -27,7 +27,6 @@ IDENTITY = ("text_id", "data.text_id", "metadata.text_id", "meta.text_id")
 """Where the id of a text is in an export, and in the files of other tools that carry it."""
 DELIMITERS = (";", ",")
 """Of files in which names may have apostrophes: see :func:`red_core.data.tables.formulas.guarded`."""
-NONE_WORDS = {NONE_NAME, f"({NONE_NAME})"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _difference(  # each is a fact of the row
     after = _named(normalise_text(names[0]), known) if len(names) == 1 else ", ".join(names)
     if name_key(after) == name_key(was or "") and not problem:
         return None
-    none = after.casefold() in NONE_WORDS
+    none = name_key(after) in NONE_NAMES and name_key(after) not in known
     change: Change
     if now is None:
         change = "unknown text"

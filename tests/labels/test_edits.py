@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from red_core.data.importing import import_files
-from red_core.errors import CardChanged, StateError
+from red_core.errors import CardChanged, RedError, StateError
 from red_core.labels import edits as label_edits
 from red_core.labels.edit_kinds import EDITS, Add, Edit, Merge, Move, Rename, Retire, Split
 from red_core.labels.edits import apply_edit, preview, propose_split, undo_edit
+from red_core.labels.file import read_label_set
 from red_core.labels.many import MergePairs, RetireList
 from red_core.labels.subsets import adopt_subsets, form_subsets
 from red_core.records import Answer, Project
@@ -348,6 +349,25 @@ def test_an_invalid_name_is_refused(name, small):
     version = label_set_version(small)
     with pytest.raises(StateError, match="1 to 200 characters"):
         apply_edit(small, Rename(REFUND, name), "ann")
+    assert label_set_version(small) == version
+
+
+@pytest.mark.parametrize("name", ["none of these", " None  of THESE", "(none of these)"])
+@pytest.mark.parametrize("kind", ["rename", "add", "split", "file"])
+def test_no_label_can_be_called_none_of_these(kind, name, small, tmp_path):
+    version = label_set_version(small)
+    made: Edit | None = {
+        "rename": Rename(REFUND, name),
+        "add": Add(name, examples=("one example", "another one")),
+        "split": Split(REFUND, {name: [1, 2], "other": [3, 4]}),
+    }.get(kind)
+    if made is None:
+        file = write_csv(tmp_path / "labels.csv", ["id", "name"], [[str(REFUND), name]])
+        with pytest.raises(RedError, match="says that no label fits"):
+            read_label_set(small, file)
+    else:
+        with pytest.raises(StateError, match="says that no label fits"):
+            apply_edit(small, made, "ann")
     assert label_set_version(small) == version
 
 

@@ -16,6 +16,7 @@ from red_core.data.importing import import_files
 from red_core.data.preparing import read_source
 from red_core.data.tables import read_table
 from red_core.errors import InputError, SettingsError
+from red_core.labels import snapshot
 from red_core.labels.edit_kinds import Rename
 from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
@@ -263,6 +264,14 @@ def test_edited_labels_are_shown_and_applied_once(project, tmp_path):
     assert (rows["where is it"]["label"], rows["where is it"]["source"]) == ("refund", "decision")
     assert rows["something else"]["source"] == "decision: none of these"
     assert rows["where is it"]["decisions"][0]["reason"] == "edited in out.xlsx"
+
+
+def test_a_label_of_an_earlier_version_called_none_of_these_is_meant(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot, "NONE_NAMES", ())
+    apply_edit(project, Rename(label_of(project, "delivery"), "None of these"), "ann")
+    export(project, path := tmp_path / "out.xlsx")
+    (found,) = read_edited(project, edited(path, {"pay me back": "none of these"})).differences
+    assert (found.before, found.after, found.change) == ("refund", "None of these", "label")
 
 
 def test_a_label_that_looks_like_a_number_can_be_edited(texts_like_numbers, tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from red_core.data.tables.cells import Cell
+from red_core.records import NONE_NAMES
 
 SEPARATORS = (",", ";", "|", "#", "\n", "::", "+", "&", "/", " and ", " und ", " et ", " y ")
 """What other programs write between several labels of one text."""
@@ -58,6 +59,11 @@ def read_label(cell: Cell, *, lists: bool = False) -> tuple[Names, str]:
     if text.startswith(FAST_TEXT):
         return tuple(mark.removeprefix(FAST_TEXT) for mark in text.split() if mark != FAST_TEXT), ""
     return (text,), ""
+
+
+def is_none(name: str) -> bool:
+    """Return whether a name means that no label fits, in any case and with any spaces."""
+    return " ".join(name.split()).casefold() in NONE_NAMES
 
 
 def are_lists(cells: Iterable[Cell]) -> bool:

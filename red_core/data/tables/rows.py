@@ -11,7 +11,16 @@ from typing import Literal
 from red_core.data.tables.answers import Worth, worth_of
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.columns import Columns
-from red_core.data.tables.label_cells import SEPARATORS, Names, are_lists, combined, is_object, joined, read_label
+from red_core.data.tables.label_cells import (
+    SEPARATORS,
+    Names,
+    are_lists,
+    combined,
+    is_none,
+    is_object,
+    joined,
+    read_label,
+)
 from red_core.data.tables.mail import written
 from red_core.data.tables.names import last_word
 from red_core.data.tables.reading import Table
@@ -183,7 +192,8 @@ def _labels_of(cell: Cell, parts: dict[str, Names], *, lists: bool) -> tuple[Nam
         return (), f"label too long: {len(long):,} characters, at most {LONGEST_LABEL}"
     if any("\0" in name for name in bounded):
         return (), "the label holds a NUL character"
-    return tuple(dict.fromkeys(name for name in bounded if name and not UNSEEN_ONLY.fullmatch(name))), ""
+    usable = (name for name in bounded if name and not UNSEEN_ONLY.fullmatch(name) and not is_none(name))
+    return tuple(dict.fromkeys(usable)), ""
 
 
 def _listed(names: Names) -> str:
