@@ -59,12 +59,26 @@ def accuracy_by_level(project: Project, round_id: int) -> Levels | None:
 
     The known labels are the hidden ones of a trial, else the answers to the audits of the certificate.
     """
-    paths = {label.id: label.path for label in list_labels(project)}
+    paths = places((label.id, label.name, label.path) for label in list_labels(project))
     if not any(paths.values()):
         return None
     trial = _of_trial(project, round_id)
     triples = trial or _of_audits(project)
     return Levels(not trial, *by_level(triples, paths)) if triples else None
+
+
+def places(labels: Iterable[tuple[int, str, Path]]) -> dict[int, Path]:
+    """Return label id -> its groups, from (id, name, path); a label beside the group of its own name is in this group.
+
+    Such a label means that the group itself takes texts.
+    """
+    known = list(labels)
+    groups = {_key(path[:depth]): path[:depth] for _, _, path in known for depth in range(1, len(path) + 1)}
+    return {label: groups.get(_key((*path, name)), path) for label, name, path in known}
+
+
+def _key(path: Path) -> Path:
+    return tuple(map(name_key, path))
 
 
 def _of_trial(project: Project, round_id: int) -> list[Triple]:
@@ -124,10 +138,13 @@ def counts_by_group(rows: Iterable[Mapping[str, Any]]) -> list[GroupCounts]:
     rows : iterable of mapping
         From :func:`red_core.store.views.label_table`.
     """
+    known = list(rows)
+    paths = places((row["id"], row["name"], row["path"]) for row in known)
     members: dict[Path, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        for depth in range(1, len(row["path"]) + 1):
-            members.setdefault(row["path"][:depth], []).append(row)
+    for row in known:
+        path = paths[row["id"]]
+        for depth in range(1, len(path) + 1):
+            members.setdefault(path[:depth], []).append(row)
     counts = []
     for path, inside in sorted(members.items()):
         labelled = sum(row["labelled"] for row in inside)

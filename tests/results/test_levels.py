@@ -49,3 +49,16 @@ def test_the_levels_of_a_trial_and_the_queue_of_a_group(workspace: Path) -> None
     assert len(queue(project, number, "random", Filters(group=("Mo\u00fcey",)))) == 40
     assert queue(project, number, "random", Filters(group=("Mo\u00fcey", "Back"))) == []
     assert queue(project, number, "random", Filters(group=("Mo\u00fceys",))) == []
+
+
+def test_a_label_beside_the_group_of_its_name_is_in_this_group(workspace: Path) -> None:
+    project = small_project(workspace)
+    ids = label_ids(project)
+    apply_edit(project, Group({ids["delivery"]: ("Warranty",), ids["repair"]: ("Warranty",)}), "ann")
+    number = reviewed_round(project, {int(text): (ids["warranty"], 0.5) for text in pool(project)})
+    found = accuracy_by_level(project, number)
+    assert found is not None
+    assert [(level.depth, level.share, level.of) for level in found.levels] == [(1, 1, 30), (0, 1 / 4, 40)]
+    assert found.near == 2 / 3
+    (group,) = counts_by_group(views.label_table(project, number))
+    assert (group.path, group.labels, group.labelled) == (("Warranty",), 3, 40)
