@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from red_core.data.tables.label_cells import read_label
 from red_core.errors import InputError
 from red_core.records import NONE_NAMES, Decision, NewDecisionKind, Project
 from red_core.results.exports import EXPORTED
-from red_core.store.decisions import add_decisions
+from red_core.store.decisions import add_decisions, undone_acts
 from red_core.store.exports import NONE_NAME, opened_export
 from red_core.store.labels import list_labels, name_key
 from red_core.store.rounds import last_finished_round
@@ -162,7 +163,9 @@ def _named(name: str, known: dict[str, str]) -> str:
 
 
 def apply_edited(project: Project, edited: Edited, who: str) -> int:
-    """Store the edited labels as decisions; return how many are new. Applied twice, nothing is added.
+    """Store the edited labels as decisions; return how many are new.
+
+    Applied twice, nothing is added, except for texts whose decision of the first time was undone.
 
     Raises
     ------
@@ -176,9 +179,12 @@ def _decisions(project: Project, edited: Edited, who: str) -> Iterator[Decision]
     ids = {name_key(label.name): label.id for label in list_labels(project)}
     wanted = [each for each in edited.differences if each.change in APPLIED]
     rows = texts_by_identity(project, [each.text_id for each in wanted])
+    file = f"edited:{edited.sha256}:"
+    undone = Counter(act.removeprefix(file).partition(":")[0] for act in undone_acts(project, file))
     reason = f"edited in {edited.file.replace(chr(92), '/').rpartition('/')[2]}"
     for each in wanted:
         kind: NewDecisionKind = "none" if each.change == "none" else "relabel"
         label = None if kind == "none" else ids[name_key(each.after)]
-        act = f"edited:{edited.sha256}:{each.text_id}"
+        times = undone[each.text_id]
+        act = f"{file}{each.text_id}:{times}" if times else f"{file}{each.text_id}"
         yield Decision(rows[each.text_id], kind, label, who=who, reason=reason, act=act)

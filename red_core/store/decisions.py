@@ -81,6 +81,15 @@ def _id_of_act(db: Database, act: str | None) -> int | None:
     return None if row is None else int(row[0])
 
 
+def undone_acts(project: Project, beginning: str) -> list[str]:
+    """Return the acts with this beginning whose decisions were undone."""
+    query = """
+        SELECT o.act FROM decision u JOIN decision o ON o.id = u.undoes
+        WHERE substr(o.act, 1, length(:beginning)) = :beginning"""
+    with connection(project) as db:
+        return [str(act) for (act,) in db.execute(query, {"beginning": beginning})]
+
+
 def _insert(db: Database, made: Decision, *, undoes: int | None = None) -> int:
     cursor = db.execute(
         "INSERT INTO decision (text, kind, label, proposal, undoes, reason, who, at, act, seconds, queue) "

@@ -26,7 +26,7 @@ from red_core.results.exports import export
 from red_core.results.formats import FORMATS
 from red_core.results.formats.format import Export
 from red_core.results.formats.workbook import write_workbook
-from red_core.review.decisions import decide
+from red_core.review.decisions import decide, undo
 from red_core.store.exports import ExportFilter
 from red_core.store.labels import list_labels
 from red_core.store.texts import original_texts, texts_by_identity
@@ -264,6 +264,27 @@ def test_edited_labels_are_shown_and_applied_once(project, tmp_path):
     assert (rows["where is it"]["label"], rows["where is it"]["source"]) == ("refund", "decision")
     assert rows["something else"]["source"] == "decision: none of these"
     assert rows["where is it"]["decisions"][0]["reason"] == "edited in out.xlsx"
+
+
+def test_edited_labels_that_were_undone_can_be_applied_again(project, tmp_path):
+    export(project, path := tmp_path / "out.csv")
+    changed = write_csv(
+        tmp_path / "edited.csv", *relabelled(path, {"where is it": "refund", "pay me back": "delivery"})
+    )
+    assert apply_edited(project, read_edited(project, changed), "ann") == 2
+    for _ in range(2):
+        undo(project, who="ann")
+        found = read_edited(project, changed)
+        assert found.sentence() == "6 rows, 1 changed labels"
+        assert [apply_edited(project, found, "ann") for _ in range(2)] == [1, 0]
+        assert read_edited(project, changed).differences == ()
+
+
+def relabelled(path: Path, changes: dict[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and the rows of an export with other labels, by text."""
+    frame = read_table(path).frame
+    frame["label"] = [changes.get(text, label) for text, label in zip(frame["text"], frame["label"], strict=True)]
+    return list(frame.columns), frame.values.tolist()
 
 
 def test_a_label_of_an_earlier_version_called_none_of_these_is_meant(project, tmp_path, monkeypatch):
