@@ -29,6 +29,8 @@ GUESS_ROWS = 1_000
 """Rows from which the text column is guessed."""
 FOOTERS_AT_ONCE = 16
 _PARQUET = re.compile(r"(?:[^._/][^/]*/)*[^._/][^/]*\.(?:parquet|pq)", re.IGNORECASE)  # no file or folder is hidden
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "modify", "created")
+"""Where file systems of fsspec say that a file was written again, the surest first."""
 _UNFINISHED = re.compile(r"\.red-[0-9a-f]{32}\.tmp")
 
 
@@ -70,8 +72,8 @@ def predict_folder(
 ) -> FolderReport:
     """Label every Parquet file of a folder with the last round's classifiers, into files of the same names elsewhere.
 
-    Called again, it continues: a file is skipped if its output was made with the same classifiers, labels, text column
-    and file size. The other columns keep their types.
+    Called again, it continues: a file is skipped if its output was made with the same classifiers, labels and text
+    column, and if the file was not written again since. The other columns keep their types.
 
     Parameters
     ----------
@@ -138,11 +140,11 @@ def _with_protocol(path: str) -> str:
 
 
 def _shards(source: str, target: str, text_column: str | None) -> list[Shard]:
-    size_of = _parquet_files(source)
-    if not size_of:
+    files = _parquet_files(source)
+    if not files:
         raise InputError(source, "no Parquet files in this folder", "Give a folder of .parquet files")
-    column = choose_columns(_head(source, size_of), text_column, need_label=False).text
-    return [Shard(f"{source}/{name}", f"{target}/{name}", column, size) for name, size in size_of.items()]
+    column = choose_columns(_head(source, files), text_column, need_label=False).text
+    return [Shard(f"{source}/{name}", f"{target}/{name}", column, *state) for name, state in files.items()]
 
 
 def _head(source: str, names: Iterable[str]) -> Table:
@@ -157,15 +159,19 @@ def _head(source: str, names: Iterable[str]) -> Table:
     raise InputError(source, "no file of this folder can be read and has rows", "Write them again")
 
 
-def _parquet_files(folder: str) -> dict[str, int]:
-    """Return the path below the folder -> bytes of every Parquet file that is not hidden, sorted by path."""
+def _parquet_files(folder: str) -> dict[str, tuple[int, str]]:
+    """Return path below the folder -> bytes and version of each Parquet file that is not hidden, sorted by path."""
     filesystem, top = url_to_fs(folder)
     try:
         files = filesystem.find(top, detail=True)
     except FileNotFoundError:
         return {}
-    size_of = {path.removeprefix(f"{top.rstrip('/')}/"): int(info["size"] or 0) for path, info in files.items()}
-    return {name: size for name, size in sorted(size_of.items()) if _PARQUET.fullmatch(name)}
+    below = {path.removeprefix(f"{top.rstrip('/')}/"): info for path, info in sorted(files.items())}
+    return {
+        name: (int(info["size"] or 0), next((str(info[key]) for key in _VERSIONS if info.get(key)), ""))
+        for name, info in below.items()
+        if _PARQUET.fullmatch(name)
+    }
 
 
 def _finished(predictor: Predictor, target: str, shards: Sequence[Shard]) -> dict[str, int]:
@@ -176,7 +182,7 @@ def _finished(predictor: Predictor, target: str, shards: Sequence[Shard]) -> dic
     InputError
         If the target holds Parquet files that were made otherwise.
     """
-    size_of, column = {shard.target: str(shard.size) for shard in shards}, shards[0].text_column
+    state_of, column = {shard.target: shard.state for shard in shards}, shards[0].text_column
     outputs = [f"{target}/{name}" for name in _parquet_files(target)]
     rows_of: dict[str, int] = {}
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
@@ -188,7 +194,8 @@ def _finished(predictor: Predictor, target: str, shards: Sequence[Shard]) -> dic
                 rule = f"it was made from column {mark.get('text')!r} by {mark.get('origin')}"
                 now = f"now it would be column {column!r} and {predictor.origin}"
                 raise InputError(path, f"{rule}; {now}", "Name another folder, or delete this one")
-            if mark.get("bytes") == size_of.get(path):
+            state = state_of.get(path, {"bytes": None})
+            if all(mark.get(name, now) == now for name, now in state.items()):  # version 0.1 stored the size alone
                 rows_of[path] = rows
     return rows_of
 

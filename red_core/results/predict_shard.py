@@ -35,12 +35,20 @@ class Shard:
     text_column : str
     size : int
         Bytes of the file.
+    version : str
+        What changes when the file is written again: its ETag, or when it was written; '' if nobody says.
     """
 
     source: str
     target: str
     text_column: str
     size: int
+    version: str = ""
+
+    @property
+    def state(self) -> dict[str, str]:
+        """What the output stores of the file, to find later whether the file was written again."""
+        return {"bytes": str(self.size), "version": self.version}
 
 
 def label_shard(predictor: Predictor, shard: Shard) -> int:
@@ -56,7 +64,7 @@ def label_shard(predictor: Predictor, shard: Shard) -> int:
         If it cannot be read or written.
     """
     mark = {"fingerprint": predictor.fingerprint, "origin": predictor.origin, "text": shard.text_column}
-    mark |= {"bytes": str(shard.size)}
+    mark |= shard.state
     filesystem, path = url_to_fs(shard.target)
     if filesystem.exists(path):  # a worker wrote it, but was lost before it could report that
         stored_mark, rows = read_mark(shard.target)

@@ -144,6 +144,39 @@ def test_a_run_continues_with_unfinished_files(fitted, folder, tmp_path, log):
     assert sorted(seen(log)) == [first_text(3), first_text(4)]
 
 
+@pytest.mark.parametrize("where", ["disk", "memory"])
+def test_a_file_that_is_written_again_with_the_same_size_is_labelled_again(where, fitted, tmp_path):
+    files = fsspec.filesystem("file" if where == "disk" else "memory")
+    source, target = (
+        (f"{tmp_path}/in", f"{tmp_path}/out") if where == "disk" else ("memory://rewritten", "memory://out")
+    )
+    files.makedirs(source, exist_ok=True)
+    try:
+        for number, texts in enumerate((["repair it", "refund me"], ["refund me", "repair it"])):
+            with files.open(f"{source}/a.parquet", "wb") as file:
+                pq.write_table(pa.table({"body": texts}), file)
+            if where == "disk":  # a clock may be coarse
+                os.utime(f"{source}/a.parquet", (number + 1, number + 1))
+            result = predict_folder(fitted, source, target)
+            assert (result.done_before, result.rows) == (0, 2)
+            with files.open(f"{target}/a.parquet", "rb") as file:
+                assert pq.read_table(file)["text"].to_pylist() == texts
+        assert predict_folder(fitted, source, target).done_before == 1
+    finally:
+        for folder in (source, target):
+            files.rm(folder, recursive=True)
+
+
+def test_an_output_of_version_0_1_counts_by_the_size_of_its_source(fitted, folder, tmp_path):
+    predict_folder(fitted, str(folder), str(tmp_path / "out"))
+    for path in (tmp_path / "out").rglob("*.parquet"):
+        table = pq.ParquetFile(path).read()
+        mark = json.loads(table.schema.metadata[MARK])
+        del mark["version"]
+        pq.write_table(table.replace_schema_metadata({MARK: json.dumps(mark).encode()}), path)
+    assert predict_folder(fitted, str(folder), str(tmp_path / "out")).done_before == COUNT
+
+
 def test_a_file_whose_output_exists_is_not_labelled_again_by_a_task_that_runs_twice(fitted, folder, tmp_path, log):
     predictor = make_predictor(fitted)
     source = folder / "part-000.parquet"
