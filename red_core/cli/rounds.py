@@ -168,7 +168,7 @@ def close(workspace: Path, name: str) -> None:
 
 @click.command("roll-back")
 @click.argument("name")
-@click.argument("number", type=int)
+@click.argument("number", type=click.IntRange(1, 2**31 - 1))
 @who_option
 @click.pass_obj
 def roll_back_(workspace: Path, name: str, number: int, who: str | None) -> None:

@@ -145,6 +145,7 @@ USAGE = {
     "a preset that is not there": ["round", "small", "--preset", "nonsense"],
     "a setting without a value": ["round", "small", "--set", "subset_size"],
     "a round that is no number": ["roll-back", "small", "one"],
+    "a round that no database can hold": ["roll-back", "small", str(2**63)],
     "seeds that are no number": ["import", "small", "--seeds-per-label", "many"],
     "a port that is none": ["serve", "--port", "0"],
     "an option that is not there": ["status", "small", "--nonsense"],
