@@ -317,6 +317,39 @@ def test_what_is_typed_stays_while_an_edited_meaning_makes_another_queue(
     assert decision_rows(many) == []
 
 
+def test_an_open_guideline_takes_every_key_and_the_text_is_always_in_sight(
+    many: Project, serve: Serve, watched: Watched
+) -> None:
+    watched.page.set_viewport_size({"width": 1280, "height": 720})
+    page = desk_of(watched, serve(many.workspace), many)
+    saved(page)
+    cards, field, text = queued(many), page.locator(".desk .guide textarea").first, page.locator(".desk .text")
+    meaning = cards[0].label.meaning
+    page.keyboard.press("g")
+    page.keyboard.type("as xn")  # at once: the server has not sent the examples yet
+    expect(field).to_have_value(f"{meaning}as xn")
+    expect(page.locator(".desk .guide")).to_contain_text("No example yet.")
+    expect(field).to_have_value(f"{meaning}as xn")
+    text.click()
+    page.keyboard.press("x")
+    expect(page.locator(".desk .notice")).to_contain_text("a field is open")
+    expect(field).to_be_focused()
+    page.locator(".desk [data-act=accept]").click()  # what was typed would be lost
+    expect(page.locator(".desk .notice")).to_contain_text("Nothing was decided.")
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(page.locator(".desk [data-act=guide]")).to_be_focused()
+    assert decision_rows(many) == []
+    page.keyboard.press("?")  # opens below the card
+    expect(page.locator(".desk .below")).to_be_in_viewport()
+    page.keyboard.press("s")
+    expect(text).to_have_text(cards[1].content)
+    expect(text).to_be_in_viewport(ratio=1)
+    assert text.evaluate("e => e.getBoundingClientRect().top") > 60  # below the header of the page
+    assert page.get_by_test_id("stMain").evaluate("e => e.scrollTop") == 0
+    saved(page)
+
+
 def test_groups_and_the_guideline_of_a_label_by_keyboard(many: Project, serve: Serve, watched: Watched) -> None:
     ids = label_ids(many)
     apply_edit(many, Group({ids["topic k"]: ("Area", "Deep"), ids["topic h"]: ("Area",)}), "Ana")
@@ -330,7 +363,7 @@ def test_groups_and_the_guideline_of_a_label_by_keyboard(many: Project, serve: S
     expect(notice).to_contain_text("The guideline is as it was before.")
     assert guideline_examples(many) == {}
     page.keyboard.press("g")
-    page.locator(".desk .below textarea").nth(1).fill("no <b>letter</b>")
+    page.locator(".desk .guide textarea").nth(1).fill("no <b>letter</b>")
     page.keyboard.press("Control+Enter")
     expect(notice).to_contain_text("is saved")
     expect(page.locator(".desk .side").first).to_contain_text("Not: no <b>letter</b>")

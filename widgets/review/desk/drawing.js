@@ -18,7 +18,7 @@ class DrawnDesk extends DeskMessages {
     this.noticeBox.setAttribute("aria-live", "polite")
     this.textBox = node("div", "text-box")
     this.sideBox = node("div", "face")
-    const over = node("div", "over", this.picker.panel, this.notePanel) // over the card: its text stays in sight
+    const over = node("div", "over", this.picker.panel, this.notePanel, this.guidePanel) // over the card: its text stays in sight
     const { accept, reject, none, skip, cannot, undo, find, why, guide, lesson } = this.buttons
     const { meaning, flag, history, whole, explain, keys } = this.buttons
     this.spoken = node("div", "spoken") // for screen readers: what comes next
@@ -39,6 +39,8 @@ class DrawnDesk extends DeskMessages {
     this.noteHint = node("div", "quiet")
     this.notePanel = node("div", "note", this.noteInput, this.noteHint)
     this.notePanel.hidden = true
+    this.guidePanel = node("div", "note guide")
+    this.guidePanel.hidden = true
   }
 
   draw() {
@@ -56,6 +58,7 @@ class DrawnDesk extends DeskMessages {
       }
       this.drawFace(card)
       this.drawButtons(card)
+      if (another && card) this.showText()
     }
     if (!this.arrived) this.arrived = performance.now()
     this.drawMore(card)
@@ -80,7 +83,6 @@ class DrawnDesk extends DeskMessages {
     } else {
       this.sideBox.replaceChildren(node("div", "sides", ...drawSides(card, this.labels, this.common)))
     }
-    if (this.textBox.getBoundingClientRect().top < 0) this.textBox.scrollIntoView({ block: "start" })
   }
 
   drawButtons(card) {
@@ -114,36 +116,61 @@ class DrawnDesk extends DeskMessages {
     else whole.lastChild.textContent = "Whole text"
   }
 
-  // Draws the history, the whole text or the explanation below the card.
+  // Draws the guideline over the card; the history, the whole text or the explanation below it.
   drawMore(card) {
     const more = this.more && card && this.more.card === card.id ? this.more : null
-    if (more?.kind.endsWith("guideline") && more === this.drawnMore) return // what is being typed stays
+    if (more && more === this.drawnMore) return // what is being typed stays
     this.drawnMore = more
-    if (!more) {
-      this.below.replaceChildren()
-    } else if (more.kind.endsWith("guideline")) {
+    this.guidePanel.hidden = !more?.kind.endsWith("guideline")
+    this.guidePanel.replaceChildren()
+    this.below.replaceChildren()
+    if (!more) return
+    if (!this.guidePanel.hidden) {
       const label = this.labels.get(more.label)
-      const save = (words, excludes) => this.saveMeaning(label, words, excludes)
-      this.below.replaceChildren(...drawGuideline(label, more.examples, save, () => this.close()))
-      this.below.scrollIntoView({ block: "nearest" })
+      const save = (words, excludes) => {
+        this.close()
+        this.saveMeaning(label, words, excludes)
+      }
+      this.guidePanel.replaceChildren(...drawGuideline(label, more.examples, save, () => this.close()))
+      this.reveal(this.guidePanel)
+      this.guidePanel.querySelector("textarea").focus({ preventScroll: true })
     } else if (more.kind === "keys") {
       const shown = this.help.filter(([, words]) => words !== (this.mode === "audit" ? "Skip" : "Cannot tell"))
       const rows = [...shown, ["1-9", "Give the label with this number"], ["Esc", "Close what is open"]]
       const lines = rows.map(([key, words]) => node("div", "event", node("kbd", "", key), node("span", "", words)))
       this.below.replaceChildren(node("b", "", "Keys"), ...lines)
-      this.below.scrollIntoView({ block: "nearest" })
+      this.reveal(this.below)
     } else if (more.kind === "history") {
       const rows = more.rows.map(([at, who, what]) =>
         node("div", "event", node("span", "quiet", `${at}  ${who}`), node("span", "", what)),
       )
       this.below.replaceChildren(node("b", "", "What happened to this text"), ...rows)
-      this.below.scrollIntoView({ block: "nearest" })
+      this.reveal(this.below)
     } else {
       const words = node("div", "said", more.words)
       words.dir = "auto"
       this.below.replaceChildren(node("b", "", more.title), words)
-      this.below.scrollIntoView({ block: "nearest" })
+      this.reveal(this.below)
     }
+  }
+
+  // Scrolls to something that opened; `showText` scrolls back.
+  reveal(element) {
+    this.scrolled ??= this.pageAround()
+    element.scrollIntoView({ block: "nearest" })
+  }
+
+  // Scrolls back to where the page was before something opened, and further if the text of the card is out of sight.
+  showText() {
+    if (this.scrolled) this.scrolled.page.scrollTop = this.scrolled.top
+    this.scrolled = null
+    this.textBox.scrollIntoView({ block: "nearest" })
+  }
+
+  pageAround() {
+    let page = this.root.getRootNode().host
+    while (page.parentElement && !/auto|scroll/.test(getComputedStyle(page).overflowY)) page = page.parentElement
+    return { page, top: page.scrollTop }
   }
 
   status() {

@@ -1,6 +1,6 @@
-// The guideline of a label, below the card: what belongs to it, what does not, and examples with the reason behind each.
+// The guideline of a label, over the card: what belongs to it, what does not, and examples with the reason behind each.
 
-// `save` gets what belongs to the label and what does not.
+// `save` gets what belongs to the label and what does not; `examples` is the element that gets the examples.
 function drawGuideline(label, examples, save, close) {
   const belongs = guidelineField("Belongs to this label", label.meaning)
   const excludes = guidelineField("Does not belong", label.excludes)
@@ -17,6 +17,13 @@ function drawGuideline(label, examples, save, close) {
     event.stopPropagation()
   }
   const groups = label.path.length ? node("span", "quiet", `${label.path.join(PATH)}${PATH}`) : ""
+  return [
+    node("div", "", groups, node("b", "", label.name)), fields,
+    node("div", "row", button, node("span", "quiet", "Ctrl and Enter save it, Escape closes without saving.")), examples,
+  ]
+}
+
+function guidelineExamples(examples) {
   const rows = examples.map(([kind, content, why, who]) => {
     const words = node("span", "", content)
     words.dir = "auto"
@@ -24,11 +31,7 @@ function drawGuideline(label, examples, save, close) {
     return node("div", "event", node("span", "quiet", `${kind === "good" ? "\u2713 belongs" : "\u2715 does not"}  ${who}`), words)
   })
   const none = "No example yet. After a decision, Y makes its text an example, with your reason."
-  return [
-    node("div", "", groups, node("b", "", label.name)), fields,
-    node("div", "row", button, node("span", "quiet", "Ctrl and Enter save it, Escape closes without saving.")),
-    ...(rows.length ? rows : [node("div", "quiet", none)]),
-  ]
+  return rows.length ? rows : [node("div", "quiet", none)]
 }
 
 function guidelineField(words, value) {

@@ -47,17 +47,22 @@ class Desk extends NotingDesk {
     const typed = "textarea, select, input:not([type=radio], [type=checkbox])"
     if (target.isContentEditable || target.matches?.(typed)) return
     const key = event.key.toLowerCase()
-    if (key === "escape" && this.more) this.close()
+    if (key === "escape" && (this.more || this.isEditing())) this.close()
     const action = this.keys[key] ?? (/^[0-9]$/.test(key) ? () => this.number((Number(key) + 9) % 10) : null)
     if (!action) return
     event.preventDefault()
     event.stopPropagation()
-    action(event)
+    if (this.isEditing()) this.goOnTyping()
+    else action(event)
   }
 
   decide(kind, label = null) {
     const card = this.card
     if (!card) return
+    if (this.hasDraft()) {
+      this.goOnTyping("Nothing was decided. Save the guideline, or close it with Escape. Then decide.")
+      return
+    }
     this.takeOpenReason()
     this.edited = null
     const own = this.back.filter((past) => past.card.id === card.id).map((past) => past.act.id)
@@ -129,8 +134,11 @@ class Desk extends NotingDesk {
   }
 
   showKeys() {
-    this.more = this.more?.kind === "keys" ? null : { kind: "keys", card: this.card?.id }
-    this.drawMore(this.card)
+    if (this.more?.kind === "keys") this.close()
+    else {
+      this.more = { kind: "keys", card: this.card?.id }
+      this.drawMore(this.card)
+    }
   }
 
   accept() {
@@ -168,16 +176,6 @@ class Desk extends NotingDesk {
   ask(kind) {
     if (this.more?.kind === kind) this.close()
     else if (this.card) this.pump({ kind, card: this.card.id })
-  }
-
-  // The guideline of the left label; with Shift, of the right one.
-  openGuideline(right = false) {
-    if (this.mode === "review") this.ask(right ? "rival guideline" : "guideline")
-  }
-
-  close() {
-    this.more = null
-    this.drawMore(this.card)
   }
 
   // A text that was not sent whole is asked for; a text that only does not fit gets more room.

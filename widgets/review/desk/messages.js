@@ -40,7 +40,7 @@ class DeskMessages {
     this.labelsVersion = data.labels ? data.labels_version : this.labelsVersion
     const answers = this.inflight?.tick === data.tick
     const moved = this.queue !== data.queue
-    const open = moved && this.isTyping() ? this.card : null
+    const open = moved && this.isEditing() ? this.card : null
     if (moved) this.begin(data.queue, open)
     if (data.tick >= (this.inflight?.tick ?? 0)) this.answered()
     this.tick = Math.max(this.tick, data.tick)
@@ -49,7 +49,7 @@ class DeskMessages {
     if (data.tick > this.handled) {
       for (const { why, card, decision } of data.refused) this.bringBack(card, why, decision)
       for (const card of data.returned) this.comeBack(card)
-      if (data.said) this.more = data.said
+      if (data.said) this.hear(data.said)
       if (data.told && answers) this.notice = data.told
       this.handled = data.tick
     }
@@ -76,11 +76,21 @@ class DeskMessages {
     this.wake?.()
   }
 
-  // Whether a line of the desk is being typed. Its card stays, whatever the queue becomes: what is typed would be lost,
+  // What was asked for. A guideline is open already and gets its examples; what is typed in it is never replaced.
+  hear(said) {
+    const { more } = this
+    const asked = more?.kind === said.kind && more.card === said.card
+    if (said.kind.endsWith("guideline")) {
+      if (asked) more.examples.replaceChildren(...guidelineExamples(said.examples))
+    } else if (!this.isEditing()) this.more = said
+  }
+
+  // Whether a line or a guideline of the desk is open. Its card stays, whatever the queue becomes: what is typed would be lost,
   // and its letters would be keys of another card.
-  isTyping() {
+  isEditing() {
     const active = this.root.getRootNode().activeElement
-    return this.root.contains(active) && active.matches("input, textarea")
+    const typing = this.root.contains(active) && active.matches("input, textarea")
+    return typing || !this.notePanel.hidden || !this.guidePanel.hidden
   }
 
   begin(queue, open) {
@@ -118,9 +128,12 @@ class DeskMessages {
     else this.cards.splice(this.cards.length ? 1 : 0, 0, card)
   }
 
+  // Behind the card on the screen while something is typed about that one.
   comeBack(card) {
+    const open = this.isEditing() ? this.card : null
     this.comeFirst(card)
-    this.arrived = 0
+    if (open && open.id !== card.id) this.comeFirst(open)
+    else this.arrived = 0
   }
 
   comeFirst(card) {

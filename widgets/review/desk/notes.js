@@ -32,6 +32,49 @@ class NotingDesk extends DrawnDesk {
     this.status()
   }
 
+  // The guideline of the left label; with Shift, of the right one. It opens before the server has sent its examples: keys
+  // that are typed meanwhile would decide cards.
+  openGuideline(right = false) {
+    if (!this.card || this.mode !== "review") return
+    const kind = right ? "rival guideline" : "guideline"
+    if (this.more?.kind === kind) {
+      this.close()
+      return
+    }
+    const examples = node("div", "quiet", "Loading the examples\u2026")
+    this.more = { kind, card: this.card.id, label: right ? this.card.rival : this.card.label, examples }
+    this.drawMore(this.card)
+    this.pump({ kind, card: this.card.id })
+  }
+
+  // A key of the desk, pressed outside of the open field: it decides nothing, and the field gets the focus.
+  goOnTyping(notice = "The key did nothing, because a field is open. Escape closes the field.") {
+    const field = this.notePanel.hidden ? this.guidePanel.querySelector("textarea") : this.noteInput
+    field?.focus({ preventScroll: true })
+    this.notice = notice
+    this.status()
+  }
+
+  // Whether the open guideline has words that are not saved: a button that decides would lose them.
+  hasDraft() {
+    if (this.guidePanel.hidden) return false
+    const { meaning, excludes } = this.labels.get(this.more.label)
+    const typed = [...this.guidePanel.querySelectorAll("textarea")].map((field) => field.value.trim())
+    return typed[0] !== meaning.trim() || typed[1] !== excludes.trim()
+  }
+
+  // Closes the line, or else what is open over or below the card.
+  close() {
+    if (!this.notePanel.hidden) {
+      this.closeNote()
+      return
+    }
+    if (!this.guidePanel.hidden) this.buttons.guide.focus({ preventScroll: true })
+    this.more = null
+    this.drawMore(this.card)
+    this.showText()
+  }
+
   openReason() {
     if (!this.card || this.mode !== "review") return
     this.keepReason ??= (words) => (this.reason = words)
