@@ -13,7 +13,7 @@ from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.rounds.estimate import expected_questions
 from red_core.rounds.plan import Plan
 from red_core.settings import PRESETS, Settings, make_settings
-from red_core.store.decisions import roll_back
+from red_core.store.decisions import roll_back, round_to_roll_back
 from red_core.store.rounds import close_round, finished_rounds, list_rounds
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_cost import choose_batch, question_cost, show_spent
@@ -95,14 +95,18 @@ def show_close(project: Project, last: Round) -> None:
                 st.rerun()
 
 
-def show_roll_back(project: Project, last: Round) -> None:
+def show_roll_back(project: Project, number: int, newest: int) -> None:
     """Show the button that takes the texts of the last feed back out of the training data."""
-    with st.popover(f"Undo the feed back of round {last.id}", icon=":material/undo:", key="roll_back_fold"):
-        st.text("These texts leave the training data of the next round. Verdicts and decisions stay.")
+    then = f"The review of round {number} opens again."
+    if number != newest:
+        then = f"Round {number} stays closed, because round {newest} came after it."
+    with st.popover(f"Undo the feed back of round {number}", icon=":material/undo:", key="roll_back_fold"):
+        st.text(f"These texts leave the training data of the next round. Verdicts and decisions stay. {then}")
         if st.button("Undo it", key="roll_back"):
             with errors_in_one_line():
-                count = roll_back(project, last.id, who_acts())
-                st.toast(f"{counted(count, 'text')} left the training data.")
+                count = roll_back(project, number, who_acts())
+                st.session_state["rolled_back"] = f"{counted(count, 'text')} left the training data. {then}"
+                st.rerun()  # the page and its header say that the round is fed back
 
 
 def show_form(project: Project, number: int) -> None:
@@ -185,8 +189,8 @@ def show_actions(project: Project, every: list[Round]) -> None:
     with st.container(horizontal=True):
         if to_review:
             show_close(project, every[-1])
-        if fed_back := [r for r in every if r.state == "fed back"]:  # its effect shows only after the next round
-            show_roll_back(project, fed_back[-1])
+        if number := round_to_roll_back(project):
+            show_roll_back(project, number, every[-1].id)
     if not to_review:
         show_form(project, len(every) + 1)
 
@@ -218,6 +222,8 @@ if working:
     st.text("The work continues when you close the browser. You can come back at any time.")
 elif not (job is not None and show_interrupted(project, job)):
     show_next_step(project, "rounds")
+    if rolled_back := st.session_state.pop("rolled_back", None):
+        st.success(rolled_back, icon=":material/undo:")
     if may_write():
         show_actions(project, every)
 if finished:

@@ -13,7 +13,7 @@ from red_core.errors import CardChanged, StateError
 from red_core.records import BatchKind, Decision, FeedBackItem, Project
 from red_core.store.database import connection, now, transaction
 from red_core.store.labels import refuse_inactive
-from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, reopen_if_last, round_to_review
+from red_core.store.rounds import move_to_fed_back, refuse_while_job_runs, round_to_review, take_back
 
 
 def add_decision(
@@ -270,10 +270,18 @@ def add_feed_back(
         move_to_fed_back(db, round_id)
 
 
+def round_to_roll_back(project: Project) -> int | None:
+    """Return the newest round whose feed back was not taken back; None if there is none."""
+    query = "SELECT max(round) FROM feed_back WHERE id NOT IN (SELECT feed_back FROM rollback)"
+    with connection(project) as db:
+        (number,) = db.execute(query).fetchone()
+    return None if number is None else int(number)
+
+
 def roll_back(project: Project, round_id: int, who: str) -> int:
     """Remove what one round fed back from the training set; return how many texts. Verdicts and decisions stay.
 
-    If it is the newest round, it is ready for review again.
+    If it is the newest round, it is ready for review again. Otherwise it is closed.
 
     Raises
     ------
@@ -288,5 +296,5 @@ def roll_back(project: Project, round_id: int, who: str) -> int:
         if row is None:
             raise StateError(f"round {round_id} has no feed back to undo.")
         db.execute("INSERT INTO rollback (feed_back, who, at) VALUES (?, ?, ?)", [row[0], who, now()])
-        reopen_if_last(db, round_id)
+        take_back(db, round_id)
         return int(db.execute("SELECT count(*) FROM feed_back_item WHERE feed_back = ?", [row[0]]).fetchone()[0])

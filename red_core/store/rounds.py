@@ -212,11 +212,11 @@ def move_to_fed_back(db: Database, round_id: int) -> None:
     _move(db, round_id, "to review", "fed back")
 
 
-def reopen_if_last(db: Database, round_id: int) -> None:
-    """Mark a fed-back round as ready for review again, unless a newer round exists."""
+def take_back(db: Database, round_id: int) -> None:
+    """Mark a fed-back round as ready for review again; as closed if a newer round exists."""
     db.execute(
-        "UPDATE round SET state = 'to review' WHERE id = ? AND state = 'fed back' "
-        "AND id = (SELECT max(id) FROM round)", [round_id]
+        "UPDATE round SET state = CASE id WHEN (SELECT max(id) FROM round) THEN 'to review' ELSE 'closed' END "
+        "WHERE id = ? AND state = 'fed back'", [round_id]
     )  # fmt: skip
 
 

@@ -25,10 +25,11 @@ from red_core.rounds.run import run_round
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
 from red_core.store.attempts import spent
 from red_core.store.database import connection
+from red_core.store.decisions import roll_back
 from red_core.store.desk import Card
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import list_labels, set_meanings
-from red_core.store.rounds import close_round, current_training_rows
+from red_core.store.rounds import close_round, current_training_rows, list_rounds, open_round
 from red_core.store.verdicts import explanation, verdicts
 from tests.helpers.app_projects import HOSTILE, NAME, WHO, card_of, label_ids, queued
 from tests.helpers.oracle import KEY, MODEL, USAGE, Oracle, no_judge, nobody, oracle, use
@@ -803,16 +804,41 @@ def test_what_was_fed_back_is_taken_back(judged: Project, open_app: OpenApp) -> 
     assert not app.error
     assert current_training_rows(judged) == before
     assert len(verdicts(judged)) > 0
-    assert [toast.value for toast in app.toast] == [f"{len(plan.items)} texts left the training data."]
+    told = f"{len(plan.items)} texts left the training data. The review of round 1 opens again."
+    assert [each.value for each in app.success] == [told]
+    assert list_rounds(judged)[-1].state == "to review"
+    assert "roll_back" not in keys_of(app)
+    app.run()
+    assert not app.success
 
 
-def test_taking_back_twice_is_refused_in_one_line(in_state: InState, open_app: OpenApp) -> None:
-    in_state("second round")
+@pytest.mark.parametrize("closed", [False, True])
+def test_with_a_later_round_the_undo_says_that_the_review_stays_closed(
+    in_state: InState, open_app: OpenApp, closed: bool
+) -> None:
+    project = in_state("fed back" if closed else "second round")
+    if closed:
+        open_round(project, FAST.model_dump_json(), "evidence", WHO)
+        close_round(project)
     app = open_app("rounds")
+    stays = "Round 1 stays closed, because round 2 came after it."
+    assert stays in words_on(app)
     app.button(key="roll_back").click().run()
+    assert app.success[0].value.endswith(stays)
+    assert "roll_back" not in keys_of(app)
+    assert "fed back" not in app.caption[0].value
+    assert list_rounds(project)[0].state == "closed"
+
+
+def test_taking_back_what_a_colleague_took_back_does_nothing(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("second round")
+    app = open_app("rounds")
+    roll_back(project, 1, "Ana")  # meanwhile
     app.button(key="roll_back").click().run()
     assert not app.exception
-    assert "no feed back to undo" in app.error[0].value
+    assert not app.error
+    assert not app.success
+    assert "roll_back" not in keys_of(app)
 
 
 @pytest.mark.parametrize("state", ["prepared", "to review"])

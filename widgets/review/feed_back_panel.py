@@ -64,7 +64,7 @@ def show_feed_back(project: Project, judge: str) -> None:
         _show_per_label(plan, labels(project))  # as they are now: a colleague may have added one
         st.caption(
             "This ends the review of this round. Texts without a decision come back in the next round. You can undo "
-            "it on Rounds; then the review of this round opens again."
+            "it on Rounds. Until the next round begins, the review of this round then opens again."
         )
     if not may_write():
         return
