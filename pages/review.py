@@ -14,7 +14,7 @@ from red_core.store import views
 from red_core.store.desk import Card, Filters, Item
 from red_core.store.rounds import last_finished_round, list_rounds
 from red_core.store.texts import remembered
-from widgets.review.audit_panel import choose_audit, show_audit, show_audit_folded
+from widgets.review.audit_panel import choose_audit, show_audit, show_audit_folded, show_what_is_asked
 from widgets.review.batch_panel import is_waiting, show_batch
 from widgets.review.desk import serve_desk, show_desk
 from widgets.review.desk.audit import AuditSitting
@@ -98,6 +98,8 @@ def show_blind_audit(project: Project, labels: dict[int, Label], header: DeltaGe
     if sitting is None or sitting.key != key:
         sitting = st.session_state["audit_sitting"] = AuditSitting(project, key, label)
     with errors_in_one_line():
+        if label is None:
+            show_what_is_asked(project)
         show_desk()
         desk(project, sitting, labels)
     show_audit_folded(project, labels)

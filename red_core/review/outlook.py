@@ -40,6 +40,13 @@ def part_to_certify(project: Project) -> tuple[float, int] | None:
     return (part.frame.texts / len(confidence), answers) if answers < part.frame.texts else None
 
 
+def second_answers(project: Project) -> float:
+    """Return about which share of the answers to the audit asks about a text again, by the confidences."""
+    confidence = _confidences(project)
+    again = 2.0 * float(rates(confidence, NO_FOCUS) @ (1.0 - confidence))
+    return again / (1.0 / (1.0 - PLANTED_SHARE) + again)
+
+
 def _answers(audits: int, confidence: Floats, focus: float) -> int:
     """Return the answers that so many audits take, with control texts, and second answers about what seems wrong."""
     wrong = float(rates(confidence, focus) @ (1.0 - confidence))

@@ -331,6 +331,16 @@ def audits(project: Project) -> list[Audit]:
         return [Audit(*row) for row in db.execute(query)]
 
 
+def answers_given(project: Project) -> int:
+    """Return how many answers that stand were given to the newest sample, with control texts and second answers."""
+    query = """
+        SELECT count(*) FROM audit_answer a JOIN audit ON audit.id = a.audit WHERE a.kind <> 'undo'
+        AND a.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL) AND audit.purpose <> 'label'
+        AND audit.id >= (SELECT min(audit) FROM audit_draw WHERE sample = (SELECT max(id) FROM audit_sample))"""
+    with connection(project) as db:
+        return int(db.execute(query).fetchone()[0])
+
+
 def planted_answers(project: Project) -> list[bool]:
     """Return whether each answer to a planted text was right; texts that are no longer its seeds are left out."""
     query = """

@@ -14,10 +14,13 @@ from streamlit.testing.v1 import AppTest
 from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
 from red_core.records import Project
+from red_core.review.audits import answer, deal
 from red_core.review.decisions import Provenance, decide, plan_feed_back
+from red_core.review.outlook import second_answers
 from red_core.rounds.changes import what_changed
 from red_core.rounds.status import recommendation
 from red_core.settings import ARTICLE, RECOMMENDED, Settings
+from red_core.store.audits import answers_given
 from red_core.store.database import connection, open_project
 from red_core.store.desk import QUEUES, Card
 from red_core.store.final_labels import results_page
@@ -45,6 +48,7 @@ from tests.helpers.rendered import (
     words_on,
 )
 from tests.helpers.small_projects import seed_rows, write_csv
+from widgets.review.audit_panel import ahead_in_words
 from widgets.review.queues import queue_name
 from widgets.shell.shell import NO_FILTERS
 from widgets.shell.words import JUDGES
@@ -843,6 +847,34 @@ def test_a_hostile_error_of_a_job_is_harmless(in_state: InState, open_app: OpenA
         db.conn.commit()
     for page in PAGES:
         everything_harmless(open_app(page))
+
+
+def test_the_audit_says_what_is_ahead_and_why_texts_come_back(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    app = open_app("review", review_mode="Blind audit")
+    again = re.search(r"About (\d+)% of the answers repeat a text: texts whose answer was not", words_on(app))
+    assert again
+    assert round(100 * second_answers(project)) == int(again[1])
+    assert answers_given(project) == 0
+    for _ in range(3):
+        card = deal(project, who=WHO, purpose="certificate", label=None, count=1)[0]
+        answer(project, card.audit, "cannot tell", who=WHO)
+    assert answers_given(project) == 3
+
+
+@pytest.mark.parametrize(
+    ("work", "part", "given", "words"),
+    [
+        ((0, 424), (0.4, 100), 24, "About 400 more answers certify 95.0% for all texts. "),
+        ((9, 424), (0.4, 100), 40, "About 60 more answers certify 95.0% for the surest 40% of the texts or more. "),
+        (None, (0.4, 100), 100, "The 100 answers that a certificate should take are given: see the results below. "),
+        ((9, 424), None, 0, ""),
+    ],
+)
+def test_the_answers_ahead_are_those_of_the_forecast_without_the_given_ones(
+    work: tuple[int, int] | None, part: tuple[float, int] | None, given: int, words: str
+) -> None:
+    assert ahead_in_words(0.95, work, part, given) == words
 
 
 def test_the_results_of_the_audit_are_drawn_only_while_they_are_open(in_state: InState, open_app: OpenApp) -> None:

@@ -13,9 +13,10 @@ from red_core.review.audit_report import in_words as said_by
 from red_core.review.audits import begin_sample
 from red_core.steps.audit_statistics import Share
 from red_core.steps.certificate import Measured
+from red_core.store.audits import answers_given
 from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.goal import show_goal_form
-from widgets.shell.reads import audit_summary, part_to_certify, work_to_certify
+from widgets.shell.reads import audit_summary, part_to_certify, second_answers, work_to_certify
 from widgets.shell.reasons import reason_of
 from widgets.shell.shell import errors_in_one_line
 from widgets.shell.sign_in import may_write, to_the_door
@@ -56,6 +57,32 @@ def choose_audit(project: Project, labels: dict[int, Label]) -> int | None:
     if error := st.session_state.pop("audit_error", None):
         st.error(plain(error))
     return label
+
+
+def show_what_is_asked(project: Project) -> None:
+    """Show how many answers are ahead and why texts come back. It follows no single answer: that would tell on it."""
+    audits = audit_summary(project)
+    ahead = ""
+    if audits.certificate is None and not audits.edited:
+        work, part = work_to_certify(project), part_to_certify(project)
+        ahead = ahead_in_words(audits.target, work, part, answers_given(project))
+    st.caption(
+        f"{ahead}About {second_answers(project):.0%} of the answers repeat a text: texts whose answer was not the "
+        "machine's label, and as many others. So a slip costs nothing."
+    )
+
+
+def ahead_in_words(goal: float, work: tuple[int, int] | None, part: tuple[float, int] | None, given: int) -> str:
+    """Return about how many answers are left to the certificate, by the confidences; '' if they promise none."""
+    if work is not None and not work[0]:
+        needed, of = work[1], f"{goal:.1%} for all texts"
+    elif part is not None:
+        needed, of = part[1], f"{goal:.1%} for the surest {part[0]:.0%} of the texts or more"
+    else:
+        return ""
+    if needed <= given:
+        return f"The {answers_in_words(needed)} that a certificate should take are given: see the results below. "
+    return f"About {answers_in_words(needed - given, 'more answer')} certify {of}. "
 
 
 def _start_sample(project: Project) -> None:

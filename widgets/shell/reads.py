@@ -248,6 +248,12 @@ def _part_to_certify(project: Project, target: str) -> tuple[float, int] | None:
     return outlook.part_to_certify(project)
 
 
+@cached_read((IMPORTS, EDITS, *ROUNDS))  # as above
+def second_answers(project: Project) -> float:
+    """Return the share of second answers; see :func:`red_core.review.outlook.second_answers`."""
+    return outlook.second_answers(project)
+
+
 def worth_doing(project: Project) -> int:
     """Return how many decisions the plan takes to the goal; 0 without a plan, or where none are needed or enough."""
     current = plan(project)
