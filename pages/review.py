@@ -21,7 +21,7 @@ from widgets.review.desk.audit import AuditSitting
 from widgets.review.desk.review import ReviewSitting
 from widgets.review.feed_back_panel import show_counts_and_feed_back
 from widgets.review.pair_grid import choose_grid, show_grid
-from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, why_empty
+from widgets.review.queues import Queue, choose_queue, items_of, list_in_words, queue_key, show_filters, why_empty
 from widgets.review.viewer_cards import ViewerCards, show_viewer_cards
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import evidence
@@ -73,7 +73,8 @@ def desk(project: Project, sitting: ReviewSitting | AuditSitting | ViewerCards, 
 def show_review(project: Project, current: Round, labels: dict[int, Label], header: DeltaGenerator) -> None:
     with header:
         name, filters = choose_queue(project, labels, current.id)
-    show_counts_and_feed_back(project, current.judge)
+    show_counts_and_feed_back(project, current.judge, filtered=filters != Filters())
+    show_filters(filters, labels)
     sitting = sitting_of(project, current, name, filters, labels)
     if isinstance(sitting, ReviewSitting):
         show_desk()

@@ -25,6 +25,7 @@ from red_core.store.database import connection, open_project
 from red_core.store.desk import QUEUES, Card
 from red_core.store.final_labels import results_page
 from red_core.store.jobs import end_job, newest_job
+from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import facts
 from tests.helpers.app_projects import (
@@ -203,6 +204,20 @@ def test_an_import_makes_a_project_and_begins_the_work(
     assert (job.kind, job.state, job.who) == ("prepare", "waiting", WHO)
     assert len(no_worker) == 1
     assert app.sidebar.selectbox(key="project").value == "mail"
+
+
+def test_the_filters_of_a_queue_are_shown_in_words_and_cleared_at_once(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    name, *_ = (label.name for label in list_labels(project))
+    app = open_app("review", review_queue="random", review_labels=name, review_subset="Subset 1")
+    assert f"Label: {name}  \u00b7  Subset: 1" in words_on(app)
+    assert "Without filters: " in words_on(app)
+    app.button(key="clear_filters").click().run()
+    assert not app.exception
+    assert "clear_filters" not in keys_of(app)
+    assert "Without filters: " not in words_on(app)
+    assert not {"review_labels", "review_subset"} & {*app.query_params}
+    assert app.selectbox(key="review_queue").value == "random"
 
 
 def test_an_imported_project_opens_without_the_filters_of_the_project_before(

@@ -28,15 +28,19 @@ SECONDS = 1.0
 
 
 @st.fragment(run_every=SECONDS)
-def show_counts_and_feed_back(project: Project, judge: str) -> None:
-    """Show how many texts each queue has now, and the panel of the feed back with its count."""
+def show_counts_and_feed_back(project: Project, judge: str, *, filtered: bool = False) -> None:
+    """Show how many texts each queue has now, and the panel of the feed back with its count.
+
+    ``filtered``: the desk shows a part of a queue only, and the counts say that they are about the whole project.
+    """
     to_the_door()
     if st.session_state.pop("fed_back", False):
         st.rerun()  # the round is over for the whole page
     left, right = st.columns([4, 1], vertical_alignment="center")
     with errors_in_one_line():
         counts = {queue_name(name): count for name, count in queue_counts(project).items() if count}
-        left.caption(plain(" · ".join(f"{name} {count:,}" for name, count in counts.items()) or "No text in any queue"))
+        words = " · ".join(f"{name} {count:,}" for name, count in counts.items()) or "No text in any queue"
+        left.caption(plain(f"Without filters: {words}" if filtered else words))
         ready = len(feed_back_plan(project, accept=st.session_state.get("accept_evidence_check", False)).items)
         with right.popover(
             f"{'Feed back' if may_write() else 'Ready:'} {ready:,}",

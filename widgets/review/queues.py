@@ -18,6 +18,7 @@ from widgets.review.card_facts import choose_columns, chosen_columns
 from widgets.shell import caching
 from widgets.shell.group_filter import choose_group
 from widgets.shell.reads import queue_counts, worth_doing
+from widgets.shell.shell import NO_FILTERS
 from widgets.shell.words import judge_name
 
 SAMPLE_QUEUE = "sample of a list"
@@ -95,12 +96,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         persist_state="session",
     )
     st.query_params["review_queue"] = name
-    filters_set = sum(
-        st.session_state.get(f"review_{each}") not in (None, [])
-        for each in ("labels", "group", "subset", "round", "judge")
-    )
-    title = f"Filters ({filters_set})" if filters_set else "Filters"
-    with middle.popover(title, icon=":material/filter_list:", width="stretch", key="filters_fold"):
+    with middle.popover("Filters", icon=":material/filter_list:", width="stretch", key="filters_fold"):
         chosen = st.multiselect(
             "Labels", list(labels), format_func=lambda n: labels[n].name, key="review_labels",
             placeholder="All labels", bind="query-params", persist_state="session",
@@ -171,6 +167,24 @@ def why_empty(filters: Filters) -> str:
 
 def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
     """Return a queue and its filters in words, as they are stored with a batch."""
+    return ", ".join([queue_name(name), *(f"{part} {value}" for part, value in _parts(filters, labels).items())])
+
+
+def show_filters(filters: Filters, labels: dict[int, Label]) -> None:
+    """Show what the cards on the desk are limited to, and a button that clears it; nothing without filters."""
+    parts = [f"{part.capitalize()}: {value}" for part, value in _parts(filters, labels).items()]
+    if not parts:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="filters_shown"):
+        st.text("  ·  ".join(parts))
+        st.button(
+            "Clear the filters", key="clear_filters", type="tertiary", icon=":material/filter_list_off:",
+            on_click=st.session_state.update, args=(NO_FILTERS,),
+        )  # fmt: skip
+
+
+def _parts(filters: Filters, labels: dict[int, Label]) -> dict[str, str]:
+    """Return the filters that are set, in words."""
     parts = {
         "label" if len(filters.labels) == 1 else "labels": listed([labels[each].name for each in filters.labels], 5),
         "group": path_in_words(filters.group),
@@ -179,4 +193,4 @@ def list_in_words(name: str, filters: Filters, labels: dict[int, Label]) -> str:
         "judge": judge_name(filters.judge),
         "search": filters.search,
     }
-    return ", ".join([queue_name(name), *(f"{part} {value}" for part, value in parts.items() if value)])
+    return {part: value for part, value in parts.items() if value}
