@@ -325,6 +325,8 @@ def test_an_open_guideline_takes_every_key_and_the_text_is_always_in_sight(
     saved(page)
     cards, field, text = queued(many), page.locator(".desk .guide textarea").first, page.locator(".desk .text")
     meaning = cards[0].label.meaning
+    bottom = page.locator(".desk .small").evaluate("e => e.getBoundingClientRect().bottom")
+    assert bottom + 34 <= 720  # all keys, also with another row of labels
     page.keyboard.press("g")
     page.keyboard.type("as xn")  # at once: the server has not sent the examples yet
     expect(field).to_have_value(f"{meaning}as xn")

@@ -25,7 +25,7 @@ class DrawnDesk extends DeskMessages {
     this.spoken.setAttribute("aria-live", "polite")
     this.below = node("div", "below")
     this.root.replaceChildren(
-      this.line, this.noticeBox, this.textBox, over, this.sideBox,
+      node("div", "top", this.line, this.noticeBox), this.textBox, over, this.sideBox,
       node("div", "row", accept, reject, none, skip, cannot, undo),
       node("div", "row numbers", ...this.numbers),
       node("div", "row small", find, why, lesson, meaning, guide, flag, history, whole, explain, keys), this.below, this.spoken,
