@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
@@ -38,6 +39,8 @@ def test_chosen_rows_get_a_label_at_once_and_lose_it_again(in_state: InState, op
     assert len(texts) >= 3
     app = open_app("review", review_mode="Pairs")
     assert f"{len(texts)} texts. The first ones are surely the left label" in words_on(app)
+    assert all(re.search(r": about [\d,]+ mistakes?$", each) for each in app.selectbox(key="review_pair").options)
+    assert "Mistakes are texts that have one of the two labels and belong to the other." in words_on(app)
     assert app.button(key="pair_A").disabled
     choose(app, 0, 2)
     app.button(key="pair_B").click().run()
@@ -61,6 +64,7 @@ def test_the_answers_are_taken_back_one_after_the_other(in_state: InState, open_
     assert decided(project) == answered
     app.button(key="pair_undo_button").click().run()
     assert decided(project) == {texts[0].text: pair.labels[0]}
+    assert [toast.value for toast in app.toast] == ["2 decisions are undone."]
     app.button(key="pair_undo_button").click().run()
     assert not app.exception
     assert decided(project) == {}

@@ -64,7 +64,7 @@ def _is_grid(opened: object, names: dict[int, Label]) -> TypeGuard[Labels]:
 
 def _in_words(names: Sequence[str], texts: float) -> str:
     words = " | ".join(names) if len(names) > 1 else f"{names[0]}: its texts"
-    return f"{words}: about {counted(max(1, round(texts)), 'text')}" if texts else words
+    return f"{words}: about {counted(max(1, round(texts)), 'mistake')}" if texts else words
 
 
 @st.fragment
@@ -92,11 +92,12 @@ def _show_grid(project: Project, chosen: Labels) -> None:
     if not texts:
         st.info("No undecided text is left here. Choose another pair.", icon=":material/check:")
         return
+    mistakes = " Mistakes are texts that have one of the two labels and belong to the other." if second else ""
     last_ones = "probably another one" if second is None else "surely the right one"
     st.caption(
         f"{counted(len(texts), 'text')}. The first ones are surely "
         f"{'this label' if second is None else 'the left label'}, the last ones {last_ones}. "
-        "Choose rows, or a range with Shift. Then press the button of a label, or its key."
+        f"Choose rows, or a range with Shift. Then press the button of a label, or its key.{mistakes}"
     )
     _show_rows(key, texts, first, second, names)
 
@@ -172,12 +173,14 @@ def _decide(project: Project, chosen: Sequence[Between], label: int | None, queu
 
 def _undo(project: Project) -> None:
     """Take back the last answer that is not taken back; what somebody else undid meanwhile is refused."""
-    refused = []
-    for decision in reversed(st.session_state["pair_undo"].pop()):
+    refused, decisions = [], st.session_state["pair_undo"].pop()
+    for decision in reversed(decisions):
         try:
             undo(project, decision=decision, who=who_acts())
         except RedError as error:
             refused.append(reason_of(error))
+    if undone := len(decisions) - len(refused):
+        st.toast(f"{counted(undone, 'decision is', 'decisions are')} undone.", icon=":material/undo:")
     _report(refused, "undone")
 
 
