@@ -15,6 +15,7 @@ from red_core.rounds.plan import Plan
 from red_core.settings import PRESETS, Settings, make_settings
 from red_core.store.decisions import roll_back, round_to_roll_back
 from red_core.store.rounds import close_round, finished_rounds, list_rounds
+from red_core.store.verdicts import confirmations
 from widgets.rounds.curves import show_curves
 from widgets.rounds.judge_cost import choose_batch, question_cost, show_spent
 from widgets.rounds.judge_panel import choose_judge, show_llm
@@ -202,7 +203,7 @@ def show_past(project: Project, done: list[Round]) -> None:
     st.info(plain(f"{towards_the_goal(forecast)} {advice.reason}" if forecast else advice.reason), icon=icon)
     if changes := what_changed(project):
         st.text(changes.sentence(who_acts()))
-    show_curves(done)
+    show_curves(done, confirmations(project, done[-1].id))
 
 
 def towards_the_goal(forecast: Plan) -> str:

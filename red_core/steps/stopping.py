@@ -90,12 +90,10 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
             False, f"All {last.failed:,} questions failed. Check the judge's connection, then run the round again."
         )
     if not last.complete:
-        return Recommendation(
-            False, "The last round reached its limit of questions. Run another round to ask the rest."
-        )
+        return Recommendation(False, "The last round reached its limit of questions. Another round asks the rest.")
     if last.failed:
         return Recommendation(
-            False, f"{last.failed:,} of {last.asked:,} questions failed. Run another round to ask them again."
+            False, f"{last.failed:,} of {last.asked:,} questions failed. Another round asks them again."
         )
     if last.useless is not None:
         return Recommendation(not last.worth_asking, useless_judge(last.useless, last.worth_asking))

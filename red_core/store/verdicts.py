@@ -196,6 +196,13 @@ def proposals_of(project: Project, round_id: int) -> list[Proposed]:
     return [Proposed(text, label, gain, reason, bool(done)) for text, label, gain, reason, done in rows]
 
 
+def confirmations(project: Project, round_id: int) -> int:
+    """Return how many texts with a high confidence the judge of a round was asked to confirm."""
+    query = "SELECT count(*) FROM proposal WHERE round = ? AND reason = 'confirm'"
+    with connection(project) as db:
+        return int(db.execute(query, [round_id]).fetchone()[0])
+
+
 def outcome_counts(project: Project, round_id: int) -> dict[str, int]:
     """Return outcome -> number of verdicts in a round."""
     query = """

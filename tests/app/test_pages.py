@@ -28,6 +28,7 @@ from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
 from red_core.store.texts import facts
+from red_core.store.verdicts import confirmations
 from tests.helpers.app_projects import (
     HOSTILE,
     HOSTILE_TEXTS,
@@ -525,6 +526,17 @@ def test_one_round_shows_its_numbers_and_what_is_recommended(in_state: InState, 
     assert not plotly_strings(app)
     assert app.metric
     assert recommendation(project).reason in words_on(app)
+
+
+def test_rounds_says_which_questions_the_limit_does_not_count(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    with connection(project) as db:
+        db.execute("UPDATE proposal SET reason = 'confirm' WHERE id IN (SELECT id FROM proposal LIMIT 3)")
+        db.conn.commit()
+    confirmed = confirmations(project, 1)
+    assert confirmed > 1
+    words = words_on(open_app("rounds"))
+    assert f"{confirmed} of them are confirmations of texts with a high confidence: the limit of questions" in words
 
 
 def test_two_rounds_show_curves_and_what_the_last_one_changed(in_state: InState, open_app: OpenApp) -> None:

@@ -106,6 +106,7 @@ def test_a_round_that_was_cancelled_or_hit_its_cap_is_never_converged():
 
     assert not found.stop
     assert "reached its limit of questions" in found.reason
+    assert found.reason.endswith("Another round asks the rest.")  # beside "Review them", no second command
 
 
 def test_where_every_question_failed_the_judge_is_to_blame_rather_than_the_cancellation():

@@ -37,8 +37,11 @@ class Curve:
     sentence: str
 
 
-def curves_of(done: list[Round]) -> list[Curve]:
-    """Return the curves of finished rounds, oldest first."""
+def curves_of(done: list[Round], confirmed: int) -> list[Curve]:
+    """Return the curves of finished rounds, oldest first.
+
+    ``confirmed``: how many questions of the last round asked to confirm a text with a high confidence.
+    """
     metrics = [r.metrics for r in done]
     last = metrics[-1]
     outcomes = [m["outcomes"] for m in metrics]
@@ -58,7 +61,8 @@ def curves_of(done: list[Round]) -> list[Curve]:
             "Verdicts",
             {name: [o.get(name, 0) for o in outcomes] for name in ("valid", "invalid", "unsure")},
             ",d",
-            f"The last round asked the judge {counted(last['questions'], 'question')}. {last['failed']:,} failed.",
+            f"The last round asked the judge {counted(last['questions'], 'question')}. {last['failed']:,} failed."
+            f"{_confirmed_in_words(confirmed)}",
         ),
         Curve(
             "Change since the last round",
@@ -89,10 +93,17 @@ def _drop(true: list[float | None]) -> str:
     return f" True accuracy fell by {drop}. Undo the last feed back, or decide more texts."
 
 
-def show_curves(done: list[Round]) -> None:
+def _confirmed_in_words(confirmed: int) -> str:
+    if not confirmed:
+        return ""
+    verb = "is a confirmation of a text" if confirmed == 1 else "are confirmations of texts"
+    return f" {confirmed:,} of them {verb} with a high confidence: the limit of questions does not count them."
+
+
+def show_curves(done: list[Round], confirmed: int) -> None:
     """Show all curves, two in a row; in the first round, numbers instead of curves."""
     numbers = [r.id for r in done]
-    curves = curves_of(done)
+    curves = curves_of(done, confirmed)
     rows = [st.columns(2) for _ in curves[::2]]  # one container per row, so that its two charts have one height
     for index, curve in enumerate(curves):
         with rows[index // 2][index % 2], st.container(border=True, height="stretch"):
