@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from red_core.cli import main
 from red_core.errors import InputError, StateError
+from red_core.labels import snapshot
 from red_core.labels.edit_kinds import Merge, Rename, Retire, Split
 from red_core.labels.edits import apply_edit, undo_edit
 from red_core.labels.groups import Group
@@ -189,7 +190,8 @@ def test_groups_of_labels_are_in_the_folder_the_card_and_the_answers(rounded_pro
         assert tuple(answer["runner_up_path"]) == paths.get(answer["runner_up"], ())
 
 
-def test_a_label_with_the_name_of_no_label_is_refused(rounded_project, tmp_path):
+def test_a_label_of_an_earlier_version_with_the_name_of_no_label_is_refused(rounded_project, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot, "NONE_NAMES", ())
     apply_edit(rounded_project, Rename(label_ids(rounded_project)["refund"], "none of these"), "tester")
     try:
         with pytest.raises(InputError, match="Rename it"):
