@@ -12,7 +12,7 @@ import streamlit as st
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.labels.groups import checked_path, groups_of
 from red_core.records import NONE_OF_THESE, Project, Round
-from red_core.results.levels import accuracy_by_level, counts_by_group
+from red_core.results.levels import Level, accuracy_by_level, counts_by_group
 from red_core.store.attempts import spent
 from red_core.store.final_labels import ROWS_PER_PAGE
 from red_core.store.labels import name_key, path_in_words
@@ -23,6 +23,7 @@ from widgets.data.download_panel import show_download
 from widgets.data.original_text import show_original
 from widgets.review.audit_panel import certificate_in_words
 from widgets.review.queues import queue_name
+from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.group_filter import choose_group
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import accuracy_now, audit_summary, facts, label_table, labels, results_page, source_counts
@@ -241,14 +242,16 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
 
 def show_groups(project: Project, last: Round | None) -> None:
     """Show the accuracy at each level of the groups, and a row per group."""
-    found = accuracy_by_level(project, last.id) if last is not None else None
+    found = accuracy_by_level(project, last.id, audit_summary(project).accuracy) if last is not None else None
     if found is not None:
-        basis = "Measured accuracy (audit)" if found.measured else "True accuracy (trial)"
-        parts = [
-            f"{'label' if level.depth == 0 else f'group, level {level.depth}'} {level.share:.1%}"
-            for level in found.levels
-        ]
-        st.text(f"{basis} of the machine labels of {counted(found.levels[-1].of, 'text')}: {', '.join(parts)}.")
+        basis = "Measured accuracy (audit) of the machine labels" if found.measured else "True accuracy (trial)"
+        parts = [level_in_words(level, measured=found.measured) for level in found.levels]
+        st.text(f"{basis}. {'; '.join(parts).capitalize()}.")
+        if len({level.of for level in found.levels}) > 1:
+            st.caption(
+                "Each level counts only the texts whose label has this level. So the figure of an inner level can be "
+                "higher than that of an outer one."
+            )
         if found.levels[-1].share < 1:
             st.text(f"Right group, wrong label: {found.near:.0%} of the wrong labels.")
     rows = [
@@ -267,6 +270,15 @@ def show_groups(project: Project, last: Round | None) -> None:
         pd.DataFrame(rows), hide_index=True, height=min(38 * len(rows) + 40, 320), key="results_groups",
         column_config={"Average confidence": share},
     )  # fmt: skip
+
+
+def level_in_words(level: Level, *, measured: bool) -> str:
+    """Return the accuracy at a level, with its base and, if audits measured it, its range; of few audits, counts."""
+    name, texts = f"group, level {level.depth}" if level.depth else "label", counted(level.of, "text")
+    if measured and level.of < FEW_AUDITS:
+        return f"{name}: {level.right:,} of {texts} right"
+    interval = f"range {100 * level.low:.0f} to {level.high:.0%}, " if measured else "of "
+    return f"{name}: {level.share:.1%} ({interval}{texts})"
 
 
 def show_pace(project: Project, _last: Round | None, _counts: dict[str, int]) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from red_core.records import NONE_OF_THESE, Project
+from red_core.steps.audit_statistics import weighted_share
+from red_core.steps.certificate import Measured
 from red_core.store.audits import audits
+from red_core.store.decisions import decided
 from red_core.store.labels import active_by_name, list_labels, name_key
 from red_core.store.rounds import predicted_labels
 from red_core.store.texts import truths
 
 Path = tuple[str, ...]
 Triple = tuple[int, int, float]
-"""The label that the machine gave, the true label, and the weight."""
+"""The label that a text has, the true label, and the weight."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,18 @@ class Level:
         The share of texts with the right group at this level, or the right label, in [0, 1].
     of : int
         The texts whose true label has this level.
+    right : int
+        Those of them with the right group, or the right label.
+    low, high : float in [0, 1]
+        The 95% interval of ``share``, if the texts are a sample.
     """
 
     depth: int
     share: float
     of: int
+    right: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -54,17 +66,32 @@ class Levels:
     near: float
 
 
-def accuracy_by_level(project: Project, round_id: int) -> Levels | None:
-    """Return the accuracy of the machine labels of a round at each level; None without groups or known labels.
+def accuracy_by_level(project: Project, round_id: int, measured: Measured | None = None) -> Levels | None:
+    """Return the accuracy of the labels of a round at each level; None without groups or known labels.
 
-    The known labels are the hidden ones of a trial, else the answers to the audits of the certificate.
+    The known labels are the hidden ones of a trial; a text that was decided since has its decided label, as in
+    :func:`red_core.rounds.accuracy.accuracy_now`. Else they are the answers to the audits of the certificate.
+
+    Parameters
+    ----------
+    measured : Measured, optional
+        The accuracy of the labels as the audits measure it. It stands for the level of the labels, because it also
+        uses the confidences of all other texts, and one accuracy must have one figure.
     """
     paths = places((label.id, label.name, label.path) for label in list_labels(project))
     if not any(paths.values()):
         return None
     trial = _of_trial(project, round_id)
     triples = trial or _of_audits(project)
-    return Levels(not trial, *by_level(triples, paths)) if triples else None
+    if not triples:
+        return None
+    levels, near = by_level(triples, paths)
+    if not trial and measured is not None and measured.share is not None:
+        of_label = replace(
+            levels[-1], share=measured.share, of=measured.of, right=measured.right, low=measured.low, high=measured.high
+        )
+        levels = (*levels[:-1], of_label)
+    return Levels(not trial, levels, near)
 
 
 def places(labels: Iterable[tuple[int, str, Path]]) -> dict[int, Path]:
@@ -83,9 +110,10 @@ def _key(path: Path) -> Path:
 
 def _of_trial(project: Project, round_id: int) -> list[Triple]:
     ids = active_by_name(project)
-    machine = dict(zip(*(column.tolist() for column in predicted_labels(project, round_id)), strict=True))
+    now = dict(zip(*(column.tolist() for column in predicted_labels(project, round_id)), strict=True))
+    now |= {text: label for text, label in decided(project).items() if text in now}
     known = {text: ids.get(name_key(name), NONE_OF_THESE) for text, name in truths(project).items()}
-    return [(machine[text], label, 1.0) for text, label in known.items() if text in machine]
+    return [(now[text], label, 1.0) for text, label in known.items() if text in now]
 
 
 def _of_audits(project: Project) -> list[Triple]:
@@ -101,8 +129,11 @@ def by_level(triples: Sequence[Triple], paths: Mapping[int, Path]) -> tuple[tupl
     """
 
     def level(depth: int, of: Sequence[Triple]) -> Level:
-        right = sum(weight for given, true, weight in of if _equal(given, true, depth, paths))
-        return Level(depth, right / sum(weight for *_, weight in of), len(of))
+        right = np.array([_equal(given, true, depth, paths) for given, true, _ in of])
+        weights = np.array([weight for *_, weight in of])
+        found = weighted_share(right, weights)
+        share = float(weights[right].sum() / weights.sum())
+        return Level(depth, share, found.of, found.right, found.low, found.high)
 
     deepest = max((len(paths.get(true, ())) for _, true, _ in triples), default=0)
     levels = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,11 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     assert table["examples"].tolist() == [own["refund"] + own["warranty"], own["delivery"], own["delivery"]]
     assert not app.exception
     results = open_app("results", results_tab="Labels")
-    assert "Right group, wrong label" in words_on(results) or "group, level 1" in words_on(results)
+    said = words_on(results)
+    assert re.search(r"True accuracy \(trial\)\. Group, level 1: [\d.]+% \(of \d+ texts\); group, level 2: ", said)
+    (header,) = re.findall(r"true accuracy \(trial\) ([\d.]+%)", said)
+    assert f"; label: {header} (of 40 texts)." in said
+    assert "Each level counts only the texts whose label has this level." in said
 
 
 def test_the_group_that_is_chosen_on_the_map_is_the_one_to_move(in_state: InState, open_app: OpenApp) -> None:

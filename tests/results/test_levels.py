@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
+from red_core.records import Project
 from red_core.results.levels import Level, accuracy_by_level, by_level, counts_by_group
+from red_core.review.audit_report import summary
+from red_core.review.audits import answer, deal
+from red_core.review.decisions import decide
+from red_core.rounds.accuracy import accuracy_now
 from red_core.store import views
+from red_core.store.database import transaction
 from red_core.store.desk import Filters, queue
-from red_core.store.texts import pool
+from red_core.store.texts import pool, truths
 from tests.helpers.small_projects import label_ids, reviewed_round, small_project
 
 PATHS = {1: ("A", "x"), 2: ("A", "x"), 3: ("A",), 4: ("B",), 5: ()}
@@ -18,11 +25,50 @@ PATHS = {1: ("A", "x"), 2: ("A", "x"), 3: ("A",), 4: ("B",), 5: ()}
 def test_a_wrong_label_in_the_right_group_is_a_smaller_mistake() -> None:
     pairs = [(1, 1), (2, 1), (3, 1), (4, 1), (-1, 3), (3, 3), (5, 5), (1, 5), (5, -1)]
     levels, near = by_level([(*pair, 1.0) for pair in pairs], PATHS)
-    assert levels == (Level(1, 4 / 6, 6), Level(2, 2 / 4, 4), Level(0, 3 / 9, 9))
+    assert figures(levels) == [(1, 4 / 6, 6, 4), (2, 2 / 4, 4, 2), (0, 3 / 9, 9, 3)]
+    assert levels[0].low < 0.5 < 4 / 6 < levels[0].high
     assert near == 1 / 6
     weighted, near = by_level([(1, 1, 1.0), (2, 1, 3.0)], PATHS)
-    assert weighted[-1] == Level(0, 0.25, 2)
+    assert figures(weighted)[-1] == (0, 0.25, 2, 1)
     assert near == 1
+
+
+def figures(levels: Sequence[Level]) -> list[tuple[int, float, int, int]]:
+    return [(level.depth, level.share, level.of, level.right) for level in levels]
+
+
+def grouped_round(workspace: Path) -> Project:
+    """Return a project with one group, and a round that gives every unlabelled text the label *warranty*."""
+    project = small_project(workspace)
+    ids = label_ids(project)
+    apply_edit(project, Group({ids["refund"]: ("Money",), ids["warranty"]: ("Money",)}), "ann")
+    reviewed_round(project, {int(text): (ids["warranty"], 0.5) for text in pool(project)})
+    return project
+
+
+def test_a_label_has_the_same_true_accuracy_everywhere(workspace: Path) -> None:
+    project = grouped_round(workspace)
+    names = truths(project)
+    text = next(text for text, name in names.items() if name == "delivery")
+    decide(project, text, "relabel", label=label_ids(project)["delivery"])
+    found = accuracy_by_level(project, 1)
+    assert found is not None
+    assert found.levels[-1].share == accuracy_now(project)[1] == 11 / 40
+
+
+def test_a_label_has_the_same_measured_accuracy_everywhere(workspace: Path) -> None:
+    project = grouped_round(workspace)
+    with transaction(project) as db:
+        db.execute("UPDATE source_row SET truth = NULL")
+    for number, card in enumerate(deal(project, who="ann", count=25)):
+        name = "refund" if number % 3 else "warranty"
+        answer(project, card.audit, "label", label=label_ids(project)[name], who="ann")
+    measured = summary(project).accuracy
+    found = accuracy_by_level(project, 1, measured)
+    assert found is not None
+    assert found.measured
+    label = found.levels[-1]
+    assert (label.share, label.low, label.high) == (measured.share, measured.low, measured.high)
 
 
 def test_the_levels_of_a_trial_and_the_queue_of_a_group(workspace: Path) -> None:
