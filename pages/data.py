@@ -21,6 +21,7 @@ from widgets.data.encoder_panel import encoder_panel
 from widgets.data.encoder_question import ask_for_encoder, warn_of_language
 from widgets.data.import_form import begin_work, import_form, is_file_chosen
 from widgets.labels.drift_panel import show_drift
+from widgets.labels.group_hint import show_group_hint
 from widgets.shell.next_step import show_next_step
 from widgets.shell.reads import facts, labels_with_few_examples, sources
 from widgets.shell.reasons import why_ended, workspace
@@ -170,6 +171,7 @@ else:
         show_next_step(project, "data")
     if may_choose and advice.warns:
         warn_of_language(project, advice)
+    show_group_hint(project)
     show_what_is_in(project)
     if may_write():
         with st.expander(

@@ -12,14 +12,13 @@ import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
 from red_core.access.who import who_acts
-from red_core.labels.group_sources import sign_in_names
 from red_core.labels.groups import checked_path
 from red_core.records import Cluster, Project
 from red_core.rounds import mark_interrupted, start_job
 from red_core.settings import RECOMMENDED
 from red_core.store import views
 from red_core.store.labels import path_in_words
-from widgets.labels.group_panel import columns
+from widgets.labels.group_hint import show_group_hint
 from widgets.labels.group_table import show_group_table
 from widgets.labels.label_edit_panel import show_label_edits
 from widgets.labels.label_panel import (
@@ -51,7 +50,7 @@ from widgets.labels.pool_texts_panel import show_pool_texts
 from widgets.labels.reforming_panel import show_reforming
 from widgets.rounds.judge_panel import connected_server
 from widgets.shell.marks import ink, mark
-from widgets.shell.reads import confused, labels, pool_drawn, similarities
+from widgets.shell.reads import confused, pool_drawn, similarities
 from widgets.shell.shell import current_project, errors_in_one_line, inside_the_shell
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain
@@ -208,17 +207,6 @@ def show_details(project: Project, rows: Sequence[Row], ids: Sequence[int], focu
         show_pool_texts(project, area)
 
 
-def show_hint_at_groups(project: Project, rows: Sequence[Row]) -> None:
-    """Say where groups could come from, while there are none."""
-    if any(row["path"] for row in rows) or not may_write():
-        return
-    where = (
-        "From names" if sign_in_names(list(labels(project).values())) else "From columns" if columns(project) else ""
-    )
-    if where:
-        st.caption(f"Your labels seem to have groups. To use them, choose *Edit the labels > Groups > {where}*.")
-
-
 def show_page(project: Project) -> None:
     all_rows = label_rows(project)
     rows, ids = [row for row in all_rows if row["subset"] is not None], [row["id"] for row in all_rows]
@@ -246,7 +234,7 @@ def show_page(project: Project) -> None:
             show_details(project, rows, ids, focus)
             show_label_edits(project, rows, chosen, inside)
     else:
-        show_hint_at_groups(project, rows)
+        show_group_hint(project)
         show_overview(rows, ids, similarities(project), confused(project))
         show_write_meanings(project, rows)
         show_label_edits(project, rows, chosen, inside)

@@ -26,6 +26,7 @@ BRANCHES = re.compile("[\\s\u2500\u2502\u2514\u251c]*")
 """Spaces and the lines of a drawn tree, as the program tree prints it: they only indent."""
 BULLETS = re.compile(r"(?:[-*]+\s+|\u2022\s*)*")
 """What editors write before the lines of a list."""
+OFTEN = 0.5
 MOSTLY = 0.9
 """The share of the labels that must have one value in a column, for the column to be offered."""
 
@@ -37,6 +38,12 @@ def sign_in_names(labels: Sequence[Label]) -> str | None:
         if first and max(first.values()) > 1:
             return sign
     return None
+
+
+def names_hold_groups(labels: Sequence[Label]) -> bool:
+    """Return whether groups in the names are worth an offer: at least half of the names have the sign."""
+    sign = sign_in_names(labels)
+    return sign is not None and sum(sign in label.name for label in labels) >= OFTEN * len(labels)
 
 
 @dataclass(frozen=True)

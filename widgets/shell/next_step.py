@@ -67,7 +67,7 @@ class Step:
 
 def next_step(project: Project) -> Step:
     """Return what to do next in this project."""
-    if _works(project):
+    if is_working(project):
         return Step("Work goes on in the background. You may close the browser meanwhile.", "label_map", "Label map")
     rounds = list_rounds(project)
     if not rounds and encoder_advice(project).waits:
@@ -211,13 +211,14 @@ def show_stepper(project: Project, here: str) -> None:
     words = [f"**{step}**" if index == now else step for index, step in enumerate(steps)]
     st.sidebar.caption(" → ".join(words))
     with st.sidebar, suppress(RedError, OSError):  # the page shows what is wrong
-        if may_write() and here not in WITH_THEIR_OWN and not _works(project):
+        if may_write() and here not in WITH_THEIR_OWN and not is_working(project):
             step = next_step(project)
             if not step.leads_to(here):
                 _show_button(project, step, here, of="sidebar")
 
 
-def _works(project: Project) -> bool:
+def is_working(project: Project) -> bool:
+    """Return whether a job waits or runs: until it ended, the label set cannot be edited."""
     job = mark_interrupted(project)
     return job is not None and job.state in {"waiting", "running"}
 
