@@ -19,6 +19,7 @@ from red_core.records import Floats, Label
 from red_core.store.label_edits import OpenEdit
 from red_core.store.labels import name_key
 from red_core.store.views import Confusion
+from red_core.text import listed
 
 Key = TypeVar("Key", str, list[str])
 NEAR_NAME = 0.85
@@ -30,6 +31,8 @@ NEIGHBOURS = 5
 NEAR_MEANING = 0.9
 """Labels are near from this cosine similarity of their examples on."""
 MOST_PAIRS = 200
+NAMES_LISTED = 3
+"""The message of an edit names so many labels or pairs."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class RetireList:
         for label in self.labels:
             edit.retire(label)
         alone = snapshot.write_layout(edit, snapshot.layout.without(self.labels))
-        return f"retired {len(names):,} labels{alone}" if len(names) > 1 else f"retired {names[0]}{alone}"
+        count = f"{len(names):,} labels: " if len(names) > 1 else ""
+        return f"retired {count}{listed(names, NAMES_LISTED)}{alone}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,12 @@ class MergePairs:
         for target, labels in merged.items():
             edit.merge(labels, target)
         alone = snapshot.write_layout(edit, snapshot.layout.without(list(self.into)))
-        return f"merged {len(self.into):,} labels into {len(merged):,} others{alone}"
+        pairs = [
+            f"{snapshot.name(label)} into {snapshot.name(target)}"
+            for target, labels in merged.items()
+            for label in labels
+        ]
+        return f"merged {listed(pairs, NAMES_LISTED)}{alone}"
 
     def _end(self, label: int, snapshot: LabelSetSnapshot) -> int:
         seen = {label}

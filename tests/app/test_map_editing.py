@@ -31,7 +31,7 @@ from red_core.store.desk import Filters, queue
 from red_core.store.guidelines import guideline_examples
 from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels, path_in_words
-from red_core.store.texts import pool, remember, seeds
+from red_core.store.texts import contents, pool, remember, seeds
 from red_core.store.views import confusions
 from tests.helpers.app_projects import label_ids, queued
 from tests.helpers.rendered import keys_of, plotly_specs, select_points, words_on
@@ -205,7 +205,8 @@ def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: O
 
 def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_app: OpenApp) -> None:
     project = in_state("to review")
-    apply_edit(project, Rename(label_ids(project)["delivery"], "refunds"), "Ana")
+    ids = label_ids(project)
+    apply_edit(project, Rename(ids["delivery"], "refunds"), "Ana")
     app = open_app("label_map")
     app.radio(key="edit_kind").set_value("Many labels").run()
     app.radio(key="many").set_value("Possible duplicates").run()
@@ -216,12 +217,20 @@ def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_a
         "edited_rows": {place: {"same": True}}, "added_rows": [], "deleted_rows": [],
     }  # fmt: skip
     app.run()
+    pair = words_on(app)
+    assert "Is merged: **refunds**" in pair
+    assert "Stays, as both have 4 examples and it is older: **refund**" in pair
+    first = {name: contents(project, seeds(project)[0][seeds(project)[1] == number])[0] for name, number in ids.items()}
+    assert all(text in pair for name, text in first.items() if name in {"refund", "delivery"})
+    app.button(key="edit_preview").click().run()
+    assert "This edit will merge 'refunds' into 'refund'" in words_on(app)
     app.button(key="edit_at_once").click().run()
     assert not app.exception
-    assert "Done: merged" in words_on(app)
+    assert "Done: merged 'refunds' into 'refund'" in words_on(app)
     assert names(project) == ["refund", "warranty", "repair"]
     app.button(key="edit_undo").click().run()
     assert names(project) == ["refund", "refunds", "warranty", "repair"]
+    assert "Undone: merged 'refunds' into 'refund'" in words_on(app)
 
 
 def test_only_ticked_labels_without_texts_are_retired(in_state: InState, open_app: OpenApp) -> None:
@@ -230,8 +239,18 @@ def test_only_ticked_labels_without_texts_are_retired(in_state: InState, open_ap
     app = open_app("label_map")
     app.radio(key="edit_kind").set_value("Many labels").run()
     app.radio(key="many").set_value("Unused labels").run()
+    assert "2 labels have no texts" in words_on(app)
     assert "The round gave labels to" in words_on(app)
     assert app.button(key="edit_preview").disabled  # nothing is ticked
+
+
+def test_where_every_label_has_texts_nothing_is_to_tick(in_state: InState, open_app: OpenApp) -> None:
+    in_state("to review")
+    app = open_app("label_map")
+    app.radio(key="edit_kind").set_value("Many labels").run()
+    app.radio(key="many").set_value("Unused labels").run()
+    assert "Every label has texts, from a person or from the last round. There is nothing to retire." in words_on(app)
+    assert "Tick the labels" not in words_on(app)
 
 
 def test_before_the_first_round_no_label_counts_as_unused(in_state: InState, open_app: OpenApp) -> None:

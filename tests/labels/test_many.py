@@ -45,6 +45,17 @@ def test_a_list_is_retired_and_comes_back_as_one(project: Project) -> None:
         apply_edit(project, RetireList((1, 2, 3, 4, 5)), "ann")
 
 
+def test_the_message_names_a_few_labels(project: Project) -> None:
+    def message(edit: MergePairs | RetireList) -> str:
+        return preview(project, edit).message.partition(";")[0]
+
+    assert message(MergePairs({1: 2})) == "merged 'refund' into 'delivery'"
+    many = "merged 'refund' into 'warranty', 'delivery' into 'warranty', 'repair' into 'invoice' and 1 more"
+    assert message(MergePairs({1: 2, 2: 3, 4: 5, 6: 5})) == many
+    assert message(RetireList((1, 3))) == "retired 2 labels: 'refund', 'warranty'"
+    assert message(RetireList((1,))) == "retired 'refund'"
+
+
 def test_pairs_are_merged_to_the_end_of_their_chain(project: Project) -> None:
     apply_edit(project, MergePairs({1: 2, 2: 3, 4: 5}), "ann")
     assert names(project) == ["warranty", "invoice", "praise"]

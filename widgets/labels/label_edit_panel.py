@@ -28,12 +28,19 @@ from widgets.labels.map_choice import Row, choose
 from widgets.shell.caching import cached_read
 from widgets.shell.marks import mark
 from widgets.shell.reasons import reason_of
+from widgets.shell.row_height import LETTER, row_height
 from widgets.shell.sign_in import may_write
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
 KINDS = ("Add a label", "Rename", "Move", "Groups", "Merge", "Split", "Retire", "Many labels", "From a file")
 MOST_PARTS = 6
+VERBS = {
+    "renamed": "rename", "merged": "merge", "retired": "retire", "moved": "move", "added": "add", "applied": "apply",
+    "dissolved": "dissolve", "made": "make", "put": "put", "split": "split",
+}  # fmt: skip
+"""The verbs with which the messages of edits begin, and those of a preview: what was not done yet is no past."""
+EDIT_WIDTH = 440
 NEW_LABEL = "new_label"
 """Session key of the name and the example texts that the form for a new label is filled with."""
 
@@ -255,8 +262,9 @@ def in_words(preview: Preview) -> list[str]:
     plurals = {"text fed back": "texts fed back"}
     moved = ", ".join(counted(count, name, plurals.get(name, "")) for name, count in moves.items() if count)
     refitted = sum(len(partition) for partition in preview.refitted)
+    verb, _, rest = preview.message.partition(" ")
     return [
-        f"{preview.message}.",
+        f"This edit will {VERBS[verb]} {rest}." if verb in VERBS else f"This edit: {preview.message}.",
         f"This edit moves {moved}." if moved else "This edit moves no text.",
         f"{counted(preview.stale, 'verdict')} would no longer count."
         if preview.stale
@@ -282,10 +290,14 @@ def _show_history(project: Project) -> None:
         )  # fmt: skip
     table = pd.DataFrame([asdict(edit) for edit in reversed(history)])[["version", "told", "who", "at"]]
     table = table.rename(columns={"told": "edit", "at": "when"}).assign(when=pd.to_datetime(table["at"]))
+    height = row_height(list(table["edit"]), EDIT_WIDTH // LETTER)
     st.dataframe(
-        table, hide_index=True, height=min(38 * len(history) + 40, 220),
+        table, hide_index=True, height=min(height * len(history) + 40, 220), row_height=height,
         column_order=["edit", "when", "who", "version"],
-        column_config={"when": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=120)},
+        column_config={
+            "edit": st.column_config.TextColumn(width=EDIT_WIDTH),
+            "when": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=120),
+        },
     )  # fmt: skip
 
 

@@ -14,16 +14,20 @@ from red_core.labels.group_sources import listed_in_quotes
 from red_core.labels.groups import Group, checked_path
 from red_core.labels.many import Duplicate, MergePairs, RetireList, duplicates, unused
 from red_core.records import Project
+from red_core.store import views
 from widgets.labels.map_choice import Row
 from widgets.shell.reads import confused, labels, round_number, similarities
 from widgets.shell.reasons import reason_of
+from widgets.shell.row_height import LETTER, row_height
 from widgets.shell.selections import chosen_rows
 from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
 WITH_LABELS = ("Put into a group", "Merge", "Retire")
 LISTS = ("Paste names", "Unused labels", "Possible duplicates")
-PAIR_WIDTHS = {"label": 260, "becomes": 260, "why": 170}
+PAIR_WIDTHS = {"label": 270, "becomes": 270, "why": 170}
+PAIRS_SHOWN, LONGEST_SHOWN = 3, 300
+"""The last pairs that are ticked show a text of each label, cut to so many characters."""
 REASONS = {
     "names": "similar names",
     "meanings": "similar meanings",
@@ -94,13 +98,14 @@ def _unused(project: Project, rows: Sequence[Row]) -> Edit | None:
     of_id = {row["id"]: row for row in rows}
     found = [of_id[label] for label in unused(rows)]
     texts = sum(row["labelled"] for row in rows)
+    if not found:
+        st.caption("Every label has texts, from a person or from the last round. There is nothing to retire.")
+        return None
     st.caption(
         f"{counted(len(found), 'label has', 'labels have')} no texts, neither from a person nor from the last round. "
         f"The round gave labels to {counted(texts, 'text')}: a rare label may have none by chance. Tick the labels to "
         "retire; the tick in the heading chooses all."
     )
-    if not found:
-        return None
     key = f"unused_{len(found)}"
     frame = pd.DataFrame(
         {
@@ -124,7 +129,10 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
     if not pairs:
         st.caption("No two labels look like duplicates.")
         return None
-    st.caption("Tick the pairs that mean the same. The label with fewer examples is merged into the other one.")
+    st.caption(
+        "Tick the pairs that mean the same: then a text of each is shown here. The label with fewer examples is merged "
+        "into the other one, which stays with its name."
+    )
     frame = pd.DataFrame(
         {
             "same": [False] * len(pairs),
@@ -133,13 +141,34 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
             "why": [f"{REASONS[each.reason]}: {each.value:.2f}" for each, _ in pairs],
         }
     )
+    column, whole = st.column_config, [*frame["label"], *frame["becomes"]]
     ticked = st.data_editor(
-        frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=240,
-        column_config={"same": st.column_config.CheckboxColumn(width=75)}
-        | {name: st.column_config.TextColumn(width=width) for name, width in PAIR_WIDTHS.items()},
+        frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=300,
+        row_height=row_height(whole, PAIR_WIDTHS["label"] // LETTER),
+        column_config={
+            "same": column.CheckboxColumn(width=60),
+            "label": column.TextColumn("is merged", width=PAIR_WIDTHS["label"]),
+            "becomes": column.TextColumn("into: this one stays", width=PAIR_WIDTHS["becomes"]),
+            "why": column.TextColumn(width=PAIR_WIDTHS["why"]),
+        },
     )  # fmt: skip
     into = {one: other for (_, (one, other)), same in zip(pairs, ticked["same"], strict=True) if same}
+    for one, other in list(into.items())[-PAIRS_SHOWN:]:
+        _show_pair(project, by_id[one], by_id[other])
     return MergePairs(into) if into else None
+
+
+def _show_pair(project: Project, goes: Row, stays: Row) -> None:
+    """Show which label of a pair stays and why, and a text of each."""
+    fewer, more = (row["seeds"] + row["fed_back"] for row in (goes, stays))
+    why = f"it has {counted(more, 'example')}, the other {fewer:,}"
+    if more == fewer:
+        why = f"both have {counted(more, 'example')} and it is older"
+    with st.container(border=True):
+        for row, place in ((goes, "Is merged"), (stays, f"Stays, as {why}")):
+            st.caption(f"{place}: **{plain(row['name'])}**")
+            texts = views.label_texts(project, row["id"], round_number(project), 1)
+            st.text(visible((texts["seeds"] or texts["pool"] or ["It has no text yet."])[0])[:LONGEST_SHOWN])
 
 
 def _smaller_first(pair: Duplicate, rows: dict[int, Row]) -> tuple[int, int]:
