@@ -13,14 +13,15 @@ from widgets.labels.label_tables import PAGE
 
 
 def row(number: int, *path: str, **figures: Any) -> dict[str, Any]:
-    nothing = {"seeds": 0, "labelled": 0, "belief": None, "audited": None, "audits": 0, "drift": None}
+    nothing = {"seeds": 0, "labelled": 0, "belief": None, "audited": None, "audits": 0, "audits_right": 0}
+    nothing |= {"drift": None}
     return {"id": number, "name": f"label {number}", "path": path} | nothing | figures
 
 
 def test_a_group_has_the_figures_of_all_labels_in_it():
     rows = [
-        row(1, "Money", seeds=3, labelled=10, belief=0.9, audited=1.0, audits=4, drift="no"),
-        row(2, "Money", "Cards", seeds=2, labelled=30, belief=0.5, audited=0.5, audits=12, drift="yes"),
+        row(1, "Money", seeds=3, labelled=10, belief=0.9, audited=1.0, audits=4, audits_right=4, drift="no"),
+        row(2, "Money", "Cards", seeds=2, labelled=30, belief=0.5, audited=0.5, audits=12, audits_right=5, drift="yes"),
         row(3, "Money", "Cards"),
         row(4, "Parcels", labelled=1, belief=0.25),
         row(5, labelled=100, belief=0.1, drift="yes"),
@@ -31,12 +32,31 @@ def test_a_group_has_the_figures_of_all_labels_in_it():
     assert [each["labels"] for each in (money, cards, parcels)] == [3, 2, 1]
     assert [each["seeds"] for each in (money, cards, parcels)] == [5, 2, 0]
     assert (money["belief"], money["audited"], money["audits"]) == pytest.approx((0.6, 0.625, 16))
+    assert money["audits_right"] == 9
     assert (parcels["belief"], parcels["audited"], parcels["audits"]) == (0.25, None, 0)
     assert [each["drifting"] for each in (money, cards, parcels)] == [1, 1, 0]
     texts = [pair.texts for pair in pairs]
     assert (money["inside"], money["outside"]) == (texts[0] + texts[1], texts[2])
     assert (cards["inside"], cards["outside"]) == (texts[0], texts[1] + texts[2])
     assert (parcels["inside"], parcels["outside"]) == (0.0, texts[2] + texts[3])
+
+
+SHOW_GROUPS = """
+from tests.app.test_group_table import row
+from widgets.labels.group_table import show_group_table
+show_group_table([
+    row(1, "Money", audited=0.9, audits=30, audits_right=24), row(2, "Money", "Cards", audited=1.0, audits=1,
+    audits_right=1), row(3, "Parcels"),
+], [])
+"""
+
+
+def test_a_group_with_few_audits_has_counts_and_no_share():
+    shown = AppTest.from_string(SHOW_GROUPS, default_timeout=60).run().dataframe[0].value
+    assert shown["name"].tolist() == ["Money", "\u203a Cards", "Parcels"]
+    assert shown["group"].tolist() == ["Money", "Money > Cards", "Parcels"]
+    assert shown["label right (audits)"].tolist() == ["25 of 31", "1 of 1", ""]
+    assert shown["label accuracy"].notna().tolist() == [True, False, False]
 
 
 SHOW_TABLE = """
@@ -66,3 +86,8 @@ def test_a_long_table_comes_in_pages_in_any_order():
     first = app.dataframe[0].value
     assert first["confidence"].is_monotonic_decreasing
     assert first["confidence"].min() >= sorted((each["belief"] for each in long_table()), reverse=True)[PAGE - 1]
+
+
+def test_the_figures_of_a_label_come_before_its_groups():
+    shown = list(AppTest.from_string(SHOW_TABLE, default_timeout=60).run().dataframe[0].value)
+    assert shown[:4] == ["label", "examples", "labelled", "confidence"]

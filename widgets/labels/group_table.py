@@ -9,18 +9,33 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from red_core.labels.groups import checked_path
 from red_core.store.labels import path_in_words
 from red_core.store.views import Confusion
 from widgets.labels.label_tables import show_pickable
 from widgets.labels.map_choice import Row, choose_group
+from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.selections import chosen_rows
+
+RIGHT = "label right (audits)"
+HEADINGS = {
+    "seeds": "examples", "belief": "confidence", "audited": "label accuracy", "inside": "confused inside",
+    "outside": "confused outside", "drifting": "drifting labels",
+}  # fmt: skip
+ORDER = (
+    "name", "labels", "confidence", "label accuracy", RIGHT, "confused inside", "confused outside",
+    "examples", "labelled", "drifting labels", "group",
+)  # fmt: skip
+"""The figures come before what is long or changes seldom, so that a small screen has them."""
+INSIDE, NAME_WIDTH = "\u203a ", 250
 
 
 def group_rows(rows: Sequence[Row], pairs: Sequence[Confusion]) -> list[Row]:
     """Return a row per group, each group before those inside it, with the figures of all labels in it.
 
     ``inside`` and ``outside`` are the numbers of texts that are estimated to have a label of the group in place of
-    another label of the same group, or of another group. ``belief`` and ``audited`` are from 0 to 1, or None.
+    another label of the same group, or of another group. ``belief`` and ``audited`` are from 0 to 1, or None;
+    ``audited`` is the accuracy of the labels, not of the group.
 
     Parameters
     ----------
@@ -55,6 +70,7 @@ def _row(path: tuple[str, ...], members: Sequence[Row], inside: float, outside: 
         "belief": _mean(members, "belief", "labelled"),
         "audited": _mean(members, "audited", "audits"),
         "audits": sum(row["audits"] for row in members),
+        "audits_right": sum(row["audits_right"] for row in members),
         "inside": round(inside, 1),
         "outside": round(outside, 1),
         "drifting": sum(row["drift"] == "yes" for row in members),
@@ -71,11 +87,25 @@ def _mean(members: Sequence[Row], name: str, weight: str) -> float | None:
 def show_group_table(rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
     """Show the table; choosing a row shows the labels of the group."""
     groups = group_rows(rows, pairs)
-    headings = {"seeds": "examples", "belief": "confidence", "audited": "accuracy"}
-    headings |= {"inside": "confused inside", "outside": "confused outside", "drifting": "drifting labels"}
-    frame = pd.DataFrame(groups).rename(columns=headings)
-    empty = [name for name in ("accuracy", "audits", "drifting labels") if not frame[name].fillna(0).any()]
-    show_pickable(frame.drop(columns=empty), "groups_table", partial(_take, rows, groups), tall=True)
+    frame = pd.DataFrame(groups).rename(columns=HEADINGS)
+    frame["name"] = [_indented(group["group"]) for group in groups]
+    frame["label accuracy"] = frame["label accuracy"].mask(frame["audits"] < FEW_AUDITS)
+    frame[RIGHT] = [f"{each['audits_right']:,} of {each['audits']:,}" if each["audits"] else "" for each in groups]
+    filled = {
+        "label accuracy": frame["label accuracy"].notna().any(),
+        RIGHT: frame["audits"].any(),
+        "drifting labels": frame["drifting labels"].any(),
+    }
+    shown = frame[list(ORDER)].drop(columns=[name for name, any_ in filled.items() if not any_])
+    text = st.column_config.TextColumn
+    columns = {"name": text("group", width=NAME_WIDTH), "group": text("whole path")}
+    show_pickable(shown, "groups_table", partial(_take, rows, groups), tall=True, columns=columns)
+
+
+def _indented(path: str) -> str:
+    """Return the innermost group with a sign for each group around it: the names of these would hide it."""
+    *around, name = checked_path(path)
+    return f"{INSIDE * len(around)}{name}"
 
 
 def _take(rows: Sequence[Row], groups: Sequence[Row]) -> None:

@@ -23,6 +23,7 @@ from widgets.labels.map_choice import NEAREST, Row, choose, choose_group, neares
 from widgets.labels.map_figure import STATES
 from widgets.labels.similarity_figure import similarity_figure
 from widgets.rounds.judge_panel import connected_server, show_failure
+from widgets.shell.facts_line import FEW_AUDITS
 from widgets.shell.history import show_label_history
 from widgets.shell.marks import mark
 from widgets.shell.reads import labels, round_number
@@ -167,7 +168,9 @@ def show_label(
 def _rates(row: Row) -> list[str]:
     """Return the label's accuracy in audits, the judge's accuracy on it, and its state, as far as they are known."""
     rates = []
-    if row["audits"]:
+    if 0 < row["audits"] < FEW_AUDITS:
+        rates.append(f"{row['audits_right']:,} of {counted(row['audits'], 'audited text')} right")
+    elif row["audits"]:
         rates.append(f"measured accuracy (audit) {row['audited']:.0%} of {counted(row['audits'], 'text')}")
     if row["judged"]:
         rates.append(f"judge right in {row['judge']:.0%} of {counted(row['judged'], 'verdict')}")

@@ -16,7 +16,7 @@ from widgets.shell.reads import audit_target, confused, drift, label_records, la
 def label_rows(project: Project) -> list[dict[str, Any]]:
     """Return a row per label, in the order of the ids: the row of ``views.label_table``, with further keys.
 
-    - ``audited``: accuracy in ``audits`` blind audits, from 0 to 1, or None.
+    - ``audited``: accuracy in ``audits`` blind audits, from 0 to 1, or None; ``audits_right``: those that were right.
     - ``judge``: share of ``judged`` verdicts on this label that were right, from 0 to 1, or None.
     - ``confused``: number of texts that are estimated to have this label instead of another or the other way round,
       and corrected verdicts; ``confused_with``: name of the label of the worst pair.
@@ -40,6 +40,7 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
             | _share("audited", "audits", audit)
             | _share("judge", "judged", judged.get(row["id"]))
             | {
+                "audits_right": 0 if audit is None else audit.right,
                 "confused": round(sum(pair.texts for pair in pairs), 1),
                 "confused_with": names.get(pairs[0].other(row["id"]), "") if pairs else "",
                 "drift": None if change is None or change.q is None else "yes" if change.drifted else "no",

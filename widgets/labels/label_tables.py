@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ PAGE = 1_000
 """Most labels of a page of the full table."""
 SIMILARITIES = ("similarity", "average", "most")
 CONFUSED = ("confused inside", "confused outside")
-SHARES = ("confidence", "accuracy", "judge right")
+SHARES = ("confidence", "accuracy", "label accuracy", "judge right")
 HEADINGS = {
     "name": "label",
     "seeds": "examples",
@@ -40,9 +41,11 @@ HEADINGS = {
 }
 OF_SHORT = ("name", "subset", "seeds", "labelled", "belief", "meaning")
 OF_ALL = (
-    "name", "group", "subset", "state", "seeds", "fed_back", "labelled", "belief", "audited", "audits", "judge",
-    "judged", "confused", "confused_with", "drift", "meaning",
+    "name", "seeds", "labelled", "belief", "audited", "audits", "confused", "state", "group", "subset", "fed_back",
+    "confused_with", "judge", "judged", "drift", "meaning",
 )  # fmt: skip
+"""The figures come before the long words, so that a small screen has them."""
+FULL_WIDTHS = {"label": 260, "group": 200, "confused with": 200}
 HELP = {
     "group": "The groups that the label is in, the largest group first",
     "examples": "Labelled examples from your files",
@@ -50,6 +53,9 @@ HELP = {
     "labelled": "Texts that the last round gave this label",
     "confidence": "Average confidence of the texts that the last round gave this label",
     "accuracy": "Measured accuracy (audit): the share of audited texts with this machine label that are right",
+    "label accuracy": "Measured accuracy (audit) of the labels: the share of the audited texts with a machine label of "
+    "this group whose label is right. From 20 audits on",
+    "label right (audits)": "Of the audited texts with a machine label of this group: those whose label is right",
     "audits": "Audited texts with this machine label",
     "judge right": "Judge accuracy on this label, from the self-test and blind audits",
     "verdicts": "Verdicts on this label that a known label or an audit could check",
@@ -75,7 +81,15 @@ def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False) -> 
 def show_label_table(rows: Sequence[Row]) -> None:
     """Show the full table of labels, a page at a time if there are many; a click on a heading sorts the page."""
     page = rows if len(rows) <= PAGE else _page(rows)
-    show_pickable(_columns(page, OF_ALL), "labels_table", partial(take_row, page, "labels_table", False), tall=True)
+    show_pickable(
+        _columns(page, OF_ALL),
+        "labels_table",
+        partial(take_row, page, "labels_table", False),
+        tall=True,
+        columns={
+            name: st.column_config.TextColumn(width=width, help=HELP.get(name)) for name, width in FULL_WIDTHS.items()
+        },
+    )
 
 
 def _page(rows: Sequence[Row]) -> Sequence[Row]:
@@ -114,8 +128,18 @@ def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
     choose(label=rows[chosen[0]]["name"] if chosen else None, inside=inside)
 
 
-def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], *, tall: bool = False) -> None:
-    """Show a table with a column of subset numbers and the signs of the map; choosing a row calls ``on_choice``."""
+def show_pickable(
+    frame: pd.DataFrame,
+    key: str,
+    on_choice: Callable[[], None],
+    *,
+    tall: bool = False,
+    columns: Mapping[str, Any] | None = None,
+) -> None:
+    """Show a table with a column of subset numbers and the signs of the map; choosing a row calls ``on_choice``.
+
+    ``columns`` configures columns in another way than the other tables have them.
+    """
     table, colours = frame, [""] * len(frame)
     if "subset" in frame:
         marks = [mark(int(subset)) for subset in frame["subset"]]
@@ -137,7 +161,8 @@ def show_pickable(frame: pd.DataFrame, key: str, on_choice: Callable[[], None], 
         | {name: st.column_config.NumberColumn(format="percent", help=HELP[name]) for name in SHARES}
         | {name: st.column_config.NumberColumn(format="%.1f", help=HELP[name]) for name in CONFUSED}
         | {"confused": st.column_config.NumberColumn(format="%.1f", help=HELP["confused"])}
-        | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)},
+        | {"texts": st.column_config.NumberColumn(format="%.1f", width=50)}
+        | dict(columns or {}),
     )
 
 
