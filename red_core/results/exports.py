@@ -12,6 +12,7 @@ from red_core.records import Project
 from red_core.results.filters import checked
 from red_core.results.formats import format_of
 from red_core.results.formats.format import Export
+from red_core.store import exports as stored
 from red_core.store.exports import EVERY_ROW, ORIGINAL, PROVENANCE, ExportFilter, opened_export
 from red_core.store.labels import list_labels
 from red_core.store.rounds import last_finished_round
@@ -76,6 +77,18 @@ def export(
     with opened as (columns, rows):
         given = _with_exported_label(columns, rows) if chosen.name in TO_EDIT else (columns, rows)
         return chosen.write(Path(path), Export(*given, names, delimiter, _texts(project, given[0])))
+
+
+def count_rows(project: Project, wanted: ExportFilter) -> int:
+    """Return how many rows :func:`export` would write.
+
+    Raises
+    ------
+    SettingsError
+        As by :func:`export`.
+    """
+    last = last_finished_round(project)
+    return stored.count_rows(project, last.id if last else 0, checked(project, wanted))
 
 
 def _texts(project: Project, columns: Sequence[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from red_core.store.attempts import PAID
 from red_core.store.certificates import STANDING
 from red_core.store.checksums import changed_facts
 from red_core.store.database import connection
-from red_core.store.final_labels import FINAL_OF_BLOCK
+from red_core.store.final_labels import FINAL, FINAL_OF_BLOCK
 from red_core.store.labels import IN_GROUP, labels_in, name_key, path_in_words, stored_group
 from red_core.store.texts import shown_file
 
@@ -35,6 +35,14 @@ NONE_NAME = "none of these"
 
 DECISIONS = "decisions"
 """The additional column of a lossless export: all decisions about the text, with the undone ones."""
+
+_WANTED = f"""
+    (:label IS NULL OR label.name_key = :label)
+        AND (:none = 0 OR final.kind LIKE '%none of these')
+        AND (:source IS NULL OR final.kind = :source OR :source = 'left out' AND final.kind LIKE 'left out%')
+        AND (:least IS NULL OR final.belief >= :least) AND (:most IS NULL OR final.belief <= :most)
+        AND (:since IS NULL OR coalesce(decision.at, audit.at) >= :since)
+        AND (:group IS NULL OR final.label IN {IN_GROUP})"""
 
 # A text with verdicts on several labels shows the one on its final label, else the newest. The cost of a verdict is
 # known if the server reported the tokens of all its requests. LIMIT and CROSS make SQLite compute each column of
@@ -96,13 +104,13 @@ _EXPORT = f"""
     LEFT JOIN round ON round.id = final.round LEFT JOIN standing_flag flag ON flag.text = final.text
     LEFT JOIN decision rejection ON rejection.id = (SELECT max(s.id) FROM standing_decision s
         WHERE final.decided AND s.text = final.text AND s.kind = 'reject')
-    WHERE (:label IS NULL OR label.name_key = :label)
-        AND (:none = 0 OR final.kind LIKE '%none of these')
-        AND (:source IS NULL OR final.kind = :source OR :source = 'left out' AND final.kind LIKE 'left out%')
-        AND (:least IS NULL OR final.belief >= :least) AND (:most IS NULL OR final.belief <= :most)
-        AND (:since IS NULL OR coalesce(decision.at, audit.at) >= :since)
-        AND (:group IS NULL OR final.label IN {IN_GROUP})
+    WHERE {_WANTED}
     ORDER BY final.source, final.row"""
+
+_COUNT = f"""
+    SELECT count(*) FROM ({FINAL}) final LEFT JOIN label ON label.id = final.label
+    LEFT JOIN decision ON decision.id = final.decision LEFT JOIN audit_answer audit ON audit.id = final.audit_answer
+    WHERE {_WANTED}"""
 
 ROWS_PER_BLOCK = 4_096
 """Rows that are sorted at once."""
@@ -149,6 +157,12 @@ class ExportFilter:
 
 
 EVERY_ROW = ExportFilter()
+
+
+def count_rows(project: Project, round_id: int, wanted: ExportFilter) -> int:
+    """Return how many rows an export has; it computes their labels, and neither texts nor evidence."""
+    with connection(project) as db:
+        return int(db.execute(_COUNT, {"round": round_id} | wanted.values()).fetchone()[0])
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
 from red_core.records import Project
 from red_core.results.edited import apply_edited, read_edited
-from red_core.results.exports import export
+from red_core.results.exports import count_rows, export
 from red_core.results.formats import FORMATS
 from red_core.results.formats.format import Export
 from red_core.results.formats.workbook import write_workbook
@@ -181,7 +181,7 @@ def test_a_text_as_it_came_is_found_by_its_row(project):
 def test_an_export_can_be_filtered(wanted, texts, project, tmp_path):
     decided(project)
     apply_edit(project, Group({label_of(project, "refund"): ("Money", "Back")}), "ann")
-    assert export(project, tmp_path / "out.jsonl", wanted=wanted) == len(texts)
+    assert export(project, tmp_path / "out.jsonl", wanted=wanted) == count_rows(project, wanted) == len(texts)
     lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
     found = [json.loads(line)["text"] for line in lines]
     assert [text and text.removeprefix("'") for text in found] == texts

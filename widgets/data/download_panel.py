@@ -9,16 +9,20 @@ from typing import Any
 
 import streamlit as st
 
+from red_core.errors import RedError
 from red_core.labels.groups import checked_path, groups_of
 from red_core.records import Project, Round
 from red_core.results import export
+from red_core.results.exports import count_rows
 from red_core.results.formats.tools import labelling_configuration
 from red_core.store.exports import NONE_NAME, ExportFilter
 from red_core.store.labels import path_in_words
+from widgets.shell.caching import cached_read
 from widgets.shell.group_filter import choose_group
 from widgets.shell.reads import facts, labels
+from widgets.shell.reasons import reason_of
 from widgets.shell.sign_in import of_session
-from widgets.shell.untrusted import plain
+from widgets.shell.untrusted import plain, visible
 from widgets.shell.words import counted
 
 CHOICES = {
@@ -74,7 +78,7 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
             else f"The file has the texts of all {counted(sum(counts.values()), 'row')} of your files."
         )
     else:
-        st.text("The file has the rows that meet every condition above.")
+        _show_rows_wanted(project, wanted, sum(counts.values()))
     if facts(project)["truths"]:
         st.caption("The column *truth* holds the hidden label of each text.")
     st.download_button(f"Download {chosen}", of_session(content), name, media, on_click="ignore", type="primary")
@@ -82,6 +86,36 @@ def show_download(project: Project, _last: Round | None, counts: dict[str, int])
         names = tuple(sorted(label.name for label in labels(project).values()))
         with st.expander("Labelling configuration of the Label Studio project", key="label_studio_fold"):
             st.code(labelling_configuration(names), language=None)
+
+
+def _show_rows_wanted(project: Project, wanted: ExportFilter, total: int) -> None:
+    """Show the conditions in words, and how many rows meet them."""
+    try:
+        count = _count(project, wanted)
+    except RedError as error:
+        st.error(plain(reason_of(error)), icon=":material/error:")
+        return
+    meet = "It meets" if count == 1 else "They meet"
+    st.text(visible(f"The file has {count:,} of {counted(total, 'row')}. {meet} every condition: {in_words(wanted)}."))
+
+
+@cached_read()
+def _count(project: Project, wanted: ExportFilter) -> int:
+    return count_rows(project, wanted)
+
+
+def in_words(wanted: ExportFilter) -> str:
+    """Return the conditions of a filter: ``label refund, group Money > Back, confidence 50% to 100%``."""
+    least, most = wanted.least_belief, wanted.most_belief
+    belief = f"{least or 0:.0%} to {1 if most is None else most:.0%}"
+    parts = {
+        "label": wanted.label,
+        "group": path_in_words(wanted.group) if wanted.group else None,
+        "source": wanted.source,
+        "confidence": None if least is None and most is None else belief,
+        "decided since": wanted.decided_since,
+    }
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
 
 
 def _filter(project: Project, counts: dict[str, int]) -> ExportFilter:

@@ -42,7 +42,7 @@ def offer_label_file(project: Project) -> None:
     """Show the downloads of the label set."""
     with st.container(horizontal=True):
         for kind, mime in KINDS.items():
-            name = f"{project.name}-labels.{kind}"
+            name = f"{project.name}-label-set.{kind}"
             st.download_button(
                 f"Download {kind.upper()}", of_session(partial(_written, project, name)), name, mime, on_click="ignore",
                 key=f"label_set_{kind}", icon=":material/download:",
