@@ -136,3 +136,23 @@ def test_a_point_of_a_group_is_clear_if_one_of_its_labels_is_chosen(monkeypatch)
         opacities = drawn(shown, focus)["points"].marker.opacity
         clear = {each["name"] for each, opacity in zip(shown, opacities, strict=True) if opacity > FADED}
         assert clear == {"deep 1"}
+
+
+def test_every_group_has_its_whole_name_and_the_legend_says_what_the_points_are(monkeypatch):
+    monkeypatch.setattr("widgets.labels.map_groups.MOST_POINTS", 10)
+    name = "Arts, Design, Entertainment, Sports, and Media"
+    rows = [row(n, path=(f"{name} {n % 4}", "deep"), x=0.9 + n % 4 / 50, y=-0.5) for n in range(24)]
+    overlay = Overlay([Confusion((1, 2), 3.0, 0)], scope=())
+    points, *legend = label_map_figure(overview(rows, ()), "", BOUNDS, Focus(), overlay, INK).data
+    assert sorted(text.replace("<br>", " ") for text in points.text) == [f"{name} {n}" for n in range(4)]
+    assert [fields[2] for fields in points.customdata] == [""] * 4  # the name of the group is not said twice
+    assert [entry.name for entry in legend] == ["group; larger: more labelled examples", "many unlabelled texts"]
+
+
+def test_the_names_in_an_open_group_fit_beside_its_details():
+    names = [f"a label with a long name {n}" for n in range(6)]
+    rows = [row(n, name=name, path=("top",), x=0.3, y=n / 3 - 1) for n, name in enumerate(names)]
+    rows += [row(9 + n, name="edge", path=("top",), x=n - 0.5, y=0.2) for n in range(2)]
+    points = drawn(rows, overlay=Overlay(scope=("top",)))["points"]
+    sides = [side for side, text in zip(points.textposition, points.text, strict=True) if text.startswith("a label")]
+    assert set(sides) == {"middle left"}

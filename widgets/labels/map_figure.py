@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ from widgets.shell.untrusted import for_hover
 HEIGHT = 540
 WIDTH = 720
 """Approximate width of the map on a laptop, in pixels. It only decides which names fit."""
+BESIDE = 490
+"""The same where a group is open: the details of its labels stand beside the map."""
+NAME_LINE, MOST_LINES_OF_NAME = 26, 3
+"""Characters of a line of the name of a group, and its lines."""
 FADED, UNSELECTED = 0.18, 0.35
 CLOSE = 0.5
 """Share of the whole map, in each direction, that is shown around a label that was searched for."""
@@ -76,8 +81,10 @@ def label_map_figure(
     spots = {row["id"]: spot for row, spot in zip(rows, coordinates.tolist(), strict=True)}
     view = _around(coordinates, bounds) if overlay.scope else _view(spots, bounds, focus)
     outlined, group_names = ([], []) if overlay.scope is None else outlines(rows, overlay.scope, ink, view)
-    taken = _boxes_of(group_names, view)
-    figure = go.Figure([_points(rows, coordinates, view, focus, taken, overlay, ink), *legend(rows, overlay, ink)])
+    taken = _boxes_of(group_names, view, BESIDE if overlay.scope else WIDTH)
+    between = lines(spots, focus, overlay)
+    points = _points(rows, coordinates, view, focus, taken, overlay, ink)
+    figure = go.Figure([points, *legend(rows, overlay, ink, between)])
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 28, "b": 0},
@@ -96,7 +103,7 @@ def label_map_figure(
         xaxis={"visible": False, "range": view[:, 0].tolist()},
         yaxis={"visible": False, "range": view[:, 1].tolist()},
         images=[_behind(picture, bounds)] if picture else [],
-        shapes=[*outlined, *lines(spots, focus, overlay), *rings(spots, focus, overlay, ink)],
+        shapes=[*outlined, *between, *rings(spots, focus, overlay, ink)],
         annotations=[*group_names, *names_of_groups(overlay, ink)],
     )
     return figure
@@ -118,7 +125,8 @@ def _points(  # what a point may show, each prepared by the caller
     sizes = _sizes(rows)
     order = sorted(range(len(rows)), key=lambda index: (rows[index]["id"] != focus.label, -rows[index]["seeds"]))
     room = np.where([row["id"] == focus.label for row in rows], 2 * RING, sizes)
-    texts, sides = _names_that_fit(rows, coordinates, view, room, [index for index in order if clear[index]], taken)
+    named, width = [index for index in order if clear[index]], BESIDE if overlay.scope else WIDTH
+    texts, sides = _names_that_fit(rows, coordinates, view, room, named, taken, width)
     texts = [f"{GAP}{text}{GAP}" if row["id"] == focus.label else text for row, text in zip(rows, texts, strict=True)]
     return go.Scatter(
         x=coordinates[:, 0],
@@ -179,7 +187,7 @@ def _hover_fields(row: dict[str, Any]) -> list[Any]:
     labelled = f"<br>{row['labelled']:,} labelled, average confidence {row['belief']:.0%}" if row["labelled"] else ""
     meaning = f"{for_hover(row['meaning'], 60)}<br>" if row["meaning"] else ""
     state = f"<br>{STATES[row['state']]}" if row["state"] else ""
-    groups = for_hover(path_in_words(row["path"]), 60)
+    groups = for_hover(path_in_words(row["path"][:-1] if "opens" in row else row["path"]), 60)
     subset = "" if "opens" in row else f"Subset {row['subset'] + 1}"
     place = "<br>".join(filter(None, (groups, subset)))
     return [for_hover(row["name"], 60), meaning, place, row["seeds"], row["fed_back"], labelled + state]
@@ -203,10 +211,10 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> Floats:
     return sizes
 
 
-def _boxes_of(names: Sequence[dict[str, Any]], view: Floats) -> Floats:
+def _boxes_of(names: Sequence[dict[str, Any]], view: Floats, width: float) -> Floats:
     """Return left, right, low and high of the names of groups, in pixels, shape (n, 4)."""
     spots = np.array([(name["x"], name["y"]) for name in names]).reshape(-1, 2)
-    middle = (spots - view[0]) / (view[1] - view[0]) * (WIDTH, HEIGHT) + (0, 8)  # their yshift
+    middle = (spots - view[0]) / (view[1] - view[0]) * (width, HEIGHT) + (0, 8)  # their yshift
     half = np.array([3.1 * len(name["text"].removeprefix("<b>").removesuffix("</b>")) for name in names])
     return np.stack([middle[:, 0] - half, middle[:, 0] + half, middle[:, 1] - 8, middle[:, 1] + 8], axis=1)
 
@@ -218,30 +226,59 @@ def _names_that_fit(  # everything that limits the place of a name
     sizes: Floats,
     order: Sequence[int],
     taken: Floats,
+    width: float,
 ) -> tuple[list[str], list[str]]:
-    """Return the name and its side for every point: '' outside ``order``, and where the name would cover another."""
-    centres = (coordinates - view[0]) / (view[1] - view[0]) * (WIDTH, HEIGHT)
+    """Return the name and its side for every point: '' outside ``order``, and where the name would cover another.
+
+    A group has its name in any case, in lines and where it covers least: it is all that is known of the group.
+    """
+    centres = (coordinates - view[0]) / (view[1] - view[0]) * (width, HEIGHT)
     radius = sizes / 2
     around = radius[:, None] * (-1, 1)
     boxes = np.hstack([centres[:, :1] + around, centres[:, 1:] + around])[order]  # left, right, low, high
     boxes = np.vstack([boxes, taken])
     texts, sides = [""] * len(rows), ["top left"] * len(rows)
     for index in order:
-        name = for_hover(rows[index]["name"], 32)
-        width, (x, y), away = 5.7 * len(name) + 4, centres[index], radius[index] + 2
-        for side, box in {
-            "middle right": (x + away, x + away + width, y - 7, y + 7),
-            "middle left": (x - away - width, x - away, y - 7, y + 7),
-            "top center": (x - width / 2, x + width / 2, y + away, y + away + 14),
-            "bottom center": (x - width / 2, x + width / 2, y - away - 14, y - away),
-        }.items():
-            left, right, low, high = box
-            covers = (boxes[:, 0] < right) & (boxes[:, 1] > left) & (boxes[:, 2] < high) & (boxes[:, 3] > low)
-            if not covers.any() and left > 0 and right < WIDTH:
-                texts[index], sides[index] = name, side
-                boxes = np.vstack([boxes, box])
-                break
+        is_group = "opens" in rows[index]
+        name = _name_in_lines(rows[index]["name"]) if is_group else [for_hover(rows[index]["name"], 32)]
+        places = _places(name, centres[index], radius[index] + 2)
+        covers = {side: _covered(box, boxes) + _outside(box, width) for side, box in places.items()}
+        side = min(covers, key=covers.__getitem__)
+        if is_group or not covers[side]:
+            texts[index], sides[index] = "<br>".join(name), side
+            boxes = np.vstack([boxes, places[side]])
     return texts, sides
+
+
+def _name_in_lines(name: str) -> list[str]:
+    lines_of_name = wrap(name, NAME_LINE)
+    last = " ".join(lines_of_name[MOST_LINES_OF_NAME - 1 :])
+    return [for_hover(line, NAME_LINE) for line in (*lines_of_name[: MOST_LINES_OF_NAME - 1], last) if line]
+
+
+def _places(name: Sequence[str], centre: Floats, away: float) -> dict[str, tuple[float, float, float, float]]:
+    """Return the box of a name at each side of its point: left, right, low and high; the best side comes first."""
+    (x, y), wide, high = centre, 5.7 * max(map(len, name)) + 4, 14 * len(name)
+    return {
+        "middle right": (x + away, x + away + wide, y - high / 2, y + high / 2),
+        "middle left": (x - away - wide, x - away, y - high / 2, y + high / 2),
+        "top center": (x - wide / 2, x + wide / 2, y + away, y + away + high),
+        "bottom center": (x - wide / 2, x + wide / 2, y - away - high, y - away),
+    }
+
+
+def _covered(box: Sequence[float], boxes: Floats) -> float:
+    """Return how many square pixels of other names and points a name would cover."""
+    left, right, low, high = box
+    wide = np.minimum(boxes[:, 1], right) - np.maximum(boxes[:, 0], left)
+    tall = np.minimum(boxes[:, 3], high) - np.maximum(boxes[:, 2], low)
+    return float((np.maximum(wide, 0.0) * np.maximum(tall, 0.0)).sum())
+
+
+def _outside(box: Sequence[float], width: float) -> float:
+    """Return how many square pixels of a name would be outside of the map, each as bad as ten covered ones."""
+    left, right, low, high = box
+    return 10.0 * (max(-left, 0.0) + max(right - width, 0.0)) * (high - low)
 
 
 def _behind(picture: str, bounds: Floats) -> dict[str, Any]:
