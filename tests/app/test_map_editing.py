@@ -29,6 +29,7 @@ from red_core.review.presses import read_key_press
 from red_core.rounds.run import run_round
 from red_core.store.desk import Filters, queue
 from red_core.store.guidelines import guideline_examples
+from red_core.store.jobs import add_job
 from red_core.store.label_undo import edits
 from red_core.store.labels import current_layout, list_labels, path_in_words
 from red_core.store.texts import contents, pool, remember, seeds
@@ -76,9 +77,23 @@ def test_a_label_is_renamed_and_named_back(in_state: InState, open_app: OpenApp)
     assert "This edit moves no text." in preview
     assert "Every verdict still counts." in preview
     assert names(project)[0] == "money back"
+    assert "Done: renamed" in words_on(app)
+    app.run()
+    assert "Done: renamed" not in words_on(app)  # it is said once
     app.button(key="edit_undo").click().run()
     assert names(project) == before
     assert "Undone: renamed" in words_on(app)
+
+
+def test_while_work_goes_on_nothing_can_be_pressed_and_the_reason_stands_beside(
+    in_state: InState, open_app: OpenApp
+) -> None:
+    project = in_state("to review, working")
+    app = open_app("label_map")
+    choose(app, names(project)[0], "Rename")
+    app.text_input(key=f"rename_{label_ids(project)[names(project)[0]]}").set_value("money back").run()
+    assert app.button(key="edit_preview").disabled
+    assert "You can preview and edit when it is done." in words_on(app)
 
 
 def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: OpenApp) -> None:
@@ -355,10 +370,11 @@ def test_a_hostile_name_is_previewed_as_words(in_state: InState, open_app: OpenA
     assert not app.exception
 
 
-def test_an_edit_is_refused_while_a_job_runs(in_state: InState, open_app: OpenApp) -> None:
-    project = in_state("to review, working")
+def test_an_edit_is_refused_while_a_job_runs_that_the_page_does_not_know(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
     app = open_app("label_map")
     choose(app, names(project)[0], "Retire")
+    add_job(project, "prepare", FAST.model_dump_json(), "Ana")
     app.button(key="edit_preview").click().run()
     assert "a job is running" in words_on(app)
     assert edits(project)[-1].kind != "retire"

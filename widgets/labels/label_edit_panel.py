@@ -27,6 +27,7 @@ from widgets.labels.many_panel import many_form
 from widgets.labels.map_choice import Row, choose
 from widgets.shell.caching import cached_read
 from widgets.shell.marks import mark
+from widgets.shell.next_step import is_working
 from widgets.shell.reasons import reason_of
 from widgets.shell.row_height import LETTER, row_height
 from widgets.shell.sign_in import may_write
@@ -40,6 +41,7 @@ VERBS = {
     "dissolved": "dissolve", "made": "make", "put": "put", "split": "split",
 }  # fmt: skip
 """The verbs with which the messages of edits begin, and those of a preview: what was not done yet is no past."""
+WAIT = "Work goes on in the background. You can preview and edit when it is done."
 EDIT_WIDTH = 440
 NEW_LABEL = "new_label"
 """Session key of the name and the example texts that the form for a new label is filled with."""
@@ -58,7 +60,7 @@ def show_label_edits(project: Project, rows: Sequence[Row], chosen: Row | None, 
     # Once used, the expander stays open: it shows the result of the edit, and Undo.
     used = NEW_LABEL in st.session_state or st.session_state.get("edit_used", False)
     with st.expander("Edit the labels", icon=":material/edit:", expanded=used):
-        if result := st.session_state.get("edit_done"):
+        if result := st.session_state.pop("edit_done", None):  # once: on later pages it would look like news
             st.success(plain(result), icon=":material/check:")
         if not may_write():
             offer_label_file(project)
@@ -199,19 +201,22 @@ def _proposed_split(project: Project, label: int, parts: int) -> list[list[int]]
 
 
 def _show_preview(project: Project, edit: Edit | None) -> None:
-    with st.container(horizontal=True):
-        st.button("Preview", key="edit_preview", disabled=edit is None, on_click=_try, args=(project, edit))
+    working = is_working(project)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Preview", key="edit_preview", disabled=edit is None or working, on_click=_try, args=(project, edit))
         tried: tuple[Any, Any, Preview] | None = st.session_state.get("edit_tried")
         fits = tried is not None and tried[:2] == (_project_state(project), edit)
         st.button(
-            "Do it", key="edit_do", type="primary", disabled=not fits, on_click=_do, args=(project, edit),
+            "Do it", key="edit_do", type="primary", disabled=not fits or working, on_click=_do, args=(project, edit),
             help=None if fits else "Press Preview first: it shows what this edit changes.",
         )  # fmt: skip
         if isinstance(edit, MergePairs):
             st.button(
                 f"Merge {counted(len(edit.into), 'pair')} now", key="edit_at_once", on_click=_at_once,
-                args=(project, edit), help="Without a preview. You can undo it.",
+                args=(project, edit), disabled=working, help="Without a preview. You can undo it.",
             )  # fmt: skip
+        if working:
+            st.caption(WAIT, width="content")
     if error := st.session_state.pop("edit_error", None):
         st.error(plain(error), icon=":material/error:")
     if fits and tried is not None:
@@ -285,7 +290,8 @@ def _show_history(project: Project) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{counted(len(history), 'edit')} of the label set so far.", width="content")
         st.button(
-            "Undo the newest edit", key="edit_undo", icon=":material/undo:", disabled=not undoable or not may_write(),
+            "Undo the newest edit", key="edit_undo", icon=":material/undo:",
+            disabled=not undoable or not may_write() or is_working(project),
             on_click=_undo, args=(project,), help=plain(undoable[-1].told) if undoable else None,
         )  # fmt: skip
     table = pd.DataFrame([asdict(edit) for edit in reversed(history)])[["version", "told", "who", "at"]]
