@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from red_core.data.importing import import_files
@@ -19,6 +20,7 @@ from red_core.labels.edits import apply_edit
 from red_core.labels.file import export_label_set, from_pasted
 from red_core.labels.groups import Group
 from red_core.labels.kept_drift import KEPT_OF, kept_drift
+from red_core.labels.many import Duplicate
 from red_core.labels.meaning import Mean, this_is_why
 from red_core.records import Project
 from red_core.review.audit_report import audited_accuracy
@@ -218,7 +220,22 @@ def test_many_labels_are_retired_by_a_pasted_list(in_state: InState, open_app: O
         assert not app.exception
 
 
-def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_app: OpenApp) -> None:
+@pytest.fixture
+def editors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the tables with ticks, in the order in which they are shown."""
+    keys, editor = list[str](), st.data_editor
+
+    def noted(*values: Any, key: str, **named: Any) -> Any:
+        keys.append(key)
+        return editor(*values, key=key, **named)
+
+    monkeypatch.setattr(st, "data_editor", noted)
+    return keys
+
+
+def test_pairs_of_duplicates_are_merged_with_one_press(
+    in_state: InState, open_app: OpenApp, editors: list[str]
+) -> None:
     project = in_state("to review")
     ids = label_ids(project)
     apply_edit(project, Rename(ids["delivery"], "refunds"), "Ana")
@@ -228,7 +245,7 @@ def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_a
     (table,) = [frame.value for frame in app.dataframe if "becomes" in frame.value]
     place = table["label"].tolist().index("refunds")
     assert table["becomes"][place] == "refund"
-    app.session_state[f"duplicates_{len(table)}"] = {
+    app.session_state[editors[-1]] = {
         "edited_rows": {place: {"same": True}}, "added_rows": [], "deleted_rows": [],
     }  # fmt: skip
     app.run()
@@ -246,6 +263,19 @@ def test_pairs_of_duplicates_are_merged_with_one_press(in_state: InState, open_a
     app.button(key="edit_undo").click().run()
     assert names(project) == ["refund", "refunds", "warranty", "repair"]
     assert "Undone: merged 'refunds' into 'refund'" in words_on(app)
+
+
+def test_no_tick_stays_when_the_pairs_are_others(
+    in_state: InState, open_app: OpenApp, editors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = label_ids(in_state("to review"))
+    for pair in ((ids["refund"], ids["delivery"]), (ids["refund"], ids["repair"])):
+        found = [Duplicate(pair, "names", 0.9)]
+        monkeypatch.setattr("widgets.labels.many_panel.duplicates", lambda *_, found=found: found)
+        app = open_app("label_map")
+        app.radio(key="edit_kind").set_value("Many labels").run()
+        app.radio(key="many").set_value("Possible duplicates").run()
+    assert len(set(editors)) == 2
 
 
 def test_only_ticked_labels_without_texts_are_retired(in_state: InState, open_app: OpenApp) -> None:

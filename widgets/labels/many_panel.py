@@ -142,8 +142,9 @@ def _duplicates(project: Project, rows: Sequence[Row]) -> Edit | None:
         }
     )
     column, whole = st.column_config, [*frame["label"], *frame["becomes"]]
+    key = f"duplicates_{hash(tuple(each.labels for each, _ in pairs))}"  # with other pairs, no tick stays
     ticked = st.data_editor(
-        frame, hide_index=True, disabled=["label", "becomes", "why"], key=f"duplicates_{len(pairs)}", height=300,
+        frame, hide_index=True, disabled=["label", "becomes", "why"], key=key, height=300,
         row_height=row_height(whole, PAIR_WIDTHS["label"] // LETTER),
         column_config={
             "same": column.CheckboxColumn(width=60),
