@@ -97,7 +97,9 @@ class Group:
             ((label, path),) = changed.items()
             where = f"into {path_in_words(path)!r}" if path else "out of its group"
             return f"put {snapshot.name(label)} {where}"
-        groups = len(set(changed.values()))
+        groups = len({path for path in changed.values() if path})
+        if not groups and changed:
+            return f"took {len(changed):,} labels out of their groups"
         return f"put {len(changed):,} labels into {groups:,} group{'s' if groups != 1 else ''}"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from red_core.errors import StateError
 from red_core.labels.edit_kinds import Merge, Rename, Retire
-from red_core.labels.edits import apply_edit, undo_edit
+from red_core.labels.edits import apply_edit, preview, undo_edit
 from red_core.labels.groups import Group, MoveGroup, checked_path, groups_of, is_of_group, key_of
 from red_core.records import Project
 from red_core.review.decisions import decide
@@ -57,6 +57,8 @@ def test_labels_are_put_into_groups_and_taken_out(project):
     assert groups_of(list_labels(project)) == {("Money",): 2, ("Money", "Back"): 1, ("Parcels",): 1}
     apply_edit(project, Group({1: ()}), "ann")
     assert paths(project) == {"delivery": "Parcels", "invoice": "Money"}
+    out = preview(project, Group({2: (), 5: ()})).message
+    assert out == "took 2 labels out of their groups"
     undo_edit(project, "bob")
     undo_edit(project, "bob")
     assert paths(project) == {}

@@ -38,7 +38,7 @@ KINDS = ("Add a label", "Rename", "Move", "Groups", "Merge", "Split", "Retire", 
 MOST_PARTS = 6
 VERBS = {
     "renamed": "rename", "merged": "merge", "retired": "retire", "moved": "move", "added": "add", "applied": "apply",
-    "dissolved": "dissolve", "made": "make", "put": "put", "split": "split",
+    "dissolved": "dissolve", "made": "make", "put": "put", "split": "split", "took": "take",
 }  # fmt: skip
 """The verbs with which the messages of edits begin, and those of a preview: what was not done yet is no past."""
 WAIT = "Work goes on in the background. You can preview and edit when it is done."
