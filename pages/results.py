@@ -214,8 +214,6 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
     """Show a row per label."""
     columns = {
         "name": column.TextColumn("Label", width=240),
-        "group": column.TextColumn("Group", width=240),
-        "subset": column.NumberColumn("Subset"),
         "seeds": column.NumberColumn("Examples", help="Labelled examples from your files"),
         "fed_back": column.NumberColumn("Fed back", help="Texts that were fed back and train this label"),
         "labelled": column.NumberColumn("Labelled", help="Texts that the last round gave this label"),
@@ -226,6 +224,8 @@ def show_labels(project: Project, last: Round | None, _counts: dict[str, int]) -
             help="Average confidence of the texts that the last round gave this label",
         ),
         "decided": column.NumberColumn("Decided", help="Texts that a person gave this label"),
+        "subset": column.NumberColumn("Subset"),
+        "group": column.TextColumn("Group", width=240),  # the figures come first, so that a small screen has them
     }
     table = pd.DataFrame(label_table(project)).round(3)
     table["name"], table["subset"] = table["name"].map(visible), table["subset"] + 1

@@ -128,6 +128,8 @@ def test_a_branch_is_made_moved_and_moved_back(in_state: InState, open_app: Open
     (header,) = re.findall(r"true accuracy \(trial\) ([\d.]+%)", said)
     assert f"; label: {header} (of 40 texts)." in said
     assert "Each level counts only the texts whose label has this level." in said
+    orders = [list(frame.proto.column_order) for frame in results.dataframe if "belief" in frame.value]
+    assert orders == [["name", "seeds", "fed_back", "labelled", "belief", "decided", "subset", "group"]]
 
 
 def test_the_group_that_is_chosen_on_the_map_is_the_one_to_move(in_state: InState, open_app: OpenApp) -> None:
