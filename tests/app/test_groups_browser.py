@@ -72,7 +72,7 @@ def test_a_branch_is_moved_with_its_labels_and_moved_back(in_state: InState, ser
     page.locator("[class*=st-key-group_to_] input").press("Enter")
     watched.settle()
     watched.press("edit_preview")
-    page.get_by_text(saying("moved the group 'Money' of 2 labels to 'Shop > Cash'")).first.wait_for()
+    page.get_by_text(saying("This edit will move the group 'Money' of 2 labels to 'Shop > Cash'")).first.wait_for()
     assert paths(project) == before  # a preview changes nothing
     watched.press("edit_do")
     page.get_by_text(saying("Done: moved the group")).first.wait_for()
