@@ -256,6 +256,9 @@ def beliefs_of_judged_valid(project: Project, round_id: int) -> dict[tuple[int, 
     return {(int(text), int(label)): float(share) for text, top in rows for label, share in json.loads(top)}
 
 
+_PREDICTION = np.dtype([("text", np.int64), ("label", np.int64), ("belief", np.float64)])
+
+
 def predicted_labels(project: Project, round_id: int) -> tuple[Ints, Ints]:
     """Return the texts and their machine labels in one round, both of shape (n,); -1 is none of these."""
     return predictions(project, round_id)[:2]
@@ -265,6 +268,5 @@ def predictions(project: Project, round_id: int) -> tuple[Ints, Ints, Floats]:
     """Return the texts, ascending, their machine labels, and the beliefs in these, each of shape (n,), in one round."""
     query = "SELECT text, label, belief FROM prediction WHERE round = ? ORDER BY text"
     with connection(project) as db:
-        columns = list(zip(*db.execute(query, [round_id]), strict=True)) or [(), (), ()]
-    texts, labels = (np.array(column, dtype=np.int64) for column in columns[:2])
-    return texts, labels, np.array(columns[2], dtype=np.float64)
+        rows = np.fromiter(db.execute(query, [round_id]), dtype=_PREDICTION)
+    return rows["text"].copy(), rows["label"].copy(), rows["belief"].copy()
