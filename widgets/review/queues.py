@@ -28,8 +28,8 @@ TO_GOAL = "towards the goal"
 NAMES = {"stale": "outdated", "low belief": "low confidence"}
 """What the screen calls a queue, where its stored name is another."""
 MEANINGS = {
-    TO_GOAL: "the texts to decide to reach your goal, by the plan; the most useful ones come first",
-    "to decide": "every text where your answer helps; the most useful ones come first",
+    TO_GOAL: "the texts to decide to reach your goal, by the plan; the least sure ones come first",
+    "to decide": "every text where your answer helps; the least sure ones come first",
     "judge against classifiers": "the judge said invalid",
     "judge unsure": "the judge said neither valid nor invalid",
     "judged valid": "the judge said valid",
