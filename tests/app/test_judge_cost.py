@@ -48,7 +48,7 @@ def planned(project: Project) -> Plan:
     set_target(project, now.now + 0.6 * (now.judge.reaches - now.now))
     found = plan(project)
     assert found is not None
-    assert found.judge.questions
+    assert found.judge.needed
     return found
 
 
@@ -75,7 +75,7 @@ def test_overview_and_rounds_show_the_same_cost_of_a_question(
     project = in_state("closed")
     if tried:
         judge_check(project, JUDGED)
-    needed, count = planned(project).judge.questions, expected(project)
+    needed, count = planned(project).judge.needed.questions, expected(project)
     each = cost_of_question(project, judge_server(), batch=batch)
     assert each.counted == each.timed == tried
     app = rounds_with_llm(open_app, batch=batch)

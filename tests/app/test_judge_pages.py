@@ -329,7 +329,7 @@ def test_the_cost_is_told_in_tokens_and_where_prices_are_known_in_money(
     judge_check(project, JUDGED)
     words = words_on(rounds_with_llm(open_app))
     each = (USAGE["prompt_tokens"] * 1000 + USAGE["completion_tokens"] * 4000) / 1e6
-    assert f"This uses about {40 * TOKENS:,} tokens and costs about {40 * each:,.2f}. It usually" in words
+    assert f"This uses about {40 * TOKENS:,} tokens and costs about {40 * each:,.2f}. It takes" in words
     money = 24 * (USAGE["prompt_tokens"] * 1000 + USAGE["completion_tokens"] * 4000) / 1e6
     assert f"Used in this project: {24 * TOKENS:,} tokens in 24 requests. Cost: {money:,.2f}." in words
 
@@ -342,11 +342,11 @@ def test_a_better_judge_is_asked_although_the_last_one_could_tell_nothing(
     close_round(project)
     told = recommendation(project).reason
     assert told.startswith("This model cannot tell these labels apart (it says valid to 100% of wrong ones).")
-    assert f"{told} It usually takes about" in words_on(open_app("rounds"))  # beside the button, as in So far
+    assert f"{told} It takes about" in words_on(open_app("rounds"))  # beside the button, as in So far
     named.stamp = False
     monkeypatch.setenv("RED_JUDGE_MODEL", "another")
     words = words_on(open_app("rounds"))
-    assert f"{told} It usually takes about" not in words
+    assert f"{told} It takes about" not in words
     assert re.search(r"About \d+ questions, as estimated in the last round\. This uses about [\d,]+ tokens", words)
 
 
