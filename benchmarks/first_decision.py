@@ -1,14 +1,13 @@
 """From the opened app to the first decision in the demo: ``python -m benchmarks.first_decision``.
 
 A person in a headless Chromium creates the demo project, runs its first round and accepts the first card, each as soon
-as the screen offers it. Printed: the actions, the seconds of each step by the clock, and the processor seconds of the
-server and its workers. The server has started before; aim: 3 actions and 30 s.
+as the screen offers it. Printed: the seconds of each action by the clock. The server has started before; aim: 3 actions
+and 30 s on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -68,8 +67,6 @@ def main() -> None:
                 page.screenshot(path=options.pictures / f"{action.__name__}.png")
         seconds = time.perf_counter() - begun
         print(f"{len(ACTIONS) - 1} actions to the first card and one key, {seconds:.1f} s")
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"processor seconds of the server, its workers and the browser: {used.ru_utime + used.ru_stime:.1f}")
 
 
 if __name__ == "__main__":
