@@ -43,6 +43,8 @@ def part_to_certify(project: Project) -> tuple[float, int] | None:
 def second_answers(project: Project) -> float:
     """Return about which share of the answers to the audit asks about a text again, by the confidences."""
     confidence = _confidences(project)
+    if not len(confidence):  # every text of the sample was decided
+        return 0.0
     again = 2.0 * float(rates(confidence, NO_FOCUS) @ (1.0 - confidence))
     return again / (1.0 / (1.0 - PLANTED_SHARE) + again)
 

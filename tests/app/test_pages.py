@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from red_core.labels.edits import apply_edit
 from red_core.labels.groups import Group
 from red_core.records import Project
-from red_core.review.audits import answer, deal
+from red_core.review.audits import answer, begin_sample, deal
 from red_core.review.decisions import Provenance, decide, plan_feed_back
 from red_core.review.outlook import second_answers
 from red_core.rounds.changes import what_changed
@@ -27,7 +27,7 @@ from red_core.store.final_labels import results_page
 from red_core.store.jobs import end_job, newest_job
 from red_core.store.labels import list_labels
 from red_core.store.rounds import list_rounds
-from red_core.store.texts import facts
+from red_core.store.texts import facts, pool
 from red_core.store.verdicts import confirmations
 from tests.helpers.app_projects import (
     HOSTILE,
@@ -924,3 +924,14 @@ def test_results_are_filtered_by_a_group_of_labels(in_state: InState, open_app: 
     of_label = results_page(project, 1, label=ids["refund"])[1]
     assert set(table["Label"]) == {"refund"}
     assert len(table) == of_label == results_page(project, 1, group=("Money",))[1]
+
+
+def test_the_audit_of_a_sample_whose_texts_were_all_decided_opens(in_state: InState, open_app: OpenApp) -> None:
+    project = in_state("to review")
+    for text in pool(project).tolist():
+        decide(project, text, "relabel", label=1, who=WHO)
+    begin_sample(project, WHO)
+    assert second_answers(project) == 0.0
+    app = open_app("review", review_mode="Blind audit")
+    assert not app.exception
+    assert not app.error
