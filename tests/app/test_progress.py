@@ -77,6 +77,13 @@ def test_the_time_left_follows_the_speed_of_this_machine_and_not_a_stage_without
     assert "50% · " in said
 
 
+def test_the_duration_of_a_round_leaves_out_what_the_import_did(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "facts", lambda _: {"labels": 1000, "seeds": 10_000, "pool": 90_000})
+    assert progress.duration_in_words(project).startswith("It takes about 5 minutes")  # with the embedding: 10
+
+
 @pytest.mark.parametrize("kind", ["prepare", "encoder", "round"])
 def test_the_stages_of_real_work_never_go_back(
     kind: str, project: Project, tmp_path: Path, no_worker: list[list[str]]

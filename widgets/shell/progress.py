@@ -53,9 +53,9 @@ def seconds_of(kind: str, counts: Mapping[str, int]) -> dict[str, float]:
 
 
 def duration_in_words(project: Project) -> str:
-    """Return about how long a round takes, without the replies of a judge."""
+    """Return about how long a round takes, without the replies of a judge; the import has prepared the texts."""
     seconds = seconds_of("round", facts(project))
-    own = sum(taken for stage, taken in seconds.items() if stage not in OF_A_JUDGE)
+    own = sum(taken for stage, taken in seconds.items() if stage not in {"embed", *OF_A_JUDGE})
     return f"It takes about {counted(ceil(own / 60), 'minute')} on a computer that does nothing else."
 
 
