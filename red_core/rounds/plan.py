@@ -24,7 +24,7 @@ TYPICAL_JUDGE = JudgeRates({"valid": 0.9, "invalid": 0.1}, {"valid": 0.1, "inval
 """Assumed of an LLM judge before one was tested."""
 POINTS = 40
 """Points stored of a curve."""
-LESS_WRONG, MORE_WRONG = 0.8, 1.45
+LESS_WRONG, MORE_WRONG = 0.6, 1.45
 """The band of an estimated accuracy, as factors of the odds that a label is wrong; set by trials (benchmarks/plan)."""
 
 

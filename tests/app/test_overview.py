@@ -32,6 +32,7 @@ from tests.helpers.app_projects import NAME, PAGES, WHO
 from tests.helpers.audits import ANN, tell, truth
 from tests.helpers.rendered import keys_of, plotly_specs, words_on
 from tests.helpers.small_projects import pool_rows, reviewed_round, small_project
+from widgets.overview.plan_panel import _banded
 from widgets.review.queues import TO_GOAL
 
 InState = Callable[..., Project]
@@ -420,3 +421,17 @@ def test_after_decisions_every_page_and_the_status_say_the_same_accuracies(
     assert {"Estimated accuracy": estimated, "True accuracy (trial)": true}.items() <= {
         metric.label: metric.value for metric in app.metric
     }.items()
+
+
+@pytest.mark.parametrize(
+    ("count", "fewest", "most", "words"),
+    [
+        (270.0, 230.0, 380.0, "About 270 (230 to 380)"),
+        (919.0, 919.0, 919.0, "About 920"),
+        (100.0, 40.0, None, "About 100 (40 or more)"),
+        (100.0, 100.0, None, "About 100 (100 or more)"),
+        (0.4, 0.0, 3.0, "No"),
+    ],
+)
+def test_a_range_is_shown_where_it_says_something(count: float, fewest: float, most: float | None, words: str) -> None:
+    assert _banded(count, fewest, most) == words

@@ -104,8 +104,11 @@ def _duration(hours: float) -> str:
 
 def _banded(count: float, fewest: float, most: float | None) -> str:
     """Return a forecast with its band: ``About 120 (70 to 190)``; *or more* where its end is out of reach."""
-    band = f"{_round(fewest)} to {_round(most)}" if most is not None else f"{_round(fewest)} or more"
-    return f"About {_round(count)} ({band})" if count >= 1 else "No"
+    if count < 1:
+        return "No"
+    ends = [_round(end) for end in (fewest, most) if end is not None]
+    band = " to ".join(ends) if most is not None else f"{ends[0]} or more"
+    return f"About {_round(count)}" + (f" ({band})" if {*ends} != {_round(count)} or most is None else "")
 
 
 def _round(count: float) -> str:
