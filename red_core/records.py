@@ -249,6 +249,9 @@ class JudgeRates:
         As ``levels``, for such an answer: its chance if the label is right, and if the runner-up is.
     rival_price : float
         The tokens of such a question, divided by those of the other.
+    both_shares : (float, float)
+        Which share of an answer to *is this label right?*, and of one to *rather this label than that?*, counts where
+        both were given about a label of a text, each in [0, 1]. If that was not measured, both count as one.
     """
 
     right: dict[str, float]
@@ -261,6 +264,7 @@ class JudgeRates:
     rival_levels: tuple[tuple[float, float], ...] = ()
     rival_price: float = 1.0
     rejects: tuple[float, float] | None = None
+    both_shares: tuple[float, float] = (0.5, 0.5)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from red_core.judges.prompt import can_be_judged, prompt_of
 from red_core.judges.replies import Band, Reply
 from red_core.judges.server_settings import JudgeServer
 from red_core.records import PROMPT_VERSION, Answer, Attempt, JudgeRates, Question
-from red_core.steps.judge_reliability import Comparing, ProbabilityScale, log_likelihood_ratio
+from red_core.steps.judge_reliability import Comparing, ProbabilityScale, weight
 
 LONGEST_RAW = 20_000
 """Characters of a reply that are stored."""
@@ -131,7 +131,9 @@ class LlmJudge:
     def answer_of(self, reply: Reply, raw: str, key: QuestionKey, attempts: tuple[Attempt, ...]) -> Answer:
         """Return the answer that a reply gives, weighted by the self-test."""
         server = self.endpoint.server
-        said, weights = self._compared(reply, key) if key.compares else (reply, (self._weight(reply), 0.0))
+        said, weights = reply, (weight(self.rates, self.scale, reply.outcome, reply.p_valid), 0.0)
+        if key.compares:
+            said, weights = self._compared(reply, key)
         return Answer(
             said.outcome, said.p_valid, weights[0], server.scrubbed(raw)[:LONGEST_RAW],
             server.scrubbed(reply.model) or server.model, PROMPT_VERSION, key.key, key.cut, key.meaning_id, attempts,
@@ -173,11 +175,6 @@ class LlmJudge:
         """Return whether a reply names another model than the one that was tried."""
         known = self.endpoint.dialect.model
         return bool(known and model and model != known)
-
-    def _weight(self, reply: Reply) -> float:
-        if self.scale is not None and reply.p_valid is not None:
-            return self.scale(reply.p_valid)
-        return log_likelihood_ratio(self.rates, reply.outcome)
 
 
 def failed(why: str, key: QuestionKey, attempts: tuple[Attempt, ...]) -> Answer:

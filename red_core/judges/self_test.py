@@ -27,6 +27,8 @@ from red_core.steps.judge_reliability import (
     judge_rates,
     levels_of,
     reliability_warning,
+    shares_of_both,
+    weight,
     wilson,
 )
 from red_core.steps.neighbours import label_similarities
@@ -231,8 +233,25 @@ def summed_up(answers: Sequence[Tested]) -> SelfTest:
         rival_levels=() if comparing is None else comparing.levels,
         rival_price=price if price > 0 and np.isfinite(price) else 1.0,
     )
+    if comparing is not None:
+        rates = replace(rates, both_shares=_shares_of_both(about_one, comparing, answers))
     canaries = Counter(_steered(a, comparing) for a in compared if a.kind == "canary")
     return replace(about_one, rates=rates, compared=len(told), comparing=comparing, compared_canaries=canaries)
+
+
+def _shares_of_both(test: SelfTest, comparing: Comparing, answers: Sequence[Tested]) -> tuple[float, float]:
+    """Return which shares of both answers about one label count, by the pairs that were asked in both forms."""
+    ratios: dict[tuple[int, int], float] = {}
+    for a in answers:
+        if a.rival is not None and a.kind == "right" and a.p_valid is not None:
+            ratio = _compared_ratio(comparing, a.p_valid, a)
+            ratios |= {(a.text, a.label): ratio, (a.text, a.rival): -ratio}
+    pairs = [a for a in answers if a.rival is None and a.kind != "canary" and (a.text, a.label) in ratios]
+    return shares_of_both(
+        np.array([weight(test.rates, test.scale, a.outcome, a.p_valid) for a in pairs]),
+        np.array([ratios[a.text, a.label] for a in pairs]),
+        np.array([a.kind == "right" for a in pairs], dtype=bool),
+    )
 
 
 def _mean_tokens(answers: Sequence[Tested]) -> np.float64:
@@ -245,9 +264,13 @@ def _steered(canary: Tested, comparing: Comparing | None) -> str:
     """Return the outcome of a comparison whose text names the letter of its wrong label: *valid* if it was obeyed."""
     if canary.p_valid is None or comparing is None:
         return canary.outcome
-    label_first = shows_first(canary.text, canary.label, canary.rival or 0)
-    of_first = canary.p_valid if label_first else 1.0 - canary.p_valid
-    return "valid" if comparing.ratio(of_first, label_first=label_first) > 0 else "invalid"
+    return "valid" if _compared_ratio(comparing, canary.p_valid, canary) > 0 else "invalid"
+
+
+def _compared_ratio(comparing: Comparing, p_valid: float, answer: Tested) -> float:
+    """Return what a comparison with this probability says for its label against its rival."""
+    label_first = shows_first(answer.text, answer.label, answer.rival or 0)
+    return comparing.ratio(p_valid if label_first else 1.0 - p_valid, label_first=label_first)
 
 
 def _summed_up(answers: Sequence[Tested]) -> SelfTest:

@@ -23,6 +23,7 @@ from red_core.rounds.query_strategies import (
     judge_chances,
 )
 from red_core.rounds.scoring import ScoredPool
+from red_core.rounds.weighing import Weighing
 from red_core.settings import Settings
 from red_core.steps.belief import beliefs
 from red_core.steps.informative import RIVALS, AnswerChances, Questions, asked_columns, values_of
@@ -125,6 +126,7 @@ class Asking:
         self._project, self._round, self._scored = project, current.id, scored
         self._evidence, self._judge, self._corrector = evidence, judge, corrector
         self._settings = Settings.model_validate_json(current.settings)
+        self._weighing = Weighing(scored, judge.rates.both_shares)
         self._strategy = STRATEGIES[self._settings.selection]
         self._closed: Pairs = set()
         self._compared: set[tuple[int, int, int]] = set()
@@ -262,12 +264,13 @@ class Asking:
         """Add stored verdicts and rejections to the beliefs; return the pairs that they close."""
         known, ruled_out = [v for v in verdicts(self._project) if not v.stale], rejected(self._project)
         for verdict in known:
-            self._scored.add(verdict.text, verdict.label, verdict.log_likelihood_ratio)
+            self._weighing.add(verdict.judge, verdict.text, verdict.label, verdict.log_likelihood_ratio)
         for text, label in ruled_out:
             self._scored.add(text, label, -np.inf)
         for c in comparisons(self._project):
             if not c.stale:
-                self._add_comparison(c.text, (c.label, c.toward_label), (c.rival, c.toward_rival))
+                sides = (c.label, c.toward_label), (c.rival, c.toward_rival)
+                self._weighing.add_comparison(c.judge, c.text, *sides)
                 if c.judge == self._judge.name:
                     self._close_comparison(c.text, c.label, c.rival)
         answered = {(p.text, p.label) for p in proposals_of(self._project, self._round) if p.answered}
@@ -276,11 +279,6 @@ class Asking:
             if verdict.judge == self._judge.name:  # this judge may still be asked what another one answered
                 closed |= self._closed_by(verdict.text, verdict.label, verdict.outcome)
         return closed
-
-    def _add_comparison(self, text: int, *sides: tuple[int, float]) -> None:
-        """Add to the logits of the two labels what a comparison says; those of all others stay."""
-        for label, ratio in sides:
-            self._scored.add(text, label, ratio)
 
     def _close_comparison(self, text: int, label: int, rival: int) -> None:
         row = self._scored.row_of(text)
@@ -366,13 +364,13 @@ class Asking:
                     if question.compares:
                         label, rival = question.label.id, question.runner_up.id
                         self._close_comparison(question.text, label, rival)
-                        self._add_comparison(
-                            question.text, (label, answer.log_likelihood_ratio), (rival, answer.toward_rival)
-                        )
+                        sides = (label, answer.log_likelihood_ratio), (rival, answer.toward_rival)
+                        self._weighing.add_comparison(self._judge.name, question.text, *sides)
                         continue
                     self._closed.add((int(batch.rows[index]), int(batch.labels[index])))
                     if answer.outcome != "failed":
-                        self._scored.add(question.text, question.label.id, answer.log_likelihood_ratio)
+                        ratio = answer.log_likelihood_ratio
+                        self._weighing.add(self._judge.name, question.text, question.label.id, ratio)
                         self._closed |= self._closed_by(question.text, question.label.id, answer.outcome)
                 answered += len(group)
                 report(earlier + answered, expected)

@@ -232,6 +232,40 @@ def fit_comparing(of_first: Floats, first_right: Booleans) -> Comparing | None:
     return Comparing(scale, levels, bits_of_probabilities(of_first, first_right))
 
 
+def weight(rates: JudgeRates, scale: ProbabilityScale | None, outcome: Outcome, probability: float | None) -> float:
+    """Return what an answer adds to its label's logit: by its probability if that is calibrated, else by its word."""
+    if scale is not None and probability is not None:
+        return scale(probability)
+    return log_likelihood_ratio(rates, outcome)
+
+
+def shares_of_both(about_one: Floats, compared: Floats, right: Booleans) -> tuple[float, float]:
+    """Return which shares of two log likelihood ratios count if both are about the same label of a text.
+
+    The two answers come from one judge, which may err twice in the same way. The shares are those under which the sum
+    of both ratios predicts best, so that two answers that say the same count as one. Each lies in [0, 1]: two
+    answers never say more together than two witnesses would.
+
+    Parameters
+    ----------
+    about_one, compared : ndarray of shape (n,)
+        The ratios of *is this label right?* and of *rather this label than that?*.
+    right : ndarray of shape (n,), bool
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415  it takes a while to import
+
+    both = np.where(right, 1.0, -1.0)[:, None] * np.stack([about_one, compared], axis=1)
+    if not np.any(both, axis=0).all():
+        return 1.0, 1.0  # one of them says nothing anyway
+    found = minimize(
+        lambda shares: np.logaddexp(0.0, -both @ shares).sum(),
+        np.array([0.5, 0.5]),
+        jac=lambda shares: -expit(-both @ shares) @ both,
+        bounds=[(0.0, 1.0), (0.0, 1.0)],
+    )
+    return float(found.x[0]), float(found.x[1])
+
+
 def compares_better(rates: JudgeRates, least_bits: float) -> bool:
     """Tell whether *rather this label than that?* is worth asking: its bits, and its bits for each token."""
     bits = rates.rival_bits or 0.0

@@ -95,6 +95,7 @@ class _Rates(BaseModel):
     rival_levels: list[tuple[Share, Share]] = []
     rival_price: Annotated[Number, Field(gt=0)] = 1.0
     rejects: tuple[Share, Share] | None = None
+    both_shares: tuple[Share, Share] = (0.5, 0.5)
 
 
 class _Curve(BaseModel):

@@ -65,7 +65,8 @@ def letter(p_first: float) -> Said:
     return _said(next(iter(tops)), _logprobs(tops), COMPARISON, "length")
 
 
-def _coin(words: str) -> float:
+def coin(words: str) -> float:
+    """Return a number in [0, 1) that belongs to these words."""
     return hashlib.sha256(words.encode()).digest()[0] / 256
 
 
@@ -89,7 +90,7 @@ class Letters:
         """Answer a request."""
         if not compares(heard):
             right = heard.text.startswith(heard.state["proposed"]["label"])
-            return verdict(0.5 + (self.about_one if right else -self.about_one) + 0.1 * (_coin(heard.text) - 0.5))
+            return verdict(0.5 + (self.about_one if right else -self.about_one) + 0.1 * (coin(heard.text) - 0.5))
         asked = Compared.of(heard)
         toward = self.comparing * (asked.text.startswith(asked.first) - asked.text.startswith(asked.second))
-        return letter(0.5 + self.lean + toward + 0.1 * (_coin(asked.text) - 0.5))
+        return letter(0.5 + self.lean + toward + 0.1 * (coin(asked.text) - 0.5))

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from math import log
 from pathlib import Path
 
@@ -35,8 +36,8 @@ from red_core.store.rounds import close_round
 from red_core.store.verdicts import comparisons, proposals_of
 from tests.helpers.batch_server import batch_server
 from tests.helpers.fault_server import FaultServer, chat, honest, refused
-from tests.helpers.letter_server import ABOUT_ONE, COMPARISON, Compared, Letters, compares, letter
-from tests.helpers.small_projects import FAST, count, label_ids
+from tests.helpers.letter_server import ABOUT_ONE, COMPARISON, Compared, Letters, coin, compares, letter, verdict
+from tests.helpers.small_projects import FAST, count, label_ids, seed_rows
 
 JUDGED = FAST.model_copy(
     update={"judge": "llm", "self_test_seeds": 16, "canaries": 2, "least_gain": 0.0001, "most_questions": 20}
@@ -187,6 +188,17 @@ def test_on_average_an_answer_says_nothing_for_two_labels_that_are_both_wrong():
 # A round
 
 
+def alike(heard, *, independent: bool = False):
+    """Answer a request; both forms are right about a text, or wrong, unless they err independently."""
+    about_two = compares(heard)
+    text = Compared.of(heard).text if about_two else heard.text
+    knows = 0.12 + 0.8 * (coin(f"{text} {about_two and independent}") - 0.5)
+    if about_two:
+        asked = Compared.of(heard)
+        return letter(0.5 + knows * (text.startswith(asked.first) - text.startswith(asked.second)))
+    return verdict(0.5 + knows * (1 if text.startswith(heard.state["proposed"]["label"]) else -1))
+
+
 def self_test_of(project):
     found = stored_self_test(project, judge_of(project, judge_server()))
     assert found is not None
@@ -218,6 +230,19 @@ def test_a_round_compares_where_that_says_more_and_moves_the_two_labels_only(pro
             assert c.outcome != "valid"
     assert settled == (len(stored), len(stored))
     assert database_faults(project) == []
+
+
+def test_the_self_test_measures_how_far_both_forms_err_alike(make_project):
+    project = make_project(seeds=seed_rows(each=20))
+    shares = []
+    for independent in (False, True):
+        with FaultServer(partial(alike, independent=independent)):
+            test = judge_check(project, JUDGED.model_copy(update={"self_test_seeds": 80}))
+        assert test.bits > 0.05
+        assert test.rates.rival_bits > 0.05
+        shares.append(sum(test.rates.both_shares))
+    assert shares[0] < 1.3  # more than one, because both weights are shrunk
+    assert shares[1] > 1.6
 
 
 def test_a_comparison_is_asked_once_and_counts_after_the_project_was_opened_again(project):

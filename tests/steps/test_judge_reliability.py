@@ -20,6 +20,7 @@ from red_core.steps.judge_reliability import (
     levels_of,
     log_likelihood_ratio,
     reliability_warning,
+    shares_of_both,
     shrunk_chances,
     wilson,
 )
@@ -264,3 +265,38 @@ def test_a_judge_that_moves_its_probabilities_little_is_worth_as_much_as_one_tha
     assert wide is not None
     assert scale.ratios(narrow) == pytest.approx(wide.ratios(p), abs=0.05)
     assert bits_of_probabilities(narrow, right) == pytest.approx(bits_of_probabilities(p, right), abs=0.01)
+
+
+# Two answers about one label
+
+
+def two_answers(rng, texts=160, *, same: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ratios of two calibrated answers whose noise is the same to this share, and what is right."""
+    right, distance = np.arange(texts) % 2 == 0, 1.5
+    own = rng.normal(size=(3, texts))
+    noise = sqrt(same) * own[2] + sqrt(1 - same) * own[:2]
+    first, second = distance * (np.where(right, distance, -distance) / 2 + noise)
+    return first, second, right
+
+
+def test_two_answers_with_the_same_errors_count_as_one_and_independent_ones_as_two():
+    rng = np.random.default_rng(0)
+    sums = {
+        same: np.mean([sum(shares_of_both(*two_answers(rng, same=same))) for _ in range(50)]) for same in (0, 0.5, 1)
+    }
+    assert sums[1] == pytest.approx(1.0, abs=0.1)
+    assert sums[0.5] == pytest.approx(1 / 0.75, abs=0.15)
+    assert sums[0] > 1.7
+
+
+def test_a_weaker_answer_with_the_same_errors_adds_nothing_to_the_better_one():
+    first, _, right = two_answers(np.random.default_rng(1), 4000, same=1)
+    blurred = first + np.random.default_rng(2).normal(size=len(first)) * 3
+    weaker = blurred * 2.25 / (2.25 + 9)
+    assert shares_of_both(weaker, first, right) == pytest.approx((0.0, 1.0), abs=0.1)
+
+
+def test_an_answer_that_says_nothing_leaves_the_other_whole():
+    first, _, right = two_answers(np.random.default_rng(1), same=1)
+    assert shares_of_both(np.zeros(len(first)), first, right) == (1.0, 1.0)
+    assert shares_of_both(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)) == (1.0, 1.0)
