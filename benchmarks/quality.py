@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,25 @@ def at(rows: Sequence[Row], budget: float) -> float:
     return float(np.mean(agreements))
 
 
+def questions_to(goal: float, rows: Sequence[Row]) -> float:
+    """Return the questions per text at which one curve reaches an agreement, straight between its points."""
+    for before, after in pairwise(rows):
+        if before.agreement < goal <= after.agreement:
+            share = (goal - before.agreement) / (after.agreement - before.agreement)
+            return before.questions_per_text + share * (after.questions_per_text - before.questions_per_text)
+    return float("nan")
+
+
+def goals(rows: Sequence[Row], goal: float) -> Iterator[str]:
+    """Yield a line for each curve: the questions per text to reach an agreement, and the tokens if they are known."""
+    for data, method, seed in dict.fromkeys((row.data, row.method, row.seed) for row in rows):
+        own = [row for row in rows if (row.data, row.method, row.seed) == (data, method, seed)]
+        questions, last = questions_to(goal, own), own[-1]
+        tokens = (last.tokens_per_text or float("nan")) / max(last.questions_per_text, 1e-9) * questions
+        told = f"{questions:.3f} questions and {tokens:.0f} tokens per text"
+        yield f"{data}, draw {seed}, {method}, {last.judge}: {goal} after {told}"
+
+
 def stop(rows: Sequence[Row]) -> str:
     """Return where a method stopped by itself, and with which agreement: means over the seeds."""
     ends = [
@@ -268,6 +288,7 @@ def main() -> None:
     add_judge_options(parser)
     parser.add_argument("--max-questions", type=float, default=1.5, help="per text")
     parser.add_argument("--pool", type=int, default=8000)
+    parser.add_argument("--goal", type=float, help="also print how many questions this agreement takes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--least-texts", type=int, default=0, help="labels with fewer texts are left out")
     parser.add_argument("--most-texts", type=int, default=10**9, help="texts used per label")
@@ -289,6 +310,8 @@ def main() -> None:
                     rows.append(replace(row, seconds=round(row.seconds, 1)))
                     print(json.dumps(asdict(rows[-1])), flush=True)
     print(table(rows))
+    if options.goal is not None:
+        print("\n".join(goals(rows, options.goal)))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if options.plot:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality import project_of
+from benchmarks.quality import Row, goals, project_of, questions_to
 from benchmarks.trial import draw, embedded
 from red_core.encoders import encode
 from red_core.settings import DEFAULT_MODEL
@@ -47,3 +47,19 @@ def test_a_trial_uses_the_encoder_of_its_draw(tiny: bool, tmp_path: Path) -> Non
     project = project_of(draw(data, 0, options), tmp_path / "workspace")
     assert encoder_of(project) == line
     assert load_vectors(project, line, with_vector(project, line)).shape == (16, 16 if tiny else 24)
+
+
+def test_the_questions_to_a_goal_are_read_between_the_points_of_a_curve() -> None:
+    points = [(0.0, 0.90, None), (0.2, 0.94, 60.0), (0.4, 0.98, 120.0)]
+    curve = [
+        Row(
+            "set", 0, "product", "judge", at, agreement, None, None, None, stopped=False, seconds=0.0, tokens_per_text=t
+        )
+        for at, agreement, t in points
+    ]
+    assert questions_to(0.96, curve) == pytest.approx(0.3)
+    assert questions_to(0.98, curve) == pytest.approx(0.4)
+    assert np.isnan(questions_to(0.99, curve))
+    assert list(goals(curve, 0.96)) == [
+        "set, draw 0, product, judge: 0.96 after 0.300 questions and 90 tokens per text"
+    ]
