@@ -1,15 +1,12 @@
 """A real litellm proxy in front of a judge's server on loopback: connect, test, round, cap, faults that it passes on.
 
-The proxy runs in the interpreter that has ``litellm[proxy]``: this one, or the one that RED_LITELLM_PYTHON names.
+In front of a real llama.cpp server with a real small model: probabilities, cache, cancel, resume. Both are found as
+tests/helpers/real_judges.py says.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,19 +19,12 @@ from red_core.store.attempts import spent
 from red_core.store.rounds import close_round
 from red_core.store.verdicts import verdicts
 from tests.helpers.fault_server import FaultServer, honest, in_turn, refused
-from tests.helpers.real_server import real_server
-from tests.helpers.small_projects import FAST, count
+from tests.helpers.real_judges import JUDGED, KEY, cancelled, check_resuming, litellm_proxy, llama_server
+from tests.helpers.small_projects import count
+from tests.helpers.workers import kill, no_worker_left_over
 
-PYTHON = os.environ.get("RED_LITELLM_PYTHON", sys.executable)
-SECONDS = 180
-KEY = "sk-of-the-proxy"
-SERVE = "from litellm import run_server; run_server()"
-HERE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
-JUDGED = FAST.model_copy(
-    update={"judge": "llm", "self_test_seeds": 10, "canaries": 1, "least_gain": 0.0, "least_bits": 0.0}
-)
-
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+__all__ = ["no_worker_left_over"]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +37,15 @@ def behind() -> Iterator[FaultServer]:
 @pytest.fixture(scope="module")
 def proxy(behind: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the proxy, which is started once."""
-    probe = [PYTHON, "-c", "import litellm.proxy.proxy_server"]
-    found = subprocess.run(probe, capture_output=True, text=True, timeout=SECONDS, check=False, env=os.environ | HERE)
-    if found.returncode:
-        pytest.skip(f"no litellm proxy: {found.stderr.strip().splitlines()[-1]}")
-    folder = tmp_path_factory.mktemp("litellm")
-    asked = {"model": "openai/tiny", "api_base": behind.address, "api_key": "sk-behind"}
-    models = [{"model_name": "judge", "litellm_params": asked}]
-    (folder / "config.yaml").write_text(
-        json.dumps(
-            {"model_list": models, "general_settings": {"master_key": KEY}, "router_settings": {"num_retries": 0}}
-        )
-    )
+    with litellm_proxy(tmp_path_factory.mktemp("litellm"), behind.address) as address:
+        yield address
 
-    def command(port: int) -> list[str]:
-        where = ["--host", "127.0.0.1", "--port", str(port)]
-        return [PYTHON, "-c", SERVE, "--config", str(folder / "config.yaml"), *where]
 
-    with real_server(command, folder / "log", SECONDS, health="/health/liveliness", environment=HERE) as address:
+@pytest.fixture(scope="module")
+def proxy_of_a_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a proxy in front of a llama.cpp server."""
+    folders = tmp_path_factory.mktemp("llama"), tmp_path_factory.mktemp("litellm")
+    with llama_server(folders[0]) as (behind, _), litellm_proxy(folders[1], behind) as address:
         yield address
 
 
@@ -111,3 +92,29 @@ def test_a_key_and_a_model_that_the_proxy_refuses_are_told(project, monkeypatch)
     found = try_connection(project, judge_server())
     assert found.form is None
     assert re.search(r"did not work, status 4\d\d", found.sentences[0])  # without a database it knows its own key only
+
+
+@pytest.fixture
+def real_model(proxy_of_a_model: str, settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the proxy in front of a real model the judge's server."""
+    del settings  # they come first
+    monkeypatch.setenv("OPENAI_BASE_URL", proxy_of_a_model)
+    monkeypatch.setenv("RED_JUDGE_TIMEOUT", "240")
+
+
+@pytest.mark.usefixtures("real_model")
+def test_the_probabilities_and_the_cached_tokens_of_a_model_come_through(project):
+    connection = try_connection(project, judge_server())
+    assert connection.dialect is not None
+    assert connection.dialect.logprobs
+    assert judge_check(project, JUDGED).pairs == 20
+    done = run_round(project, JUDGED.model_copy(update={"most_questions": 4}))
+    assert done.metrics["failed"] == 0
+    assert all(v.p_valid is not None for v in verdicts(project))
+    assert spent(project).cached > 0
+
+
+@pytest.mark.usefixtures("real_model")
+@pytest.mark.parametrize(("stop", "state"), [(cancelled, "cancelled"), (kill, "interrupted")])
+def test_a_round_of_a_model_that_was_stopped_goes_on(stop, state, project):
+    assert check_resuming(project, stop).state == state

