@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from red_core.records import Floats, Ints
+from red_core.records import Booleans, Floats, Ints
 from red_core.steps.pool_scoring import label_log_odds
 from red_core.steps.subset_classifiers import Partition, TrainingSet
 
@@ -140,7 +140,9 @@ def score_folds(
         absent = dealt.of_label == number
         without = absent[training.labels]
         training_rows = (dealt.of_row != number) & ~without
-        fitted = fit(training.only(training_rows), [np.where(absent, -1, subset_of) for subset_of in partitions])
+        fitted = fit(
+            _in_place_of_all(training, training_rows), [np.where(absent, -1, subset_of) for subset_of in partitions]
+        )
         known = np.flatnonzero((dealt.of_row == number) & ~without)
         outside = np.flatnonzero((dealt.of_row >= 0) & without)
         for target, where in ((log_odds, known), (foreign, outside)):
@@ -151,6 +153,18 @@ def score_folds(
         if done is not None:
             done(number + 1)
     return HeldOut(np.concatenate(rows), np.concatenate(log_odds), np.concatenate(foreign))
+
+
+def _in_place_of_all(training: TrainingSet, rows: Booleans) -> TrainingSet:
+    """Return these rows with the weight of all rows of their labels.
+
+    A penalised fit on fewer rows has smaller log-odds. The temperature that suits them would make the classifiers of
+    all rows too sure.
+    """
+    part = training.only(rows)
+    count = int(training.labels.max(initial=-1)) + 1
+    whole, kept = (np.bincount(each.labels, weights=each.weights, minlength=count) for each in (training, part))
+    return replace(part, weights=(part.weights * (whole / np.maximum(kept, 1e-9))[part.labels]).astype(np.float32))
 
 
 def _folds_within_label(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:

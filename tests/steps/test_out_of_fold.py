@@ -299,3 +299,17 @@ def test_few_labels_are_recognised_out_of_fold(label_count):
     )  # fmt: skip
 
     assert (held.log_odds.argmax(axis=1) == training.labels[held.rows]).all()
+
+
+@pytest.mark.parametrize(("spread", "rows_each"), [(0.3, 20), (0.3, 80), (0.6, 20), (0.6, 80)])
+def test_held_out_odds_are_as_large_as_those_of_the_classifiers_that_score_the_pool(spread, rows_each):
+    rows = real_rows(8, rows_each, spread)
+    is_seed = np.arange(8 * rows_each) % 4 == 0
+    seeds, pool, subset_of = rows.only(is_seed), rows.only(~is_seed), np.arange(8) % 2
+
+    held = out_of_fold_log_odds(
+        seeds, np.arange(len(seeds.labels)), [subset_of], real_fit, folds=2, rng=np.random.default_rng(0)
+    )
+
+    of_the_pool = label_log_odds(pool.features, real_fit(seeds, [subset_of]))
+    assert held.log_odds.max(axis=1).mean() == pytest.approx(of_the_pool.max(axis=1).mean(), rel=0.08)
