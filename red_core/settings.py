@@ -33,7 +33,8 @@ class Settings(BaseModel):
 
     preset: Annotated[str, Field(description="The preset that these settings started from")] = "recommended"
     random_state: Annotated[
-        int, Field(ge=0, description="Random seed: the same seed and the same data give the same result")
+        int,
+        Field(ge=0, lt=2**32, description="Random seed: the same seed and the same data give the same result"),
     ] = 0
 
     subset_size: Annotated[int, Field(ge=2, le=10_000, description="Labels per subset")] = 10

@@ -33,7 +33,9 @@ def test_the_article_preset_has_no_neighbours_and_no_model_selection():
     assert (ARTICLE.neighbour_weights, len(ARTICLE.regularisation)) == ((), 1)
 
 
-@pytest.mark.parametrize("change", [{"regularisation": []}, {"regularisation": "strong"}, {"judge": "oracle"}])
+@pytest.mark.parametrize(
+    "change", [{"regularisation": []}, {"regularisation": "strong"}, {"judge": "oracle"}, {"random_state": 2**32}]
+)
 def test_an_error_names_the_setting_that_is_out_of_range(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         make_settings(changes=change)
