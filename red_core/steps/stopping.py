@@ -28,7 +28,7 @@ class RoundSignals:
     asked, failed : int
         Questions that the judge was asked in the round, and those that failed.
     complete : bool
-        False if the round reached its limit of questions; such a round has not converged.
+        False if the round was stopped, or reached its limit of questions; such a round has not converged.
     useless : JudgeRates or None
         How often the judge gave each answer, if it cannot tell right from wrong labels; else None.
     """
@@ -90,7 +90,9 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
             False, f"All {last.failed:,} questions failed. Check the judge's connection, then run the round again."
         )
     if not last.complete:
-        return Recommendation(False, "The last round reached its limit of questions. Another round asks the rest.")
+        return Recommendation(
+            False, "The last round was stopped, or reached its limit of questions. Another round asks the rest."
+        )
     if last.failed:
         return Recommendation(
             False, f"{last.failed:,} of {last.asked:,} questions failed. Another round asks them again."
