@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -268,9 +268,12 @@ def _migrate(project: Project, db: Database) -> None:
     db.execute("BEGIN IMMEDIATE")  # if several programs open it at once, one updates it and the others wait
     with db.conn:
         missing = _missing(project, db)
-        if missing and migrations.applied(db):  # an older database with data
+        copied = bool(missing and migrations.applied(db))  # an older database with data
+        if copied:
             _keep_copy(project, missing[0])
         migrations.apply(db)
+    if copied:
+        _remove_older_copies(project, missing[0])
 
 
 def _keep_copy(project: Project, migration: str) -> None:
@@ -284,6 +287,14 @@ def _keep_copy(project: Project, migration: str) -> None:
     except StoreError as error:
         partial.unlink(missing_ok=True)
         raise StoreError(f"{error} The database is not updated without that copy.") from error
+
+
+def _remove_older_copies(project: Project, newest: str) -> None:
+    """Remove the copies of earlier updates: what they hold is in the newest one, too."""
+    with suppress(OSError):  # they only take space
+        for copy in project.folder.glob("project-before-*.db"):
+            if copy.name != f"project-before-{newest}.db":
+                copy.unlink()
 
 
 def copy_database(project: Project, target: Path) -> None:

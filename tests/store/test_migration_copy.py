@@ -86,6 +86,22 @@ def test_the_copy_put_back_is_the_project_as_it_was(older, monkeypatch):
     assert remembered(open_project(older.workspace, "p"), "greeting") == "hello"
 
 
+def test_only_the_copy_of_the_newest_update_is_kept(older):
+    for earlier in ("project-before-m004_label_edits.db", "project-before-m013_least_certain.db"):
+        (older.folder / earlier).write_bytes(b"an older copy")
+    open_project(older.workspace, "p")
+    assert names(older) == {"project.db", COPY}
+
+
+def test_an_update_that_fails_keeps_the_copies_of_earlier_ones(older, monkeypatch):
+    earlier = older.folder / "project-before-m013_least_certain.db"
+    earlier.write_bytes(b"an older copy")
+    monkeypatch.setattr(database, "migrations", with_one_more(fails=True))
+    with pytest.raises(StoreError):
+        open_project(older.workspace, "p")
+    assert earlier.exists()
+
+
 def test_a_new_database_and_one_that_is_up_to_date_are_not_copied(workspace):
     project = create_project(workspace, "p")
     open_project(workspace, "p")
