@@ -214,6 +214,7 @@ def growth_stage(options: argparse.Namespace, size: int) -> Figures:
             run_round(project, settings)
         figures["peak GB, round"] = peak_gigabytes()
         round_id = list_rounds(project)[-1].id
+        figures["weight of the neighbours"] = load_model(model_file(project, round_id)).features.neighbour_weight
         for words in ("number 77", "river stone lamp cloud", "no text has this"):
             with timed(figures, f"search for {words}"):
                 results_page(project, round_id, search=words)

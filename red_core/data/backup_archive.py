@@ -71,14 +71,14 @@ def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int | None
     Raises
     ------
     StoreError
-        If a file is shorter than its bytes to copy.
+        If a file is shorter than its bytes to copy, or was removed.
     """
     archive.touch(mode=0o600)
     members = {}
     with archive.open("r+b") as raw:
         with zipfile.ZipFile(raw, "w") as zipped:
             for name, (path, known) in files.items():
-                with path.open("rb") as source:
+                with _opened(path) as source:
                     length = os.fstat(source.fileno()).st_size if known is None else known
                     with zipped.open(_entry(name, length), "w") as target:
                         members[name] = Member(bytes=length, sha256=_copy(source, target, length, moved))
@@ -94,6 +94,13 @@ def pack(archive: Path, project: str, files: Mapping[str, tuple[Path, int | None
         raw.flush()
         os.fsync(raw.fileno())
     return manifest
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:  # vectors that the newest round does not use
+        raise StoreError(f"{path} was removed meanwhile, because a round has finished. Try again.") from error
 
 
 def _entry(name: str, length: int) -> zipfile.ZipInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -60,9 +61,10 @@ def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: i
     if not len(rows):
         return []
     features = _features(project, last.id)
-    label_ids, means = _label_means(project, features, scored)
+    read = features.reader(project)
+    label_ids, means = _label_means(project, features, read, scored)
     groups = none_clusters(
-        features.of(project, scored.texts[rows]), scored.none_belief[rows], core, means,
+        read(scored.texts[rows]), scored.none_belief[rows], core, means,
         smallest=smallest or _smallest(scored), most=most,
     )  # fmt: skip
     members = [rows[group.rows] for group in groups]
@@ -93,7 +95,9 @@ def _entering(project: Project, scored: Scored) -> tuple[Ints, Booleans]:
     return rows, np.isin(rows, likeliest[: min(round(CORE_SHARE * len(undecided)), MOST_CORE_TEXTS)])
 
 
-def _label_means(project: Project, features: Features, scored: Scored) -> tuple[Ints, Floats]:
+def _label_means(
+    project: Project, features: Features, read: Callable[[Ints], Floats], scored: Scored
+) -> tuple[Ints, Floats]:
     """Return the labels' ids (L,), and the unit mean (L, d) of each one's seeds and its surely assigned pool texts."""
     sure = ~scored.none & (scored.belief >= SURE)
     seed_texts, seed_labels = seeds(project)
@@ -103,9 +107,9 @@ def _label_means(project: Project, features: Features, scored: Scored) -> tuple[
     usable = np.isin(of_label, active) & np.isin(texts, prepared)  # an example typed since the round has no vector yet
     texts, of_label = texts[usable], of_label[usable]
     label_ids, index = np.unique(of_label, return_inverse=True)
-    sums = np.zeros((len(label_ids), features.of(project, texts[:1]).shape[1]))
+    sums = np.zeros((len(label_ids), read(texts[:1]).shape[1]))
     for block in blocks(len(texts)):
-        np.add.at(sums, index[block], features.of(project, texts[block]))
+        np.add.at(sums, index[block], read(texts[block]))
     return label_ids, np.asarray(unit_rows(sums))
 
 

@@ -30,7 +30,7 @@ from red_core.store.labels import list_labels
 from red_core.store.rounds import finish_round, frozen_seeds, list_rounds, open_round, training_rows
 from red_core.store.texts import pool, remembered
 from red_core.training import Model, ValidSamples, embed_missing, load_model, model_file, train, valid_samples
-from red_core.training.features import Features, prepare_lexical, prepare_neighbours
+from red_core.training.features import Features, forget_unused, prepare_lexical, prepare_neighbours
 from red_core.training.model import save_model
 
 JudgeMaker = Callable[[Project, Model, ValidSamples], Judge]
@@ -112,6 +112,7 @@ def run_round(
     }
     finish_round(project, current.id, predictions_of(scored), metrics)
     keep_drift_if_any(project)
+    forget_unused(project, model.features)
     progress("believe", 1, 1)
     return list_rounds(project)[-1]
 

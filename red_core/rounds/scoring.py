@@ -83,8 +83,9 @@ def score_pool(
     """Score all texts in blocks, so that memory does not grow with texts times labels."""
     likeliest, predictions = [], []
     report(0, len(texts))
+    read = model.features.reader(project)
     for block in _large_blocks(len(texts)):
-        features = model.features.of(project, texts[block])
+        features = read(texts[block])
         for part in blocks(len(features)):
             log_odds = model.log_odds(texts[block][part], features[part])
             likeliest.append(candidates(log_odds, model.calibration, CANDIDATES_KEPT))

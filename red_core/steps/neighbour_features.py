@@ -60,20 +60,61 @@ class Neighbourhood:
         -------
         ndarray of shape (n, d), float32
         """
-        means = np.empty(features.shape, dtype=np.float32)
+        return weighted_means(*self.lists(features), self._everything)
+
+    def lists(self, features: Floats) -> tuple[Ints, Floats]:
+        """Return the neighbours of each row, nearest first: rows of ``everything`` and float32 weights.
+
+        Both have the shape (n, NEAREST). Where there are fewer neighbours, the last weights are 0.
+        """
+        rows = np.zeros((len(features), NEAREST), dtype=np.int64)
+        weights = np.zeros((len(features), NEAREST), dtype=np.float32)
         for start in range(0, len(features), BLOCK_ROWS):
             part = slice(start, min(start + BLOCK_ROWS, len(features)))
             distance, near = self._search.nearest(unit_rows(features[part]))
             weight = _weights(distance, self._copy).astype(np.float32)
-            ends = np.arange(0, weight.size + 1, weight.shape[1])
-            means[part] = csr_matrix((weight.ravel(), near.ravel(), ends), (len(near), len(self._everything))) @ (
-                self._everything
-            )
-        return means
+            order = np.argsort(weight == 0.0, axis=1, kind="stable")[:, :NEAREST]  # never more than NEAREST count
+            rows[part, : order.shape[1]] = np.take_along_axis(near, order, axis=1)
+            weights[part, : order.shape[1]] = np.take_along_axis(weight, order, axis=1)
+        return rows, weights
 
     def nearest(self, features: Floats) -> Ints:
         """Return the rows of the nearest texts, nearest first, shape (n, NEAREST + 1) or all; copies included."""
         return self._search.nearest(unit_rows(features))[1]
+
+
+def weighted_means(rows: Ints, weights: Floats, everything: Floats) -> Floats:
+    """Return the weighted mean of each text's neighbours, shape (n, d), float32.
+
+    Parameters
+    ----------
+    rows, weights : ndarray of shape (n, k)
+        As :meth:`Neighbourhood.lists` returns them.
+    everything : ndarray of shape (m, d), float32
+    """
+    means = np.empty((len(rows), everything.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        part = slice(start, min(start + BLOCK_ROWS, len(rows)))
+        ends = np.arange(0, rows[part].size + 1, rows.shape[1])
+        near = csr_matrix((weights[part].ravel(), rows[part].ravel(), ends), (len(rows[part]), len(everything)))
+        means[part] = near @ everything
+    return means
+
+
+def packed(texts: Ints, weights: Floats) -> Floats:
+    """Return lists of neighbours as vectors to store, shape (n, 2 NEAREST), float32: the bits of the ids, the weights.
+
+    Parameters
+    ----------
+    texts, weights : ndarray of shape (n, NEAREST)
+    """
+    return np.hstack([texts.astype("<i4").view("<f4"), weights.astype("<f4")])
+
+
+def unpacked(vectors: Floats) -> tuple[Ints, Floats]:
+    """Return the ids of texts, int64, and the weights of stored lists, both of shape (n, NEAREST)."""
+    bits = np.ascontiguousarray(vectors[:, :NEAREST], dtype="<f4").view("<i4")
+    return bits.astype(np.int64), np.asarray(vectors[:, NEAREST:], dtype=np.float32)
 
 
 class _ExactSearch:

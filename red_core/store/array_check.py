@@ -10,27 +10,34 @@ from pathlib import Path
 import numpy as np
 
 from red_core.records import Project
+from red_core.steps.neighbour_features import NEAREST, unpacked
 from red_core.steps.refitting import Fitted
 from red_core.store.arrays import Array, array_files, arrays_in, vector_file
 from red_core.store.checksums import vector_blocks
 from red_core.store.database import connection
 from red_core.store.labels import all_label_ids
 from red_core.store.stored_json import LARGEST, LARGEST_INTEGER
-from red_core.store.vectors import vector_dimensions
+from red_core.store.vectors import NEIGHBOUR_LISTS, vector_dimensions
 
 LEXICAL = re.compile(r"lexical-\d{1,4}-\d{1,18}-\d{1,12}", re.ASCII)
 """The name of a lexical model: its dimensions, its random state, and how many texts it was made for."""
+MOST_WEIGHT = 1.001
+"""Of a neighbour; the weights of a text add up to 1."""
 _WORDS, _WHOLE, _FRACTIONS, _TRUTHS = "U", "i", "f", "b"
 """Kinds of numpy types."""
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the database says: the ids of all labels, the dimensions of all vectors, and the numbers of all rounds."""
+    """What the database says: the ids of all labels, the dimensions of all vectors, and the numbers of all rounds.
+
+    The vectors of rounds before ``used_from`` may have been removed.
+    """
 
     labels: set[int]
     dimensions: Mapping[str, int]
     rounds: set[int]
+    used_from: int
 
 
 @dataclass(frozen=True)
@@ -94,18 +101,26 @@ def _model_fits(path: str, stored: Mapping[str, Array], facts: _Facts) -> bool:
     if not _MODEL_NEWER.issubset(stored):
         return True
     widths = {partition.weights.shape[-1] for one in fitted for partition in one.partitions}
-    return "partitions" in parts and stored["extent"][1].isdecimal() and widths == {_width(stored["words"], facts)}
+    if int(Path(path).stem) < facts.used_from and any(name and name not in facts.dimensions for name in _read(stored)):
+        return "partitions" in parts and stored["extent"][1].isdecimal() and len(widths) == 1
+    return "partitions" in parts and stored["extent"][1].isdecimal() and widths == {_width(stored, facts)}
 
 
-def _width(words: Array, facts: _Facts) -> int:
+def _read(stored: Mapping[str, Array]) -> list[str]:
+    """Return the names of the vectors that a model reads: embedding, lexical features, neighbours."""
+    return [str(name) for name in stored["words"].tolist()[:3]]
+
+
+def _width(stored: Mapping[str, Array], facts: _Facts) -> int:
     """Return how many features a model reads; KeyError or ValueError if some have no vectors."""
-    embedding, lexical, neighbours, _ = words.tolist()
+    embedding, lexical, neighbours = _read(stored)
     width = facts.dimensions[embedding]
     if lexical:
         if LEXICAL.fullmatch(lexical) is None:
             raise ValueError("a lexical model is a file of the project")
         width += facts.dimensions[lexical]
-    if neighbours and facts.dimensions[neighbours] != width:
+    stored_width = 2 * NEAREST if neighbours.startswith(NEIGHBOUR_LISTS) else width
+    if neighbours and facts.dimensions[neighbours] != stored_width:
         raise ValueError("neighbours have the features of texts")
     return 2 * width if neighbours else width
 
@@ -155,9 +170,9 @@ def array_faults(project: Project) -> Iterator[str]:
         path = vector_file(project, model)
         if not all(_is_in_range(block, LARGEST) for _, block in vector_blocks(path, dimensions)):
             yield f"{path.name} has a number that is not finite"
-    with connection(project) as db:
-        rounds = {int(number) for (number,) in db.execute("SELECT id FROM round")}
-    facts = _Facts(all_label_ids(project), vector_dimensions(project), rounds)
+        if model.startswith(NEIGHBOUR_LISTS) and not _are_lists(project, path, dimensions):
+            yield f"{path.name} has a neighbour that is no text, or a weight that is no share"
+    facts = _facts(project)
     for path in array_files(project):
         name, stored = path.relative_to(project.folder).as_posix(), {}
         kind = next((kind for kind in KINDS if kind.path.fullmatch(name)), None)
@@ -171,6 +186,28 @@ def array_faults(project: Project) -> Iterator[str]:
                 stored[array_name] = array
         if kind is not None and not _fits(kind, name, stored, facts):
             yield f"{name} does not hold the arrays that this program stores there"
+
+
+def _facts(project: Project) -> _Facts:
+    with connection(project) as db:
+        rounds = {int(number): metrics != "{}" for number, metrics in db.execute("SELECT id, metrics FROM round")}
+    finished = max((number for number, is_finished in rounds.items() if is_finished), default=0)
+    files = (path.stem for path in (project.folder / "rounds").glob("*.npz"))
+    used = max((int(stem) for stem in files if stem.isdecimal() and int(stem) <= finished), default=0)
+    return _Facts(all_label_ids(project), vector_dimensions(project), set(rounds), used)
+
+
+def _are_lists(project: Project, path: Path, dimensions: int) -> bool:
+    """Return whether the vectors of a file are lists of neighbours."""
+    if dimensions != 2 * NEAREST:
+        return False
+    with connection(project) as db:
+        texts = np.array(db.execute("SELECT id FROM text").fetchall(), dtype=np.int64).reshape(-1)
+    for _, block in vector_blocks(path, dimensions):
+        near, weights = unpacked(block)
+        if not np.isin(near, texts).all() or not ((weights >= 0) & (weights <= MOST_WEIGHT)).all():
+            return False
+    return True
 
 
 def _is_in_range(array: Array, most: float) -> bool:

@@ -72,14 +72,16 @@ def fact_faults(project: Project) -> list[str]:
 
 def vector_faults(project: Project) -> list[str]:
     """Return the vector files that are missing, too short or damaged; empty if every vector is as it was stored."""
-    missing = [
-        f"{path.name} is missing or too short"
+    faults = {
+        path.name: f"{path.name} is missing or too short"
         for path, known in indexed_bytes(project).items()
         if not path.is_file() or path.stat().st_size < known
-    ]
-    if missing or "m005_checksums" in missing_migrations(project):
-        return missing
-    return [f"{count:,} vectors of {name} are damaged" for name, count in damaged_vectors(project).items()]
+    }
+    if not faults and "m005_checksums" not in missing_migrations(project):
+        damaged = damaged_vectors(project)
+        faults = {name: f"{count:,} vectors of {name} are damaged" for name, count in damaged.items()}
+    indexed = {path.name for path in indexed_bytes(project)} if faults else set()  # a round may have removed some
+    return [fault for name, fault in faults.items() if name in indexed]
 
 
 def _schema(db: Database) -> dict[tuple[str, str], str]:

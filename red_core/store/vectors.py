@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from red_core.records import Floats, Ints, Project
 from red_core.store.arrays import vector_file
 from red_core.store.checksums import crc_of, vector_blocks
 from red_core.store.database import connection, transaction
+
+NEIGHBOUR_LISTS = "nearest-"
+"""How the names of stored lists of neighbours begin. Version 0.1 stored mean vectors instead, as "near-"."""
 
 
 def without_vector(project: Project, model: str) -> Ints:
@@ -116,6 +120,22 @@ def load_vectors(project: Project, model: str, ids: Ints) -> Floats:
     if crc_of(vectors) != [crc for _, crc in index]:
         raise StoreError(f"{path} is damaged: its content has changed on the disk. Restore the project from a backup.")
     return vectors
+
+
+def forget_vectors(project: Project, models: Collection[str]) -> None:
+    """Remove the vectors of these models, and every vector file without an index: a kill may have left one behind.
+
+    The index first: a file without an index is never read, and an index without its file would be damage.
+    """
+    with transaction(project) as db:
+        for model in models:
+            db.execute("DELETE FROM vector WHERE model = ?", [model])
+            db.execute("DELETE FROM vector_model WHERE model = ?", [model])
+    with transaction(project) as db:  # nobody can add a file meanwhile
+        indexed = {vector_file(project, str(name)) for (name,) in db.execute("SELECT model FROM vector_model")}
+        for path in project.folder.glob("vectors-*.f32"):
+            if path not in indexed:
+                path.unlink()
 
 
 def damaged_vectors(project: Project) -> dict[str, int]:

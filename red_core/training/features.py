@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,18 @@ import numpy as np
 
 from red_core.encoders import encode
 from red_core.encoders.loading import refuse_another_length
+from red_core.errors import StoreError
 from red_core.records import Floats, Ints, Progress, Project
 from red_core.settings import Settings
 from red_core.steps.lexical_features import LexicalModel, fit_lexical, lexical_vectors
-from red_core.steps.neighbour_features import COPY, Neighbourhood
+from red_core.steps.neighbour_features import COPY, Neighbourhood, packed, unpacked, weighted_means
+from red_core.store.array_check import LEXICAL
 from red_core.store.arrays import load_arrays, save_arrays
-from red_core.store.texts import contents
+from red_core.store.texts import contents, remembered
 from red_core.store.vectors import (
+    NEIGHBOUR_LISTS,
     append_vectors,
+    forget_vectors,
     load_vectors,
     vector_dimensions,
     vector_models,
@@ -32,6 +36,10 @@ REFIT_GROWTH = 1.5
 """Lexical model and neighbours are computed anew when the project has grown by this factor since they were."""
 MOST_FITTED = 100_000
 """At most so many texts, evenly spread, teach the lexical model: more would cost gigabytes."""
+_MADE_HERE = re.compile(
+    rf"{LEXICAL.pattern}|near(est)?-.+-({LEXICAL.pattern}|embedding)-[0-9.e+-]+-\d{{1,12}}", re.ASCII | re.DOTALL
+)
+"""Names of vectors that this module makes, also in version 0.1."""
 TEXTS_PER_BLOCK = 8_192
 """Texts between two checkpoints."""
 
@@ -101,7 +109,7 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
 
 
 def prepare_neighbours(project: Project, settings: Settings, features: Features, texts: Ints, report: Progress) -> str:
-    """Make sure that the neighbour features of these texts exist; return the name of the stored vectors.
+    """Make sure that the lists of neighbours of these texts exist; return the name under which they are stored.
 
     A new text gets its neighbours among all texts. Earlier texts keep theirs until the project has grown by
     REFIT_GROWTH; then all are computed anew.
@@ -121,7 +129,7 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
     """
     if not wants_neighbours(settings):
         return ""
-    prefix = f"near-{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
+    prefix = f"{NEIGHBOUR_LISTS}{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
     sizes = _sizes(prefix, vector_models(project))
     outgrown = not sizes or len(texts) > REFIT_GROWTH * sizes[-1]
     name = f"{prefix}{len(texts) if outgrown else sizes[-1]}"
@@ -132,9 +140,20 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
         around = Neighbourhood(everything)
         for start in range(0, len(missing), TEXTS_PER_BLOCK):
             ids = missing[start : start + TEXTS_PER_BLOCK]
-            append_vectors(project, name, ids, around.means(everything[np.searchsorted(texts, ids)]))
+            rows, weights = around.lists(everything[np.searchsorted(texts, ids)])
+            append_vectors(project, name, ids, packed(texts[rows], weights))
             report(start + len(ids), len(missing))
     return name
+
+
+def forget_unused(project: Project, features: Features) -> None:
+    """Remove vectors of words and of neighbours that the newest round does not use, and their lexical models."""
+    kept = {features.embedding, features.lexical, features.neighbours, remembered(project, "embedding")}
+    unused = [name for name in vector_models(project) if _MADE_HERE.fullmatch(name) and name not in kept]
+    forget_vectors(project, unused)
+    for name in unused:
+        if LEXICAL.fullmatch(name):
+            _file(project, name).unlink(missing_ok=True)
 
 
 def wants_neighbours(settings: Settings) -> bool:
@@ -167,10 +186,33 @@ class Features:
 
     def of(self, project: Project, ids: Ints) -> Floats:
         """Return the features of stored texts, shape (n, d), float32; with neighbours, their half comes last."""
+        return self._read(project, ids, None)
+
+    def reader(self, project: Project) -> Callable[[Ints], Floats]:
+        """Return a function that does as :meth:`of` in many blocks: it keeps the features of all texts in memory.
+
+        A block reads the features of about ten times as many texts as it has. So each text is read only once.
+        """
+        if not self.neighbour_weight or not self.neighbours.startswith(NEIGHBOUR_LISTS):
+            return lambda ids: self.of(project, ids)
+        texts = with_vector(project, self.lexical or self.embedding)
+        everything = texts, self.without_neighbours(project, texts)
+        return lambda ids: self._read(project, ids, everything)
+
+    def _read(self, project: Project, ids: Ints, everything: tuple[Ints, Floats] | None) -> Floats:
+        """Return the features of stored texts; ``everything`` has the ids and plain features of all, if at hand."""
         plain = self.without_neighbours(project, ids)
         if not self.neighbours:
             return plain
-        return np.hstack([plain, np.float32(self.neighbour_weight) * load_vectors(project, self.neighbours, ids)])
+        if not self.neighbour_weight:
+            return np.hstack([plain, np.zeros_like(plain)])
+        stored = load_vectors(project, self.neighbours, ids)
+        if self.neighbours.startswith(NEIGHBOUR_LISTS):
+            near, weights = unpacked(stored)
+            texts = np.unique(near) if everything is None else everything[0]
+            features = self.without_neighbours(project, texts) if everything is None else everything[1]
+            stored = weighted_means(_places(texts, near), weights, features)
+        return np.hstack([plain, np.float32(self.neighbour_weight) * stored])
 
     def without_neighbours(self, project: Project, ids: Ints) -> Floats:
         """Return the features of stored texts without the kNN features; only these are in memory at once."""
@@ -197,6 +239,8 @@ class Features:
         """Return what computes the same features for texts that are not in the project."""
         lexical = load_lexical(project, self.lexical) if self.lexical else None
         stored = with_vector(project, self.neighbours) if self.neighbours else None
+        if stored is not None and not len(stored):
+            raise StoreError(f"the neighbours of {project.name} were replaced by a newer round. Try again.")
         reference = None if stored is None else self.without_neighbours(project, stored)
         return NewTexts(self.embedding, lexical, self.lexical_weight, reference, self.neighbour_weight)
 
@@ -250,6 +294,14 @@ class NewTexts:
         if self.neighbourhood is None:
             return plain
         return _beside(plain, self.neighbour_weight, self.neighbourhood.means(plain))
+
+
+def _places(texts: Ints, near: Ints) -> Ints:
+    """Return where these texts are among ``texts``, which ascend."""
+    places = np.minimum(np.searchsorted(texts, near), max(len(texts) - 1, 0))
+    if not np.array_equal(texts[places], near):
+        raise StoreError("a neighbour of a text has no vector. Restore the project from a backup.")
+    return places
 
 
 def _beside(features: Floats, weight: float, more: Floats) -> Floats:

@@ -20,13 +20,16 @@ from red_core.data.backup import back_up, restore
 from red_core.errors import InputError, ProjectError, StoreError
 from red_core.records import Project
 from red_core.results.exports import export
+from red_core.rounds.run import run_round
 from red_core.rounds.status import project_status
 from red_core.store import database
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.jobs import add_job, newest_job
-from red_core.store.vectors import load_vectors, vector_file, with_vector
-from tests.helpers.small_projects import EMBEDDING, count
+from red_core.store.rounds import close_round
+from red_core.store.vectors import forget_vectors, load_vectors, vector_file, vector_models, with_vector
+from red_core.training.model import load_model, model_file
+from tests.helpers.small_projects import EMBEDDING, FAST, count
 
 
 @pytest.fixture
@@ -80,6 +83,33 @@ def test_a_backup_holds_what_a_project_is_and_nothing_else(project, tmp_path):
     manifest = back_up(project, tmp_path / "b.zip")
     assert set(manifest.files) == {"project.db", f"vectors-{EMBEDDING}.f32", "rounds/1.npz"}
     assert manifest.bytes == sum(member.bytes for member in manifest.files.values())
+
+
+def test_vectors_that_a_round_removes_meanwhile_end_a_backup_in_one_line(project, tmp_path, monkeypatch):
+    checked = vector_faults
+
+    def then_removed(of: Project) -> list[str]:
+        faults = checked(of)
+        forget_vectors(of, [EMBEDDING])
+        return faults
+
+    monkeypatch.setattr("red_core.data.backup.vector_faults", then_removed)
+    with pytest.raises(StoreError, match=r"was removed meanwhile, because a round has finished. Try again."):
+        back_up(project, tmp_path / "b.zip")
+    assert {path.name for path in tmp_path.glob("*b*.zip")} == set()
+
+
+def test_a_project_that_outgrew_its_features_is_backed_up_and_restored(project, workspace, tmp_path):
+    settings = FAST.model_copy(update={"lexical_dimensions": 4})
+    run_round(project, settings)
+    first = load_model(model_file(project, 1)).features
+    close_round(project)
+    run_round(project, settings.model_copy(update={"random_state": 1}))
+    assert first.neighbours not in vector_models(project)
+    back_up(project, tmp_path / "b.zip")
+    again = restore(workspace, tmp_path / "b.zip", "again")
+    assert files_in(again.folder).keys() >= {"rounds/1.npz", "rounds/2.npz"}
+    assert database_faults(again) + vector_faults(again) == []
 
 
 def test_bytes_of_vectors_that_the_index_does_not_know_stay_out(project, workspace, tmp_path):

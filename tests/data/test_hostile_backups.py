@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,7 @@ from red_core.errors import InputError, RedError, StoreError
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.rounds.status import project_status
+from red_core.steps.neighbour_features import NEAREST
 from red_core.store.arrays import load_arrays, save_arrays
 from red_core.store.checksums import seal
 from red_core.store.database import open_project
@@ -571,6 +573,56 @@ def test_hostile_arrays_are_refused_in_one_line(name, packed, workspace, tmp_pat
     save_arrays(path, **change(load_arrays(path)))
     archive = packed_with(tmp_path / "hostile.zip", members, member, path.read_bytes())
     check_refused(archive, workspace, f"{member} (does not hold the arrays|has a number)")
+
+
+def lists_of(members: Members) -> tuple[str, str, np.ndarray[Any, Any]]:
+    """Return the name of the lists of neighbours in a backup, their member, and a copy of them."""
+    (member,) = fnmatch.filter(members, "vectors-nearest-*")
+    stored = np.frombuffer(members[member], "<f4").reshape(-1, 2 * NEAREST).copy()
+    return member.removeprefix("vectors-").removesuffix(".f32"), member, stored
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(0, np.int32(10**6).view(np.float32)), (0, np.int32(-1).view(np.float32)),
+                          (NEAREST, np.float32(2)), (NEAREST, np.float32(np.nan))],
+)  # fmt: skip
+def test_a_neighbour_that_is_no_text_or_no_share_is_refused(column, value, packed, workspace, tmp_path):
+    members = members_of(packed)
+    name, member, stored = lists_of(members)
+    stored[0, column] = value
+    script = f"UPDATE vector SET crc = {zlib.crc32(stored[0].tobytes())} WHERE model = '{name}' AND row = 0"
+    archive = with_content(script)(tmp_path / "lists.zip", members)
+    archive = packed_with(tmp_path / "hostile.zip", members_of(archive), member, stored.tobytes())
+    check_refused(archive, workspace, "has a neighbour that is no text, or a weight|has a number that is not finite")
+
+
+def test_lists_of_neighbours_of_another_length_are_refused(packed, workspace, tmp_path):
+    members = members_of(packed)
+    name, member, stored = lists_of(members)
+    half = stored.reshape(-1, NEAREST)[: len(stored)]
+    sums = "".join(
+        f"UPDATE vector SET crc = {zlib.crc32(each.tobytes())} WHERE model = '{name}' AND row = {row};"
+        for row, each in enumerate(half)
+    )
+    script = f"{sums} UPDATE vector_model SET dimensions = {NEAREST} WHERE model = '{name}'"
+    archive = with_content(script)(tmp_path / "lists.zip", members)
+    archive = packed_with(tmp_path / "hostile.zip", members_of(archive), member, half.tobytes())
+    check_refused(archive, workspace, "has a neighbour that is no text")
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_only_the_newest_model_needs_its_vectors(newest, packed, workspace, tmp_path):
+    members = members_of(packed)
+    member = MODEL if newest else "rounds/1.npz"
+    (path := tmp_path / "arrays.npz").write_bytes(members[member])
+    stored = load_arrays(path)
+    words = np.array([*stored["words"][:2].tolist(), "nearest-removed-56", str(stored["words"][3])])
+    save_arrays(path, **(stored | {"words": words}))
+    archive = packed_with(tmp_path / "b.zip", members, member, path.read_bytes())
+    if newest:
+        check_refused(archive, workspace, f"{member} does not hold the arrays")
+    else:
+        assert restore(workspace, archive).name == "small"
 
 
 def test_a_model_of_a_round_that_does_not_exist_is_refused(packed, workspace, tmp_path):

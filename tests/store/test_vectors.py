@@ -15,8 +15,17 @@ from red_core.data.tables import text_id
 from red_core.errors import StoreError
 from red_core.records import Project
 from red_core.store.database import connection, create_project
+from red_core.store.health import vector_faults
 from red_core.store.texts import SourceFile, SourceRow, add_sources
-from red_core.store.vectors import append_vectors, load_vectors, vector_file, without_vector
+from red_core.store.vectors import (
+    append_vectors,
+    forget_vectors,
+    indexed_bytes,
+    load_vectors,
+    vector_file,
+    vector_models,
+    without_vector,
+)
 
 TEXTS, DIMENSIONS = 40, 3
 
@@ -172,3 +181,42 @@ def test_a_missing_or_short_vector_file_is_refused_in_one_line(damage, project):
     with pytest.raises(StoreError) as caught:
         load_vectors(project, "m", np.array([1]))
     assert "\n" not in str(caught.value)
+
+
+def test_forgotten_vectors_are_gone_and_the_others_stay(project):
+    wanted = append(project, [1, 2, 3])
+    append(project, [1, 2, 3], seed=1, model="old")
+    forget_vectors(project, ["old"])
+    assert vector_models(project) == ["m"]
+    assert not vector_file(project, "old").exists()
+    check(project, wanted)
+    check(project, append(project, [4, 2], seed=2, model="old"), model="old")
+
+
+def test_a_kill_while_vectors_are_forgotten_is_made_good_the_next_time(project, monkeypatch):
+    wanted = append(project, [1, 2, 3])
+    append(project, [1, 2, 3], seed=1, model="old")
+
+    def crash(_path: Path) -> None:
+        raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", crash)
+        with pytest.raises(CrashError):
+            forget_vectors(project, ["old"])
+    assert vector_faults(project) == []
+    assert vector_file(project, "old").exists()
+    check(project, wanted)
+    forget_vectors(project, [])
+    assert not vector_file(project, "old").exists()
+    check(project, wanted)
+
+
+def test_vectors_that_a_round_removes_meanwhile_are_no_damage(project, monkeypatch):
+    append(project, [1, 2, 3])
+    append(project, [1, 2, 3], seed=1, model="old")
+    index = indexed_bytes(project)
+    forget_vectors(project, ["old"])
+    seen = iter([index])
+    monkeypatch.setattr("red_core.store.health.indexed_bytes", lambda p: next(seen, None) or indexed_bytes(p))
+    assert vector_faults(project) == []
