@@ -68,7 +68,8 @@ class Settings(BaseModel):
         Field(
             max_length=50,
             description="Weight of the nearest-neighbour features. "
-            "If several values are given, cross-validation on the seeds picks one.",
+            "If several values are given, cross-validation on the seeds picks one. "
+            "Not used with so few labels that background_labels applies.",
         ),
     ] = (0.0, 0.5, 1.0)
     label_names_as_seeds: Annotated[bool, Field(description="Use each label's name as one more labelled example")] = (

@@ -124,7 +124,9 @@ def _fit(project: Project, current: Round, settings: Settings, subset_of: Ints, 
     everything = np.union1d(pool(project), [text for text, _, _ in training_rows(project, current.id)])
     lexical = prepare_lexical(project, settings, everything, _stage(progress, "words and characters"))
     features = Features(remembered(project, "embedding"), lexical, settings.lexical_weight)
-    neighbours = prepare_neighbours(project, settings, features, everything, _stage(progress, "neighbours"))
+    neighbours = prepare_neighbours(
+        project, settings, features, everything, len(list_labels(project)), _stage(progress, "neighbours")
+    )
     features = replace(features, neighbours=neighbours)
     model = train(project, current.id, settings, features, subset_of, _stage(progress, "fit"))
     save_model(path, model)

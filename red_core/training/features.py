@@ -30,6 +30,7 @@ from red_core.store.vectors import (
     with_vector,
     without_vector,
 )
+from red_core.training.background import wants_background
 from red_core.training.embeddings import name_vectors
 
 REFIT_GROWTH = 1.5
@@ -108,7 +109,9 @@ def load_lexical(project: Project, name: str) -> LexicalModel:
     return LexicalModel(stored["seen"], stored["idf"], stored["components"].astype(np.float32))
 
 
-def prepare_neighbours(project: Project, settings: Settings, features: Features, texts: Ints, report: Progress) -> str:
+def prepare_neighbours(
+    project: Project, settings: Settings, features: Features, texts: Ints, labels: int, report: Progress
+) -> str:
     """Make sure that the lists of neighbours of these texts exist; return the name under which they are stored.
 
     A new text gets its neighbours among all texts. Earlier texts keep theirs until the project has grown by
@@ -120,14 +123,16 @@ def prepare_neighbours(project: Project, settings: Settings, features: Features,
         Without neighbours; they decide which texts are near.
     texts : ndarray of int64
         Row ids.
+    labels : int
+        Their number.
     report : callable(done, total)
 
     Returns
     -------
     str
-        '' if the settings want no neighbour features.
+        '' if the project uses no neighbour features.
     """
-    if not wants_neighbours(settings):
+    if not wants_neighbours(settings, labels):
         return ""
     prefix = f"{NEIGHBOUR_LISTS}{features.embedding}-{features.lexical or 'embedding'}-{features.lexical_weight:g}-"
     sizes = _sizes(prefix, vector_models(project))
@@ -156,9 +161,13 @@ def forget_unused(project: Project, features: Features) -> None:
             _file(project, name).unlink(missing_ok=True)
 
 
-def wants_neighbours(settings: Settings) -> bool:
-    """Return whether the settings allow kNN features."""
-    return max(settings.neighbour_weights, default=0.0) > 0.0
+def wants_neighbours(settings: Settings, labels: int) -> bool:
+    """Return whether a project with so many labels uses kNN features.
+
+    With a background it uses none. The neighbours of a text of no label are other such texts of the project, but those
+    of a background text are not; so they tell these texts less well from the labels' own.
+    """
+    return max(settings.neighbour_weights, default=0.0) > 0.0 and not wants_background(settings, labels)
 
 
 @dataclass(frozen=True)

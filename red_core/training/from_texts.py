@@ -62,7 +62,7 @@ def fit_texts(
     report("embed", 0, 1)
     vectors = encode(encoder, everything)
     report("embed", 1, 1)
-    texts = _feature_computation(everything, vectors, encoder, settings)
+    texts = _feature_computation(everything, vectors, encoder, settings, len(names))
     features = texts.beside(vectors, everything)
     rows = _rows(features, rows_of, labels, pool, texts, len(names))
     named = positions_of_names(names, settings)
@@ -88,13 +88,15 @@ def fit_texts(
     return TextModel(texts, classifiers, fitted.calibration, (settings.none_share, share))
 
 
-def _feature_computation(everything: Sequence[str], vectors: Floats, encoder: str, settings: Settings) -> NewTexts:
+def _feature_computation(
+    everything: Sequence[str], vectors: Floats, encoder: str, settings: Settings, labels: int
+) -> NewTexts:
     """Return the feature computation with kNN features, if any, at weight 1."""
     lexical = None
     if settings.lexical_dimensions:
         lexical = fit_lexical(everything, settings.lexical_dimensions, random_state=settings.random_state)
     plain = NewTexts(encoder, lexical, settings.lexical_weight, None, 1.0)
-    return replace(plain, reference=plain.beside(vectors, everything)) if wants_neighbours(settings) else plain
+    return replace(plain, reference=plain.beside(vectors, everything)) if wants_neighbours(settings, labels) else plain
 
 
 def _rows(features: Floats, rows_of: Ints, labels: Ints, pool: Ints, texts: NewTexts, label_count: int) -> FrozenRows:

@@ -11,12 +11,13 @@ from red_core.labels.new_labels import propose_clusters
 from red_core.records import Project
 from red_core.results.predictor import make_predictor
 from red_core.rounds.run import run_round
+from red_core.settings import RECOMMENDED
 from red_core.steps.neighbour_features import NEAREST, Neighbourhood
 from red_core.store.arrays import save_arrays
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.rounds import best_beliefs, close_round
 from red_core.store.vectors import append_vectors, vector_dimensions, vector_file, vector_models, with_vector
-from red_core.training.features import Features, forget_unused, prepare_lexical, prepare_neighbours
+from red_core.training.features import Features, forget_unused, prepare_lexical, prepare_neighbours, wants_neighbours
 from red_core.training.model import load_model, model_file
 from tests.helpers.dense_neighbours import as_version_0_1_stored_it
 from tests.helpers.small_projects import DIMENSIONS, EMBEDDING, FAST, embed, pool_rows, write_csv
@@ -49,7 +50,7 @@ def test_names_that_only_begin_like_ours_are_not_taken_for_ours(project):
     settings = FAST.model_copy(update={"lexical_dimensions": 4})
     assert prepare_lexical(project, settings, texts, quiet) == "lexical-4-0-56"
     features = Features(EMBEDDING, "", 0.5)
-    name = prepare_neighbours(project, settings, features, texts, quiet)
+    name = prepare_neighbours(project, settings, features, texts, 50, quiet)
     assert name == f"nearest-{EMBEDDING}-embedding-0.5-56"
     forget_unused(project, features)
     assert set(vector_models(project)) == {EMBEDDING, f"near-{stray[8:]}", stray}
@@ -59,7 +60,7 @@ def test_names_that_only_begin_like_ours_are_not_taken_for_ours(project):
 def test_stored_neighbours_give_the_features_that_the_search_gave_to_the_bit(project, weight):
     texts = with_vector(project, EMBEDDING)
     plain = Features(EMBEDDING, prepare_lexical(project, WORDS, texts, quiet), 0.5)
-    name = prepare_neighbours(project, WORDS, plain, texts, quiet)
+    name = prepare_neighbours(project, WORDS, plain, texts, 50, quiet)
     assert vector_dimensions(project)[name] == 2 * NEAREST
     features = replace(plain, neighbours=name, neighbour_weight=weight)
     own = plain.of(project, texts)
@@ -113,3 +114,9 @@ def test_neighbours_of_a_round_that_is_gone_are_an_error_of_one_line(project):
     forget_unused(project, replace(features, neighbours=""))
     with pytest.raises(StoreError, match=r"were replaced by a newer round. Try again"):
         features.of_new(project)
+
+
+@pytest.mark.parametrize(("labels", "wanted"), [(30, False), (31, True)])
+def test_a_project_with_a_background_uses_no_neighbours(labels, wanted):
+    assert wants_neighbours(RECOMMENDED, labels) is wanted
+    assert wants_neighbours(RECOMMENDED.model_copy(update={"background_labels": 0}), labels)
