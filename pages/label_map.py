@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from widgets.labels.map_choice import (
     choose_group,
     drawn_focus,
     focus_of,
+    keep_points,
     keep_valid,
     take_from_map,
 )
@@ -90,7 +90,7 @@ def show_controls(project: Project, rows: Sequence[Row]) -> str:
     )  # fmt: skip
     if groups:
         with between[0]:
-            choose_from_groups(rows, groups)
+            choose_from_groups(groups)
     ways = ["Map", "Table", "Groups"] if groups else ["Map", "Table"]
     view = right.radio("Shown as", ways, key="map_shown", horizontal=True, label_visibility="collapsed")
     return str(view)
@@ -102,13 +102,13 @@ def groups_on_map(rows: Sequence[Row]) -> list[str]:
     return sorted(map(path_in_words, paths), key=str.casefold)
 
 
-def choose_from_groups(rows: Sequence[Row], groups: Sequence[str]) -> None:
+def choose_from_groups(groups: Sequence[str]) -> None:
     """Show the choice of a group."""
     if st.session_state.setdefault("map_group", None) not in {None, *groups}:
         st.session_state["map_group"] = None
     st.selectbox(
         "Group", groups, index=None, key="map_group", placeholder="All groups",
-        on_change=lambda: choose_group(rows, st.session_state["map_group"]),
+        on_change=lambda: choose_group(st.session_state["map_group"]),
     )  # fmt: skip
 
 
@@ -171,8 +171,9 @@ def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:
     overlay = replace(overlay_of(project, current_groups(project) or (), drawn, marked), scope=scope)
     shown = list(rows) if scope is None else coloured_by_group(overview(rows, scope), scope)
     chart = figure((*key, len(shown)), marked, overlay, ink(), shown, drawn)
+    keep_points(rows, shown)
     with st.container(key="map"):
-        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=partial(take_from_map, rows, shown))
+        st.plotly_chart(chart, key=chart_key(), config=CONFIG, alt=ALT, on_select=take_from_map)
     if any(row["path"] for row in rows):
         st.radio("Colours", ["Group", "Subset"], key="map_colours", horizontal=True, persist_state="session")
     shows = "subset" if scope is None else "group"
@@ -215,6 +216,7 @@ def show_page(project: Project) -> None:
         return
     if new := len(all_rows) - len(rows):
         st.caption(f"{counted(new, 'new label gets', 'new labels get')} a subset and a place here in the next round.")
+    keep_points(rows)
     view = show_controls(project, rows)
     focus = focus_of(rows, ids, similarities(project))
     chosen = next((row for row in rows if row["id"] == focus.label), None)

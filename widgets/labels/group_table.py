@@ -99,7 +99,9 @@ def show_group_table(rows: Sequence[Row], pairs: Sequence[Confusion]) -> None:
     shown = frame[list(ORDER)].drop(columns=[name for name, any_ in filled.items() if not any_])
     text = st.column_config.TextColumn
     columns = {"name": text("group", width=NAME_WIDTH), "group": text("whole path")}
-    show_pickable(shown, "groups_table", partial(_take, rows, groups), tall=True, columns=columns)
+    show_pickable(
+        shown, "groups_table", partial(_take, [group["group"] for group in groups]), tall=True, columns=columns
+    )
 
 
 def _indented(path: str) -> str:
@@ -108,6 +110,6 @@ def _indented(path: str) -> str:
     return f"{INSIDE * len(around)}{name}"
 
 
-def _take(rows: Sequence[Row], groups: Sequence[Row]) -> None:
+def _take(groups: Sequence[str]) -> None:
     chosen = chosen_rows(st.session_state["groups_table"], len(groups))
-    choose_group(rows, groups[chosen[0]]["group"] if chosen else None)
+    choose_group(groups[chosen[0]] if chosen else None)

@@ -122,9 +122,7 @@ def show_label(
     with st.container(horizontal=True):
         st.button("All labels", on_click=choose, icon=":material/arrow_back:", type="tertiary", key="all_subsets")
         if row["group"]:
-            st.button(
-                plain(row["group"]), on_click=choose_group, args=(rows, row["group"]), type="tertiary", key="to_group"
-            )
+            st.button(plain(row["group"]), on_click=choose_group, args=(row["group"],), type="tertiary", key="to_group")
         st.button(f"Subset {row['subset'] + 1}", on_click=choose, args=(None, row["subset"]), type="tertiary")
         if inside:
             st.button(
@@ -196,7 +194,7 @@ def show_confused_with(row: Row, rows: Sequence[Row], pairs: Sequence[Confusion]
         }
     )
     key = f"confused_{row['id']}"
-    show_pickable(frame, key, partial(take_row, others, key, True))
+    show_pickable(frame, key, partial(take_row, [other["name"] for other in others], key, True))
     st.caption(
         "Texts: an estimate of how many texts have one of the two labels and need the other. Corrected: verdicts that "
         "a person corrected."
@@ -297,4 +295,4 @@ def show_alike(row: Row, rows: Sequence[Row], ids: Sequence[int], alike: Floats 
         table = [{"label": other["name"], "similarity": value, "subset": other["subset"]} for other, value in listed]
         frame = pd.DataFrame(table, columns=["label", "similarity", *(["subset"] if kind == "all" else [])])
         key = f"alike_{kind}_{row['id']}"
-        show_pickable(frame, key, partial(take_row, [other for other, _ in listed], key, True))
+        show_pickable(frame, key, partial(take_row, [other["name"] for other, _ in listed], key, True))

@@ -75,7 +75,7 @@ def show_labels(rows: Sequence[Row], key: str, *, keep_inside: bool = False) -> 
     """Show a short table of labels."""
     one_subset = len({row["subset"] for row in rows}) == 1
     table = _columns(rows, [name for name in OF_SHORT if not (name == "subset" and one_subset)])
-    show_pickable(table, key, partial(take_row, rows, key, keep_inside))
+    show_pickable(table, key, partial(take_row, [row["name"] for row in rows], key, keep_inside))
 
 
 def show_label_table(rows: Sequence[Row]) -> None:
@@ -84,7 +84,7 @@ def show_label_table(rows: Sequence[Row]) -> None:
     show_pickable(
         _columns(page, OF_ALL),
         "labels_table",
-        partial(take_row, page, "labels_table", False),
+        partial(take_row, [row["name"] for row in page], "labels_table", False),
         tall=True,
         columns={
             name: st.column_config.TextColumn(width=width, help=HELP.get(name)) for name, width in FULL_WIDTHS.items()
@@ -121,11 +121,11 @@ def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> pd.DataFrame:
     ).round(3)  # fmt: skip
 
 
-def take_row(rows: Sequence[Row], key: str, keep_inside: bool) -> None:
+def take_row(names: Sequence[str], key: str, keep_inside: bool) -> None:
     """Choose the label in the clicked row; a second click on the row clears the choice."""
-    chosen = chosen_rows(st.session_state[key], len(rows))
+    chosen = chosen_rows(st.session_state[key], len(names))
     inside = tuple(st.session_state.get("inside") or ()) if keep_inside else ()
-    choose(label=rows[chosen[0]]["name"] if chosen else None, inside=inside)
+    choose(label=names[chosen[0]] if chosen else None, inside=inside)
 
 
 def show_pickable(

@@ -2,6 +2,9 @@
 
 A changed figure is a new chart to Streamlit and loses its zoom. So a choice made *on* the map is marked by the browser
 alone. Only a choice made elsewhere (search, tables, buttons) is drawn into the figure, which then zooms to it.
+
+Streamlit keeps the callback of every widget that a session ever had, and each choice makes a new chart and new tables.
+So the callbacks hold no rows. They read those of the last run (:func:`keep_points`).
 """
 
 from __future__ import annotations
@@ -96,14 +99,8 @@ def chart_key() -> str:
     return f"map_chart_{st.session_state.get('map_charts', 0)}"
 
 
-def choose_group(rows: Sequence[Row], group: str | None) -> None:
-    """Show the labels of a group beside the map; None shows all subsets again."""
-    path = checked_path(group or "")
-    choose(inside=tuple(row["id"] for row in rows if path and is_in(row["path"], path)), group=group or None)
-
-
-def take_from_map(rows: Sequence[Row], shown: Sequence[Row]) -> None:
-    """Take over a click or a lasso on the map; clearing the selection shows all subsets again.
+def keep_points(rows: Sequence[Row], shown: Sequence[Row] = ()) -> None:
+    """Keep what the callbacks of the page need, in place of that of the run before.
 
     Parameters
     ----------
@@ -112,11 +109,23 @@ def take_from_map(rows: Sequence[Row], shown: Sequence[Row]) -> None:
     shown : sequence of Row
         The points of the map in their order: labels, and groups in place of the labels in them.
     """
-    state = st.session_state[chart_key()]
+    st.session_state["map_points"] = (rows, shown)
+
+
+def choose_group(group: str | None) -> None:
+    """Show the labels of a group beside the map; None shows all subsets again."""
+    path = checked_path(group or "")
+    rows, _ = st.session_state["map_points"]
+    choose(inside=tuple(row["id"] for row in rows if path and is_in(row["path"], path)), group=group or None)
+
+
+def take_from_map() -> None:
+    """Take over a click or a lasso on the map; clearing the selection shows all subsets again."""
+    state, (_, shown) = st.session_state[chart_key()], st.session_state["map_points"]
     selected = [shown[position] for position in chosen_rows(state, len(shown), "point_indices")]
     area = outlines(state)
     if len(selected) == 1 and not area and "opens" in selected[0]:
-        choose_group(rows, path_in_words(selected[0]["opens"]))
+        choose_group(path_in_words(selected[0]["opens"]))
     elif len(selected) == 1 and not area:
         choose(selected[0]["name"], area=(), on_map=True)
     else:
