@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 import red_core.api  # noqa: F401  whole and first: two sessions of a cold server import at the same time
@@ -152,15 +153,15 @@ def figure(
     colour: str,
     _rows: Sequence[Row],
     _drawn: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Return the map as a dict: a cached Figure would return its fields in another order, as another chart."""
+) -> go.Figure:
+    """Return the map. It stays a Figure, which nobody may change: Streamlit would check each point of a dict again."""
     if _drawn is not None:
         bounds, picture = np.stack([_drawn["low"], _drawn["high"]]), pool_picture(_drawn["counts"])
     else:
         coordinates, picture = np.array([(row["x"], row["y"]) for row in _rows]), ""
         margin = 0.06 * np.maximum(np.ptp(coordinates, axis=0), 1e-6)
         bounds = np.stack([coordinates.min(axis=0) - margin, coordinates.max(axis=0) + margin])
-    return dict(label_map_figure(_rows, picture, bounds, focus, overlay, colour).to_plotly_json())
+    return label_map_figure(_rows, picture, bounds, focus, overlay, colour)
 
 
 def show_map(project: Project, rows: Sequence[Row], focus: Focus) -> None:

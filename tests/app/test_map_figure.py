@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from collections.abc import Callable
 
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from red_core.records import Project
 from red_core.store.views import Confusion
 from widgets.labels.map_figure import CLOSE, FADED, label_map_figure
 from widgets.labels.map_groups import coloured_by_group, overview
@@ -156,3 +161,19 @@ def test_the_names_in_an_open_group_fit_beside_its_details():
     points = drawn(rows, overlay=Overlay(scope=("top",)))["points"]
     sides = [side for side, text in zip(points.textposition, points.text, strict=True) if text.startswith("a label")]
     assert set(sides) == {"middle left"}
+
+
+def test_a_rerun_of_the_map_makes_and_checks_no_figure_again(
+    in_state: Callable[..., Project], open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_state("to review")
+    app, made, make = open_app("label_map"), [], go.Figure.__init__
+
+    def counting(figure: go.Figure, *how: object, **named: object) -> None:
+        made.append(figure)
+        make(figure, *how, **named)
+
+    monkeypatch.setattr(go.Figure, "__init__", counting)
+    app.run()
+    assert app.get("plotly_chart")
+    assert not made
