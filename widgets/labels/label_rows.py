@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from red_core.labels.drift import LabelDrift
 from red_core.records import Project
 from red_core.steps.audit_statistics import Share
 from red_core.store.labels import path_in_words
-from red_core.store.views import Confusion
-from widgets.shell.reads import audit_target, confused, drift, label_records, label_table, round_number
+from widgets.shell.reads import audit_target, confused_by_label, drift, label_records, label_table, round_number
 
 
 def label_rows(project: Project) -> list[dict[str, Any]]:
@@ -25,15 +23,12 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
     - ``state``: *new* after the last round, *check* where drift or audits call for it, or ''.
     """
     audited, judged = label_records(project)
-    by_label: dict[int, list[Confusion]] = defaultdict(list)
-    for pair in confused(project):
-        for label in pair.labels:
-            by_label[label].append(pair)
     table, drifts = label_table(project), {each.label.id: each for each in compared(project) or ()}
     names, target, trained = {row["id"]: row["name"] for row in table}, audit_target(project), round_number(project) > 0
-    rows = []
+    confusion, rows = confused_by_label(project), []
     for row in table:
-        pairs, change, audit = by_label[row["id"]], drifts.get(row["id"]), audited.get(row["id"])
+        (texts, worst), change = confusion.get(row["id"], (0.0, None)), drifts.get(row["id"])
+        audit = audited.get(row["id"])
         check = (change is not None and change.drifted) or (audit is not None and audit.high < target)
         rows.append(
             row
@@ -41,8 +36,8 @@ def label_rows(project: Project) -> list[dict[str, Any]]:
             | _share("judge", "judged", judged.get(row["id"]))
             | {
                 "audits_right": 0 if audit is None else audit.right,
-                "confused": round(sum(pair.texts for pair in pairs), 1),
-                "confused_with": names.get(pairs[0].other(row["id"]), "") if pairs else "",
+                "confused": round(texts, 1),
+                "confused_with": "" if worst is None else names.get(worst.other(row["id"]), ""),
                 "drift": None if change is None or change.q is None else "yes" if change.drifted else "no",
                 "group": path_in_words(row["path"]),
                 "state": "new" if trained and not row["trained"] else "check" if check else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -122,6 +123,18 @@ def confused(project: Project) -> list[Confusion]:
     """Return the pairs of labels that are confused; see :func:`red_core.store.views.confusions`."""
     number = round_number(project)
     return confusions(project, number, _believed_pairs(project, number))
+
+
+@cached_read(entries=3, shared=True)
+def confused_by_label(project: Project) -> dict[int, tuple[float, Confusion]]:
+    """Return the number of confused texts of each label that is confused, and its worst pair."""
+    texts: dict[int, float] = defaultdict(float)
+    worst: dict[int, Confusion] = {}
+    for pair in confused(project):
+        for label in pair.labels:
+            texts[label] += pair.texts
+            worst.setdefault(label, pair)
+    return {label: (texts[label], pair) for label, pair in worst.items()}
 
 
 @cached_read((EDITS, *ROUNDS), entries=2, shared=True)
