@@ -336,7 +336,8 @@ def answers_given(project: Project) -> int:
     query = """
         SELECT count(*) FROM audit_answer a JOIN audit ON audit.id = a.audit WHERE a.kind <> 'undo'
         AND a.id NOT IN (SELECT undoes FROM audit_answer WHERE undoes IS NOT NULL) AND audit.purpose <> 'label'
-        AND audit.id >= (SELECT min(audit) FROM audit_draw WHERE sample = (SELECT max(id) FROM audit_sample))"""
+        AND audit.id > (
+            SELECT coalesce(max(audit), 0) FROM audit_draw WHERE sample < (SELECT max(id) FROM audit_sample))"""
     with connection(project) as db:
         return int(db.execute(query).fetchone()[0])
 

@@ -23,7 +23,7 @@ from red_core.review.audit_sample import BEST_SHOWN, OPTIONS, PLANTED_SHARE, dra
 from red_core.review.audits import answer, begin_sample, deal, undo_answer
 from red_core.review.decisions import Provenance, decide, feed_back, plan_feed_back, undo
 from red_core.rounds.status import project_status
-from red_core.store.audits import AuditCard
+from red_core.store.audits import AuditCard, answers_given
 from red_core.store.database import connection, transaction
 from red_core.store.labels import list_labels
 from red_core.store.rounds import close_round, current_training_rows, finish_round, open_round
@@ -82,6 +82,20 @@ def many_labels(workspace) -> Project:
 
 
 # Dealing
+
+
+def test_the_answer_to_a_planted_text_that_comes_first_is_counted(ready):
+    planted_first = next(n for n in range(100) if np.random.default_rng(n).random(1) < PLANTED_SHARE)
+    card = deal(ready, who=ANN, count=1, rng=np.random.default_rng(planted_first))[0]
+    assert set(purposes(ready).values()) == {"planted"}
+    answer(ready, card.audit, "cannot tell", who=ANN)
+    assert answers_given(ready) == 1
+
+    answer(ready, deal(ready, who=ANN, count=1)[0].audit, "cannot tell", who=ANN)
+    assert answers_given(ready) == 2
+
+    begin_sample(ready, ANN)
+    assert answers_given(ready) == 0
 
 
 def test_before_the_first_round_there_is_nothing_to_audit(project):
