@@ -101,12 +101,11 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         return Recommendation(not last.worth_asking, useless_judge(last.useless, last.worth_asking))
     if not last.worth_asking:
         return Recommendation(True, "No further question would improve the labels enough.")
-    suggested = f"{last.worth_asking:,} suggested {'label' if last.worth_asking == 1 else 'labels'}"
     if last.information_gain is not None and last.information_gain < least_information:
         return Recommendation(
             True,
             f"The last round hardly changed the labels (change {last.information_gain:.4f}, limit "
-            f"{least_information}). Another round would not help. You can still review {suggested}.",
+            f"{least_information}). Another round would not help. You can still review the texts to decide.",
         )
     if past_inflection([r.uncertain for r in rounds]):
         return Recommendation(
@@ -115,7 +114,7 @@ def recommend(rounds: Sequence[RoundSignals], *, least_information: float) -> Re
         )
     return Recommendation(
         False,
-        f"For {suggested} an answer still helps. Review them, feed back, and run another round.",
+        "Your answers still help: review the texts to decide, feed back, and run another round.",
     )
 
 
