@@ -26,7 +26,7 @@ from red_core.labels.group_sources import (
     sign_in_names,
 )
 from red_core.labels.groups import Group, tree_lines
-from red_core.records import Project
+from red_core.records import NONE_NAMES, Project
 from red_core.store.database import open_project
 from red_core.store.labels import list_labels, name_key, path_in_words
 from red_core.text import normalise_text
@@ -169,7 +169,9 @@ def test_a_tree_of_any_editor_is_read(text, wanted, project):
 SIGNS = st.text(
     st.sampled_from("ab1-*\u2022>\u00b7 \u251c\u2500\u2502\ufeff\u200b") | st.characters(exclude_categories=["Cs"])
 )
-NAME = SIGNS.map(lambda text: normalise_text(text)[:20].strip()).filter(lambda name: name and "\0" not in name)
+NAME = SIGNS.map(lambda text: normalise_text(text)[:20].strip()).filter(
+    lambda name: name and "\0" not in name and name_key(name) not in NONE_NAMES
+)
 GROUP = NAME.filter(lambda name: ">" not in name)
 
 
