@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from red_core.errors import StateError
 from red_core.records import Booleans, Cluster, Floats, Ints, Project
 from red_core.steps.none_clusters import Group, none_clusters, telling_words
 from red_core.steps.pool_scoring import blocks
@@ -53,7 +54,7 @@ def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: i
     Raises
     ------
     StateError
-        If there is no finished round yet.
+        If there is no finished round yet, or a newer one has just removed the features of the last.
     """
     last = require_finished_round(project)
     scored = scored_texts(project, last.id)
@@ -61,10 +62,14 @@ def propose_clusters(project: Project, *, most: int = MOST_CLUSTERS, smallest: i
     if not len(rows):
         return []
     features = _features(project, last.id)
-    read = features.reader(project)
-    label_ids, means = _label_means(project, features, read, scored)
+    try:
+        read = features.reader(project)
+        label_ids, means = _label_means(project, features, read, scored)
+        entering = read(scored.texts[rows])
+    except KeyError as error:
+        raise StateError("a round has finished in the meantime. Try again.") from error
     groups = none_clusters(
-        read(scored.texts[rows]), scored.none_belief[rows], core, means,
+        entering, scored.none_belief[rows], core, means,
         smallest=smallest or _smallest(scored), most=most,
     )  # fmt: skip
     members = [rows[group.rows] for group in groups]

@@ -19,6 +19,7 @@ from red_core.store.attempts import spent
 from red_core.store.database import open_project
 from red_core.store.labels import list_labels
 from red_core.store.texts import contents
+from red_core.store.vectors import forget_vectors, vector_models
 from tests.helpers import small_projects
 from tests.helpers.fault_server import MODEL, TOKENS, FaultServer, always, chat, honest, refused
 from tests.helpers.small_projects import FAST, count, label_ids, pool_rows, small_project
@@ -120,6 +121,12 @@ def test_a_limit_returns_the_best_clusters(grown):
     every = propose_clusters(grown)
     assert propose_clusters(grown, most=1)[0].texts == every[0].texts
     assert propose_clusters(grown, smallest=1_000) == []
+
+
+def test_features_that_a_round_removes_meanwhile_are_told_in_one_line(grown):
+    forget_vectors(grown, vector_models(grown))
+    with pytest.raises(StateError, match="a round has finished in the meantime"):
+        propose_clusters(grown)
 
 
 def test_before_the_first_round_there_is_nothing_to_group(project):
