@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -46,6 +46,18 @@ def prepare_project(workspace: Path, labels: int, texts: int) -> str:
     return name
 
 
+def wait_until_healthy(base: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait for the server; raise RuntimeError if it ended, TimeoutError after a minute."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"red serve ended with {server.returncode}: is the port of {base} in use?")
+        with suppress(OSError):
+            return urllib.request.urlopen(f"{base}/_stcore/health", timeout=1).close()
+        time.sleep(0.25)
+    raise TimeoutError(f"{base} does not answer")
+
+
 @contextmanager
 def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tuple[str, int]]:
     """Yield the address of the app and the process id of its server, whose output goes into ``log``."""
@@ -55,12 +67,7 @@ def serving(workspace: Path, port: int, log: Path | None = None) -> Iterator[tup
     with (log or Path(os.devnull)).open("wb") as sink:
         server = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
     try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{base}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.25)
+        wait_until_healthy(base, server)
         yield base, server.pid
     finally:
         server.terminate()
