@@ -12,7 +12,7 @@ from red_core.errors import RedError
 from red_core.records import Project, Round
 from red_core.rounds import mark_interrupted, recommendation, start_job
 from red_core.settings import RECOMMENDED, Settings
-from red_core.store.rounds import current_training_rows, list_rounds
+from red_core.store.rounds import list_rounds
 from red_core.training.encoder_choice import encoder_advice
 from widgets.review.queues import TO_GOAL
 from widgets.shell.reads import (
@@ -23,6 +23,7 @@ from widgets.shell.reads import (
     plan,
     queue_counts,
     source_counts,
+    training_texts,
     work_to_certify,
     worth_doing,
 )
@@ -180,7 +181,7 @@ def _after(project: Project, last: Round) -> Step:
         return Step(sentence, "results", "Results")
     stored = Settings.model_validate_json(last.settings)
     settings = stored if stored.judge != "llm" else None  # what costs money starts on Rounds, beside its cost
-    learned = len(current_training_rows(project)) - last.metrics.get("training_rows", 0) if last.metrics else 0
+    learned = training_texts(project) - last.metrics.get("training_rows", 0) if last.metrics else 0
     if learned > 0:
         sentence = f"{state} Run round {last.id + 1}: it learns from {counted(learned, 'more text')}."
         return Step(sentence, "rounds", "Rounds", settings)

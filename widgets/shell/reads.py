@@ -27,7 +27,7 @@ from red_core.steps.audit_statistics import Share
 from red_core.steps.label_map import cosine_similarities
 from red_core.store import desk, final_labels, source_columns, views
 from red_core.store.labels import list_labels as stored_labels
-from red_core.store.rounds import last_finished_round
+from red_core.store.rounds import current_training_rows, last_finished_round
 from red_core.store.texts import facts as stored_facts
 from red_core.store.texts import remembered
 from red_core.store.views import Believed, Confusion, believed_pairs, confusions
@@ -202,6 +202,12 @@ def queue_counts(project: Project) -> dict[str, int]:
 
 
 @cached_read()
+def training_texts(project: Project) -> int:
+    """Return how many texts would train a round now; see :func:`red_core.store.rounds.current_training_rows`."""
+    return len(current_training_rows(project))
+
+
+@cached_read(shared=True)
 def feed_back_plan(project: Project, *, accept: bool = False) -> FeedBackPlan:
     """Return what would be fed back now; see :func:`red_core.review.decisions.plan_feed_back`."""
     return plan_feed_back(project, accept_evidence_check=accept)
