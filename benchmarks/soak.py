@@ -62,6 +62,8 @@ TITLES = {
 }
 LEAVE = "document.activeElement.blur()"
 """Leave the field, so that the next key is a command and not a letter."""
+STATE = "JSON.stringify({...document.querySelector('[data-testid=stApp]')?.dataset})"
+"""Whether Streamlit runs a script, and whether it is connected."""
 NOISE = "the server responded with a status of 404"
 """Streamlit's two own requests that fail after a deep link."""
 
@@ -130,7 +132,7 @@ async def session(page: Page, base: str, name: str, number: int, seen: Measureme
         try:
             await visit(page, key, rng, seen)
         except Error as error:
-            seen.errors.append(f"{key}: {str(error).splitlines()[0]}")
+            seen.errors.append(f"{key}: {str(error).splitlines()[0]} {await page.evaluate(STATE)}")
             await page.goto(f"{base}/{key}?project={name}")
         for exception in await page.locator("[data-testid=stException]").all_inner_texts():
             seen.errors.append(f"{key}: {exception[:200]}")
