@@ -122,7 +122,7 @@ def choose_queue(project: Project, labels: dict[int, Label], rounds: int) -> tup
         label_visibility="collapsed",
         key="review_search",
         persist_state="session",
-        placeholder="Search: words of a text or a reason",
+        placeholder="Search texts, reasons",
         bind="query-params",
     )
     return name, Filters(tuple(chosen), subset, asked_in, judge or "", search.strip(), checked_path(group or ""))
