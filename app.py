@@ -10,6 +10,7 @@ import red_core.api  # noqa: F401  whole and first: two sessions of a cold serve
 from red_core.store.database import project_names
 from widgets.shell.downloads import mend_downloads
 from widgets.shell.facts_line import show_facts_line, show_job
+from widgets.shell.marks import follow_theme
 from widgets.shell.next_step import show_stepper
 from widgets.shell.reasons import workspace
 from widgets.shell.shell import PAGES, choose_project, errors_in_one_line
@@ -64,6 +65,7 @@ with errors_in_one_line(and_stop=True):  # a project that cannot be opened must 
             show_facts_line(project, live=here == "review")
         show_stepper(project, here)
         show_job(project)
+follow_theme()
 st.session_state["inside_the_shell"] = True
 with errors_in_one_line():
     page.run()

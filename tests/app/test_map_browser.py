@@ -32,6 +32,7 @@ SPOTS = """() => {
   const box = plot.getBoundingClientRect()
   return plot.calcdata[0].map(one => [box.x + _size.l + xaxis.c2p(one.x), box.y + _size.t + yaxis.c2p(one.y)])
 }"""
+INK = "getComputedStyle(document.querySelector('[data-testid=stApp]')).color"
 VIEW = "() => document.querySelector('.st-key-map .js-plotly-plot')._fullLayout.xaxis.range"
 
 
@@ -150,3 +151,17 @@ def test_a_label_is_added_from_the_map(mapped: Project, serve: Callable[..., Ser
     assert len(page.evaluate(SPOTS)) == 7
     assert page.locator("[data-testid=stMain] b", has_text="praise").count() == 0
     watched.assert_quiet()
+
+
+def test_the_names_take_the_ink_of_a_theme_that_is_changed_on_the_open_page(
+    mapped: Project, serve: Callable[..., Server], watched: Watched
+) -> None:
+    page = map_of(watched, serve(mapped.workspace), mapped)
+    name = page.locator(f"{PLOT} .textpoint text").first
+    for theme in ("Dark", "Light"):
+        before = page.evaluate(INK)
+        page.get_by_test_id("stMainMenuButton").click()
+        page.get_by_test_id("stMainMenuPopover").get_by_text(theme).click()
+        page.wait_for_function(f"before => {INK} !== before", arg=before)
+        page.keyboard.press("Escape")
+        expect(name).to_have_css("fill", page.evaluate(INK))
