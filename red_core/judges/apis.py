@@ -97,9 +97,10 @@ def read_reply(name: ApiName, raw: str, band: Band, *, compares: bool = False) -
 
 def _tokens(api: Api, body: Any) -> tuple[int | None, int | None, int | None]:  # noqa: ANN401  whatever JSON holds
     try:
-        return api.usage.model_validate(body.get("usage") if isinstance(body, dict) else None).counts
+        counts = api.usage.model_validate(body.get("usage") if isinstance(body, dict) else None).counts
     except ValidationError:
         return None, None, None
+    return counts if counts[0] + counts[1] else (None, None, None)  # no request takes nothing: it was not counted
 
 
 # chat: /chat/completions of every OpenAI-compatible server

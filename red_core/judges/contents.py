@@ -12,24 +12,25 @@ from collections.abc import Sequence
 from math import exp
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from red_core.errors import one_line
 from red_core.judges.comparing import FIRST, SECOND
 from red_core.judges.replies import Count, Lenient, strict_json
 
-_CUT = ("length", "max_tokens", "max_output_tokens", "model_length", "max_length", "token_limit", "context_length")
-_WAITS_FOR_A_TOOL = ("tool_calls", "tool_call", "tool_use", "function_call", "pause_turn", "malformed_function_call")
-_BROKEN = ("error", "abort", "aborted", "cancelled", "timeout")
-INCOMPLETE = frozenset(_CUT + _WAITS_FOR_A_TOOL + _BROKEN)
-"""The ends (``finish_reason``, in small letters) after which more was to come. Every other end, and none, is an end."""
-_FILTERED = ("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii")
-REFUSED = frozenset((*_FILTERED, "refusal", "guardrail_intervened", "sensitive"))
+_CUT = ("length", "maxtokens", "maxoutputtokens", "modellength", "maxlength", "tokenlimit", "contextlength")
+_FULL = ("contextwindowexceeded", "modelcontextwindowexceeded", "contextlengthexceeded")
+_WAITS_FOR_A_TOOL = ("toolcalls", "toolcall", "tooluse", "functioncall", "pauseturn", "malformedfunctioncall")
+_BROKEN = ("error", "abort", "aborted", "cancelled", "timeout", "networkerror", "insufficientsystemresource")
+INCOMPLETE = frozenset(_CUT + _FULL + _WAITS_FOR_A_TOOL + _BROKEN)
+"""The ends (see :attr:`_Choice.end`) after which more was to come. Every other end, and none, is an end."""
+_FILTERED = ("contentfilter", "contentfiltered", "safety", "recitation", "blocklist", "prohibitedcontent", "spii")
+REFUSED = frozenset((*_FILTERED, "refusal", "guardrailintervened", "sensitive"))
 """The ends that say: the model, or a filter, will not answer."""
 LONGEST_QUOTE = 80
 """Characters quoted of a reply that is no answer."""
 
-_REASONING = frozenset(("thinking", "reasoning"))
+_REASONING = frozenset(("thinking", "redacted_thinking", "reasoning", "reasoning_content", "reasoning_text"))
 
 _BLOCK = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>|\[THINK\].*?\[/THINK\]", re.DOTALL | re.IGNORECASE)
 _END_OF_BLOCK = "</think>"
@@ -37,13 +38,37 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(?:json[c5]?)?\s(.*?)\s*\1", re.DOTALL 
 _BEFORE_WORD = re.compile(r'"verdict"\s*:\s*"\s*', re.IGNORECASE)
 
 
+_MARKS = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
+"""How vocabularies write a space and a line break, where a server gives their tokens as they are."""
+
+
 class _Top(Lenient):
-    token: str
-    logprob: Annotated[float, Field(le=1e-3, allow_inf_nan=False)]
+    token: Annotated[str, AfterValidator(lambda token: token.translate(_MARKS))]
+    logprob: Annotated[float, Field(le=1e-3, allow_inf_nan=False)] | None = None
+    """None for a token that cannot come: JSON has no minus infinity."""
+
+    @property
+    def chance(self) -> float:
+        """The probability of the token."""
+        return 0.0 if self.logprob is None else exp(self.logprob)
 
 
 class _Token(_Top):
-    top_logprobs: list[_Top] = Field(default_factory=list)
+    top_logprobs: list[_Top] | None = None
+
+    @property
+    def likeliest(self) -> list[_Top]:
+        """The likeliest tokens that can come here; the token itself where no others are listed."""
+        return [top for top in self.top_logprobs or [self] if top.chance]
+
+
+def _unlisted(tops: Sequence[_Top]) -> float:
+    """Return the chance of an answer that is not among the likeliest tokens.
+
+    It is half of the least likely one's. Beside a single token that is the likeliest, it is what this one leaves.
+    """
+    least = min(top.chance for top in tops)
+    return least / 2 if len(tops) > 1 else min(least, max(0.0, 1.0 - least))
 
 
 class _Logprobs(Lenient):
@@ -53,6 +78,11 @@ class _Logprobs(Lenient):
 class _Part(Lenient):
     type: str
     text: Any = None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it holds the words of a refusal."""
+        return self.type == "refusal"
 
 
 class _Message(Lenient):
@@ -67,27 +97,60 @@ class _Choice(Lenient):
     message: _Message
     logprobs: Any = None
 
+    @property
+    def end(self) -> str:
+        """The end in small letters without signs: servers write max_tokens and MaxTokens, or name a reason after it."""
+        return re.sub("[^a-z]", "", (self.finish_reason or "").partition(":")[0].casefold())
+
+    @property
+    def refused(self) -> bool:
+        """Whether the model, or a filter, will not answer."""
+        parts = self.message.content if isinstance(self.message.content, list) else []
+        return bool(self.end in REFUSED or self.message.refusal or any(part.refuses for part in parts))
+
 
 class _Chat(Lenient):
     choices: Annotated[list[_Choice], Field(min_length=1, max_length=1)]
 
 
-class Details(Lenient):
-    """A part of a usage report."""
+def _or_none(shape: type[BaseModel] | Any) -> BeforeValidator:  # noqa: ANN401  any type of a field
+    """Return what reads a value that only lowers the cost: what does not fit is left out."""
+    adapter = TypeAdapter(shape)
 
-    cached_tokens: Count | None = None
+    def read(value: object) -> object:
+        try:
+            return adapter.validate_python(value, strict=True)
+        except ValidationError:
+            return None
+
+    return BeforeValidator(read)
+
+
+Saved = Annotated[Count | None, _or_none(Count)]
+"""Tokens from a cache; None where the report of them cannot be read."""
+
+
+class Details(Lenient):
+    """What a server says about the tokens that were written."""
+
     reasoning_tokens: Count | None = None
 
 
+class _Read(Lenient):
+    cached_tokens: Saved = None
+
+
 class ChatUsage(Lenient):
-    """What a chat server says it counted."""
+    """What a chat server says it counted. Servers name the tokens from their caches in several ways."""
 
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count | None = None
-    prompt_tokens_details: Details | None = None
+    prompt_tokens_details: Annotated[_Read | None, _or_none(_Read)] = None
     completion_tokens_details: Details | None = None
-    prompt_cache_hit_tokens: Count | None = None
+    prompt_cache_hit_tokens: Saved = None
+    cache_read_input_tokens: Saved = None
+    cached_tokens: Saved = None
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -99,7 +162,8 @@ class ChatUsage(Lenient):
         out = max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
         if not self.total_tokens and reasoning > self.completion_tokens:
             out = self.completion_tokens + reasoning
-        cached = (self.prompt_tokens_details or Details()).cached_tokens or self.prompt_cache_hit_tokens or 0
+        details = (self.prompt_tokens_details or _Read()).cached_tokens
+        cached = details or self.prompt_cache_hit_tokens or self.cache_read_input_tokens or self.cached_tokens or 0
         return self.prompt_tokens, out, min(cached, self.prompt_tokens)
 
 
@@ -112,10 +176,9 @@ def content_of(body: Any) -> tuple[str | None, bool]:  # noqa: ANN401  whatever 
         If it is not a chat reply.
     """
     choice = _Chat.model_validate(body).choices[0]
-    end = (choice.finish_reason or "").casefold()
-    if end in REFUSED or choice.message.refusal:
+    if choice.refused:
         return None, True
-    return (None if end in INCOMPLETE else unwrapped(_text(choice.message.content))), False
+    return (None if choice.end in INCOMPLETE else unwrapped(_text(choice.message.content))), False
 
 
 def _text(content: str | Sequence[_Part] | None) -> str:
@@ -175,8 +238,8 @@ def _small(value: Any) -> Any:  # noqa: ANN401
 def probability_of_valid(body: Any, words: Sequence[str] = ("valid", "invalid", "unsure")) -> float | None:  # noqa: ANN401
     """Return the probability of *valid*, read where the word of the verdict begins; None if the reply does not tell.
 
-    It is P(valid) + P(unsure) / 2, of the words' tokens alone. A word that is not among the likeliest tokens gets half
-    of the least likely one's chance.
+    It is P(valid) + P(unsure) / 2, of the words' tokens alone. A word that is not among the likeliest tokens gets the
+    chance of :func:`_unlisted`.
     """
     try:
         choice = _Chat.model_validate(body).choices[0]
@@ -187,11 +250,11 @@ def probability_of_valid(body: Any, words: Sequence[str] = ("valid", "invalid", 
     if place is None:
         return None
     token, lead = place
-    found = chances_at(token.top_logprobs or [token], lead, words)
-    listed = min(exp(one.logprob) for one in token.top_logprobs or [token])
+    tops = token.likeliest
+    found = chances_at(tops, lead, words)
     if not found.get(words[0]) and not found.get(words[1]):
         return None
-    valid, invalid = (found.get(word) or listed / 2 for word in words[:2])
+    valid, invalid = (found.get(word) or _unlisted(tops) for word in words[:2])
     unsure = found.get(words[2], 0.0) if len(words) > 2 else 0.0
     return (valid + unsure / 2) / (valid + invalid + unsure)
 
@@ -222,14 +285,14 @@ def chances_at(tops: Sequence[_Top], lead: str, words: Sequence[str]) -> dict[st
         begins = top.token[len(lead) :].strip().casefold() if top.token.startswith(lead) else ""
         fitting = [word for word in words if begins and (word.startswith(begins) or begins.startswith(word))]
         if len(fitting) == 1:
-            found[fitting[0]] = found.get(fitting[0], 0.0) + exp(top.logprob)
+            found[fitting[0]] = found.get(fitting[0], 0.0) + top.chance
     return found
 
 
 def chance_of_first(body: Any) -> float | None:  # noqa: ANN401
     """Return the probability of the first letter of a comparison, at the first token; None if the model refused.
 
-    The letter is the whole token. One that is not among the likeliest tokens gets half of the least likely chance.
+    The letter is the whole token. One that is not among the likeliest tokens gets the chance of :func:`_unlisted`.
 
     Raises
     ------
@@ -237,18 +300,17 @@ def chance_of_first(body: Any) -> float | None:  # noqa: ANN401
         If the reply is no chat, or has no letter among the likeliest first tokens.
     """
     choice = _Chat.model_validate(body).choices[0]
-    if (choice.finish_reason or "").casefold() in REFUSED or choice.message.refusal:
+    if choice.refused:
         return None
     tokens = _Logprobs.model_validate(choice.logprobs or {}).content or []
-    tops = (tokens[0].top_logprobs or [tokens[0]]) if tokens else []
+    tops = tokens[0].likeliest if tokens else []
     found = dict.fromkeys((FIRST, SECOND), 0.0)
     for top in tops:
         if (letter := top.token.strip().upper()) in found:
-            found[letter] += exp(top.logprob)
+            found[letter] += top.chance
     if not any(found.values()):
         raise ValueError("no letter")
-    least = min(exp(top.logprob) for top in tops) / 2
-    first, second = (found[letter] or least for letter in (FIRST, SECOND))
+    first, second = (found[letter] or _unlisted(tops) for letter in (FIRST, SECOND))
     return first / (first + second)
 
 
@@ -267,7 +329,7 @@ def thinks(body: Any) -> bool:  # noqa: ANN401
     parts = message.content if isinstance(message.content, list) else []
     text = message.content if isinstance(message.content, str) else ""
     blocks = "<think" in text or _END_OF_BLOCK in text or "[THINK]" in text
-    cut_before_a_word = (choice.finish_reason or "").casefold() in INCOMPLETE and not text.strip() and not parts
+    cut_before_a_word = choice.end in INCOMPLETE and not text.strip() and not parts
     inside = any(part.type in _REASONING for part in parts)
     return bool(reasoned or message.reasoning_content or message.reasoning or blocks or inside or cut_before_a_word)
 
@@ -291,7 +353,7 @@ def what_came(raw: str) -> str:
         return f"the reply is none of this API: {start!r}. Check OPENAI_BASE_URL and the API."
     if thinks(body):
         return f"the model reasons and does not come to its answer. Switch this off with {SWITCH}."
-    if (choice.finish_reason or "").casefold() in INCOMPLETE:
+    if choice.end in INCOMPLETE:
         return f"the answer was cut ({one_line(choice.finish_reason or '', 20)}): {one_line(content, LONGEST_QUOTE)!r}."
     return (
         f"the server replied, but not with the answer that was asked for: {one_line(content, LONGEST_QUOTE)!r}. Try "

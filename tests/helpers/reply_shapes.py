@@ -64,6 +64,12 @@ def _with_chances(*tokens: dict[str, Any]) -> str:
     return _reply(content, choice={"logprobs": {"content": list(tokens)}})
 
 
+def _one_token(token: str, p: float | None, **tops: float | None) -> dict[str, Any]:
+    """Return a token in other ways: with its own probability only, or with tokens that cannot come, as null."""
+    listed = [{"token": word, "logprob": None if p_ is None else log(p_)} for word, p_ in tops.items()]
+    return {"token": token, "logprob": None if p is None else log(p), "top_logprobs": listed or None}
+
+
 _WORDS = [_token('{"'), _token("ver"), _token("dict"), _token('":'), _token(' "')]
 _THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hmm."}]}
 _SUMMARY = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hmm."}]}
@@ -138,6 +144,35 @@ SHAPES = [
     Shape("Groq", "a verdict as a tool call", _reply(None, finish="tool_calls"), "unparseable"),
     Shape("a proxy", "a web page with status 200", "<html><body>valid</body></html>", "unparseable", tokens=None),
     Shape("a proxy", "events of a stream", f"data: {_reply(YES)}\n\ndata: [DONE]\n", "unparseable", tokens=None),
+    Shape("Together", "logprobs of the answer's tokens only",
+          _with_chances(*_WORDS, _one_token("valid", 0.9), _one_token('"}', 1.0)), "valid", 0.9),
+    Shape("SGLang", "null for the logprob of a token that the schema excludes",
+          _with_chances(*_WORDS, _one_token("valid", 0.7, valid=0.7, invalid=0.3, other=None), _token('"}')),
+          "valid", 0.7),
+    Shape("vLLM", "the logprob -9999 for a token that the schema excludes",
+          _with_chances(*_WORDS, {"token": "valid", "logprob": -0.1, "top_logprobs": [
+              {"token": "valid", "logprob": log(0.8)}, {"token": "uns", "logprob": log(0.2)},
+              {"token": "x", "logprob": -9999.0}]}, _token('"}')), "valid", 9 / 11),
+    Shape("LMDeploy", "tokens as the vocabulary writes them",
+          _reply(YES, choice={"logprobs": {"content": [
+              _token('{"verdict":'), _token('\u0120"', **{'\u0120"': 1.0}), _token("valid", valid=0.75, invalid=0.25),
+              _token('"}')]}}), "valid", 0.75),
+    Shape("Gemini, OpenAI protocol", "end `content_filter: PROHIBITED_CONTENT`",
+          _reply(None, finish="content_filter: PROHIBITED_CONTENT"), "refused"),
+    Shape("a .NET gateway", "end `MaxTokens`", _reply(YES, finish="MaxTokens"), "unparseable"),
+    Shape("DeepSeek", "end `insufficient_system_resource`",
+          _reply(YES, finish="insufficient_system_resource"), "unparseable"),
+    Shape("OpenAI", "a part that is a refusal", _reply([{"type": "refusal", "refusal": "No."}]), "refused"),
+    Shape("Claude, OpenAI protocol", "parts: redacted reasoning, then text",
+          _reply([{"type": "redacted_thinking", "data": "x"}, _TEXT]), "valid"),
+    Shape("Claude through litellm", "cached tokens as `cache_read_input_tokens`",
+          _reply(YES, usage=USAGE | {"cache_read_input_tokens": 40}), "valid", tokens=(100, 5, 40)),
+    Shape("Moonshot", "cached tokens as `cached_tokens`", _reply(YES, usage=USAGE | {"cached_tokens": 30}), "valid",
+          tokens=(100, 5, 30)),
+    Shape("a proxy", "cached tokens as text: they are left out, the others count",
+          _reply(YES, usage=USAGE | {"prompt_tokens_details": {"cached_tokens": "64"}}), "valid"),
+    Shape("a proxy", "a usage of zeros, which counts as none",
+          _reply(YES, usage={"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}), "valid", tokens=None),
     Shape("any", "two objects", _reply(f"{YES}\n{NO}"), "unparseable"),
     Shape("any", "two answers that differ in case only", _reply('{"verdict": "valid", "Verdict": "invalid"}'),
           "unparseable"),
