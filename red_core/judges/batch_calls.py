@@ -12,13 +12,12 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from red_core.access.bounded_http import LONGEST_FILE, connection_to, retry_after
 from red_core.errors import JudgeError, one_line
 from red_core.judges.client import HOPELESS, LONGEST_RETRY_AFTER, TRIES, TRY_AGAIN, pause
-from red_core.judges.faults import described, incurable, refusal
+from red_core.judges.faults import TOO_MANY, described, incurable, refusal, spent_quota
 from red_core.judges.replies import Lenient, strict_json
 from red_core.judges.server_settings import JudgeServer
 
 SECONDS_FOR_A_FILE = 600.0
-NO_BATCHES = frozenset({404, 405, 501})
-TOO_MANY = 429
+NO_BATCHES = frozenset({404, 405, 410, 501})
 Ask = Callable[[AsyncOpenAI], Awaitable[Any]]
 """Sends one request; returns the package's raw response."""
 Shape = TypeVar("Shape", bound=Lenient)
@@ -59,6 +58,8 @@ def received(server: JudgeServer, ask: Ask, *, repeat: bool = True) -> str:
             if error.status_code not in TRY_AGAIN:
                 raise _refused(server, error) from None
             wait = retry_after(error.response.headers)
+            if spent := spent_quota(error, refusal(error, server), wait):
+                raise JudgeError(f"the judge at {server.host}: {spent}") from None
             kind = JudgeError if error.status_code == TOO_MANY else NotKnownError
             last = kind(f"{server.host} refused a batch, status {error.status_code}: {_message(server, error)}.")
         except (TimeoutError, APIConnectionError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 from red_core.access.bounded_http import connection_to, retry_after
 from red_core.errors import BudgetSpent, JudgeError, one_line
 from red_core.judges.dialect import LIMITS, Dialect
-from red_core.judges.faults import described, incurable, refusal
+from red_core.judges.faults import described, error_inside, incurable, is_filtered, refusal, spent_quota
 from red_core.judges.listed_models import other_models
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import JudgeServer
@@ -56,8 +57,9 @@ HOPELESS = {
 }
 UNKNOWN = 404
 """The status for a model or an address that is not known."""
+FORBIDDEN = 403
+"""Some servers refuse a parameter with it: logprobs of a model that reasons."""
 REDIRECTS = (301, 302, 303, 307, 308)
-QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 
 
@@ -91,6 +93,8 @@ class Sent:
     attempts: tuple[Attempt, ...]
     status: int = 0
     """The status of the last refusal; 0 where there was none."""
+    filtered: bool = False
+    """Whether a filter of the server stopped this request. It may have cost something."""
 
 
 @dataclass
@@ -164,15 +168,18 @@ class Client:
                 async with self._in_flight():
                     attempts.append(Attempt(await self._reserved(self._most(body, most_out) + 2 * self.beyond)))
                     sent_at = time.monotonic()
-                    async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
-                        received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
+                    received = await self._posted(path, body)
                     self.took = time.monotonic() - sent_at
                     self.pace.replied(self.took)
             except APIStatusError as error:
                 self.answered = True
+                words = refusal(error, self.endpoint.server)
+                if is_filtered(error.status_code, f"{error.code} {error.type} {words}"):
+                    await self._replied()
+                    return Sent(None, one_line(words, 200), tuple(attempts), error.status_code, filtered=True)
                 if error.status_code < 500:  # refused before any work; a 5xx may come after some
                     attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
-                failure, status = self._refused(error, turn), error.status_code
+                failure, status = self._refused(error, words, turn, body), error.status_code
                 await self._tried()
                 if error.status_code not in TRY_AGAIN:
                     break
@@ -183,12 +190,24 @@ class Client:
                     break
                 await asyncio.sleep(pause(turn))
             else:
-                self.answered, self.failed_in_a_row = True, 0
-                self.refused_in_a_row.clear()
-                await self._tried()
+                await self._replied()
                 return Sent(received.text, "", tuple(attempts))
         self._failed(failure)
         return Sent(None, failure, tuple(attempts), status)
+
+    async def _posted(self, path: str, body: dict[str, Any]) -> httpx2.Response:
+        """Send one request; raise an error that stands in its reply, too."""
+        async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
+            received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
+        if (inside := error_inside(received)) is not None:
+            raise inside
+        return received
+
+    async def _replied(self) -> None:
+        """Count a reply, or the refusal of a filter: the server can be used."""
+        self.answered, self.failed_in_a_row = True, 0
+        self.refused_in_a_row.clear()
+        await self._tried()
 
     async def _broken(self, error: Exception, sent_at: float) -> str:
         """Return why nothing came; raise if trying again cannot help."""
@@ -236,24 +255,23 @@ class Client:
             else:
                 stored.set_result(attempt)
 
-    def _refused(self, error: APIStatusError, turn: int) -> str:
+    def _refused(self, error: APIStatusError, words: str, turn: int, body: Mapping[str, Any]) -> str:
         """Return why a request was refused, and set the shared pause; raise if no request can succeed."""
-        status, message = error.status_code, refusal(error, self.endpoint.server)
-        if error.code in QUOTA or error.type in QUOTA:
-            raise JudgeError(
-                f"the judge at {self.endpoint.server.host}: the quota is used up. Top up the account, then go on."
-            ) from None  # the cause quotes the server, here and below
+        status, wait = error.status_code, retry_after(error.response.headers)
+        if spent := spent_quota(error, words, wait):
+            told = f"the judge at {self.endpoint.server.host}: {spent}"
+            raise JudgeError(told) from None  # the cause quotes the server, here and below
         if status in REDIRECTS:
             raise JudgeError(
                 f"the judge at {self.endpoint.server.host} redirects to another address ({status}); redirects are not "
                 "followed. Set OPENAI_BASE_URL to the final address."
             ) from None
-        if status in HOPELESS:
+        of_parameter = status == FORBIDDEN and self.endpoint.trial and names_a_parameter(words, body)
+        if status in HOPELESS and not of_parameter:
             kind = RefusedError if status == UNKNOWN else JudgeError
             raise kind(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
-        failure = one_line(f"status {status}: {message}", 200)
+        failure = one_line(f"status {status}: {words}", 200)
         if status in TRY_AGAIN:
-            wait = retry_after(error.response.headers)
             if wait is not None and wait > LONGEST_RETRY_AFTER:
                 raise JudgeError(
                     f"the judge at {self.endpoint.server.host} asks to wait {wait:,.0f} s. Go on after that."
@@ -363,6 +381,11 @@ def most_tokens(body: dict[str, Any], most_out: int) -> int:
     limits = [limit for name in LIMITS if isinstance(limit := body.get(name), int) and limit > 0]
     sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return len(sent) + TEMPLATE_TOKENS + max(limits, default=most_out)
+
+
+def names_a_parameter(words: str, body: Mapping[str, Any]) -> bool:
+    """Return whether a refusal names a parameter that was sent: without it, the request may succeed."""
+    return any(re.search(rf"\b{re.escape(name)}\b", words) for name in body if name not in {"model", "messages"})
 
 
 def pause(turn: int) -> float:

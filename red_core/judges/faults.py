@@ -1,8 +1,9 @@
-"""What is wrong with a connection, and what to do: faults that trying again does not cure."""
+"""What is wrong with a connection or a refusal, and what to do: faults that trying again does not cure."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,10 +14,27 @@ import httpx2
 from openai import APIStatusError
 
 from red_core.errors import JudgeError, one_line
+from red_core.judges.replies import strict_json
 from red_core.judges.server_settings import JudgeServer
 
 SECONDS_TO_PROBE = 0.8
 """How long to wait when a port is asked what it speaks."""
+TOO_MANY = 429
+FILTERING = frozenset({400, 403, 422, 451})
+"""The statuses with which servers say that a filter stopped a text."""
+_FILTER = re.compile(
+    r"content[ _-]?(filter|policy|management policy|moderation|exists risk)|inappropriate content"
+    r"|data_inspection_failed|responsible ?ai ?policy|guardrail|flagged_input"
+    r"|(input|prompt|request|text|content) was flagged|flagged as",
+    re.IGNORECASE,
+)
+_LATER = re.compile(r"per[ _-]?(day|month)|daily|monthly|insufficient[ _](balance|credit|fund)", re.IGNORECASE)
+"""The words of a quota that is not renewed within minutes."""
+_SOON = re.compile(r"try again in [0-9.]+ ?(ms|s)\b", re.IGNORECASE)
+QUOTA = (
+    "insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota_error", "insufficient_balance",
+    "insufficient_credits", "billing_not_active",
+)  # fmt: skip
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -81,6 +99,43 @@ def refusal(error: APIStatusError, server: JudgeServer) -> str:
     if words == f"Error code: {error.status_code}":  # the package found no message
         words = " - ".join(filter(None, [words, error.response.text.strip()]))
     return server.scrubbed(words)
+
+
+def error_inside(received: httpx2.Response) -> APIStatusError | None:
+    """Return the error that stands in a reply in place of an answer and names its status; None where there is none.
+
+    Some gateways have begun a reply, with status 200, before the server behind them fails.
+    """
+    try:
+        body = strict_json(received.text)
+    except ValueError:
+        return None
+    error = body.get("error") if isinstance(body, dict) and "choices" not in body else None
+    if not isinstance(error, dict) or not re.fullmatch("[45][0-9]{2}", code := str(error.get("code"))):
+        return None
+    response = httpx2.Response(int(code), headers=received.headers, content=received.content, request=received.request)
+    return APIStatusError(f"Error code: {code} - {error.get('message')}", response=response, body=error)
+
+
+def is_filtered(status: int, words: str) -> bool:
+    """Return whether a refusal says that a filter stopped this text: other texts are answered."""
+    return status in FILTERING and _FILTER.search(words) is not None
+
+
+def spent_quota(error: APIStatusError, words: str, wait: float | None) -> str:
+    """Return what to tell if a quota is used up that no pause of minutes renews; '' if it is not.
+
+    Parameters
+    ----------
+    wait : float or None
+        The seconds that the server asks to wait; None if it names none.
+    """
+    if error.code in QUOTA or error.type in QUOTA:
+        return "the quota is used up. Top up the account, then go on."
+    if error.status_code == TOO_MANY and wait is None and _LATER.search(words) and not _SOON.search(words):
+        quoted = one_line(words, 160).rstrip(".")
+        return f"the quota is used up ({quoted}). Top up the account, or go on when the quota is renewed."
+    return ""
 
 
 async def _takes_connections(address: str) -> bool:

@@ -107,7 +107,7 @@ class LlmJudge:
                 break
         if reply is None:
             return failed(sent.failure, key, attempts)
-        answer = self.answer_of(reply, sent.body or "", key, attempts)
+        answer = self.answer_of(reply, sent.body or sent.failure, key, attempts)
         self.refuse_another(server.scrubbed(reply.model))
         return answer
 
@@ -159,7 +159,7 @@ class LlmJudge:
     def _read(self, sent: Sent, key: QuestionKey) -> tuple[Reply | None, tuple[Attempt, ...]]:
         """Return the reply and the attempts with their counted tokens; an uncounted one keeps its reserve."""
         if sent.body is None:
-            return None, sent.attempts
+            return (Reply("refused") if sent.filtered else None), sent.attempts
         reply = read_reply(self.endpoint.server.wire, sent.body, self.band, compares=key.compares)
         return reply, (*sent.attempts[:-1], reply.settled(sent.attempts[-1]))
 
