@@ -39,6 +39,9 @@ QUIET = (
 )
 """The switches that end reasoning, of OpenAI, of vLLM, SGLang and llama.cpp, of GPT-5, DeepSeek, OpenRouter, Ollama."""
 
+NO_SYSTEM = ("system", "developer instruction", "roles must alternate", "user and assistant roles")
+"""How servers say that they take no message of the system."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -137,6 +140,8 @@ class _Trials:
         if any(why.startswith(NOT_REACHED) for why in failed):
             return None
         self.status = self.status or bool(failed)
+        if failed and dialect.quiet:  # without the switch, the server replied
+            return _quieter(dialect)
         if failed and (named := _without_what_is_named(dialect, " ".join(failed).casefold())):
             return named
         if not failed and any(_thinks(answer) for answer in answers) and (quieter := _quieter(dialect)):
@@ -163,7 +168,8 @@ class _Trials:
         if self.server.wire != "chat":
             return found
         if any(_thinks(answer) for answer in answers):
-            return self._quiet(found) or found.model_copy(update={"most_out": REASONING_TOKENS})
+            quiet = self._quiet(found, logprobs=dialect.logprobs)
+            return quiet or found.model_copy(update={"most_out": REASONING_TOKENS})
         self.sentences.append(
             "It gives no probabilities, so only its answers valid, invalid and unsure count."
             if not found.logprobs
@@ -171,10 +177,16 @@ class _Trials:
         )
         return found
 
-    def _quiet(self, dialect: Dialect) -> Dialect | None:
-        """Return the dialect with a switch that ends the reasoning of a model that answers well; None if none does."""
+    def _quiet(self, dialect: Dialect, *, logprobs: bool) -> Dialect | None:
+        """Return the dialect with a switch that ends the reasoning of a model that answers well; None if none does.
+
+        Parameters
+        ----------
+        logprobs : bool
+            Whether the server takes a request for probabilities: without reasoning, it may give some.
+        """
         for switch in QUIET:
-            quiet = dialect.model_copy(update={"quiet": switch, "logprobs": True, "most_out": ANSWER_TOKENS})
+            quiet = dialect.model_copy(update={"quiet": switch, "logprobs": logprobs, "most_out": ANSWER_TOKENS})
             answers = self._asked(quiet)
             if all(answer.outcome in READ and not _thinks(answer) for answer in answers):
                 self.sentences.append(f"It reasons before it answers. This is switched off: {json.dumps(switch)}.")
@@ -210,10 +222,8 @@ def _without_what_is_named(dialect: Dialect, words: str) -> Dialect | None:
         ("logprob", {"logprobs": False}, dialect.logprobs),
         ("max_tokens", {"limit": limit}, bool(dialect.limit)),
         ("max_completion_tokens", {"limit": limit}, bool(dialect.limit)),
-        ("system", {"system": False}, dialect.system),
-        ("reasoning", {"quiet": {}}, bool(dialect.quiet)),
-        ("chat_template_kwargs", {"quiet": {}}, bool(dialect.quiet)),
     ]
+    ways += [(name, {"system": False}, dialect.system) for name in NO_SYSTEM]
     named = (
         sorted((words.index(name), change) for name, change, sent in ways if sent and name in words) if words else []
     )
