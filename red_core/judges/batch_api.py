@@ -14,11 +14,12 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from openai import AsyncOpenAI
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from red_core.errors import JudgeError, one_line
 from red_core.judges.batch_calls import NoSuchThingError, NotKnownError, asked, received
 from red_core.judges.client import TRIES, pause
+from red_core.judges.faults import is_filtered
 from red_core.judges.replies import Count, Lenient, model_of, strict_json
 from red_core.judges.server_settings import JudgeServer
 from red_core.text import storable
@@ -38,9 +39,15 @@ class _File(Lenient):
 
 
 class _Counts(Lenient):
-    total: Count = 0
-    completed: Count = 0
-    failed: Count = 0
+    """What the server has carried out; None where it does not say."""
+
+    completed: Count | None = None
+    failed: Count | None = None
+
+    @property
+    def done(self) -> int | None:
+        """The requests that were carried out."""
+        return None if self.completed is None else self.completed + (self.failed or 0)
 
 
 class _Fault(Lenient):
@@ -48,14 +55,14 @@ class _Fault(Lenient):
 
 
 class _Faults(Lenient):
-    data: list[_Fault] = Field(default_factory=list)
+    data: list[_Fault] | None = None
 
 
 class ServerBatch(Lenient):
     """A batch as the server describes it."""
 
     id: Name
-    status: str
+    status: Annotated[str, AfterValidator(lambda status: status.casefold().replace("canceled", "cancelled"))]
     input_file_id: str | None = None
     output_file_id: Name | Literal[""] | None = None
     error_file_id: Name | Literal[""] | None = None
@@ -68,15 +75,15 @@ class ServerBatch(Lenient):
         return [file for file in (self.output_file_id, self.error_file_id) if file]
 
     @property
-    def done(self) -> int:
-        """How many of its requests the server has carried out."""
-        counts = self.request_counts or _Counts()
-        return counts.completed + counts.failed
+    def done(self) -> int | None:
+        """How many of its requests the server has carried out; None if it does not say."""
+        return (self.request_counts or _Counts()).done
 
     @property
     def fault(self) -> str:
         """What the server says is wrong with the batch as a whole; '' if nothing."""
-        return next((one_line(fault.message, 200) for fault in (self.errors or _Faults()).data if fault.message), "")
+        faults = (self.errors or _Faults()).data or []
+        return next((one_line(fault.message, 200) for fault in faults if fault.message), "")
 
 
 class _Page(Lenient):
@@ -96,11 +103,26 @@ class _Line(Lenient):
     response: _Response | None = None
     error: Any = None
 
+    @property
+    def status(self) -> int:
+        """The status of the response; 0 where there is none."""
+        return self.response.status_code if self.response is not None else 0
+
+    @property
+    def words(self) -> str:
+        """What the server says in place of a reply."""
+        return _as_json(self.error or (self.response.body if self.response is not None else None))
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter of the server stopped the request."""
+        return is_filtered(self.status, self.words)
+
     def failure(self, server: JudgeServer) -> tuple[str, bool]:
         """Return why there is no reply, and whether the request may have cost something."""
-        status = self.response.status_code if self.response is not None else 0
-        words = server.scrubbed(_as_json(self.error or (self.response.body if self.response is not None else None)))
-        return one_line(f"status {status}: {words}" if status else words, 200), status >= SERVER_FAULT
+        words = server.scrubbed(self.words)
+        why = one_line(f"status {self.status}: {words}" if self.status else words, 200)
+        return why, self.status >= SERVER_FAULT or self.filtered
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,8 @@ class BatchReplies:
         The different bodies of replies with status 200; one each, if the server keeps to the protocol.
     failures : dict of str to (str, bool)
         Why there is no reply, and whether the request may have cost something.
+    filtered : frozenset of str
+        The requests that a filter of the server stopped.
     models : frozenset of str
         The names of the models that replied.
     why : str
@@ -123,6 +147,7 @@ class BatchReplies:
 
     bodies: Mapping[str, list[str]]
     failures: Mapping[str, tuple[str, bool]]
+    filtered: frozenset[str]
     models: frozenset[str]
     why: str
     others_cost_nothing: bool
@@ -131,7 +156,8 @@ class BatchReplies:
     def received(cls, server: JudgeServer, batch: ServerBatch | None) -> BatchReplies:
         """Read the files of a batch that has ended; None stands for a batch that the server does not know any more."""
         if batch is None:
-            return cls({}, {}, frozenset(), "the server does not know the batch any more", others_cost_nothing=False)
+            why = "the server does not know the batch any more"
+            return cls({}, {}, frozenset(), frozenset(), why, others_cost_nothing=False)
         bodies: dict[str, list[str]] = {}
         failures: dict[str, tuple[str, bool]] = {}
         models: set[str] = set()
@@ -145,9 +171,10 @@ class BatchReplies:
                     bodies[line.custom_id].append(body)
             else:
                 failures[line.custom_id] = line.failure(server)
-        not_run = batch.request_counts is not None and len({line.custom_id for line in lines}) >= batch.done
+        not_run = batch.done is not None and len({line.custom_id for line in lines}) >= batch.done
         why = f"the batch ended before its reply ({batch.status})"
-        return cls(bodies, failures, frozenset(models), why, not_run)
+        filtered = frozenset(line.custom_id for line in lines if line.filtered)
+        return cls(bodies, failures, filtered, frozenset(models), why, not_run)
 
 
 def _as_json(value: Any) -> str:  # noqa: ANN401  whatever JSON holds

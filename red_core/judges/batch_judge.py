@@ -170,6 +170,8 @@ class BatchJudge(LlmJudge):
         bodies = replies.bodies.get(str(request.attempt), [])
         if not bodies:
             why, costs = replies.failures.get(str(request.attempt), (replies.why, not replies.others_cost_nothing))
+            if str(request.attempt) in replies.filtered:
+                return self.answer_of(Reply("refused"), why, key, (attempt,))
             return failed(why, key, (attempt if costs else Attempt(attempt.id, 0, 0),))
         reply = read_reply(self.endpoint.server.wire, bodies[0], self.band, compares=key.compares)
         if len(bodies) > 1:  # two replies that differ are no answer
@@ -200,7 +202,7 @@ class BatchJudge(LlmJudge):
                 else:
                     if state is None or state.status in batch_api.ENDED:
                         return state
-                    done = state.done
+                    done = state.done or 0
                 until = time.monotonic() + wait
                 while (left := until - time.monotonic()) > 0:
                     time.sleep(min(BEAT, left))
