@@ -126,6 +126,7 @@ class BoundedClient(httpx2.AsyncClient):
         """
         if self._azure:
             request.headers.pop("authorization", None)  # the key is in a header of Azure's own
+        request.extensions = {**request.extensions, "trace": _closing_after_handshake()}
         more = {"stream": True, "follow_redirects": self._redirects}
         response = await super().send(request, **options | more)
         try:
@@ -138,6 +139,20 @@ class BoundedClient(httpx2.AsyncClient):
         read = httpx2.Response(response.status_code, headers=headers, content=body, request=request)
         read.encoding = "utf-8"  # JSON is UTF-8, whatever a header says: some names of codecs give no text at all
         return read
+
+
+def _closing_after_handshake() -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    """Return what closes a connection whose TLS handshake fails: the library leaves it open if it is cancelled then."""
+    opened: list[Any] = []
+
+    async def trace(event: str, facts: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(facts["return_value"])
+        elif event == "connection.start_tls.failed":
+            for stream in opened:
+                await stream.aclose()
+
+    return trace
 
 
 @lru_cache(maxsize=4)

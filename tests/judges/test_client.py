@@ -229,6 +229,14 @@ def test_https_to_a_port_that_waits_for_a_line_is_told():
     assert "takes the connection, but no https. Let OPENAI_BASE_URL begin with http://" in message
 
 
+def test_a_handshake_that_is_given_up_leaves_no_connection_open():
+    with FaultServer(), socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        told_within(6, base_url=f"https://127.0.0.1:{silent.getsockname()[1]}/v1", timeout=0.2)
+        gc.collect()  # a connection that was left open would fail this test
+
+
 def test_a_host_that_is_not_there_is_told():
     with FaultServer():
         message = told_within(5, base_url="http://no-such-host.invalid/v1")
