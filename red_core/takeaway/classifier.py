@@ -51,6 +51,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         Settings of a round that differ from the preset *recommended*; see docs/settings.md.
     none_of_these : bool
         Whether *none of these* is a class: "none of these" beside labels that are text, -1 beside whole numbers.
+        Without this class, both are labels like any other.
     random_state : int
 
     Attributes
@@ -102,16 +103,21 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """
         if not isinstance(self.none_of_these, bool | np.bool_):
             raise InputError("none_of_these", f"it is {self.none_of_these!r}", "Give True or False")
-        settings = make_settings("recommended", {**(self.settings or {}), "random_state": self.random_state})
+        given = {} if self.settings is None else self.settings
+        if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+            raise InputError("settings", f"it is {one_line(repr(given), 40)}", "Give a dict of names and values")
+        settings = make_settings("recommended", {**given, "random_state": self.random_state})
         examples, kinds = usable_texts(texts), usable_labels(labels)
         if len(kinds) != len(examples):
             raise InputError("labels", f"{len(examples):,} texts and {len(kinds):,} labels", "Give one for each")
         check_classification_targets(kinds)
         known, positions = np.unique(kinds, return_inverse=True)
         label_type: Literal["str", "int"] = "str" if kinds.dtype.kind == "U" else "int"
-        if len(known) < 2 or NO_LABEL[label_type] in known.tolist():
-            rule = "one label" if len(known) < 2 else f"{NO_LABEL[label_type]!r} means that a text has no label"
-            raise InputError("labels", rule, "Give examples of two or more labels")
+        if len(known) < 2:
+            raise InputError("labels", "one label", "Give examples of two or more labels")
+        if self.none_of_these and NO_LABEL[label_type] in known.tolist():
+            rule = f"{NO_LABEL[label_type]!r} means that a text has no label"
+            raise InputError("labels", rule, "Leave such texts out, or set none_of_these=False if it is a label")
         names = [str(label) for label in known.tolist()]
         pairs = list(zip(examples, positions.tolist(), strict=True))
         pool = usable_texts(() if unlabeled is None else unlabeled)
@@ -195,8 +201,8 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         InputError
             If ``k`` is less than 1; more than all classes are all classes.
         """
-        if k < 1:
-            raise InputError("k", f"it is {k}", "Give 1 or more")
+        if not _is_whole(k) or k < 1:
+            raise InputError("k", f"it is {one_line(repr(k), 40)}", "Give 1 or more")
         shares = self.predict_proba(texts)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
         return np.asarray(self.classes_[best]), np.take_along_axis(shares, best, axis=1)

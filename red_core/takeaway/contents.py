@@ -102,7 +102,7 @@ class Contents(_Strict):
             raise ValueError("a label is no whole number of 64 bits, or is written in another way than 7 or -7")
         if not all(map(is_name, names)):
             raise ValueError("a name has a null character")
-        if str(NO_LABEL[self.label_type]) in names:
+        if self.none_of_these and str(NO_LABEL[self.label_type]) in names:
             raise ValueError(f"a label is called {str(NO_LABEL[self.label_type])!r}, the class of no label")
         state = self.settings.get("random_state", 0)
         if type(state) is not int or state < 0:

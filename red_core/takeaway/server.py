@@ -97,7 +97,7 @@ class Batcher:
     def _labels(self, texts: list[str]) -> list[Labelled]:
         shares, classes = self._model.predict_proba(texts), self._model.classes_.tolist()
         none = NO_LABEL[self._model.contents_.label_type]
-        column = classes.index(none) if none in classes else None
+        column = classes.index(none) if self._model.contents_.none_of_these else None
         best = np.argsort(-shares, axis=1, kind="stable")[:, :2]
         return [
             Labelled(

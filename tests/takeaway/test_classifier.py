@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -18,6 +19,7 @@ from red_core.errors import InputError, SettingsError
 from red_core.settings import make_settings
 from red_core.takeaway import RedClassifier
 from red_core.takeaway.card import card_of_fit
+from red_core.takeaway.server import make_app
 from red_core.training.fit_rows import fit_rows
 from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, pool_rows, seed_rows
 
@@ -81,6 +83,19 @@ def test_without_none_of_these_every_text_gets_a_label():
     model = RedClassifier(EMBEDDING, SMALL, none_of_these=False).fit(pd.Series(TEXTS), pd.Series(Y))
     assert model.classes_.tolist() == sorted(LABELS)
     assert model.predict_proba(["something else entirely"]).sum() == pytest.approx(1.0)
+
+
+def test_without_none_of_these_its_name_is_a_label_like_any_other(tmp_path):
+    signs = [1 if label == "refund" else -1 for label in Y]
+    model = RedClassifier(EMBEDDING, SMALL, none_of_these=False).fit(TEXTS, signs, unlabeled=NEW)
+    assert model.classes_.tolist() == [-1, 1]
+    model.to_folder(tmp_path / "model")
+    loaded = RedClassifier.from_folder(tmp_path / "model")
+    assert loaded.predict(NEW).tolist() == model.predict(NEW).tolist()
+    with TestClient(make_app(loaded)) as client:
+        answers = client.post("/predict", json={"texts": NEW}).json()
+    assert {answer["label"] for answer in answers} == {-1, 1}
+    assert {answer["none_of_these"] for answer in answers} == {0.0}
 
 
 def test_the_same_random_state_gives_the_same_model(fitted):
@@ -165,6 +180,9 @@ REFUSED = {
         "none_of_these: it is 0. Give True or False",
     ),
     "none of these": (lambda m: m.fit(["a", "b"], ["none of these", "x"]), "means that a text has no label"),
+    "minus one": (lambda m: m.fit(["a", "b"], [-1, 1]), "Leave such texts out, or set none_of_these=False"),
+    "settings in a list": (lambda m: m.set_params(settings=["x"]).fit(["a", "b"], ["x", "y"]), "settings: it is"),
+    "settings by numbers": (lambda m: m.set_params(settings={1: 2}).fit(["a", "b"], ["x", "y"]), "settings: it is"),
 }
 
 
@@ -174,7 +192,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(call, says):
         call(RedClassifier(EMBEDDING, SMALL))
 
 
-@pytest.mark.parametrize("k", [0, -1])
+@pytest.mark.parametrize("k", [0, -1, 2.0, "2", None])
 def test_fewer_than_one_class_is_refused(k, fitted):
     with pytest.raises(InputError, match="Give 1 or more"):
         fitted.predict_top(NEW, k)
