@@ -117,7 +117,8 @@ def _facts(project: Project, last: Round, predictor: Predictor) -> dict[str, Any
         "origin": predictor.origin, "fingerprint": predictor.fingerprint,
         "labelled_examples": counts["seeds"], "unlabelled_texts": counts["pool"],
         "rounds": len(finished_rounds(project)),
-        "judge": audit.judge_name, "judge_pairs": rates.get("pairs", 0), "judge_passes": rates.get("passes"),
+        "judge": _without_address(audit.judge_name),
+        "judge_pairs": rates.get("pairs", 0), "judge_passes": rates.get("passes"),
         "estimated_accuracy": last.metrics["expected_agreement"],
         "measured_accuracy": _measured(audit.accuracy),
         "certificate": _certificate(audit.certificate),
@@ -127,6 +128,11 @@ def _facts(project: Project, last: Round, predictor: Predictor) -> dict[str, Any
             "shares": {names[n]: round(count / len(machine), 5) for n, count in shares.items() if n is not None},
         },
     }  # fmt: skip
+
+
+def _without_address(judge: str) -> str:
+    """Return the API and the model of a judge: the folder may be published, and the address of a server is not."""
+    return judge.rpartition(" at ")[0] or judge
 
 
 def _measured(accuracy: Measured) -> dict[str, float] | None:

@@ -26,8 +26,10 @@ from red_core.takeaway.card import _plain, model_card
 from red_core.takeaway.export_model import export_model
 from red_core.takeaway.folder import read_folder
 from red_core.takeaway.server import make_app
+from tests.helpers.fault_server import MODEL, FaultServer
 from tests.helpers.paths import ROOT
 from tests.helpers.small_projects import FAST, LABELS, label_ids, pool_rows, seed_rows, small_project, text_ids
+from tests.takeaway.conftest import NEAR
 
 TEXTS = [f"{name} or so {number}" for name in LABELS for number in range(30)]
 
@@ -77,6 +79,20 @@ def test_the_card_says_where_the_model_comes_from(folder):
         assert said in body
     assert "Judge of the last round: similarity check \\(no LLM\\)." in body
     assert all(f"| {name} |" in body for name in LABELS)
+
+
+def test_the_folder_names_the_model_that_judged_and_not_the_address_of_its_server(own_encoder, tmp_path):
+    del own_encoder
+    project = small_project(tmp_path / "workspace")
+    with FaultServer() as judge:
+        run_round(project, NEAR.model_copy(update={"judge": "llm", "self_test_seeds": 10, "canaries": 1}))
+    export_model(project, tmp_path / "model")
+    host = judge.address.split("/")[2]
+    facts, card = ((tmp_path / "model" / name).read_text() for name in ("config.json", "README.md"))
+    assert json.loads(facts)["facts"]["judge"] == f"chat/{MODEL}"
+    assert host not in facts
+    assert host not in card.replace("\\", "")
+    assert f"Judge of the last round: chat/{MODEL}." in card
 
 
 def test_labels_of_the_card_are_no_markup(folder):
