@@ -73,7 +73,8 @@ def same_encoder(facts: EncoderFacts, encoder: str | None) -> str:
         raise EmbeddingError(f"{name!r} is not the name of an encoder. Name one: encoder=..., or --encoder.")
     revision = facts.revision if encoder is None and _COMMIT.fullmatch(facts.revision) else ""
     spec = EncoderSpec(parse_spec(name).name, revision, facts.prefix, facts.precision)
-    if encoder_facts(str(spec)).sha256 != facts.sha256:
+    found = encoder_facts(str(spec))
+    if (found.sha256, found.dimensions) != (facts.sha256, facts.dimensions):
         raise EmbeddingError(
             f"the encoder {name!r} has other weights than the one that the classifiers were trained with "
             f"(SHA-256 {facts.sha256[:12]}…). Name the right one: encoder=..., or --encoder."

@@ -153,7 +153,7 @@ def _model(tensors: Mapping[str, Array], contents: Contents) -> TextModel:
     if contents.lexical_columns:
         idf = _taken(left, "lexical_idf", np.float32, (None,))
         seen = _taken(left, "lexical_seen", np.int32, idf.shape).astype(np.int64)
-        if not len(seen) or (np.diff(seen) <= 0).any() or seen[0] < 0 or seen[-1] >= 2 * COLUMNS or (idf < 0).any():
+        if not len(seen) or (np.diff(seen) <= 0).any() or seen[0] < 0 or seen[-1] >= 2 * COLUMNS or (idf <= 0).any():
             raise ValueError("lexical_seen or lexical_idf is out of range")
         lexical = LexicalModel(seen, idf, _rows(left, "lexical_components", "lexical_scale", len(seen)))
         width += len(lexical.components)

@@ -84,6 +84,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "columns in disorder": (
         tensors(lambda a: a.update(lexical_seen=np.ascontiguousarray(a["lexical_seen"][::-1]))), "out of range",
     ),
+    "a column without weight": (
+        tensors(lambda a: a.update(lexical_idf=np.zeros_like(a["lexical_idf"]))), "out of range",
+    ),
     "a cut file": (lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:-9]), "cannot be used"),
     "a header without end": (raw(WEIGHTS, struct.pack("<Q", 2**63)), "cannot be used"),
     "an empty file": (raw(WEIGHTS, b""), "cannot be used"),
@@ -156,6 +159,25 @@ def test_a_folder_cannot_choose_where_its_embedding_model_comes_from(name, copy)
     config(lambda c: c["encoder"].update(name=name))(copy)
     sign(copy)
     with pytest.raises(EmbeddingError, match="encoder="):
+        RedClassifier.from_folder(copy)
+
+
+def test_an_embedding_model_of_another_length_is_refused_when_it_is_loaded(copy):
+    def widen(contents: dict) -> None:
+        contents["encoder"]["dimensions"] += 1
+
+    def wider(arrays: dict[str, np.ndarray]) -> None:
+        for name, rows in arrays.items():
+            if name == "neighbours":
+                arrays[name] = np.hstack([rows, rows[:, :1]])
+            if name == "label_weights":
+                arrays[name] = np.hstack([rows, rows[:, :2]])
+
+    config(widen)(copy)
+    tensors(wider)(copy)
+    sign(copy)
+    read_folder(copy)
+    with pytest.raises(EmbeddingError, match="has other weights"):
         RedClassifier.from_folder(copy)
 
 
