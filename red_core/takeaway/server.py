@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,8 @@ MOST_BYTES, MOST_TEXTS, MOST_WAITING = 4_000_000, 256, 256
 """Of one request: bytes of its body, and texts. MOST_WAITING requests wait; others get 503."""
 BATCH = 64
 """Texts that are labelled together, if so many wait."""
+SECONDS_FOR_A_BODY = 30.0
+"""How long the body of a request may take to arrive."""
 
 
 class Texts(BaseModel):
@@ -52,6 +55,27 @@ class Labelled(BaseModel):
     runner_up_confidence: float
     none_of_these: float
     """0 if the model does not give this answer."""
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered, in one line."""
+
+    detail: str
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how the OpenAPI description names the statuses of refusals."""
+    return {status: {"model": Refusal, "description": _REFUSALS[status]} for status in statuses}
+
+
+_REFUSALS = {
+    401: "The token is missing or wrong",
+    408: f"The body did not arrive within {SECONDS_FOR_A_BODY:g} seconds",
+    413: f"The body has more than {MOST_BYTES:,} bytes",
+    422: "The body cannot be used, or a text of it",
+    500: "The model failed on this request",
+    503: "Too many requests wait",
+}
 
 
 class Batcher:
@@ -122,8 +146,10 @@ def make_app(model: RedClassifier, token: str = "") -> FastAPI:
         task.cancel()
 
     app = FastAPI(title="R.E.D. classifier", version="1", lifespan=working, redoc_url=None)
+    described = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the description: Doorkeeper checks it
+    of_token = [401] if token else []
 
-    @app.post("/predict")
+    @app.post("/predict", dependencies=described, responses=_refusals(*of_token, 408, 413, 422, 500, 503))
     async def predict(asked: Texts) -> list[Labelled]:
         """Return the label of each text, in their order."""
         try:
@@ -133,7 +159,7 @@ def make_app(model: RedClassifier, token: str = "") -> FastAPI:
         except asyncio.QueueFull as error:
             raise HTTPException(503, "too many requests wait. Try again later.") from error
 
-    @app.get("/labels")
+    @app.get("/labels", dependencies=described, responses=_refusals(*of_token))
     async def labels() -> list[dict[str, str | tuple[str, ...]]]:
         """Return the name, the meaning and the groups of every label."""
         known = model.contents_.labels
@@ -170,18 +196,23 @@ class Doorkeeper:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("authorization", "").removeprefix("Bearer ").encode()
-        if self._token and scope["path"] != "/health" and not hmac.compare_digest(given, self._token):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        fits = scheme.casefold() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+        if self._token and scope["path"] != "/health" and not fits:
             refusal = JSONResponse({"detail": "the token is missing or wrong"}, 401, {"WWW-Authenticate": "Bearer"})
             await refusal(scope, receive, send)
             return
-        body, more = b"", True
-        while more:  # uvicorn has already limited the headers
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > MOST_BYTES:
-                await JSONResponse({"detail": f"more than {MOST_BYTES:,} bytes"}, 413)(scope, receive, send)
-                return
+        try:
+            async with asyncio.timeout(SECONDS_FOR_A_BODY):
+                body = await _body(receive)
+        except TimeoutError:
+            await JSONResponse({"detail": "the body did not arrive in time"}, 408)(scope, receive, send)
+            return
+        if body is None:  # the client has gone
+            return
+        if len(body) > MOST_BYTES:
+            await JSONResponse({"detail": f"more than {MOST_BYTES:,} bytes"}, 413)(scope, receive, send)
+            return
         sent = False
 
         async def again() -> Message:
@@ -192,3 +223,15 @@ class Doorkeeper:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, again, send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, cut after more than MOST_BYTES; None if the client hung up before its end."""
+    body, more = bytearray(), True
+    while more and len(body) <= MOST_BYTES:  # uvicorn has already limited the headers
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)

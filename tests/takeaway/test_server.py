@@ -115,6 +115,52 @@ def test_the_description_names_the_paths(address):
     assert {entry["name"] for entry in httpx.get(f"{address}/labels", headers=BEARER).json()} == set(LABELS)
 
 
+def test_the_description_says_what_the_service_does(address, model):
+    described = httpx.get(f"{address}/openapi.json", headers=BEARER).json()
+    paths, schemas = described["paths"], described["components"]["schemas"]
+    assert set(paths["/predict"]["post"]["responses"]) == {"200", "401", "408", "413", "422", "500", "503"}
+    assert set(paths["/labels"]["get"]["responses"]) == {"200", "401"}
+    for refusal in [*paths["/predict"]["post"]["responses"].items(), *paths["/labels"]["get"]["responses"].items()]:
+        if refusal[0] != "200":
+            assert refusal[1]["content"]["application/json"]["schema"]["$ref"].endswith("/Refusal")
+    assert schemas["Refusal"]["properties"]["detail"]["type"] == "string"
+    assert [paths[path][verb].get("security") for path, verb in (("/predict", "post"), ("/health", "get"))] == [
+        [{"HTTPBearer": []}], None,
+    ]  # fmt: skip
+    open_one = server.make_app(model).openapi()
+    assert "401" not in open_one["paths"]["/predict"]["post"]["responses"]
+    assert "securitySchemes" not in open_one["components"]
+
+
+@pytest.mark.parametrize("given", [f"bearer {TOKEN}", f"BEARER  {TOKEN}"])
+def test_the_scheme_of_the_token_is_read_without_case(given, address):
+    assert httpx.get(f"{address}/labels", headers={"Authorization": given}).status_code == 200
+    assert httpx.get(f"{address}/labels", headers={"Authorization": TOKEN}).status_code == 401
+
+
+def test_a_body_without_an_end_is_given_up(address, monkeypatch):
+    monkeypatch.setattr(server, "SECONDS_FOR_A_BODY", 0.2)
+    where = httpx.URL(address)
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((where.host, where.port), timeout=10) as client:
+        client.sendall(head.encode() + b'5\r\n{"tex\r\n')
+        answer = client.recv(4_096).decode()
+    assert answer.startswith("HTTP/1.1 408 ")
+
+
+def test_what_a_client_sent_before_it_hung_up_is_not_labelled(address, model, monkeypatch):
+    asked = []
+    real = model.predict_proba
+    monkeypatch.setattr(model, "predict_proba", lambda texts: (asked.append(texts), real(texts))[1])
+    where, body = httpx.URL(address), b'{"texts": ["refund"]}'
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((where.host, where.port), timeout=10) as client:
+        client.sendall(f"{head}Content-Length: {len(body) + 5}\r\n\r\n".encode() + body)
+    time.sleep(0.2)
+    assert post(address, {"texts": ["repair"]}).status_code == 200
+    assert asked == [["repair"]]
+
+
 def test_a_failure_of_the_model_is_one_line_and_the_next_request_works(address, model, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(model, "predict_proba", lambda _texts: 1 / 0)
