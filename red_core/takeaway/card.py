@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from red_core.records import judge_in_words
 from red_core.steps.belief import NOT_CALIBRATED, Calibration
 from red_core.takeaway.contents import Contents, LabelEntry
 
@@ -49,11 +51,44 @@ model.predict(["a text"])
 """
 
 
-def card_of_fit(contents: Contents) -> str:
-    """Return the card of a classifier that was fitted without a project."""
-    examples, unlabelled = (contents.facts.get(name, 0) for name in ("examples", "unlabelled_texts"))
+def card_of(contents: Contents) -> str:
+    """Return the card of a classifier without its project: it was fitted here, or its folder was loaded."""
+    try:
+        facts = sentences_of_round(contents.facts) if "origin" in contents.facts else _of_fit(contents.facts)
+    except (KeyError, TypeError, ValueError):  # somebody changed the folder
+        facts = ["Data and accuracy: not known."]
+    return model_card(contents, "R.E.D. classifier", (), facts)
+
+
+def _of_fit(known: Mapping[str, Any]) -> list[str]:
+    examples, unlabelled = known["examples"], known["unlabelled_texts"]
     trained = f"Trained on {examples:,} labelled examples and {unlabelled:,} unlabelled texts. No judge, no review."
-    return model_card(contents, "R.E.D. classifier", (), [trained, "Accuracy: not measured."])
+    return [trained, "Accuracy: not measured."]
+
+
+def sentences_of_round(known: Mapping[str, Any]) -> list[str]:
+    """Return what a card says about the last round of a project; ``known`` are the facts of its folder."""
+    said = [
+        f"Made from {known['origin']}.",
+        f"Data: {known['labelled_examples']:,} labelled examples, {known['unlabelled_texts']:,} unlabelled texts.",
+        f"Rounds: {known['rounds']}.",
+        f"Judge of the last round: {judge_in_words(known['judge'])}.",
+        f"Estimated accuracy on the unlabelled texts: {known['estimated_accuracy']:.1%} (an estimate).",
+    ]
+    if known["judge_passes"]:
+        right, wrong = known["judge_passes"]
+        said.insert(4, f"The judge said valid to {right:.0%} of right and {wrong:.0%} of wrong labels "
+                    f"({known['judge_pairs']} pairs).")  # fmt: skip
+    measured = known["measured_accuracy"]
+    if measured:
+        said.append(
+            f"Measured accuracy (blind audit of {measured['audits']:,} texts): {measured['share']:.1%}, 95% interval "
+            f"{measured['low']:.1%} to {measured['high']:.1%}."
+        )
+    else:
+        said.append("Measured accuracy: no blind audit was made.")
+    given = (known["certificate"], known["selective_certificate"])
+    return said + [f"Certificate: {certificate['statement']}" for certificate in given if certificate]
 
 
 def model_card(contents: Contents, title: str, languages: Sequence[str], facts: Sequence[str]) -> str:

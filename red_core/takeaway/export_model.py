@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from red_core.errors import InputError
-from red_core.records import NONE_OF_THESE, Project, Round, judge_in_words
+from red_core.records import NONE_OF_THESE, Project, Round
 from red_core.results.predictor import Predictor, make_predictor
 from red_core.review import summary
 from red_core.review.audit_report import in_words
@@ -22,7 +22,7 @@ from red_core.store import texts as stored
 from red_core.store.certificates import Certificate
 from red_core.store.labels import current_layout, list_labels
 from red_core.store.rounds import finished_rounds, predicted_labels, require_finished_round
-from red_core.takeaway.card import model_card
+from red_core.takeaway.card import model_card, sentences_of_round
 from red_core.takeaway.compact import compact
 from red_core.takeaway.contents import NO_LABEL, LabelEntry, contents_of
 from red_core.takeaway.folder import write_folder
@@ -79,7 +79,7 @@ def export_model(
         model, label_type="str", none_of_these=True, labels=entries, of_column=of_column,
         settings=settings.model_dump(mode="json"), facts=known,
     )  # fmt: skip
-    card = model_card(contents, project.name, languages, _sentences(known))
+    card = model_card(contents, project.name, languages, sentences_of_round(known))
     mark = write_folder(folder, model, contents, card)
     size = sum(path.stat().st_size for path in folder.iterdir())
     return ExportedModel(str(folder), mark, size, len(entries))
@@ -148,30 +148,6 @@ def _certificate(given: Certificate | None) -> dict[str, Any] | None:
         "target": given.target, "lower_bound": given.lower, "audits": given.audits, "round": given.round,
         "least_confidence": given.threshold, "texts": given.texts, "of": given.of, "statement": in_words(given),
     }  # fmt: skip
-
-
-def _sentences(known: dict[str, Any]) -> list[str]:
-    said = [
-        f"Made from {known['origin']}.",
-        f"Data: {known['labelled_examples']:,} labelled examples, {known['unlabelled_texts']:,} unlabelled texts.",
-        f"Rounds: {known['rounds']}.",
-        f"Judge of the last round: {judge_in_words(known['judge'])}.",
-        f"Estimated accuracy on the unlabelled texts: {known['estimated_accuracy']:.1%} (an estimate).",
-    ]
-    if known["judge_passes"]:
-        right, wrong = known["judge_passes"]
-        said.insert(4, f"The judge said valid to {right:.0%} of right and {wrong:.0%} of wrong labels "
-                    f"({known['judge_pairs']} pairs).")  # fmt: skip
-    measured = known["measured_accuracy"]
-    if measured:
-        said.append(
-            f"Measured accuracy (blind audit of {measured['audits']:,} texts): {measured['share']:.1%}, 95% interval "
-            f"{measured['low']:.1%} to {measured['high']:.1%}."
-        )
-    else:
-        said.append("Measured accuracy: no blind audit was made.")
-    given = (known["certificate"], known["selective_certificate"])
-    return said + [f"Certificate: {certificate['statement']}" for certificate in given if certificate]
 
 
 def _examples(project: Project) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from red_core.labels.many import RetireList
 from red_core.results.predictor import labelled, make_predictor
 from red_core.rounds.run import run_round
 from red_core.takeaway import RedClassifier
-from red_core.takeaway.card import _plain, model_card
+from red_core.takeaway.card import _plain, card_of, model_card
 from red_core.takeaway.export_model import export_model
 from red_core.takeaway.folder import read_folder
 from red_core.takeaway.server import make_app
@@ -93,6 +93,21 @@ def test_the_folder_names_the_model_that_judged_and_not_the_address_of_its_serve
     assert host not in facts
     assert host not in card.replace("\\", "")
     assert f"Judge of the last round: chat/{MODEL}." in card
+
+
+def test_a_loaded_folder_is_written_again_with_what_is_known_of_its_project(rounded_project, tmp_path):
+    export_model(rounded_project, tmp_path / "with", with_examples=True)
+    RedClassifier.from_folder(tmp_path / "with").to_folder(tmp_path / "again")
+    card = (tmp_path / "again" / "README.md").read_text()
+    for said in ("16 labelled examples, 40 unlabelled texts", "Estimated accuracy", "no blind audit was made"):
+        assert said in card
+    assert "Accuracy: not measured" not in card
+
+
+@pytest.mark.parametrize("facts", [{}, {"examples": "x"}, {"origin": 1, "judge": [2]}])
+def test_the_card_of_a_folder_with_odd_facts_says_that_it_knows_nothing(facts, folder):
+    _, contents = read_folder(folder)
+    assert "Data and accuracy: not known." in card_of(contents.model_copy(update={"facts": facts}))
 
 
 def test_labels_of_the_card_are_no_markup(folder):
