@@ -69,6 +69,7 @@ def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _REFUSALS = {
+    400: "The body cannot be read: it is no UTF-8, or nested too deeply",
     401: "The token is missing or wrong",
     408: f"The body did not arrive within {SECONDS_FOR_A_BODY:g} seconds",
     413: f"The body has more than {MOST_BYTES:,} bytes",
@@ -149,7 +150,7 @@ def make_app(model: RedClassifier, token: str = "") -> FastAPI:
     described = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the description: Doorkeeper checks it
     of_token = [401] if token else []
 
-    @app.post("/predict", dependencies=described, responses=_refusals(*of_token, 408, 413, 422, 500, 503))
+    @app.post("/predict", dependencies=described, responses=_refusals(400, *of_token, 408, 413, 422, 500, 503))
     async def predict(asked: Texts) -> list[Labelled]:
         """Return the label of each text, in their order."""
         try:
@@ -171,7 +172,9 @@ def make_app(model: RedClassifier, token: str = "") -> FastAPI:
         return {"ok": True, "labels": len(model.contents_.labels)}
 
     @app.exception_handler(RequestValidationError)
-    async def refused(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def refused(request: Request, error: RequestValidationError) -> JSONResponse:
+        if "json" not in request.headers.get("content-type", "").casefold():
+            return JSONResponse({"detail": "send JSON, with the header Content-Type: application/json"}, 422)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return JSONResponse({"detail": one_line(f"{where}: {first['msg']}")}, 422)

@@ -97,6 +97,19 @@ def test_no_json_gets_one_line(address):
     assert (answer.status_code, type(answer.json()["detail"])) == (422, str)
 
 
+@pytest.mark.parametrize("given", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
+def test_json_without_its_header_is_told_what_to_send(given, address):
+    answer = httpx.post(f"{address}/predict", content=b'{"texts": ["refund"]}', headers=BEARER | given)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "send JSON, with the header Content-Type: application/json"
+
+
+@pytest.mark.parametrize("body", [b'{"texts": ["\xff"]}', b"[" * 100_000])
+def test_what_is_no_text_gets_one_line(body, address):
+    answer = httpx.post(f"{address}/predict", content=body, headers=BEARER | {"Content-Type": "application/json"})
+    assert (answer.status_code, type(answer.json()["detail"])) == (400, str)
+
+
 def test_a_large_body_is_refused_before_it_is_read(address):
     answer = httpx.post(f"{address}/predict", content=(b" " * 10**6 for _ in range(6)), headers=BEARER)
     assert (answer.status_code, answer.json()["detail"]) == (413, "more than 4,000,000 bytes")
@@ -118,7 +131,9 @@ def test_the_description_names_the_paths(address):
 def test_the_description_says_what_the_service_does(address, model):
     described = httpx.get(f"{address}/openapi.json", headers=BEARER).json()
     paths, schemas = described["paths"], described["components"]["schemas"]
-    assert set(paths["/predict"]["post"]["responses"]) == {"200", "401", "408", "413", "422", "500", "503"}
+    assert set(paths["/predict"]["post"]["responses"]) == {
+        "200", "400", "401", "408", "413", "422", "500", "503",
+    }  # fmt: skip
     assert set(paths["/labels"]["get"]["responses"]) == {"200", "401"}
     for refusal in [*paths["/predict"]["post"]["responses"].items(), *paths["/labels"]["get"]["responses"].items()]:
         if refusal[0] != "200":
