@@ -32,7 +32,16 @@ LONGEST_QUOTE = 80
 
 _REASONING = frozenset(("thinking", "redacted_thinking", "reasoning", "reasoning_content", "reasoning_text"))
 
-_BLOCK = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>|\[THINK\].*?\[/THINK\]", re.DOTALL | re.IGNORECASE)
+_NAMES = r"(?:\w+:)?(?:think|thinking|thoughts?|reasoning|analysis|reflection)"
+_PAIRS = (
+    (rf"<({_NAMES})>", r"</\1>"),
+    (r"\[THINK\]", r"\[/THINK\]"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+)
+"""How models begin and end a block of reasoning."""
+_BLOCK = re.compile("|".join(f"{begin}.*?{end}" for begin, end in _PAIRS), re.DOTALL | re.IGNORECASE)
+_BEGINS_BLOCK = re.compile("|".join(begin for begin, _ in _PAIRS), re.IGNORECASE)
 _END_OF_BLOCK = "</think>"
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(?:json[c5]?)?\s(.*?)\s*\1", re.DOTALL | re.IGNORECASE)
 _BEFORE_WORD = re.compile(r'"verdict"\s*:\s*"\s*', re.IGNORECASE)
@@ -328,7 +337,7 @@ def thinks(body: Any) -> bool:  # noqa: ANN401
     message = choice.message
     parts = message.content if isinstance(message.content, list) else []
     text = message.content if isinstance(message.content, str) else ""
-    blocks = "<think" in text or _END_OF_BLOCK in text or "[THINK]" in text
+    blocks = _BEGINS_BLOCK.match(text.strip()) or _END_OF_BLOCK in text
     cut_before_a_word = choice.end in INCOMPLETE and not text.strip() and not parts
     inside = any(part.type in _REASONING for part in parts)
     return bool(reasoned or message.reasoning_content or message.reasoning or blocks or inside or cut_before_a_word)

@@ -110,6 +110,11 @@ def refused(status: int, *, code: str | None = None, **headers: str) -> Said:
     return Said({"error": {"message": "as you wish", "type": None, "code": code}}, status, headers)
 
 
+def error(message: str, **more: Any) -> dict[str, Any]:
+    """Return the body of an error as the OpenAI API words it."""
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None} | more}
+
+
 def is_right(heard: Heard) -> bool:
     """Judge as the small projects are made: a text belongs to the label it begins with."""
     return heard.text.startswith(heard.state["proposed"]["label"])

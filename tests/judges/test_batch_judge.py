@@ -247,6 +247,22 @@ def test_answers_of_another_model_are_no_verdicts(asking):
     assert cost(asking.project) == [TOKENS] * MANY
 
 
+def test_a_request_that_a_filter_stopped_is_refused_and_not_asked_again(asking):
+    stopped = {"error": {"message": "The response was filtered.", "code": "content_filter"}}
+
+    def behave(heard: Heard) -> Said:
+        return Said(stopped, 400) if heard.text.endswith(" 0") else honest(heard)
+
+    with batch_server(answer=behave) as server:
+        answers = asking.run()
+        assert [answer.outcome for answer in answers] == ["refused"] + ["valid"] * (MANY - 1)
+        asking.run()
+    assert set(server.asked.values()) == {1}
+    assert cost(asking.project) == [RESERVED] + [TOKENS] * (MANY - 1)
+    with connection(asking.project) as db:
+        assert db.execute("SELECT count(*) FROM verdict WHERE outcome = 'refused'").fetchone()[0] == 1
+
+
 # Faults of the server
 
 

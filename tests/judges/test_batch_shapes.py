@@ -10,12 +10,8 @@ import pytest
 from red_core.judges import batch_api
 from red_core.judges.batch_api import BatchReplies
 from red_core.judges.server_settings import judge_server
-from red_core.store.database import connection
-from tests.helpers.batch_server import RESERVED, batch_server
-from tests.helpers.fault_server import TOKENS, FaultServer, Heard, Said, honest, word
-from tests.judges.test_batch_judge import MANY, Asking, asking, cost
+from tests.helpers.fault_server import FaultServer, Said, word
 
-__all__ = ["asking"]  # a fixture
 BATCH = {"id": "b1", "status": "completed", "input_file_id": "f0", "output_file_id": "f1"}
 
 
@@ -52,19 +48,3 @@ def test_a_batch_has_ended_however_its_state_is_written(written, status):
     state, _ = read(BATCH | {"status": written})
     assert state.status == status
     assert state.status in batch_api.ENDED
-
-
-def test_a_request_that_a_filter_stopped_is_refused_and_not_asked_again(asking: Asking):
-    stopped = {"error": {"message": "The response was filtered.", "code": "content_filter"}}
-
-    def behave(heard: Heard) -> Said:
-        return Said(stopped, 400) if heard.text.endswith(" 0") else honest(heard)
-
-    with batch_server(answer=behave) as server:
-        answers = asking.run()
-        assert [answer.outcome for answer in answers] == ["refused"] + ["valid"] * (MANY - 1)
-        asking.run()
-    assert set(server.asked.values()) == {1}
-    assert cost(asking.project) == [RESERVED] + [TOKENS] * (MANY - 1)
-    with connection(asking.project) as db:
-        assert db.execute("SELECT count(*) FROM verdict WHERE outcome = 'refused'").fetchone()[0] == 1

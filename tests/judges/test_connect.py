@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.helpers.fault_server import (
     always,
     chat,
     closed_address,
+    error,
     honest,
     is_right,
     noul,
@@ -277,6 +279,20 @@ def test_reasoning_is_switched_off_where_the_server_has_a_switch(switch):
     assert switch in server.heard[-1].body
 
 
+@pytest.mark.parametrize("block", ["think", "thought", "reasoning", "seed:think"])
+def test_reasoning_that_is_cut_in_its_block_gets_room(block):
+    def behave(heard: Heard) -> Said:
+        if heard.body["max_tokens"] < 500:
+            return chat(f"<{block}>Hmm, let me", finish="length")
+        content = honest(heard).body["choices"][0]["message"]["content"]  # type: ignore[index, call-overload]
+        return chat(f"<{block}>Hmm.</{block}>{content}")
+
+    with FaultServer(behave):
+        connection = found()
+    assert connection.dialect is not None
+    assert connection.dialect.most_out == 4096
+
+
 def test_reasoning_that_cannot_be_switched_off_gets_room():
     with FaultServer(reasoning(switch=None)) as server:
         connection = found()
@@ -293,6 +309,95 @@ def test_the_seconds_of_one_request_are_remembered_and_not_those_of_the_first():
         dialect = found().dialect
     assert dialect is not None
     assert 0.2 <= dialect.seconds < 0.6
+
+
+# Parameters in the words of different servers
+
+
+def reasoning_model(*, takes: Any = None, logprobs_status: int = 400):
+    """Return the behaviour of OpenAI's models that reason: they refuse what they do not know, by its name."""
+
+    def behave(heard: Heard) -> Said:
+        body = heard.body
+        if "logprobs" in body:
+            return Said(error("You are not allowed to request logprobs from this model."), logprobs_status)
+        if "max_tokens" in body:
+            return Said(error("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."), 400)
+        if "temperature" in body:
+            return Said(error("Unsupported value: 'temperature' does not support 0 with this model."), 400)
+        known = {"model", "messages", "response_format", "max_completion_tokens", "reasoning_effort"}
+        if unknown := set(body) - known:
+            return Said(error(f"Unrecognized request argument supplied: {min(unknown)}"), 400)
+        effort = body.get("reasoning_effort")
+        if effort is not None and effort != takes:
+            return Said(error(f"Unsupported value: 'reasoning_effort' does not support '{effort}' here."), 400)
+        if effort is None and body["max_completion_tokens"] < 500:
+            details = {"completion_tokens_details": {"reasoning_tokens": 64}}
+            usage = {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73}
+            return chat("", finish="length", usage=usage | details)
+        return honest(heard)
+
+    return behave
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize(("takes", "most_out"), [("none", 64), ("minimal", 64), (None, 4096)])
+def test_a_model_that_refuses_switches_by_their_names_is_asked_in_another_way(takes, most_out, status):
+    with FaultServer(reasoning_model(takes=takes, logprobs_status=status)):
+        connection = found()
+    assert connection.dialect is not None
+    assert connection.dialect.quiet == ({} if takes is None else {"reasoning_effort": takes})
+    assert (connection.dialect.limit, connection.dialect.most_out) == ("max_completion_tokens", most_out)
+    assert (connection.dialect.temperature, connection.dialect.logprobs) == (False, False)
+
+
+def test_a_switch_is_tried_without_the_probabilities_that_the_server_refuses():
+    def behave(heard: Heard) -> Said:
+        if "logprobs" in heard.body:
+            return Said(error("logprobs is not supported"), 400)
+        if heard.body.get("thinking"):
+            return honest(heard)
+        return chat(f"<think>Hmm.</think>{honest(heard).body['choices'][0]['message']['content']}")  # type: ignore[index]
+
+    with FaultServer(behave):
+        connection = found()
+    assert connection.dialect is not None
+    assert connection.dialect.quiet == {"thinking": {"type": "disabled"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Developer instruction is not enabled for models/gemma-3-27b-it"),
+        (500, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        (400, "Only user and assistant roles are supported!"),
+        (422, "Input should be 'user' or 'assistant', input: 'system'"),
+    ],
+)
+def test_a_server_without_system_messages_is_asked_without_and_keeps_the_other_parameters(status, message):
+    def behave(heard: Heard) -> Said:
+        if heard.body["messages"][0]["role"] == "system":
+            return Said(error(message), status)
+        return honest(heard)
+
+    with FaultServer(behave) as server:
+        connection = found()
+    assert connection.dialect is not None
+    assert not connection.dialect.system
+    assert {"temperature", "max_tokens", "logprobs"} <= set(server.heard[-1].body)
+
+
+def test_two_parameters_refused_in_a_list_of_faults_are_both_dropped():
+    def behave(heard: Heard) -> Said:
+        extra = [name for name in ("logprobs", "temperature") if name in heard.body]
+        told = [{"loc": ["body", name], "msg": "Extra inputs are not permitted", "type": "x"} for name in extra]
+        return Said({"detail": told}, 422) if told else honest(heard)
+
+    with FaultServer(behave) as server:
+        connection = found()
+    assert connection.dialect is not None
+    assert (connection.dialect.temperature, connection.dialect.logprobs) == (False, False)
+    assert server.heard[-1].body["max_tokens"] == 64
 
 
 # An unknown model
