@@ -269,7 +269,8 @@ class Client:
         of_parameter = status == FORBIDDEN and self.endpoint.trial and names_a_parameter(words, body)
         if status in HOPELESS and not of_parameter:
             kind = RefusedError if status == UNKNOWN else JudgeError
-            raise kind(f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).") from None
+            told = f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).{quoted(words)}"
+            raise kind(told) from None
         failure = one_line(f"status {status}: {words}", 200)
         if status in TRY_AGAIN:
             if wait is not None and wait > LONGEST_RETRY_AFTER:
@@ -381,6 +382,12 @@ def most_tokens(body: dict[str, Any], most_out: int) -> int:
     limits = [limit for name in LIMITS if isinstance(limit := body.get(name), int) and limit > 0]
     sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return len(sent) + TEMPLATE_TOKENS + max(limits, default=most_out)
+
+
+def quoted(words: str) -> str:
+    """Return the sentence that quotes a server's refusal: it knows best why; '' where it has no words for people."""
+    said = one_line(re.sub(r"^Error code: [0-9]+( - )?", "", words), 160)
+    return f" It says: {said.rstrip('.')}." if said and said[0] not in "<{[" else ""
 
 
 def names_a_parameter(words: str, body: Mapping[str, Any]) -> bool:

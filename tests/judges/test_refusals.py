@@ -81,6 +81,34 @@ def test_an_error_in_place_of_a_reply_is_the_refusal_that_it_names():
     assert len(server.heard) == 1
 
 
+# A refusal that ends the run
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "end"),
+    [
+        (
+            403,
+            error("Country, region, or territory not supported"),
+            ". It says: Country, region, or territory not supported.",
+        ),
+        (
+            404,
+            error("No endpoints found matching your data policy."),
+            ". It says: No endpoints found matching your data policy.",
+        ),
+        (402, error("Insufficient Balance"), ". It says: Insufficient Balance."),
+        (404, "<html><h1>404</h1></html>", "(404)."),
+        (403, b"", "(403)."),
+        (401, {"detail": {"a": 1}}, "(401)."),
+    ],
+)
+def test_a_refusal_that_ends_the_run_is_told_in_the_words_of_the_server(status, body, end):
+    with FaultServer(always(Said(body, status))), pytest.raises(JudgeError) as told:
+        ask(9)
+    assert str(told.value).endswith(end)
+
+
 # A quota that no pause of minutes renews
 
 SPENT = {
