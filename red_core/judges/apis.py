@@ -150,7 +150,7 @@ def _read_chat(body: Any, _band: Band) -> Said:  # noqa: ANN401
     if refused:
         return "refused", None
     verdict = _Word.model_validate(verdict_in(content or "")).verdict
-    return verdict, probability_of_valid(body)
+    return verdict, probability_of_valid(body, verdict)
 
 
 def _compare_chat(body: Any) -> Said:  # noqa: ANN401

@@ -244,11 +244,20 @@ def _small(value: Any) -> Any:  # noqa: ANN401
     return value.strip().casefold() if isinstance(value, str) else value
 
 
-def probability_of_valid(body: Any, words: Sequence[str] = ("valid", "invalid", "unsure")) -> float | None:  # noqa: ANN401
+def probability_of_valid(
+    body: Any,  # noqa: ANN401
+    said: str = "",
+    words: Sequence[str] = ("valid", "invalid", "unsure"),
+) -> float | None:
     """Return the probability of *valid*, read where the word of the verdict begins; None if the reply does not tell.
 
     It is P(valid) + P(unsure) / 2, of the words' tokens alone. A word that is not among the likeliest tokens gets the
     chance of :func:`_unlisted`.
+
+    Parameters
+    ----------
+    said : str
+        The word that was answered. If another one stands among the tokens, they are not those of the answer.
     """
     try:
         choice = _Chat.model_validate(body).choices[0]
@@ -259,6 +268,9 @@ def probability_of_valid(body: Any, words: Sequence[str] = ("valid", "invalid", 
     if place is None:
         return None
     token, lead = place
+    begins = token.token[len(lead) :].strip().casefold()
+    if not (said.startswith(begins) or begins.startswith(said)):
+        return None
     tops = token.likeliest
     found = chances_at(tops, lead, words)
     if not found.get(words[0]) and not found.get(words[1]):

@@ -179,6 +179,13 @@ SHAPES = [
           _reply(f"\u25c1think\u25b7Hmm.\u25c1/think\u25b7{NO}"), "invalid"),
     Shape("Cohere, OpenAI protocol", "a block of reasoning between special tokens",
           _reply(f"<|START_THINKING|>Hmm.<|END_THINKING|>{YES}"), "valid"),
+    Shape("vLLM", "logprobs of a draft in the reasoning only",
+          _reply(f"<think>{YES}?</think>{NO}", choice={"logprobs": {"content": [
+              *_WORDS, _token("valid", valid=0.9, invalid=0.1), _token('"}')]}}), "invalid"),
+    Shape("vLLM", "logprobs of a draft in the reasoning, then of the answer",
+          _with_chances(_token("<think>"), *_WORDS, _token("valid", valid=0.9, invalid=0.1), _token('"}'),
+                        _token("</think>"), *_WORDS, _token("in", **{"in": 0.8, "valid": 0.2}), _token("valid"),
+                        _token('"}')), "invalid", 0.2),
     Shape("any", "a block that is no reasoning", _reply(f"<answer>{NO}</answer>{YES}"), "unparseable"),
     Shape("any", "two objects", _reply(f"{YES}\n{NO}"), "unparseable"),
     Shape("any", "two answers that differ in case only", _reply('{"verdict": "valid", "Verdict": "invalid"}'),
