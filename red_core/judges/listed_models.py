@@ -61,6 +61,6 @@ def listed_models(server: JudgeServer) -> list[str]:
         body = json.loads(received.text)
     except (ValueError, RecursionError):
         return []
-    listed = body.get("data") if isinstance(body, dict) else None
+    listed = body.get("data") if isinstance(body, dict) else body  # some servers send the list alone
     models = listed if isinstance(listed, list) else []
     return [model["id"] for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)]

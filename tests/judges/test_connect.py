@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 from dataclasses import replace
@@ -401,6 +402,15 @@ def test_two_parameters_refused_in_a_list_of_faults_are_both_dropped():
 
 
 # An unknown model
+
+
+@pytest.mark.parametrize("listed", [{"data": [{"id": "large"}]}, [{"id": "large"}]])
+def test_the_models_of_a_list_without_a_name_are_told(listed):
+    with (
+        FaultServer(lambda heard: Said(json.dumps(listed)) if heard.path.endswith("/models") else refused(404)),
+        pytest.raises(JudgeError, match="It lists: large"),
+    ):
+        found()
 
 
 def test_an_unknown_model_is_told_with_those_the_server_has():
