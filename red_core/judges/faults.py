@@ -102,7 +102,7 @@ def refusal(error: APIStatusError, server: JudgeServer) -> str:
 
 
 def error_inside(received: httpx2.Response) -> APIStatusError | None:
-    """Return the error that stands in a reply in place of an answer and names its status; None where there is none.
+    """Return the error that stands in a reply in place of an answer, with the status that it names; None without one.
 
     Some gateways have begun a reply, with status 200, before the server behind them fails.
     """
@@ -110,9 +110,11 @@ def error_inside(received: httpx2.Response) -> APIStatusError | None:
         body = strict_json(received.text)
     except ValueError:
         return None
-    error = body.get("error") if isinstance(body, dict) and "choices" not in body else None
-    if not isinstance(error, dict) or not re.fullmatch("[45][0-9]{2}", code := str(error.get("code"))):
+    error = body.get("error") if isinstance(body, dict) and not {"choices", "answers"} & set(body) else None
+    if not isinstance(error, dict):
         return None
+    code = str(error.get("code"))
+    code = code if re.fullmatch("[45][0-9]{2}", code) else "500"
     response = httpx2.Response(int(code), headers=received.headers, content=received.content, request=received.request)
     return APIStatusError(f"Error code: {code} - {error.get('message')}", response=response, body=error)
 

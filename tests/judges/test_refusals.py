@@ -73,6 +73,8 @@ def test_an_error_in_place_of_a_reply_is_the_refusal_that_it_names():
     with FaultServer(always(Said({"error": {"code": "502", "message": "Provider returned error"}}))):
         (answer,) = ask()
     assert (answer.outcome, answer.raw) == ("failed", "status 502: Error code: 502 - Provider returned error")
+    with FaultServer(always(Said({"error": {"message": "the engine died", "type": "server_error"}}))):
+        assert ask()[0].raw == "status 500: Error code: 500 - the engine died"
     with (
         FaultServer(always(Said({"error": {"code": 402, "message": "Insufficient credits"}}))) as server,
         pytest.raises(JudgeError, match=r"Top up the account \(402\)"),
