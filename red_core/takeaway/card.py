@@ -55,7 +55,7 @@ def card_of(contents: Contents) -> str:
     """Return the card of a classifier without its project: it was fitted here, or its folder was loaded."""
     try:
         facts = sentences_of_round(contents.facts) if "origin" in contents.facts else _of_fit(contents.facts)
-    except (KeyError, TypeError, ValueError):  # somebody changed the folder
+    except (KeyError, TypeError, ValueError, OverflowError):  # somebody changed the folder
         facts = ["Data and accuracy: not known."]
     return model_card(contents, "R.E.D. classifier", (), facts)
 

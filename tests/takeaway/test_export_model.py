@@ -104,7 +104,7 @@ def test_a_loaded_folder_is_written_again_with_what_is_known_of_its_project(roun
     assert "Accuracy: not measured" not in card
 
 
-@pytest.mark.parametrize("facts", [{}, {"examples": "x"}, {"origin": 1, "judge": [2]}])
+@pytest.mark.parametrize("facts", [{}, {"examples": "x"}, {"origin": 1, "judge": [2]}, {"examples": 10**400}])
 def test_the_card_of_a_folder_with_odd_facts_says_that_it_knows_nothing(facts, folder):
     _, contents = read_folder(folder)
     assert "Data and accuracy: not known." in card_of(contents.model_copy(update={"facts": facts}))
