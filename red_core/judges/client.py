@@ -60,7 +60,9 @@ UNKNOWN = 404
 FORBIDDEN = 403
 """Some servers refuse a parameter with it: logprobs of a model that reasons."""
 REDIRECTS = (301, 302, 303, 307, 308)
-TRY_AGAIN = {408, 409, 429, *range(500, 600)}
+BUSY = frozenset({408, 429, 502, 503, 504, 529})
+"""The statuses of a server that is busy, or still loads its model. They refuse no parameter."""
+TRY_AGAIN = {409, *BUSY, *range(500, 600)}
 
 
 class RefusedError(JudgeError):
@@ -75,7 +77,8 @@ Result = TypeVar("Result")
 class Endpoint:
     """A server, how it wants to be asked, and what reserves tokens before a request is sent.
 
-    In a ``trial`` a request is sent twice at most, and not again after a timeout: somebody waits for the result.
+    In a ``trial`` a request is sent twice at most, more often to a busy server, and not again after a timeout: somebody
+    waits for the result.
     """
 
     server: JudgeServer
@@ -160,7 +163,7 @@ class Client:
         """
         attempts: list[Attempt] = []
         failure, status = "", 0
-        for turn in range(TRIES_IN_A_TRIAL if self.endpoint.trial else TRIES):
+        for turn in range(TRIES):
             while (wait := self.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110  another request may move it meanwhile
                 await asyncio.sleep(wait)
             sent_at = time.monotonic()
@@ -181,7 +184,7 @@ class Client:
                     attempts[-1] = replace(attempts[-1], tokens_in=0, tokens_out=0)
                 failure, status = self._refused(error, words, turn, body), error.status_code
                 await self._tried()
-                if error.status_code not in TRY_AGAIN:
+                if self._given_up(error.status_code, turn):
                     break
                 self.pace.busy(sent_at)
             except (APITimeoutError, TimeoutError, APIConnectionError) as error:
@@ -202,6 +205,12 @@ class Client:
         if (inside := error_inside(received)) is not None:
             raise inside
         return received
+
+    def _given_up(self, status: int, turn: int) -> bool:
+        """Return whether a refused request is not sent again; in a trial, only a busy server gets all tries."""
+        if self.endpoint.trial and status not in BUSY and turn + 1 >= TRIES_IN_A_TRIAL:
+            return True
+        return status not in TRY_AGAIN
 
     async def _replied(self) -> None:
         """Count a reply, or the refusal of a filter: the server can be used."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from red_core.errors import JudgeError
 from red_core.judges.apis import APIS
-from red_core.judges.client import NOT_REACHED, Client, Endpoint, Reserve, all_of
+from red_core.judges.client import BUSY, NOT_REACHED, Client, Endpoint, Reserve, all_of
 from red_core.judges.contents import thinks, what_came
 from red_core.judges.dialect import ANSWER_TOKENS, REASONING_TOKENS, Dialect
 from red_core.judges.listed_models import other_models
@@ -39,6 +39,8 @@ QUIET = (
 )
 """The switches that end reasoning, of OpenAI, of vLLM, SGLang and llama.cpp, of GPT-5, DeepSeek, OpenRouter, Ollama."""
 
+IS_BUSY = tuple(f"status {status}:" for status in sorted(BUSY))
+"""So begin the failures that say nothing about the way of asking."""
 NO_SYSTEM = ("system", "developer instruction", "roles must alternate", "user and assistant roles")
 """How servers say that they take no message of the system."""
 
@@ -137,7 +139,7 @@ class _Trials:
     def _next(self, dialect: Dialect, answers: Sequence[Answer], forms: list[Format]) -> Dialect | None:
         """Return how to ask after a trial that was not obeyed; None where nothing is left."""
         failed = [answer.raw for answer in answers if answer.outcome == "failed"]
-        if any(why.startswith(NOT_REACHED) for why in failed):
+        if any(why.startswith((*NOT_REACHED, *IS_BUSY)) for why in failed):
             return None
         self.status = self.status or bool(failed)
         if failed and dialect.quiet:  # without the switch, the server replied
@@ -261,7 +263,8 @@ def _badly(answers: Sequence[Answer]) -> str:
     bad = next(answer for answer in answers if answer.outcome not in READ)
     if bad.outcome == "failed":
         slow = " If the server is slow, raise RED_JUDGE_TIMEOUT." if bad.raw.startswith(NOT_REACHED[0]) else ""
-        return f"it did not work, {bad.raw}.{slow}"
+        busy = " The server is busy, or loads its model. Try again in a minute." if bad.raw.startswith(IS_BUSY) else ""
+        return f"it did not work, {bad.raw.rstrip('.')}.{slow}{busy}"
     if bad.outcome == "refused":
         return "the model refused to answer."
     return what_came(bad.raw)

@@ -24,6 +24,7 @@ from tests.helpers.fault_server import (
     closed_address,
     error,
     honest,
+    in_turn,
     is_right,
     noul,
     predicate,
@@ -169,6 +170,23 @@ def test_a_server_that_never_replies_is_told_after_one_timeout():
     (sentence,) = connection.sentences
     assert sentence.endswith("no reply within 0.3 s. If the server is slow, raise RED_JUDGE_TIMEOUT.")
     assert len(server.heard) == 2
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_server_that_is_busy_or_loads_its_model_is_asked_in_the_same_way_again(status):
+    loading = Said({"error": {"code": status, "message": "Loading model", "type": "unavailable_error"}}, status)
+    with FaultServer(in_turn(loading, loading, loading)) as server:
+        connection = found()
+    assert (connection.form, tried(server)) == ("json_schema", ["json_schema"])
+    assert all({"temperature", "max_tokens", "logprobs"} <= set(heard.body) for heard in server.heard)
+
+
+def test_a_server_that_stays_busy_is_told_and_no_other_way_of_asking_is_tried():
+    with FaultServer(always(refused(503))) as server:
+        connection = found()
+    assert (connection.form, tried(server)) == (None, ["json_schema"])
+    (sentence,) = connection.sentences
+    assert sentence.endswith("as you wish. The server is busy, or loads its model. Try again in a minute.")
 
 
 def test_a_web_page_is_told_to_be_one():
