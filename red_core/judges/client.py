@@ -339,7 +339,7 @@ def all_of(
                     yield group.results  # the caller settles what they took
                     full = full and not group.results
                 if isinstance(group.error, RefusedError):
-                    raise JudgeError(f"{group.error}{other_models(endpoint.server)}") from None
+                    raise RefusedError(f"{group.error}{other_models(endpoint.server)}") from None
                 if group.error is not None:
                     raise group.error
         finally:

@@ -15,7 +15,7 @@ from red_core.errors import JudgeError, StateError
 from red_core.judges.apis import can_compare
 from red_core.judges.batch_api import cancel as cancel_batch
 from red_core.judges.batch_judge import Batches, BatchJudge
-from red_core.judges.client import Endpoint
+from red_core.judges.client import Endpoint, RefusedError
 from red_core.judges.connect import Connection, connect
 from red_core.judges.correction import LlmCorrector
 from red_core.judges.dialect import Dialect
@@ -245,10 +245,10 @@ def forget_dialect(project: Project, server: JudgeServer) -> None:
 
 @contextmanager
 def tried_again_if_changed(project: Project) -> Iterator[None]:
-    """Let the judge's server be tried, and tested, again after another model answered than the one that was tested."""
+    """Let the server be tried, and the judge tested, again if another model answered or every question was refused."""
     try:
         yield
-    except AnotherModelError:
+    except (AnotherModelError, RefusedError):
         forget_dialect(project, judge_server())
         raise
 

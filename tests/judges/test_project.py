@@ -305,6 +305,19 @@ def test_a_model_that_changes_behind_an_address_is_tested_before_it_is_asked_aga
     assert len(server.heard) - before - len(of_pool(project, server.heard[before:])) == TRIED + SELF_TEST
 
 
+def test_a_server_that_refuses_what_it_took_in_the_trial_is_tried_again_in_the_next_run(project):
+    def then(heard: Heard) -> Said:
+        if len(server.heard) > TRIED + SELF_TEST + 3 and "temperature" in heard.body:
+            return Said({"error": {"message": "temperature is not supported"}}, 400)
+        return honest(heard)
+
+    with FaultServer(then) as server:
+        with pytest.raises(JudgeError, match=r"refuses every question, status 400: .*temperature is not supported"):
+            run_round(project, JUDGED)
+        done = run_round(project, JUDGED)
+    assert done.metrics["failed"] == 0
+
+
 def test_a_judge_that_continues_a_round_of_another_one_leaves_its_verdicts(project, monkeypatch):
     """A suggestion has one verdict in a round; another judge is asked about other pairs."""
     answered = in_turn(*[word("invalid")] * 7, then=always(refused(402)))
