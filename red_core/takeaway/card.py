@@ -51,8 +51,8 @@ model.predict(["a text"])
 """
 
 
-def card_of(contents: Contents) -> str:
-    """Return the card of a classifier without its project: it was fitted here, or its folder was loaded."""
+def card_of_fit(contents: Contents) -> str:
+    """Return the card of a classifier without its project: of a fit, or of a folder that was loaded."""
     try:
         facts = sentences_of_round(contents.facts) if "origin" in contents.facts else _of_fit(contents.facts)
     except (KeyError, TypeError, ValueError, OverflowError):  # somebody changed the folder

@@ -18,7 +18,7 @@ from red_core.errors import InputError, one_line
 from red_core.records import Floats, Ints
 from red_core.settings import DEFAULT_MODEL, make_settings
 from red_core.steps.belief import beliefs_in
-from red_core.takeaway.card import card_of
+from red_core.takeaway.card import card_of_fit
 from red_core.takeaway.compact import compact
 from red_core.takeaway.contents import (
     NAMES_OF_LABELS,
@@ -170,7 +170,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         contents: Contents = self.contents_
         small = compact(self.model_, self.random_state)
         contents = contents.model_copy(update={"copy_distance": small.texts.copy})
-        return write_folder(Path(path), small, contents, card_of(contents) if card is None else card)
+        return write_folder(Path(path), small, contents, card_of_fit(contents) if card is None else card)
 
     def predict(self, texts: Iterable[str]) -> Labels:
         """Return the label of each text, shape (n,), of the type of the labels.

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from red_core.errors import InputError, SettingsError
 from red_core.settings import make_settings
 from red_core.takeaway import RedClassifier
-from red_core.takeaway.card import card_of
+from red_core.takeaway.card import card_of_fit
 from red_core.takeaway.server import make_app
 from red_core.training.fit_rows import fit_rows
 from tests.helpers.small_projects import EMBEDDING, FAST, LABELS, pool_rows, seed_rows
@@ -124,7 +124,7 @@ def test_a_single_example_of_each_label_is_enough_without_a_calibration(texts, l
     model = RedClassifier(EMBEDDING, SMALL).fit(texts, labels)
     shares = model.predict_proba(NEW)
     assert np.isfinite(shares).all()
-    assert "not calibrated" in card_of(model.contents_)
+    assert "not calibrated" in card_of_fit(model.contents_)
     assert 1 / 3 < shares.max(axis=1).mean() < 0.9
 
 

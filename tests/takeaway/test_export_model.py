@@ -22,7 +22,7 @@ from red_core.labels.many import RetireList
 from red_core.results.predictor import labelled, make_predictor
 from red_core.rounds.run import run_round
 from red_core.takeaway import RedClassifier
-from red_core.takeaway.card import _plain, card_of, model_card
+from red_core.takeaway.card import _plain, card_of_fit, model_card
 from red_core.takeaway.export_model import export_model
 from red_core.takeaway.folder import read_folder
 from red_core.takeaway.server import make_app
@@ -107,7 +107,7 @@ def test_a_loaded_folder_is_written_again_with_what_is_known_of_its_project(roun
 @pytest.mark.parametrize("facts", [{}, {"examples": "x"}, {"origin": 1, "judge": [2]}, {"examples": 10**400}])
 def test_the_card_of_a_folder_with_odd_facts_says_that_it_knows_nothing(facts, folder):
     _, contents = read_folder(folder)
-    assert "Data and accuracy: not known." in card_of(contents.model_copy(update={"facts": facts}))
+    assert "Data and accuracy: not known." in card_of_fit(contents.model_copy(update={"facts": facts}))
 
 
 def test_labels_of_the_card_are_no_markup(folder):
