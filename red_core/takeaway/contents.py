@@ -96,6 +96,8 @@ class Contents(_Strict):
             raise ValueError("of_column names a label that is not there")
         if all(column is None for column in self.of_column):
             raise ValueError("of_column names no label")
+        if len({column for column in self.of_column if column is not None}) < len(names):
+            raise ValueError("of_column has no column for a label, which could never be given")
         if self.lexical_columns not in {0, COLUMNS}:
             raise ValueError(f"this version computes word and character features of {COLUMNS} columns only")
         if self.label_type == "int" and not all(map(is_name_of_number, names)):

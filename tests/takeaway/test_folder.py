@@ -97,6 +97,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "another format": (config(lambda c: c.update(format="red-classifier/9")), "format"),
     "a field too many": (config(lambda c: c.update(hook="os.system")), "hook"),
     "a column without label": (config(lambda c: c["of_column"].__setitem__(0, 99)), "of_column"),
+    "a label without column": (config(lambda c: c["labels"].append({"name": "more"})), "no column for a label"),
+    "a column twice": (config(lambda c: c.update(of_column=[0, 0, 1, 2])), "no column for a label"),
     "no label left": (config(lambda c: c.update(of_column=[None] * 4)), "of_column"),
     "two labels of one name": (config(lambda c: c["labels"][0].update(name=c["labels"][1]["name"])), "same name"),
     "a temperature of 0": (config(lambda c: c.update(beta=0.0)), "beta"),
