@@ -336,7 +336,7 @@ def chance_of_first(body: Any) -> float | None:  # noqa: ANN401
 
 
 def thinks(body: Any) -> bool:  # noqa: ANN401
-    """Tell whether a chat reply holds reasoning, or was cut before its first word."""
+    """Tell whether a chat reply holds reasoning, or was cut before its first word. An empty block holds none."""
     try:
         choice = _Chat.model_validate(body).choices[0]
         usage = ChatUsage.model_validate(body.get("usage"))
@@ -349,10 +349,24 @@ def thinks(body: Any) -> bool:  # noqa: ANN401
     message = choice.message
     parts = message.content if isinstance(message.content, list) else []
     text = message.content if isinstance(message.content, str) else ""
-    blocks = _BEGINS_BLOCK.match(text.strip()) or _END_OF_BLOCK in text
     cut_before_a_word = choice.end in INCOMPLETE and not text.strip() and not parts
     inside = any(part.type in _REASONING for part in parts)
-    return bool(reasoned or message.reasoning_content or message.reasoning or blocks or inside or cut_before_a_word)
+    beside = any(map(_has_words, (message.reasoning_content, message.reasoning)))
+    return bool(reasoned or beside or _has_words(_in_block(text)) or inside or cut_before_a_word)
+
+
+def _has_words(value: Any) -> bool:  # noqa: ANN401  whatever JSON holds
+    return bool(value.strip() if isinstance(value, str) else value)
+
+
+def _in_block(text: str) -> str:
+    """Return the reasoning in the block with which a text begins, '' where it is empty or there is none."""
+    rest = text.strip()
+    begins, block = _BEGINS_BLOCK.match(rest), _BLOCK.match(rest)
+    if begins and block:
+        inside = block[0][begins.end() :]
+        return inside[: max(map(inside.rfind, "<[\u25c1"))]
+    return rest[begins.end() :] + "..." if begins else rest.rpartition(_END_OF_BLOCK)[0]
 
 
 SWITCH = 'RED_JUDGE_EXTRA, such as {"reasoning_effort": "none"} or {"chat_template_kwargs": {"enable_thinking": false}}'

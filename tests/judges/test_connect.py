@@ -312,6 +312,18 @@ def test_reasoning_that_is_cut_in_its_block_gets_room(block):
     assert connection.dialect.most_out == 4096
 
 
+def test_a_model_that_begins_with_an_empty_block_needs_no_switch_and_no_room():
+    def behave(heard: Heard) -> Said:
+        content = honest(heard).body["choices"][0]["message"]["content"]  # type: ignore[index, call-overload]
+        return chat(f"<think>\n\n</think>\n\n{content}")
+
+    with FaultServer(behave) as server:
+        connection = found()
+    assert connection.dialect is not None
+    assert (connection.dialect.quiet, connection.dialect.most_out) == ({}, 64)
+    assert len(server.heard) == 2
+
+
 def test_reasoning_that_cannot_be_switched_off_gets_room():
     with FaultServer(reasoning(switch=None)) as server:
         connection = found()

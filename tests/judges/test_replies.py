@@ -172,6 +172,26 @@ def test_no_logprobs_make_reading_fail_or_give_what_is_no_probability(value):
         assert reply.p_valid is None or 0 <= reply.p_valid <= 1
 
 
+@pytest.mark.parametrize("begin", ["<think>", "<thought>", "[THINK]", "\u25c1think\u25b7", "<|START_THINKING|>"])
+def test_an_empty_block_is_no_reasoning(begin):
+    end = begin.replace("<|START", "<|END").replace("<t", "</t").replace("[T", "[/T").replace("\u25c1t", "\u25c1/t")
+    for inside, reasons in (("", False), ("\n\n", False), ("Hmm [1] <b>.", True)):
+        said = chat(f"{begin}{inside}{end}\n{YES}")
+        assert thinks(json.loads(said.sent)) == reasons
+        assert read("chat", said).outcome == "valid"
+    assert thinks(json.loads(chat(begin).sent))  # it was cut, or goes on
+    assert thinks(json.loads(chat(f"Hmm.</think>{YES}").sent))
+    assert not thinks(json.loads(chat(f"\n</think>{YES}").sent))
+
+
+@pytest.mark.parametrize(("value", "reasons"), [(None, False), ("", False), ("\n\n", False), ("Hmm.", True)])
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_white_space_beside_the_answer_is_no_reasoning(name, value, reasons):
+    body = json.loads(chat(YES).sent)
+    body["choices"][0]["message"][name] = value
+    assert thinks(body) == reasons
+
+
 REFUSALS = {
     "in words": ("chat", chat(None, refusal="I cannot help with that.")),
     "in words beside an answer": ("chat", chat(YES, refusal="No.")),
