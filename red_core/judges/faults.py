@@ -120,8 +120,8 @@ def error_inside(received: httpx2.Response) -> APIStatusError | None:
 
 
 def is_filtered(status: int, words: str) -> bool:
-    """Return whether a refusal says that a filter stopped this text: other texts are answered."""
-    return status in FILTERING and _FILTER.search(words) is not None
+    """Return whether a refusal says that a filter stopped this text: other texts are answered. A web page does not."""
+    return status in FILTERING and _FILTER.search(words) is not None and "<html" not in words.casefold()
 
 
 def spent_quota(error: APIStatusError, words: str, wait: float | None) -> str:

@@ -102,6 +102,7 @@ def test_an_error_in_place_of_a_reply_is_the_refusal_that_it_names():
         (402, error("Insufficient Balance"), ". It says: Insufficient Balance."),
         (404, "<html><h1>404</h1></html>", "(404)."),
         (403, b"", "(403)."),
+        (403, "<html>Your request was flagged by our firewall</html>", "(403)."),
         (401, {"detail": {"a": 1}}, "(401)."),
     ],
 )
