@@ -30,7 +30,7 @@ from red_core.encoders.catalogue import is_here
 from red_core.encoders.loading import default_model_folder
 from red_core.errors import AccessError, EmbeddingError, JudgeError, RedError, StoreError
 from red_core.judges import judge_server
-from red_core.judges.listed_models import listed_models
+from red_core.judges.listed_models import is_listed, listed_models
 from red_core.judges.server_settings import TABLE
 from red_core.records import Project
 from red_core.settings import DEFAULT_MODEL
@@ -195,7 +195,7 @@ def _judge() -> Iterator[Finding]:
         yield Finding("broken", "judge", str(error))
         return
     message = f"{server.name} at {server.host} answers"
-    if models and server.model not in models:
+    if models and not is_listed(server.model, models):
         yield Finding(
             "warning", "judge", f"{message}, but does not list this model. If rounds fail, check RED_JUDGE_MODEL."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import httpx2
 from openai import APIConnectionError, APIStatusError
@@ -25,10 +26,15 @@ def other_models(server: JudgeServer) -> str:
         models = listed_models(server)
     except JudgeError:
         return ""
-    if not models or server.model in models:
+    if not models or is_listed(server.model, models):
         return ""
     shown = listed([one_line(name, 60) for name in models], MODELS_SHOWN)
     return f" The server does not list {server.model}. It lists: {server.scrubbed(shown)}."
+
+
+def is_listed(model: str, models: Sequence[str]) -> bool:
+    """Return whether a list names a model: some servers list ``models/NAME`` or ``NAME:latest`` and take NAME."""
+    return any(model in (name, name.removesuffix(":latest")) or name.endswith(f"/{model}") for name in models)
 
 
 async def _models(server: JudgeServer) -> httpx2.Response:

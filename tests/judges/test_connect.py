@@ -434,6 +434,16 @@ def test_two_parameters_refused_in_a_list_of_faults_are_both_dropped():
 # An unknown model
 
 
+@pytest.mark.parametrize("name", ["models/tiny", "tiny:latest", "tiny"])
+def test_a_model_that_is_listed_under_a_longer_name_is_listed(name):
+    with (
+        FaultServer(lambda heard: Said({"data": [{"id": name}]}) if heard.path.endswith("/models") else refused(404)),
+        pytest.raises(JudgeError) as told,
+    ):
+        found()
+    assert "does not list" not in str(told.value)
+
+
 @pytest.mark.parametrize("listed", [{"data": [{"id": "large"}]}, [{"id": "large"}]])
 def test_the_models_of_a_list_without_a_name_are_told(listed):
     with (
