@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,8 +22,8 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 
 from red_core.access.bounded_http import connection_to, retry_after
 from red_core.errors import BudgetSpent, JudgeError, one_line
+from red_core.judges import faults
 from red_core.judges.dialect import LIMITS, Dialect
-from red_core.judges.faults import described, error_inside, incurable, is_filtered, refusal, spent_quota
 from red_core.judges.listed_models import other_models
 from red_core.judges.pace import Pace
 from red_core.judges.server_settings import JudgeServer
@@ -176,8 +175,8 @@ class Client:
                     self.pace.replied(self.took)
             except APIStatusError as error:
                 self.answered = True
-                words = refusal(error, self.endpoint.server)
-                if is_filtered(error.status_code, f"{error.code} {error.type} {words}"):
+                words = faults.refusal(error, self.endpoint.server)
+                if faults.is_filtered(error.status_code, f"{error.code} {error.type} {words}"):
                     await self._replied()
                     return Sent(None, one_line(words, 200), tuple(attempts), error.status_code, filtered=True)
                 if error.status_code < 500:  # refused before any work; a 5xx may come after some
@@ -202,7 +201,7 @@ class Client:
         """Send one request; raise an error that stands in its reply, too."""
         async with asyncio.timeout(self.pace.timeout):  # the package's own starts again with every byte
             received = await self.connection.post(path, cast_to=httpx2.Response, body=body)
-        if (inside := error_inside(received)) is not None:
+        if (inside := faults.error_inside(received)) is not None:
             raise inside
         return received
 
@@ -220,7 +219,7 @@ class Client:
 
     async def _broken(self, error: Exception, sent_at: float) -> str:
         """Return why nothing came; raise if trying again cannot help."""
-        told = await incurable(error, self.endpoint.server)
+        told = await faults.incurable(error, self.endpoint.server)
         if told is not None and not self.answered:
             raise told from None  # the cause may quote what the server sent
         await self._tried()
@@ -228,7 +227,7 @@ class Client:
             waited = self.pace.timeout
             self.pace.late(sent_at)
             return f"{NOT_REACHED[0]} {waited:g} s"
-        return f"{NOT_REACHED[1]}: {described(error, self.endpoint.server)}"
+        return f"{NOT_REACHED[1]}: {faults.described(error, self.endpoint.server)}"
 
     def learn(self, body: dict[str, Any], attempt: Attempt, most_out: int | None = None) -> None:
         """Learn from what a reply took how much to reserve for the next one; ``most_out`` as it was sent with."""
@@ -267,7 +266,7 @@ class Client:
     def _refused(self, error: APIStatusError, words: str, turn: int, body: Mapping[str, Any]) -> str:
         """Return why a request was refused, and set the shared pause; raise if no request can succeed."""
         status, wait = error.status_code, retry_after(error.response.headers)
-        if spent := spent_quota(error, words, wait):
+        if spent := faults.spent_quota(error, words, wait):
             told = f"the judge at {self.endpoint.server.host}: {spent}"
             raise JudgeError(told) from None  # the cause quotes the server, here and below
         if status in REDIRECTS:
@@ -275,10 +274,10 @@ class Client:
                 f"the judge at {self.endpoint.server.host} redirects to another address ({status}); redirects are not "
                 "followed. Set OPENAI_BASE_URL to the final address."
             ) from None
-        of_parameter = status == FORBIDDEN and self.endpoint.trial and names_a_parameter(words, body)
+        of_parameter = status == FORBIDDEN and self.endpoint.trial and faults.names_a_parameter(words, body)
         if status in HOPELESS and not of_parameter:
             kind = RefusedError if status == UNKNOWN else JudgeError
-            told = f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).{quoted(words)}"
+            told = f"the judge at {self.endpoint.server.host} {HOPELESS[status]} ({status}).{faults.quoted(words)}"
             raise kind(told) from None
         failure = one_line(f"status {status}: {words}", 200)
         if status in TRY_AGAIN:
@@ -391,17 +390,6 @@ def most_tokens(body: dict[str, Any], most_out: int) -> int:
     limits = [limit for name in LIMITS if isinstance(limit := body.get(name), int) and limit > 0]
     sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return len(sent) + TEMPLATE_TOKENS + max(limits, default=most_out)
-
-
-def quoted(words: str) -> str:
-    """Return the sentence that quotes a server's refusal: it knows best why; '' where it has no words for people."""
-    said = one_line(re.sub(r"^Error code: [0-9]+( - )?", "", words), 160)
-    return f" It says: {said.rstrip('.')}." if said and said[0] not in "<{[" else ""
-
-
-def names_a_parameter(words: str, body: Mapping[str, Any]) -> bool:
-    """Return whether a refusal names a parameter that was sent: without it, the request may succeed."""
-    return any(re.search(rf"\b{re.escape(name)}\b", words) for name in body if name not in {"model", "messages"})
 
 
 def pause(turn: int) -> float:

@@ -6,8 +6,9 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -138,6 +139,17 @@ def spent_quota(error: APIStatusError, words: str, wait: float | None) -> str:
         quoted = one_line(words, 160).rstrip(".")
         return f"the quota is used up ({quoted}). Top up the account, or go on when the quota is renewed."
     return ""
+
+
+def quoted(words: str) -> str:
+    """Return the sentence that quotes a server's refusal: it knows best why; '' where it has no words for people."""
+    said = one_line(re.sub(r"^Error code: [0-9]+( - )?", "", words), 160)
+    return f" It says: {said.rstrip('.')}." if said and said[0] not in "<{[" else ""
+
+
+def names_a_parameter(words: str, body: Mapping[str, Any]) -> bool:
+    """Return whether a refusal names a parameter that was sent: without it, the request may succeed."""
+    return any(re.search(rf"\b{re.escape(name)}\b", words) for name in body if name not in {"model", "messages"})
 
 
 async def _takes_connections(address: str) -> bool:
