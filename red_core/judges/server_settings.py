@@ -99,18 +99,30 @@ class JudgeServer(BaseSettings):
     ] = False
     price_in: Annotated[
         float | None,
-        Field(alias="RED_JUDGE_PRICE_IN", ge=0, description="Price of a million tokens read; none = unknown"),
+        Field(
+            alias="RED_JUDGE_PRICE_IN",
+            ge=0,
+            allow_inf_nan=False,
+            description="Price of a million tokens read; none = unknown",
+        ),
     ] = None
     price_cached: Annotated[
         float | None,
         Field(
             alias="RED_JUDGE_PRICE_CACHED",
             ge=0,
+            allow_inf_nan=False,
             description="Price of a million tokens that the server had in its cache; none = as any token read",
         ),
     ] = None
     price_out: Annotated[
-        float | None, Field(alias="RED_JUDGE_PRICE_OUT", ge=0, description="Price of a million tokens written")
+        float | None,
+        Field(
+            alias="RED_JUDGE_PRICE_OUT",
+            ge=0,
+            allow_inf_nan=False,
+            description="Price of a million tokens written",
+        ),
     ] = None
 
     price_batch: Annotated[
