@@ -137,5 +137,8 @@ def read_json(source: Source) -> Content:
             return as_columns(source, objects) if objects else read_jsonl(source)
     else:
         value = _load(source, _decoder(source), text, None)
-    records = unwrapped(source, value)
+    try:
+        records = unwrapped(source, value)
+    except RecursionError as exc:
+        raise source.error("its JSON is nested too deep", "Flatten it") from exc
     return as_columns(source, [(row, record) for row, record in source.counted(records)])

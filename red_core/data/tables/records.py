@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,7 +112,7 @@ def _viewer(value: Record) -> tuple[list[Any], str]:
 
 def _name(cell: Any, names: list[Any] | None) -> Any:  # noqa: ANN401
     """Return the name of a number, None for -1: there, no label is known."""
-    if names is None or not str(cell).lstrip("-").isdigit():
+    if names is None or not re.fullmatch(r"-?[0-9]{1,9}", str(cell)):
         return cell
     number = int(str(cell))
     return names[number] if 0 <= number < len(names) else None if number == -1 else cell

@@ -15,7 +15,9 @@ from red_core.data.tables.shapes.known import (
     agreed,
     first_text,
     have,
+    list_in,
     names_of,
+    object_in,
 )  # fmt: skip
 from red_core.data.tables.source import Hints
 
@@ -38,7 +40,7 @@ def recognise(sample: Sequence[Record]) -> Known | None:
 
 def _question(values: Sequence[Any]) -> str:
     """Return the first question with an answer or a suggestion."""
-    return next((str(name) for value in values if isinstance(value, dict) for name, each in value.items() if each), "")
+    return next((str(name) for value in values for name, each in object_in(value).items() if each), "")
 
 
 def _counted(response: Any) -> bool:  # noqa: ANN401
@@ -69,17 +71,14 @@ def _nested(sample: Sequence[Record]) -> Known:
     def read(record: Record) -> Record:
         cells = {
             "id": record.get("id"),
-            **{f"fields.{key}": each for key, each in (record.get("fields") or {}).items()},
+            **{f"fields.{key}": each for key, each in object_in(record.get("fields")).items()},
         }
-        cells |= {f"metadata.{key}": each for key, each in (record.get("metadata") or {}).items()}
-        given = record.get("responses") or {}
-        responses = given.get(question) or [] if isinstance(given, dict) else []
+        cells |= {f"metadata.{key}": each for key, each in object_in(record.get("metadata")).items()}
+        responses = list_in(object_in(record.get("responses")).get(question))
         cells |= agreed(_answers(responses))
         if not any(_counted(each) for each in responses) and _discarded(responses):
             cells[ANSWER] = IGNORED
-        suggested = (
-            (record.get("suggestions") or {}).get(question) if isinstance(record.get("suggestions"), dict) else None
-        )
+        suggested = object_in(record.get("suggestions")).get(question)
         if isinstance(suggested, dict):
             cells |= {"suggestion": suggested.get("value"), "suggestion.score": suggested.get("score")}
         return cells
@@ -98,9 +97,9 @@ def _flat(sample: Sequence[Record], question: str) -> Known:
         values = record.get(key)
         if isinstance(values, str):  # from a CSV file: the cell is read as a list later
             return cells | {"label": values}
-        values = list(values) if isinstance(values, list | tuple) else []
-        users = list(record.get(f"{key}.users") or []) + [""] * len(values)
-        states = list(record.get(f"{key}.status") or []) + [None] * len(values)
+        values = list_in(values)
+        users = list_in(record.get(f"{key}.users")) + [""] * len(values)
+        states = list_in(record.get(f"{key}.status")) + [None] * len(values)
         responses = [
             {"value": value, "user_id": user, "status": state}
             for value, user, state in zip(values, users, states, strict=False)
@@ -158,7 +157,7 @@ def _feedback(sample: Sequence[Record]) -> Known | None:
     text = first_text(sample, [name for name in names if not name.startswith((question, "external_id", "metadata"))])
 
     def read(record: Record) -> Record:
-        responses = record.get(question) or []
+        responses = list_in(record.get(question))
         cells = {key: value for key, value in record.items() if key != question} | agreed(_answers(responses))
         if not any(_counted(each) for each in responses) and _discarded(responses):
             cells[ANSWER] = IGNORED

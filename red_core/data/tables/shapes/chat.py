@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from red_core.data.tables.shapes.known import Known, Record
+from red_core.data.tables.shapes.known import Known, Record, list_in
 from red_core.data.tables.source import Hints
 
 
@@ -16,7 +16,7 @@ def recognise(sample: Sequence[Record]) -> Known | None:
         return None
 
     def read(record: Record) -> Record:
-        turns = record.get(key) or []
+        turns = list_in(record.get(key))
         cells = {name: value for name, value in record.items() if name != key}
         return cells | {"text": _last(turns, ("user", "human")), "label": _last(turns, ("assistant", "gpt", "model"))}
 

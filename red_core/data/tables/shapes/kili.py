@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from red_core.data.tables.shapes.known import ANSWER, Known, Record, agreed
+from red_core.data.tables.shapes.known import ANSWER, Known, Record, agreed, list_in
 from red_core.data.tables.source import Hints
 
 
 def recognise(sample: Sequence[Record]) -> Known | None:
     """Return how assets with ``content`` and ``labels`` with a ``jsonResponse`` are read."""
-    labels = [each for record in sample for each in record.get("labels") or [] if isinstance(each, dict)]
+    labels = [each for record in sample for each in list_in(record.get("labels")) if isinstance(each, dict)]
     if not any(isinstance(each.get("jsonResponse"), dict) for each in labels):
         return None
     if not all(isinstance(record.get("content"), str) for record in sample):
@@ -19,7 +19,7 @@ def recognise(sample: Sequence[Record]) -> Known | None:
     job = next((job for each in labels for job in _chosen(each)), "")
 
     def read(record: Record) -> Record:
-        given = [each for each in record.get("labels") or [] if isinstance(each, dict)]
+        given = [each for each in list_in(record.get("labels")) if isinstance(each, dict)]
         newest = [each for each in given if each.get("isLatestLabelForUser", True)]
         reviewed = [each for each in newest if each.get("labelType") == "REVIEW"]
         answers = [(_who(each), _chosen(each).get(job, [])) for each in reviewed or newest]

@@ -59,6 +59,16 @@ def names_of(value: Any) -> list[str]:  # noqa: ANN401  JSON is anything
     return [str(each) for each in values if each not in (None, "") and not isinstance(each, dict | list)]
 
 
+def list_in(value: Any) -> list[Any]:  # noqa: ANN401  JSON is anything
+    """Return a list as it is, and no items for anything else: a file may have another value under a tool's key."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def object_in(value: Any) -> Record:  # noqa: ANN401  JSON is anything
+    """Return an object as it is, and one without keys for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def have(sample: Sequence[Record], *keys: str) -> bool:
     """Return whether every record has all these keys."""
     return all(key in record for record in sample for key in keys)

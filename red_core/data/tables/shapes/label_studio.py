@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from red_core.data.tables.shapes.known import ANSWER, IGNORED, Known, Record, agreed, first_text, names_of
+from red_core.data.tables.shapes.known import (
+    ANSWER,
+    IGNORED,
+    Known,
+    Record,
+    agreed,
+    first_text,
+    list_in,
+    names_of,
+    object_in,
+)
 from red_core.data.tables.source import Hints
 
 MIN_KEYS = ("annotation_id", "lead_time")
@@ -34,9 +44,9 @@ def _full(sample: Sequence[Record]) -> Known:
 
     def read(record: Record) -> Record:
         cells: Record = {"id": record.get("id")}
-        cells |= {f"data.{key}": value for key, value in (record.get("data") or {}).items()}
+        cells |= {f"data.{key}": value for key, value in object_in(record.get("data")).items()}
         answers, skipped = [], 0
-        for annotation in record.get("annotations") or record.get("completions") or []:
+        for annotation in list_in(record.get("annotations")) or list_in(record.get("completions")):
             if isinstance(annotation, dict):
                 if annotation.get("was_cancelled") or annotation.get("skipped"):
                     skipped += 1
@@ -45,7 +55,7 @@ def _full(sample: Sequence[Record]) -> Known:
         cells |= agreed(answers)
         if skipped and not answers:
             cells[ANSWER] = IGNORED
-        for prediction in (record.get("predictions") or [])[:1]:
+        for prediction in list_in(record.get("predictions"))[:1]:
             if isinstance(prediction, dict):
                 cells["prediction"] = _labels(prediction, control) or None
                 cells["prediction.score"] = prediction.get("score")
@@ -61,15 +71,15 @@ def _full(sample: Sequence[Record]) -> Known:
 
 
 def _results(annotation: Record) -> list[Record]:
-    return [result for result in annotation.get("result") or [] if isinstance(result, dict)]
+    return [result for result in list_in(annotation.get("result")) if isinstance(result, dict)]
 
 
 def _controls(record: Record) -> list[str]:
     """Return the names of the controls with which labels were chosen, choices first."""
     found = [
-        (result["type"] != "choices", str(result.get("from_name", "")))
+        (result.get("type") != "choices", str(result.get("from_name", "")))
         for kind in ("annotations", "completions", "predictions")
-        for annotation in record.get(kind) or []
+        for annotation in list_in(record.get(kind))
         for result in (_results(annotation) if isinstance(annotation, dict) else [])
         if result.get("type") in ("choices", "taxonomy")
     ]
@@ -83,7 +93,7 @@ def _labels(annotation: Record, control: str) -> list[str]:
         if str(result.get("from_name", "")) != control or not isinstance(value, dict):
             continue
         for key in _CHOICES:
-            for chosen in value.get(key) or [] if isinstance(value.get(key), list) else []:
+            for chosen in list_in(value.get(key)):
                 path = names_of(chosen)  # a taxonomy gives the path to the label
                 labels += [" / ".join(path)] if path else []
     return list(dict.fromkeys(labels))

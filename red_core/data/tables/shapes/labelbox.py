@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from red_core.data.tables.shapes.known import ANSWER, Known, Record, agreed
+from red_core.data.tables.shapes.known import ANSWER, Known, Record, agreed, list_in, object_in
 from red_core.data.tables.source import Hints
 
 
@@ -15,9 +15,9 @@ def recognise(sample: Sequence[Record]) -> Known | None:
         return None
 
     def read(record: Record) -> Record:
-        row = record["data_row"]
+        row = object_in(record.get("data_row"))
         cells = {"id": row.get("global_key") or row.get("id"), "text": row.get("row_data")}
-        return cells | agreed(list(_answers(record["projects"])))
+        return cells | agreed(list(_answers(object_in(record.get("projects")))))
 
     note = "Labelbox export: text from data_row.row_data, label from the classifications"
     return Known(note, Hints("text", "label", ANSWER), read)
@@ -26,9 +26,9 @@ def recognise(sample: Sequence[Record]) -> Known | None:
 def _answers(projects: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """Yield (annotator, labels) of every label of every project."""
     for project in projects.values():
-        for label in (project.get("labels") or []) if isinstance(project, dict) else []:
-            marks = (label.get("annotations") or {}).get("classifications") or []
-            by = str((label.get("label_details") or {}).get("created_by") or "")
+        for label in map(object_in, list_in(object_in(project).get("labels"))):
+            marks = list_in(object_in(label.get("annotations")).get("classifications"))
+            by = str(object_in(label.get("label_details")).get("created_by") or "")
             yield by, [name for mark in marks if isinstance(mark, dict) for name in _names(mark)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from red_core.data.tables.shapes.known import ANSWER, IGNORED, REJECTED, Known, Record, names_of
+from red_core.data.tables.shapes.known import ANSWER, IGNORED, REJECTED, Known, Record, list_in, names_of
 from red_core.data.tables.source import Hints
 
 ANSWERS = {"accept", "reject", "ignore"}
@@ -14,7 +14,7 @@ _MACHINERY = ("_input_hash", "_task_hash", "config", "options", "tokens", "_is_b
 
 def recognise(sample: Sequence[Record]) -> Known | None:
     """Return how tasks with Prodigy's hashes, view or answers are read."""
-    answers = {record.get(ANSWER) for record in sample}
+    answers = {str(record.get(ANSWER)) for record in sample}
     marked = any("_input_hash" in record or "_view_id" in record for record in sample)
     if not all(isinstance(record.get("text"), str) for record in sample):
         return None
@@ -28,9 +28,9 @@ def recognise(sample: Sequence[Record]) -> Known | None:
         if is_choice:
             texts = {
                 str(each.get("id")): str(each.get("text") or each.get("id"))
-                for each in record.get("options") or [] if isinstance(each, dict)
+                for each in list_in(record.get("options")) if isinstance(each, dict)
             }  # fmt: skip
-            chosen = names_of(record.get("accept") or [])
+            chosen = names_of(list_in(record.get("accept")))
             cells["label"] = [texts.get(each, each) if each.lstrip("-").isdigit() else each for each in chosen]
             if record.get(ANSWER) == REJECTED:  # the whole task was refused, not one label
                 cells[ANSWER] = IGNORED
