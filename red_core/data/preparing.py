@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,15 @@ from red_core.data.tables.many_objects import many_objects
 from red_core.records import Report, Role
 from red_core.store.exports import ORIGINAL
 from red_core.text import UNSEEN
+
+GARBLED = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u00bf\u0152-\u2122]|\u00c3[\u0152-\u2122]")
+"""UTF-8 that was read as Windows-1252 and saved so: \u00c3\u00a9 instead of \u00e9."""
+_LIKE_LATIN = (
+    "[\u0410\u0412\u0415\u041a\u041c-\u041e\u0420-\u0422\u0423\u0425\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456"
+    "\u0458\u0391\u0392\u0395-\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf]"
+)
+TWO_ALPHABETS = re.compile(f"[A-Za-z]{_LIKE_LATIN}|{_LIKE_LATIN}[A-Za-z]")
+"""A Latin letter beside a Cyrillic or Greek one that looks like a Latin one."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +118,18 @@ def _on_cells(table: Table, columns: Columns) -> list[str]:
             notes.append(f"{len(lists):,} labels are lists or objects, {example}: the names in them are the labels")
         if unseen := sum(1 for label in labels if UNSEEN.search(label)):
             notes.append(f"{unseen:,} labels hold characters that nobody sees, so two of them may look the same")
+        if mixed := next((label for label in labels if TWO_ALPHABETS.search(label)), None):
+            notes.append(f"the label '{mixed[:60]}' has letters of two alphabets that look alike")
         if names := doubtful(labels):
             listed = ", ".join(f"'{name}'" for name in names[:3])
             notes.append(f"kept as a label, though it may mean that there is none: {listed}. Empty the cells if so")
+    if garbled := [cell for cell in table.frame[columns.text] if cell and GARBLED.search(cell)]:
+        found = GARBLED.search(garbled[0])
+        example = "" if found is None else f", such as {found[0]}"
+        notes.append(
+            f"{len(garbled):,} {'text seems' if len(garbled) == 1 else 'texts seem'} garbled{example}: a program read "
+            "UTF-8 as another encoding. Export the file again"
+        )
     parts = sum(1 for cell in table.frame[columns.text] if cell and cell[0] == "[" and joined(cell) != cell)
     if parts:
         notes.append(f"{parts:,} texts are lists of strings: their parts were joined")

@@ -27,6 +27,9 @@ from tests.helpers.real_files import (
 )
 
 HEAD = ["text", "label"]
+QUOTED = {f"{text}, and it\u2019s late\u2014\u201cvery\u201d late": label for text, label in LABELLED}
+FRENCH = {f"{text}, aujourd\u2019hui je n\u2019ai rien": label for text, label in LABELLED}
+SPANISH = {f"{text}, ¿dónde está mi número de año?": label for text, label in LABELLED}
 GERMAN = {f"{text} für Müller, größer": label for text, label in LABELLED}
 JAPANESE = {f"カードがまだ届いていません。どうすればいいですか {n}": label for n, (_, label) in enumerate(LABELLED * 3)}
 KOREAN = {f"카드가 아직 도착하지 않았습니다 {n}": label for n, (_, label) in enumerate(LABELLED * 3)}
@@ -48,6 +51,9 @@ ENCODINGS = [
     RealFile("encoding", "old mac.csv", encoded("mac_roman", GERMAN, ";"), "encoding: mac_roman (guessed", GERMAN),
     RealFile("encoding", "dos.csv", encoded("cp850", GERMAN, ";"), "encoding: cp850 (guessed", GERMAN),
     RealFile("encoding", "windows.csv", encoded("cp1252", GERMAN, ";"), "encoding: cp1252 (guessed", GERMAN),
+    RealFile("encoding", "apostrophes.csv", encoded("cp1252", QUOTED), "encoding: cp1252 (guessed", QUOTED),
+    RealFile("encoding", "french apostrophes.csv", encoded("cp1252", FRENCH), "encoding: cp1252 (guessed", FRENCH),
+    RealFile("encoding", "spanish mac.csv", encoded("mac_roman", SPANISH), "encoding: mac_roman (guessed", SPANISH),
     RealFile("encoding", "utf-32.csv", encoded("utf-32", SEEDS), ""),
     RealFile("encoding", "utf-16 without mark.csv", encoded("utf-16-le", SEEDS), "utf-16-le (guessed: it has no mark)"),
     RealFile("encoding", "unicode text.txt", encoded("utf-16", GERMAN, "\t"), "", GERMAN),
@@ -82,6 +88,7 @@ SEPARATORS = [
              counts=(5, 4, 0, 1), reasons=("the cell holds an object and no text",)),
     RealFile("header", "form.csv", table(["Timestamp", "What is the message?", "Choose the topic"],
                                          *(["2024/05/01 10:00", *row] for row in LABELLED)), "label column: 'Choose"),
+    RealFile("header", "orcid.csv", table(["ORCID", *HEAD], *(["0000-0001", *row] for row in LABELLED))),
     RealFile("header", "totals.csv", table([*HEAD, "n"], *([*row, 1] for row in LABELLED), ["Total", "", 4]), "",
              counts=(5, 4, 0, 1), reasons=("a row of totals",)),
 ]  # fmt: skip
@@ -126,6 +133,11 @@ LABEL_CELLS = [
     RealFile("names", "predicted.csv", table(["text", "predicted_label"], *LABELLED), "seems to hold labels of"),
     RealFile("names", "levels.csv", table(["Issue Description", "L1 Category", "Sub-category"],
                                           *([t, "Bank", n] for t, n in LABELLED)), "label column: 'Sub-category'"),
+    RealFile("label cell", "two alphabets.csv", table(HEAD, *LABELLED, [NONE, "\u0430tm"]),
+             "the label '\u0430tm' has letters of two alphabets", SEEDS | {NONE: "\u0430tm"}, (5, 5, 0, 0)),
+    RealFile("encoding", "saved twice.csv", table(HEAD, *LABELLED, ["caf\u00c3\u00a9 it\u00e2\u20ac\u2122s", "atm"]),
+             "1 text seems garbled, such as \u00c3\u00a9", SEEDS | {"caf\u00c3\u00a9 it\u00e2\u20ac\u2122s": "atm"},
+             (5, 5, 0, 0)),
     RealFile("missing", "nan.csv", table(HEAD, *LABELLED, [NONE, "nan"], [NONE_TOO, "NULL"]),
              "read as no label: 'nan' (1 row), 'NULL' (1 row)", SEEDS, (6, 6, 0, 0)),
     RealFile("missing", "none of these.csv",
@@ -133,6 +145,11 @@ LABEL_CELLS = [
              "read as no label: 'None  of these' (1 row), '(none of these)' (1 row)", SEEDS, (6, 6, 0, 0)),
     RealFile("missing", "n a.csv", table(HEAD, *LABELLED, [NONE, "N/A"]), "kept as a label, though it may mean",
              SEEDS | {NONE: "N/A"}, (5, 5, 0, 0)),
+    *(RealFile("missing", f"error {number}.csv", table(HEAD, *LABELLED, [NONE, error]), "read as no label", SEEDS,
+               (5, 5, 0, 0)) for number, error in enumerate(("#NUM!", "#SPILL!", "#NV", "#BEZUG!", "#VALEUR!"))),
+    RealFile("missing", "abstained.csv", table(HEAD, *LABELLED, [NONE, "-1"], [NONE_TOO, "ABSTAIN"]),
+             "kept as a label, though it may mean that there is none: '-1', 'ABSTAIN'",
+             SEEDS | {NONE: "-1", NONE_TOO: "ABSTAIN"}, (6, 6, 0, 0)),
     RealFile("missing", "excel errors.xlsx", lambda: book({"A": [HEAD, *LABELLED, ["#NAME?", "atm"]]}), "", SEEDS,
              (5, 4, 0, 1), reasons=("Excel has an error in this cell (#NAME?)",)),
     RealFile("names", "numbers and names.csv",
@@ -172,6 +189,15 @@ nlu:
 - lookup: city
   examples: |
     - Berlin
+- intent: fees
+  examples:
+  - text: |
+      Why was I charged
+      for [this](thing)
+    metadata:
+      mood: angry
+  - text: |
+      What does it cost: a lot?
 - intent: atm
   examples: |
     - The machine kept my card
@@ -193,7 +219,8 @@ SHAPES = [
     RealFile("chat bot", "patterns.json", per_label("tag", "patterns"), "one record per label: label from tag"),
     RealFile("Watson", "intents.json", per_label("intent", "examples", "text"), "texts from examples (2 labels)"),
     RealFile("Lex", "intents.json", per_label("name", "sampleUtterances", "utterance"), "texts from sampleUtterances"),
-    RealFile("Rasa", "nlu.yml", RASA, "Rasa training data"),
+    RealFile("Rasa", "nlu.yml", RASA, "Rasa training data",
+             SEEDS | {"Why was I charged for this": "fees", "What does it cost: a lot?": "fees"}, (6, 6, 0, 0)),
     RealFile("Rasa", "nlu.md", "".join(f"## intent:{label}\n" + "".join(f"- {text}\n" for text in each) + "\n"
                                        for label, each in OF_LABEL.items()).encode(), "Rasa training data"),
     RealFile("JSON", "texts of labels.json", dumped(OF_LABEL), "an object of 2 labels, each with its texts"),

@@ -6,8 +6,12 @@ that no test needs a gigabyte.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import pickle
+import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -74,6 +78,15 @@ def zipped(**members: bytes) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo("a.csv")
+        member.size = len(GOOD)
+        archive.addfile(member, io.BytesIO(GOOD))
     return out.getvalue()
 
 
@@ -155,6 +168,13 @@ HOSTILE = {
     "one broken byte in JSON lines": Hostile(
         "a.jsonl", LINE + '{"text": "éüß"}\n'.encode() + b'{"text": "\xff"}\n', 3, "not valid UTF-8", "Repair it"
     ),
+    "rows in two encodings": Hostile(
+        "a.csv",
+        GOOD + "café,a\n".encode() + "café,b\nnaïve,a\ncrème,b\n".encode("cp1252"),
+        4,
+        "this row is UTF-8",
+        "Save all",
+    ),
     "bytes in no encoding": Hostile("a.csv", noise, None, "its encoding is unclear", "Save it as UTF-8"),
     # JSON
     "invalid JSON": Hostile("a.jsonl", LINE * 2 + b'{"text": "a",}\n', 3, "invalid JSON at column", "Repair it"),
@@ -192,6 +212,25 @@ HOSTILE = {
         "a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", None, "Git LFS pointer", "Get the table"
     ),
     # Archives
+    "a bzip2 archive": Hostile("a.csv.bz2", bz2.compress(GOOD), None, "this is a bzip2 archive", "Unpack it"),
+    "an xz archive": Hostile("a.csv.xz", lzma.compress(GOOD), None, "this is an xz archive", "Unpack it"),
+    "a Zstandard archive": Hostile("a.csv.zst", b"\x28\xb5\x2f\xfd\4\0" + GOOD, None, "a Zstandard archive", "Unpack"),
+    "a 7-Zip archive": Hostile("a.csv", b"7z\xbc\xaf\x27\x1c\0\4" + GOOD, None, "this is a 7-Zip archive", "Unpack it"),
+    "a tar archive": Hostile("a.tar", tarred, None, "this is a tar archive", "Unpack it and import a file from it"),
+    "a gzipped tar archive": Hostile(
+        "a.tgz", lambda: gzip.compress(tarred()), None, "this is a tar archive", "Unpack it"
+    ),
+    "an old pickle": Hostile("a.csv", pickle.dumps(["a"], 2), None, "a Python pickle, which can run code", "as CSV"),
+    "a new pickle": Hostile("a.csv", pickle.dumps(["a"], 5), None, "a Python pickle, which can run code", "as CSV"),
+    "ORC data": Hostile("a.csv", b"ORC\n\1\2" + bytes(99) + b"\x08ORC\x17", None, "this is ORC data", "Get the table"),
+    "a NumPy array": Hostile("a.csv", b"\x93NUMPY\1\0v\0{'descr'", None, "this is a NumPy array", "Get the table as"),
+    "a WebAnno file": Hostile(
+        "a.tsv",
+        b"#FORMAT=WebAnno TSV 3.3\n\n#Text=Hi\n1-1\t0-2\tHi\t_\n",
+        None,
+        "a WebAnno file of INCEpTION",
+        "as CSV",
+    ),
     "a gzip file cut short": Hostile("a.csv.gz", gzip.compress(GOOD)[:-9], None, "its gzip is damaged", "again"),
     "a gzip file with damage": Hostile(
         "a.csv.gz", damaged(gzip.compress(GOOD), 15, 8), None, "its gzip is damaged", "again"

@@ -25,7 +25,12 @@ OLD = ("mac_roman", "cp850")
 """Encodings of old Macs and of DOS: their accents lie where Windows has quotation marks and dashes."""
 _LONE = re.compile(rb"(?<=[A-Za-z])[\x80-\xff](?=[A-Za-z])")
 """A byte outside ASCII between two letters: an accented letter in Western European text."""
+_MARKS, _MARKS_INSIDE = set(b"\x80\x85\x91\x92\x93\x94\x95\x96\x97\x99"), set(b"\x85\x92\x95\x96\x97")
+"""Typographic marks of Windows, and those that stand between letters: the apostrophe of *it's*, and dashes. On old
+Macs, where these bytes are letters, others of the first 32 bytes outside ASCII are commoner letters."""
 _ACCENTED = set("äöüßÄÖÜéèêëàâáçñíîïóòôõúùûåøæœãÉÀÇÑ")
+MULTIBYTE = frozenset(("cp932", "euc_jp", "gb18030", "big5", "cp949"))
+"""Encodings in which two bytes of a character may look like UTF-8."""
 KANA, HANGUL = re.compile("[\u3041-\u3096]"), re.compile("[\uac00-\ud7a3]")
 MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
 
@@ -69,6 +74,8 @@ def _old(sample: bytes) -> str | None:
     letters, beyond = len(re.findall(rb"[A-Za-z]", sample)), len(re.findall(rb"[\x80-\xff]", sample))
     if not lone or letters < 5 * beyond or sum(byte < 0xA0 for byte in lone) * 2 <= len(lone):
         return None
+    if _MARKS_INSIDE.issuperset(lone) and _MARKS.issuperset(byte for byte in sample if 0x80 <= byte < 0xA0):
+        return None
     right = {name: sum(character in _ACCENTED for character in lone.decode(name)) for name in OLD}
     best = max(right, key=lambda name: right[name])
     return best if right[best] >= 0.9 * len(lone) else None
@@ -79,10 +86,19 @@ def _eastern(data: bytes, sample: bytes) -> str | None:
     for name, script, share in (("cp932", KANA, 0.25), ("euc_jp", KANA, 0.25), ("cp949", HANGUL, 0.95)):
         with suppress(UnicodeDecodeError):
             beyond = re.findall(r"[^\x00-\x7f\u3000-\u303f\uff00-\uffef]", sample.decode(name))
-            if len(beyond) >= 4 and len(script.findall("".join(beyond))) >= share * len(beyond):
+            found = "".join(script.findall("".join(beyond)))
+            if name == "cp949" and 2 * _common_syllables(found) < len(found):
+                continue
+            if len(beyond) >= 4 and len(found) >= share * len(beyond):
                 data.decode(name)
                 return name
     return None
+
+
+def _common_syllables(hangul: str) -> int:
+    """Return how many syllables are common. Rare ones are what a mark of Windows and the letter behind it look like."""
+    pairs = hangul.encode("cp949")
+    return sum(first >= 0xA1 <= second for first, second in zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _guess_encoding(source: Source) -> str:
@@ -105,10 +121,24 @@ def _guess_encoding(source: Source) -> str:
         western = any("cp1252" in match.could_be_from_charset for match in tied)
         if western or len(tied) == 1 or best.coherence > 0:
             source.encoding = "cp1252" if western else best.encoding
+            _refuse_mixed(source)
             source.notes.append(f"encoding: {source.encoding} (guessed: check that accents look right)")
             with suppress(UnicodeDecodeError):
                 return source.data.decode(source.encoding)
     raise source.error("it is not UTF-8 and its encoding is unclear", "Save it as UTF-8")
+
+
+def _refuse_mixed(source: Source) -> None:
+    """Raise InputError if some lines are UTF-8 and others are not: either guess would garble a part of the texts."""
+    if source.encoding in MULTIBYTE:
+        return
+    before = 0
+    for line in io.BytesIO(source.data):
+        with suppress(UnicodeDecodeError):
+            if not line.isascii() and line.decode():
+                row = _row_after(source, source.data[:before].decode(source.encoding, "ignore"))
+                raise source.error("this row is UTF-8, and others are not", "Save all rows in one encoding", row)
+        before += len(line)
 
 
 def _around(line: bytes) -> bytes:

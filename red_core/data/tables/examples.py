@@ -23,10 +23,13 @@ LIST_KEYS = (
 TEXT_KEYS = ("text", "utterance", "value", "phrase", "sentence", "query")
 WORDS = re.compile(r"\S\s+\S|[^\x00-\x7f]")
 _MARKED = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")
-_YAML_INTENT = re.compile(r"\s*-?\s*intent:\s*[\"']?(.+?)[\"']?\s*$")
-_MARKDOWN_INTENT = re.compile(r"\s*##\s*intent\s*:\s*(.+?)\s*$")
+_YAML_INTENT = re.compile(r"\s*-?\s*intent:\s*+[\"']?(.*?\S)\s*+[\"']?\s*+$")
+_MARKDOWN_INTENT = re.compile(r"\s*##\s*intent\s*:\s*+(.*\S)\s*$")
 _OTHER_KEY = re.compile(r"\s*(?:-\s*)?(?:[A-Za-z_]+\s*:|##)")
-_ITEM = re.compile(r"\s*[-*+]\s+(?:text:\s*\|?\s*)?(.*\S)\s*$")
+_ITEM = re.compile(r"\s*[-*+]\s++(?:text:\s*+\|?\s*+)?(.*\S)\s*$")
+_KEY = re.compile(r"\s*[-*+]\s++text:")
+_BLOCK = re.compile(r"text:\s*+[|>][-+]?\s*+$")
+"""The lines below this one, which are further in, hold the text."""
 
 
 def of_each_label(records: Sequence[Record]) -> tuple[list[Record], str]:
@@ -88,22 +91,33 @@ def is_rasa(sample: str, ending: str) -> bool:
 
 def read_rasa(source: Source) -> tuple[list[str], list[list[Cell]], list[int]]:
     """Return the examples of every intent in Rasa's training data; stories, rules and lookups are passed over."""
-    texts: list[Cell] = []
+    texts: list[list[str]] = []
     labels: list[Cell] = []
     rows: list[int] = []
     intent: str | None = None
+    column: int | None = None  # of the keys of an example, such as text and metadata
+    is_text = False  # whether the lines further in than that hold the text
     for number, line in source.counted(source.text(None)):
+        indent = len(line) - len(line.lstrip())
+        if column is not None and line.strip():
+            is_text = is_text and indent > column
+            if is_text:
+                texts[-1].append(_MARKED.sub(r"\1", line.strip()))
+            if indent >= column:
+                continue
+            column = None
         if (found := _YAML_INTENT.match(line) or _MARKDOWN_INTENT.match(line)) is not None:
             intent = found[1]
         elif (item := _ITEM.match(line)) is not None and intent and not is_object(item[1]) and not _key_only(line):
-            texts.append(_MARKED.sub(r"\1", item[1]))
+            column, is_text = indent + 2 if _KEY.match(line) else None, _BLOCK.search(line) is not None
+            texts.append([] if is_text else [_MARKED.sub(r"\1", item[1])])
             labels.append(intent)
             rows.append(number)
         elif _OTHER_KEY.match(line) and "examples" not in line and "text:" not in line and "metadata" not in line:
             intent = None
     source.hints = Hints("text", "label")
     source.notes.append("Rasa training data: the examples of each intent; what is marked in them stays as text")
-    return ["text", "label"], [texts, labels], rows
+    return ["text", "label"], [[" ".join(lines) or None for lines in texts], labels], rows
 
 
 def _key_only(line: str) -> bool:

@@ -24,13 +24,30 @@ _NAME_KEYS = ("choices", "label", "labels", "name", "displayName", "value", "tex
               "categories", "classname", "class_name", "tag", "intent", "topic")  # fmt: skip
 """Where an object that stands for a label has its name."""
 _SCORE_KEYS = ("score", "confidence", "probability")
-_CALL = re.compile(r"(?:array|Index|Series|frozenset|set|list|tuple)\((.*?)(?:,\s*dtype=[^()]*)?\)", re.DOTALL)
+_CALL = re.compile(r"(?:array|Index|Series|frozenset|set|list|tuple)\((.*)\)", re.DOTALL)
 """A list as NumPy, pandas and Python print it."""
+_DTYPE = re.compile(r"\s*dtype=[^()]*")
+"""What NumPy and pandas print behind the last comma of a list."""
+CELL_ERRORS = frozenset(
+    (
+        *("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"),
+        *("#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!", "#GETTING_DATA", "#PYTHON!", "#ERROR!"),
+        *("#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#NOM?", "#VALEUR!", "#NOMBRE!", "#¿NOMBRE?", "#¡VALOR!", "#¡REF!"),
+        *("#¡DIV/0!", "#¡NUM!", "#¡NULO!", "#NULO!", "#VALOR!", "#NOME?", "#VALORE!", "#RIF!", "#NAAM?", "#WAARDE!"),
+    )
+)
+"""What spreadsheets show instead of a value, such as #NAME? for a text that begins with = or -; some in the words of
+other languages, as a CSV file has them."""
 MISSING = frozenset(
-    ("nan", "<na>", "nat", "null", "\\n", "[null]", "[none]", "#n/a", "#name?", "#value!", "#ref!", "#div/0!")
+    ("nan", "<na>", "nat", "null", "\\n", "[null]", "[none]", *(error.casefold() for error in CELL_ERRORS))
 )
 """What programs write for a missing value: no label."""
-DOUBTFUL = frozenset(("none", "n/a", "na", "n.a.", "k.a.", "-", "--", "?", ".", "unknown", "unbekannt", "keine"))
+DOUBTFUL = frozenset(
+    (
+        *("none", "n/a", "na", "n.a.", "k.a.", "-", "--", "?", ".", "unknown", "unbekannt", "keine"),
+        *("-1", "abstain", "unlabeled", "unlabelled", "tbd", "todo"),
+    )
+)
 """What people write for a missing value, or for a label that is called so."""
 _ARRAY = re.compile(r"(?<=[\[\s,(])'((?:[^'\\]|\\.)*)'|(?<=[\[\s,(])\"((?:[^\"\\]|\\.)*)\"")
 _TWO_STRINGS = re.compile(r"['\"]\s+['\"]")
@@ -83,9 +100,12 @@ def _structure(text: str) -> list[Any] | tuple[Any, ...] | set[Any] | dict[Any, 
     """Return the list or object that a cell holds, None if it holds none."""
     if text in ("set()", "frozenset()"):  # as Python prints empty ones
         return []
+    if len(text) > LONGEST:
+        return None
     if text[-1] == ")" and (call := _CALL.fullmatch(text)):
-        text = call[1].strip()
-    if text[:1] not in ("[", "{", "(") or text[-1] not in "]})" or len(text) > LONGEST:
+        inside, _, last = call[1].rpartition(",")
+        text = (inside if _DTYPE.fullmatch(last) else call[1]).strip()
+    if text[:1] not in ("[", "{", "(") or text[-1] not in "]})":
         return None
     value, is_structure = _parsed(text)
     return value if is_structure and isinstance(value, list | tuple | set | dict) else None

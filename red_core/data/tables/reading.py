@@ -56,9 +56,21 @@ FOREIGN = {  # first bytes of files that are often mistaken for a table
     b"{\\rtf": "a text document (.rtf)",
     b"SQLite format 3": "a database of SQLite",
     b"Obj\x01": "Avro data",
-    b"ORC": "ORC data",
-    b"\x80\x04\x95": "a Python pickle, which can run code",
     b"version https://git-lfs": "a Git LFS pointer, not the file itself",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "HDF5 data",
+    b"#FORMAT=WebAnno": "a WebAnno file of INCEpTION, which marks parts of texts",
+}
+PATTERNS = {  # the same, for files whose first bytes alone could begin a text
+    rb"\x80[\x02-\x05]": "a Python pickle, which can run code",
+    rb"ORC(?s:.*)ORC[^\t\n\r -~]\Z": "ORC data",
+    rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)": "a bzip2 archive",
+    rb"\xfd7zXZ\0": "an xz archive",
+    rb"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    rb"\x04\x22\x4d\x18": "an LZ4 archive",
+    rb"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    rb"Rar!\x1a\x07": "a RAR archive",
+    rb"[^\0]{1,100}\0(?s:.{156,256})ustar": "a tar archive",
 }
 PACKED = {  # a file inside a zip archive -> what the archive is, and what to do
     "word/": ("a Word document", "Put the texts into a table and save it as .xlsx or CSV"),
@@ -243,9 +255,7 @@ def _unpack(raw: bytes, name: str) -> bytes:
 def _kind(source: Source) -> str:
     """Return the format by content; raise InputError if the name of the file says otherwise."""
     data, by_name, kind = source.data, KINDS.get(source.ending), "csv"
-    for magic, what in FOREIGN.items():
-        if data.startswith(magic) or data[:64].lstrip().lower().startswith(magic):
-            raise source.error(f"this is {what}", "Get the table as CSV, JSONL, Parquet or .xlsx")
+    _refuse_foreign(source)
     told = next((format_ for first, format_ in MAGIC.items() if data.startswith(first)), None)
     if told is not None or by_name == "stata":  # old Stata files have no first bytes of their own
         kind = told or "stata"
@@ -268,6 +278,18 @@ def _kind(source: Source) -> str:
         remedy = "Rename it to end as its content does"
         raise source.error(f"its name ends in .{source.ending} but it holds {SPOKEN[kind]}", remedy)
     return by_name or kind
+
+
+def _refuse_foreign(source: Source) -> None:
+    """Raise InputError for a file of another kind, known by its first bytes."""
+    begins = source.data[:64].lstrip().lower()
+    named = (what for first, what in FOREIGN.items() if source.data.startswith(first) or begins.startswith(first))
+    found = next(named, None) or next((what for form, what in PATTERNS.items() if re.match(form, source.data)), None)
+    if found is None:
+        return
+    if found.endswith(" archive"):
+        raise source.error(f"this is {found}", "Unpack it and import a file from it; only gzip (.gz) is read packed")
+    raise source.error(f"this is {found}", "Get the table as CSV, JSONL, Parquet or .xlsx")
 
 
 def _check_zip(source: Source) -> str:

@@ -12,6 +12,7 @@ from red_core.data.tables.answers import Worth, worth_of
 from red_core.data.tables.cells import Cell
 from red_core.data.tables.columns import Columns
 from red_core.data.tables.label_cells import (
+    CELL_ERRORS,
     SEPARATORS,
     Names,
     are_lists,
@@ -34,8 +35,6 @@ for each of them, and its text is a contradiction that is settled on Review."""
 LABELS_LISTED = 5
 UNSEEN_ONLY = re.compile(rf"(?:\s|{UNSEEN.pattern})+")
 """A text or label in which nobody sees anything: it counts as empty."""
-EXCEL_ERRORS = frozenset(("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"))
-"""What Excel shows instead of a value, such as #NAME? for a text that begins with = or -."""
 TOTALS = frozenset(("total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtergebnis", "total général"))
 """The text of the last row of a sheet that counts the others."""
 
@@ -125,7 +124,7 @@ def _no_data(text: str, label: Cell, columns: Columns, *, headed: bool, is_last:
     given = (label or "").strip()
     if headed and text == columns.text.strip() and given == (columns.label or "").strip():
         return "the header again"
-    if text in EXCEL_ERRORS:
+    if text in CELL_ERRORS:
         return f"Excel has an error in this cell ({text}) and no text"
     if not text.strip("-=:|+ ") and not given.strip("-=:|+ "):
         return "a ruled line"
