@@ -9,6 +9,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
@@ -32,9 +33,14 @@ BROKEN_WORKBOOK = (
 )
 _ZEROS = re.compile(r"0{2,}")
 """A number format that shows leading zeros, such as 00000."""
-_MERGED = re.compile(rb"<mergeCell[^>]*\bref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
-_CELL = (b"<c ", b"<c>", b"<c/")
-_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+_MERGED = re.compile(rb"<mergeCell[^<>]*\bref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
+_COUNTED = {  # parts of a workbook -> what one of its cells begins with there, and how many of these a cell may have
+    "xl/worksheets/": ((b"<c ", b"<c>", b"<c/"), 1),
+    "xl/sharedStrings.xml": ((b"<",), 8),
+}
+MOST_XML = 100_000_000
+"""Bytes of all other XML in a workbook, such as its styles."""
+_NO_VALUE = re.compile(rb"</f>\s*+(?:<v\s*+/>|<v>\s*+</v>)?\s*+</c>")
 """A formula whose result is not in the file: a program wrote it, and Excel never opened it."""
 MOST_MERGED = 20_000
 """Merged ranges that are filled down."""
@@ -49,7 +55,8 @@ def read_excel(source: Source) -> Content:
     try:
         with warnings.catch_warnings():  # about styles and features without text
             warnings.simplefilter("ignore")
-            with closing(openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True)) as book:
+            opened = openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True, keep_links=False)
+            with closing(opened) as book:
                 sheet = _choose_sheet(source, book)
                 filled = list(_filled_rows(source, sheet))
                 _fill_down(source, filled, _merged_ranges(source, sheet))
@@ -76,24 +83,29 @@ def _formulas_without_value(source: Source, sheet: Any) -> int:  # noqa: ANN401
 
 
 def check_cells(source: Source) -> None:
-    """Raise InputError for a workbook with more cells than the limit, before any row is built."""
-    count = 0
+    """Raise InputError for a workbook with more cells or texts than the limit, before any row is built."""
+    counts, others = dict.fromkeys(_COUNTED, 0), 0
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
             for member in archive.infolist():
-                if not member.filename.startswith("xl/worksheets/"):
+                part = next((part for part in _COUNTED if member.filename.startswith(part)), None)
+                if part is None:
+                    others += member.file_size if member.filename.endswith((".xml", ".rels")) else 0
                     continue
+                marks, each = _COUNTED[part]
                 with archive.open(member) as stream:
                     before = b""
                     while chunk := stream.read(1 << 20):
                         block = before + chunk
-                        count += sum(block.count(mark) for mark in _CELL)
-                        before = block[-2:]
-                        if count > limits.MAX_CELLS:
+                        before = block[len(block) - max(map(len, marks)) + 1 :]
+                        counts[part] += sum(block.count(mark) for mark in marks)
+                        if counts[part] > each * limits.MAX_CELLS:
                             rule = f"the workbook has more than {limits.MAX_CELLS:,} cells"
                             raise source.error(rule, "Save the sheet with the texts as CSV")
     except BROKEN_WORKBOOK as exc:
         raise source.error(f"the workbook is damaged ({str(exc)[:120]})", "Save it again as .xlsx") from exc
+    if others > MOST_XML:
+        raise source.error(f"its styles and the like have {others:,} bytes", "Save the sheet with the texts as CSV")
 
 
 def _choose_sheet(source: Source, book: Any) -> Any:  # noqa: ANN401  openpyxl has no types
@@ -206,17 +218,19 @@ def _blocks(source: Source, sheet: Any) -> Iterator[tuple[bytes, int]]:  # noqa:
 
 def _fill_down(source: Source, filled: Filled, merged: Sequence[tuple[int, int, int, int]]) -> None:
     """Write the value of a merged cell into every row that the cell covers."""
-    by_number = dict(filled)
-    count = 0
+    by_number, numbers = dict(filled), [number for number, _ in filled]
+    count = looked_at = 0
     for column, top, _, bottom in merged:
         row = by_number.get(top)
         value = row[column - 1] if row is not None and column <= len(row) else None
         if value is None or bottom == top:
             continue
-        for number in range(top + 1, min(bottom, limits.MAX_ROWS) + 1):
-            below = by_number.get(number)
-            if below is None:
-                continue
+        covered = numbers[bisect_right(numbers, top) : bisect_right(numbers, bottom)]
+        looked_at += len(covered)  # no two merged cells of a sound workbook overlap
+        if looked_at > limits.MAX_CELLS:
+            raise source.error("its merged cells overlap", "Save the sheet with the texts as CSV")
+        for number in covered:
+            below = by_number[number]
             below.extend([None] * (column - len(below)))
             if below[column - 1] is None:
                 below[column - 1] = value

@@ -12,7 +12,8 @@ FORMULA = re.compile(rf"{_BLANK}[=+\-@\t\r\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\u
 too, so that exactly the added one can be removed on reading."""
 # A spreadsheet that expects another delimiter starts a new cell there, even between quotes, and takes off the quotes
 # around it. A smiley such as ;-) is no formula.
-_RUNS = rf"(?=[\"\s'{_UNSEEN}]*(?:[=@\uff1d\uff20\ufe66\ufe6b]|[+\-\uff0b\uff0d\ufe62\ufe63][\w(.\"'=@+-]))"
+_IN_CELL = rf"(?:(?![\t\r\n])[\"\s'{_UNSEEN}])*"  # a line break or a tab begins the next cell
+_RUNS = rf"(?={_IN_CELL}(?:[=@\uff1d\uff20\ufe66\ufe6b]|[+\-\uff0b\uff0d\ufe62\ufe63][\w(.\"'=@+-]))"
 # Commas in a file of commas are always between quotes, so only another file is cut there.
 _IN_COMMAS = re.compile(rf"(?<=[;\t\r\n]){_RUNS}"), re.compile(rf"(?<=[;\t\r\n])'{_RUNS}")
 _IN_OTHERS = re.compile(rf"(?<=[,;\t\r\n]){_RUNS}"), re.compile(rf"(?<=[,;\t\r\n])'{_RUNS}")

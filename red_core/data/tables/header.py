@@ -16,7 +16,7 @@ IMPORT_ID = '{"ImportId"'
 LONGEST_NAME = 80
 """Characters: a longer cell of a first row is a text and no name."""
 _WORD = re.compile(r"[^\W\d]\w*")
-_VALUE = re.compile(r"\s*[-+]?\d[\d.,:/\s%T+Z-]*\s*")  # a number, a date or a time
+_VALUE = re.compile(r"\s*[-+]?\d[\d.,:/\s%T+Z-]*")  # a number, a date or a time
 
 
 def find_header(rows: Sequence[Sequence[Cell]]) -> int | None:

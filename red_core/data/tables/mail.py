@@ -9,6 +9,7 @@ from mailparser_reply import EmailReplyParser
 from selectolax.lexbor import LexborHTMLParser
 
 from red_core.data.tables.cells import Cell
+from red_core.text import LONGEST_TEXT
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pl", "sv", "da", "ja", "zh", "ko", "cs"]
 MARKUP = re.compile(
@@ -20,7 +21,7 @@ _SENT = "Sent|Gesendet|Envoyé|Enviado|Inviato|Verzonden"
 _BY = "from|von|depuis|de|desde|da|vanaf"
 _WROTE = "wrote|schrieb|a écrit|escribió|ha scritto|schreef"
 MAIL = re.compile(
-    rf"^\s*>|^--\s*$|^_{{5,}}\s*$|^-{{3,}} ?[^-\n]{{3,40}} ?-{{3,}}\s*$|(?:{_WROTE})\b[^\n]{{0,80}}:\s*$"
+    rf"^[^\S\n]*>|^--\s*$|^_{{5,}}\s*$|^-{{3,}} ?[^-\n]{{3,40}} ?-{{3,}}\s*$|(?:{_WROTE})\b[^\n]{{0,80}}:\s*$"
     rf"|^(?:From|Von|De|Da|Van): .*$|(?:{_SENT}) (?:{_BY}) ",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -31,6 +32,10 @@ SENT_FROM = re.compile(
     re.IGNORECASE,
 )
 """The line that telephones write under a mail."""
+MOST_READ, LONGEST_LINE = 30_000, 300
+"""Characters of a mail in which its replies are looked for: more than a text may have. Characters of a line that may
+begin one."""
+_MARK = "\ue000"
 BLOCKS = "p div br tr li h1 h2 h3 h4 h5 h6 table ul ol pre"
 HIDDEN = ["script", "style", "head", "title", "template", "noscript", "svg", "object", "iframe"]
 QUOTES = "blockquote, .gmail_quote, .gmail_signature, .moz-cite-prefix, .moz-signature, #appendonsend, .yahoo_quoted"
@@ -63,10 +68,26 @@ def written(raw: str) -> str:
     if not MAIL.search(text):
         return text
     bare = SENT_FROM.sub("", text).rstrip()
-    replies = EmailReplyParser(languages=LANGUAGES).read(text=bare).replies
+    kept = SENT_FROM.sub("", _newest(bare[:MOST_READ])).strip()
+    return bare.strip() if len(kept) > LONGEST_TEXT else kept or bare.strip() or text
+
+
+def _newest(text: str) -> str:
+    """Return the first reply of a mail.
+
+    The time of the parser grows with the cube of the length of a line. No line that begins a quoted reply is long, so
+    it sees a mark instead of each long line.
+    """
+    lines, long = list[str](), list[str]()
+    for line in map(str.strip, text.split("\n")):
+        if len(line) > LONGEST_LINE or _MARK in line:
+            lines.append(f"{_MARK}{len(long)}{_MARK}")
+            long.append(line)
+        elif line or (lines and lines[-1]):
+            lines.append(line)
+    replies = EmailReplyParser(languages=LANGUAGES).read(text="\n".join(lines)).replies
     newest = replies[0].body.strip() if replies else ""
-    kept = SENT_FROM.sub("", newest).strip()
-    return kept or bare.strip() or text
+    return re.sub(f"{_MARK}(\\d+){_MARK}", lambda match: long[int(match[1])], newest)
 
 
 def _without_markup(html: str) -> str:
