@@ -99,6 +99,21 @@ def test_a_workbook_keeps_texts_and_labels_that_look_like_numbers_and_days(texts
     assert [cell["note"] for cell in cells] == ["1.10", 1.1, day, 12, "5.50", moment, "=1"]
 
 
+@pytest.mark.parametrize("text", ["a_x000D_b", "_x0041_", "_x005F_x0041_", "_x_ _x12_", "_x0041", "x005F_"])
+def test_a_text_that_excel_would_read_as_a_character_stays_as_it_is(text, tmp_path):
+    write_workbook(tmp_path / "a.xlsx", Export(["n", "text"], iter([{"n": "x", "text": text}]), (), texts={"text"}))
+    assert read_table(tmp_path / "a.xlsx").frame["text"].tolist() == [text]
+
+
+@pytest.mark.parametrize("text", ["x" * 40_000, "\U0001f600" * 20_000, "x" + "\U0001f600" * 20_000])
+def test_no_cell_of_a_workbook_is_longer_than_excel_counts(text, tmp_path):
+    write_workbook(tmp_path / "a.xlsx", Export(["text"], iter([{"text": text}]), ()))
+    (cell,) = read_table(tmp_path / "a.xlsx").frame["text"]
+    assert cell.endswith("…")
+    assert text.startswith(cell[:-1])
+    assert 32_760 < len(cell.encode("utf-16-le")) // 2 <= 32_767
+
+
 VALUE = st.one_of(
     st.from_regex(r"-?\d{1,18}(\.\d{1,18})?", fullmatch=True),
     st.from_regex(r"[012]\d{3}-[01]\d-[0-3]\d([T ][012]\d:[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?", fullmatch=True),

@@ -23,6 +23,8 @@ MOST_DIGITS, FIRST_YEAR = 15, 1901
 """Digits that Excel keeps of a number, and the first year whose days it counts right."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_ESCAPED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+"""What Excel would read as a character and not as these signs, such as _x000D_."""
 WIDE = {"text": 60, "label": 28, "original text": 60, "reason": 30}
 
 
@@ -95,10 +97,20 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.year >= FIRST_YEAR else None
 
 
+def _cut(text: str) -> str:
+    """Return a text, cut if it is longer than a cell; Excel counts an emoji as two characters."""
+    if 2 * len(text) <= LONGEST_CELL:
+        return text
+    counted = text.encode("utf-16-le")
+    if len(counted) // 2 <= LONGEST_CELL:
+        return text
+    return counted[: 2 * (LONGEST_CELL - 1)].decode("utf-16-le", "ignore") + "…"
+
+
 def _text(sheet: Any, text: str) -> Any:  # noqa: ANN401
     """Return a cell of text: what begins with = stays a text."""
     cell = WriteOnlyCell(sheet)
-    clean = ILLEGAL_CHARACTERS_RE.sub("\ufffd", text)
-    cell.value = clean if len(clean) <= LONGEST_CELL else clean[: LONGEST_CELL - 1] + "…"
+    clean = _cut(ILLEGAL_CHARACTERS_RE.sub("\ufffd", text))
+    cell.value = _ESCAPED.sub("_x005F_", clean)
     cell.data_type = "s"
     return cell
