@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ from red_core.judges.server_settings import TABLE
 from red_core.records import Project
 from red_core.settings import DEFAULT_MODEL
 from red_core.store.arrays import array_files, load_arrays
+from red_core.store.contents import content_faults
 from red_core.store.database import find_project, missing_migrations, project_names
 from red_core.store.health import database_faults, sqlite_version, vector_faults
 from red_core.store.texts import remembered
@@ -144,6 +146,8 @@ def _project(project: Project) -> Iterator[Finding]:
         faults = database_faults(project)
         missing = missing_migrations(project)
         vectors = vector_faults(project)
+        if not faults and not missing:
+            faults = list(islice(content_faults(project), 1))  # further checks rely on what the first ones find
         model = remembered(project, "embedding", DEFAULT_MODEL)
     except StoreError as error:
         yield Finding("broken", about, str(error))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +19,7 @@ from red_core.data.tables.source import disk_error
 from red_core.errors import InputError, ProjectError, StoreError
 from red_core.records import Project, Report
 from red_core.store.arrays import array_files
+from red_core.store.contents import content_faults
 from red_core.store.database import check_name, copy_database, open_project
 from red_core.store.health import database_faults, vector_faults
 from red_core.store.vectors import indexed_bytes
@@ -64,7 +66,7 @@ def back_up(project: Project, file: str | Path, report: Report = lambda _stage, 
             copy = Project(Path(folder), project.name)
             copy.folder.mkdir()
             copy_database(project, copy.database)
-            if faults := database_faults(copy) + vector_faults(project):
+            if faults := database_faults(copy) + vector_faults(project) or list(islice(content_faults(copy), 1)):
                 raise StoreError(f"{project.folder} is damaged: {faults[0]}. Restore an earlier backup.")
             files: dict[str, tuple[Path, int | None]] = {DATABASE: (copy.database, copy.database.stat().st_size)}
             for path, known in indexed_bytes(copy).items():

@@ -5,6 +5,7 @@ Every connection checks the current user first: a viewer's connections cannot wr
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -327,6 +328,11 @@ def _one_line_errors(project: Project) -> Iterator[None]:
             raise
         raise StoreError(
             f"{project.database} is not a readable database ({error}). Restore it from a backup; nothing was changed."
+        ) from error
+    except json.JSONDecodeError as error:  # of what was stored: nothing else is read inside
+        raise StoreError(
+            f"{project.database} holds a value that cannot be read ({error.msg}). Check it with `red doctor`, and "
+            "restore a backup."
         ) from error
     except OSError as error:
         raise StoreError(

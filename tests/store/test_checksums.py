@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from red_core.cli.doctor import _project as examined
 from red_core.data.backup import back_up
 from red_core.errors import StoreError
 from red_core.labels import edits as label_edits
@@ -19,6 +20,7 @@ from red_core.labels.edit_kinds import Merge, Rename
 from red_core.records import Answer, Project
 from red_core.results.exports import export
 from red_core.review.decisions import decide, feed_back, plan_feed_back, undo
+from red_core.rounds.status import project_status
 from red_core.store.arrays import load_arrays, save_arrays, vector_file
 from red_core.store.checksums import ADDED, IN_WORDS, REWRITTEN
 from red_core.store.database import connection, open_project
@@ -106,6 +108,34 @@ def test_a_changed_fact_is_named_and_nothing_is_exported_or_backed_up_as_if_it_w
         back_up(project, tmp_path / "out.zip")
     assert export(project, tmp_path / "out.csv", verify=False) == 56
     assert {path.name for path in tmp_path.iterdir()} == {"workspace", "out.csv"}
+
+
+UNREADABLE = {
+    "figures that are no JSON": "UPDATE round SET metrics = '[' || substr(metrics, 2) WHERE id = 1",
+    "figures of another name": "UPDATE round SET metrics = replace(metrics, 'pool', 'pood') WHERE id = 1",
+    "settings of another name": "UPDATE round SET settings = replace(settings, 'preset', 'prezet') WHERE id = 1",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_a_restore_would_refuse_is_found_before_and_never_backed_up(name, project, tmp_path):
+    """The figures and settings of a round have no checksum."""
+    change(project, UNREADABLE[name])
+    (finding, *_) = [each for each in examined(project) if each.state == "broken"]
+    assert "does not hold what this program stores there" in finding.told
+    with pytest.raises(StoreError, match="does not hold what this program stores there"):
+        back_up(project, tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_figures_that_are_no_json_are_said_in_one_line(project, tmp_path):
+    change(project, UNREADABLE["figures that are no JSON"])
+    for read in (project_status, lambda project: export(project, tmp_path / "out.csv")):
+        with pytest.raises(
+            StoreError, match=r"holds a value that cannot be read .* Check it with `red doctor`"
+        ) as caught:
+            read(project)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_removed_and_an_invented_fact_are_found(project):
