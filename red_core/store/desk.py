@@ -246,15 +246,22 @@ def item_of(project: Project, text: int) -> Item:
     return text, row[0]
 
 
-def decided_among(project: Project, items: Sequence[Item]) -> set[int]:
-    """Return the texts of these items that are decided, or whose proposed label is rejected."""
+def decided_among(project: Project, items: Sequence[Item], *, rejections: bool = True) -> set[int]:
+    """Return the texts of these items that are decided, or whose proposed label is rejected.
+
+    Parameters
+    ----------
+    rejections : bool
+        Whether a rejection counts. It does not settle a contradiction, which stays in its queue.
+    """
     query = f"""
         SELECT s.text FROM json_each(:items) item
         JOIN standing_decision s ON s.text = json_extract(item.value, '$[0]')
         LEFT JOIN proposed q ON q.id = json_extract(item.value, '$[1]')
-        WHERE q.id IS NULL OR {answers("s", "q.label")}"""
+        WHERE (q.id IS NULL OR {answers("s", "q.label")}) AND (:rejections OR s.kind <> 'reject')"""
+    values = {"items": json.dumps(items), "rejections": rejections}
     with connection(project) as db:
-        return {int(text) for (text,) in db.execute(query, {"items": json.dumps(items)})}
+        return {int(text) for (text,) in db.execute(query, values)}
 
 
 def judges(project: Project) -> list[str]:

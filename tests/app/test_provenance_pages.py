@@ -14,13 +14,17 @@ from streamlit.testing.v1 import AppTest
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.decisions import Provenance, decide
+from red_core.store import desk
 from red_core.store.database import connection
 from red_core.store.decisions import decided
 from red_core.store.desk import Compared
+from red_core.store.labels import list_labels
 from red_core.store.texts import pool
 from tests.helpers.app_projects import HOSTILE, WHO, decision_rows, label_ids
 from tests.helpers.rendered import markdown_of, words_on
-from tests.helpers.small_projects import small_project
+from tests.helpers.small_projects import seed_rows, small_project, text_ids
+from widgets.review.desk.review import ReviewSitting
+from widgets.review.queues import Queue
 from widgets.review.verdict_card import verdict_in_words
 
 InState = Callable[..., Project]
@@ -101,6 +105,25 @@ def test_hostile_names_of_labels_are_shown_as_plain_text(in_state: InState, open
     assert "<script>" not in message
     assert "![x](" not in message
     assert "script" in message
+
+
+# --- Review: contradictions
+
+
+def test_a_contradiction_with_a_rejected_label_is_shown_as_it_is_counted(workspace: Path) -> None:
+    torn = ("refund or repair", "refund"), ("refund or repair", "repair")
+    project = small_project(workspace, seeds=[*seed_rows(), *torn])
+    text = text_ids(project)["refund or repair"]
+    decide(project, text, "reject", label=label_ids(project)["refund"], who="ann")
+    items = desk.queue(project, 0, "contradictions")
+    assert desk.queue_counts(project, 0)["contradictions"] == len(items) == 1
+    labels = {label.id: label for label in list_labels(project)}
+    waiting = Queue("key", "contradictions", items, "")
+    sitting = ReviewSitting(project, waiting, labels, lambda some: desk.cards(project, some, lambda *_: ()))
+    shown, gone, _ = sitting.next_cards([], 10)
+    assert ([card["id"] for card in shown], gone) == ([text], [])
+    decide(project, text, "accept", label=label_ids(project)["repair"], who="bob")
+    assert sitting.next_cards([text], 10)[:2] == ([], [text])
 
 
 # --- The history of a label

@@ -54,7 +54,8 @@ class ReviewSitting:
         chosen = list(islice(waiting, max(room, 0)))
         gone: set[int] = set()
         if self.name not in {"decided", "flagged"}:
-            gone = decided_among(self.project, [(text, self._proposal.get(text)) for text in (*held, *chosen)])
+            shown = [(text, self._proposal.get(text)) for text in (*held, *chosen)]
+            gone = decided_among(self.project, shown, rejections=self.name != "contradictions")
             self._passed |= gone
         items = [(text, self._proposal[text]) for text in chosen if text not in gone]
         return self._as_json(self._cards_of(items)), [text for text in held if text in gone], len(waiting) - len(chosen)
