@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import ClassVar
 
-from red_core.data.tables import read_table, write_table
+from red_core.data.tables import Table, read_table, write_table
 from red_core.errors import InputError, StateError
 from red_core.labels.edit_kinds import Add
 from red_core.labels.file_rows import COLUMNS, LabelRow, in_row, label_rows, pasted_rows
@@ -64,7 +64,9 @@ def export_label_set(project: Project, path: str | FilePath) -> int:
     return write_table(path, rows, COLUMNS)
 
 
-def read_label_set(project: Project, path: str | FilePath, *, name: str | None = None) -> Apply:
+def read_label_set(
+    project: Project, path: str | FilePath, *, name: str | None = None, read: Callable[..., Table] = read_table
+) -> Apply:
     """Return the edit that a file of labels describes, to be previewed or applied.
 
     A row is about the label with its ``id``, else about the label with its ``name``. If neither exists, the row adds a
@@ -80,6 +82,8 @@ def read_label_set(project: Project, path: str | FilePath, *, name: str | None =
         labels and groups that are in another one may be a list in its field ``children``.
     name : str, optional
         What the user calls the file, when ``path`` is a temporary copy.
+    read : callable
+        Reads the table; a server reads it in a process of its own.
 
     Raises
     ------
@@ -87,7 +91,7 @@ def read_label_set(project: Project, path: str | FilePath, *, name: str | None =
         If the file cannot be read, or a row breaks a rule.
     """
     try:
-        table = read_table(path, name=name)
+        table = read(path, name=name)
     except InputError as error:
         if not error.remedy.startswith("Write {"):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -78,19 +78,28 @@ class Edited:
         return f"{self.rows:,} rows, {can:,} changed labels" + (f"; not applied: {', '.join(listed)}" if listed else "")
 
 
-def read_edited(project: Project, path: str | Path, *, name: str | None = None) -> Edited:
+def read_edited(
+    project: Project, path: str | Path, *, name: str | None = None, read: Callable[..., Table] = read_table
+) -> Edited:
     """Compare an edited export with the project; nothing is stored.
 
     Rows are matched by ``text_id``. A label is edited if it differs from the column ``exported_label``; without that
     column, if it differs from the label that the project has now.
+
+    Parameters
+    ----------
+    path : path
+    name : str, optional
+        What the user calls the file, when ``path`` is a temporary copy.
+    read : callable
+        Reads the table; a server reads it in a process of its own.
 
     Raises
     ------
     InputError
         If the file cannot be read, or has no column with the ids of texts or with labels.
     """
-    table = read_table(path, name=name)
-    return compare(project, table)
+    return compare(project, read(path, name=name))
 
 
 def compare(project: Project, table: Table) -> Edited:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from red_core.data.tables import limits
 from red_core.records import Project
 from red_core.results.exports import export
 from red_core.review.decisions import Provenance, decide
@@ -105,6 +106,23 @@ def test_hostile_names_of_labels_are_shown_as_plain_text(in_state: InState, open
     assert "<script>" not in message
     assert "![x](" not in message
     assert "script" in message
+
+
+# --- Data and Label map: edited files
+
+
+@pytest.mark.parametrize(("page", "key"), [("data", "edited_upload_0"), ("label_map", "label_set_file")])
+def test_an_uploaded_file_is_read_in_a_process_that_is_stopped_in_time(
+    page: str, key: str, in_state: InState, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_state("to review")
+    app = open_app(page)
+    if page == "label_map":
+        app.radio(key="edit_kind").set_value("From a file").run()
+    monkeypatch.setattr(limits, "PREVIEW_SECONDS", 0.0)
+    app.file_uploader(key=key).upload("a.csv", b"text_id,name,label\nx,refund,refund\n").run()
+    assert not app.exception
+    assert "reading takes longer than 0 seconds" in words_on(app)
 
 
 # --- Review: contradictions

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from red_core.access.who import who_acts
+from red_core.data.tables.child import read_table_apart
 from red_core.records import Project
 from red_core.results.edited import APPLIED, Edited, apply_edited, read_edited
 from widgets.shell.shell import errors_in_one_line
@@ -42,7 +43,7 @@ def edited_form(project: Project) -> None:
     with errors_in_one_line(), st.spinner("Comparing"), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         path.write_bytes(upload.getvalue())
-        edited = read_edited(project, path, name=upload.name)
+        edited = read_edited(project, path, name=upload.name, read=read_table_apart)
         _show(edited)
         count = sum(each.change in APPLIED for each in edited.differences)
         if count and st.button(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from red_core.data.tables.child import read_table_apart
 from red_core.errors import RedError
 from red_core.labels import export_label_set, read_label_set
 from red_core.labels.file import Apply
@@ -60,4 +61,4 @@ def _read(project: Project, content: bytes, name: str) -> Apply:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         path.write_bytes(content)
-        return read_label_set(project, path, name=name)
+        return read_label_set(project, path, name=name, read=read_table_apart)
