@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from red_core.data.choices import GUESS, Choices
-from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, usable_rows
+from red_core.data.tables import Columns, LeftOut, Row, Table, choose_columns, read_table, text_id, usable_rows
+from red_core.data.tables.formulas import unguarded
 from red_core.data.tables.label_cells import MISSING, are_lists, doubtful, is_none, joined, unpacked
 from red_core.data.tables.mail import is_mail
 from red_core.data.tables.many_objects import many_objects
@@ -78,11 +81,25 @@ def sort_rows(table: Table, *, role: Role, choices: Choices = GUESS) -> Prepared
     InputError
         If a column does not exist, or none can be guessed.
     """
+    table = without_apostrophes(table)
     columns = columns_of(table, role=role, choices=choices)
     mail = is_mail(table.frame[columns.text].tolist()) if choices.mail is None else choices.mail
     rows, left_out = usable_rows(table, columns, several=choices.several, mail=mail)
     notes = (*table.notes, *columns.notes, *_said(rows, mail=mail), *_on_cells(table, columns))
     return Prepared(table, columns, tuple(rows), tuple(left_out), mail, notes)
+
+
+def without_apostrophes(table: Table) -> Table:
+    """Return a CSV export of this program without what keeps a spreadsheet from running a text; others as they are."""
+    delimiter, frame = table.delimiter, table.frame
+    if delimiter is None or not {"text", "text_id", "label_path"}.issubset(frame.columns):
+        return table
+    texts = [unguarded(text, delimiter) for text in frame["text"].fillna("")]
+    if any(text and text_id(text) != given for text, given in zip(texts, frame["text_id"], strict=True)):
+        return table  # somebody changed it, or a spreadsheet has taken them off
+    names = [unguarded(str(name), delimiter) for name in frame.columns]
+    cells = [[cell and unguarded(cell, delimiter) for cell in frame[name]] for name in frame]
+    return replace(table, frame=pd.DataFrame(dict(zip(names, cells, strict=True)), dtype=object))
 
 
 def columns_of(table: Table, *, role: Role, choices: Choices = GUESS) -> Columns:

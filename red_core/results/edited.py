@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from red_core.data.preparing import without_apostrophes
 from red_core.data.tables import Table, normalise_text, read_table
 from red_core.data.tables.formulas import guarded
 from red_core.data.tables.label_cells import read_label
@@ -104,6 +105,7 @@ def read_edited(
 
 def compare(project: Project, table: Table) -> Edited:
     """Do what :func:`read_edited` does, with a table."""
+    table = without_apostrophes(table)
     names = list(table.frame.columns)
     identity = next((column for column in IDENTITY if column in names), None)
     label = table.hints.label if table.hints.label in names else "label" if "label" in names else None

@@ -330,6 +330,25 @@ def test_an_edit_in_csv_finds_a_label_that_has_apostrophes_there(delimiter, proj
     }
 
 
+SIGNS = ("=1+1", "'=1", "''=1", "@home", "-5 days", "+a", "a;=b", "a,=b", "it's", "'quoted'")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "delimiter"),
+    [("a.csv", None, ","), ("a.tsv", None, ","), *(("a.csv", "csv-excel", each) for each in (",", ";", "\t"))],
+)
+def test_an_export_for_spreadsheets_comes_in_with_its_texts_and_labels(file, name, delimiter, workspace, tmp_path):
+    rows = [(f"{sign} {number}" if number else sign, sign, sign) for sign in SIGNS for number in range(2)]
+    given = write_csv(tmp_path / "in.csv", ["text", "label", "=note"], rows)
+    import_files(workspace, "p", given, embedding=EMBEDDING)
+    project = Project(workspace, "p")
+    export(project, tmp_path / file, format_name=name, delimiter=delimiter)
+    prepared = read_source(tmp_path / file, role="labelled")
+    assert [(row.text, row.label, row.extra["=note"]) for row in prepared.rows] == rows
+    assert all(row.extra["text_id"] == text_id(row.text) for row in prepared.rows)
+    assert read_edited(project, tmp_path / file).differences == ()
+
+
 def test_an_export_that_nobody_edited_changes_nothing(project, tmp_path):
     for name in ("out.xlsx", "out.csv", "out.jsonl", "out.parquet"):
         export(project, tmp_path / name)

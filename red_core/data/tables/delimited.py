@@ -69,7 +69,7 @@ def read_delimited(source: Source) -> Content:
     if source.ending == "txt" and (lines := _plain_lines(source, sample)):
         return lines
     csv.field_size_limit(limits.MAX_FIELD)
-    delimiter = guess_delimiter(source, sample)
+    source.delimiter = delimiter = guess_delimiter(source, sample)
     skipped = 1 if separator_line(sample) is not None else 0
     if delimiter != {"csv": ",", "tsv": "\t"}.get(source.ending):
         how = "named in row 1" if skipped else "guessed"

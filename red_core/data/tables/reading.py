@@ -108,6 +108,8 @@ class Table:
         The sheet that was read.
     header : int or None
         The row of the header, 0 for no header; None for a format that has none.
+    delimiter : str or None
+        Of a delimited file.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Table:
     sheets: tuple[str, ...] = ()
     sheet: str | None = None
     header: int | None = None
+    delimiter: str | None = None
 
 
 @many_objects()
@@ -178,7 +181,7 @@ def read_table(
     counted = np.array(rows, dtype=np.int64)
     return Table(
         shown, _digest(raw, source), frame, counted, tuple(source.notes), source.hints, source.sheets, source.sheet,
-        source.header,
+        source.header, source.delimiter,
     )  # fmt: skip
 
 

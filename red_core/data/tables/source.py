@@ -47,8 +47,8 @@ NO_HINTS = Hints()
 class Source:
     """An unpacked file that is being read into a table.
 
-    Readers add to ``notes`` what they guessed. They set ``hints`` for the file of a known tool, and ``sheets`` and
-    ``header`` for a file whose sheet and header row a person may correct.
+    Readers add to ``notes`` what they guessed. They set ``hints`` for the file of a known tool, ``sheets`` and
+    ``header`` for a file whose sheet and header row a person may correct, and ``delimiter`` for a delimited file.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Source:
     hints: Hints = field(default_factory=Hints)
     sheets: tuple[str, ...] = ()
     header: int | None = None  # as it was found; 0 is no header
+    delimiter: str | None = None  # of a delimited file
     buffer: io.BytesIO = field(default_factory=io.BytesIO)
     reader: io.TextIOWrapper | None = None  # kept, because it closes the buffer when it is deleted
 
