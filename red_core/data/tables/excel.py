@@ -34,12 +34,13 @@ BROKEN_WORKBOOK = (
 _ZEROS = re.compile(r"0{2,}")
 """A number format that shows leading zeros, such as 00000."""
 _MERGED = re.compile(rb"<mergeCell[^<>]*\bref=\"([A-Z]+[0-9]+:[A-Z]+[0-9]+)\"")
-_COUNTED = {  # parts of a workbook -> what one of its cells begins with there, and how many of these a cell may have
-    "xl/worksheets/": ((b"<c ", b"<c>", b"<c/"), 1),
-    "xl/sharedStrings.xml": ((b"<",), 8),
-}
-MOST_XML = 100_000_000
-"""Bytes of all other XML in a workbook, such as its styles."""
+_COUNTED = (
+    ("xl/worksheets/", (b"<c ", b"<c>", b"<c/"), 1.0),
+    ("xl/styles.xml", (b"<",), 0.05),
+    ("", (b"<",), 8.0),
+)
+"""Parts of a workbook, what is counted there, and how many of these there may be, in shares of the limit of cells. The
+texts of cells are in a part of any name, each with a few tags."""
 _NO_VALUE = re.compile(rb"</f>\s*+(?:<v\s*+/>|<v>\s*+</v>)?\s*+</c>")
 """A formula whose result is not in the file: a program wrote it, and Excel never opened it."""
 MOST_MERGED = 20_000
@@ -84,28 +85,22 @@ def _formulas_without_value(source: Source, sheet: Any) -> int:  # noqa: ANN401
 
 def check_cells(source: Source) -> None:
     """Raise InputError for a workbook with more cells or texts than the limit, before any row is built."""
-    counts, others = dict.fromkeys(_COUNTED, 0), 0
+    counts = dict.fromkeys(_COUNTED, 0)
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
             for member in archive.infolist():
-                part = next((part for part in _COUNTED if member.filename.startswith(part)), None)
-                if part is None:
-                    others += member.file_size if member.filename.endswith((".xml", ".rels")) else 0
-                    continue
-                marks, each = _COUNTED[part]
+                part = next(part for part in _COUNTED if member.filename.startswith(part[0]))
                 with archive.open(member) as stream:
                     before = b""
                     while chunk := stream.read(1 << 20):
                         block = before + chunk
-                        before = block[len(block) - max(map(len, marks)) + 1 :]
-                        counts[part] += sum(block.count(mark) for mark in marks)
-                        if counts[part] > each * limits.MAX_CELLS:
-                            rule = f"the workbook has more than {limits.MAX_CELLS:,} cells"
+                        counts[part] += sum(block.count(mark) for mark in part[1])
+                        before = block[len(block) - max(map(len, part[1])) + 1 :]
+                        if counts[part] > part[2] * limits.MAX_CELLS:
+                            rule = f"the workbook has more than {limits.MAX_CELLS:,} cells, or too many styles"
                             raise source.error(rule, "Save the sheet with the texts as CSV")
     except BROKEN_WORKBOOK as exc:
         raise source.error(f"the workbook is damaged ({str(exc)[:120]})", "Save it again as .xlsx") from exc
-    if others > MOST_XML:
-        raise source.error(f"its styles and the like have {others:,} bytes", "Save the sheet with the texts as CSV")
 
 
 def _choose_sheet(source: Source, book: Any) -> Any:  # noqa: ANN401  openpyxl has no types
