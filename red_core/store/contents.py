@@ -97,6 +97,8 @@ RULES = {
     "the figures of a certificate do not fit each other": """
         SELECT 1 FROM certificate WHERE texts < 1 OR texts > "of" OR hits > audits OR audits > "of" OR lower < target
         UNION ALL SELECT 1 FROM audit_look WHERE hits > audits""",
+    "a certificate may not be wrong at all": """
+        SELECT 1 FROM audit_check WHERE error <= 0 UNION ALL SELECT 1 FROM certificate WHERE error <= 0""",
     "a round has no figures although it is scored, or some although it is not": """
         SELECT 1 FROM round WHERE state = CASE metrics WHEN '{}' THEN 'to review' ELSE 'open' END
         OR state = 'fed back' AND metrics = '{}'

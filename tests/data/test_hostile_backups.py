@@ -408,6 +408,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "a certificate about no text": ('UPDATE certificate SET "of" = 0', "the figures of a certificate do not fit"),
     "a certificate with more hits than audits": ("UPDATE certificate SET hits = 5", "the figures of a certificate"),
     "a certificate with negative figures": ("UPDATE certificate SET texts = -5", f"certificate.texts {RANGE}"),
+    "a certificate that is never wrong": ("UPDATE certificate SET error = 0", "may not be wrong at all"),
     "a frame of no text": ("UPDATE audit_check SET frames = '[[0.0, 0, 0]]'", "audit_check.frames does not hold"),
     "a frame of negative texts": ("UPDATE audit_check SET frames = '[[0.0, -5, 1]]'", "audit_check.frames does not"),
     "frames of which the first is a part": ("UPDATE audit_check SET frames = '[[0.9, 3, 2.5]]'", "audit_check.frames"),
