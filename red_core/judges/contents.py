@@ -43,7 +43,7 @@ _PAIRS = (
 _BLOCK = re.compile("|".join(f"{begin}.*?{end}" for begin, end in _PAIRS), re.DOTALL | re.IGNORECASE)
 _BEGINS_BLOCK = re.compile("|".join(begin for begin, _ in _PAIRS), re.IGNORECASE)
 _END_OF_BLOCK = "</think>"
-_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(?:json[c5]?)?\s(.*?)\s*\1", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(?:json[c5]?)?\s(.*?)\1", re.DOTALL | re.IGNORECASE)
 _BEFORE_WORD = re.compile(r'"verdict"\s*:\s*"\s*', re.IGNORECASE)
 
 

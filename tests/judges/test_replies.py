@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any, get_args
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from red_core.errors import one_line
 from red_core.judges.apis import read_reply
-from red_core.judges.contents import content_of, thinks, what_came
+from red_core.judges.contents import content_of, thinks, unwrapped, what_came
 from red_core.judges.replies import Band, Reply, strict_json
 from red_core.judges.server_settings import ApiName
 from red_core.records import Outcome
@@ -397,3 +398,11 @@ def test_words_that_were_cut_short_are_no_words():
     assert content_of(json.loads(chat("so far", finish="length").sent)) == (None, False)
     assert content_of(json.loads(chat("all").sent)) == ("all", False)
     assert content_of(json.loads(chat("no", refusal="no").sent)) == (None, True)
+
+
+@pytest.mark.parametrize("sign", [" ", "`", "```\n", "<think>", "~", "\n"])
+def test_a_reply_of_one_megabyte_is_unwrapped_in_time(sign):
+    started = time.process_time()
+    unwrapped("```\n" + sign * (1_000_000 // len(sign)) + "x")
+    assert time.process_time() - started < 5
+    assert unwrapped("```json\n  {}  \n\n```") == "{}"
