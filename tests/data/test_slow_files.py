@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from red_core.data.tables import limits, read_table
+from red_core.data.tables.delimited import is_fast_text
 from red_core.data.tables.examples import read_rasa
 from red_core.data.tables.formulas import guarded
 from red_core.data.tables.header import find_header
@@ -65,6 +66,11 @@ def test_formulas_are_found_in_time(text):
 def test_a_label_that_looks_like_a_list_is_read_in_time():
     with soon():
         assert read_label("list(" + ",dtype=" * MANY + ")")[0]
+
+
+def test_lines_of_fast_text_are_told_in_time():
+    with soon():
+        assert not is_fast_text("__label__a" + " " * MANY + "\n")
 
 
 def test_a_header_is_told_in_time():

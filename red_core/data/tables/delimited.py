@@ -27,7 +27,7 @@ QUOTE_RULES = {  # by a part of the csv module's message
     ),
     "expected after": "text goes on after a closing quote",
 }
-FAST_TEXT = re.compile(r"\s*((?:__label__[^\s,]+\s+)+)(?:,\s+)?(.*\S)\s*")
+FAST_TEXT = re.compile(r"\s*+((?:__label__[^\s,]+\s++)+)(?:,\s++)?(.*\S)\s*")
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[;,\t]*\r?\n?", re.IGNORECASE)
 """The first line that tells Excel which delimiter follows."""
 _SAMPLE = 65_536
