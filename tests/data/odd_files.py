@@ -29,6 +29,7 @@ from tests.helpers.real_files import (
 HEAD = ["text", "label"]
 QUOTED = {f"{text}, and it\u2019s late\u2014\u201cvery\u201d late": label for text, label in LABELLED}
 FRENCH = {f"{text}, aujourd\u2019hui je n\u2019ai rien": label for text, label in LABELLED}
+POLISH = {f"{text}, zgubiłem kartę płatniczą źć": label for text, label in LABELLED} | {"WSPÓŁPRACA": "atm"}
 SPANISH = {f"{text}, ¿dónde está mi número de año?": label for text, label in LABELLED}
 GERMAN = {f"{text} für Müller, größer": label for text, label in LABELLED}
 JAPANESE = {f"カードがまだ届いていません。どうすればいいですか {n}": label for n, (_, label) in enumerate(LABELLED * 3)}
@@ -53,6 +54,9 @@ ENCODINGS = [
     RealFile("encoding", "windows.csv", encoded("cp1252", GERMAN, ";"), "encoding: cp1252 (guessed", GERMAN),
     RealFile("encoding", "apostrophes.csv", encoded("cp1252", QUOTED), "encoding: cp1252 (guessed", QUOTED),
     RealFile("encoding", "french apostrophes.csv", encoded("cp1252", FRENCH), "encoding: cp1252 (guessed", FRENCH),
+    RealFile(
+        "encoding", "polish capitals.csv", encoded("cp1250", POLISH), "encoding: cp1250 (guessed", POLISH, (5, 5, 0, 0)
+    ),
     RealFile("encoding", "spanish mac.csv", encoded("mac_roman", SPANISH), "encoding: mac_roman (guessed", SPANISH),
     RealFile("encoding", "utf-32.csv", encoded("utf-32", SEEDS), ""),
     RealFile("encoding", "utf-16 without mark.csv", encoded("utf-16-le", SEEDS), "utf-16-le (guessed: it has no mark)"),

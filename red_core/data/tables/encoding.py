@@ -31,6 +31,8 @@ Macs, where these bytes are letters, others of the first 32 bytes outside ASCII 
 _ACCENTED = set("äöüßÄÖÜéèêëàâáçñíîïóòôõúùûåøæœãÉÀÇÑ")
 MULTIBYTE = frozenset(("cp932", "euc_jp", "gb18030", "big5", "cp949"))
 """Encodings in which two bytes of a character may look like UTF-8."""
+_UTF8_INSIDE = re.compile(rb"[a-z](?:[\xc2-\xdf]|\xe2\x80)[\x80-\xbf]|(?:[\xc2-\xdf]|\xe2\x80)[\x80-\xbf][a-z]")
+"""UTF-8 beside a small letter. In another encoding the first byte is a capital letter, which stands among capitals."""
 KANA, HANGUL = re.compile("[\u3041-\u3096]"), re.compile("[\uac00-\ud7a3]")
 MOST_CHAOS = 0.1  # in charset-normalizer's measure; above it, the decoded text looks like noise
 
@@ -135,7 +137,7 @@ def _refuse_mixed(source: Source) -> None:
     before = 0
     for line in io.BytesIO(source.data):
         with suppress(UnicodeDecodeError):
-            if not line.isascii() and line.decode():
+            if _UTF8_INSIDE.search(line) and line.decode():
                 row = _row_after(source, source.data[:before].decode(source.encoding, "ignore"))
                 raise source.error("this row is UTF-8, and others are not", "Save all rows in one encoding", row)
         before += len(line)
