@@ -18,7 +18,7 @@ Report = Callable[[str, int, int], None]
 Progress = Callable[[int, int], None]
 """progress(done, total): how far one stage is."""
 
-PROMPT_VERSION = "3"
+PROMPT_VERSION = "4"
 """Version of the prompt, stored with every verdict. Raise it whenever the prompt changes."""
 EVIDENCE_CHECK = "evidence"
 """The stored name of the similarity check, the judge without an LLM."""
