@@ -168,8 +168,13 @@ class Settings(BaseModel):
     ] = 3
     feed_back_belief: Annotated[
         float,
-        Field(ge=0, le=1, description="Minimum confidence at which a valid verdict can be fed back without a decision"),
-    ] = 0.95
+        Field(
+            ge=0,
+            le=1,
+            description="Minimum confidence at which a valid verdict can be fed back without a decision; for one of "
+            "the similarity check, `certain_belief` is a minimum, too",
+        ),
+    ] = 0.7
     certain_belief: Annotated[
         float, Field(gt=0, le=1, description="Minimum confidence at which a text counts as certain")
     ] = 0.95
@@ -212,6 +217,11 @@ class Settings(BaseModel):
             description="Number of labels that an LLM judge may choose from after it said invalid; 0 = none",
         ),
     ] = 0
+
+    @property
+    def confirmed_belief(self) -> float:
+        """Minimum confidence for a *valid* of the similarity check, which errs where the classifiers do."""
+        return max(self.feed_back_belief, self.certain_belief)
 
 
 RECOMMENDED = Settings()

@@ -167,7 +167,8 @@ def plan_feed_back(project: Project, *, accept_evidence_check: bool = False) -> 
     """Return what would be fed back now.
 
     Eligible are labels fixed by a decision, and a judge's *valid* on exactly this text and label with a belief of at
-    least ``feed_back_belief``. A verdict of the similarity check counts only with ``accept_evidence_check``.
+    least ``feed_back_belief``. A verdict of the similarity check counts only with ``accept_evidence_check``, and with a
+    belief of at least ``certain_belief``.
 
     Raises
     ------
@@ -229,7 +230,7 @@ def _judged_valid(
 
     A comparison is valid for the label that it prefers, unless that label has a verdict of its own.
     """
-    least = Settings.model_validate_json(current.settings).feed_back_belief
+    settings = Settings.model_validate_json(current.settings)
     belief = beliefs_of_judged_valid(project, current.id)
     ruled_out = stored.rejected(project)
     judged = []
@@ -238,6 +239,7 @@ def _judged_valid(
         if verdict.outcome != "valid":
             continue
         share = belief.get((verdict.text, verdict.label), 0.0)
+        least = settings.confirmed_belief if verdict.judge == EVIDENCE_CHECK else settings.feed_back_belief
         item = FeedBackItem(verdict.text, verdict.label, max(share, 1e-3), "verdict")
         reason = ""
         if verdict.text in fixed:

@@ -133,7 +133,7 @@ def by_entropy(query: Query, most: int) -> Questions:
 def confirmations(query: Query, most: int) -> Questions:
     """Choose the best labels of texts that are sure enough to feed back, the least sure first."""
     belief, labels = beliefs(query.scored.kept)[:, 0], query.scored.kept.labels[:, 0]
-    rows = query.open_rows[belief[query.open_rows] >= query.settings.feed_back_belief]
+    rows = query.open_rows[belief[query.open_rows] >= query.settings.confirmed_belief]
     rows = rows[np.argsort(belief[rows], kind="stable")]
     fresh = [row for row in rows.tolist() if (row, int(labels[row])) not in query.asked][:most]
     chosen = np.array(fresh, dtype=np.int64)

@@ -137,12 +137,12 @@ def test_the_least_belief_is_a_setting_of_the_round(least, eligible, project):
 def test_a_valid_verdict_on_a_doubtful_label_is_withheld(project):
     judged(project, (0, 1, "valid"), belief={0: (1, DOUBTFUL)})
     plan = plan_feed_back(project)
-    assert (chosen(plan), plan.withheld) == ([], {"confidence under 95%": 1})
+    assert (chosen(plan), plan.withheld) == ([], {"confidence under 70%": 1})
 
 
 def test_a_valid_verdict_on_a_label_the_round_does_not_believe_at_all_is_withheld(project):
     judged(project, (0, 1, "valid"), belief={0: (2, SURE)})
-    assert plan_feed_back(project).withheld == {"confidence under 95%": 1}
+    assert plan_feed_back(project).withheld == {"confidence under 70%": 1}
 
 
 @pytest.mark.parametrize("changed", ["meaning", "extent"])
@@ -173,6 +173,13 @@ def test_a_verdict_of_the_evidence_check_is_eligible_where_that_is_accepted(proj
     judged(project, (0, 1, "valid"), judge=CHECK)
     plan = plan_feed_back(project, accept_evidence_check=True)
     assert (chosen(plan), plan.withheld) == ([(text(project), 1, SURE, "verdict")], {})
+
+
+@pytest.mark.parametrize(("judge", "withheld"), [(CHAT, {}), (CHECK, {"confidence under 95%": 1})])
+def test_a_verdict_of_the_evidence_check_must_be_surer_than_that_of_an_llm(judge, withheld, project):
+    judged(project, (0, 1, "valid"), belief={0: (1, 0.9)}, judge=judge)
+    plan = plan_feed_back(project, accept_evidence_check=True)
+    assert (len(plan.items), plan.withheld) == (0 if withheld else 1, withheld)
 
 
 def test_that_the_evidence_check_was_accepted_is_recorded(project):
