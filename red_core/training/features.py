@@ -210,10 +210,7 @@ class Features:
 
     def _read(self, project: Project, ids: Ints, everything: tuple[Ints, Floats] | None) -> Floats:
         """Return the features of stored texts; ``everything`` has the ids and plain features of all, if at hand."""
-        if everything is None:
-            plain = self.without_neighbours(project, ids)
-        else:
-            plain = everything[1][_places(everything[0], ids)]
+        plain = self.without_neighbours(project, ids)
         if not self.neighbours:
             return plain
         if not self.neighbour_weight:
