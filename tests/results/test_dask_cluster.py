@@ -51,7 +51,7 @@ class Cluster:
         self.file, self.log, self.stack = scheduler_file, log, stack
         self.preload = ["--preload", str(ROOT / "tests/helpers/small_parts.py")] if preload else []
         self._start("dask_scheduler", "--port", "0")
-        wait_for(scheduler_file.is_file)
+        wait_for(lambda: scheduler_file.is_file() and scheduler_file.read_text("utf-8").endswith("}"))
         self.address = json.loads(scheduler_file.read_text("utf-8"))["address"]
         assert self.address.startswith("tcp://127.0.0.1:")
 
