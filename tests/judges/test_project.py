@@ -557,9 +557,9 @@ def test_a_project_without_vectors_is_told_to_run_a_round_first(workspace):
         try_connection(project, judge_server())
 
 
-def test_a_connection_that_cannot_be_had_is_told_in_the_round(project, monkeypatch):
-    with FaultServer():
-        monkeypatch.setenv("OPENAI_BASE_URL", closed_address())
+def test_a_connection_that_cannot_be_had_is_told_in_the_round(project):
+    with FaultServer(), pytest.MonkeyPatch.context() as patch:  # undone before the server's own
+        patch.setenv("OPENAI_BASE_URL", closed_address())
         with pytest.raises(JudgeError, match="nothing listens at 127"):
             run_round(project, JUDGED)
 
