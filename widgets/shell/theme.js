@@ -8,6 +8,8 @@ export default function ({ setTriggerValue }) {
     drawn = ink()
     setTriggerValue("changed", drawn)
   })
+  globalThis.redTheme?.disconnect() // every run of the page calls this function again
+  globalThis.redTheme = watch
   watch.observe(app, { attributes: true, attributeFilter: ["class"] })
   return () => watch.disconnect()
 }
