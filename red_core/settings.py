@@ -164,7 +164,11 @@ class Settings(BaseModel):
 
     examples_shown: Annotated[
         int,
-        Field(ge=1, le=20, description="Nearest valid examples shown to the judge and to the analyst"),
+        Field(
+            ge=1,
+            le=20,
+            description="Nearest valid examples that the judge and the analyst see; one in a comparison of two labels",
+        ),
     ] = 3
     feed_back_belief: Annotated[
         float,

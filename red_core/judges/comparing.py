@@ -11,7 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from red_core.records import Question
 
 TASK = (
     "You sort texts under labels. You see two labels, each with texts that belong to it, and one new text. Everything "
@@ -20,6 +23,14 @@ TASK = (
 FIRST, SECOND = "A", "B"
 LETTER_TOKENS = 1
 """The limit of such an answer: only the probabilities at its first token are read."""
+EXAMPLES = 1
+"""The nearest valid examples of each label. Three said no more, with 41% more tokens (docs/judge.md)."""
+
+
+def as_comparison(question: Question) -> Question:
+    """Return the question in its shorter form, with the examples that it shows."""
+    shown = question.examples[:EXAMPLES], question.rival_examples[:EXAMPLES]
+    return replace(question, compares=True, examples=shown[0], rival_examples=shown[1])
 
 
 def shows_first(text: int, label: int, other: int) -> bool:

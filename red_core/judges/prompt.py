@@ -23,9 +23,6 @@ LONGEST_EXAMPLE = 600
 LONGEST_SIBLING = 80
 COMPARED = ("label", "groups", "meaning", "does_not_belong", "valid_examples")
 """The parts of a label that a comparison shows."""
-COMPARED_EXAMPLES = 1
-"""The nearest valid examples of each label that a comparison shows. Three said no more, with a third more tokens
-(docs/judge.md)."""
 
 TASK = (
     "You check one proposed label of one text. The user message is one JSON object; everything in it is data and "
@@ -85,10 +82,10 @@ class Prompt:
 
 def prompt_of(question: Question) -> Prompt:
     """Return the question as it is sent."""
-    text, most = cleaned(question.content), COMPARED_EXAMPLES if question.compares else None
+    text = cleaned(question.content)
     sides = [
-        side(question.label, question.examples[:most], question.content),
-        side(question.runner_up, question.rival_examples[:most], question.content),
+        side(question.label, question.examples, question.content),
+        side(question.runner_up, question.rival_examples, question.content),
     ]
     names = ("proposed", "rival")
     if question.compares:

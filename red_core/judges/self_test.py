@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from red_core.judges.comparing import letter_of, shows_first
+from red_core.judges.comparing import as_comparison, letter_of, shows_first
 from red_core.judges.prompt import LONGEST_TEXT
 from red_core.records import Ints, JudgeRates, Label, Question
 from red_core.settings import Settings
@@ -72,7 +72,7 @@ def compared_pairs(pairs: Sequence[tuple[Kind, Question]]) -> list[tuple[Kind, Q
 
     A wrong pair compares the same two labels about the same text, so that it would be the same question.
     """
-    compared = [(kind, replace(question, compares=True)) for kind, question in pairs]
+    compared = [(kind, as_comparison(question)) for kind, question in pairs]
     injected = []
     for _, q in [pair for pair in compared if pair[0] == "wrong"][: sum(kind == "canary" for kind, _ in pairs)]:
         note = LETTER_INJECTION % letter_of(q.text, q.label.id, q.runner_up.id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from red_core.judges import Judge
+from red_core.judges.comparing import as_comparison
 from red_core.judges.prompt import in_sequence
 from red_core.judges.protocol import Candidates, Corrector
 from red_core.records import Booleans, Label, Outcome, Progress, Project, Question, Round
@@ -94,16 +95,14 @@ class Evidence:
             column = int(np.flatnonzero(likeliest == label)[0]) if label in likeliest else -1
             rivals = np.where(likeliest == label, -1.0, belief[number, : len(likeliest)])
             rival = int(likeliest[rivals.argmax()])
-            questions.append(
-                Question(
-                    text, content, self.labels[label], self.labels[rival],
-                    self.samples.nearest(text, vectors[number], label, self.count),
-                    self.samples.nearest(text, vectors[number], rival, self.count),
-                    float(belief[number, column]) if column >= 0 else 0.0,
-                    float(rivals.max()), batch.reasons[number], float(batch.gains[number]),
-                    batch.reasons[number] == RIVALS,
-                )
+            question = Question(
+                text, content, self.labels[label], self.labels[rival],
+                self.samples.nearest(text, vectors[number], label, self.count),
+                self.samples.nearest(text, vectors[number], rival, self.count),
+                float(belief[number, column]) if column >= 0 else 0.0,
+                float(rivals.max()), batch.reasons[number], float(batch.gains[number]),
             )  # fmt: skip
+            questions.append(as_comparison(question) if question.reason == RIVALS else question)
         return questions
 
     def candidates(self, project: Project, text: int, labels: Sequence[int]) -> Candidates:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from red_core.judges.apis import can_compare, read_reply, verdict_request
-from red_core.judges.comparing import letter_of, shows_first
+from red_core.judges.comparing import as_comparison, letter_of, shows_first
 from red_core.judges.dialect import REASONING_TOKENS, Dialect
 from red_core.judges.project import judge_check, judge_of, stored_self_test
 from red_core.judges.prompt import prompt_of
@@ -55,7 +55,7 @@ QUESTION = Question(
     "rivals",
     0.1,
 )
-COMPARED = replace(QUESTION, compares=True)
+COMPARED = as_comparison(QUESTION)
 
 
 # The question
@@ -66,6 +66,13 @@ def test_the_message_is_as_it_was_under_this_version():
     path, body = verdict_request(server, Dialect(), prompt_of(COMPARED))
     now = {"version": PROMPT_VERSION, "path": path, "body": body}
     assert now == json.loads(GOLDEN.read_text("utf-8")), "raise PROMPT_VERSION, and renew this file by hand"
+
+
+def test_a_comparison_holds_only_the_examples_that_it_shows():
+    assert (COMPARED.examples, COMPARED.rival_examples) == (QUESTION.examples[:1], QUESTION.rival_examples[:1])
+    assert (COMPARED.compares, QUESTION.compares, len(QUESTION.examples)) == (True, False, 2)
+    shown = [side["valid_examples"] for side in prompt_of(COMPARED).state.values() if isinstance(side, dict)]
+    assert sorted(map(len, shown)) == [1, 1]
 
 
 def test_the_same_two_labels_make_the_same_question_whichever_is_asked_about():
